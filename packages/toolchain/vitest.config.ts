@@ -1,0 +1,47 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const notOurs = ['**/node_modules/**', '**/dist/**', '**/generated/**']
+
+/**
+ * Two projects, because a test that boots a virtual machine wants the processor for itself.
+ * `x.vm.test.ts` boots one; every other `x.test.ts` does not.
+ */
+export default defineConfig({
+  root,
+  test: {
+    maxWorkers: 2,
+    projects: [
+      {
+        root,
+        test: {
+          name: 'unit',
+          include: [
+            'apps/**/*.test.{ts,tsx}',
+            'packages/**/*.test.ts',
+            'prisma/**/*.test.ts',
+            'e2e/**/*.test.ts',
+          ],
+          exclude: [...notOurs, '**/*.vm.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        root,
+        test: {
+          name: 'vm',
+          include: ['{apps,packages,e2e}/**/*.vm.test.ts'],
+          exclude: notOurs,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+          fileParallelism: false,
+          maxWorkers: 1,
+          // After the unit tests, never beside them.
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+})
