@@ -32,7 +32,7 @@ export default defineConfig({
         root,
         test: {
           name: 'vm',
-          include: ['{apps,packages,e2e}/**/*.vm.test.ts'],
+          include: ['{apps,packages,prisma,e2e}/**/*.vm.test.ts'],
           exclude: notOurs,
           testTimeout: 240_000,
           hookTimeout: 240_000,
