@@ -1,0 +1,305 @@
+// The REST API under /api/v1 as one contract: paths, typed client, query options and OpenAPI come from here.
+import { oc } from '@orpc/contract'
+import { z } from 'zod'
+import {
+  AuditEntry,
+  CreatedToken,
+  Session,
+  SetupInput,
+  SetupStatus,
+  SignInInput,
+  Token,
+  TokenInput,
+  User,
+  UserChange,
+  UserInput,
+} from './access.ts'
+import { Alert, Event, Severity } from './event.ts'
+import { Job, JobKind, JobState } from './job.ts'
+import { Eligibility, Machine, PowerState } from './machine.ts'
+import { Lab, Mover, Overview } from './overview.ts'
+import { Policy, PolicyInput } from './policy.ts'
+import { ById, Id, InstantText, pageOf, pageQuery, sortQuery } from './primitives.ts'
+import { Accepted } from './problem.ts'
+import {
+  ChangePointInput,
+  EndInput,
+  FailBackInput,
+  FailoverInput,
+  FailoverPreview,
+  HistorySample,
+  ProtectInput,
+  Protection,
+  ProtectionChange,
+  ProtectionHealth,
+  ProtectionState,
+  ProtectPreview,
+  Run,
+  TestFailoverInput,
+} from './protection.ts'
+import { PointAnnotation, RecoveryPoint } from './recovery-point.ts'
+import { ConnectionResult, Network, Site, SiteInput } from './site.ts'
+
+const Nothing = z.object({}).meta({ id: 'Nothing' })
+const get = (path: `/${string}`, tag: string, summary: string) =>
+  oc.route({ method: 'GET', path, tags: [tag], summary })
+const post = (path: `/${string}`, tag: string, summary: string) =>
+  oc.route({ method: 'POST', path, tags: [tag], summary })
+const created = (path: `/${string}`, tag: string, summary: string) =>
+  oc.route({ method: 'POST', path, tags: [tag], summary, successStatus: 201 })
+/** Starts a job: answers 202 with its id. Honours `Idempotency-Key`. */
+const starts = (path: `/${string}`, tag: string, summary: string) =>
+  oc.route({ method: 'POST', path, tags: [tag], summary, successStatus: 202 })
+const patch = (path: `/${string}`, tag: string, summary: string) =>
+  oc.route({ method: 'PATCH', path, tags: [tag], summary })
+const remove = (path: `/${string}`, tag: string, summary: string) =>
+  oc.route({ method: 'DELETE', path, tags: [tag], summary })
+
+const commaList = <Item extends z.ZodType<string, string>>(item: Item) =>
+  z
+    .string()
+    .transform((text) => text.split(',').filter((part) => part !== ''))
+    .pipe(z.array(item))
+    .optional()
+
+export const contract = {
+  setup: {
+    status: get('/setup', 'setup', 'Whether the first owner must still be made').output(SetupStatus),
+    complete: created('/setup', 'setup', 'Make the first owner with the one-time link')
+      .input(SetupInput)
+      .output(Session),
+  },
+  session: {
+    current: get('/session', 'session', 'Who is signed in').output(Session),
+    signIn: created('/session', 'session', 'Sign in with name and password')
+      .input(SignInInput)
+      .output(Session),
+    signOut: remove('/session', 'session', 'Sign out').output(Nothing),
+  },
+  overview: get('/overview', 'overview', 'The first screen').output(Overview),
+  sites: {
+    list: get('/sites', 'sites', 'Sites').output(pageOf(Site)),
+    get: get('/sites/{id}', 'sites', 'One site').input(ById).output(Site),
+    create: created('/sites', 'sites', 'Register a site').input(SiteInput).output(Site),
+    update: patch('/sites/{id}', 'sites', 'Change name, settings or secrets')
+      .input(z.object({ id: Id, site: SiteInput }))
+      .output(Site),
+    remove: remove('/sites/{id}', 'sites', 'Forget a site that nothing uses').input(ById).output(Nothing),
+    testConnection: post('/sites/test-connection', 'sites', 'Try settings before saving them')
+      .input(SiteInput)
+      .output(ConnectionResult),
+    refresh: post('/sites/{id}/refresh', 'sites', 'Read the inventory now').input(ById).output(Site),
+    networks: get('/sites/{id}/networks', 'sites', 'Networks a replica can be connected to')
+      .input(ById)
+      .output(z.object({ items: z.array(Network) })),
+  },
+  machines: {
+    list: get('/machines', 'machines', 'Machines of all sites')
+      .input(
+        z.object({
+          ...pageQuery,
+          ...sortQuery(['name', 'power', 'site']),
+          siteId: Id.optional(),
+          search: z.string().max(120).optional(),
+          power: PowerState.optional(),
+          protected: z.stringbool().optional(),
+        }),
+      )
+      .output(pageOf(Machine)),
+    get: get('/machines/{id}', 'machines', 'One machine').input(ById).output(Machine),
+    eligibility: get('/machines/{id}/eligibility', 'machines', 'Whether it can be protected, and why not')
+      .input(ById)
+      .output(Eligibility),
+  },
+  policies: {
+    list: get('/policies', 'policies', 'Policies').output(pageOf(Policy)),
+    get: get('/policies/{id}', 'policies', 'One policy').input(ById).output(Policy),
+    create: created('/policies', 'policies', 'New policy').input(PolicyInput).output(Policy),
+    update: patch('/policies/{id}', 'policies', 'Change a policy')
+      .input(z.object({ id: Id, policy: PolicyInput }))
+      .output(Policy),
+    remove: remove('/policies/{id}', 'policies', 'Remove a policy that nothing uses')
+      .input(ById)
+      .output(Nothing),
+  },
+  protections: {
+    list: get('/protections', 'protections', 'Protections')
+      .input(
+        z.object({
+          ...pageQuery,
+          ...sortQuery(['name', 'lag', 'state', 'storedBytes']),
+          search: z.string().max(120).optional(),
+          state: commaList(ProtectionState),
+          health: commaList(ProtectionHealth),
+          siteId: Id.optional(),
+          sourceSiteId: Id.optional(),
+          targetSiteId: Id.optional(),
+          policyId: Id.optional(),
+        }),
+      )
+      .output(pageOf(Protection)),
+    get: get('/protections/{id}', 'protections', 'One protection with its allowed actions')
+      .input(ById)
+      .output(Protection),
+    preview: post('/protections/preview', 'protections', 'What protecting these machines would mean')
+      .input(z.object({ machineIds: z.array(Id).min(1).max(500), targetSiteId: Id, policyId: Id }))
+      .output(ProtectPreview),
+    create: starts('/protections', 'protections', 'Protect a machine')
+      .input(ProtectInput)
+      .output(Accepted.extend({ protectionId: Id })),
+    update: patch('/protections/{id}', 'protections', 'Change policy, disks or networks')
+      .input(ProtectionChange.extend({ id: Id }))
+      .output(Protection),
+    end: oc
+      .route({
+        method: 'DELETE',
+        path: '/protections/{id}',
+        tags: ['protections'],
+        summary: 'End a protection',
+        successStatus: 202,
+      })
+      .input(EndInput.extend({ id: Id }))
+      .output(Accepted),
+    recoveryPoints: get(
+      '/protections/{id}/recovery-points',
+      'recovery-points',
+      'Recovery points, newest first',
+    )
+      .input(
+        z.object({
+          id: Id,
+          ...pageQuery,
+          from: InstantText.optional(),
+          to: InstantText.optional(),
+          consistency: z.enum(['crash', 'application']).optional(),
+        }),
+      )
+      .output(pageOf(RecoveryPoint)),
+    annotatePoint: patch(
+      '/protections/{id}/recovery-points/{pointId}',
+      'recovery-points',
+      'Note or pin a point',
+    )
+      .input(PointAnnotation.extend({ id: Id, pointId: Id }))
+      .output(RecoveryPoint),
+    runs: get('/protections/{id}/runs', 'failover', 'Tests and failovers, newest first')
+      .input(ById)
+      .output(z.object({ items: z.array(Run) })),
+    history: get('/protections/{id}/history', 'protections', 'Lag and change rate over time')
+      .input(z.object({ id: Id, from: InstantText.optional(), to: InstantText.optional() }))
+      .output(z.object({ items: z.array(HistorySample) })),
+    failoverPreview: get('/protections/{id}/failover-preview', 'failover', 'What a failover would cost')
+      .input(
+        z.object({
+          id: Id,
+          kind: z.enum(['test', 'planned', 'unplanned', 'fail-back']),
+          pointId: Id.optional(),
+        }),
+      )
+      .output(FailoverPreview),
+    testFailover: starts(
+      '/protections/{id}/test-failover',
+      'failover',
+      'Boot a point in the isolated network',
+    )
+      .input(TestFailoverInput.extend({ id: Id }))
+      .output(Accepted),
+    cleanUpTest: starts('/protections/{id}/clean-up-test', 'failover', 'Remove everything the test made')
+      .input(ById)
+      .output(Accepted),
+    failover: starts('/protections/{id}/failover', 'failover', 'Planned or unplanned failover')
+      .input(FailoverInput.extend({ id: Id }))
+      .output(Accepted),
+    changePoint: starts('/protections/{id}/change-point', 'failover', 'Boot another point instead')
+      .input(ChangePointInput.extend({ id: Id }))
+      .output(Accepted),
+    commit: starts('/protections/{id}/commit', 'failover', 'Keep the failover').input(ById).output(Accepted),
+    rollBack: starts('/protections/{id}/roll-back', 'failover', 'Undo the failover')
+      .input(ById)
+      .output(Accepted),
+    reprotect: starts('/protections/{id}/reprotect', 'failover', 'Replicate in the other direction')
+      .input(ById)
+      .output(Accepted),
+    failBack: starts('/protections/{id}/fail-back', 'failover', 'Return to the original machine')
+      .input(FailBackInput.extend({ id: Id }))
+      .output(Accepted),
+    resync: post('/protections/{id}/resync', 'protections', 'Compare everything in the next cycle')
+      .input(ById)
+      .output(Protection),
+    pause: post('/protections/{id}/pause', 'protections', 'Stop replicating for now')
+      .input(ById)
+      .output(Protection),
+    resume: post('/protections/{id}/resume', 'protections', 'Go on replicating')
+      .input(ById)
+      .output(Protection),
+  },
+  runs: {
+    get: get('/runs/{id}', 'failover', 'One test or failover').input(ById).output(Run),
+    screenshot: get('/runs/{id}/screenshot', 'failover', "The machine's screen (PNG)")
+      .input(ById)
+      .output(z.file()),
+  },
+  jobs: {
+    list: get('/jobs', 'jobs', 'Jobs, newest first')
+      .input(
+        z.object({
+          ...pageQuery,
+          state: commaList(JobState),
+          kind: commaList(JobKind),
+          subjectId: Id.optional(),
+        }),
+      )
+      .output(pageOf(Job)),
+    get: get('/jobs/{id}', 'jobs', 'One job with its tasks').input(ById).output(Job),
+    answer: post('/jobs/{id}/answer', 'jobs', 'Answer the question a job waits for')
+      .input(z.object({ id: Id, questionId: z.string(), value: z.string().max(200) }))
+      .output(Job),
+    cancel: post('/jobs/{id}/cancel', 'jobs', 'Stop a job before its next step').input(ById).output(Job),
+    retry: starts('/jobs/{id}/retry', 'jobs', 'Start a failed job again').input(ById).output(Accepted),
+  },
+  events: {
+    list: get('/events', 'events', 'What happened, newest first')
+      .input(
+        z.object({
+          ...pageQuery,
+          subjectId: Id.optional(),
+          severity: Severity.optional(),
+          code: z.string().max(100).optional(),
+        }),
+      )
+      .output(pageOf(Event)),
+  },
+  alerts: {
+    list: get('/alerts', 'alerts', 'What wants attention')
+      .input(z.object({ ...pageQuery, open: z.stringbool().optional() }))
+      .output(pageOf(Alert)),
+    acknowledge: post('/alerts/{id}/acknowledge', 'alerts', 'Say that you are on it')
+      .input(ById)
+      .output(Nothing),
+  },
+  users: {
+    list: get('/users', 'users', 'Users').output(pageOf(User)),
+    create: created('/users', 'users', 'New user').input(UserInput).output(User),
+    update: patch('/users/{id}', 'users', 'Change role or password, disable')
+      .input(UserChange.extend({ id: Id }))
+      .output(User),
+    remove: remove('/users/{id}', 'users', 'Remove a user').input(ById).output(Nothing),
+  },
+  tokens: {
+    list: get('/tokens', 'tokens', 'API tokens').output(pageOf(Token)),
+    create: created('/tokens', 'tokens', 'New API token').input(TokenInput).output(CreatedToken),
+    remove: remove('/tokens/{id}', 'tokens', 'Revoke a token').input(ById).output(Nothing),
+  },
+  audit: {
+    list: get('/audit', 'audit', 'Who did what').input(z.object(pageQuery)).output(pageOf(AuditEntry)),
+  },
+  movers: {
+    list: get('/movers', 'movers', 'Processes that replicate').output(z.object({ items: z.array(Mover) })),
+  },
+  lab: {
+    get: get('/lab', 'lab', 'The lab on this computer').output(Lab),
+    create: starts('/lab', 'lab', 'Make two sites and two machines on this computer').output(Accepted),
+    remove: remove('/lab', 'lab', 'Remove the lab').output(Nothing),
+  },
+}
+export type Contract = typeof contract

@@ -1,0 +1,196 @@
+import { z } from 'zod'
+import { Hardware } from './machine.ts'
+import { Bytes, Id, InstantText, Seconds } from './primitives.ts'
+import { Consistency, PointChoice } from './recovery-point.ts'
+
+export const ProtectionState = z.enum([
+  'enabling',
+  'seeding',
+  'protected',
+  'resyncing',
+  'paused',
+  'broken',
+  'failingOver',
+  'failedOver',
+  'rollingBack',
+  'committed',
+  'reprotecting',
+  'ending',
+  'gone',
+])
+export type ProtectionState = z.infer<typeof ProtectionState>
+export const ProtectionAction = z.enum([
+  'test-failover',
+  'clean-up-test',
+  'planned-failover',
+  'unplanned-failover',
+  'change-point',
+  'commit',
+  'roll-back',
+  'reprotect',
+  'fail-back',
+  'resync',
+  'pause',
+  'resume',
+  'edit',
+  'end',
+])
+export type ProtectionAction = z.infer<typeof ProtectionAction>
+export const AllowedAction = z
+  .object({ action: ProtectionAction, allowed: z.boolean(), reason: z.string().nullable() })
+  .meta({ id: 'AllowedAction' })
+export type AllowedAction = z.infer<typeof AllowedAction>
+/** Good: within its lag target. At risk: beyond it, or a cycle failed. Bad: broken, or no point. Off: nothing is expected. */
+export const ProtectionHealth = z.enum(['good', 'at-risk', 'bad', 'off'])
+export type ProtectionHealth = z.infer<typeof ProtectionHealth>
+
+export const AdapterMapping = z.object({
+  adapterKey: z.string(),
+  failoverNetworkId: z.string().nullable(),
+  testNetworkId: z.string().nullable(),
+})
+export const CycleSummary = z.object({
+  kind: z.enum(['seed', 'delta', 'resync', 'idle']),
+  startedAt: InstantText,
+  endedAt: InstantText,
+  readBytes: Bytes,
+  changedBytes: Bytes,
+  storedBytes: Bytes,
+  pauseMilliseconds: z.number(),
+  reason: z.string().nullable(),
+})
+const SiteName = z.object({ id: Id, name: z.string(), platform: z.string() })
+
+export const Run = z
+  .object({
+    id: Id,
+    protectionId: Id,
+    kind: z.enum(['test', 'planned', 'unplanned']),
+    state: z.enum(['starting', 'running', 'failed', 'cleaningUp', 'gone', 'failedOver', 'over']),
+    over: z.boolean(),
+    targetSiteId: Id,
+    pointId: Id,
+    pointInstant: InstantText,
+    addresses: z.array(z.string()),
+    hydrated: z.number().min(0).max(1),
+    failure: z.string().nullable(),
+    hasScreenshot: z.boolean(),
+    startedAt: InstantText,
+    answeredAt: InstantText.nullable(),
+    endedAt: InstantText.nullable(),
+    recoverySeconds: Seconds.nullable().describe('From click to answer'),
+    commitDeadline: InstantText.nullable(),
+  })
+  .meta({ id: 'Run' })
+export type Run = z.infer<typeof Run>
+
+export const Protection = z
+  .object({
+    id: Id,
+    name: z.string(),
+    state: ProtectionState,
+    stateNote: z.string().nullable(),
+    health: ProtectionHealth,
+    simulated: z.boolean(),
+    direction: z.enum(['forward', 'reverse']),
+    /** Where the machine's work is done now. */
+    activeSiteId: Id,
+    source: SiteName,
+    target: SiteName,
+    machineId: Id,
+    policyId: Id,
+    policyName: z.string(),
+    lagSeconds: Seconds.nullable(),
+    lagTargetSeconds: Seconds,
+    intervalSeconds: Seconds,
+    newestPoint: z.object({ id: Id, instant: InstantText, consistency: Consistency }).nullable(),
+    newestApplicationPoint: z.object({ id: Id, instant: InstantText }).nullable(),
+    pointCount: z.number().int(),
+    storedBytes: Bytes,
+    diskBytes: Bytes,
+    lastCycle: CycleSummary.nullable(),
+    lastTestAt: InstantText.nullable(),
+    lastTestPassed: z.boolean().nullable(),
+    lastRecoverySeconds: Seconds.nullable(),
+    excludedDisks: z.array(z.string()),
+    adapters: z.array(AdapterMapping),
+    hardware: Hardware,
+    test: Run.nullable(),
+    failover: Run.nullable(),
+    busyJobId: Id.nullable(),
+    actions: z.array(AllowedAction),
+    createdAt: InstantText,
+  })
+  .meta({ id: 'Protection' })
+export type Protection = z.infer<typeof Protection>
+
+export const ProtectInput = z
+  .object({
+    machineId: Id,
+    targetSiteId: Id,
+    policyId: Id,
+    excludedDisks: z.array(z.string()).max(64).default([]),
+    adapters: z.array(AdapterMapping).max(64).default([]),
+  })
+  .meta({ id: 'ProtectInput' })
+export const ProtectionChange = z
+  .object({
+    policyId: Id.optional(),
+    excludedDisks: z.array(z.string()).max(64).optional(),
+    adapters: z.array(AdapterMapping).max(64).optional(),
+  })
+  .meta({ id: 'ProtectionChange' })
+/** What a set-up of these machines would mean, before anything is done. */
+export const ProtectPreview = z
+  .object({
+    findings: z.array(
+      z.object({
+        machineId: Id,
+        level: z.enum(['blocker', 'warning']),
+        code: z.string(),
+        message: z.string(),
+        remedy: z.string(),
+      }),
+    ),
+    diskBytes: Bytes,
+    freeBytes: Bytes.nullable(),
+    suggestedAdapters: z.record(z.string(), z.array(AdapterMapping)),
+  })
+  .meta({ id: 'ProtectPreview' })
+
+export const TestFailoverInput = z.object({ point: PointChoice.default({ kind: 'latest' }) })
+export const FailoverInput = z.object({
+  kind: z.enum(['planned', 'unplanned']),
+  point: PointChoice.default({ kind: 'latest' }).describe(
+    'Of an unplanned failover; a planned one makes its own',
+  ),
+  /** The operator vouches that the source is down, or accepts two live copies. Kept in the audit log. */
+  acceptUnfenced: z.boolean().default(false),
+})
+export const ChangePointInput = z.object({ point: PointChoice })
+export const FailBackInput = z.object({ overwriteModified: z.boolean().default(false) })
+export const EndInput = z.object({ keepReplica: z.stringbool().default(false) })
+
+/** What a failover would cost, for its dialog: facts only, worked out by the server. */
+export const FailoverPreview = z
+  .object({
+    sourcePower: z.enum(['running', 'paused', 'off', 'unknown', 'unreachable']),
+    expectedLossSeconds: Seconds.nullable(),
+    expectedRecoverySeconds: Seconds.nullable(),
+    expectedRecoveryBasis: z.string(),
+    findings: z.array(
+      z.object({
+        level: z.enum(['blocker', 'warning']),
+        code: z.string(),
+        message: z.string(),
+        remedy: z.string(),
+      }),
+    ),
+  })
+  .meta({ id: 'FailoverPreview' })
+
+export const HistorySample = z.object({
+  at: InstantText,
+  lagSeconds: Seconds.nullable(),
+  changedBytes: Bytes,
+})

@@ -1,0 +1,99 @@
+import { z } from 'zod'
+import { Bytes, Id, InstantText, Name } from './primitives.ts'
+
+export const Platform = z.enum(['kvm', 'simulated'])
+export const SiteHealth = z.enum(['unknown', 'healthy', 'degraded', 'unreachable'])
+
+const KvmHost = z.object({
+  name: Name,
+  address: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('local') }),
+    z.object({
+      kind: z.literal('ssh'),
+      host: z.string().min(1).max(255),
+      port: z.number().int().min(1).max(65535).default(22),
+      user: z.string().min(1).max(64),
+      hostKeySha256: z
+        .string()
+        .min(1)
+        .describe('Pinned: SHA256:… as ssh-keyscan | ssh-keygen -lf - prints it'),
+    }),
+  ]),
+  machinesFolder: z.string().min(1).describe('Absolute folder with one folder per machine, or QMP sockets'),
+  libvirtUri: z.string().optional(),
+})
+export const KvmNetwork = z.object({
+  id: z.string().min(1).max(60),
+  name: Name,
+  kind: z.enum(['user', 'bridge']),
+  isolated: z.boolean(),
+  bridge: z.string().max(15).optional(),
+  probePorts: z.array(z.number().int().min(1).max(65535)).max(20).optional(),
+})
+export const KvmSettings = z
+  .object({
+    adapter: z.enum(['qmp', 'libvirt']).default('qmp'),
+    hosts: z.array(KvmHost).min(1).max(64),
+    accelerator: z.enum(['tcg', 'kvm']).default('kvm'),
+    bootDeadlineSeconds: z.number().int().min(5).max(3600).default(120),
+    networks: z.array(KvmNetwork).max(200).default([]),
+    replicaFolder: z.string().min(1).optional(),
+  })
+  .meta({ id: 'KvmSettings' })
+export const SimulatedSettings = z
+  .object({
+    machines: z.number().int().min(0).max(10_000).default(10),
+    disksPerMachine: z.number().int().min(1).max(8).default(1),
+    diskBytes: Bytes.default(64 * 1024 * 1024),
+    churnBytesPerSecond: Bytes.default(64 * 1024),
+    seed: z.number().int().default(1),
+  })
+  .meta({ id: 'SimulatedSettings' })
+
+const named = { name: Name }
+/** What is needed to register a site. Secrets are written only; no answer ever holds them. */
+export const SiteInput = z
+  .discriminatedUnion('platform', [
+    z.object({
+      ...named,
+      platform: z.literal('kvm'),
+      settings: KvmSettings,
+      secrets: z.object({ privateKey: z.string().max(20_000).optional() }).default({}),
+    }),
+    z.object({
+      ...named,
+      platform: z.literal('simulated'),
+      settings: SimulatedSettings,
+      secrets: z.object({}).default({}),
+    }),
+  ])
+  .meta({ id: 'SiteInput' })
+
+export const Site = z
+  .object({
+    id: Id,
+    name: Name,
+    platform: Platform,
+    settings: z.record(z.string(), z.unknown()),
+    simulated: z.boolean(),
+    health: SiteHealth,
+    healthNote: z.string().nullable(),
+    checkedAt: InstantText.nullable(),
+    createdAt: InstantText,
+    machineCount: z.number().int(),
+    protectedCount: z.number().int().describe('Machines replicated from here'),
+    replicaCount: z.number().int().describe('Replicas kept here'),
+    storedBytes: Bytes,
+    freeBytes: Bytes.nullable(),
+    canBeSource: z.boolean(),
+    canBeTarget: z.boolean(),
+  })
+  .meta({ id: 'Site' })
+export type Site = z.infer<typeof Site>
+
+export const Network = z
+  .object({ id: z.string(), name: z.string(), isolated: z.boolean(), description: z.string() })
+  .meta({ id: 'Network' })
+export const ConnectionResult = z
+  .object({ ok: z.literal(true), summary: z.string() })
+  .meta({ id: 'ConnectionResult' })

@@ -1,0 +1,49 @@
+import type { Brand } from '@understudy/base/brand'
+import type { Instant } from '@understudy/base/instant'
+import { stateMachine } from '@understudy/base/state-machine'
+import type { MachineRef } from '../machines/machine.ts'
+import type { ProtectionId, ReplicaId } from '../protection/protection.ts'
+import type { PointId } from '../recovery-points/recovery-point.ts'
+import type { SiteId } from '../sites/site.ts'
+
+/** One boot of a replica: a test or a failover. Also the ownership tag of everything that is made for it. */
+export type RunId = Brand<'RunId'>
+
+export type FailoverKind = 'test' | 'planned' | 'unplanned'
+
+export type TestState = 'starting' | 'running' | 'failed' | 'cleaningUp' | 'gone'
+
+export const testLife = stateMachine<TestState>('test failover', {
+  starting: ['running', 'failed', 'cleaningUp'],
+  running: ['cleaningUp', 'failed'],
+  failed: ['cleaningUp'],
+  cleaningUp: ['gone', 'failed'],
+  gone: [],
+})
+
+/** What is kept of one boot. A protection has at most one test and one failover that are not over. */
+export type Run = {
+  readonly id: RunId
+  readonly protectionId: ProtectionId
+  readonly kind: FailoverKind
+  /** Of a test; a failover's state is its protection's. */
+  readonly testState: TestState | null
+  readonly over: boolean
+  readonly targetSiteId: SiteId
+  readonly replicaId: ReplicaId
+  readonly pointId: PointId
+  readonly pointInstant: Instant
+  /** What the running replica is called in the target site's inventory, once it exists. */
+  readonly machineRef: MachineRef | null
+  /** Where the guest answers, when known: `http://127.0.0.1:18080`, `192.0.2.7`. */
+  readonly addresses: readonly string[]
+  /** 0 to 1: how much of the disks no longer needs our journal. */
+  readonly hydrated: number
+  readonly failure: string | null
+  readonly startedAt: Instant
+  /** First successful answer of the guest to the probe, or the moment it was seen running where there is no probe. */
+  readonly answeredAt: Instant | null
+  readonly endedAt: Instant | null
+  /** When the timer of an uncommitted failover does what the policy says; null: never. */
+  readonly commitDeadline: Instant | null
+}

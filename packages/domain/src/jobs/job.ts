@@ -1,0 +1,74 @@
+import type { Brand } from '@understudy/base/brand'
+import type { FailureReport } from '@understudy/base/errors'
+import type { Instant } from '@understudy/base/instant'
+import { stateMachine } from '@understudy/base/state-machine'
+
+export type JobId = Brand<'JobId'>
+
+export type JobKind =
+  | 'protect'
+  | 'end-protection'
+  | 'resync'
+  | 'test-failover'
+  | 'clean-up-test'
+  | 'planned-failover'
+  | 'unplanned-failover'
+  | 'change-point'
+  | 'roll-back'
+  | 'commit'
+  | 'reprotect'
+  | 'fail-back'
+  | 'create-lab'
+  | 'scrub'
+
+export type JobState = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled'
+
+export const jobLife = stateMachine<JobState>('job', {
+  queued: ['running', 'cancelled', 'failed'],
+  running: ['waiting', 'succeeded', 'failed', 'cancelled'],
+  waiting: ['running', 'failed', 'cancelled'],
+  succeeded: [],
+  failed: ['running'],
+  cancelled: [],
+})
+
+export type TaskState = 'pending' | 'running' | 'succeeded' | 'failed' | 'skipped'
+
+export type TaskProgress = {
+  readonly doneBytes: number
+  readonly totalBytes: number
+  readonly bytesPerSecond: number
+}
+
+/** One step of a job, as the operator watches it. */
+export type Task = {
+  readonly name: string
+  readonly state: TaskState
+  readonly startedAt: Instant | null
+  readonly endedAt: Instant | null
+  readonly progress: TaskProgress | null
+  /** What came of it, for a person. */
+  readonly note: string | null
+}
+
+/** A question that only a person can answer; the job waits for it. */
+export type JobQuestion = {
+  readonly id: string
+  readonly text: string
+  readonly answers: readonly { readonly value: string; readonly label: string; readonly danger: boolean }[]
+}
+
+export type Job = {
+  readonly id: JobId
+  readonly kind: JobKind
+  readonly state: JobState
+  /** What it is about: a protection's, site's or machine's id, and a name that outlives it. */
+  readonly subjectId: string
+  readonly subjectName: string
+  readonly tasks: readonly Task[]
+  readonly failure: FailureReport | null
+  readonly question: JobQuestion | null
+  readonly createdAt: Instant
+  readonly endedAt: Instant | null
+  readonly startedBy: string
+}

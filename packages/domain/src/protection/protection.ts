@@ -1,0 +1,81 @@
+import type { Brand } from '@understudy/base/brand'
+import type { Instant } from '@understudy/base/instant'
+import { stateMachine } from '@understudy/base/state-machine'
+import type { DiskKey, MachineHardware, MachineId, MachineRef } from '../machines/machine.ts'
+import type { SiteId } from '../sites/site.ts'
+import type { PolicyId } from './policy.ts'
+
+export type ProtectionId = Brand<'ProtectionId'>
+/** Names one replica in a replica store. A protection gets a new replica whenever its direction turns. */
+export type ReplicaId = Brand<'ReplicaId'>
+
+export type ProtectionState =
+  | 'enabling'
+  | 'seeding'
+  | 'protected'
+  | 'resyncing'
+  | 'paused'
+  | 'broken'
+  | 'failingOver'
+  | 'failedOver'
+  | 'rollingBack'
+  | 'committed'
+  | 'reprotecting'
+  | 'ending'
+  | 'gone'
+
+/** Read a row as: from here, only there. */
+export const protectionLife = stateMachine<ProtectionState>('protection', {
+  enabling: ['seeding', 'broken', 'ending'],
+  seeding: ['protected', 'paused', 'broken', 'failingOver', 'ending'],
+  protected: ['resyncing', 'paused', 'broken', 'failingOver', 'ending'],
+  resyncing: ['protected', 'paused', 'broken', 'failingOver', 'ending'],
+  paused: ['seeding', 'protected', 'resyncing', 'broken', 'failingOver', 'ending'],
+  broken: ['seeding', 'resyncing', 'failingOver', 'ending'],
+  // A failover that stops before its point of no return goes back to where it came from.
+  failingOver: ['failedOver', 'seeding', 'protected', 'resyncing', 'paused', 'broken', 'ending'],
+  failedOver: ['failingOver', 'rollingBack', 'committed', 'ending'],
+  rollingBack: ['protected', 'resyncing', 'failedOver', 'broken', 'ending'],
+  committed: ['reprotecting', 'ending'],
+  reprotecting: ['protected', 'committed', 'ending'],
+  ending: ['gone'],
+  gone: [],
+})
+
+/** `forward`: as first set up. `reverse`: after a reprotect, from the second site back to the first. */
+export type Direction = 'forward' | 'reverse'
+
+export type AdapterMapping = {
+  /** Key of the source machine's adapter. */
+  readonly adapterKey: string
+  readonly failoverNetworkId: string | null
+  readonly testNetworkId: string | null
+}
+
+/** One machine's standing order to be replicated from a source site to a target site. */
+export type Protection = {
+  readonly id: ProtectionId
+  readonly name: string
+  readonly state: ProtectionState
+  /** Why it is in this state when that needs words (broken, resyncing, paused), else null. */
+  readonly stateNote: string | null
+  /** State to return to from `paused`, or from a `failingOver` that stopped early. */
+  readonly resumeState: ProtectionState | null
+  readonly direction: Direction
+  readonly machineId: MachineId
+  /** The machine that is replicated NOW: after a reprotect the one at the former target site. */
+  readonly sourceSiteId: SiteId
+  readonly sourceRef: MachineRef
+  readonly targetSiteId: SiteId
+  /** The machine at the target site that the replica may be brought back into (fail back to the original), else null. */
+  readonly originalRef: MachineRef | null
+  readonly policyId: PolicyId
+  readonly replicaId: ReplicaId
+  /** Rises with every new writer of the replica. */
+  readonly epoch: number
+  readonly excludedDisks: readonly DiskKey[]
+  readonly adapters: readonly AdapterMapping[]
+  /** The source machine as last seen: failover must not need the source site. */
+  readonly hardware: MachineHardware
+  readonly createdAt: Instant
+}

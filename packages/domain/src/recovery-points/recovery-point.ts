@@ -1,0 +1,47 @@
+import type { Brand } from '@understudy/base/brand'
+import type { Instant } from '@understudy/base/instant'
+import type { DiskKey } from '../machines/machine.ts'
+
+/** Unique within its replica. Sorts by age as text: decimal sequence number padded to 12 digits. */
+export type PointId = Brand<'PointId'>
+
+export type Consistency = 'crash' | 'application'
+
+export type PointAnnotations = {
+  /** A test failover of this point booted and answered. */
+  readonly verifiedAt?: Instant
+  /** Entropy or churn looked like an attack; why. */
+  readonly suspicious?: string
+  /** The operator's own words. */
+  readonly note?: string
+  /** Never expired by retention while set. */
+  readonly pinned?: boolean
+}
+
+/** What was known about a point when it was sealed. Never changes afterwards. */
+export type PointFacts = {
+  /** The moment the source's disks had exactly this content. */
+  readonly instant: Instant
+  readonly consistency: Consistency
+  /** Why an application-consistent point was asked for and this one is not, else null. */
+  readonly consistencyNote: string | null
+  /** The source's own name for the change-tracking mark set at this instant; null when tracking is not available. */
+  readonly checkpoint: string | null
+  /** How the point was made. */
+  readonly cycle: 'seed' | 'delta' | 'resync'
+}
+
+export type PointDisk = { readonly key: DiskKey; readonly bytes: number }
+
+export type RecoveryPoint = PointFacts & {
+  readonly id: PointId
+  readonly sealedAt: Instant
+  readonly disks: readonly PointDisk[]
+  /** Bytes of content that this point added, before compression. */
+  readonly changedBytes: number
+  /** Bytes that it occupies in the store. */
+  readonly storedBytes: number
+  readonly annotations: PointAnnotations
+  /** Holders (running tests and failovers) that keep it from expiring. */
+  readonly heldBy: readonly string[]
+}

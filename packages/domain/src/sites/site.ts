@@ -1,0 +1,31 @@
+import type { Brand } from '@understudy/base/brand'
+import type { Instant } from '@understudy/base/instant'
+
+export type SiteId = Brand<'SiteId'>
+
+/** The kind of place a site is. A platform is a folder in `packages/drivers`. */
+export type Platform = 'kvm' | 'simulated'
+
+export type SiteHealth = 'unknown' | 'healthy' | 'degraded' | 'unreachable'
+
+/** A place with one platform. `settings` belong to the platform's driver, which checks them; secrets are kept apart, encrypted. */
+export type Site = {
+  readonly id: SiteId
+  readonly name: string
+  readonly platform: Platform
+  readonly settings: Readonly<Record<string, unknown>>
+  readonly health: SiteHealth
+  /** Why the health is not `healthy`, for a person. */
+  readonly healthNote: string | null
+  readonly checkedAt: Instant | null
+  readonly createdAt: Instant
+}
+
+/** A network that a replica can be connected to. */
+export type Network = {
+  readonly id: string
+  readonly name: string
+  /** An isolated network lets nothing out: the only kind that a test failover may use unless the operator insists. */
+  readonly isolated: boolean
+  readonly description: string
+}

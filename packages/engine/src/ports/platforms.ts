@@ -1,0 +1,24 @@
+import type { Site } from '@understudy/domain/sites/site'
+import type { ReplicaStore } from './replica-store.ts'
+import type { SourcePlatform } from './source-platform.ts'
+import type { TargetPlatform } from './target-platform.ts'
+
+/** What one registered site can do. What its platform lacks is absent. */
+export type SitePlatform = {
+  readonly source?: SourcePlatform
+  readonly target?: TargetPlatform
+  /** Where replicas that run at this site are kept. */
+  readonly replicas: ReplicaStore
+  /** Throws Refusal (settings, keys, rights) or Outage (not reachable), each saying what to do. Returns what was found. */
+  checkConnection(signal?: AbortSignal): Promise<{ readonly summary: string }>
+  close(): Promise<void>
+}
+
+/** Finds the adapter of a site. compose.ts builds it; the engine never names a platform. */
+export interface Platforms {
+  of(site: Site): Promise<SitePlatform>
+  /** The same without registering: for the connection test of a site that is not saved yet. Closed by the caller. */
+  preview(site: Site, secrets: Readonly<Record<string, string>>): Promise<SitePlatform>
+  /** The site's settings changed or it was removed. */
+  forget(siteId: Site['id']): Promise<void>
+}

@@ -1,0 +1,97 @@
+// Where replicas and their recovery points are kept. The store's manifests are the truth about points, not the database.
+import type { BlockReader, MappedExtent } from '@understudy/block/device'
+import type { DiskKey } from '@understudy/domain/machines/machine'
+import type { RetentionTier } from '@understudy/domain/protection/policy'
+import type { ReplicaId } from '@understudy/domain/protection/protection'
+import type {
+  PointAnnotations,
+  PointDisk,
+  PointFacts,
+  PointId,
+  RecoveryPoint,
+} from '@understudy/domain/recovery-points/recovery-point'
+
+export type ReplicaSpec = {
+  readonly id: ReplicaId
+  readonly machineName: string
+  readonly compress: boolean
+  readonly encrypt: boolean
+}
+
+export type OpenedDisk = PointDisk & { readonly reader: BlockReader }
+
+/** Content of a point, immutable. While it is open in this process the point does not go away under it. */
+export type OpenedPoint = {
+  readonly point: RecoveryPoint
+  readonly disks: readonly OpenedDisk[]
+  close(): Promise<void>
+}
+
+/**
+ * A point being written. Nothing of it is visible before `seal`. Writes may run concurrently; ranges may be written
+ * twice, the later call wins only if it began after the earlier one resolved. Ranges not written keep the base's content.
+ */
+export interface PointWriter {
+  write(disk: DiskKey, offset: number, data: Buffer, signal?: AbortSignal): Promise<void>
+  zero(disk: DiskKey, offset: number, bytes: number, signal?: AbortSignal): Promise<void>
+  /** Makes the point durable and visible in one atomic act over all disks. Refuses when a newer epoch has come. */
+  seal(facts: PointFacts): Promise<RecoveryPoint>
+  /** Forgets what was written. Repeatable. Harmless after a seal. */
+  abort(): Promise<void>
+}
+
+export type ReplicaUsage = {
+  readonly storedBytes: number
+  readonly pointCount: number
+  readonly oldestInstant: number | null
+  readonly newestInstant: number | null
+  readonly freeBytes: number
+}
+
+export type DamagedRange = {
+  readonly disk: DiskKey
+  readonly offset: number
+  readonly bytes: number
+  readonly points: readonly PointId[]
+}
+export type ScrubReport = { readonly checkedBytes: number; readonly damage: readonly DamagedRange[] }
+
+export interface Replica {
+  readonly id: ReplicaId
+  /** From old to new. Reads memory. */
+  points(): readonly RecoveryPoint[]
+  /**
+   * `base` is the newest point or null for the first. `disks` is the full list at this instant: a new disk starts as zeros, a
+   * resized one keeps its common part. At most one writer at a time; needs the epoch of `openReplica`.
+   */
+  beginPoint(base: PointId | null, disks: readonly PointDisk[]): Promise<PointWriter>
+  openPoint(id: PointId): Promise<OpenedPoint>
+  /** What may differ between two points of a disk (either order), sorted. For restores that only move differences. */
+  difference(disk: DiskKey, from: PointId, to: PointId, signal?: AbortSignal): AsyncIterable<MappedExtent>
+  annotate(id: PointId, annotations: PointAnnotations): Promise<RecoveryPoint>
+  /** A held point never expires. Survives restarts. Repeatable. Holders are run ids. */
+  hold(id: PointId, holder: string): Promise<void>
+  unhold(id: PointId, holder: string): Promise<void>
+  /** Drops what the tiers do not keep (never the newest, held or pinned ones), folding and merging behind; throttled by the store. */
+  expire(
+    tiers: readonly RetentionTier[],
+    now: number,
+    signal?: AbortSignal,
+  ): Promise<{ readonly removed: number }>
+  usage(): Promise<ReplicaUsage>
+  scrub(options: { readonly bytesPerSecond: number; readonly signal?: AbortSignal }): Promise<ScrubReport>
+  close(): Promise<void>
+}
+
+export interface ReplicaStore {
+  /** Repeatable: an existing replica of that id is left as it is. */
+  createReplica(spec: ReplicaSpec): Promise<void>
+  /**
+   * Opens for writing as the owner of `epoch`, which is stored durably: everyone with an older epoch is refused from now on
+   * (`replica/newer-writer`). `epoch: null` opens for reading only.
+   */
+  openReplica(id: ReplicaId, epoch: number | null): Promise<Replica>
+  exists(id: ReplicaId): Promise<boolean>
+  deleteReplica(id: ReplicaId): Promise<void>
+  list(): Promise<readonly ReplicaId[]>
+}

@@ -1,0 +1,113 @@
+// What a site must be able to do so that its machines can be replicated from it.
+
+import type { Instant } from '@understudy/base/instant'
+import type { BlockReader, MappedExtent } from '@understudy/block/device'
+import type {
+  DiscoveredMachine,
+  DiskKey,
+  Eligibility,
+  MachineRef,
+  PowerState,
+} from '@understudy/domain/machines/machine'
+import type { Consistency } from '@understudy/domain/recovery-points/recovery-point'
+import type { CycleReason } from '@understudy/domain/replication/plan-cycle'
+
+/** Names one owner of change tracking on a machine: `[a-z0-9-]{1,40}`. Two owners do not disturb each other. */
+export type TrackingId = string
+
+export type OpenPointRequest = {
+  readonly machines: readonly {
+    readonly ref: MachineRef
+    readonly trackingId: TrackingId
+    /** The checkpoint of the newest sealed point, or null to start tracking now and read everything. */
+    readonly since: string | null
+    readonly excludedDisks: readonly DiskKey[]
+  }[]
+  readonly consistency: Consistency
+}
+
+export type OpenPointResult =
+  | { readonly kind: 'opened'; readonly point: SourcePoint }
+  /** `since` is not usable any more (guest restarted, host crashed, disk swapped). Open again with `since: null`. */
+  | { readonly kind: 'tracking-lost'; readonly ref: MachineRef; readonly reason: CycleReason }
+
+export type SourceDisk = {
+  readonly key: DiskKey
+  readonly bytes: number
+  /** The disk as it was at the point's instant, whatever the guest writes meanwhile. */
+  readonly reader: BlockReader
+  /**
+   * What may differ from the content at `since`, sorted, without overlap; with `since: null` the whole disk
+   * (`zero` where the platform knows that it reads as zeros). A disk that was not there at `since` counts as wholly changed.
+   */
+  changed(signal?: AbortSignal): AsyncIterable<MappedExtent>
+}
+
+export type SourceMachinePoint = {
+  readonly ref: MachineRef
+  /** Pass it as `since` next time. Null: this machine cannot be tracked now, and why. */
+  readonly checkpoint: string | null
+  readonly disks: readonly SourceDisk[]
+}
+
+export type SourcePoint = {
+  readonly instant: Instant
+  readonly consistency: Consistency
+  /** Why it is not as consistent as asked for, else null. */
+  readonly consistencyNote: string | null
+  readonly machines: readonly SourceMachinePoint[]
+  /** How long the guests were held still for it, in milliseconds. */
+  readonly pauseMilliseconds: number
+  /**
+   * Lets the point go. `kept: true` only after a durable seal: the older checkpoint is dropped. `kept: false`: the older
+   * checkpoint stays valid and covers everything since. Never throws for a machine that has gone; may be repeated.
+   */
+  release(kept: boolean): Promise<void>
+}
+
+export type DiskFingerprint = { readonly key: DiskKey; readonly value: string }
+
+export type ShutDownProof = {
+  readonly at: Instant
+  /** How it was established that the machine is off, for the audit: `guest powered down, process ended`. */
+  readonly evidence: string
+}
+
+export interface SourcePlatform {
+  /** Everything that is there now. */
+  inventory(signal?: AbortSignal): Promise<readonly DiscoveredMachine[]>
+  /** Calls back whenever the inventory may have changed, until aborted. Hints only: may call too often, never too seldom. */
+  watch(onChange: () => void, signal: AbortSignal): void
+  eligibility(ref: MachineRef, signal?: AbortSignal): Promise<Eligibility>
+  /**
+   * One instant over all disks of all machines. Cleans up what a killed predecessor with the same tracking id left
+   * behind. A failed call leaves `since` valid. Bounded in time; the guest's writes never fail or wait because of it.
+   */
+  openPoint(request: OpenPointRequest, signal?: AbortSignal): Promise<OpenPointResult>
+  /** Removes everything of this owner from the machine. Repeatable; a machine that has gone is fine. */
+  stopTracking(ref: MachineRef, trackingId: TrackingId): Promise<void>
+  powerState(ref: MachineRef, signal?: AbortSignal): Promise<PowerState>
+  /** Asks the guest to shut down and waits until it is proven off. Outage when it is still on at the deadline. */
+  shutDown(ref: MachineRef, options: { timeoutSeconds: number; signal?: AbortSignal }): Promise<ShutDownProof>
+  /** Pulls the plug and proves it. */
+  powerOff(ref: MachineRef, signal?: AbortSignal): Promise<ShutDownProof>
+  start(ref: MachineRef, signal?: AbortSignal): Promise<void>
+  /**
+   * Reads a machine that is off: for the last delta after a shut-down. `since` as in openPoint: the changes up to the
+   * shut-down are still known where the platform keeps them; else everything, and the engine compares.
+   */
+  openStoppedDisks(
+    ref: MachineRef,
+    options: { excludedDisks: readonly DiskKey[]; trackingId: TrackingId; since: string | null },
+    signal?: AbortSignal,
+  ): Promise<StoppedDisks>
+}
+
+export type StoppedDisks = {
+  /** True: `changed()` is what differs from `since`. False: it is the whole disk. */
+  readonly sinceKnown: boolean
+  readonly disks: readonly SourceDisk[]
+  /** Changes when anybody wrote to a disk after this moment. Kept to prove at fail-back that the original is unmodified. */
+  readonly fingerprints: readonly DiskFingerprint[]
+  close(): Promise<void>
+}

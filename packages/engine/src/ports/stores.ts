@@ -1,0 +1,182 @@
+// What the control plane remembers. PostgreSQL behind Prisma in the product, plain memory in tests: same contract suite.
+import type { Instant } from '@understudy/base/instant'
+import type { Alert, Event, Severity } from '@understudy/domain/events/event'
+import type { Run, RunId } from '@understudy/domain/failover/failover'
+import type { Job, JobId, JobState } from '@understudy/domain/jobs/job'
+import type { DiscoveredMachine, Machine, MachineId, MachineRef } from '@understudy/domain/machines/machine'
+import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
+import type { Protection, ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
+import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import type { Site, SiteId } from '@understudy/domain/sites/site'
+import type { DiskFingerprint } from './source-platform.ts'
+
+/** Rows in pages: pass `next` back to go on. Order is stable while rows come and go. */
+export type Page<Row> = { readonly rows: readonly Row[]; readonly next: string | null }
+export type PageRequest = { readonly limit: number; readonly cursor: string | null }
+
+export interface SiteStore {
+  list(): Promise<readonly Site[]>
+  find(id: SiteId): Promise<Site | null>
+  /** Refuses a name that is taken (`site/name-taken`). Secrets are stored encrypted and never come back with the site. */
+  create(site: Site, secrets: Readonly<Record<string, string>>): Promise<void>
+  update(
+    id: SiteId,
+    change: Partial<Omit<Site, 'id' | 'platform' | 'createdAt'>>,
+    secrets?: Readonly<Record<string, string>>,
+  ): Promise<void>
+  secrets(id: SiteId): Promise<Readonly<Record<string, string>>>
+  remove(id: SiteId): Promise<void>
+}
+
+export interface MachineStore {
+  list(siteId?: SiteId): Promise<readonly Machine[]>
+  find(id: MachineId): Promise<Machine | null>
+  findByRef(siteId: SiteId, ref: MachineRef): Promise<Machine | null>
+  /** Makes the rows equal to the inventory; what is missing is marked not present. Returns true when anything changed. */
+  replaceInventory(siteId: SiteId, machines: readonly DiscoveredMachine[], at: Instant): Promise<boolean>
+}
+
+export interface PolicyStore {
+  list(): Promise<readonly Policy[]>
+  find(id: PolicyId): Promise<Policy | null>
+  save(policy: Policy): Promise<void>
+  remove(id: PolicyId): Promise<void>
+}
+
+/** What the lists show without opening a replica. Kept up to date by whoever runs the cycles. */
+export type ProtectionSummary = {
+  readonly newestPoint: Pick<RecoveryPoint, 'id' | 'instant' | 'consistency'> | null
+  readonly newestApplicationPoint: Pick<RecoveryPoint, 'id' | 'instant'> | null
+  readonly pointCount: number
+  readonly storedBytes: number
+  readonly lastCycle: CycleSummary | null
+  readonly lastTestAt: Instant | null
+  readonly lastTestPassed: boolean | null
+  /** Seconds from click to answer in the last test or failover. */
+  readonly lastRecoverySeconds: number | null
+}
+
+export type CycleSummary = {
+  readonly kind: 'seed' | 'delta' | 'resync' | 'idle'
+  readonly startedAt: Instant
+  readonly endedAt: Instant
+  readonly readBytes: number
+  readonly changedBytes: number
+  readonly storedBytes: number
+  readonly pauseMilliseconds: number
+  /** Why it was not a delta, else null. */
+  readonly reason: string | null
+}
+
+/** Engine-internal facts of a protection that no screen shows. */
+export type ProtectionNotes = {
+  /** Set: the next cycle compares everything, and why. */
+  readonly resyncReason: { readonly code: string; readonly message: string } | null
+  /** Of the original machine's disks when it was last proven off. */
+  readonly originalFingerprints: readonly DiskFingerprint[]
+  /** The replica and point that the original machine's disks equalled then. */
+  readonly originalPoint: { readonly replicaId: string; readonly pointId: string } | null
+  /** `since` of the machine that runs at the target, taken at its boot. */
+  readonly runningCheckpoint: string | null
+  /** Bytes: how far the first copy has come; survives restarts only as a display. */
+  readonly lastApplicationConsistentAt: Instant | null
+}
+
+export interface ProtectionStore {
+  list(): Promise<readonly Protection[]>
+  find(id: ProtectionId): Promise<Protection | null>
+  /** Refuses when the machine is protected already (`protection/exists`). */
+  create(protection: Protection): Promise<void>
+  /** Compare and set: returns false, changing nothing, when the state is not `from` any more. */
+  moveState(
+    id: ProtectionId,
+    from: ProtectionState,
+    to: ProtectionState,
+    note: string | null,
+    resumeState?: ProtectionState | null,
+  ): Promise<boolean>
+  update(
+    id: ProtectionId,
+    change: Partial<Omit<Protection, 'id' | 'state' | 'stateNote' | 'resumeState' | 'createdAt'>>,
+  ): Promise<void>
+  /** Atomically adds one and returns the new epoch. */
+  nextEpoch(id: ProtectionId): Promise<number>
+  summary(id: ProtectionId): Promise<ProtectionSummary>
+  summaries(): Promise<ReadonlyMap<ProtectionId, ProtectionSummary>>
+  updateSummary(id: ProtectionId, change: Partial<ProtectionSummary>): Promise<void>
+  notes(id: ProtectionId): Promise<ProtectionNotes>
+  updateNotes(id: ProtectionId, change: Partial<ProtectionNotes>): Promise<void>
+  remove(id: ProtectionId): Promise<void>
+}
+
+export interface RunStore {
+  create(run: Run): Promise<void>
+  find(id: RunId): Promise<Run | null>
+  /** Not over, of one protection or of all. */
+  active(protectionId?: ProtectionId): Promise<readonly Run[]>
+  history(protectionId: ProtectionId, limit: number): Promise<readonly Run[]>
+  update(id: RunId, change: Partial<Omit<Run, 'id' | 'protectionId' | 'kind'>>): Promise<void>
+  saveScreenshot(id: RunId, png: Buffer): Promise<void>
+  screenshot(id: RunId): Promise<Buffer | null>
+}
+
+export interface JobStore {
+  create(job: Job): Promise<void>
+  find(id: JobId): Promise<Job | null>
+  list(
+    filter: { subjectId?: string; states?: readonly JobState[]; kinds?: readonly string[] },
+    page: PageRequest,
+  ): Promise<Page<Job>>
+  update(id: JobId, change: Partial<Omit<Job, 'id' | 'kind' | 'createdAt' | 'startedBy'>>): Promise<void>
+}
+
+export interface EventStore {
+  append(event: Event): Promise<void>
+  list(
+    filter: { subjectId?: string; minimumSeverity?: Severity; code?: string },
+    page: PageRequest,
+  ): Promise<Page<Event>>
+  /** Bounded history: drops what is older than `before`. */
+  trim(before: Instant): Promise<number>
+}
+
+export interface AlertStore {
+  /** One open alert per (code, subject): raising it again only updates the message. Returns true when it is new. */
+  raise(alert: Alert): Promise<boolean>
+  /** Returns true when an open one was resolved. */
+  resolve(code: string, subjectId: string | null, at: Instant): Promise<boolean>
+  acknowledge(id: Alert['id'], by: string): Promise<void>
+  list(filter: { open?: boolean }, page: PageRequest): Promise<Page<Alert>>
+}
+
+/** Which process replicates what. One heartbeat row per mover, not per protection. */
+export interface LeaseStore {
+  /** Upserts this mover's heartbeat. */
+  beat(moverId: string, at: Instant, expiresAt: Instant): Promise<void>
+  /** Takes protections that have no mover or whose mover's heartbeat expired; at most `limit`. Atomic between processes. */
+  claim(moverId: string, at: Instant, limit: number): Promise<readonly ProtectionId[]>
+  held(moverId: string): Promise<readonly ProtectionId[]>
+  release(moverId: string, protectionId: ProtectionId): Promise<void>
+  /** On a clean stop. */
+  leave(moverId: string): Promise<void>
+  movers(): Promise<
+    readonly {
+      readonly id: string
+      readonly beatAt: Instant
+      readonly expiresAt: Instant
+      readonly protections: number
+    }[]
+  >
+}
+
+export type Stores = {
+  readonly sites: SiteStore
+  readonly machines: MachineStore
+  readonly policies: PolicyStore
+  readonly protections: ProtectionStore
+  readonly runs: RunStore
+  readonly jobs: JobStore
+  readonly events: EventStore
+  readonly alerts: AlertStore
+  readonly leases: LeaseStore
+}

@@ -1,0 +1,105 @@
+// What a site must be able to do so that replicas can run there.
+import type { BlockReader, MappedExtent } from '@understudy/block/device'
+import type { RunId } from '@understudy/domain/failover/failover'
+import type { DiskKey, Finding, MachineHardware, MachineRef } from '@understudy/domain/machines/machine'
+import type { Network } from '@understudy/domain/sites/site'
+import type { DiskFingerprint } from './source-platform.ts'
+
+export type BootDisk = {
+  readonly key: DiskKey
+  readonly bytes: number
+  readonly boot: boolean
+  /** The content to start from. Stays open and readable until the run is hydrated or destroyed. */
+  readonly reader: BlockReader
+}
+
+export type BootSpec = {
+  /** Also the ownership tag of everything that is made. */
+  readonly runId: RunId
+  readonly name: string
+  readonly mode: 'test' | 'failover'
+  readonly hardware: MachineHardware
+  /** In the order of the source's disks. */
+  readonly disks: readonly BootDisk[]
+  /** Adapter key to network id; an adapter that is missing here stays unplugged. */
+  readonly networks: ReadonlyMap<string, string>
+  /**
+   * Begin change tracking before the guest's first instruction, so that a later reprotect moves only what changed
+   * since the point. Null: not wanted (tests).
+   */
+  readonly trackingId: string | null
+}
+
+export type RunningReplica = {
+  readonly ref: MachineRef
+  /** `since` for the first reverse cycle: the replica's disks equalled the point at it. Null: not tracked. */
+  readonly checkpoint: string | null
+}
+
+export type HydrateProgress = { readonly doneBytes: number; readonly totalBytes: number }
+
+export type ProbeResult = {
+  /** Where the guest can be reached from this server, e.g. `http://127.0.0.1:18080` or `192.0.2.7`. */
+  readonly addresses: readonly string[]
+  /** The guest itself answered (TCP alone is not proof behind a forwarder). */
+  readonly answered: boolean
+  readonly note: string
+}
+
+/** One disk of an existing machine that shall be brought from `base` (what is on it now) to `reader`. */
+export type RestoreDisk = {
+  readonly key: DiskKey
+  readonly bytes: number
+  readonly reader: BlockReader
+  /** What may differ between the disk's content and `reader`; null: unknown, compare everything. */
+  readonly differs: AsyncIterable<MappedExtent> | null
+}
+
+export interface TargetPlatform {
+  networks(signal?: AbortSignal): Promise<readonly Network[]>
+  /** Everything that would make `boot` fail or surprise, found before the disaster. Touches nothing. */
+  preflight(spec: Omit<BootSpec, 'disks' | 'runId'>, signal?: AbortSignal): Promise<readonly Finding[]>
+  /**
+   * Starts the machine from the readers, nothing copied before. Repeatable: the same run id finds the machine that a
+   * killed predecessor made and goes on with it. Refuses when its name or resources clash with something not ours.
+   */
+  boot(spec: BootSpec, signal?: AbortSignal): Promise<RunningReplica>
+  /** After our own restart: offers the readers again to a machine that still needs them. Finds nothing: does nothing. */
+  reattach(spec: Pick<BootSpec, 'runId' | 'disks'>, signal?: AbortSignal): Promise<void>
+  /**
+   * Copies behind the running guest what it still reads from us, until it needs us no more. Repeatable; goes on where it
+   * was. Resolves when done.
+   */
+  hydrate(runId: RunId, onProgress: (progress: HydrateProgress) => void, signal?: AbortSignal): Promise<void>
+  /** PNG of the machine's screen. */
+  screenshot(runId: RunId, signal?: AbortSignal): Promise<Buffer>
+  probe(runId: RunId, signal?: AbortSignal): Promise<ProbeResult>
+  /** Machine, disks, files: everything tagged with the run, nothing else. Repeatable. */
+  destroy(runId: RunId): Promise<void>
+  /** Commit: the machine now belongs to the site; only its run tag stays. Must be hydrated. Repeatable. */
+  adopt(runId: RunId): Promise<void>
+  /** Stops our run's machine but keeps it (roll back keeps evidence until it is destroyed). Repeatable. */
+  stop(runId: RunId): Promise<void>
+  /**
+   * Writes into the disks of an existing machine that is off. Refuses a machine that runs, or whose disks changed since
+   * `fingerprints` unless `overwriteModified`. Interrupted: the disks are mixed until it is repeated, and the machine
+   * stays blocked from our `start` until then. Returns what was written.
+   */
+  restoreInto(
+    ref: MachineRef,
+    disks: readonly RestoreDisk[],
+    options: {
+      readonly runId: RunId
+      readonly fingerprints: readonly DiskFingerprint[]
+      readonly overwriteModified: boolean
+      readonly onProgress: (progress: HydrateProgress) => void
+    },
+    signal?: AbortSignal,
+  ): Promise<{ readonly writtenBytes: number }>
+  /** Begins change tracking on a machine of ours that is off, just before start; see BootSpec.trackingId. */
+  startTracked(
+    ref: MachineRef,
+    trackingId: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly checkpoint: string | null }>
+}
