@@ -2,7 +2,10 @@
 
 export type DurableContext = {
   readonly workflowId: string
-  /** Runs `work` and keeps its JSON result; after a restart a finished step is not run again, its result is returned. */
+  /**
+   * Runs `work` and keeps its JSON result; after a restart a finished step is not run again, its result is returned. `work`
+   * that rejects because its signal aborted (shut down, cancel) is never kept as a result: it runs again after a restart.
+   */
   step<Result>(name: string, work: (signal: AbortSignal) => Promise<Result>): Promise<Result>
   sleep(milliseconds: number): Promise<void>
   /** The next value sent under `topic`, or null after the timeout. */

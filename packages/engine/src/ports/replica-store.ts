@@ -88,7 +88,8 @@ export interface ReplicaStore {
   createReplica(spec: ReplicaSpec): Promise<void>
   /**
    * Opens for writing as the owner of `epoch`, which is stored durably: everyone with an older epoch is refused from now on
-   * (`replica/newer-writer`). `epoch: null` opens for reading only.
+   * (`replica/newer-writer`). `epoch: null` opens for reading: no beginPoint and no expire, but hold, unhold and annotate
+   * work, so that a test in another process does not depose the mover; expire heeds holds as they are on the medium.
    */
   openReplica(id: ReplicaId, epoch: number | null): Promise<Replica>
   exists(id: ReplicaId): Promise<boolean>

@@ -78,8 +78,9 @@ export type ProtectionNotes = {
   readonly originalPoint: { readonly replicaId: string; readonly pointId: string } | null
   /** `since` of the machine that runs at the target, taken at its boot. */
   readonly runningCheckpoint: string | null
-  /** Bytes: how far the first copy has come; survives restarts only as a display. */
   readonly lastApplicationConsistentAt: Instant | null
+  /** The run for which we switched the source machine off: only then a roll back starts it again. Absent: none. */
+  readonly sourceStoppedByRun?: RunId | null
 }
 
 export interface ProtectionStore {

@@ -1,0 +1,84 @@
+// What the engine is made of: the ports, time, ids and the numbers that bound everything.
+import { KiB } from '@understudy/base/bytes'
+import type { Clock } from '@understudy/base/instant'
+import type { Durable } from './ports/durable.ts'
+import type { Live } from './ports/live.ts'
+import type { Platforms } from './ports/platforms.ts'
+import type { Stores } from './ports/stores.ts'
+
+/** Resolves after `milliseconds`; rejects with the signal's reason when it aborts. */
+export type Sleep = (milliseconds: number, signal?: AbortSignal) => Promise<void>
+
+export type Log = (level: 'debug' | 'info' | 'warn' | 'error', message: string, facts?: object) => void
+
+export type EngineParts = {
+  readonly stores: Stores
+  readonly durable: Durable
+  readonly platforms: Platforms
+  readonly live: Live
+  readonly clock: Clock
+  readonly sleep: Sleep
+  /** A new id, unique for ever (a UUID): `[a-z0-9-]{1,36}`. */
+  readonly newId: () => string
+  readonly config: EngineConfig
+  readonly log: Log
+}
+
+/** Every bound of the engine. Seconds unless the name says otherwise. */
+export type EngineConfig = {
+  /** This process's mover: unique among all processes, the same after a restart where possible. */
+  readonly moverId: string
+  /** How many cycles run at once. Memory of copying: this x requestBytes x requestsInFlight, in the worst case twice. */
+  readonly concurrentCycles: number
+  readonly requestBytes: number
+  readonly requestsInFlight: number
+  /** How many protections this mover takes at most. */
+  readonly maximumProtections: number
+  readonly heartbeatSeconds: number
+  readonly leaseSeconds: number
+  /** How often the mover looks at states, policies and timers. */
+  readonly lookSeconds: number
+  /** Waits after a first, second ... outage; the last one goes on for ever. */
+  readonly retryDelaysSeconds: readonly number[]
+  readonly retentionEverySeconds: number
+  readonly inventoryEverySeconds: number
+  readonly historyDays: number
+  /** Longest wait for any answer of a source site that an unplanned failover does not need. */
+  readonly deadSiteSeconds: number
+  readonly shutDownTimeoutSeconds: number
+  readonly answerTimeoutSeconds: number
+  readonly probeEverySeconds: number
+  /** How long a job waits for a person. */
+  readonly questionTimeoutSeconds: number
+  /** How long a failed job can be run again. */
+  readonly retryWindowSeconds: number
+  /** How long a failover waits for a cycle under way to stop. */
+  readonly quiesceSeconds: number
+  /** Before the timer of an uncommitted failover acts. */
+  readonly commitWarningSeconds: number
+  /** Speed that is assumed for a forecast as long as nothing was measured. */
+  readonly assumedBytesPerSecond: number
+}
+
+export const defaultEngineConfig: Omit<EngineConfig, 'moverId'> = {
+  concurrentCycles: 8,
+  requestBytes: 256 * KiB,
+  requestsInFlight: 16,
+  maximumProtections: 2_000,
+  heartbeatSeconds: 5,
+  leaseSeconds: 20,
+  lookSeconds: 2,
+  retryDelaysSeconds: [60, 120, 240, 480, 600],
+  retentionEverySeconds: 60,
+  inventoryEverySeconds: 60,
+  historyDays: 90,
+  deadSiteSeconds: 15,
+  shutDownTimeoutSeconds: 300,
+  answerTimeoutSeconds: 600,
+  probeEverySeconds: 1,
+  questionTimeoutSeconds: 24 * 3600,
+  retryWindowSeconds: 24 * 3600,
+  quiesceSeconds: 30,
+  commitWarningSeconds: 600,
+  assumedBytesPerSecond: 100_000_000,
+}

@@ -1,0 +1,97 @@
+// What is asked of the engine: plain data, checked for sense by the use cases and for shape by the contract.
+import type { JobId } from '@understudy/domain/jobs/job'
+import type { DiskKey, MachineId } from '@understudy/domain/machines/machine'
+import type { PolicyId, PolicySettings } from '@understudy/domain/protection/policy'
+import type { AdapterMapping, ProtectionId } from '@understudy/domain/protection/protection'
+import type { PointChoice } from '@understudy/domain/recovery-points/choose-point'
+import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
+import type { Platform } from '@understudy/domain/sites/site'
+
+/**
+ * Who asks, for the audit. `jobId` makes a request repeatable: the same id starts one job only, so whoever keeps an
+ * idempotency key derives it from there. Left out: a new one.
+ */
+export type Asker = { readonly by: string; readonly jobId?: JobId }
+
+export type JobStarted = { readonly jobId: JobId }
+
+export type NewSite = {
+  readonly name: string
+  readonly platform: Platform
+  readonly settings: Readonly<Record<string, unknown>>
+  readonly secrets: Readonly<Record<string, string>>
+}
+
+/** What is left out stays as it is. */
+export type SiteChange = {
+  readonly name?: string
+  readonly settings?: Readonly<Record<string, unknown>>
+  readonly secrets?: Readonly<Record<string, string>>
+}
+
+export type NewPolicy = PolicySettings & { readonly name: string }
+
+export type ProtectRequest = Asker & {
+  readonly machineId: MachineId
+  readonly targetSiteId: string
+  readonly policyId: PolicyId
+  /** Default: the machine's name. */
+  readonly name?: string
+  readonly adapters: readonly AdapterMapping[]
+  readonly excludedDisks: readonly DiskKey[]
+}
+
+/** Everything that can be edited while a protection goes on. What is left out stays as it is. */
+export type EditProtectionRequest = Asker & {
+  readonly protectionId: ProtectionId
+  readonly name?: string
+  readonly policyId?: PolicyId
+  readonly adapters?: readonly AdapterMapping[]
+  /** A disk that comes back is copied in full; one that leaves is missing from newer points. */
+  readonly excludedDisks?: readonly DiskKey[]
+}
+
+export type ProtectionRequest = Asker & { readonly protectionId: ProtectionId }
+
+export type EndProtectionRequest = ProtectionRequest & { readonly deleteReplica: boolean }
+
+export type TestFailoverRequest = ProtectionRequest & {
+  readonly choice: PointChoice
+  /** How long the guest has to answer; then the test is up but counts as not passed. Default: the configuration's. */
+  readonly answerTimeoutSeconds?: number
+  /** Let the test use the networks of a failover where no isolated one is mapped. Default false. */
+  readonly allowOpenNetworks?: boolean
+}
+
+export type PlannedFailoverRequest = ProtectionRequest & { readonly shutDownTimeoutSeconds?: number }
+
+export type UnplannedFailoverRequest = ProtectionRequest & {
+  readonly choice: PointChoice
+  /** Answers beforehand what would be asked when the source cannot be proven off. Goes into the audit. */
+  readonly acceptUnfenced: boolean
+}
+
+export type ChangePointRequest = ProtectionRequest & { readonly choice: PointChoice }
+
+export type ReprotectRequest = ProtectionRequest & {
+  /** The original machine runs again (the site came back): switch it off. Without it that is a refusal. */
+  readonly powerOffOriginal: boolean
+  /** Networks for a later failover in the new direction. Default: those of the original machine. */
+  readonly adapters?: readonly AdapterMapping[]
+}
+
+export type FailBackRequest = ProtectionRequest & {
+  /** The original's disks were written to since it was last proven off: overwrite that. Goes into the audit. */
+  readonly overwriteModified: boolean
+  readonly shutDownTimeoutSeconds?: number
+}
+
+export type AnswerRequest = Asker & { readonly questionId: string; readonly value: string }
+
+export type PointRequest = {
+  readonly protectionId: ProtectionId
+  readonly pointId: PointId
+  /** Null takes the annotation away; left out leaves it. */
+  readonly note?: string | null
+  readonly pinned?: boolean
+}
