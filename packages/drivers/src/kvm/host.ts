@@ -1,0 +1,54 @@
+// A KVM host as we use it: commands, files, processes and unix sockets, here or at the far end of an ssh connection.
+import type { Duplex } from 'node:stream'
+
+export type CommandResult = { readonly code: number; readonly stdout: string; readonly stderr: string }
+export type CommandOptions = {
+  readonly timeoutMilliseconds?: number
+  readonly signal?: AbortSignal | undefined
+  readonly input?: string
+}
+export type FolderEntry = { readonly name: string; readonly kind: 'file' | 'folder' | 'socket' | 'other' }
+/** What tells whether a file was touched: `mtimeNanoseconds` is text because it does not fit a number. */
+export type FileStatus = { readonly bytes: number; readonly mtimeNanoseconds: string; readonly inode: string }
+
+/**
+ * All paths are absolute paths on that host. Every call is bounded in time. Outage `kvm/host-unreachable` when the host
+ * cannot be reached, `kvm/host-failed` when a file or command there fails for another reason.
+ */
+export interface Host {
+  readonly name: string
+  readonly machinesFolder: string
+  readonly isLocal: boolean
+  /** Without a shell. Resolves with any exit code. The command must end by itself; a daemon detaches from its output. */
+  run(command: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>
+  /** Null: not there. */
+  readFile(path: string): Promise<Buffer | null>
+  /** Atomic by rename, and on the disk when it resolves. */
+  writeFile(path: string, data: string | Buffer): Promise<void>
+  /** A file of `bytes` zeros that occupies nothing; an older file of that name is gone. */
+  createSparseFile(path: string, bytes: number): Promise<void>
+  /** Copies a small file. */
+  copyFile(from: string, to: string): Promise<void>
+  /** Repeatable: not being there is fine. */
+  removeFile(path: string): Promise<void>
+  /** With its parents. Repeatable. */
+  makeFolder(path: string): Promise<void>
+  /** With everything in it. Repeatable. */
+  removeFolder(path: string): Promise<void>
+  /** Empty when the folder is not there. Sorted by name. */
+  list(path: string): Promise<readonly FolderEntry[]>
+  status(path: string): Promise<FileStatus | null>
+  /** Of the file system that holds the path. */
+  freeBytes(path: string): Promise<number>
+  /** Connects to a unix stream socket of the host. Outage `kvm/socket-closed` when nobody listens. */
+  connect(socketPath: string, signal?: AbortSignal): Promise<Duplex>
+  /**
+   * A unix socket path on this computer that leads to the host's socket: the path itself when the host is local. Close it
+   * when the last connection is done.
+   */
+  forward(socketPath: string): Promise<{ readonly path: string; close(): Promise<void> }>
+  /** The command line of a live process, or null. A zombie counts as gone. */
+  commandLineOf(pid: number): Promise<string | null>
+  kill(pid: number, signal: 'SIGTERM' | 'SIGKILL'): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,195 @@
+// The computer that we run on, as a KVM host.
+import { execFile } from 'node:child_process'
+import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
+import net from 'node:net'
+import { dirname } from 'node:path'
+import type { Duplex } from 'node:stream'
+import { Outage } from '@understudy/base/errors'
+import type { CommandOptions, CommandResult, FileStatus, FolderEntry, Host } from './host.ts'
+
+const COMMAND_MILLISECONDS = 60_000
+const LONGEST_OUTPUT_BYTES = 64 * 1024 * 1024
+
+export function localHost(options: { name: string; machinesFolder: string }): Host {
+  const { name, machinesFolder } = options
+  const attempt = async <Result>(what: string, work: () => Promise<Result>): Promise<Result> => {
+    try {
+      return await work()
+    } catch (cause) {
+      throw hostFailed(name, what, cause)
+    }
+  }
+  return {
+    name,
+    machinesFolder,
+    isLocal: true,
+    run: (command, args, runOptions) => run(name, command, args, runOptions ?? {}),
+    readFile: (path) => attempt(`read ${path}`, () => orWhenMissing(readFile(path), null)),
+    writeFile: (path, data) => attempt(`write ${path}`, () => replaceFile(path, data)),
+    createSparseFile: (path, bytes) => attempt(`create ${path}`, () => createSparseFile(path, bytes)),
+    copyFile: (from, to) => attempt(`copy ${from} to ${to}`, () => copyFile(from, to)),
+    removeFile: (path) => attempt(`remove ${path}`, () => rm(path, { force: true })),
+    makeFolder: (path) =>
+      attempt(`make ${path}`, async () => {
+        await mkdir(path, { recursive: true })
+      }),
+    removeFolder: (path) => attempt(`remove ${path}`, () => rm(path, { force: true, recursive: true })),
+    list: (path) => attempt(`list ${path}`, () => orWhenMissing(list(path), [])),
+    status: (path) => attempt(`look at ${path}`, () => orWhenMissing(status(path), null)),
+    freeBytes: (path) =>
+      attempt(`ask the free space of ${path}`, async () => {
+        const system = await statfs(path)
+        return system.bavail * system.bsize
+      }),
+    connect: (socketPath, signal) => connect(name, socketPath, signal),
+    forward: async (path) => ({ path, close: async () => undefined }),
+    commandLineOf,
+    kill: async (pid, signal) => kill(name, pid, signal),
+    close: async () => undefined,
+  }
+}
+
+export const hostFailed = (name: string, what: string, cause: unknown): Outage =>
+  new Outage({
+    code: 'kvm/host-failed',
+    message: `Host ${name} could not ${what}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    remedy: 'Look at the free space, the rights and the paths on that host.',
+    cause,
+  })
+
+export const socketClosed = (name: string, socketPath: string, cause: unknown): Outage =>
+  new Outage({
+    code: 'kvm/socket-closed',
+    message: `Nobody listens on ${socketPath} on host ${name}`,
+    remedy: 'See whether the machine still runs.',
+    cause,
+  })
+
+function run(
+  name: string,
+  command: string,
+  args: readonly string[],
+  options: CommandOptions,
+): Promise<CommandResult> {
+  return new Promise((resolve, reject) => {
+    const child = execFile(
+      command,
+      [...args],
+      {
+        timeout: options.timeoutMilliseconds ?? COMMAND_MILLISECONDS,
+        killSignal: 'SIGKILL',
+        maxBuffer: LONGEST_OUTPUT_BYTES,
+        env: { ...process.env, LC_ALL: 'C' },
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      },
+      (error, stdout, stderr) => {
+        if (error === null) return resolve({ code: 0, stdout, stderr })
+        if (options.signal?.aborted) return reject(options.signal.reason)
+        if (typeof error.code === 'number') return resolve({ code: error.code, stdout, stderr })
+        reject(hostFailed(name, `run ${command}${error.killed ? ' in time' : ''}`, error))
+      },
+    )
+    child.stdin?.on('error', () => undefined)
+    child.stdin?.end(options.input ?? '')
+  })
+}
+
+async function replaceFile(path: string, data: string | Buffer): Promise<void> {
+  const fresh = `${path}.new`
+  const file = await open(fresh, 'w', 0o600)
+  try {
+    await file.writeFile(data)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(fresh, path)
+  const folder = await open(dirname(path), 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+async function createSparseFile(path: string, bytes: number): Promise<void> {
+  await rm(path, { force: true })
+  const file = await open(path, 'wx', 0o600)
+  try {
+    await file.truncate(bytes)
+  } finally {
+    await file.close()
+  }
+}
+
+async function list(path: string): Promise<readonly FolderEntry[]> {
+  const entries = await readdir(path, { withFileTypes: true })
+  return entries
+    .map((entry): FolderEntry => {
+      const kind = entry.isFile()
+        ? 'file'
+        : entry.isDirectory()
+          ? 'folder'
+          : entry.isSocket()
+            ? 'socket'
+            : 'other'
+      return { name: entry.name, kind }
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+async function status(path: string): Promise<FileStatus> {
+  const found = await stat(path, { bigint: true })
+  return { bytes: Number(found.size), mtimeNanoseconds: String(found.mtimeNs), inode: String(found.ino) }
+}
+
+function connect(name: string, socketPath: string, signal: AbortSignal | undefined): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason)
+    const socket = net.connect({ path: socketPath })
+    const abort = (): void => {
+      socket.destroy()
+      reject(signal?.reason)
+    }
+    const fail = (cause: Error): void => {
+      signal?.removeEventListener('abort', abort)
+      reject(socketClosed(name, socketPath, cause))
+    }
+    signal?.addEventListener('abort', abort, { once: true })
+    socket.once('error', fail)
+    socket.once('connect', () => {
+      socket.off('error', fail)
+      signal?.removeEventListener('abort', abort)
+      resolve(socket)
+    })
+  })
+}
+
+async function commandLineOf(pid: number): Promise<string | null> {
+  const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  // A zombie's command line is empty.
+  return text === '' ? null : text.replaceAll('\0', ' ').trim()
+}
+
+function kill(name: string, pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
+  try {
+    process.kill(pid, signal)
+  } catch (cause) {
+    if (!isCode(cause, 'ESRCH')) throw hostFailed(name, `signal process ${pid}`, cause)
+  }
+}
+
+async function orWhenMissing<Found, Missing>(
+  found: Promise<Found>,
+  missing: Missing,
+): Promise<Found | Missing> {
+  try {
+    return await found
+  } catch (error) {
+    if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) return missing
+    throw error
+  }
+}
+
+const isCode = (error: unknown, code: string): boolean =>
+  error instanceof Error && (error as NodeJS.ErrnoException).code === code
