@@ -169,7 +169,7 @@ export const FailoverInput = z.object({
 })
 export const ChangePointInput = z.object({ point: PointChoice })
 export const FailBackInput = z.object({ overwriteModified: z.boolean().default(false) })
-export const EndInput = z.object({ keepReplica: z.stringbool().default(false) })
+export const EndInput = z.object({ keepReplica: z.boolean().default(false) })
 
 /** What a failover would cost, for its dialog: facts only, worked out by the server. */
 export const FailoverPreview = z

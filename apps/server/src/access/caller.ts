@@ -1,0 +1,93 @@
+// Who is behind a request: a browser's session cookie or a program's bearer token, looked up in one place.
+import type { Clock } from '@understudy/base/instant'
+import type {
+  ApiToken,
+  ControlPlaneStores,
+  Role,
+  Session,
+  User,
+} from '@understudy/engine/ports/access-stores'
+import { hashSecret } from './secrets.ts'
+
+export type Caller = {
+  readonly user: User
+  readonly role: Role
+  /** Name for job, event and audit. */
+  readonly name: string
+  readonly session: Session | null
+  readonly token: ApiToken | null
+}
+
+/** Also the name of the cookie where the server does not speak https; see `cookieName`. */
+const plainCookie = 'understudy_session'
+
+/** `__Host-` makes the browser refuse the cookie from anyone but this very host, but only over https. */
+export const cookieName = (secure: boolean): string => (secure ? `__Host-${plainCookie}` : plainCookie)
+
+const rank: Record<Role, number> = { reader: 0, operator: 1, contributor: 2, owner: 3 }
+const lower = (a: Role, b: Role): Role => (rank[a] <= rank[b] ? a : b)
+
+/** Resolution of the last-seen stamp: not a write for every request. */
+const touchEveryMilliseconds = 60_000
+
+export type CallerFinder = {
+  /** Null: nobody, or a session or token that is over. */
+  find(headers: {
+    readonly cookie?: string | undefined
+    readonly authorization?: string | undefined
+  }): Promise<Caller | null>
+}
+
+export function callerFinder(
+  stores: Pick<ControlPlaneStores, 'users' | 'sessions' | 'tokens'>,
+  clock: Clock,
+  options: { readonly secure: boolean; readonly sessionHours: number },
+): CallerFinder {
+  const sessionMilliseconds = options.sessionHours * 3_600_000
+
+  async function bySession(secret: string): Promise<Caller | null> {
+    const session = await stores.sessions.find(hashSecret(secret))
+    const now = clock.now()
+    if (!session || session.expiresAt <= now) return null
+    const user = await stores.users.find(session.userId)
+    if (!user || user.disabled) return null
+    if (now - session.seenAt > touchEveryMilliseconds)
+      await stores.sessions.touch(session.idHash, now, now + sessionMilliseconds)
+    return { user, role: user.role, name: user.name, session, token: null }
+  }
+
+  async function byToken(secret: string): Promise<Caller | null> {
+    const token = await stores.tokens.findByHash(hashSecret(secret))
+    const now = clock.now()
+    if (!token || (token.expiresAt !== null && token.expiresAt <= now)) return null
+    const user = await stores.users.find(token.userId)
+    if (!user || user.disabled) return null
+    if (token.lastUsedAt === null || now - token.lastUsedAt > touchEveryMilliseconds)
+      await stores.tokens.used(token.id, now)
+    return {
+      user,
+      role: lower(token.role, user.role),
+      name: `${user.name} (${token.name})`,
+      session: null,
+      token,
+    }
+  }
+
+  return {
+    find(headers) {
+      const bearer = /^Bearer\s+(\S+)$/i.exec(headers.authorization ?? '')?.[1]
+      if (bearer !== undefined) return byToken(bearer)
+      const cookie = readCookie(headers.cookie ?? '', cookieName(options.secure))
+      return cookie === null ? Promise.resolve(null) : bySession(cookie)
+    },
+  }
+}
+
+/** Value of a cookie in a Cookie header (RFC 6265, section 4.2), or null. */
+export function readCookie(header: string, name: string): string | null {
+  for (const pair of header.split(';')) {
+    const [key, value] = pair.trim().split('=', 2)
+    if (key === name && value !== undefined && value !== '') return value
+  }
+  return null
+}

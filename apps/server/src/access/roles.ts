@@ -1,0 +1,87 @@
+// Who may do what: the one place. A route that has no row here does not compile.
+
+import type { Role } from '@understudy/contract/access'
+import type { Contract } from '@understudy/contract/api'
+
+/** `anyone`: before signing in. */
+export type Access = Role | 'anyone'
+
+type RolesOf<Node> = {
+  readonly [Name in keyof Node]: Node[Name] extends { '~orpc': unknown } ? Access : RolesOf<Node[Name]>
+}
+
+export const roleOf: RolesOf<Contract> = {
+  setup: { status: 'anyone', complete: 'anyone' },
+  session: { current: 'reader', signIn: 'anyone', signOut: 'reader' },
+  overview: 'reader',
+  sites: {
+    list: 'reader',
+    get: 'reader',
+    create: 'contributor',
+    update: 'contributor',
+    remove: 'contributor',
+    testConnection: 'contributor',
+    refresh: 'operator',
+    networks: 'reader',
+  },
+  machines: { list: 'reader', get: 'reader', eligibility: 'reader' },
+  policies: {
+    list: 'reader',
+    get: 'reader',
+    create: 'contributor',
+    update: 'contributor',
+    remove: 'contributor',
+  },
+  protections: {
+    list: 'reader',
+    get: 'reader',
+    preview: 'contributor',
+    create: 'contributor',
+    update: 'contributor',
+    end: 'contributor',
+    recoveryPoints: 'reader',
+    annotatePoint: 'operator',
+    runs: 'reader',
+    history: 'reader',
+    failoverPreview: 'reader',
+    testFailover: 'operator',
+    cleanUpTest: 'operator',
+    failover: 'operator',
+    changePoint: 'operator',
+    commit: 'operator',
+    rollBack: 'operator',
+    reprotect: 'operator',
+    failBack: 'operator',
+    resync: 'operator',
+    pause: 'operator',
+    resume: 'operator',
+  },
+  runs: { get: 'reader', screenshot: 'reader' },
+  jobs: { list: 'reader', get: 'reader', answer: 'operator', cancel: 'operator', retry: 'operator' },
+  events: { list: 'reader' },
+  alerts: { list: 'reader', acknowledge: 'operator' },
+  users: { list: 'owner', create: 'owner', update: 'owner', remove: 'owner' },
+  tokens: { list: 'owner', create: 'owner', remove: 'owner' },
+  audit: { list: 'owner' },
+  movers: { list: 'reader' },
+  lab: { get: 'reader', create: 'contributor', remove: 'contributor' },
+}
+
+const rank: Record<Role, number> = { reader: 0, operator: 1, contributor: 2, owner: 3 }
+
+/** Whether a person or token of this role (null: nobody signed in) may call what asks for `wanted`. */
+export function mayCall(wanted: Access, role: Role | null): boolean {
+  if (wanted === 'anyone') return true
+  return role !== null && rank[role] >= rank[wanted]
+}
+
+/** Access of a procedure by its path in the contract, e.g. `['sites', 'create']`. Owner when it is not known: never open. */
+export function accessOf(path: readonly string[]): Access {
+  let node: unknown = roleOf
+  for (const part of path)
+    node = typeof node === 'object' && node !== null ? Reflect.get(node, part) : undefined
+  return isAccess(node) ? node : 'owner'
+}
+
+const isAccess = (value: unknown): value is Access =>
+  typeof value === 'string' && (value === 'anyone' || Object.hasOwn(rank, value))

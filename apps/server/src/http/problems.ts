@@ -1,0 +1,63 @@
+// Every failed request answers RFC 9457 problem details: what happened, why, and what to do about it.
+import { InvariantError, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
+import type { Problem } from '@understudy/contract/problem'
+import type { Response } from 'express'
+
+const titles: Record<number, string> = {
+  400: 'The request does not fit',
+  401: 'Sign in first',
+  403: 'Not allowed for your role',
+  404: 'Not found',
+  405: 'Method not allowed',
+  409: 'Not as things stand',
+  413: 'Too large',
+  415: 'Unsupported media type',
+  422: 'Cannot be granted',
+  429: 'Too many requests',
+  500: 'A fault in Understudy',
+  503: 'Not reachable right now',
+}
+
+export type ProblemDescription = Pick<Problem, 'status' | 'detail' | 'code' | 'remedy'> &
+  Partial<Pick<Problem, 'cause' | 'fields' | 'instance'>>
+
+export function toProblem(description: ProblemDescription): Problem {
+  return {
+    type: 'about:blank',
+    title: titles[description.status] ?? 'Failed',
+    cause: null,
+    ...description,
+  }
+}
+
+/** The status of a refusal follows from its code: unknown things are 404, what clashes with a state is 409, else 422. */
+export function statusOfRefusal(code: string): number {
+  if (code.endsWith('/unknown') || code.endsWith('/not-found')) return 404
+  if (code === 'access/signed-out' || code === 'access/wrong-credentials') return 401
+  if (code.startsWith('access/')) return 403
+  if (/\/(exists|name-taken|busy|not-allowed|in-use|running|state|newer-writer|last-owner)$/.test(code))
+    return 409
+  return 422
+}
+
+/** Any thrown error as a problem. Only the three kinds carry their text out; anything else stays in the log. */
+export function problemOf(error: unknown): Problem {
+  const report = toFailureReport(error)
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : null
+  if (error instanceof Refusal)
+    return toProblem({
+      status: statusOfRefusal(error.code),
+      detail: error.message,
+      code: error.code,
+      remedy: error.remedy,
+      cause,
+    })
+  if (error instanceof Outage)
+    return toProblem({ status: 503, detail: error.message, code: error.code, remedy: error.remedy, cause })
+  const detail = error instanceof InvariantError ? error.message : 'Something unexpected happened'
+  return toProblem({ status: 500, detail, code: 'internal/invariant', remedy: report.remedy })
+}
+
+export function sendProblem(response: Response, problem: Problem): void {
+  response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem))
+}
