@@ -1,0 +1,400 @@
+// The control plane's memory without a database: the model that the PostgreSQL stores are judged by.
+import { Refusal } from '@understudy/base/errors'
+import type { Instant } from '@understudy/base/instant'
+import { present } from '@understudy/base/invariant'
+import type { Alert, Event, Severity } from '@understudy/domain/events/event'
+import type { Run } from '@understudy/domain/failover/failover'
+import type { Job } from '@understudy/domain/jobs/job'
+import type { DiscoveredMachine, Machine, MachineId } from '@understudy/domain/machines/machine'
+import type { Policy } from '@understudy/domain/protection/policy'
+import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { Site, SiteId } from '@understudy/domain/sites/site'
+import type {
+  AlertStore,
+  EventStore,
+  JobStore,
+  LeaseStore,
+  MachineStore,
+  Page,
+  PageRequest,
+  PolicyStore,
+  ProtectionNotes,
+  ProtectionStore,
+  ProtectionSummary,
+  RunStore,
+  SiteStore,
+  Stores,
+} from '@understudy/engine/ports/stores'
+
+/**
+ * All stores over plain maps. What goes in and out is copied, so a caller cannot change a row behind the store's back.
+ * Every operation is atomic: nothing awaits between reading and writing. Keep the object to simulate a restart of the process.
+ */
+export function memoryStores(): Stores {
+  const protections = memoryProtectionStore()
+  return {
+    sites: memorySiteStore(),
+    machines: memoryMachineStore(),
+    policies: memoryPolicyStore(),
+    protections: protections.store,
+    runs: memoryRunStore(),
+    jobs: memoryJobStore(),
+    events: memoryEventStore(),
+    alerts: memoryAlertStore(),
+    leases: memoryLeaseStore(protections.rows),
+  }
+}
+
+const copy = <Value>(value: Value): Value => structuredClone(value)
+
+const copies = <Value>(values: Iterable<Value>): Value[] => [...values].map(copy)
+
+const missing = (noun: string, id: string): Refusal =>
+  new Refusal({
+    code: `${noun}/not-found`,
+    message: `There is no ${noun} ${id}`,
+    remedy: 'Reload the list; somebody may have removed it.',
+  })
+
+const findOrRefuse = <Row>(rows: ReadonlyMap<string, Row>, noun: string, id: string): Row => {
+  const row = rows.get(id)
+  if (row === undefined) throw missing(noun, id)
+  return row
+}
+
+function memorySiteStore(): SiteStore {
+  const rows = new Map<SiteId, { site: Site; secrets: Readonly<Record<string, string>> }>()
+  const refuseTakenName = (name: string, except: SiteId | null): void => {
+    for (const { site } of rows.values())
+      if (site.name === name && site.id !== except)
+        throw new Refusal({
+          code: 'site/name-taken',
+          message: `There is a site called "${name}" already`,
+          remedy: 'Choose another name.',
+        })
+  }
+  return {
+    list: async () => copies([...rows.values()].map((row) => row.site)),
+    find: async (id) => copy(rows.get(id)?.site ?? null),
+    async create(site, secrets) {
+      refuseTakenName(site.name, null)
+      rows.set(site.id, copy({ site, secrets }))
+    },
+    async update(id, change, secrets) {
+      const row = findOrRefuse(rows, 'site', id)
+      if (change.name !== undefined) refuseTakenName(change.name, id)
+      rows.set(id, copy({ site: { ...row.site, ...change }, secrets: secrets ?? row.secrets }))
+    },
+    secrets: async (id) => copy(rows.get(id)?.secrets ?? {}),
+    async remove(id) {
+      rows.delete(id)
+    },
+  }
+}
+
+function memoryMachineStore(): MachineStore {
+  const rows = new Map<MachineId, Machine>()
+  let counter = 0
+  const ofSite = (siteId: SiteId): Machine[] => [...rows.values()].filter((row) => row.siteId === siteId)
+
+  /** What the inventory says, without what changes at every look. */
+  const facts = (machine: Machine): string => JSON.stringify({ ...machine, seenAt: 0 })
+  const put = (row: Machine): boolean => {
+    const before = rows.get(row.id)
+    rows.set(row.id, copy(row))
+    return before === undefined || facts(before) !== facts(row)
+  }
+  const asRow = (
+    siteId: SiteId,
+    found: DiscoveredMachine,
+    known: Machine | undefined,
+    at: Instant,
+  ): Machine => {
+    if (known === undefined) counter += 1
+    const id = known?.id ?? (`machine-${counter}` as MachineId)
+    const { ref, name, host, power, hardware, guestAgent, ownedBy } = found
+    return { id, siteId, ref, name, host, power, hardware, guestAgent, ownedBy, seenAt: at, present: true }
+  }
+  return {
+    list: async (siteId) => copies(siteId === undefined ? rows.values() : ofSite(siteId)),
+    find: async (id) => copy(rows.get(id) ?? null),
+    findByRef: async (siteId, ref) => copy(ofSite(siteId).find((row) => row.ref === ref) ?? null),
+    async replaceInventory(siteId, machines, at) {
+      const known = new Map(ofSite(siteId).map((row) => [row.ref, row]))
+      let changed = false
+      for (const found of machines) {
+        if (put(asRow(siteId, found, known.get(found.ref), at))) changed = true
+        known.delete(found.ref)
+      }
+      for (const gone of known.values()) if (put({ ...gone, present: false })) changed = true
+      return changed
+    },
+  }
+}
+
+function memoryPolicyStore(): PolicyStore {
+  const rows = new Map<string, Policy>()
+  return {
+    list: async () => copies(rows.values()),
+    find: async (id) => copy(rows.get(id) ?? null),
+    async save(policy) {
+      rows.set(policy.id, copy(policy))
+    },
+    async remove(id) {
+      rows.delete(id)
+    },
+  }
+}
+
+const emptySummary: ProtectionSummary = {
+  newestPoint: null,
+  newestApplicationPoint: null,
+  pointCount: 0,
+  storedBytes: 0,
+  lastCycle: null,
+  lastTestAt: null,
+  lastTestPassed: null,
+  lastRecoverySeconds: null,
+}
+
+const emptyNotes: ProtectionNotes = {
+  resyncReason: null,
+  originalFingerprints: [],
+  originalPoint: null,
+  runningCheckpoint: null,
+  lastApplicationConsistentAt: null,
+}
+
+type ProtectionRow = { protection: Protection; summary: ProtectionSummary; notes: ProtectionNotes }
+type ProtectionRows = Map<ProtectionId, ProtectionRow>
+
+function memoryProtectionStore(): { store: ProtectionStore; rows: ProtectionRows } {
+  const rows: ProtectionRows = new Map()
+  const row = (id: ProtectionId): ProtectionRow => findOrRefuse(rows, 'protection', id)
+  const store: ProtectionStore = {
+    list: async () => copies([...rows.values()].map(({ protection }) => protection)),
+    find: async (id) => copy(rows.get(id)?.protection ?? null),
+    async create(protection) {
+      for (const { protection: other } of rows.values())
+        if (other.machineId === protection.machineId && other.state !== 'gone')
+          throw new Refusal({
+            code: 'protection/exists',
+            message: `${protection.name} is protected already`,
+            remedy: 'Open its protection instead, or end that first.',
+          })
+      rows.set(protection.id, copy({ protection, summary: emptySummary, notes: emptyNotes }))
+    },
+    async moveState(id, from, to, note, resumeState) {
+      const found = rows.get(id)
+      if (found?.protection.state !== from) return false
+      const resume = resumeState === undefined ? found.protection.resumeState : resumeState
+      found.protection = { ...found.protection, state: to, stateNote: note, resumeState: resume }
+      return true
+    },
+    async update(id, change) {
+      const found = row(id)
+      found.protection = copy({ ...found.protection, ...change })
+    },
+    async nextEpoch(id) {
+      const found = row(id)
+      found.protection = { ...found.protection, epoch: found.protection.epoch + 1 }
+      return found.protection.epoch
+    },
+    summary: async (id) => copy(row(id).summary),
+    summaries: async () => new Map([...rows].map(([id, { summary }]) => [id, copy(summary)])),
+    async updateSummary(id, change) {
+      const found = row(id)
+      found.summary = copy({ ...found.summary, ...change })
+    },
+    notes: async (id) => copy(row(id).notes),
+    async updateNotes(id, change) {
+      const found = row(id)
+      found.notes = copy({ ...found.notes, ...change })
+    },
+    async remove(id) {
+      rows.delete(id)
+    },
+  }
+  return { store, rows }
+}
+
+function memoryRunStore(): RunStore {
+  const rows = new Map<string, Run>()
+  const screenshots = new Map<string, Buffer>()
+  const newestFirst = (runs: Run[]): Run[] => runs.reverse().sort((a, b) => b.startedAt - a.startedAt)
+  return {
+    async create(run) {
+      rows.set(run.id, copy(run))
+    },
+    find: async (id) => copy(rows.get(id) ?? null),
+    active: async (protectionId) =>
+      copies(
+        newestFirst([...rows.values()].filter((run) => !run.over)).filter(
+          (run) => protectionId === undefined || run.protectionId === protectionId,
+        ),
+      ),
+    history: async (protectionId, limit) =>
+      copies(
+        newestFirst([...rows.values()].filter((run) => run.protectionId === protectionId)).slice(0, limit),
+      ),
+    async update(id, change) {
+      rows.set(id, copy({ ...findOrRefuse(rows, 'run', id), ...change }))
+    },
+    async saveScreenshot(id, png) {
+      screenshots.set(id, Buffer.from(png))
+    },
+    async screenshot(id) {
+      const png = screenshots.get(id)
+      return png ? Buffer.from(png) : null
+    },
+  }
+}
+
+type Listed<Row> = { readonly at: Instant; readonly order: number; readonly row: Row }
+
+/** Newest first. The cursor names the last row shown, so rows that come or go elsewhere do not shift the pages. */
+function pageOf<Row>(all: Iterable<Listed<Row>>, page: PageRequest): Page<Row> {
+  const sorted = [...all].sort((a, b) => b.at - a.at || b.order - a.order)
+  const [at = Infinity, order = Infinity] = page.cursor === null ? [] : page.cursor.split('/').map(Number)
+  const rest = sorted.filter((row) => row.at < at || (row.at === at && row.order < order))
+  const rows = rest.slice(0, page.limit)
+  const last = rows.at(-1)
+  const next = last && rest.length > rows.length ? `${last.at}/${last.order}` : null
+  return { rows: rows.map(({ row }) => copy(row)), next }
+}
+
+function memoryJobStore(): JobStore {
+  const rows = new Map<string, Listed<Job>>()
+  let order = 0
+  return {
+    async create(job) {
+      order += 1
+      rows.set(job.id, { at: job.createdAt, order, row: copy(job) })
+    },
+    find: async (id) => copy(rows.get(id)?.row ?? null),
+    async list({ subjectId, states, kinds }, page) {
+      const matches = [...rows.values()].filter(
+        ({ row }) =>
+          (subjectId === undefined || row.subjectId === subjectId) &&
+          (states === undefined || states.includes(row.state)) &&
+          (kinds === undefined || kinds.includes(row.kind)),
+      )
+      return pageOf(matches, page)
+    },
+    async update(id, change) {
+      const listed = findOrRefuse(rows, 'job', id)
+      rows.set(id, { ...listed, row: copy({ ...listed.row, ...change }) })
+    },
+  }
+}
+
+const severityRank: Record<Severity, number> = { info: 0, warning: 1, critical: 2 }
+
+function memoryEventStore(): EventStore {
+  let rows: Listed<Event>[] = []
+  let order = 0
+  return {
+    async append(event) {
+      order += 1
+      rows.push({ at: event.at, order, row: copy(event) })
+    },
+    async list({ subjectId, minimumSeverity, code }, page) {
+      const least = severityRank[minimumSeverity ?? 'info']
+      const matches = rows.filter(
+        ({ row }) =>
+          (subjectId === undefined || row.subjectId === subjectId) &&
+          (code === undefined || row.code === code) &&
+          severityRank[row.severity] >= least,
+      )
+      return pageOf(matches, page)
+    },
+    async trim(before) {
+      const kept = rows.filter(({ at }) => at >= before)
+      const removed = rows.length - kept.length
+      rows = kept
+      return removed
+    },
+  }
+}
+
+function memoryAlertStore(): AlertStore {
+  const rows = new Map<string, Listed<Alert>>()
+  let order = 0
+  const openOne = (code: string, subjectId: string | null): Alert | undefined =>
+    [...rows.values()].find(
+      ({ row }) => row.code === code && row.subjectId === subjectId && row.resolvedAt === null,
+    )?.row
+  const change = (id: string, fields: Partial<Alert>): void => {
+    const listed = present(rows.get(id), 'only alerts that exist are changed')
+    rows.set(id, { ...listed, row: copy({ ...listed.row, ...fields }) })
+  }
+  return {
+    async raise(alert) {
+      const open = openOne(alert.code, alert.subjectId)
+      if (open) {
+        change(open.id, { message: alert.message })
+        return false
+      }
+      order += 1
+      rows.set(alert.id, { at: alert.raisedAt, order, row: copy(alert) })
+      return true
+    },
+    async resolve(code, subjectId, at) {
+      const open = openOne(code, subjectId)
+      if (!open) return false
+      change(open.id, { resolvedAt: at })
+      return true
+    },
+    async acknowledge(id, by) {
+      findOrRefuse(rows, 'alert', id)
+      change(id, { acknowledgedBy: by })
+    },
+    async list({ open }, page) {
+      const matches = [...rows.values()].filter(
+        ({ row }) => open === undefined || (row.resolvedAt === null) === open,
+      )
+      return pageOf(matches, page)
+    },
+  }
+}
+
+function memoryLeaseStore(protections: ReadonlyMap<ProtectionId, ProtectionRow>): LeaseStore {
+  const movers = new Map<string, { beatAt: Instant; expiresAt: Instant }>()
+  const leases = new Map<ProtectionId, string>()
+  const heldBy = (moverId: string): ProtectionId[] =>
+    [...protections.keys()].filter((id) => leases.get(id) === moverId)
+  const isFree = (id: ProtectionId, at: Instant): boolean => {
+    const holder = leases.get(id)
+    if (holder === undefined) return true
+    const heartbeat = movers.get(holder)
+    return heartbeat === undefined || heartbeat.expiresAt <= at
+  }
+  return {
+    async beat(moverId, at, expiresAt) {
+      movers.set(moverId, { beatAt: at, expiresAt })
+    },
+    async claim(moverId, at, limit) {
+      const free = [...protections.values()]
+        .filter(({ protection }) => protection.state !== 'gone' && isFree(protection.id, at))
+        .map(({ protection }) => protection.id)
+        .slice(0, limit)
+      for (const id of free) leases.set(id, moverId)
+      return free
+    },
+    held: async (moverId) => heldBy(moverId),
+    async release(moverId, protectionId) {
+      if (leases.get(protectionId) === moverId) leases.delete(protectionId)
+    },
+    async leave(moverId) {
+      movers.delete(moverId)
+      for (const id of heldBy(moverId)) leases.delete(id)
+    },
+    movers: async () =>
+      [...movers].map(([id, { beatAt, expiresAt }]) => ({
+        id,
+        beatAt,
+        expiresAt,
+        protections: heldBy(id).length,
+      })),
+  }
+}
