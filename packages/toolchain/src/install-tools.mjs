@@ -1,0 +1,123 @@
+/** The programs of the operating system that the tests run against: hypervisor, browser, NBD and SSH tools. */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { runChild } from './run-child.mjs'
+
+export const debianPackages = [
+  'busybox-static',
+  'chromium',
+  'cpio',
+  'e2fsprogs',
+  'extlinux',
+  'fdisk',
+  'fonts-dejavu-core',
+  'libnbd-bin',
+  'libvirt-clients',
+  'libvirt-daemon',
+  'libvirt-daemon-driver-qemu',
+  'mmdebstrap',
+  'nbdkit',
+  'openssh-client',
+  'openssh-server',
+  'qemu-block-extra',
+  'qemu-system-x86',
+  'qemu-utils',
+  'syslinux-common',
+]
+
+/** What those packages are wanted for, to be looked for where there is no apt. */
+const programs = [
+  'chromium',
+  'cpio',
+  'mkfs.ext4',
+  'extlinux',
+  'sfdisk',
+  'nbdinfo',
+  'virsh',
+  'libvirtd',
+  'mmdebstrap',
+  'nbdkit',
+  'ssh',
+  'sshd',
+  'qemu-system-x86_64',
+  'qemu-img',
+]
+
+// A test tool must not become a service of the computer that runs the tests: for as long as apt works,
+// policy-rc.d forbids the new packages to start sshd and libvirtd. The tests start their own.
+const installScript = `
+set -e
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  trap 'exit 130' INT TERM HUP
+  printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
+  chmod +x /usr/sbin/policy-rc.d
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q -o DPkg::Lock::Timeout=600 update
+apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@"
+`
+
+/** Throws with the command to type when something is missing that we may not install. */
+export async function installTools() {
+  if (!hasProgram('apt-get') || !hasProgram('dpkg-query')) return checkPrograms()
+  const missing = findMissing(installedPackages())
+  if (missing.length === 0) return
+  console.log(`Installing Debian packages: ${missing.join(' ')}`)
+  const prefix = becomeRoot()
+  if (prefix === undefined) {
+    throw new Error(
+      `The tests need programs that are not installed. Type:\n  sudo apt-get install ${missing.join(' ')}`,
+    )
+  }
+  const [file = '', ...args] = [...prefix, 'sh', '-c', installScript, 'sh', ...missing]
+  const code = await runChild(file, args, { limitSeconds: 1800 })
+  if (code !== 0) throw new Error(`apt-get failed with exit code ${code}`)
+}
+
+/**
+ * @param {Set<string>} installed
+ * @returns {string[]}
+ */
+export function findMissing(installed) {
+  return debianPackages.filter((name) => !installed.has(name))
+}
+
+function installedPackages() {
+  // dpkg's own placeholders, not ours.
+  const format = ['db:Status-Status', 'binary:Package'].map((field) => `\${${field}}`).join(' ')
+  const { stdout } = spawnSync('dpkg-query', ['-W', '-f', `${format}\n`], { encoding: 'utf8' })
+  return parseInstalled(stdout)
+}
+
+/**
+ * @param {string} text lines of "<state> <name>", the name perhaps with ":<architecture>"
+ * @returns {Set<string>}
+ */
+export function parseInstalled(text) {
+  const lines = text.split('\n').filter((line) => line.startsWith('installed '))
+  return new Set(lines.map((line) => line.slice('installed '.length).replace(/:.*/, '')))
+}
+
+/** @returns {string[] | undefined} what to put before a command that only root may run */
+function becomeRoot() {
+  if (process.getuid?.() === 0) return []
+  const mayBecome = hasProgram('sudo') && spawnSync('sudo', ['-n', 'true']).status === 0
+  return mayBecome ? ['sudo', '-n'] : undefined
+}
+
+function checkPrograms() {
+  const missing = programs.filter((name) => !hasProgram(name))
+  if (missing.length === 0) return
+  throw new Error(
+    `The tests need these programs, which are not on the PATH: ${missing.join(', ')}.\n` +
+      `On Debian and Ubuntu they are in: ${debianPackages.join(' ')}`,
+  )
+}
+
+/** @param {string} name */
+function hasProgram(name) {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
+  return folders.some((folder) => folder !== '' && existsSync(join(folder, name)))
+}

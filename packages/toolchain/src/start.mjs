@@ -1,0 +1,27 @@
+/**
+ * `npm start`: installs and builds what is missing or stale, then runs the server until it ends.
+ * Plain JavaScript for Node 20, because nothing is installed yet when it runs first. All arguments go to the server.
+ */
+import { join } from 'node:path'
+import { pinnedNode, root } from './environment.mjs'
+import { installPackages } from './install-packages.mjs'
+import { buildConsole, generateDatabaseClient } from './prepare.mjs'
+import { runChild } from './run-child.mjs'
+
+const args = process.argv.slice(2)
+const helpOnly = args.includes('--help') || args.includes('-h')
+
+try {
+  await installPackages()
+  await generateDatabaseClient()
+  if (!helpOnly) await buildConsole()
+  // The server gets a process group of its own. Ctrl-C then reaches it once, through us, and not a second time
+  // from the terminal, which it would take for impatience.
+  process.exitCode = await runChild(pinnedNode(), [join(root, 'apps/server/src/main.ts'), ...args], {
+    env: { NODE_ENV: process.env.NODE_ENV ?? 'production' },
+    ownGroup: true,
+  })
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+}
