@@ -143,7 +143,9 @@ export function memoryDurable(options: MemoryDurableOptions): MemoryDurable {
     signal: AbortSignal,
   ): Promise<unknown> => {
     // A message is taken by the line in the log that returns it, so a crash in between loses none.
-    const taken = workflow.acts.filter(({ name, result }) => name === `(signal ${topic})` && result !== 'null').length
+    const taken = workflow.acts.filter(
+      ({ name, result }) => name === `(signal ${topic})` && result !== 'null',
+    ).length
     for (;;) {
       const message = workflow.mailbox.filter((other) => other.topic === topic)[taken]
       if (message) return JSON.parse(message.value)

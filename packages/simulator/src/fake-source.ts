@@ -1,0 +1,219 @@
+// The source port over machines in memory.
+import { createHash } from 'node:crypto'
+import { Outage, Refusal } from '@understudy/base/errors'
+import type { BlockReader, Extent, MappedExtent } from '@understudy/block/device'
+import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
+import type {
+  DiskFingerprint,
+  OpenPointRequest,
+  ShutDownProof,
+  SourceDisk,
+  SourceMachinePoint,
+  SourcePlatform,
+} from '@understudy/engine/ports/source-platform'
+import type { FakeCheckpoint, FakeMachine } from './fake-machine.ts'
+import { imageReader, readAll } from './memory-disk.ts'
+import type { VirtualClock } from './virtual-clock.ts'
+
+export type FakeMachines = {
+  readonly clock: VirtualClock
+  list(): readonly FakeMachine[]
+  find(ref: MachineRef): FakeMachine
+  onChange(listener: () => void): () => void
+  /** Readers that fail when the site is down. */
+  guard(reader: BlockReader): BlockReader
+}
+
+const PAUSE_MILLISECONDS = 2
+
+export function fakeSource(machines: FakeMachines): SourcePlatform {
+  const { clock } = machines
+  const proof = (ref: MachineRef, how: string): ShutDownProof => ({
+    at: clock.now(),
+    evidence: `${ref}: ${how}`,
+  })
+
+  return {
+    inventory: async () => machines.list().map((machine) => machine.discovered()),
+    watch(onChange, signal) {
+      signal.addEventListener('abort', machines.onChange(onChange), { once: true })
+    },
+    async eligibility(ref) {
+      const machine = machines.find(ref)
+      const untrackable = {
+        level: 'blocker',
+        code: 'machine/untrackable',
+        message: `${machine.name} cannot be tracked`,
+        remedy: 'Move its disks to a format that keeps track of changes.',
+      } as const
+      return {
+        findings: machine.untrackable ? [untrackable] : [],
+        shortestIntervalSeconds: 1,
+        applicationConsistent: machine.guestAgent,
+      }
+    },
+    async openPoint(request) {
+      const found = request.machines.map((wanted) => ({ wanted, machine: machines.find(wanted.ref) }))
+      // Everything is checked before anything changes: a failed call leaves `since` valid.
+      for (const { machine } of found) requireRunning(machine)
+      for (const { wanted, machine } of found)
+        if (wanted.since !== null && machine.checkpoints.get(wanted.since)?.trackingId !== wanted.trackingId)
+          return { kind: 'tracking-lost', ref: wanted.ref, reason: trackingLost(machine) }
+      const opened = found.map(({ wanted, machine }) => openMachinePoint(machines, machine, wanted))
+      const withoutAgent = found.find(({ machine }) => !machine.guestAgent)?.machine
+      const asked = request.consistency === 'application'
+      return {
+        kind: 'opened',
+        point: {
+          instant: clock.now(),
+          consistency: asked && !withoutAgent ? 'application' : 'crash',
+          consistencyNote: asked && withoutAgent ? `No guest agent answers in ${withoutAgent.name}` : null,
+          machines: opened.map(({ point }) => point),
+          pauseMilliseconds: PAUSE_MILLISECONDS,
+          async release(kept) {
+            for (const { release } of opened) release(kept)
+          },
+        },
+      }
+    },
+    async stopTracking(ref, trackingId) {
+      for (const machine of machines.list())
+        if (machine.ref === ref) machine.dropCheckpoints((checkpoint) => checkpoint.trackingId === trackingId)
+    },
+    powerState: async (ref) => machines.find(ref).power,
+    async shutDown(ref, { timeoutSeconds, signal }) {
+      const machine = machines.find(ref)
+      if (machine.power === 'off') return proof(ref, 'was off already')
+      if (machine.ignoresShutDown) {
+        await clock.sleep(timeoutSeconds * 1000, signal)
+        throw new Outage({
+          code: 'machine/still-on',
+          message: `${machine.name} has not shut down within ${timeoutSeconds} s`,
+          remedy: 'Shut it down by hand, or power it off.',
+        })
+      }
+      machine.shutDown()
+      return proof(ref, 'guest powered down')
+    },
+    async powerOff(ref) {
+      machines.find(ref).powerOff()
+      return proof(ref, 'powered off')
+    },
+    async start(ref) {
+      const machine = machines.find(ref)
+      refuseMixed(machine)
+      await machine.start()
+    },
+    async openStoppedDisks(ref, { excludedDisks, trackingId, since }) {
+      const machine = machines.find(ref)
+      refuseRunning(machine)
+      const checkpoint = since === null ? undefined : machine.checkpoints.get(since)
+      const known = checkpoint?.trackingId === trackingId ? checkpoint : null
+      return {
+        sinceKnown: known !== null,
+        disks: sourceDisks(machines, machine, excludedDisks, known),
+        fingerprints: await fingerprintsOf(machine),
+        close: async () => {},
+      }
+    },
+  }
+}
+
+function openMachinePoint(
+  machines: FakeMachines,
+  machine: FakeMachine,
+  { trackingId, since, excludedDisks }: OpenPointRequest['machines'][number],
+): { readonly point: SourceMachinePoint; release(kept: boolean): void } {
+  // Whatever else this owner tracks was left behind by a predecessor that died.
+  machine.dropCheckpoints((checkpoint) => checkpoint.trackingId === trackingId && checkpoint.id !== since)
+  const baseline = since === null ? null : (machine.checkpoints.get(since) ?? null)
+  const disks = sourceDisks(machines, machine, excludedDisks, baseline)
+  const checkpoint = machine.untrackable ? null : machine.addCheckpoint(trackingId, excludedDisks)
+  let released = false
+  return {
+    point: { ref: machine.ref, checkpoint: checkpoint?.id ?? null, disks },
+    release(kept) {
+      if (released) return
+      released = true
+      const dropped = kept ? baseline : checkpoint
+      machine.dropCheckpoints((other) => other === dropped)
+    },
+  }
+}
+
+/** Content and changes are both taken now, in one go: nothing awaits, so nothing is written in between. */
+function sourceDisks(
+  machines: FakeMachines,
+  machine: FakeMachine,
+  excluded: readonly DiskKey[],
+  baseline: FakeCheckpoint | null,
+): readonly SourceDisk[] {
+  return [...machine.disks]
+    .filter(([key]) => !excluded.includes(key))
+    .map(([key, disk]) => {
+      const reader = imageReader(disk.image())
+      const changes = baseline && machine.changedSince(baseline, key)
+      const whole = [{ offset: 0, bytes: disk.bytes }]
+      return {
+        key,
+        bytes: disk.bytes,
+        reader: machines.guard(reader),
+        changed: (signal) => mapped(reader, changes ?? whole, signal),
+      }
+    })
+}
+
+async function* mapped(
+  reader: BlockReader,
+  extents: readonly Extent[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<MappedExtent> {
+  for (const extent of extents) {
+    signal?.throwIfAborted()
+    yield* reader.map?.(extent, signal) ?? [{ ...extent, kind: 'data' as const }]
+  }
+}
+
+/** The content itself: two disks with the same fingerprint are the same disk. */
+export async function fingerprintsOf(machine: FakeMachine): Promise<readonly DiskFingerprint[]> {
+  return await Promise.all(
+    [...machine.disks].map(async ([key, disk]) => ({
+      key,
+      value: createHash('sha256')
+        .update(await readAll(disk))
+        .digest('hex'),
+    })),
+  )
+}
+
+export function refuseRunning(machine: FakeMachine): void {
+  if (machine.power !== 'off')
+    throw new Refusal({
+      code: 'machine/running',
+      message: `${machine.name} is running`,
+      remedy: 'Shut it down first.',
+    })
+}
+
+export function refuseMixed(machine: FakeMachine): void {
+  if (machine.mixedBy !== null)
+    throw new Refusal({
+      code: 'machine/restore-unfinished',
+      message: `The disks of ${machine.name} are mixed: a restore into it was interrupted`,
+      remedy: 'Let the restore finish; retry its job.',
+    })
+}
+
+function requireRunning(machine: FakeMachine): void {
+  if (machine.power !== 'running')
+    throw new Outage({
+      code: 'machine/not-running',
+      message: `${machine.name} is off`,
+      remedy: 'Start it; replication goes on by itself.',
+    })
+}
+
+const trackingLost = (machine: FakeMachine): { code: string; message: string } => ({
+  code: 'tracking/lost',
+  message: `${machine.name} was stopped hard or replaced, so what changed meanwhile is not known`,
+})
