@@ -31,7 +31,7 @@ export interface UserStore {
   findByName(name: string): Promise<User | null>
   /** Refuses a name that is taken (`user/name-taken`). */
   create(user: User): Promise<void>
-  /** Refuses (`user/last-owner`) what would leave nobody who is an owner and not disabled; an unknown id (`user/unknown`). */
+  /** Refuses (`user/last-owner`) what would leave nobody who is an owner and not disabled; an unknown id (`user/not-found`). */
   update(id: UserId, change: Partial<Omit<User, 'id' | 'createdAt'>>): Promise<void>
   /** Takes sessions, tokens and idempotency keys along. Repeatable. Refuses as `update` does. */
   remove(id: UserId): Promise<void>

@@ -1,0 +1,137 @@
+// Finding what differs between a source disk and our copy of it when change tracking cannot say.
+import { KiB } from '@understudy/base/bytes'
+import { Refusal } from '@understudy/base/errors'
+import type { BlockReader, Extent, MappedExtent } from '@understudy/block/device'
+import { isZero } from '@understudy/block/zero-detection'
+
+const GRAIN_BYTES = 4 * KiB
+
+export type CompareRequest = {
+  readonly source: BlockReader
+  /** What is in the replica now; it may be shorter than the source. */
+  readonly copy: BlockReader
+  /** What to compare of the source, ascending: normally the whole disk. */
+  readonly extents: AsyncIterable<MappedExtent>
+  readonly requestBytes: number
+  /** Pieces compared at once. Memory: this x 2 x requestBytes. */
+  readonly inFlight: number
+  readonly signal?: AbortSignal
+  /** Called with the bytes compared since the last call. */
+  readonly onCompared?: (bytes: number) => void
+}
+
+/**
+ * The parts of the source that the copy does not have, ascending, in 4 KiB grains. A part of the copy that cannot be read
+ * because its checksum is wrong (`replica/damaged`) differs by definition: comparing is how damage is repaired.
+ */
+export async function* findDifferences(request: CompareRequest): AsyncGenerator<MappedExtent> {
+  const pending: Promise<MappedExtent[]>[] = []
+  try {
+    for await (const piece of pieces(request.extents, request.requestBytes)) {
+      request.signal?.throwIfAborted()
+      const found = comparePiece(request, piece)
+      // It is awaited in its turn; until then a failure must not count as unhandled.
+      found.catch(() => {})
+      pending.push(found)
+      if (pending.length >= request.inFlight) yield* await next(pending)
+    }
+    while (pending.length > 0) yield* await next(pending)
+  } finally {
+    await Promise.allSettled(pending)
+  }
+}
+
+async function next(pending: Promise<MappedExtent[]>[]): Promise<MappedExtent[]> {
+  return (await pending.shift()) ?? []
+}
+
+async function* pieces(
+  extents: AsyncIterable<MappedExtent>,
+  requestBytes: number,
+): AsyncGenerator<MappedExtent> {
+  for await (const extent of extents) {
+    // A hole costs no read of the source: it is cut less often, and the copy's own map skips most of it.
+    const pieceBytes = extent.kind === 'zero' ? 1024 * requestBytes : requestBytes
+    for (let done = 0; done < extent.bytes; done += pieceBytes)
+      yield {
+        offset: extent.offset + done,
+        bytes: Math.min(pieceBytes, extent.bytes - done),
+        kind: extent.kind,
+      }
+  }
+}
+
+async function comparePiece(request: CompareRequest, piece: MappedExtent): Promise<MappedExtent[]> {
+  const { copy, onCompared } = request
+  const commonBytes = Math.max(0, Math.min(piece.bytes, copy.bytes - piece.offset))
+  const common = { ...piece, bytes: commonBytes }
+  const found =
+    commonBytes === 0
+      ? []
+      : await (piece.kind === 'zero' ? compareHole(request, common) : compareData(request, common))
+  if (commonBytes < piece.bytes)
+    found.push({ offset: piece.offset + commonBytes, bytes: piece.bytes - commonBytes, kind: piece.kind })
+  onCompared?.(piece.bytes)
+  return found
+}
+
+async function compareData({ source, copy, signal }: CompareRequest, piece: Extent): Promise<MappedExtent[]> {
+  const [ours, theirs] = await Promise.all([
+    readUnlessDamaged(copy, piece, signal),
+    source.read(piece.offset, piece.bytes, signal),
+  ])
+  if (ours === 'damaged') return [{ ...piece, kind: 'data' }]
+  if (ours.equals(theirs)) return []
+  return differingGrains(piece, 'data', (start, end) => theirs.compare(ours, start, end, start, end) === 0)
+}
+
+/** The source reads as zeros here; where the copy does not, it differs. */
+async function compareHole(request: CompareRequest, hole: Extent): Promise<MappedExtent[]> {
+  const { copy, signal, requestBytes } = request
+  const found: MappedExtent[] = []
+  for await (const part of copy.map?.(hole, signal) ?? [{ ...hole, kind: 'data' as const }]) {
+    if (part.kind === 'zero') continue
+    for (let done = 0; done < part.bytes; done += requestBytes) {
+      const piece = { offset: part.offset + done, bytes: Math.min(requestBytes, part.bytes - done) }
+      const ours = await readUnlessDamaged(copy, piece, signal)
+      if (ours === 'damaged') found.push({ ...piece, kind: 'zero' })
+      else if (!isZero(ours))
+        found.push(...differingGrains(piece, 'zero', (start, end) => isZero(ours.subarray(start, end))))
+    }
+  }
+  return found
+}
+
+async function readUnlessDamaged(
+  copy: BlockReader,
+  piece: Extent,
+  signal: AbortSignal | undefined,
+): Promise<Buffer | 'damaged'> {
+  try {
+    return await copy.read(piece.offset, piece.bytes, signal)
+  } catch (error) {
+    if (error instanceof Refusal && error.code === 'replica/damaged') return 'damaged'
+    throw error
+  }
+}
+
+function differingGrains(
+  piece: Extent,
+  kind: MappedExtent['kind'],
+  equal: (start: number, end: number) => boolean,
+): MappedExtent[] {
+  const found: MappedExtent[] = []
+  let open: { offset: number; bytes: number; kind: MappedExtent['kind'] } | null = null
+  for (let start = 0; start < piece.bytes; ) {
+    const grainEnd = start + GRAIN_BYTES - ((piece.offset + start) % GRAIN_BYTES)
+    const end = Math.min(piece.bytes, grainEnd)
+    if (equal(start, end)) open = null
+    else if (open) open.bytes += end - start
+    else {
+      open = { offset: piece.offset + start, bytes: end - start, kind }
+      found.push(open)
+    }
+    start = end
+  }
+  return found
+}

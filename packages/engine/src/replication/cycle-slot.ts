@@ -1,0 +1,151 @@
+// One cycle of a protection that this mover holds, from the state to the summary, and what follows from how it ended.
+import { InvariantError, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
+import type { Instant } from '@understudy/base/instant'
+import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
+import { chooseConsistency } from '@understudy/domain/replication/choose-consistency'
+import { nextCycleAt, retryDelaySeconds } from '@understudy/domain/replication/next-cycle'
+import type { EngineParts } from '../engine-parts.ts'
+import { raiseAlert, recordEvent, resolveAlert } from '../events/report.ts'
+import type { Replica } from '../ports/replica-store.ts'
+import type { ProtectionNotes } from '../ports/stores.ts'
+import { platformOf, sourceOf } from '../sites/platform-of.ts'
+import { openMeter } from './measure.ts'
+import { onPlanned, recordCycle } from './record-cycle.ts'
+import { runCycle } from './run-cycle.ts'
+import { replicatingStates, type Slot, subjectOf } from './slot.ts'
+
+/** A newer writer is nothing unusual once; this often in a row two movers believe that they are the owner. */
+const DEPOSED_LIMIT = 5
+
+/** Runs one cycle and settles everything that follows from how it ended. Throws only when the stores do. */
+export async function cycleSlot(parts: EngineParts, slot: Slot, signal: AbortSignal): Promise<void> {
+  const startedAt = parts.clock.now()
+  try {
+    const ran = await attemptCycle(parts, slot, signal)
+    slot.dueAt = nextCycleAt({
+      startedAt,
+      endedAt: parts.clock.now(),
+      intervalSeconds: slot.policy.intervalSeconds,
+    })
+    if (!ran) return
+    if (slot.failures > 0) await resolveAlert(parts, 'protection/outage', subjectOf(slot.protection))
+    slot.failures = 0
+    slot.deposed = 0
+  } catch (error) {
+    // Whoever stopped the cycle (pause, failover, shut down) has said why; nothing failed.
+    if (signal.aborted) return
+    await settleFailure(parts, slot, error)
+  }
+}
+
+/** False: the protection is not to be replicated any more. */
+async function attemptCycle(parts: EngineParts, slot: Slot, signal: AbortSignal): Promise<boolean> {
+  const protection = await parts.stores.protections.find(slot.id)
+  if (!protection || !replicatingStates.includes(protection.state)) return false
+  slot.protection = protection
+  const notes = await parts.stores.protections.notes(slot.id)
+  const source = await sourceOf(parts, protection.sourceSiteId)
+  const replica = await openSlotReplica(parts, slot)
+  signal.throwIfAborted()
+
+  const consistency = chooseSlotConsistency(slot, notes, parts.clock.now())
+  const meter = openMeter(parts, slot)
+  const outcome = await runCycle({
+    source,
+    replica,
+    ref: protection.sourceRef,
+    trackingId: trackingIdOf(protection.id),
+    excludedDisks: protection.excludedDisks,
+    resyncReason: notes.resyncReason,
+    consistency,
+    rateLimitBytesPerSecond: slot.policy.rateLimitBytesPerSecond,
+    config: parts.config,
+    time: { now: () => parts.clock.now(), sleep: parts.sleep },
+    signal,
+    onPlan: (plan, diskBytes) => onPlanned(parts, slot, plan, diskBytes),
+    onProgress: meter.progress,
+  })
+  if (consistency === 'application') slot.lastConsistencyAttemptAt = parts.clock.now()
+  slot.newestInstant = outcome.point.instant
+  await recordCycle(parts, slot, { outcome, notes, asked: consistency })
+  meter.idle()
+  return true
+}
+
+const chooseSlotConsistency = (slot: Slot, notes: ProtectionNotes, now: Instant) =>
+  chooseConsistency({
+    everySeconds: slot.policy.applicationConsistentEverySeconds,
+    lastSuccessAt: notes.lastApplicationConsistentAt,
+    lastAttemptAt: slot.lastConsistencyAttemptAt,
+    now,
+  })
+
+async function openSlotReplica(parts: EngineParts, slot: Slot): Promise<Replica> {
+  if (slot.replica?.id === slot.protection.replicaId) return slot.replica
+  await closeSlotReplica(slot)
+  const { replicas } = await platformOf(parts, slot.protection.targetSiteId)
+  const epoch = await parts.stores.protections.nextEpoch(slot.id)
+  slot.replica = await replicas.openReplica(slot.protection.replicaId, epoch)
+  slot.newestInstant = slot.replica.points().at(-1)?.instant ?? null
+  return slot.replica
+}
+
+export async function closeSlotReplica(slot: Slot): Promise<void> {
+  const { replica } = slot
+  slot.replica = null
+  await replica?.close()
+}
+
+async function settleFailure(parts: EngineParts, slot: Slot, error: unknown): Promise<void> {
+  if (error instanceof Refusal && error.code === 'cycle/overtaken') {
+    slot.dueAt = parts.clock.now() + slot.policy.intervalSeconds * 1000
+  } else if (error instanceof Refusal && error.code === 'replica/newer-writer') {
+    await closeSlotReplica(slot)
+    slot.deposed += 1
+    slot.dueAt = parts.clock.now() + slot.policy.intervalSeconds * 1000
+    // A failover of this very protection takes the replica over in passing. The next cycle asks the lease again.
+    if (slot.deposed < DEPOSED_LIMIT) return
+    await retryLater(parts, slot, error)
+  } else if (error instanceof Outage) await retryLater(parts, slot, error)
+  else await breakDown(parts, slot, error)
+}
+
+async function retryLater(parts: EngineParts, slot: Slot, error: unknown): Promise<void> {
+  const failure = toFailureReport(error)
+  slot.failures += 1
+  const delaySeconds = retryDelaySeconds(slot.failures, parts.config.retryDelaysSeconds)
+  slot.dueAt = parts.clock.now() + delaySeconds * 1000
+  await raiseAlert(parts, {
+    severity: 'warning',
+    code: 'protection/outage',
+    message: `${slot.protection.name} could not be replicated: ${failure.message}`,
+    remedy: `${failure.remedy} Understudy tries again in ${delaySeconds} s.`,
+    subject: subjectOf(slot.protection),
+    facts: { cause: failure.code, attempt: slot.failures },
+  })
+}
+
+/** A refusal stops at once: trying again changes nothing until somebody has done something. */
+async function breakDown(parts: EngineParts, slot: Slot, error: unknown): Promise<void> {
+  const failure = toFailureReport(error)
+  const note = `${failure.message} ${failure.remedy}`
+  parts.log('error', 'cycle failed', { protection: slot.id, error })
+  const { state } = slot.protection
+  if (!(await parts.stores.protections.moveState(slot.id, state, 'broken', note))) return
+  parts.live.changed('protections', slot.id)
+  await raiseAlert(parts, {
+    severity: 'critical',
+    code: 'protection/broken',
+    message: `Replication of ${slot.protection.name} stopped: ${failure.message}`,
+    remedy: `${failure.remedy} Then resynchronise.`,
+    subject: subjectOf(slot.protection),
+    facts: { cause: failure.code, ourFault: error instanceof InvariantError },
+  })
+  await recordEvent(parts, {
+    severity: 'critical',
+    code: failure.code,
+    message: failure.message,
+    subject: subjectOf(slot.protection),
+    facts: { remedy: failure.remedy },
+  })
+}

@@ -1,0 +1,288 @@
+// A mover: takes protections by lease, runs their cycles in order of urgency, keeps their points within the policy.
+import type { Instant } from '@understudy/base/instant'
+import type { Run } from '@understudy/domain/failover/failover'
+import type { Policy } from '@understudy/domain/protection/policy'
+import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import { chooseNextCycle } from '@understudy/domain/replication/next-cycle'
+import type { EngineParts } from '../engine-parts.ts'
+import type { Measurement } from '../ports/live.ts'
+import { closeSlotReplica, cycleSlot } from './cycle-slot.ts'
+import { applyRetention } from './retention.ts'
+import { replicatingStates, type Slot } from './slot.ts'
+import { watchLag } from './watch-lag.ts'
+
+export type MoverHooks = {
+  /** Called at every look with the held protections and all active runs: timers and readers of running replicas. */
+  readonly onLook: (held: ReadonlyMap<ProtectionId, Protection>, runs: readonly Run[]) => Promise<void>
+}
+
+export type Mover = {
+  start(): void
+  /** Stops cycles without sealing, closes replicas, gives the leases back. Repeatable. */
+  stop(): Promise<void>
+  /** A cycle as soon as there is room. False when this mover does not hold the protection. */
+  runNow(id: ProtectionId): boolean
+  /**
+   * Keeps this mover off the protection: stops its cycle and closes its replica. Resolves when nothing of it runs here any
+   * more. Goes on when `resume` is called; the state decides then what is done.
+   */
+  quiesce(id: ProtectionId): Promise<void>
+  resume(id: ProtectionId): void
+  measurement(id: ProtectionId): Measurement | null
+}
+
+type MoverState = {
+  readonly parts: EngineParts
+  readonly hooks: MoverHooks
+  readonly slots: Map<ProtectionId, Slot>
+  readonly quiet: Set<ProtectionId>
+  readonly stopping: AbortController
+  beatAt: Instant | null
+  lookAt: Instant
+  /** Ends the nap: something is due earlier than thought. */
+  wake: () => void
+}
+
+export function createMover(parts: EngineParts, hooks: MoverHooks): Mover {
+  const state: MoverState = {
+    parts,
+    hooks,
+    slots: new Map(),
+    quiet: new Set(),
+    stopping: new AbortController(),
+    beatAt: null,
+    lookAt: 0,
+    wake: () => {},
+  }
+  let loop: Promise<void> | null = null
+  return {
+    start() {
+      loop ??= runLoop(state)
+    },
+    async stop() {
+      state.stopping.abort(new DOMException('The mover stops', 'AbortError'))
+      await loop
+    },
+    runNow(id) {
+      const slot = state.slots.get(id)
+      if (!slot) return false
+      slot.dueAt = parts.clock.now()
+      // What the last look saw may be older than the request.
+      state.lookAt = 0
+      state.wake()
+      return true
+    },
+    async quiesce(id) {
+      state.quiet.add(id)
+      const slot = state.slots.get(id)
+      if (slot) await letGo(slot)
+    },
+    resume(id) {
+      state.quiet.delete(id)
+      state.lookAt = 0
+      state.wake()
+    },
+    measurement: (id) => state.slots.get(id)?.measurement ?? null,
+  }
+}
+
+async function runLoop(state: MoverState): Promise<void> {
+  const { parts, stopping } = state
+  while (!stopping.signal.aborted) {
+    if (parts.clock.now() >= state.lookAt) {
+      // Set before, not after: a wish that comes while looking must not be forgotten.
+      state.lookAt = parts.clock.now() + parts.config.lookSeconds * 1000
+      await lookSafely(state)
+    }
+    startDueCycles(state)
+    startRetention(state)
+    await nap(state)
+  }
+  await leave(state)
+}
+
+async function lookSafely(state: MoverState): Promise<void> {
+  try {
+    await look(state)
+  } catch (error) {
+    state.parts.log('error', 'the mover could not look at its protections', { error })
+    // Without a heartbeat others may take over at any moment. Their epoch protects the store; we stop all the same.
+    const silentFor = state.parts.clock.now() - (state.beatAt ?? 0)
+    if (silentFor < state.parts.config.leaseSeconds * 1000) return
+    await Promise.all([...state.slots.values()].map(letGo))
+    state.slots.clear()
+  }
+}
+
+/** Brings what this mover holds up to what the stores say. */
+async function look(state: MoverState): Promise<void> {
+  const { parts, slots } = state
+  const { stores, config, clock } = parts
+  const now = clock.now()
+  if (state.beatAt === null || now - state.beatAt >= config.heartbeatSeconds * 1000) {
+    await stores.leases.beat(config.moverId, now, now + config.leaseSeconds * 1000)
+    state.beatAt = now
+  }
+  const room = config.maximumProtections - slots.size
+  if (room > 0) await stores.leases.claim(config.moverId, now, room)
+  const held = new Set(await stores.leases.held(config.moverId))
+  const [protections, policies, runs] = await Promise.all([
+    stores.protections.list(),
+    stores.policies.list(),
+    stores.runs.active(),
+  ])
+  const mine = new Map(protections.filter(({ id }) => held.has(id)).map((row) => [row.id, row]))
+  const byId = new Map(policies.map((policy) => [policy.id, policy]))
+  for (const protection of mine.values()) await refreshSlot(state, protection, byId.get(protection.policyId))
+  for (const slot of slots.values()) if (!mine.has(slot.id)) await dropSlot(state, slot)
+  await state.hooks.onLook(mine, runs)
+}
+
+async function refreshSlot(
+  state: MoverState,
+  protection: Protection,
+  policy: Policy | undefined,
+): Promise<void> {
+  if (!policy) return
+  const known = state.slots.get(protection.id)
+  const slot = known ?? (await newSlot(state, protection, policy))
+  const wasReplicating = known !== undefined && replicatingStates.includes(known.protection.state)
+  // A shorter interval counts from now on, not after the long wait that was planned under the old one.
+  const earliest = state.parts.clock.now() + policy.intervalSeconds * 1000
+  if (slot.failures === 0 && slot.dueAt > earliest) slot.dueAt = earliest
+  slot.protection = protection
+  slot.policy = policy
+  const replicates = replicatingStates.includes(protection.state)
+  if (replicates && !wasReplicating) startAfresh(slot, state.parts.clock.now())
+  // Paused or failing over by another process: its wish reaches a running cycle here.
+  if (!replicates) await letGoSoon(slot)
+  await watchLag(state.parts, slot)
+}
+
+function startAfresh(slot: Slot, now: Instant): void {
+  slot.dueAt = now
+  slot.failures = 0
+  slot.deposed = 0
+}
+
+async function newSlot(state: MoverState, protection: Protection, policy: Policy): Promise<Slot> {
+  const { newestPoint } = await state.parts.stores.protections.summary(protection.id)
+  const now = state.parts.clock.now()
+  const slot: Slot = {
+    id: protection.id,
+    protection,
+    policy,
+    dueAt: now,
+    failures: 0,
+    deposed: 0,
+    replica: null,
+    running: null,
+    lastConsistencyAttemptAt: null,
+    newestInstant: newestPoint?.instant ?? null,
+    lagRaised: null,
+    retentionDueAt: now + state.parts.config.retentionEverySeconds * 1000,
+    retaining: null,
+    measurement: null,
+  }
+  state.slots.set(slot.id, slot)
+  return slot
+}
+
+function startDueCycles(state: MoverState): void {
+  const { parts, slots, quiet } = state
+  const running = [...slots.values()].filter((slot) => slot.running !== null).length
+  for (let free = parts.config.concurrentCycles - running; free > 0; free -= 1) {
+    const ready = [...slots.values()].filter(
+      (slot) =>
+        slot.running === null && !quiet.has(slot.id) && replicatingStates.includes(slot.protection.state),
+    )
+    const next = chooseNextCycle(ready.map(toDue), parts.clock.now())
+    if (!next) return
+    startCycle(state, next.slot)
+  }
+}
+
+const toDue = (slot: Slot) => ({
+  slot,
+  dueAt: slot.dueAt,
+  priority: slot.policy.priority,
+  intervalSeconds: slot.policy.intervalSeconds,
+})
+
+function startCycle(state: MoverState, slot: Slot): void {
+  const stop = new AbortController()
+  // If the stores fail in mid-cycle, the pause keeps a broken database from being hammered.
+  slot.dueAt = state.parts.clock.now() + state.parts.config.lookSeconds * 1000
+  const done = cycleSlot(state.parts, slot, stop.signal)
+    .catch((error: unknown) =>
+      state.parts.log('error', 'a cycle could not be recorded', { protection: slot.id, error }),
+    )
+    .then(() => {
+      slot.running = null
+      state.wake()
+    })
+  slot.running = { stop, done }
+}
+
+/** One expiry at a time: what it reads and writes shall not compete with cycles. */
+function startRetention(state: MoverState): void {
+  const slots = [...state.slots.values()]
+  if (slots.some((slot) => slot.retaining)) return
+  const now = state.parts.clock.now()
+  const due = slots.find((slot) => slot.replica && slot.retentionDueAt <= now && !state.quiet.has(slot.id))
+  if (!due) return
+  const stop = new AbortController()
+  const done = applyRetention(state.parts, due, stop.signal).then(() => {
+    due.retaining = null
+    state.wake()
+  })
+  due.retaining = { stop, done }
+}
+
+async function letGo(slot: Slot): Promise<void> {
+  askToStop(slot)
+  await slot.running?.done
+  await slot.retaining?.done
+  await closeSlotReplica(slot)
+}
+
+/** The same without waiting: a look must not wait for a slow source, or the heartbeat would stop with it. */
+async function letGoSoon(slot: Slot): Promise<void> {
+  askToStop(slot)
+  if (!slot.running && !slot.retaining) await closeSlotReplica(slot)
+}
+
+function askToStop(slot: Slot): void {
+  const reason = new DOMException('The cycle is not wanted any more', 'AbortError')
+  slot.running?.stop.abort(reason)
+  slot.retaining?.stop.abort(reason)
+}
+
+/** Lost or ended: nothing may start here any more, and the slot goes when what runs has stopped. */
+async function dropSlot(state: MoverState, slot: Slot): Promise<void> {
+  slot.dueAt = Number.POSITIVE_INFINITY
+  await letGoSoon(slot)
+  if (slot.replica === null && !slot.running) state.slots.delete(slot.id)
+}
+
+async function nap(state: MoverState): Promise<void> {
+  const { parts, slots, stopping } = state
+  const waiting = [...slots.values()].filter((slot) => slot.running === null && !state.quiet.has(slot.id))
+  const full = slots.size - waiting.length >= parts.config.concurrentCycles
+  const replicating = waiting.filter((slot) => replicatingStates.includes(slot.protection.state))
+  const dueAt = full ? Infinity : Math.min(Infinity, ...replicating.map((slot) => slot.dueAt))
+  const milliseconds = Math.min(state.lookAt, dueAt) - parts.clock.now()
+  if (milliseconds <= 0) return
+  const woken = new AbortController()
+  state.wake = () => woken.abort(new DOMException('Something is due', 'AbortError'))
+  if (stopping.signal.aborted) return
+  await parts.sleep(milliseconds, AbortSignal.any([stopping.signal, woken.signal])).catch(() => {})
+  state.wake = () => {}
+}
+
+async function leave(state: MoverState): Promise<void> {
+  const { parts, slots } = state
+  await Promise.all([...slots.values()].map(letGo))
+  slots.clear()
+  await parts.stores.leases.leave(parts.config.moverId)
+}

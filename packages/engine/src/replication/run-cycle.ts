@@ -1,0 +1,265 @@
+// One cycle: open a source point, move what changed, seal a recovery point. Everything is safe to repeat; a crash anywhere
+// leaves the old newest point or the new one, and the store's newest manifest names the checkpoint that goes with it.
+import { Outage } from '@understudy/base/errors'
+import type { Clock } from '@understudy/base/instant'
+import { invariant, present } from '@understudy/base/invariant'
+import { type CopySink, copyExtents } from '@understudy/block/copy-extents'
+import type { BlockReader, MappedExtent } from '@understudy/block/device'
+import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
+import type { Consistency, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import { type CyclePlan, type CycleReason, planCycle } from '@understudy/domain/replication/plan-cycle'
+import type { EngineConfig, Sleep } from '../engine-parts.ts'
+import type { OpenedPoint, PointWriter, Replica } from '../ports/replica-store.ts'
+import type { SourceDisk, SourceMachinePoint, SourcePlatform, SourcePoint } from '../ports/source-platform.ts'
+import type { CycleSummary } from '../ports/stores.ts'
+import { findDifferences } from './compare.ts'
+import { openPace, type Pace, withPace } from './pace.ts'
+
+export type CyclePhase = 'opening' | 'copying' | 'sealing'
+
+export type CycleProgress = {
+  readonly phase: CyclePhase
+  readonly doneBytes: number
+  /** 0 while unknown: a delta's size is known when it has been read. */
+  readonly totalBytes: number
+}
+
+export type CycleRequest = {
+  readonly source: SourcePlatform
+  /** Opened with an epoch. */
+  readonly replica: Replica
+  readonly ref: MachineRef
+  readonly trackingId: string
+  readonly excludedDisks: readonly DiskKey[]
+  readonly resyncReason: CycleReason | null
+  readonly consistency: Consistency
+  /** 0: unlimited. */
+  readonly rateLimitBytesPerSecond: number
+  readonly config: Pick<EngineConfig, 'requestBytes' | 'requestsInFlight'>
+  readonly time: Clock & { readonly sleep: Sleep }
+  readonly signal: AbortSignal
+  /** Called before anything is copied, when the plan is certain and the amount known. Throwing stops the cycle. */
+  readonly onPlan: (plan: CyclePlan, diskBytes: number) => Promise<void>
+  /** Must not throw. */
+  readonly onProgress: (progress: CycleProgress) => void
+}
+
+export type CycleOutcome = {
+  readonly point: RecoveryPoint
+  readonly summary: CycleSummary
+  /** The point is sealed, but the source could not be told; its next opened point cleans up. */
+  readonly releaseFailure: unknown
+}
+
+/**
+ * Runs one cycle and returns the sealed point. Whatever fails before the seal leaves the replica as it was and the
+ * source's checkpoint valid. Throws what the ports throw; `cycle/tracking-unstable` (Outage) when tracking is lost twice in a row.
+ */
+export async function runCycle(request: CycleRequest): Promise<CycleOutcome> {
+  const startedAt = request.time.now()
+  const newest = request.replica.points().at(-1) ?? null
+  const planned = planCycle({ newest, resyncReason: request.resyncReason })
+  request.onProgress({ phase: 'opening', doneBytes: 0, totalBytes: 0 })
+  const { plan, source } = await openSource(request, planned)
+
+  let sealed: RecoveryPoint | null = null
+  let readBytes = 0
+  let releaseFailure: unknown = null
+  try {
+    const machine = present(source.machines[0], 'a source point holds the machine that was asked for')
+    await request.onPlan(plan, sumBytes(machine.disks))
+    const written = await writePoint(request, plan, source, machine)
+    sealed = written.point
+    readBytes = written.readBytes
+  } finally {
+    // Only now, and only after a durable seal, may the source forget its older checkpoint.
+    releaseFailure = await release(source, sealed !== null)
+  }
+  const summary: CycleSummary = {
+    kind: plan.kind === 'delta' && sealed.changedBytes === 0 ? 'idle' : plan.kind,
+    startedAt,
+    endedAt: request.time.now(),
+    readBytes,
+    changedBytes: sealed.changedBytes,
+    storedBytes: sealed.storedBytes,
+    pauseMilliseconds: source.pauseMilliseconds,
+    reason: plan.kind === 'delta' ? null : plan.reason.message,
+  }
+  return { point: sealed, summary, releaseFailure }
+}
+
+async function release(source: SourcePoint, kept: boolean): Promise<unknown> {
+  try {
+    await source.release(kept)
+    return null
+  } catch (error) {
+    // The point's fate is decided already, and an earlier failure must not be hidden by this one.
+    return error
+  }
+}
+
+async function openSource(
+  request: CycleRequest,
+  planned: CyclePlan,
+): Promise<{ plan: CyclePlan; source: SourcePoint }> {
+  const since = planned.kind === 'delta' ? planned.since : null
+  const first = await openSourcePoint(request, since)
+  if (first.kind === 'opened') return { plan: planned, source: first.point }
+  invariant(planned.kind === 'delta', 'tracking can only be lost when there was some')
+  const second = await openSourcePoint(request, null)
+  if (second.kind === 'opened')
+    return { plan: { kind: 'resync', base: planned.base, reason: first.reason }, source: second.point }
+  throw new Outage({
+    code: 'cycle/tracking-unstable',
+    message: `Change tracking was lost again while it was set up: ${second.reason.message}`,
+    remedy: 'Understudy tries again. If it stays, look at the source host.',
+  })
+}
+
+const openSourcePoint = (
+  { source, ref, trackingId, excludedDisks, consistency, signal }: CycleRequest,
+  since: string | null,
+) => source.openPoint({ machines: [{ ref, trackingId, since, excludedDisks }], consistency }, signal)
+
+async function writePoint(
+  request: CycleRequest,
+  plan: CyclePlan,
+  source: SourcePoint,
+  machine: SourceMachinePoint,
+): Promise<{ point: RecoveryPoint; readBytes: number }> {
+  const { replica } = request
+  const writer = await replica.beginPoint(
+    plan.kind === 'seed' ? null : plan.base,
+    machine.disks.map(({ key, bytes }) => ({ key, bytes })),
+  )
+  try {
+    const readBytes = await copyDisks({ ...request, writer, disks: machine.disks, plan })
+    request.signal.throwIfAborted()
+    request.onProgress({ phase: 'sealing', doneBytes: readBytes, totalBytes: readBytes })
+    const point = await writer.seal({
+      instant: source.instant,
+      consistency: source.consistency,
+      consistencyNote: source.consistencyNote,
+      checkpoint: machine.checkpoint,
+      cycle: plan.kind,
+    })
+    return { point, readBytes }
+  } catch (error) {
+    await abortQuietly(writer)
+    throw error
+  }
+}
+
+async function abortQuietly(writer: PointWriter): Promise<void> {
+  try {
+    await writer.abort()
+  } catch {
+    // What was written is invisible without a seal, and the store clears it away when it is opened next. The failure that
+    // brought us here is the one to report.
+  }
+}
+
+export type CopyDisksRequest = Pick<
+  CycleRequest,
+  'replica' | 'rateLimitBytesPerSecond' | 'config' | 'time' | 'signal' | 'onProgress'
+> & {
+  readonly writer: PointWriter
+  readonly disks: readonly Pick<SourceDisk, 'key' | 'bytes' | 'reader' | 'changed'>[]
+  readonly plan: CyclePlan
+}
+
+/** Copies what the plan says of every disk into the writer. Returns the bytes read from the source. */
+export async function copyDisks(request: CopyDisksRequest): Promise<number> {
+  const { plan, disks, replica, time } = request
+  const pace = openPace(request.rateLimitBytesPerSecond, time)
+  const base = plan.kind === 'resync' ? await replica.openPoint(plan.base) : null
+  const meter = openMeter(request, plan.kind === 'delta' ? 0 : sumBytes(disks))
+  try {
+    for (const disk of disks) await copyDisk(request, disk, pace, base, meter)
+    return meter.readBytes()
+  } finally {
+    await base?.close()
+  }
+}
+
+type Meter = {
+  handled(bytes: number): void
+  read(bytes: number): void
+  readBytes(): number
+}
+
+function openMeter(request: CopyDisksRequest, totalBytes: number): Meter {
+  let doneBytes = 0
+  let readBytes = 0
+  return {
+    handled(bytes) {
+      doneBytes += bytes
+      request.onProgress({ phase: 'copying', doneBytes, totalBytes })
+    },
+    read(bytes) {
+      readBytes += bytes
+    },
+    readBytes: () => readBytes,
+  }
+}
+
+async function copyDisk(
+  request: CopyDisksRequest,
+  disk: CopyDisksRequest['disks'][number],
+  pace: Pace,
+  base: OpenedPoint | null,
+  meter: Meter,
+): Promise<void> {
+  const { config, signal, writer } = request
+  const source = countingReads(withPace(disk.reader, pace), meter)
+  const copy = base?.disks.find((candidate) => candidate.key === disk.key)?.reader ?? null
+  const extents: AsyncIterable<MappedExtent> = copy
+    ? findDifferences({
+        source,
+        copy,
+        extents: disk.changed(signal),
+        requestBytes: config.requestBytes,
+        inFlight: config.requestsInFlight,
+        signal,
+        onCompared: meter.handled,
+      })
+    : disk.changed(signal)
+  let handled = 0
+  await copyExtents({
+    from: source,
+    to: sinkOf(writer, disk.key),
+    extents,
+    requestBytes: config.requestBytes,
+    inFlight: config.requestsInFlight,
+    signal,
+    onProgress(totals) {
+      // While comparing, progress is what was compared; what is then copied was counted there.
+      if (copy) return
+      const now = totals.dataBytes + totals.zeroBytes
+      meter.handled(now - handled)
+      handled = now
+    },
+  })
+}
+
+function countingReads(reader: BlockReader, meter: Meter): BlockReader {
+  const { map } = reader
+  return {
+    bytes: reader.bytes,
+    async read(offset, bytes, signal) {
+      const data = await reader.read(offset, bytes, signal)
+      meter.read(data.length)
+      return data
+    },
+    ...(map ? { map } : {}),
+    close: () => reader.close(),
+  }
+}
+
+export const sinkOf = (writer: PointWriter, key: DiskKey): CopySink => ({
+  write: (offset, data, signal) => writer.write(key, offset, data, signal),
+  zero: (offset, bytes, signal) => writer.zero(key, offset, bytes, signal),
+})
+
+export const sumBytes = (disks: readonly { readonly bytes: number }[]): number =>
+  disks.reduce((sum, disk) => sum + disk.bytes, 0)

@@ -1,0 +1,35 @@
+// A protection in the hands of this mover.
+import type { Instant } from '@understudy/base/instant'
+import type { Policy } from '@understudy/domain/protection/policy'
+import type { Protection, ProtectionState } from '@understudy/domain/protection/protection'
+import type { Measurement } from '../ports/live.ts'
+import type { Replica } from '../ports/replica-store.ts'
+
+export type Slot = {
+  readonly id: Protection['id']
+  /** As of the last look. */
+  protection: Protection
+  policy: Policy
+  dueAt: Instant
+  /** Outages in a row. */
+  failures: number
+  /** Times in a row that a newer writer came in between. */
+  deposed: number
+  /** Opened once per lease, with an epoch of its own. */
+  replica: Replica | null
+  running: { readonly stop: AbortController; readonly done: Promise<void> } | null
+  lastConsistencyAttemptAt: Instant | null
+  newestInstant: Instant | null
+  /** Null: not known yet to this mover. */
+  lagRaised: boolean | null
+  retentionDueAt: Instant
+  retaining: { readonly stop: AbortController; readonly done: Promise<void> } | null
+  measurement: Measurement | null
+}
+
+export const replicatingStates: readonly ProtectionState[] = ['seeding', 'protected', 'resyncing']
+
+export const subjectOf = (protection: Pick<Protection, 'id' | 'name'>) => ({
+  id: protection.id,
+  name: protection.name,
+})
