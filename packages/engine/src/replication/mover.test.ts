@@ -1,0 +1,267 @@
+import { Refusal } from '@understudy/base/errors'
+import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
+import {
+  defaultPolicySettings,
+  type PolicyId,
+  type PolicySettings,
+} from '@understudy/domain/protection/policy'
+import type { Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
+import type { SiteId } from '@understudy/domain/sites/site'
+import { fakeWorld } from '@understudy/simulator/fake-platform'
+import { readAll } from '@understudy/simulator/memory-disk'
+import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
+import { memoryLive } from '@understudy/simulator/memory-live'
+import { memoryStores } from '@understudy/simulator/memory-stores'
+import { checkGuest } from '@understudy/simulator/synthetic-guest'
+import { virtualClock } from '@understudy/simulator/virtual-clock'
+import { afterEach, describe, expect, test } from 'vitest'
+import { defaultEngineConfig, type EngineParts } from '../engine-parts.ts'
+import { createMover, type Mover } from './mover.ts'
+
+const id = 'p1' as ProtectionId
+const replicaId = 'r1' as ReplicaId
+const movers: Mover[] = []
+
+afterEach(async () => {
+  for (const mover of movers.splice(0)) await mover.stop()
+})
+
+async function newWorld(
+  settings: Partial<PolicySettings> = {},
+  disks: readonly number[] = [2 ** 20, 2 ** 20],
+) {
+  const clock = virtualClock()
+  const world = fakeWorld(clock)
+  const a = world.addSite('a')
+  const b = world.addSite('b')
+  const stores = memoryStores()
+  for (const site of ['a', 'b'])
+    await stores.sites.create(
+      {
+        id: site as SiteId,
+        name: site,
+        platform: 'simulated',
+        settings: {},
+        health: 'unknown',
+        healthNote: null,
+        checkedAt: null,
+        createdAt: 0,
+      },
+      {},
+    )
+  const machine = await a.addMachine({ name: 'web', disks, writeEveryMilliseconds: 200 })
+  await stores.machines.replaceInventory(a.id, await a.source.inventory(), clock.now())
+  await stores.policies.save({ ...defaultPolicySettings, ...settings, id: 'policy' as PolicyId, name: 'p' })
+  await b.replicas.createReplica({ id: replicaId, machineName: 'web', compress: false, encrypt: false })
+  await stores.protections.create(protectionOf(machine.ref))
+  let ids = 0
+  const partsOf = (moverId: string): EngineParts => ({
+    stores,
+    durable: memoryDurable({ log: durableLog(), clock }),
+    platforms: world.platforms,
+    live: memoryLive(),
+    clock,
+    sleep: clock.sleep,
+    newId: () => `id-${(ids += 1)}`,
+    config: { ...defaultEngineConfig, moverId },
+    log: () => {},
+  })
+  const startMover = (
+    moverId: string,
+    change: (parts: EngineParts) => EngineParts = (parts) => parts,
+  ): Mover => {
+    const mover = createMover(change(partsOf(moverId)), { onLook: async () => {} })
+    movers.push(mover)
+    mover.start()
+    return mover
+  }
+  const points = async () => (await b.replicas.openReplica(replicaId, null)).points()
+  const events = async (code: string) =>
+    (await stores.events.list({ code }, { limit: 100, cursor: null })).rows
+  const openAlerts = async () =>
+    (await stores.alerts.list({ open: true }, { limit: 100, cursor: null })).rows.map(({ code }) => code)
+  const state = async () => (await stores.protections.find(id))?.state
+  /** Whole-disk equality of the newest point with the machine, at the instant when it is taken. */
+  const newestDisks = async () => {
+    const replica = await b.replicas.openReplica(replicaId, null)
+    const newest = replica.points().at(-1)
+    if (!newest) throw new Error('there is a point')
+    return (await replica.openPoint(newest.id)).disks.map(({ reader }) => reader)
+  }
+  return { clock, world, a, b, stores, machine, startMover, points, events, openAlerts, state, newestDisks }
+}
+
+const protectionOf = (ref: MachineRef): Protection => ({
+  id,
+  name: 'web',
+  state: 'seeding',
+  stateNote: null,
+  resumeState: null,
+  direction: 'forward',
+  machineId: 'machine-1' as Protection['machineId'],
+  sourceSiteId: 'a' as SiteId,
+  sourceRef: ref,
+  targetSiteId: 'b' as SiteId,
+  originalRef: null,
+  policyId: 'policy' as PolicyId,
+  replicaId,
+  epoch: 0,
+  excludedDisks: [],
+  adapters: [],
+  hardware: { cpus: 1, memoryBytes: 1, firmware: 'bios', disks: [], adapters: [] },
+  createdAt: 0,
+})
+
+describe('a mover', () => {
+  test('seeds, becomes protected and then seals a whole point every interval, however little changed', async () => {
+    const { clock, startMover, points, state, newestDisks, machine, stores } = await newWorld()
+    startMover('m1')
+    await clock.advance(60_000)
+    expect(await state()).toBe('protected')
+    const sealed = await points()
+    expect(sealed.length).toBeGreaterThanOrEqual(12)
+    expect(sealed.map(({ cycle }) => cycle).filter((cycle) => cycle !== 'delta')).toEqual(['seed'])
+    // The point is younger than five seconds and no byte of it is from another instant.
+    expect(await checkGuest(await newestDisks())).toMatchObject({ identity: machine.identity })
+    const { newestPoint, lastCycle } = await stores.protections.summary(id)
+    expect(newestPoint?.id).toBe(sealed.at(-1)?.id)
+    expect(clock.now() - (newestPoint?.instant ?? 0)).toBeLessThan(6_000)
+    expect(lastCycle?.readBytes).toBeLessThan(2 ** 20)
+  })
+
+  test('a machine that writes nothing still gets points, so that its lag stays honest', async () => {
+    const { clock, a, startMover, points, stores, machine } = await newWorld()
+    a.removeMachine(machine.ref)
+    const silent = await a.addMachine({ name: 'silent', writeEveryMilliseconds: 0 })
+    await stores.protections.update(id, { sourceRef: silent.ref })
+    startMover('m1')
+    await clock.advance(20_000)
+    const before = (await points()).length
+    await clock.advance(20_000)
+    expect((await points()).length).toBe(before + 4)
+    const { lastCycle } = await stores.protections.summary(id)
+    expect(lastCycle).toMatchObject({ kind: 'idle', readBytes: 0, changedBytes: 0 })
+  })
+
+  test('takes an application-consistent point on schedule and says when it had to fall back', async () => {
+    const withAgent = await newWorld({ applicationConsistentEverySeconds: 30 })
+    withAgent.startMover('m1')
+    await withAgent.clock.advance(100_000)
+    const application = (await withAgent.points()).filter(({ consistency }) => consistency === 'application')
+    expect(application.length).toBeGreaterThanOrEqual(3)
+    expect(application.length).toBeLessThanOrEqual(5)
+
+    const { clock, a, stores, startMover, points, events, machine } = await newWorld()
+    a.removeMachine(machine.ref)
+    const bare = await a.addMachine({ name: 'bare', guestAgent: false })
+    await stores.protections.update(id, { sourceRef: bare.ref })
+    startMover('m2')
+    await clock.advance(30_000)
+    expect((await points()).every(({ consistency }) => consistency === 'crash')).toBe(true)
+    expect(await events('cycle/consistency-fallback')).toHaveLength(1)
+  })
+
+  test('an outage is retried after 1, 2, 4, 8 and 10 minutes and its alert resolves by itself', async () => {
+    const { clock, a, startMover, openAlerts, state } = await newWorld()
+    startMover('m1')
+    await clock.advance(20_000)
+    a.cutOff()
+    const before = a.faults.calls.get('source.openPoint') ?? 0
+    await clock.advance(16 * 60_000)
+    // At 0, 1, 3, 7 and 15 minutes.
+    expect((a.faults.calls.get('source.openPoint') ?? 0) - before).toBe(5)
+    expect(await state()).toBe('protected')
+    expect((await openAlerts()).sort()).toEqual(['protection/lag', 'protection/outage'])
+    a.comeBack()
+    await clock.advance(11 * 60_000)
+    expect(await openAlerts()).toEqual([])
+  })
+
+  test('a refusal stops replication at once, with its remedy, and is not retried', async () => {
+    const { clock, a, startMover, state, events, openAlerts, stores } = await newWorld()
+    startMover('m1')
+    await clock.advance(20_000)
+    const error = new Refusal({
+      code: 'host/key-changed',
+      message: 'The host has another key.',
+      remedy: 'Check it.',
+    })
+    a.faults.failNext('source.openPoint', 1, error)
+    await clock.advance(10_000)
+    expect(await state()).toBe('broken')
+    expect((await stores.protections.find(id))?.stateNote).toContain('Check it.')
+    expect(await events('host/key-changed')).toHaveLength(1)
+    expect(await openAlerts()).toContain('protection/broken')
+    const calls = a.faults.calls.get('source.openPoint')
+    await clock.advance(3_600_000)
+    expect(a.faults.calls.get('source.openPoint')).toBe(calls)
+  })
+
+  test('lost tracking leads to a resync with a reason that finds everything that changed meanwhile', async () => {
+    const { clock, startMover, points, state, events, machine, newestDisks } = await newWorld()
+    startMover('m1')
+    await clock.advance(20_000)
+    machine.dropCheckpoints(() => true)
+    await machine.write([...machine.disks.keys()][0] as DiskKey, 900_000, Buffer.alloc(5000, 7))
+    await clock.advance(10_000)
+    expect((await points()).filter(({ cycle }) => cycle === 'resync')).toHaveLength(1)
+    expect(await state()).toBe('protected')
+    expect(await events('tracking/lost')).toHaveLength(1)
+    const [first] = await newestDisks()
+    if (!first) throw new Error('there is a disk')
+    expect((await first.read(900_000, 5000)).equals(Buffer.alloc(5000, 7))).toBe(true)
+    await checkGuest(await newestDisks())
+  })
+
+  test('a dead mover’s protection is taken over by another one, which the store knows by its epoch', async () => {
+    const { clock, stores, startMover, points } = await newWorld()
+    startMover('m1', (parts) => ({
+      ...parts,
+      sleep: async (milliseconds, signal) =>
+        // Dead after 20 s: it never wakes again.
+        clock.now() < Date.parse('2026-01-01T00:00:20Z') || signal?.aborted
+          ? await parts.sleep(milliseconds, signal)
+          : await parts.sleep(1e12, signal),
+    }))
+    await clock.advance(10_000)
+    startMover('m2')
+    await clock.advance(15_000)
+    const epoch = (await stores.protections.find(id))?.epoch
+    const count = (await points()).length
+    await clock.advance(60_000)
+    expect(await stores.leases.held('m2')).toEqual([id])
+    expect((await stores.protections.find(id))?.epoch).toBe((epoch ?? 0) + 1)
+    expect((await points()).length).toBeGreaterThan(count + 5)
+  })
+
+  test('the same point instant means the same bytes: every sealed point is a whole guest', async () => {
+    const { clock, b, startMover, points } = await newWorld({ intervalSeconds: 1 })
+    startMover('m1')
+    await clock.advance(30_000)
+    const replica = await b.replicas.openReplica(replicaId, null)
+    for (const { id: pointId } of await points()) {
+      const opened = await replica.openPoint(pointId)
+      expect(await checkGuest(opened.disks.map(({ reader }) => reader))).not.toBeNull()
+    }
+  })
+
+  test('after a stop the newest point equals the source as it was at its instant, byte for byte', async () => {
+    const { clock, startMover, machine, newestDisks } = await newWorld()
+    const mover = startMover('m1')
+    await clock.advance(22_000)
+    machine.shutDown()
+    await mover.stop()
+    const copies = await Promise.all((await newestDisks()).map(readAll))
+    const sources = await Promise.all(machine.readDisks().map(readAll))
+    // Only the records that the guest wrote since may differ: at most five seconds of it, each a record and a header.
+    const differing = copies.map((copy, index) => differingGrains(copy, sources[index] ?? Buffer.alloc(0)))
+    for (const count of differing) expect(count).toBeLessThanOrEqual(15)
+  })
+})
+
+function differingGrains(one: Buffer, other: Buffer): number {
+  let count = 0
+  for (let at = 0; at < one.length; at += 4096)
+    if (!one.subarray(at, at + 4096).equals(other.subarray(at, at + 4096))) count += 1
+  return count
+}
