@@ -58,6 +58,7 @@ CREATE TABLE "Protection" (
     "resumeState" TEXT,
     "direction" TEXT NOT NULL,
     "machineId" TEXT NOT NULL,
+    "machineKey" TEXT,
     "sourceSiteId" TEXT NOT NULL,
     "sourceRef" TEXT NOT NULL,
     "targetSiteId" TEXT NOT NULL,
@@ -275,7 +276,10 @@ CREATE UNIQUE INDEX "Machine_siteId_ref_key" ON "Machine"("siteId", "ref");
 CREATE UNIQUE INDEX "Policy_nameKey_key" ON "Policy"("nameKey");
 
 -- CreateIndex
-CREATE UNIQUE INDEX "Protection_machineId_key" ON "Protection"("machineId");
+CREATE UNIQUE INDEX "Protection_machineKey_key" ON "Protection"("machineKey");
+
+-- CreateIndex
+CREATE INDEX "Protection_machineId_idx" ON "Protection"("machineId");
 
 -- CreateIndex
 CREATE INDEX "Protection_moverId_idx" ON "Protection"("moverId");

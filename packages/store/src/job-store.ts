@@ -1,0 +1,82 @@
+import type { Job, JobId, JobKind, JobState } from '@understudy/domain/jobs/job'
+import type { JobStore } from '@understudy/engine/ports/stores'
+import type { Database } from './database.ts'
+import {
+  defined,
+  fromJson,
+  refuseMissing,
+  toDate,
+  toInstant,
+  toJson,
+  toNullableJson,
+  withFailures,
+} from './database.ts'
+import type { Job as JobRow, Prisma } from './generated/client.ts'
+import { toPage, toPageQuery } from './paging.ts'
+
+export function jobStore({ prisma }: Database): JobStore {
+  return withFailures<JobStore>({
+    async create(job) {
+      const columns = {
+        ...defined({ failure: toNullableJson(job.failure), question: toNullableJson(job.question) }),
+        id: job.id,
+        kind: job.kind,
+        state: job.state,
+        subjectId: job.subjectId,
+        subjectName: job.subjectName,
+        tasks: toJson(job.tasks),
+        createdAt: toDate(job.createdAt),
+        endedAt: toDate(job.endedAt),
+        startedBy: job.startedBy,
+      }
+      // A durable step that creates a job may be repeated after a crash.
+      await prisma.job.upsert({ where: { id: job.id }, create: columns, update: columns })
+    },
+    async find(id) {
+      const row = await prisma.job.findUnique({ where: { id } })
+      return row && toJob(row)
+    },
+    async list({ subjectId, states, kinds }, page) {
+      const { where, ...rest } = toPageQuery('createdAt', page)
+      const filter: Prisma.JobWhereInput = {
+        ...(subjectId === undefined ? {} : { subjectId }),
+        ...(states === undefined ? {} : { state: { in: [...states] } }),
+        ...(kinds === undefined ? {} : { kind: { in: [...kinds] } }),
+      }
+      const found = await prisma.job.findMany({
+        ...rest,
+        orderBy: [...rest.orderBy],
+        where: { AND: [filter, where] },
+      })
+      return toPage(found, page, (row) => ({ at: row.createdAt, sequence: row.sequence }), toJob)
+    },
+    async update(id, change) {
+      const columns = defined({
+        ...change,
+        tasks: change.tasks && toJson(change.tasks),
+        failure: toNullableJson(change.failure),
+        question: toNullableJson(change.question),
+        endedAt: toDate(change.endedAt),
+      })
+      await refuseMissing(
+        prisma.job.update({ where: { id }, data: columns, select: { id: true } }),
+        'job',
+        id,
+      )
+    },
+  })
+}
+
+const toJob = (row: JobRow): Job => ({
+  id: row.id as JobId,
+  kind: row.kind as JobKind,
+  state: row.state as JobState,
+  subjectId: row.subjectId,
+  subjectName: row.subjectName,
+  tasks: fromJson(row.tasks),
+  failure: fromJson(row.failure),
+  question: fromJson(row.question),
+  createdAt: toInstant(row.createdAt),
+  endedAt: toInstant(row.endedAt),
+  startedBy: row.startedBy,
+})

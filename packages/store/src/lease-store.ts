@@ -1,0 +1,79 @@
+import { Refusal } from '@understudy/base/errors'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
+import type { LeaseStore } from '@understudy/engine/ports/stores'
+import type { Database } from './database.ts'
+import { toDate, toInstant, withFailures } from './database.ts'
+
+export function leaseStore({ prisma, pool }: Database): LeaseStore {
+  return withFailures<LeaseStore>({
+    async beat(moverId, at, expiresAt) {
+      const beat = { beatAt: toDate(at), expiresAt: toDate(expiresAt) }
+      await prisma.mover.upsert({ where: { id: moverId }, create: { id: moverId, ...beat }, update: beat })
+    },
+    async claim(moverId, at, limit) {
+      const result = await pool
+        .query<{ id: string }>(claimStatement, [moverId, toDate(at), limit])
+        .catch((error) => {
+          throw error.code === foreignKeyViolation ? neverBeat(moverId) : error
+        })
+      return result.rows.map((row) => row.id as ProtectionId)
+    },
+    async held(moverId) {
+      const rows = await prisma.protection.findMany({
+        where: { moverId },
+        select: { id: true },
+        orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
+      })
+      return rows.map((row) => row.id as ProtectionId)
+    },
+    async release(moverId, protectionId) {
+      await prisma.protection.updateMany({
+        where: { id: protectionId, moverId },
+        data: { moverId: null, claimedAt: null },
+      })
+    },
+    async leave(moverId) {
+      // The reference from its protections becomes null with it.
+      await prisma.mover.deleteMany({ where: { id: moverId } })
+    },
+    async movers() {
+      const rows = await prisma.mover.findMany({
+        include: { _count: { select: { protections: true } } },
+        orderBy: { id: 'asc' },
+      })
+      return rows.map((row) => ({
+        id: row.id,
+        beatAt: toInstant(row.beatAt),
+        expiresAt: toInstant(row.expiresAt),
+        protections: row._count.protections,
+      }))
+    },
+  })
+}
+
+// Two movers that claim at once: the row lock lets one have a row, the other skips it. A row that was claimed between this
+// statement's snapshot and its lock is looked at again in its newest version (the lock does that) and does not fit any more.
+const claimStatement = `
+  WITH free AS (
+    SELECT p."id", policy."priority", p."createdAt"
+    FROM "Protection" p
+    JOIN "Policy" policy ON policy."id" = p."policyId"
+    LEFT JOIN "Mover" m ON m."id" = p."moverId"
+    WHERE p."state" <> 'gone' AND (p."moverId" IS NULL OR m."expiresAt" <= $2)
+    ORDER BY policy."priority" DESC, p."createdAt", p."id"
+    LIMIT $3
+    FOR UPDATE OF p SKIP LOCKED
+  ), taken AS (
+    UPDATE "Protection" p SET "moverId" = $1, "claimedAt" = $2 FROM free WHERE p."id" = free."id"
+    RETURNING p."id", free."priority", free."createdAt"
+  )
+  SELECT "id" FROM taken ORDER BY "priority" DESC, "createdAt", "id"`
+
+const foreignKeyViolation = '23503'
+
+const neverBeat = (moverId: string): Refusal =>
+  new Refusal({
+    code: 'mover/no-heartbeat',
+    message: `The mover ${moverId} has given no sign of life yet`,
+    remedy: 'Send a heartbeat before claiming.',
+  })

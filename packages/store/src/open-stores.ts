@@ -1,0 +1,70 @@
+// Everything the control plane remembers, in PostgreSQL.
+import { invariant } from '@understudy/base/invariant'
+import type { ControlPlaneStores } from '@understudy/engine/ports/access-stores'
+import type { Stores } from '@understudy/engine/ports/stores'
+import { alertStore } from './alert-store.ts'
+import { auditStore } from './audit-store.ts'
+import { openDatabase, withFailures } from './database.ts'
+import { eventStore } from './event-store.ts'
+import { historyStore } from './history-store.ts'
+import { idempotencyStore } from './idempotency-store.ts'
+import { jobStore } from './job-store.ts'
+import { leaseStore } from './lease-store.ts'
+import { machineStore } from './machine-store.ts'
+import { policyStore } from './policy-store.ts'
+import { protectionStore } from './protection-store.ts'
+import { runStore } from './run-store.ts'
+import { secretKeyBytes } from './secret-box.ts'
+import { sessionStore } from './session-store.ts'
+import { setupStore } from './setup-store.ts'
+import { siteStore } from './site-store.ts'
+import { tokenStore } from './token-store.ts'
+import { userStore } from './user-store.ts'
+
+export type StoreOptions = {
+  readonly databaseUrl: string
+  /** 32 bytes (see secret-key.ts): seals the sites' secrets. */
+  readonly secretKey: Buffer
+  /** Most connections of this process's stores; the durable jobs and the sockets have their own. */
+  readonly connections?: number
+}
+
+export type OpenedStores = Stores & ControlPlaneStores & { close(): Promise<void> }
+
+/**
+ * The stores over a database that `migrateDeploy` has brought up to date. Outage when it cannot be reached. All methods throw
+ * Refusal, or Outage while the database is away: the same call may be repeated.
+ */
+export async function openStores({
+  databaseUrl,
+  secretKey,
+  connections = 12,
+}: StoreOptions): Promise<OpenedStores> {
+  invariant(secretKey.length === secretKeyBytes, 'The secret key has 32 bytes')
+  const database = openDatabase(databaseUrl, connections)
+  try {
+    await withFailures({ ask: () => database.pool.query('SELECT 1') }).ask()
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+  return {
+    sites: siteStore(database, secretKey),
+    machines: machineStore(database),
+    policies: policyStore(database),
+    protections: protectionStore(database),
+    runs: runStore(database),
+    jobs: jobStore(database),
+    events: eventStore(database),
+    alerts: alertStore(database),
+    leases: leaseStore(database),
+    users: userStore(database),
+    sessions: sessionStore(database),
+    tokens: tokenStore(database),
+    audit: auditStore(database),
+    idempotency: idempotencyStore(database),
+    setup: setupStore(database),
+    history: historyStore(database),
+    close: () => database.close(),
+  }
+}
