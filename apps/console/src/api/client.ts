@@ -1,0 +1,80 @@
+// The one way to the server: typed by the contract. A failed call throws ApiProblem.
+import { createORPCClient, ORPCError } from '@orpc/client'
+import type { ContractRouterClient } from '@orpc/contract'
+import { OpenAPILink } from '@orpc/openapi-client/fetch'
+import { createTanstackQueryUtils } from '@orpc/tanstack-query'
+import { contract } from '@understudy/contract/api'
+import { Problem } from '@understudy/contract/problem'
+
+/** A refused or failed request, in words for the operator. */
+export class ApiProblem extends Error {
+  override readonly name = 'ApiProblem'
+  readonly problem: Problem
+  constructor(problem: Problem) {
+    super(problem.detail)
+    this.problem = problem
+  }
+}
+
+/** Held in memory only; a session cookie alone cannot change anything (CSRF). */
+let csrfToken: string | null = null
+export function rememberCsrfToken(token: string | null): void {
+  csrfToken = token
+}
+
+/** Told when the server says that nobody is signed in any more. */
+let onSignedOut: () => void = () => {}
+export function whenSignedOut(listener: () => void): void {
+  onSignedOut = listener
+}
+
+const link = new OpenAPILink(contract, {
+  url: () => `${window.location.origin}/api/v1`,
+  headers: () => (csrfToken === null ? {} : { 'x-csrf-token': csrfToken }),
+  fetch: async (request, init) => {
+    let response: Response
+    try {
+      response = await fetch(request, { ...init, credentials: 'same-origin' })
+    } catch (cause) {
+      throw new ApiProblem(unreachable(cause))
+    }
+    if (response.ok) return response
+    const parsed = Problem.safeParse(await response.json().catch(() => null))
+    const problem = parsed.success ? parsed.data : unexpected(response.status)
+    if (problem.status === 401 && problem.code === 'access/signed-out') onSignedOut()
+    throw new ApiProblem(problem)
+  },
+})
+
+export const client: ContractRouterClient<typeof contract> = createORPCClient(link)
+/** Query and mutation options for every route: `api.sites.list.queryOptions()`. */
+export const api = createTanstackQueryUtils(client)
+
+/** What to tell a person about any error. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof ApiProblem) return error.problem
+  if (error instanceof ORPCError && error.cause instanceof ApiProblem) return error.cause.problem
+  const detail = error instanceof Error ? error.message : String(error)
+  return { ...unexpected(0), detail }
+}
+
+const unreachable = (cause: unknown): Problem => ({
+  type: 'about:blank',
+  title: 'Not reachable',
+  status: 0,
+  code: 'console/server-unreachable',
+  detail: 'The Understudy server does not answer',
+  cause: cause instanceof Error ? cause.message : null,
+  remedy:
+    'Check that it runs and that this computer can reach it. This page goes on by itself when it is back.',
+})
+
+const unexpected = (status: number): Problem => ({
+  type: 'about:blank',
+  title: 'Failed',
+  status,
+  code: 'console/unexpected-answer',
+  detail: `The server gave an answer that this console does not understand (${status})`,
+  cause: null,
+  remedy: 'Reload the page; console and server may be of different versions.',
+})

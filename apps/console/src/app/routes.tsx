@@ -1,0 +1,173 @@
+// Every screen by its address. A page is loaded when it is first opened.
+import type { QueryClient } from '@tanstack/react-query'
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from '@tanstack/react-router'
+import { z } from 'zod'
+import { client, whenSignedOut } from '../api/client.ts'
+import { adoptSession, sessionQuery } from '../api/session.ts'
+import { RouteFailure } from '../ui/RouteFailure.tsx'
+import { RoutePending } from '../ui/RoutePending.tsx'
+import { queries } from './queries.ts'
+import { Shell } from './Shell.tsx'
+
+type Context = { readonly queries: QueryClient }
+
+const root = createRootRouteWithContext<Context>()({ component: Outlet, errorComponent: RouteFailure })
+
+const setup = createRoute({
+  getParentRoute: () => root,
+  path: '/setup',
+  validateSearch: z.object({ token: z.string().optional() }),
+  component: lazyRouteComponent(() => import('../pages/SetupPage.tsx'), 'SetupPage'),
+})
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: z.object({ from: z.string().optional() }),
+  component: lazyRouteComponent(() => import('../pages/SignInPage.tsx'), 'SignInPage'),
+})
+
+const signedIn = createRoute({
+  getParentRoute: () => root,
+  id: 'signed-in',
+  component: Shell,
+  beforeLoad: async ({ context, location }) => {
+    const session = await context.queries.ensureQueryData(sessionQuery)
+    if (session) return
+    const { needed } = await client.setup.status()
+    if (needed) throw redirect({ to: '/setup' })
+    throw redirect({ to: '/sign-in', search: { from: location.href } })
+  },
+})
+
+const overview = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/',
+  component: lazyRouteComponent(() => import('../pages/OverviewPage.tsx'), 'OverviewPage'),
+})
+const sites = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/sites',
+  validateSearch: z.object({ register: z.boolean().optional() }),
+  component: lazyRouteComponent(() => import('../pages/SitesPage.tsx'), 'SitesPage'),
+})
+const site = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/sites/$siteId',
+  validateSearch: z.object({ tab: z.enum(['machines', 'replicas', 'networks', 'settings']).optional() }),
+  component: lazyRouteComponent(() => import('../pages/SitePage.tsx'), 'SitePage'),
+})
+const machines = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/machines',
+  validateSearch: z.object({
+    search: z.string().optional(),
+    siteId: z.string().optional(),
+    health: z.string().optional(),
+    state: z.string().optional(),
+    show: z.enum(['all', 'protected', 'unprotected']).optional(),
+    sort: z.string().optional(),
+  }),
+  component: lazyRouteComponent(() => import('../pages/MachinesPage.tsx'), 'MachinesPage'),
+})
+const machine = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/machines/$machineId',
+  validateSearch: z.object({
+    tab: z.enum(['overview', 'points', 'disks', 'network', 'runs', 'jobs', 'events']).optional(),
+    point: z.string().optional(),
+  }),
+  component: lazyRouteComponent(() => import('../pages/MachinePage.tsx'), 'MachinePage'),
+})
+const protect = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/protect',
+  validateSearch: z.object({
+    machines: z.string().optional(),
+    sourceSiteId: z.string().optional(),
+    targetSiteId: z.string().optional(),
+  }),
+  component: lazyRouteComponent(() => import('../pages/ProtectPage.tsx'), 'ProtectPage'),
+})
+const jobs = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/jobs',
+  validateSearch: z.object({ state: z.string().optional(), kind: z.string().optional() }),
+  component: lazyRouteComponent(() => import('../pages/JobsPage.tsx'), 'JobsPage'),
+})
+const job = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/jobs/$jobId',
+  component: lazyRouteComponent(() => import('../pages/JobPage.tsx'), 'JobPage'),
+})
+const alerts = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/alerts',
+  validateSearch: z.object({ show: z.enum(['open', 'all']).optional() }),
+  component: lazyRouteComponent(() => import('../pages/AlertsPage.tsx'), 'AlertsPage'),
+})
+const events = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/events',
+  validateSearch: z.object({ severity: z.enum(['info', 'warning', 'critical']).optional() }),
+  component: lazyRouteComponent(() => import('../pages/EventsPage.tsx'), 'EventsPage'),
+})
+const policies = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/policies',
+  validateSearch: z.object({ edit: z.string().optional() }),
+  component: lazyRouteComponent(() => import('../pages/PoliciesPage.tsx'), 'PoliciesPage'),
+})
+const settings = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/settings',
+  validateSearch: z.object({ tab: z.enum(['users', 'tokens', 'audit', 'processes']).optional() }),
+  component: lazyRouteComponent(() => import('../pages/SettingsPage.tsx'), 'SettingsPage'),
+})
+
+const tree = root.addChildren([
+  setup,
+  signIn,
+  signedIn.addChildren([
+    overview,
+    sites,
+    site,
+    machines,
+    machine,
+    protect,
+    jobs,
+    job,
+    alerts,
+    events,
+    policies,
+    settings,
+  ]),
+])
+
+export const router = createRouter({
+  routeTree: tree,
+  context: { queries },
+  defaultPreload: 'intent',
+  defaultPendingComponent: RoutePending,
+  defaultPendingMs: 150,
+  defaultErrorComponent: RouteFailure,
+  defaultNotFoundComponent: () => <RouteFailure error={new Error('There is no such page.')} />,
+  scrollRestoration: true,
+})
+
+whenSignedOut(() => {
+  adoptSession(queries, null)
+  void router.invalidate()
+})
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router
+  }
+}

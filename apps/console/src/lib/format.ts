@@ -1,0 +1,51 @@
+// Numbers and times as people read them.
+/** `4.2 s`, `3 min 5 s`, `2 h 4 min`, `3 d 2 h`. */
+export function formatDuration(seconds: number): string {
+  if (seconds < 0.95) return `${Math.round(seconds * 1000)} ms`
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  const whole = Math.round(seconds)
+  if (whole < 60) return `${whole} s`
+  const parts: readonly (readonly [number, string])[] = [
+    [86_400, 'd'],
+    [3600, 'h'],
+    [60, 'min'],
+    [1, 's'],
+  ]
+  const first = parts.findIndex(([size]) => whole >= size)
+  const shown = parts.slice(first, first + 2)
+  let rest = whole
+  const words: string[] = []
+  for (const [size, unit] of shown) {
+    const count = Math.floor(rest / size)
+    rest -= count * size
+    if (count > 0) words.push(`${count} ${unit}`)
+  }
+  return words.join(' ')
+}
+
+const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+const withZone = new Intl.DateTimeFormat(undefined, {
+  year: 'numeric',
+  month: 'short',
+  day: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  timeZoneName: 'short',
+})
+
+export const formatDateTime = (iso: string): string => dateTime.format(new Date(iso))
+export const formatWithZone = (iso: string): string => withZone.format(new Date(iso))
+
+/** `just now`, `12 s ago`, `in 5 min`. */
+export function formatRelative(iso: string, now: number): string {
+  const seconds = (now - Date.parse(iso)) / 1000
+  if (Math.abs(seconds) < 2) return 'just now'
+  const text = formatDuration(Math.max(1, Math.round(Math.abs(seconds))))
+    .split(' ')
+    .slice(0, 2)
+    .join(' ')
+  return seconds > 0 ? `${text} ago` : `in ${text}`
+}
+
+export const formatCount = (count: number): string => new Intl.NumberFormat().format(count)

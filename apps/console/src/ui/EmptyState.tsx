@@ -1,0 +1,26 @@
+import { Stack, Text, ThemeIcon } from '@mantine/core'
+import type { Icon } from '@tabler/icons-react'
+import type { ReactNode } from 'react'
+
+type EmptyStateProps = {
+  readonly icon: Icon
+  readonly title: string
+  readonly children: ReactNode
+  readonly action?: ReactNode
+}
+
+/** Nothing here yet, and what the next step is. */
+export function EmptyState({ icon: Mark, title, children, action }: EmptyStateProps) {
+  return (
+    <Stack align="center" gap="xs" py={40} px="md" ta="center">
+      <ThemeIcon size={44} radius="xl" variant="light" aria-hidden>
+        <Mark size={24} stroke={1.6} />
+      </ThemeIcon>
+      <Text fw={600}>{title}</Text>
+      <Text size="sm" c="var(--ink-quiet)" maw={460} component="div">
+        {children}
+      </Text>
+      {action}
+    </Stack>
+  )
+}

@@ -1,0 +1,32 @@
+import { Alert, Code, Stack, Text } from '@mantine/core'
+import { IconAlertTriangle } from '@tabler/icons-react'
+import { problemOf } from '../api/client.ts'
+
+/** An error as the operator needs it: what happened, why, and what to do. */
+export function ProblemAlert({ error, title }: { readonly error: unknown; readonly title?: string }) {
+  if (error === null || error === undefined) return null
+  const problem = problemOf(error)
+  return (
+    <Alert
+      color="red"
+      variant="light"
+      icon={<IconAlertTriangle size={18} />}
+      title={title ?? problem.title}
+      role="alert"
+    >
+      <Stack gap={6}>
+        <Text size="sm">{problem.detail}.</Text>
+        {problem.cause && <Text size="sm">Cause: {problem.cause}</Text>}
+        {problem.fields?.map((field) => (
+          <Text size="sm" key={field.path}>
+            <b>{field.path}</b>: {field.message}
+          </Text>
+        ))}
+        <Text size="sm" fw={500}>
+          {problem.remedy}
+        </Text>
+        <Code w="fit-content">{problem.code}</Code>
+      </Stack>
+    </Alert>
+  )
+}
