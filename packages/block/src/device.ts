@@ -20,6 +20,11 @@ export interface BlockReader {
    */
   read(offset: number, bytes: number, signal?: AbortSignal): Promise<Buffer>
   /**
+   * Like `read`, filling `target`. Reusing a few buffers measured three times faster than a new one per read. When it
+   * rejects, late data may still be written into `target`: let go of it. Absent when it would save nothing.
+   */
+  readInto?(offset: number, target: Buffer, signal?: AbortSignal): Promise<void>
+  /**
    * What is where inside the range, in order, without gaps: the pieces add up to the range.
    * `data` may still read as zeros; `zero` always does. Absent when the disk cannot tell.
    */
