@@ -8,8 +8,14 @@ export type CommandOptions = {
   readonly input?: string
 }
 export type FolderEntry = { readonly name: string; readonly kind: 'file' | 'folder' | 'socket' | 'other' }
+export type FilePiece = { readonly offset: number; readonly data: Buffer }
 /** What tells whether a file was touched: `mtimeNanoseconds` is text because it does not fit a number. */
-export type FileStatus = { readonly bytes: number; readonly mtimeNanoseconds: string; readonly inode: string }
+export type FileStatus = {
+  readonly bytes: number
+  readonly allocatedBytes: number
+  readonly mtimeNanoseconds: string
+  readonly inode: string
+}
 
 /**
  * All paths are absolute paths on that host. Every call is bounded in time. Outage `kvm/host-unreachable` when the host
@@ -25,8 +31,8 @@ export interface Host {
   readFile(path: string): Promise<Buffer | null>
   /** Atomic by rename, and on the disk when it resolves. */
   writeFile(path: string, data: string | Buffer): Promise<void>
-  /** A file of `bytes` zeros that occupies nothing; an older file of that name is gone. */
-  createSparseFile(path: string, bytes: number): Promise<void>
+  /** A file of `bytes` bytes that occupies only what `pieces` need; an older file of that name is gone. Not flushed. */
+  createSparseFile(path: string, bytes: number, pieces?: readonly FilePiece[]): Promise<void>
   /** Copies a small file. */
   copyFile(from: string, to: string): Promise<void>
   /** Repeatable: not being there is fine. */

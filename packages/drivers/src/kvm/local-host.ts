@@ -4,10 +4,13 @@ import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs } fr
 import net from 'node:net'
 import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import { Outage } from '@understudy/base/errors'
-import type { CommandOptions, CommandResult, FileStatus, FolderEntry, Host } from './host.ts'
+import type { CommandOptions, CommandResult, FilePiece, FileStatus, FolderEntry, Host } from './host.ts'
 
 const COMMAND_MILLISECONDS = 60_000
+const SOCKET_MILLISECONDS = 15_000
+const SOCKET_POLL_MILLISECONDS = 25
 const LONGEST_OUTPUT_BYTES = 64 * 1024 * 1024
 
 export function localHost(options: { name: string; machinesFolder: string }): Host {
@@ -26,7 +29,8 @@ export function localHost(options: { name: string; machinesFolder: string }): Ho
     run: (command, args, runOptions) => run(name, command, args, runOptions ?? {}),
     readFile: (path) => attempt(`read ${path}`, () => orWhenMissing(readFile(path), null)),
     writeFile: (path, data) => attempt(`write ${path}`, () => replaceFile(path, data)),
-    createSparseFile: (path, bytes) => attempt(`create ${path}`, () => createSparseFile(path, bytes)),
+    createSparseFile: (path, bytes, pieces) =>
+      attempt(`create ${path}`, () => createSparseFile(path, bytes, pieces ?? [])),
     copyFile: (from, to) => attempt(`copy ${from} to ${to}`, () => copyFile(from, to)),
     removeFile: (path) => attempt(`remove ${path}`, () => rm(path, { force: true })),
     makeFolder: (path) =>
@@ -112,11 +116,12 @@ async function replaceFile(path: string, data: string | Buffer): Promise<void> {
   }
 }
 
-async function createSparseFile(path: string, bytes: number): Promise<void> {
+async function createSparseFile(path: string, bytes: number, pieces: readonly FilePiece[]): Promise<void> {
   await rm(path, { force: true })
   const file = await open(path, 'wx', 0o600)
   try {
     await file.truncate(bytes)
+    for (const { offset, data } of pieces) await file.write(data, 0, data.length, offset)
   } finally {
     await file.close()
   }
@@ -140,30 +145,42 @@ async function list(path: string): Promise<readonly FolderEntry[]> {
 
 async function status(path: string): Promise<FileStatus> {
   const found = await stat(path, { bigint: true })
-  return { bytes: Number(found.size), mtimeNanoseconds: String(found.mtimeNs), inode: String(found.ino) }
+  return {
+    bytes: Number(found.size),
+    allocatedBytes: Number(found.blocks) * 512,
+    mtimeNanoseconds: String(found.mtimeNs),
+    inode: String(found.ino),
+  }
 }
 
-function connect(name: string, socketPath: string, signal: AbortSignal | undefined): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason)
+async function connect(name: string, socketPath: string, signal: AbortSignal | undefined): Promise<Duplex> {
+  const deadline = performance.now() + SOCKET_MILLISECONDS
+  for (;;) {
+    signal?.throwIfAborted()
+    try {
+      return await connectOnce(socketPath)
+    } catch (cause) {
+      if (isCode(cause, 'ENOENT') || isCode(cause, 'ECONNREFUSED'))
+        throw socketClosed(name, socketPath, cause)
+      // The listener's queue is full (unix(7)): QEMU keeps room for one waiting client. Anything else says nothing about
+      // whether somebody listens.
+      const queueIsFull = isCode(cause, 'EAGAIN')
+      if (!queueIsFull || performance.now() > deadline)
+        throw hostFailed(name, `connect to ${socketPath}`, cause)
+      await setTimeout(SOCKET_POLL_MILLISECONDS, undefined, signal === undefined ? {} : { signal })
+    }
+  }
+}
+
+const connectOnce = (socketPath: string): Promise<Duplex> =>
+  new Promise((resolve, reject) => {
     const socket = net.connect({ path: socketPath })
-    const abort = (): void => {
-      socket.destroy()
-      reject(signal?.reason)
-    }
-    const fail = (cause: Error): void => {
-      signal?.removeEventListener('abort', abort)
-      reject(socketClosed(name, socketPath, cause))
-    }
-    signal?.addEventListener('abort', abort, { once: true })
-    socket.once('error', fail)
+    socket.once('error', reject)
     socket.once('connect', () => {
-      socket.off('error', fail)
-      signal?.removeEventListener('abort', abort)
+      socket.off('error', reject)
       resolve(socket)
     })
   })
-}
 
 async function commandLineOf(pid: number): Promise<string | null> {
   const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')

@@ -9,8 +9,19 @@ import { StringDecoder } from 'node:string_decoder'
 import { Outage } from '@understudy/base/errors'
 
 export type QmpCommand = { readonly execute: string; readonly arguments?: Readonly<Record<string, unknown>> }
-export type QmpEvent = { readonly event: string; readonly data: Readonly<Record<string, unknown>> }
-export type QmpSettled = { readonly command: QmpCommand; readonly value?: unknown; readonly failure?: Outage }
+/** `at`: milliseconds since 1970 by the clock of QEMU's host, with a fraction. */
+export type QmpEvent = {
+  readonly event: string
+  readonly at: number
+  readonly data: Readonly<Record<string, unknown>>
+}
+/** `at`: when the reply came, as `performance.now()`. */
+export type QmpSettled = {
+  readonly command: QmpCommand
+  readonly at: number
+  readonly value?: unknown
+  readonly failure?: Outage
+}
 
 export interface Qmp {
   /** QEMU's version, e.g. `7.2.22`. */
@@ -112,7 +123,9 @@ async function greet(stream: Duplex, options: QmpOptions): Promise<Qmp> {
       return
     }
     if (message.event !== undefined) {
-      const event = { event: message.event, data: message.data ?? {} }
+      const { seconds = 0, microseconds = 0 } = message.timestamp ?? {}
+      const at = seconds * 1000 + microseconds / 1000
+      const event = { event: message.event, at, data: message.data ?? {} }
       for (const listener of [...listeners]) listener(event)
       return
     }
@@ -164,9 +177,11 @@ async function greet(stream: Duplex, options: QmpOptions): Promise<Qmp> {
         send(commands).map(async (reply, index): Promise<QmpSettled> => {
           const command = commands[index] ?? { execute: 'unknown' }
           try {
-            return { command, value: await reply }
+            const value = await reply
+            return { command, at: performance.now(), value }
           } catch (error) {
-            return { command, failure: error instanceof Outage ? error : gone(options.name, error) }
+            const failure = error instanceof Outage ? error : gone(options.name, error)
+            return { command, at: performance.now(), failure }
           }
         }),
       ),
@@ -198,6 +213,7 @@ type Message = {
   readonly QMP?: { readonly version?: { readonly qemu?: { major: number; minor: number; micro: number } } }
   readonly event?: string
   readonly data?: Readonly<Record<string, unknown>>
+  readonly timestamp?: { readonly seconds: number; readonly microseconds: number }
   readonly id?: number
   readonly return?: unknown
   readonly error?: { readonly class: string; readonly desc: string }
