@@ -1,0 +1,590 @@
+// What every implementation of the engine's stores must do. Apply it to memory and to the database alike.
+import type { Instant } from '@understudy/base/instant'
+import { present } from '@understudy/base/invariant'
+import type { MachineRef } from '@understudy/domain/machines/machine'
+import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { Page, PageRequest, Stores } from '@understudy/engine/ports/stores'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import {
+  type ProtectionParents,
+  sampleAlert,
+  sampleDiscoveredMachine,
+  sampleEvent,
+  sampleJob,
+  samplePolicy,
+  sampleProtection,
+  sampleRun,
+  sampleSite,
+} from '../sample-rows.ts'
+
+/** Empty stores for one test. `again`: the same data through another process, where there is such a thing. */
+export type StoresHarness = {
+  readonly stores: Stores
+  readonly again?: () => Promise<Stores>
+  close(): Promise<void>
+}
+
+const noon: Instant = Date.parse('2026-01-01T12:00:00Z')
+const minute = 60_000
+
+export function storesContract(name: string, make: () => Promise<StoresHarness>): void {
+  describe(`stores: ${name}`, () => {
+    let harness: StoresHarness
+    let stores: Stores
+    beforeEach(async () => {
+      harness = await make()
+      stores = harness.stores
+    })
+    afterEach(async () => {
+      await harness.close()
+    })
+    const current = (): Stores => stores
+    siteTests(current)
+    machineTests(current)
+    policyTests(current)
+    protectionTests(current)
+    runTests(current)
+    jobTests(current)
+    eventTests(current)
+    alertTests(current)
+    leaseTests(current)
+    test('another process sees the same rows', async () => {
+      const { protection } = await addProtection(stores)
+      const other = harness.again ? await harness.again() : stores
+      expect(await other.protections.find(protection.id)).toEqual(protection)
+    })
+  })
+}
+
+type Current = () => Stores
+
+async function addParents(stores: Stores): Promise<ProtectionParents> {
+  const [source, target] = [sampleSite(), sampleSite()]
+  await stores.sites.create(source, {})
+  await stores.sites.create(target, {})
+  const machine = sampleDiscoveredMachine()
+  await stores.machines.replaceInventory(source.id, [machine], noon)
+  const row = present(
+    await stores.machines.findByRef(source.id, machine.ref),
+    'the inventory was just written',
+  )
+  const policy = samplePolicy()
+  await stores.policies.save(policy)
+  return {
+    machineId: row.id,
+    sourceRef: machine.ref,
+    sourceSiteId: source.id,
+    targetSiteId: target.id,
+    policyId: policy.id,
+  }
+}
+
+async function addProtection(
+  stores: Stores,
+  change: Partial<Protection> = {},
+): Promise<{ protection: Protection; parents: ProtectionParents }> {
+  const parents = await addParents(stores)
+  const protection = sampleProtection(parents, change)
+  await stores.protections.create(protection)
+  return { protection, parents }
+}
+
+function siteTests(current: Current): void {
+  test('a site comes back as it was created, and its secrets only when asked for', async () => {
+    const { sites } = current()
+    const site = sampleSite({ healthNote: 'new', checkedAt: noon })
+    await sites.create(site, { privateKey: 'PEM' })
+    expect(await sites.find(site.id)).toEqual(site)
+    expect(await sites.list()).toEqual([site])
+    expect(await sites.secrets(site.id)).toEqual({ privateKey: 'PEM' })
+  })
+  test('a site name that is taken is refused, for a new site and for a renamed one', async () => {
+    const { sites } = current()
+    const [a, b] = [sampleSite({ name: 'Paris' }), sampleSite({ name: 'Rome' })]
+    await sites.create(a, {})
+    await sites.create(b, {})
+    await expect(sites.create(sampleSite({ name: 'Paris' }), {})).rejects.toMatchObject({
+      code: 'site/name-taken',
+    })
+    await expect(sites.update(b.id, { name: 'Paris' })).rejects.toMatchObject({ code: 'site/name-taken' })
+    await sites.update(a.id, { name: 'Paris' })
+    expect(await sites.list()).toHaveLength(2)
+  })
+  test('a change of a site leaves alone what it does not name, secrets included', async () => {
+    const { sites } = current()
+    const site = sampleSite()
+    await sites.create(site, { privateKey: 'PEM' })
+    await sites.update(site.id, { health: 'unreachable', healthNote: 'no answer' })
+    expect(await sites.find(site.id)).toEqual({ ...site, health: 'unreachable', healthNote: 'no answer' })
+    expect(await sites.secrets(site.id)).toEqual({ privateKey: 'PEM' })
+    await sites.update(site.id, {}, { privateKey: 'other' })
+    expect(await sites.secrets(site.id)).toEqual({ privateKey: 'other' })
+  })
+  test('a removed site is gone', async () => {
+    const { sites } = current()
+    const site = sampleSite()
+    await sites.create(site, {})
+    await sites.remove(site.id)
+    expect(await sites.find(site.id)).toBeNull()
+  })
+}
+
+function machineTests(current: Current): void {
+  const withSite = async () => {
+    const site = sampleSite()
+    await current().sites.create(site, {})
+    return { site, machines: current().machines }
+  }
+  test('the inventory becomes rows that keep their ids', async () => {
+    const { site, machines } = await withSite()
+    const [a, b] = [sampleDiscoveredMachine(), sampleDiscoveredMachine({ name: 'web-2', power: 'off' })]
+    expect(await machines.replaceInventory(site.id, [a, b], noon)).toBe(true)
+    const before = present(await machines.findByRef(site.id, a.ref), 'a is there')
+    expect(before).toEqual({ ...a, id: before.id, siteId: site.id, seenAt: noon, present: true })
+    await machines.replaceInventory(site.id, [{ ...a, name: 'renamed' }, b], noon + minute)
+    const after = present(await machines.findByRef(site.id, a.ref), 'a is there')
+    expect(after).toMatchObject({ id: before.id, name: 'renamed', seenAt: noon + minute })
+    expect(await machines.find(before.id)).toEqual(after)
+  })
+  test('an inventory that says the same again changes nothing but the time', async () => {
+    const { site, machines } = await withSite()
+    const machine = sampleDiscoveredMachine()
+    await machines.replaceInventory(site.id, [machine], noon)
+    expect(await machines.replaceInventory(site.id, [machine], noon + minute)).toBe(false)
+    const found = present(await machines.findByRef(site.id, machine.ref), 'it is there')
+    expect(found.seenAt).toBe(noon + minute)
+  })
+  test('a machine that the inventory misses is kept and marked, and comes back as the same row', async () => {
+    const { site, machines } = await withSite()
+    const machine = sampleDiscoveredMachine()
+    await machines.replaceInventory(site.id, [machine], noon)
+    const before = await machines.findByRef(site.id, machine.ref)
+    expect(await machines.replaceInventory(site.id, [], noon + minute)).toBe(true)
+    expect(await machines.findByRef(site.id, machine.ref)).toMatchObject({ id: before?.id, present: false })
+    expect(await machines.replaceInventory(site.id, [], noon + 2 * minute)).toBe(false)
+    expect(await machines.replaceInventory(site.id, [machine], noon + 3 * minute)).toBe(true)
+    expect(await machines.findByRef(site.id, machine.ref)).toMatchObject({ id: before?.id, present: true })
+  })
+  test('the same reference at two sites is two machines', async () => {
+    const [a, b] = [await withSite(), await withSite()]
+    const machine = sampleDiscoveredMachine()
+    await a.machines.replaceInventory(a.site.id, [machine], noon)
+    await b.machines.replaceInventory(b.site.id, [machine], noon)
+    expect(await a.machines.list()).toHaveLength(2)
+    expect(await a.machines.list(a.site.id)).toHaveLength(1)
+    await a.machines.replaceInventory(a.site.id, [], noon)
+    expect(await b.machines.findByRef(b.site.id, machine.ref)).toMatchObject({ present: true })
+    expect(await a.machines.findByRef(a.site.id, 'nobody' as MachineRef)).toBeNull()
+  })
+}
+
+function policyTests(current: Current): void {
+  test('a policy is saved, replaced and removed', async () => {
+    const { policies } = current()
+    const policy = samplePolicy({ retention: [{ everySeconds: 0, forSeconds: 3600 }] })
+    await policies.save(policy)
+    expect(await policies.find(policy.id)).toEqual(policy)
+    await policies.save({ ...policy, intervalSeconds: 17 })
+    expect(await policies.list()).toEqual([{ ...policy, intervalSeconds: 17 }])
+    await policies.remove(policy.id)
+    expect(await policies.find(policy.id)).toBeNull()
+  })
+}
+
+function protectionTests(current: Current): void {
+  test('a protection comes back as it was created', async () => {
+    const { protection } = await addProtection(current())
+    expect(await current().protections.find(protection.id)).toEqual(protection)
+    expect(await current().protections.list()).toEqual([protection])
+  })
+  test('a machine is protected once', async () => {
+    const { protection, parents } = await addProtection(current())
+    const { protections } = current()
+    await expect(protections.create(sampleProtection(parents))).rejects.toMatchObject({
+      code: 'protection/exists',
+    })
+    await protections.remove(protection.id)
+    await protections.create(sampleProtection(parents))
+    expect(await protections.list()).toHaveLength(1)
+  })
+  test('of two that protect a machine at the same moment one is refused', async () => {
+    const { protections } = current()
+    const parents = await addParents(current())
+    const both = [sampleProtection(parents), sampleProtection(parents)]
+    const ends = await Promise.allSettled(both.map((protection) => protections.create(protection)))
+    expect(ends.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    expect(await protections.list()).toHaveLength(1)
+  })
+  test('a state moves only from the state that was expected', async () => {
+    const { protection } = await addProtection(current(), { state: 'protected', stateNote: 'old' })
+    const { protections } = current()
+    expect(await protections.moveState(protection.id, 'paused', 'protected', 'wrong')).toBe(false)
+    expect(await protections.find(protection.id)).toEqual(protection)
+    expect(await protections.moveState(protection.id, 'protected', 'paused', 'asked', 'protected')).toBe(true)
+    const paused = { state: 'paused', stateNote: 'asked', resumeState: 'protected' }
+    expect(await protections.find(protection.id)).toMatchObject(paused)
+    expect(await protections.moveState(protection.id, 'paused', 'resyncing', null)).toBe(true)
+    const resyncing = { state: 'resyncing', stateNote: null, resumeState: 'protected' }
+    expect(await protections.find(protection.id)).toMatchObject(resyncing)
+    expect(await protections.moveState(protection.id, 'resyncing', 'protected', null, null)).toBe(true)
+    expect(await protections.find(protection.id)).toMatchObject({ resumeState: null })
+  })
+  test('of many that move a state at the same moment one wins', async () => {
+    const { protection } = await addProtection(current(), { state: 'protected' })
+    const moves = Array.from({ length: 8 }, () =>
+      current().protections.moveState(protection.id, 'protected', 'failingOver', null),
+    )
+    expect((await Promise.all(moves)).filter(Boolean)).toHaveLength(1)
+  })
+  test('moving the state of a protection that has gone changes nothing', async () => {
+    const { protection } = await addProtection(current())
+    await current().protections.remove(protection.id)
+    expect(await current().protections.moveState(protection.id, 'enabling', 'seeding', null)).toBe(false)
+    expect(await current().protections.find(protection.id)).toBeNull()
+  })
+  test('an update leaves alone what it does not name', async () => {
+    const { protection } = await addProtection(current())
+    await current().protections.update(protection.id, { name: 'db', originalRef: protection.sourceRef })
+    const expected = { ...protection, name: 'db', originalRef: protection.sourceRef }
+    expect(await current().protections.find(protection.id)).toEqual(expected)
+  })
+  test('every epoch is given once, however many ask at the same moment', async () => {
+    const { protection } = await addProtection(current())
+    const asked = Array.from({ length: 8 }, () => current().protections.nextEpoch(protection.id))
+    expect((await Promise.all(asked)).sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+    expect(await current().protections.find(protection.id)).toMatchObject({ epoch: 8 })
+  })
+  test('a summary begins empty and takes changes field by field', async () => {
+    const { protection } = await addProtection(current())
+    const { protections } = current()
+    const empty = await protections.summary(protection.id)
+    expect(empty).toEqual({
+      newestPoint: null,
+      newestApplicationPoint: null,
+      pointCount: 0,
+      storedBytes: 0,
+      lastCycle: null,
+      lastTestAt: null,
+      lastTestPassed: null,
+      lastRecoverySeconds: null,
+    })
+    await protections.updateSummary(protection.id, { pointCount: 3, storedBytes: 2 ** 45 })
+    await protections.updateSummary(protection.id, {
+      lastTestAt: noon,
+      lastTestPassed: false,
+      lastRecoverySeconds: 1.5,
+    })
+    const expected = {
+      ...empty,
+      pointCount: 3,
+      storedBytes: 2 ** 45,
+      lastTestAt: noon,
+      lastTestPassed: false,
+      lastRecoverySeconds: 1.5,
+    }
+    expect(await protections.summary(protection.id)).toEqual(expected)
+    expect(await protections.summaries()).toEqual(new Map([[protection.id, expected]]))
+  })
+  test('notes begin empty and take changes field by field', async () => {
+    const { protection } = await addProtection(current())
+    const { protections } = current()
+    const empty = await protections.notes(protection.id)
+    expect(empty).toEqual({
+      resyncReason: null,
+      originalFingerprints: [],
+      originalPoint: null,
+      runningCheckpoint: null,
+      lastApplicationConsistentAt: null,
+    })
+    const resyncReason = { code: 'tracking/lost', message: 'The guest was killed' }
+    await protections.updateNotes(protection.id, { resyncReason })
+    await protections.updateNotes(protection.id, {
+      runningCheckpoint: 'mark-7',
+      lastApplicationConsistentAt: noon,
+    })
+    const expected = {
+      ...empty,
+      resyncReason,
+      runningCheckpoint: 'mark-7',
+      lastApplicationConsistentAt: noon,
+    }
+    expect(await protections.notes(protection.id)).toEqual(expected)
+    await protections.updateNotes(protection.id, { resyncReason: null })
+    expect(await protections.notes(protection.id)).toEqual({ ...expected, resyncReason: null })
+  })
+}
+
+function runTests(current: Current): void {
+  const withProtection = async () => {
+    const { protection, parents } = await addProtection(current())
+    return { protectionId: protection.id, targetSiteId: parents.targetSiteId, runs: current().runs }
+  }
+  test('a run comes back as it was created and takes changes', async () => {
+    const { runs, ...parents } = await withProtection()
+    const run = sampleRun(parents, { addresses: ['http://127.0.0.1:8080'] })
+    await runs.create(run)
+    expect(await runs.find(run.id)).toEqual(run)
+    await runs.update(run.id, {
+      hydrated: 0.25,
+      machineRef: 'vm-7' as MachineRef,
+      commitDeadline: noon + minute,
+    })
+    const expected = { ...run, hydrated: 0.25, machineRef: 'vm-7', commitDeadline: noon + minute }
+    expect(await runs.find(run.id)).toEqual(expected)
+  })
+  test('active runs are those that are not over, of one protection or of all', async () => {
+    const [a, b] = [await withProtection(), await withProtection()]
+    const [first, second, other] = [sampleRun(a), sampleRun(a), sampleRun(b)]
+    for (const run of [first, second, other]) await a.runs.create(run)
+    await a.runs.update(first.id, { over: true, endedAt: noon })
+    expect((await a.runs.active(a.protectionId)).map(({ id }) => id)).toEqual([second.id])
+    expect((await a.runs.active()).map(({ id }) => id).sort()).toEqual([second.id, other.id].sort())
+  })
+  test('the history of a protection is from new to old, and no longer than asked for', async () => {
+    const { runs, ...parents } = await withProtection()
+    const made = [0, 1, 2].map((index) => sampleRun(parents, { startedAt: noon + index * minute }))
+    for (const run of made) await runs.create(run)
+    const ids = made.map(({ id }) => id)
+    expect((await runs.history(parents.protectionId, 2)).map(({ id }) => id)).toEqual([ids[2], ids[1]])
+  })
+  test('a screenshot is kept byte for byte, and the newer one wins', async () => {
+    const { runs, ...parents } = await withProtection()
+    const run = sampleRun(parents)
+    await runs.create(run)
+    expect(await runs.screenshot(run.id)).toBeNull()
+    await runs.saveScreenshot(run.id, Buffer.from([1, 2, 3]))
+    await runs.saveScreenshot(run.id, Buffer.from([0, 255, 10, 0]))
+    expect(await runs.screenshot(run.id)).toEqual(Buffer.from([0, 255, 10, 0]))
+  })
+}
+
+/** Reads all pages; `between` happens after the first. */
+async function readPages<Row>(
+  list: (page: PageRequest) => Promise<Page<Row>>,
+  limit: number,
+  between: () => Promise<void> = async () => {},
+): Promise<Row[]> {
+  const rows: Row[] = []
+  let cursor: string | null = null
+  for (let pages = 0; pages < 100; pages += 1) {
+    const page: Page<Row> = await list({ limit, cursor })
+    expect(page.rows.length).toBeLessThanOrEqual(limit)
+    rows.push(...page.rows)
+    if (page.next === null) return rows
+    if (pages === 0) await between()
+    cursor = page.next
+  }
+  throw new Error('the pages never end')
+}
+
+function jobTests(current: Current): void {
+  const all: PageRequest = { limit: 100, cursor: null }
+  test('a job comes back as it was created and takes changes', async () => {
+    const { jobs } = current()
+    const job = sampleJob()
+    await jobs.create(job)
+    expect(await jobs.find(job.id)).toEqual(job)
+    const failure = {
+      kind: 'outage',
+      code: 'site/unreachable',
+      message: 'No answer',
+      remedy: 'Look.',
+    } as const
+    const question = { id: 'q', text: 'Go on?', answers: [{ value: 'yes', label: 'Yes', danger: true }] }
+    await jobs.update(job.id, { state: 'failed', failure, question, endedAt: noon })
+    expect(await jobs.find(job.id)).toEqual({ ...job, state: 'failed', failure, question, endedAt: noon })
+  })
+  test('jobs are listed from new to old, by subject, state and kind', async () => {
+    const { jobs } = current()
+    const a = sampleJob({ kind: 'protect', createdAt: noon })
+    const b = sampleJob({ kind: 'resync', createdAt: noon + minute, subjectId: a.subjectId })
+    const c = sampleJob({ kind: 'protect', state: 'running', createdAt: noon + 2 * minute })
+    for (const job of [a, b, c]) await jobs.create(job)
+    const ids = async (filter: Parameters<typeof jobs.list>[0]) =>
+      (await jobs.list(filter, all)).rows.map(({ id }) => id)
+    expect(await ids({})).toEqual([c.id, b.id, a.id])
+    expect(await ids({ subjectId: a.subjectId })).toEqual([b.id, a.id])
+    expect(await ids({ states: ['running', 'waiting'] })).toEqual([c.id])
+    expect(await ids({ kinds: ['protect'] })).toEqual([c.id, a.id])
+    expect(await ids({ subjectId: a.subjectId, kinds: ['protect'] })).toEqual([a.id])
+  })
+  test('pages of jobs neither repeat nor skip a row while new ones come', async () => {
+    const { jobs } = current()
+    const old = Array.from({ length: 7 }, () => sampleJob())
+    for (const job of old) await jobs.create(job)
+    const rows = await readPages(
+      (page) => jobs.list({}, page),
+      3,
+      () => jobs.create(sampleJob({ createdAt: noon + minute })),
+    )
+    expect(rows.map(({ id }) => id).sort()).toEqual(old.map(({ id }) => id).sort())
+  })
+}
+
+function eventTests(current: Current): void {
+  test('events are listed from new to old, by subject, severity and code', async () => {
+    const { events } = current()
+    const a = sampleEvent({ severity: 'info', subjectId: 'one', at: noon })
+    const b = sampleEvent({ severity: 'warning', subjectId: 'one', at: noon + 1 })
+    const c = sampleEvent({ severity: 'critical', code: 'other/code', at: noon + 2 })
+    for (const event of [a, b, c]) await events.append(event)
+    const list = async (filter: Parameters<typeof events.list>[0]) =>
+      (await events.list(filter, { limit: 100, cursor: null })).rows
+    expect(await list({})).toEqual([c, b, a])
+    expect(await list({ minimumSeverity: 'warning' })).toEqual([c, b])
+    expect(await list({ subjectId: 'one' })).toEqual([b, a])
+    expect(await list({ code: 'other/code' })).toEqual([c])
+  })
+  test('pages of events neither repeat nor skip a row, even of one instant', async () => {
+    const { events } = current()
+    const made = Array.from({ length: 10 }, () => sampleEvent())
+    for (const event of made) await events.append(event)
+    const rows = await readPages(
+      (page) => events.list({}, page),
+      4,
+      () => events.append(sampleEvent({ at: noon + 1 })),
+    )
+    expect(rows.map(({ id }) => id).sort()).toEqual(made.map(({ id }) => id).sort())
+  })
+  test('trimming drops what is older and says how much', async () => {
+    const { events } = current()
+    for (const at of [noon, noon + 1, noon + 2]) await events.append(sampleEvent({ at }))
+    expect(await events.trim(noon + 2)).toBe(2)
+    expect(await events.trim(noon + 2)).toBe(0)
+    const { rows } = await events.list({}, { limit: 10, cursor: null })
+    expect(rows.map(({ at }) => at)).toEqual([noon + 2])
+  })
+}
+
+function alertTests(current: Current): void {
+  const all: PageRequest = { limit: 100, cursor: null }
+  test('one alert is open per code and subject, and raising it again only renews the message', async () => {
+    const { alerts } = current()
+    const alert = sampleAlert({ subjectId: 'one' })
+    expect(await alerts.raise(alert)).toBe(true)
+    expect(await alerts.raise(sampleAlert({ subjectId: 'one', message: 'Worse' }))).toBe(false)
+    expect(await alerts.raise(sampleAlert({ subjectId: 'two' }))).toBe(true)
+    expect(await alerts.raise(sampleAlert({ subjectId: 'one', code: 'other/code' }))).toBe(true)
+    const { rows } = await alerts.list({ open: true }, all)
+    expect(rows).toHaveLength(3)
+    expect(rows.find(({ id }) => id === alert.id)).toEqual({ ...alert, message: 'Worse' })
+  })
+  test('an alert without a subject is open once too', async () => {
+    const { alerts } = current()
+    expect(await alerts.raise(sampleAlert())).toBe(true)
+    expect(await alerts.raise(sampleAlert())).toBe(false)
+    expect(await alerts.resolve('protection/lag', null, noon)).toBe(true)
+    expect(await alerts.resolve('protection/lag', null, noon)).toBe(false)
+  })
+  test('of many that raise one alert at the same moment one is new', async () => {
+    const { alerts } = current()
+    const raised = Array.from({ length: 6 }, () => alerts.raise(sampleAlert({ subjectId: 'one' })))
+    expect((await Promise.all(raised)).filter(Boolean)).toHaveLength(1)
+    expect((await alerts.list({}, all)).rows).toHaveLength(1)
+  })
+  test('a resolved alert stays in the list, and the next one is new', async () => {
+    const { alerts } = current()
+    const first = sampleAlert({ subjectId: 'one' })
+    await alerts.raise(first)
+    await alerts.acknowledge(first.id, 'ada')
+    expect(await alerts.resolve(first.code, 'one', noon + minute)).toBe(true)
+    const second = sampleAlert({ subjectId: 'one', raisedAt: noon + 2 * minute })
+    expect(await alerts.raise(second)).toBe(true)
+    const closed = { ...first, acknowledgedBy: 'ada', resolvedAt: noon + minute }
+    expect((await alerts.list({}, all)).rows).toEqual([second, closed])
+    expect((await alerts.list({ open: true }, all)).rows).toEqual([second])
+    expect((await alerts.list({ open: false }, all)).rows).toEqual([closed])
+  })
+}
+
+function leaseTests(current: Current): void {
+  const later = noon + minute
+  const addMany = async (count: number): Promise<ProtectionId[]> => {
+    const ids: ProtectionId[] = []
+    for (let index = 0; index < count; index += 1) {
+      const { protection } = await addProtection(current(), { state: 'protected', createdAt: noon + index })
+      ids.push(protection.id)
+    }
+    return ids.sort()
+  }
+  test('a mover takes what nobody has, no more than it asked for, and keeps it', async () => {
+    const { leases } = current()
+    const ids = await addMany(3)
+    await leases.beat('mover-a', noon, later)
+    const first = await leases.claim('mover-a', noon, 2)
+    expect(first).toHaveLength(2)
+    const second = await leases.claim('mover-a', noon, 5)
+    expect([...first, ...second].sort()).toEqual(ids)
+    expect([...(await leases.held('mover-a'))].sort()).toEqual(ids)
+    await leases.beat('mover-b', noon, later)
+    expect(await leases.claim('mover-b', noon, 5)).toEqual([])
+  })
+  test('what movers claim at the same moment is shared out without overlap', async () => {
+    const { leases } = current()
+    const ids = await addMany(6)
+    const movers = ['mover-a', 'mover-b', 'mover-c']
+    for (const mover of movers) await leases.beat(mover, noon, later)
+    const claims = await Promise.all(movers.map((mover) => leases.claim(mover, noon, 6)))
+    expect(claims.flat().sort()).toEqual(ids)
+    for (const [index, mover] of movers.entries())
+      expect([...(await leases.held(mover))].sort()).toEqual([...(claims[index] ?? [])].sort())
+  })
+  test('a mover whose heartbeat expired loses everything to whoever claims it', async () => {
+    const { leases } = current()
+    const ids = await addMany(2)
+    await leases.beat('mover-a', noon, later)
+    await leases.claim('mover-a', noon, 5)
+    await leases.beat('mover-b', later, later + minute)
+    expect(await leases.claim('mover-b', later - 1, 5)).toEqual([])
+    expect([...(await leases.claim('mover-b', later, 5))].sort()).toEqual(ids)
+    expect(await leases.held('mover-a')).toEqual([])
+  })
+  test('a mover that beats on time keeps its protections', async () => {
+    const { leases } = current()
+    const ids = await addMany(1)
+    await leases.beat('mover-a', noon, later)
+    await leases.claim('mover-a', noon, 5)
+    await leases.beat('mover-a', later - 1, later + minute)
+    await leases.beat('mover-b', later, later + minute)
+    expect(await leases.claim('mover-b', later, 5)).toEqual([])
+    expect(await leases.held('mover-a')).toEqual(ids)
+  })
+  test('a mover gives back one, or all when it leaves, and never what another has', async () => {
+    const { leases } = current()
+    const ids = await addMany(2)
+    await leases.beat('mover-a', noon, later)
+    await leases.beat('mover-b', noon, later)
+    await leases.claim('mover-a', noon, 5)
+    const first = present(ids[0], 'there are two')
+    await leases.release('mover-b', first)
+    expect(await leases.claim('mover-b', noon, 5)).toEqual([])
+    await leases.release('mover-a', first)
+    expect(await leases.claim('mover-b', noon, 5)).toEqual([first])
+    await leases.leave('mover-a')
+    expect(await leases.held('mover-b')).toEqual([first])
+    expect(await leases.claim('mover-b', noon, 5)).toEqual(ids.slice(1))
+  })
+  test('movers are listed with their heartbeat and load, and without those that left', async () => {
+    const { leases } = current()
+    await addMany(2)
+    await leases.beat('mover-a', noon, later)
+    await leases.claim('mover-a', noon, 5)
+    await leases.beat('mover-b', noon + 1, later + 1)
+    const rows = [...(await leases.movers())].sort((a, b) => a.id.localeCompare(b.id))
+    expect(rows).toEqual([
+      { id: 'mover-a', beatAt: noon, expiresAt: later, protections: 2 },
+      { id: 'mover-b', beatAt: noon + 1, expiresAt: later + 1, protections: 0 },
+    ])
+    await leases.leave('mover-b')
+    expect((await leases.movers()).map(({ id }) => id)).toEqual(['mover-a'])
+  })
+  test('a protection that is removed is held by nobody', async () => {
+    const { leases, protections } = current()
+    const [id] = await addMany(1)
+    await leases.beat('mover-a', noon, later)
+    await leases.claim('mover-a', noon, 5)
+    await protections.remove(present(id, 'there is one'))
+    expect(await leases.held('mover-a')).toEqual([])
+    expect((await leases.movers())[0]?.protections).toBe(0)
+  })
+}
