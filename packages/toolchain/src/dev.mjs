@@ -3,6 +3,7 @@
  * Vite serves the console and passes API and Socket.IO on to the server. All arguments go to the server.
  */
 import { join } from 'node:path'
+import { whenAbandoned } from './abandoned.mjs'
 import { binOf, pinnedNode, root } from './environment.mjs'
 import { installPackages } from './install-packages.mjs'
 import { buildConsole, generateDatabaseClient } from './prepare.mjs'
@@ -14,7 +15,11 @@ try {
   // The server also serves a built console, so that both addresses work.
   await buildConsole()
   const either = new AbortController()
-  const options = { env: { NODE_ENV: 'development' }, ownGroup: true, abort: either.signal }
+  const options = {
+    env: { NODE_ENV: 'development' },
+    ownGroup: true,
+    abort: AbortSignal.any([either.signal, whenAbandoned()]),
+  }
   const main = join(root, 'apps/server/src/main.ts')
   const both = [
     runChild(pinnedNode(), ['--watch', '--watch-preserve-output', main, ...process.argv.slice(2)], options),

@@ -3,6 +3,7 @@
  * Plain JavaScript for Node 20, because nothing is installed yet when it runs first. All arguments go to the server.
  */
 import { join } from 'node:path'
+import { whenAbandoned } from './abandoned.mjs'
 import { pinnedNode, root } from './environment.mjs'
 import { installPackages } from './install-packages.mjs'
 import { buildConsole, generateDatabaseClient } from './prepare.mjs'
@@ -20,6 +21,7 @@ try {
   process.exitCode = await runChild(pinnedNode(), [join(root, 'apps/server/src/main.ts'), ...args], {
     env: { NODE_ENV: process.env.NODE_ENV ?? 'production' },
     ownGroup: true,
+    abort: whenAbandoned(),
   })
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
