@@ -183,17 +183,19 @@ async function launch(cluster: Cluster): Promise<string | null> {
     stdio: ['ignore', log.handle, log.handle],
   })
   closeSync(log.handle)
-  let ended: string | null = null
+  let ended = false
+  let failure: Error | null = null
   child.once('error', (error) => {
-    ended = error.message
+    failure = error
   })
   child.once('exit', () => {
-    ended = log.readNew()
+    ended = true
   })
   child.unref()
   const deadline = Date.now() + startDeadlineMilliseconds
   while (Date.now() < deadline) {
-    if (ended !== null) return ended
+    if (failure) throw notStarted('its program cannot be run', failure)
+    if (ended) return log.readNew()
     if (await answers(cluster)) return null
     await wait(25)
   }

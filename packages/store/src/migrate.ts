@@ -43,11 +43,15 @@ async function ensureDatabase(url: string): Promise<void> {
   } catch (error) {
     if (failureKind(error) !== 'DatabaseDoesNotExist') throw error
     await createDatabase(url).catch((other: unknown) => {
-      // Another process was quicker; that is as good.
-      if (failureKind(other) !== 'DatabaseAlreadyExists') throw other
+      if (!existsNow(other)) throw other
     })
   }
 }
+
+/** Another process was quicker; that is as good. At the very same moment it is the catalogue's index that says so. */
+const existsNow = (error: unknown): boolean =>
+  failureKind(error) === 'DatabaseAlreadyExists' ||
+  (error instanceof DriverAdapterError && error.cause.originalCode === '23505')
 
 /** Makes the database that the URL names. Returns its name. Throws DriverAdapterError, also when it is there already. */
 export async function createDatabase(url: string): Promise<string> {
