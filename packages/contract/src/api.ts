@@ -34,6 +34,7 @@ import {
   ProtectionHealth,
   ProtectionState,
   ProtectPreview,
+  ReprotectInput,
   Run,
   TestFailoverInput,
 } from './protection.ts'
@@ -218,7 +219,7 @@ export const contract = {
       .input(ById)
       .output(Accepted),
     reprotect: starts('/protections/{id}/reprotect', 'failover', 'Replicate in the other direction')
-      .input(ById)
+      .input(ReprotectInput.extend({ id: Id }))
       .output(Accepted),
     failBack: starts('/protections/{id}/fail-back', 'failover', 'Return to the original machine')
       .input(FailBackInput.extend({ id: Id }))

@@ -158,7 +158,11 @@ export const ProtectPreview = z
   })
   .meta({ id: 'ProtectPreview' })
 
-export const TestFailoverInput = z.object({ point: PointChoice.default({ kind: 'latest' }) })
+export const TestFailoverInput = z.object({
+  point: PointChoice.default({ kind: 'latest' }),
+  /** Where no isolated network is mapped: use the failover's network. The copy can then reach production. */
+  allowOpenNetworks: z.boolean().default(false),
+})
 export const FailoverInput = z.object({
   kind: z.enum(['planned', 'unplanned']),
   point: PointChoice.default({ kind: 'latest' }).describe(
@@ -168,6 +172,10 @@ export const FailoverInput = z.object({
   acceptUnfenced: z.boolean().default(false),
 })
 export const ChangePointInput = z.object({ point: PointChoice })
+export const ReprotectInput = z.object({
+  /** The original machine runs again: switch it off. Without it that is refused. */
+  powerOffOriginal: z.boolean().default(false),
+})
 export const FailBackInput = z.object({ overwriteModified: z.boolean().default(false) })
 export const EndInput = z.object({ keepReplica: z.boolean().default(false) })
 

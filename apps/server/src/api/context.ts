@@ -1,0 +1,44 @@
+// What every route handler has at hand.
+import { implement } from '@orpc/server'
+import type { Clock } from '@understudy/base/instant'
+import { contract } from '@understudy/contract/api'
+import type { Engine } from '@understudy/engine/engine'
+import type { ControlPlaneStores } from '@understudy/engine/ports/access-stores'
+import type { Live } from '@understudy/engine/ports/live'
+import type { Stores } from '@understudy/engine/ports/stores'
+import type { Caller } from '../access/caller.ts'
+import type { Lab } from '../lab/lab.ts'
+
+export type ApiDeps = {
+  readonly engine: Engine
+  readonly stores: Stores & ControlPlaneStores
+  readonly live: Live
+  readonly clock: Clock
+  readonly lab: Lab
+  readonly version: string
+  readonly newId: () => string
+  readonly session: SessionKeeper
+}
+
+/** Opens and closes browser sessions; knows the cookie. */
+export type SessionKeeper = {
+  readonly sessionMilliseconds: number
+  /** The Set-Cookie header of a new session. */
+  cookieFor(secret: string): string
+  expiredCookie(): string
+  csrfTokenOf(sessionIdHash: string): string
+}
+
+export type RequestContext = {
+  /** Null only on the few routes that are open to anyone. */
+  readonly caller: Caller | null
+  readonly ip: string | null
+  readonly userAgent: string | null
+  /** Derived from the Idempotency-Key: the same key starts one job only. */
+  readonly jobId: string | null
+  setHeader(name: string, value: string): void
+  /** Adds facts to the audit entry of this request. Never secrets. */
+  audit(subject: string | null, facts: Readonly<Record<string, unknown>>): void
+}
+
+export const os = implement(contract).$context<RequestContext>()

@@ -1,0 +1,43 @@
+import type { JobId } from '@understudy/domain/jobs/job'
+import { askerOf } from './asker.ts'
+import { type ApiDeps, os } from './context.ts'
+import { findJob } from './find.ts'
+import { showJob } from './show-job.ts'
+
+export function jobRoutes(deps: ApiDeps) {
+  const showOne = async (id: string) => showJob(await findJob(deps, id))
+  return {
+    list: os.jobs.list.handler(async ({ input }) => {
+      const { state, kind, subjectId, limit, cursor } = input
+      const page = await deps.stores.jobs.list(
+        {
+          ...(state === undefined ? {} : { states: state }),
+          ...(kind === undefined ? {} : { kinds: kind }),
+          ...(subjectId === undefined ? {} : { subjectId }),
+        },
+        { limit, cursor: cursor ?? null },
+      )
+      return { items: page.rows.map(showJob), next: page.next, total: null }
+    }),
+    get: os.jobs.get.handler(({ input }) => showOne(input.id)),
+    answer: os.jobs.answer.handler(async ({ input, context }) => {
+      const { id, questionId, value } = input
+      context.audit(id, { questionId, value })
+      await findJob(deps, id)
+      await deps.engine.answerJob(id as JobId, { ...askerOf(context), questionId, value })
+      return showOne(id)
+    }),
+    cancel: os.jobs.cancel.handler(async ({ input, context }) => {
+      context.audit(input.id, {})
+      await findJob(deps, input.id)
+      await deps.engine.cancelJob(input.id as JobId, askerOf(context))
+      return showOne(input.id)
+    }),
+    retry: os.jobs.retry.handler(async ({ input, context }) => {
+      context.audit(input.id, {})
+      await findJob(deps, input.id)
+      await deps.engine.retryJob(input.id as JobId, askerOf(context))
+      return { jobId: input.id }
+    }),
+  }
+}

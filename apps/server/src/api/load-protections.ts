@@ -1,0 +1,56 @@
+// Protections with everything their rows show, in a handful of queries however many there are.
+import type { Protection as ShownProtection } from '@understudy/contract/protection'
+import type { Job } from '@understudy/domain/jobs/job'
+import type { Protection } from '@understudy/domain/protection/protection'
+import type { ApiDeps } from './context.ts'
+import { showProtection } from './show-protection.ts'
+
+/** Every protection there is. */
+export async function loadProtections(deps: ApiDeps): Promise<readonly ShownProtection[]> {
+  const [protections, summaries, actions] = await Promise.all([
+    deps.stores.protections.list(),
+    deps.stores.protections.summaries(),
+    deps.engine.allAllowedActions(),
+  ])
+  const around = await loadSurroundings(deps)
+  return protections.flatMap((protection) => {
+    const summary = summaries.get(protection.id)
+    // Removed between two of the queries above: it is no longer there to show.
+    if (!summary) return []
+    return showProtection(protection, {
+      ...around(protection),
+      summary,
+      actions: actions.get(protection.id) ?? [],
+    })
+  })
+}
+
+export async function loadProtection(deps: ApiDeps, protection: Protection): Promise<ShownProtection> {
+  const [summary, actions, around] = await Promise.all([
+    deps.stores.protections.summary(protection.id),
+    deps.engine.allowedActions(protection.id),
+    loadSurroundings(deps),
+  ])
+  return showProtection(protection, { ...around(protection), summary, actions })
+}
+
+async function loadSurroundings(deps: ApiDeps) {
+  const [policies, sites, runs, jobs] = await Promise.all([
+    deps.stores.policies.list(),
+    deps.stores.sites.list(),
+    deps.stores.runs.active(),
+    deps.stores.jobs.list({ states: ['queued', 'running', 'waiting'] }, { limit: 500, cursor: null }),
+  ])
+  const policyOf = new Map(policies.map((policy) => [policy.id, policy]))
+  const siteOf = new Map(sites.map((site) => [site.id, site]))
+  const jobOf = new Map<string, Job>(jobs.rows.map((job) => [job.subjectId, job]))
+  const withScreenshot = new Set<string>(runs.filter((run) => run.answeredAt !== null).map((run) => run.id))
+  return (protection: Protection) => ({
+    policy: policyOf.get(protection.policyId),
+    sites: siteOf,
+    runs,
+    runsWithScreenshot: withScreenshot,
+    job: jobOf.get(protection.id) ?? null,
+    now: deps.clock.now(),
+  })
+}

@@ -1,0 +1,138 @@
+import { toIso } from '@understudy/base/instant'
+import type { Overview } from '@understudy/contract/overview'
+import type { ProtectionHealth, Protection as ShownProtection } from '@understudy/contract/protection'
+import type { Machine } from '@understudy/domain/machines/machine'
+import type { Site } from '@understudy/domain/sites/site'
+import { type ApiDeps, os } from './context.ts'
+import { loadProtections } from './load-protections.ts'
+import { showAlert } from './show-event.ts'
+import { showJob } from './show-job.ts'
+
+export function overviewRoute(deps: ApiDeps) {
+  return os.overview.handler(async () => {
+    const [sites, machines, protections, waiting, running, alerts] = await Promise.all([
+      deps.stores.sites.list(),
+      deps.stores.machines.list(),
+      loadProtections(deps),
+      deps.stores.jobs.list({ states: ['waiting'] }, { limit: 20, cursor: null }),
+      deps.stores.jobs.list({ states: ['queued', 'running'] }, { limit: 20, cursor: null }),
+      deps.stores.alerts.list({ open: true }, { limit: 20, cursor: null }),
+    ])
+    const present = machines.filter((machine) => machine.present)
+    return {
+      counts: {
+        sites: sites.length,
+        machines: present.length,
+        protections: protections.length,
+        byHealth: countByHealth(protections),
+      },
+      waiting: waiting.rows.map(showJob),
+      alerts: alerts.rows.map(showAlert),
+      runningJobs: running.rows.map(showJob),
+      worstLag: worstLag(protections),
+      sites: sites.map((site) => ({
+        id: site.id,
+        name: site.name,
+        platform: site.platform,
+        health: site.health,
+        machines: present.filter((machine) => machine.siteId === site.id).length,
+        replicas: protections.filter((protection) => protection.target.id === site.id).length,
+      })),
+      links: linksOf(protections),
+      storedBytes: protections.reduce((sum, protection) => sum + protection.storedBytes, 0),
+      neverTested: protections.filter((protection) => protection.lastTestAt === null).length,
+      ifSiteDied: sites.map((site) => ifSiteDied(site, present, protections)),
+      serverTime: toIso(deps.clock.now()),
+    }
+  })
+}
+
+export function moverRoutes(deps: ApiDeps) {
+  return {
+    list: os.movers.list.handler(async () => {
+      const now = deps.clock.now()
+      const movers = await deps.stores.leases.movers()
+      return {
+        items: movers.map((mover) => ({
+          id: mover.id,
+          beatAt: toIso(mover.beatAt),
+          expiresAt: toIso(mover.expiresAt),
+          protections: mover.protections,
+          alive: mover.expiresAt > now,
+        })),
+      }
+    }),
+  }
+}
+
+function countByHealth(protections: readonly ShownProtection[]): Record<ProtectionHealth, number> {
+  const counts: Record<ProtectionHealth, number> = { good: 0, 'at-risk': 0, bad: 0, off: 0 }
+  for (const protection of protections) counts[protection.health] += 1
+  return counts
+}
+
+/** The ones furthest beyond their target, in multiples of it. */
+function worstLag(protections: readonly ShownProtection[]): Overview['worstLag'] {
+  const strain = (row: ShownProtection): number =>
+    row.lagSeconds === null ? Number.POSITIVE_INFINITY : row.lagSeconds / Math.max(1, row.lagTargetSeconds)
+  return protections
+    .filter((row) => row.health !== 'off')
+    .toSorted((left, right) => (strain(left) < strain(right) ? 1 : strain(left) > strain(right) ? -1 : 0))
+    .slice(0, 8)
+    .map((row) => ({
+      protectionId: row.id,
+      name: row.name,
+      lagSeconds: row.lagSeconds,
+      lagTargetSeconds: row.lagTargetSeconds,
+    }))
+}
+
+const severity: readonly ProtectionHealth[] = ['off', 'good', 'at-risk', 'bad']
+const worse = (left: ProtectionHealth, right: ProtectionHealth): ProtectionHealth =>
+  severity.indexOf(left) >= severity.indexOf(right) ? left : right
+
+function linksOf(protections: readonly ShownProtection[]): Overview['links'] {
+  const links = new Map<string, Overview['links'][number]>()
+  for (const { source, target, health } of protections) {
+    const key = `${source.id} ${target.id}`
+    const known = links.get(key)
+    links.set(key, {
+      sourceSiteId: source.id,
+      targetSiteId: target.id,
+      protections: (known?.protections ?? 0) + 1,
+      health: known ? worse(known.health, health) : health,
+    })
+  }
+  return [...links.values()]
+}
+
+/** What would be lost, and how long it would take, if this site died now. */
+function ifSiteDied(
+  site: Site,
+  machines: readonly Machine[],
+  protections: readonly ShownProtection[],
+): Overview['ifSiteDied'][number] {
+  const here = machines.filter((machine) => machine.siteId === site.id)
+  const mine = protections.filter(
+    (protection) => protection.activeSiteId === site.id && protection.source.id === site.id,
+  )
+  const recoverable = mine.filter((protection) => protection.newestPoint !== null)
+  const losses = recoverable.flatMap((protection) => protection.lagSeconds ?? [])
+  const times = recoverable.map((protection) => protection.lastRecoverySeconds)
+  return {
+    siteId: site.id,
+    name: site.name,
+    machines: here.length,
+    recoverable: recoverable.length,
+    unprotected: Math.max(0, here.length - mine.length),
+    worstLossSeconds: losses.length === 0 ? null : Math.max(...losses),
+    // Known only when every machine has been tested: one unmeasured machine makes the whole number a guess.
+    expectedRecoverySeconds:
+      times.length > 0 && times.every((time) => time !== null)
+        ? Math.max(...times.map((time) => time ?? 0))
+        : null,
+    blockers: mine
+      .filter((protection) => protection.newestPoint === null)
+      .map((protection) => `${protection.name} has no recovery point yet`),
+  }
+}

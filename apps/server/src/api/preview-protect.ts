@@ -1,0 +1,69 @@
+// What protecting some machines would mean: eligibility, the target's verdict, space, and networks that suggest themselves.
+
+import { toFailureReport } from '@understudy/base/errors'
+import type { ProtectPreview } from '@understudy/contract/protection'
+import type { Finding, Machine } from '@understudy/domain/machines/machine'
+import type { AdapterMapping } from '@understudy/domain/protection/protection'
+import type { Network, Site, SiteId } from '@understudy/domain/sites/site'
+import type { z } from 'zod'
+import type { ApiDeps } from './context.ts'
+import { findMachine, findSite } from './find.ts'
+
+type Preview = z.infer<typeof ProtectPreview>
+
+export async function previewProtect(
+  deps: ApiDeps,
+  input: { readonly machineIds: readonly string[]; readonly targetSiteId: string },
+): Promise<Preview> {
+  const target = await findSite(deps, input.targetSiteId)
+  const networks = await deps.engine.networks(target.id)
+  const machines = await Promise.all(input.machineIds.map((id) => findMachine(deps, id)))
+  const rows = await Promise.all(machines.map((machine) => previewMachine(deps, machine, target, networks)))
+  return {
+    findings: rows.flatMap((row) => row.findings),
+    diskBytes: machines
+      .flatMap((machine) => machine.hardware.disks)
+      .reduce((sum, disk) => sum + disk.bytes, 0),
+    freeBytes: null,
+    suggestedAdapters: Object.fromEntries(rows.map((row) => [row.machineId, row.adapters])),
+  }
+}
+
+async function previewMachine(deps: ApiDeps, machine: Machine, target: Site, networks: readonly Network[]) {
+  const adapters = suggestAdapters(machine, networks)
+  const findings: Finding[] = []
+  if (machine.siteId === (target.id as SiteId))
+    findings.push({
+      level: 'blocker',
+      code: 'protection/same-site',
+      message: `${machine.name} already runs at ${target.name}`,
+      remedy: 'Choose another target site.',
+    })
+  try {
+    const [eligibility, preflight] = await Promise.all([
+      deps.engine.eligibility(machine.id),
+      deps.engine.preflight({ machineId: machine.id, targetSiteId: target.id, adapters }),
+    ])
+    findings.push(...eligibility.findings, ...preflight)
+  } catch (error) {
+    // A site that does not answer is a finding here, not a failed request: the others are still worth showing.
+    const { code, message, remedy } = toFailureReport(error)
+    findings.push({ level: 'blocker', code, message, remedy })
+  }
+  return {
+    machineId: machine.id,
+    adapters: adapters.map((adapter) => ({ ...adapter })),
+    findings: findings.map((finding) => ({ ...finding, machineId: machine.id as string })),
+  }
+}
+
+/** The network of the same name for a failover, the first isolated one for tests. */
+export function suggestAdapters(machine: Machine, networks: readonly Network[]): AdapterMapping[] {
+  const open = networks.filter((network) => !network.isolated)
+  const isolated = networks.find((network) => network.isolated)
+  return machine.hardware.adapters.map((adapter) => ({
+    adapterKey: adapter.key,
+    failoverNetworkId: (open.find((network) => network.id === adapter.networkId) ?? open[0])?.id ?? null,
+    testNetworkId: isolated?.id ?? null,
+  }))
+}

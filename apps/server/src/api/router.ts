@@ -1,0 +1,43 @@
+// The whole API: one handler for every route of the contract, or it does not compile.
+import { auditRoutes, sessionRoutes, setupRoutes, tokenRoutes, userRoutes } from './access-routes.ts'
+import { askerOf } from './asker.ts'
+import { type ApiDeps, os } from './context.ts'
+import { alertRoutes, eventRoutes } from './event-routes.ts'
+import { failoverRoutes, runRoutes } from './failover-routes.ts'
+import { jobRoutes } from './job-routes.ts'
+import { machineRoutes } from './machine-routes.ts'
+import { moverRoutes, overviewRoute } from './overview-routes.ts'
+import { policyRoutes } from './policy-routes.ts'
+import { protectionRoutes } from './protection-routes.ts'
+import { siteRoutes } from './site-routes.ts'
+
+export const apiRouter = (deps: ApiDeps) =>
+  os.router({
+    setup: setupRoutes(deps),
+    session: sessionRoutes(deps),
+    overview: overviewRoute(deps),
+    sites: siteRoutes(deps),
+    machines: machineRoutes(deps),
+    policies: policyRoutes(deps),
+    protections: { ...protectionRoutes(deps), ...failoverRoutes(deps) },
+    runs: runRoutes(deps),
+    jobs: jobRoutes(deps),
+    events: eventRoutes(deps),
+    alerts: alertRoutes(deps),
+    users: userRoutes(deps),
+    tokens: tokenRoutes(deps),
+    audit: auditRoutes(deps),
+    movers: moverRoutes(deps),
+    lab: {
+      get: os.lab.get.handler(() => deps.lab.status()),
+      create: os.lab.create.handler(({ context }) => {
+        context.audit('lab', {})
+        return deps.lab.create(askerOf(context))
+      }),
+      remove: os.lab.remove.handler(async ({ context }) => {
+        context.audit('lab', {})
+        await deps.lab.remove(askerOf(context))
+        return {}
+      }),
+    },
+  })

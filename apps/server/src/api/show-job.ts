@@ -1,0 +1,49 @@
+import { toIso } from '@understudy/base/instant'
+import type { Job as ShownJob } from '@understudy/contract/job'
+import type { Job, JobKind } from '@understudy/domain/jobs/job'
+
+const titleOf: Record<JobKind, string> = {
+  protect: 'Protect',
+  'end-protection': 'End protection of',
+  resync: 'Resynchronise',
+  'test-failover': 'Test failover of',
+  'clean-up-test': 'Clean up the test of',
+  'planned-failover': 'Planned failover of',
+  'unplanned-failover': 'Unplanned failover of',
+  'change-point': 'Change the point of',
+  'roll-back': 'Roll back',
+  commit: 'Commit the failover of',
+  reprotect: 'Reprotect',
+  'fail-back': 'Fail back',
+  'create-lab': 'Create',
+  scrub: 'Check the replica of',
+}
+
+const isoOrNull = (instant: number | null): string | null => (instant === null ? null : toIso(instant))
+
+/** A job as the API shows it. */
+export function showJob(job: Job): ShownJob {
+  return {
+    id: job.id,
+    kind: job.kind,
+    title: `${titleOf[job.kind]} ${job.subjectName}`,
+    state: job.state,
+    subjectId: job.subjectId,
+    subjectName: job.subjectName,
+    tasks: job.tasks.map((task) => ({
+      ...task,
+      startedAt: isoOrNull(task.startedAt),
+      endedAt: isoOrNull(task.endedAt),
+    })),
+    failure: job.failure,
+    question: job.question && {
+      ...job.question,
+      answers: job.question.answers.map((answer) => ({ ...answer })),
+    },
+    canCancel: job.state === 'queued' || job.state === 'running' || job.state === 'waiting',
+    canRetry: job.state === 'failed',
+    createdAt: toIso(job.createdAt),
+    endedAt: isoOrNull(job.endedAt),
+    startedBy: job.startedBy,
+  }
+}

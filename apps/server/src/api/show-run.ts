@@ -1,0 +1,28 @@
+import { secondsBetween, toIso } from '@understudy/base/instant'
+import type { Run as ShownRun } from '@understudy/contract/protection'
+import type { Run } from '@understudy/domain/failover/failover'
+
+const isoOrNull = (instant: number | null): string | null => (instant === null ? null : toIso(instant))
+
+/** One test or failover as the API shows it. */
+export function showRun(run: Run, hasScreenshot: boolean): ShownRun {
+  return {
+    id: run.id,
+    protectionId: run.protectionId,
+    kind: run.kind,
+    state: run.testState ?? (run.over ? 'over' : 'failedOver'),
+    over: run.over,
+    targetSiteId: run.targetSiteId,
+    pointId: run.pointId,
+    pointInstant: toIso(run.pointInstant),
+    addresses: [...run.addresses],
+    hydrated: Math.min(1, Math.max(0, run.hydrated)),
+    failure: run.failure,
+    hasScreenshot,
+    startedAt: toIso(run.startedAt),
+    answeredAt: isoOrNull(run.answeredAt),
+    endedAt: isoOrNull(run.endedAt),
+    recoverySeconds: run.answeredAt === null ? null : secondsBetween(run.startedAt, run.answeredAt),
+    commitDeadline: isoOrNull(run.commitDeadline),
+  }
+}
