@@ -1,4 +1,5 @@
 // From a machine's definition to QEMU's command line. Pure.
+import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { DefinedAdapter, DefinedDisk, MachineDefinition } from './machine-definition.ts'
 import { diskDeviceId, diskNodeName, diskPath, machineFiles } from './machine-definition.ts'
 
@@ -68,18 +69,25 @@ export function qemuCommand(
 export function diskNode(disk: DefinedDisk, folder: string): Readonly<Record<string, unknown>> {
   const file = { driver: 'file', filename: diskPath(folder, disk), discard: 'unmap', aio: 'threads' }
   const node = { driver: disk.format, 'node-name': diskNodeName(disk.key), discard: 'unmap', file }
-  if (disk.backing === undefined) return node
+  return disk.backing === undefined ? node : { ...node, backing: backingNodeName(disk.key) }
+}
+
+export const backingNodeName = (key: DiskKey): string => `backing-${key}`
+
+/**
+ * What a replica reads that was never written to it. A node of its own, referred to by name: options inside the disk's node
+ * would clash with the backing file that its header names.
+ */
+export function backingNode(disk: DefinedDisk): Readonly<Record<string, unknown>> | null {
+  if (disk.backing === undefined) return null
   return {
-    ...node,
-    backing: {
-      driver: 'nbd',
-      'node-name': `backing-${disk.key}`,
-      'read-only': true,
-      server: { type: 'unix', path: disk.backing.path },
-      export: disk.backing.exportName,
-      // Our server may restart under a running guest: its reads wait instead of failing.
-      'reconnect-delay': BACKING_RECONNECT_SECONDS,
-    },
+    driver: 'nbd',
+    'node-name': backingNodeName(disk.key),
+    'read-only': true,
+    server: { type: 'unix', path: disk.backing.path },
+    export: disk.backing.exportName,
+    // Our server may restart under a running guest: its reads wait instead of failing.
+    'reconnect-delay': BACKING_RECONNECT_SECONDS,
   }
 }
 
@@ -112,7 +120,14 @@ function diskArguments(disk: DefinedDisk, folder: string, bootindex: number): st
     bootindex,
     ...onError,
   }
-  return ['-blockdev', JSON.stringify(diskNode(disk, folder)), '-device', JSON.stringify(device)]
+  const backing = backingNode(disk)
+  return [
+    ...(backing === null ? [] : ['-blockdev', JSON.stringify(backing)]),
+    '-blockdev',
+    JSON.stringify(diskNode(disk, folder)),
+    '-device',
+    JSON.stringify(device),
+  ]
 }
 
 const bootOrder = (definition: MachineDefinition, disk: DefinedDisk, index: number): number =>
