@@ -81,6 +81,15 @@ export type ProtectionNotes = {
   readonly lastApplicationConsistentAt: Instant | null
   /** The run for which we switched the source machine off: only then a roll back starts it again. Absent: none. */
   readonly sourceStoppedByRun?: RunId | null
+  /** The job that has taken the protection into a working state, and what was before. Absent: none. */
+  readonly claim?: {
+    readonly jobId: JobId
+    readonly former: {
+      readonly state: ProtectionState
+      readonly note: string | null
+      readonly resumeState: ProtectionState | null
+    }
+  } | null
 }
 
 export interface ProtectionStore {

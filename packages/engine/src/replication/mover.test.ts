@@ -55,6 +55,10 @@ async function newWorld(
   await b.replicas.createReplica({ id: replicaId, machineName: 'web', compress: false, encrypt: false })
   await stores.protections.create(protectionOf(machine.ref))
   let ids = 0
+  const newId = (): string => {
+    ids += 1
+    return `id-${ids}`
+  }
   const partsOf = (moverId: string): EngineParts => ({
     stores,
     durable: memoryDurable({ log: durableLog(), clock }),
@@ -62,7 +66,7 @@ async function newWorld(
     live: memoryLive(),
     clock,
     sleep: clock.sleep,
-    newId: () => `id-${(ids += 1)}`,
+    newId,
     config: { ...defaultEngineConfig, moverId },
     log: () => {},
   })

@@ -23,11 +23,12 @@ export type Mover = {
   /** A cycle as soon as there is room. False when this mover does not hold the protection. */
   runNow(id: ProtectionId): boolean
   /**
-   * Keeps this mover off the protection: stops its cycle and closes its replica. Resolves when nothing of it runs here any
-   * more. Goes on when `resume` is called; the state decides then what is done.
+   * Stops the protection's cycle and closes its replica. Resolves when nothing of it runs here any more: true when this
+   * mover holds it. Whoever calls this has moved the state before, so that no new cycle begins.
    */
-  quiesce(id: ProtectionId): Promise<void>
-  resume(id: ProtectionId): void
+  quiesce(id: ProtectionId): Promise<boolean>
+  /** A state changed: look now, not at the next beat. */
+  look(): void
   measurement(id: ProtectionId): Measurement | null
 }
 
@@ -35,7 +36,6 @@ type MoverState = {
   readonly parts: EngineParts
   readonly hooks: MoverHooks
   readonly slots: Map<ProtectionId, Slot>
-  readonly quiet: Set<ProtectionId>
   readonly stopping: AbortController
   beatAt: Instant | null
   lookAt: Instant
@@ -48,7 +48,6 @@ export function createMover(parts: EngineParts, hooks: MoverHooks): Mover {
     parts,
     hooks,
     slots: new Map(),
-    quiet: new Set(),
     stopping: new AbortController(),
     beatAt: null,
     lookAt: 0,
@@ -73,12 +72,11 @@ export function createMover(parts: EngineParts, hooks: MoverHooks): Mover {
       return true
     },
     async quiesce(id) {
-      state.quiet.add(id)
       const slot = state.slots.get(id)
       if (slot) await letGo(slot)
+      return slot !== undefined
     },
-    resume(id) {
-      state.quiet.delete(id)
+    look() {
       state.lookAt = 0
       state.wake()
     },
@@ -189,12 +187,11 @@ async function newSlot(state: MoverState, protection: Protection, policy: Policy
 }
 
 function startDueCycles(state: MoverState): void {
-  const { parts, slots, quiet } = state
+  const { parts, slots } = state
   const running = [...slots.values()].filter((slot) => slot.running !== null).length
   for (let free = parts.config.concurrentCycles - running; free > 0; free -= 1) {
     const ready = [...slots.values()].filter(
-      (slot) =>
-        slot.running === null && !quiet.has(slot.id) && replicatingStates.includes(slot.protection.state),
+      (slot) => slot.running === null && replicatingStates.includes(slot.protection.state),
     )
     const next = chooseNextCycle(ready.map(toDue), parts.clock.now())
     if (!next) return
@@ -229,7 +226,7 @@ function startRetention(state: MoverState): void {
   const slots = [...state.slots.values()]
   if (slots.some((slot) => slot.retaining)) return
   const now = state.parts.clock.now()
-  const due = slots.find((slot) => slot.replica && slot.retentionDueAt <= now && !state.quiet.has(slot.id))
+  const due = slots.find((slot) => slot.replica && slot.retentionDueAt <= now)
   if (!due) return
   const stop = new AbortController()
   const done = applyRetention(state.parts, due, stop.signal).then(() => {
@@ -267,7 +264,7 @@ async function dropSlot(state: MoverState, slot: Slot): Promise<void> {
 
 async function nap(state: MoverState): Promise<void> {
   const { parts, slots, stopping } = state
-  const waiting = [...slots.values()].filter((slot) => slot.running === null && !state.quiet.has(slot.id))
+  const waiting = [...slots.values()].filter((slot) => slot.running === null)
   const full = slots.size - waiting.length >= parts.config.concurrentCycles
   const replicating = waiting.filter((slot) => replicatingStates.includes(slot.protection.state))
   const dueAt = full ? Infinity : Math.min(Infinity, ...replicating.map((slot) => slot.dueAt))

@@ -1,0 +1,27 @@
+// What use cases and jobs work with: the parts, this process's mover and its keeper of running replicas.
+import { Refusal } from '@understudy/base/errors'
+import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { EngineParts } from './engine-parts.ts'
+import type { RunKeeper } from './failover/run-keeper.ts'
+import type { Cancels } from './jobs/run-job.ts'
+import type { Mover } from './replication/mover.ts'
+
+export type EngineContext = {
+  readonly parts: EngineParts
+  readonly mover: Mover
+  readonly keeper: RunKeeper
+  readonly cancels: Cancels
+}
+
+export async function loadProtection(
+  parts: Pick<EngineParts, 'stores'>,
+  id: ProtectionId,
+): Promise<Protection> {
+  const protection = await parts.stores.protections.find(id)
+  if (protection) return protection
+  throw new Refusal({
+    code: 'protection/not-found',
+    message: `There is no protection ${id}`,
+    remedy: 'Reload the page: it may have been ended.',
+  })
+}

@@ -1,0 +1,57 @@
+// A replica has booted for good: the state says so, the timer runs, the data streams in behind.
+import { present } from '@understudy/base/invariant'
+import type { RunId } from '@understudy/domain/failover/failover'
+import type { JobId } from '@understudy/domain/jobs/job'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
+import { type EngineContext, loadProtection } from '../engine-context.ts'
+import type { JobScope } from '../jobs/job-scope.ts'
+import { type RunPlan, tellFailover, waitForAnswer } from './boot-run.ts'
+import { settleState } from './state-claim.ts'
+
+/** Repeatable. */
+export async function settleFailedOver(
+  context: EngineContext,
+  what: { readonly jobId: JobId; readonly protectionId: ProtectionId; readonly runId: RunId },
+): Promise<void> {
+  const { parts, keeper } = context
+  const run = present(await parts.stores.runs.find(what.runId), 'a run that has booted is written down')
+  const protection = await loadProtection(parts, what.protectionId)
+  const policy = await parts.stores.policies.find(protection.policyId)
+  const timeoutSeconds = policy?.commitTimeoutSeconds ?? 0
+  const commitDeadline = timeoutSeconds > 0 ? parts.clock.now() + timeoutSeconds * 1000 : null
+  await parts.stores.runs.update(run.id, { commitDeadline })
+  await settleState(context, {
+    protectionId: what.protectionId,
+    from: 'failingOver',
+    to: 'failedOver',
+    note: 'Runs at the target site; commit it or roll it back',
+  })
+  keeper.hydrate(run)
+  parts.live.changed('runs', run.id)
+  await tellFailover(context, protection, {
+    severity: 'warning',
+    code: 'failover/failed-over',
+    message: `${protection.name} runs at the target site from the point of ${new Date(run.pointInstant).toISOString()}`,
+    facts: { runId: run.id, kind: run.kind, pointId: run.pointId },
+  })
+}
+
+/** The failover is done whether or not the guest answers: the operator may change the point or roll back. */
+export async function waitForFailedOver(context: EngineContext, job: JobScope, plan: RunPlan): Promise<void> {
+  const { parts } = context
+  await job.task('Wait for the guest to answer', async (task) => {
+    const clickedAt = (await parts.stores.jobs.find(job.id))?.createdAt ?? parts.clock.now()
+    const timeoutSeconds = parts.config.answerTimeoutSeconds
+    const { answered, note } = await waitForAnswer(context, plan, { timeoutSeconds, clickedAt, task })
+    if (answered) return
+    const run = present(await parts.stores.runs.find(plan.runId), 'a run that has booted is written down')
+    const protection = await loadProtection(parts, run.protectionId)
+    await parts.stores.runs.update(run.id, { failure: note })
+    await tellFailover(context, protection, {
+      severity: 'warning',
+      code: 'failover/no-answer',
+      message: `The replica of ${protection.name} runs but did not answer in time: ${note}. Look at its screen, change the point or roll back.`,
+      facts: { runId: run.id },
+    })
+  })
+}

@@ -1,0 +1,63 @@
+// Proof that a machine is off, before its replica boots. Two live copies of one machine would diverge for ever.
+import { Refusal, toFailureReport } from '@understudy/base/errors'
+import type { Protection } from '@understudy/domain/protection/protection'
+import type { EngineParts } from '../engine-parts.ts'
+import type { SourcePlatform } from '../ports/source-platform.ts'
+import { sourceOf } from '../sites/platform-of.ts'
+import { withinSeconds } from './bounded-call.ts'
+
+export type Fenced =
+  /** `stoppedByUs`: it ran, and we pulled the plug. */
+  | { readonly proven: true; readonly evidence: string; readonly stoppedByUs: boolean }
+  | { readonly proven: false; readonly why: string }
+
+type Machine = Pick<Protection, 'sourceSiteId' | 'sourceRef'>
+
+/** Switches the source off and proves it, or says why that is not possible. Bounded; never throws for a dead site. */
+export async function tryFence(parts: EngineParts, machine: Machine, signal: AbortSignal): Promise<Fenced> {
+  return await askSource(parts, machine, signal, async (source, bound): Promise<Fenced> => {
+    if ((await source.powerState(machine.sourceRef, bound)) === 'off')
+      return { proven: true, evidence: 'It was off already', stoppedByUs: false }
+    const { evidence } = await source.powerOff(machine.sourceRef, bound)
+    return { proven: true, evidence, stoppedByUs: true }
+  })
+}
+
+async function askSource(
+  parts: EngineParts,
+  machine: Machine,
+  signal: AbortSignal,
+  ask: (source: SourcePlatform, bound: AbortSignal) => Promise<Fenced>,
+): Promise<Fenced> {
+  try {
+    return await withinSeconds(parts, { seconds: parts.config.deadSiteSeconds, signal }, async (bound) =>
+      ask(await sourceOf(parts, machine.sourceSiteId), bound),
+    )
+  } catch (error) {
+    if (signal.aborted) throw error
+    // Whatever the source site says or does not say, a failover goes on without it: with the operator's word.
+    return { proven: false, why: toFailureReport(error).message }
+  }
+}
+
+/**
+ * Right before every boot, also a repeated one: hours may lie between the proof and this moment. Refuses when the source
+ * is seen running; a site that does not answer changes nothing about the earlier proof.
+ */
+export async function refuseRunningSource(
+  parts: EngineParts,
+  machine: Machine & Pick<Protection, 'name'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const seen = await askSource(parts, machine, signal, async (source, bound): Promise<Fenced> => {
+    const power = await source.powerState(machine.sourceRef, bound)
+    if (power === 'off' || power === 'unknown') return { proven: true, evidence: power, stoppedByUs: false }
+    return { proven: false, why: power }
+  })
+  if (seen.proven || (seen.why !== 'running' && seen.why !== 'paused')) return
+  throw new Refusal({
+    code: 'failover/source-runs',
+    message: `${machine.name} runs at its source site again; booting its replica would make two of it`,
+    remedy: 'Switch it off, then fail over again.',
+  })
+}

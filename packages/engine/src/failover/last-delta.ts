@@ -1,0 +1,118 @@
+// The last point of a machine that was shut down: nothing can change any more, so nothing is lost.
+import { formatBytes } from '@understudy/base/bytes'
+import type { Protection } from '@understudy/domain/protection/protection'
+import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
+import type { PointId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import type { CyclePlan } from '@understudy/domain/replication/plan-cycle'
+import type { EngineParts } from '../engine-parts.ts'
+import type { TaskScope } from '../jobs/job-scope.ts'
+import type { Replica } from '../ports/replica-store.ts'
+import type { DiskFingerprint, StoppedDisks } from '../ports/source-platform.ts'
+import { whereIs, withWriter } from '../recovery-points/with-replica.ts'
+import { copyDisks } from '../replication/run-cycle.ts'
+import { sourceOf } from '../sites/platform-of.ts'
+
+export type FinalPoint = {
+  readonly pointId: PointId
+  readonly instant: number
+  readonly fingerprints: readonly DiskFingerprint[]
+}
+
+/**
+ * Seals what the machine's disks are now. Refuses (by the driver) a machine that is not off. Repeatable: a final point
+ * that is sealed already is found again.
+ */
+export async function sealFinalPoint(
+  parts: EngineParts,
+  protection: Protection,
+  offAt: number,
+  task: TaskScope,
+): Promise<FinalPoint> {
+  const source = await sourceOf(parts, protection.sourceSiteId)
+  const where = { protectionId: protection.id, ...whereIs(protection) }
+  return await withWriter(parts, where, async (replica) => {
+    const newest = replica.points().at(-1) ?? null
+    const stopped = await source.openStoppedDisks(
+      protection.sourceRef,
+      {
+        excludedDisks: protection.excludedDisks,
+        trackingId: trackingIdOf(protection.id),
+        since: newest?.checkpoint ?? null,
+      },
+      task.signal,
+    )
+    try {
+      const point =
+        newest && newest.instant >= offAt
+          ? newest
+          : await copyFinal(parts, { replica, newest, stopped, offAt, task })
+      await parts.stores.protections.updateSummary(protection.id, {
+        newestPoint: { id: point.id, instant: point.instant, consistency: point.consistency },
+        pointCount: replica.points().length,
+      })
+      return { pointId: point.id, instant: point.instant, fingerprints: stopped.fingerprints }
+    } finally {
+      await stopped.close()
+    }
+  })
+}
+
+type FinalCopy = {
+  readonly replica: Replica
+  readonly newest: RecoveryPoint | null
+  readonly stopped: StoppedDisks
+  readonly offAt: number
+  readonly task: TaskScope
+}
+
+async function copyFinal(parts: EngineParts, copy: FinalCopy): Promise<RecoveryPoint> {
+  const { replica, newest, stopped, offAt, task } = copy
+  const plan = planFinal(newest, stopped)
+  const disks = stopped.disks.map(({ key, bytes }) => ({ key, bytes }))
+  const writer = await replica.beginPoint(newest?.id ?? null, disks)
+  try {
+    await copyDisks({
+      replica,
+      writer,
+      disks: stopped.disks,
+      plan,
+      rateLimitBytesPerSecond: 0,
+      config: parts.config,
+      time: { now: () => parts.clock.now(), sleep: parts.sleep },
+      signal: task.signal,
+      onProgress: ({ doneBytes, totalBytes }) => task.progress({ doneBytes, totalBytes }),
+    })
+    task.signal.throwIfAborted()
+    const point = await writer.seal({
+      instant: offAt,
+      // The guest closed its files itself when it shut down.
+      consistency: 'application',
+      consistencyNote: null,
+      // The older mark still covers everything since: that is more than needed and never too little.
+      checkpoint: stopped.sinceKnown ? (newest?.checkpoint ?? null) : null,
+      cycle: plan.kind,
+    })
+    task.note(
+      `${formatBytes(point.changedBytes)} copied${plan.kind === 'resync' ? ` (${plan.reason.message})` : ''}; nothing is lost`,
+    )
+    return point
+  } catch (error) {
+    await writer.abort()
+    throw error
+  }
+}
+
+function planFinal(newest: RecoveryPoint | null, stopped: StoppedDisks): CyclePlan {
+  if (newest === null)
+    return { kind: 'seed', reason: { code: 'cycle/first', message: 'First copy of the machine' } }
+  if (stopped.sinceKnown && newest.checkpoint !== null)
+    return { kind: 'delta', base: newest.id, since: newest.checkpoint }
+  return {
+    kind: 'resync',
+    base: newest.id,
+    reason: {
+      code: 'cycle/tracking-ended',
+      message: 'What changed before the shut-down is not known; everything was compared',
+    },
+  }
+}

@@ -1,0 +1,227 @@
+// Running replicas read from recovery points until they are hydrated. The keeper holds those points open, copies behind
+// the guests, and takes both up again after a restart.
+import { Outage, toFailureReport } from '@understudy/base/errors'
+import type { Run, RunId } from '@understudy/domain/failover/failover'
+import type { MachineHardware } from '@understudy/domain/machines/machine'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
+import { retryDelaySeconds } from '@understudy/domain/replication/next-cycle'
+import type { EngineParts } from '../engine-parts.ts'
+import { raiseAlert, recordEvent, resolveAlert, type Subject } from '../events/report.ts'
+import type { OpenedPoint, Replica } from '../ports/replica-store.ts'
+import type { BootDisk, HydrateProgress } from '../ports/target-platform.ts'
+import { platformOf, targetOf } from '../sites/platform-of.ts'
+
+export type RunKeeper = {
+  /** Opens the run's point for its boot. Repeatable: the same readers come back while they are kept. */
+  open(run: Run, hardware: MachineHardware): Promise<readonly BootDisk[]>
+  /** Begins to copy behind the guest, once. Goes on until done or dropped, over any number of outages. */
+  hydrate(run: Run): void
+  /** Resolves when the run needs us no more. Throws what makes that impossible. */
+  whenHydrated(run: Run, onProgress: (progress: HydrateProgress) => void, signal: AbortSignal): Promise<void>
+  /** The machine has gone, or needs us no more. Repeatable. */
+  drop(runId: RunId): Promise<void>
+  /** Takes up runs of held protections that nobody in this process keeps: after a restart or a take-over. */
+  takeUp(runs: readonly Run[], hardwareOf: (id: ProtectionId) => MachineHardware | null): Promise<void>
+  stop(): Promise<void>
+}
+
+type Kept = {
+  readonly runId: RunId
+  readonly replica: Replica
+  readonly opened: OpenedPoint
+  readonly disks: readonly BootDisk[]
+  readonly stop: AbortController
+  hydrating: Promise<void> | null
+  progress: HydrateProgress
+  failure: unknown
+  done: boolean
+}
+
+/** A second: hydration is watched by people, and every report is a row that changes. */
+const REPORT_GAP_MILLISECONDS = 1000
+
+export function createRunKeeper(parts: EngineParts): RunKeeper {
+  const kept = new Map<RunId, Kept>()
+  /** Of this process: a machine on its way out must not be taken up again by the next look. */
+  const dropped = new Set<RunId>()
+
+  const open: RunKeeper['open'] = async (run, hardware) => {
+    dropped.delete(run.id)
+    const known = kept.get(run.id)
+    if (known) return known.disks
+    const { replicas } = await platformOf(parts, run.targetSiteId)
+    const replica = await replicas.openReplica(run.replicaId, null)
+    const opened = await replica.openPoint(run.pointId)
+    const entry: Kept = {
+      runId: run.id,
+      replica,
+      opened,
+      disks: toBootDisks(opened, hardware),
+      stop: new AbortController(),
+      hydrating: null,
+      progress: { doneBytes: 0, totalBytes: 0 },
+      failure: null,
+      done: false,
+    }
+    kept.set(run.id, entry)
+    return entry.disks
+  }
+
+  const hydrate: RunKeeper['hydrate'] = (run) => {
+    const entry = kept.get(run.id)
+    if (!entry || entry.hydrating !== null) return
+    entry.hydrating = keepHydrating(parts, run, entry).catch((error: unknown) => {
+      entry.failure = error
+    })
+  }
+
+  const drop: RunKeeper['drop'] = async (runId) => {
+    dropped.add(runId)
+    const entry = kept.get(runId)
+    if (!entry) return
+    kept.delete(runId)
+    await letGo(entry)
+  }
+
+  return {
+    open,
+    hydrate,
+    drop,
+    async whenHydrated(run, onProgress, signal) {
+      for (;;) {
+        signal.throwIfAborted()
+        const now = await parts.stores.runs.find(run.id)
+        if (now === null || now.hydrated >= 1) return
+        const entry = kept.get(run.id)
+        if (entry?.failure) throw entry.failure
+        if (entry) onProgress(entry.progress)
+        await parts.sleep(REPORT_GAP_MILLISECONDS, signal)
+      }
+    },
+    async takeUp(runs, hardwareOf) {
+      for (const run of runs) {
+        const hardware = hardwareOf(run.protectionId)
+        if (!hardware || run.machineRef === null || run.hydrated >= 1) continue
+        if (kept.has(run.id) || dropped.has(run.id)) continue
+        await takeUpOne(parts, run, () => open(run, hardware), hydrate)
+      }
+      const active = new Set(runs.map(({ id }) => id))
+      for (const entry of kept.values()) if (entry.done && !active.has(entry.runId)) await drop(entry.runId)
+    },
+    async stop() {
+      const entries = [...kept.values()]
+      kept.clear()
+      await Promise.all(entries.map(letGo))
+    },
+  }
+}
+
+async function letGo(entry: Kept): Promise<void> {
+  entry.stop.abort(new DOMException('The run is not kept any more', 'AbortError'))
+  await entry.hydrating
+  await entry.opened.close()
+  await entry.replica.close()
+}
+
+async function takeUpOne(
+  parts: EngineParts,
+  run: Run,
+  open: () => Promise<readonly BootDisk[]>,
+  hydrate: (run: Run) => void,
+): Promise<void> {
+  try {
+    const target = await targetOf(parts, run.targetSiteId)
+    await target.reattach({ runId: run.id, disks: await open() })
+    if (run.kind !== 'test') hydrate(run)
+    parts.log('info', 'took up a running replica', { run: run.id })
+  } catch (error) {
+    // The guest waits for its disks meanwhile (reads are retried at its side); the next look tries again.
+    parts.log('warn', 'a running replica could not be taken up', { run: run.id, error })
+  }
+}
+
+/** In the order of the source's disks; the firmware boots from the one that said so, or from the first. */
+function toBootDisks(opened: OpenedPoint, hardware: MachineHardware): readonly BootDisk[] {
+  const order = hardware.disks.map(({ key }) => key)
+  const rank = (key: BootDisk['key']): number => {
+    const index = order.indexOf(key)
+    return index < 0 ? order.length : index
+  }
+  const disks = [...opened.disks].sort((a, b) => rank(a.key) - rank(b.key))
+  const bootKey = hardware.disks.find(({ boot }) => boot)?.key ?? disks[0]?.key
+  return disks.map(({ key, bytes, reader }) => ({ key, bytes, reader, boot: key === bootKey }))
+}
+
+async function keepHydrating(parts: EngineParts, run: Run, entry: Kept): Promise<void> {
+  const subject = await subjectOfRun(parts, run)
+  for (let failures = 0; ; ) {
+    try {
+      await hydrateOnce(parts, run, entry)
+      await resolveAlert(parts, 'failover/hydration', subject)
+      await recordEvent(parts, {
+        severity: 'info',
+        code: 'failover/hydrated',
+        message: `${subject.name} does not need its recovery point any more`,
+        subject,
+      })
+      return
+    } catch (error) {
+      if (entry.stop.signal.aborted) return
+      failures += 1
+      await tellHydrationFailure(parts, subject, error)
+      if (!(error instanceof Outage)) throw error
+      const delaySeconds = Math.min(30, retryDelaySeconds(failures, parts.config.retryDelaysSeconds))
+      await parts.sleep(delaySeconds * 1000, entry.stop.signal).catch(() => {})
+    }
+  }
+}
+
+async function hydrateOnce(parts: EngineParts, run: Run, entry: Kept): Promise<void> {
+  const target = await targetOf(parts, run.targetSiteId)
+  let reportedAt = 0
+  let writing: Promise<void> = Promise.resolve()
+  const report = (hydrated: number): Promise<void> =>
+    parts.stores.runs
+      .update(run.id, { hydrated })
+      .then(() => parts.live.changed('runs', run.id))
+      .catch((error: unknown) => parts.log('warn', 'hydration could not be shown', { run: run.id, error }))
+  await target.hydrate(
+    run.id,
+    (progress) => {
+      entry.progress = progress
+      const now = parts.clock.now()
+      if (now - reportedAt < REPORT_GAP_MILLISECONDS || progress.totalBytes === 0) return
+      reportedAt = now
+      // 1 means that it needs us no more, which only the end of `hydrate` proves.
+      const share = Math.min(0.999, progress.doneBytes / progress.totalBytes)
+      writing = writing.then(() => report(share))
+    },
+    entry.stop.signal,
+  )
+  await writing
+  await parts.stores.runs.update(run.id, { hydrated: 1 })
+  parts.live.changed('runs', run.id)
+  entry.done = true
+}
+
+async function tellHydrationFailure(parts: EngineParts, subject: Subject, error: unknown): Promise<void> {
+  const failure = toFailureReport(error)
+  parts.log('warn', 'hydration failed', { subject, error })
+  try {
+    await raiseAlert(parts, {
+      severity: error instanceof Outage ? 'warning' : 'critical',
+      code: 'failover/hydration',
+      message: `${subject.name} still depends on its recovery point: ${failure.message}`,
+      remedy: failure.remedy,
+      subject,
+      facts: { cause: failure.code },
+    })
+  } catch (storeError) {
+    parts.log('error', 'an alert could not be raised', { error: storeError })
+  }
+}
+
+async function subjectOfRun(parts: EngineParts, run: Run): Promise<Subject> {
+  const protection = await parts.stores.protections.find(run.protectionId)
+  return { id: run.protectionId, name: protection?.name ?? run.protectionId }
+}

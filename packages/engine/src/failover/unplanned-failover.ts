@@ -1,0 +1,160 @@
+// Unplanned: the source site is taken for dead. Nothing is needed from it, every question to it is short, and what cannot
+// be proven about it is asked of a person.
+import { Refusal } from '@understudy/base/errors'
+import type { ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
+import { type EngineContext, loadProtection } from '../engine-context.ts'
+import { type JobBody, JobFailure, type JobScope } from '../jobs/job-scope.ts'
+import { whereIs, withWriter } from '../recovery-points/with-replica.ts'
+import type { UnplannedFailoverRequest } from '../requests.ts'
+import { bootRun, openRun, planRun, type RunPlan, tellFailover } from './boot-run.ts'
+import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
+import { type Fenced, refuseRunningSource, tryFence } from './fence.ts'
+import { putBack } from './planned-failover.ts'
+import { claimState } from './state-claim.ts'
+
+const tasks = [
+  'Check the target site',
+  'Stop replication',
+  'Hold the recovery point',
+  'Fence the source machine',
+  'Boot the replica',
+  'Hand over to the replica',
+  'Wait for the guest to answer',
+]
+
+const from: readonly ProtectionState[] = ['seeding', 'protected', 'resyncing', 'paused', 'broken']
+const QUESTION_LIMIT = 20
+
+export const unplannedFailover = (context: EngineContext): JobBody<UnplannedFailoverRequest> => ({
+  tasks: () => tasks,
+  async run(job, request) {
+    const { parts } = context
+    const { protectionId } = request
+    const plan = await job.task('Check the target site', async () =>
+      planRun(context, await loadProtection(parts, protectionId), {
+        kind: 'unplanned',
+        allowOpenNetworks: false,
+      }),
+    )
+    const claim = await job.task('Stop replication', async () => {
+      const note = 'An unplanned failover is under way'
+      const taken = await claimState(context, { protectionId, jobId: job.id, from, to: 'failingOver', note })
+      await shutOutOldWriters(context, protectionId)
+      return taken
+    })
+    try {
+      await job.task('Hold the recovery point', async (task) => {
+        const run = await openRun(context, await loadProtection(parts, protectionId), plan, request.choice)
+        task.note(new Date(run.pointInstant).toISOString())
+      })
+      const fenced = await fence(context, job, request, plan)
+      await bootFenced(context, job, { protectionId, plan, fenced })
+    } catch (error) {
+      if (!(error instanceof JobFailure)) throw error
+      await putBack(context, job, { protectionId, runId: plan.runId, claim })
+      throw error
+    }
+    await job.task('Hand over to the replica', () =>
+      settleFailedOver(context, { jobId: job.id, protectionId, runId: plan.runId }),
+    )
+    await waitForFailedOver(context, job, plan)
+  },
+})
+
+/** A mover that was cut off may come back: from now on the store refuses what it brings. */
+async function shutOutOldWriters(context: EngineContext, id: ProtectionId): Promise<void> {
+  const protection = await loadProtection(context.parts, id)
+  await withWriter(context.parts, { protectionId: id, ...whereIs(protection) }, async () => {})
+}
+
+/** True: the source is proven off. False: a person has taken the responsibility. */
+async function fence(
+  context: EngineContext,
+  job: JobScope,
+  request: UnplannedFailoverRequest,
+  plan: RunPlan,
+): Promise<boolean> {
+  for (let round = 1; round <= QUESTION_LIMIT; round += 1) {
+    const name = round === 1 ? 'Fence the source machine' : `Fence the source machine (${round})`
+    const fenced = await job.task(name, (task) =>
+      fenceOnce(context, request, { plan, signal: task.signal, task }),
+    )
+    if (fenced.proven) return true
+    const verdict = request.acceptUnfenced ? 'go-on' : await askOperator(job, fenced.why, round)
+    if (verdict === 'again') continue
+    if (verdict !== 'go-on') throw stopped(fenced.why)
+    await job.task('Record the decision', () => recordOverride(context, request, job, fenced.why))
+    return false
+  }
+  throw stopped('The source could not be switched off')
+}
+
+async function fenceOnce(
+  context: EngineContext,
+  request: UnplannedFailoverRequest,
+  what: { readonly plan: RunPlan; readonly signal: AbortSignal; readonly task: { note(text: string): void } },
+): Promise<Fenced> {
+  const { parts } = context
+  const protection = await loadProtection(parts, request.protectionId)
+  const { protections } = parts.stores
+  const fenced = await tryFence(parts, protection, what.signal)
+  // A repeated step finds the machine off that its first life has switched off; the note of that life stays.
+  if (fenced.proven && fenced.stoppedByUs)
+    await protections.updateNotes(protection.id, { sourceStoppedByRun: what.plan.runId })
+  what.task.note(fenced.proven ? fenced.evidence : `Not proven off: ${fenced.why}`)
+  return fenced
+}
+
+const askOperator = (job: JobScope, why: string, round: number): Promise<string | null> =>
+  job.ask({
+    id: `fence-${round}`,
+    text: `The source machine could not be proven off (${why}). If it still runs, booting its replica makes two of it. Go on?`,
+    answers: [
+      { value: 'again', label: 'Try to switch it off again', danger: false },
+      { value: 'go-on', label: 'It is off or cut off: go on', danger: true },
+      { value: 'stop', label: 'Stop the failover', danger: false },
+    ],
+  })
+
+const stopped = (why: string): JobFailure =>
+  new JobFailure({
+    kind: 'refusal',
+    code: 'failover/not-fenced',
+    message: `The source machine could not be proven off, and nobody took the responsibility: ${why}`,
+    remedy: 'Switch it off, then fail over again; or accept that it is not fenced.',
+  })
+
+async function recordOverride(
+  context: EngineContext,
+  request: UnplannedFailoverRequest,
+  job: JobScope,
+  why: string,
+): Promise<void> {
+  const protection = await loadProtection(context.parts, request.protectionId)
+  await tellFailover(context, protection, {
+    severity: 'critical',
+    code: 'failover/unfenced-accepted',
+    message: `${protection.name} is failed over although its source could not be proven off: ${why}`,
+    facts: { jobId: job.id, startedBy: request.by, answeredBeforehand: request.acceptUnfenced },
+  })
+}
+
+async function bootFenced(
+  context: EngineContext,
+  job: JobScope,
+  what: { readonly protectionId: ProtectionId; readonly plan: RunPlan; readonly fenced: boolean },
+): Promise<void> {
+  const { parts } = context
+  job.passPointOfNoReturn()
+  await job.task('Boot the replica', async (task) => {
+    const protection = await loadProtection(parts, what.protectionId)
+    if (what.fenced) await refuseRunningSource(parts, protection, task.signal)
+    if ((await parts.stores.runs.find(what.plan.runId)) === null)
+      throw new Refusal({
+        code: 'failover/run-gone',
+        message: 'The failover was cleaned up meanwhile',
+        remedy: 'Start it anew.',
+      })
+    await bootRun(context, protection, what.plan, task)
+  })
+}

@@ -1,0 +1,55 @@
+// What the body of a job works with. Between tasks it only decides; everything it does, it does inside a task.
+import type { FailureReport } from '@understudy/base/errors'
+import type { JobId, JobQuestion } from '@understudy/domain/jobs/job'
+
+export type TaskScope = {
+  /** Aborts when the job is cancelled or the process stops. */
+  readonly signal: AbortSignal
+  /** What came of it, for a person. The last one stays. */
+  note(text: string): void
+  progress(progress: { readonly doneBytes: number; readonly totalBytes: number }): void
+}
+
+export type TaskOptions = {
+  /** Tries after an outage, with growing pauses. Default 2. */
+  readonly retries?: number
+}
+
+export type JobScope = {
+  readonly id: JobId
+  /** Who started it. */
+  readonly by: string
+  /**
+   * One step that the operator sees. `work` may run again after a crash, so it is idempotent; its result is small JSON.
+   * Throws JobFailure when it failed for good, or when the job was cancelled before it.
+   */
+  task<Result>(
+    name: string,
+    work: (task: TaskScope) => Promise<Result>,
+    options?: TaskOptions,
+  ): Promise<Result>
+  /** Shows that a task is not needed, and why. */
+  skip(name: string, note: string): Promise<void>
+  /** Waits for a person. Null: nobody answered in time. */
+  ask(question: JobQuestion): Promise<string | null>
+  /** From here on a cancel is too late. */
+  passPointOfNoReturn(): void
+  /** Puts things back after a failure. Not cancelled, tried hard; a task that fails here is told and passed over. */
+  undo(name: string, work: (task: TaskScope) => Promise<unknown>): Promise<boolean>
+}
+
+/** A task failed for good. Carries what people see; kept as JSON, so it is the same after a restart. */
+export class JobFailure extends Error {
+  override readonly name = 'JobFailure'
+  readonly report: FailureReport
+  constructor(report: FailureReport) {
+    super(report.message)
+    this.report = report
+  }
+}
+
+export type JobBody<Request> = {
+  /** Shown as pending from the start. */
+  readonly tasks: (request: Request) => readonly string[]
+  readonly run: (job: JobScope, request: Request) => Promise<void>
+}

@@ -1,0 +1,330 @@
+// A job is a durable workflow whose steps are kept as tasks for people to watch: progress, notes, questions, failures.
+
+import type { FailureReport } from '@understudy/base/errors'
+import { isAbort, Outage, toFailureReport } from '@understudy/base/errors'
+import {
+  type Job,
+  type JobId,
+  type JobQuestion,
+  type JobState,
+  jobLife,
+  type Task,
+  type TaskProgress,
+} from '@understudy/domain/jobs/job'
+import type { EngineParts } from '../engine-parts.ts'
+import { recordEvent } from '../events/report.ts'
+import type { DurableContext, Workflow } from '../ports/durable.ts'
+import { type JobBody, JobFailure, type JobScope, type TaskOptions, type TaskScope } from './job-scope.ts'
+
+export const CANCEL_TOPIC = 'cancel'
+export const ANSWER_TOPIC = 'answer'
+export const RETRY_TOPIC = 'retry'
+export type Answer = { readonly questionId: string; readonly value: string }
+/** An answer to whatever is asked: the job is to stop. */
+export const CANCEL_ANSWER: Answer = { questionId: '*', value: '(cancel)' }
+
+/** Running jobs of this process: a cancel reaches their current task at once. */
+export type Cancels = Map<JobId, AbortController>
+
+const ATTEMPT_LIMIT = 5
+const UNDO_RETRIES = 4
+const RETRY_PAUSES_SECONDS = [2, 5, 15, 30]
+
+type JobRun = {
+  readonly parts: EngineParts
+  readonly cancels: Cancels
+  readonly context: DurableContext
+  readonly jobId: JobId
+  readonly attempt: number
+  pastNoReturn: boolean
+}
+
+/** Everything that a step returns is JSON, failures included: an error class does not survive a restart. */
+type Settled<Result> =
+  | { readonly ok: true; readonly value: Result }
+  | { readonly ok: false; readonly failure: FailureReport }
+
+/** Makes a durable workflow of a job's body. A failed one can be run again, under the same id, for a while. */
+export function jobWorkflow<Request>(
+  parts: EngineParts,
+  cancels: Cancels,
+  body: JobBody<Request>,
+): Workflow<Request> {
+  return async (context, request) => {
+    const jobId = context.workflowId as JobId
+    for (let attempt = 1; attempt <= ATTEMPT_LIMIT; attempt += 1) {
+      const run: JobRun = { parts, cancels, context, jobId, attempt, pastNoReturn: false }
+      if (await runAttempt(run, body, request)) return
+      if (attempt === ATTEMPT_LIMIT) return
+      const again = await context.waitForSignal<boolean>(RETRY_TOPIC, parts.config.retryWindowSeconds)
+      if (again !== true) return
+      // A cancel that came too late last time is no wish for this time.
+      await context.waitForSignal<boolean>(CANCEL_TOPIC, 0)
+    }
+  }
+}
+
+/** True: it is over for good. False: it failed and may be tried again. */
+async function runAttempt<Request>(run: JobRun, body: JobBody<Request>, request: Request): Promise<boolean> {
+  const by = await run.context.step(`begin ${run.attempt}`, () => begin(run, body.tasks(request)))
+  try {
+    await body.run(scopeOf(run, by), request)
+    await run.context.step(`end ${run.attempt}`, () => finish(run, 'succeeded', null))
+    return true
+  } catch (error) {
+    // Cut short from outside: nothing is known about the job's end, and it goes on elsewhere or was ended there.
+    if (!(error instanceof JobFailure) && isAbort(error)) throw error
+    const report = error instanceof JobFailure ? error.report : toFailureReport(error)
+    const cancelled = report.kind === 'aborted'
+    await run.context.step(`end ${run.attempt}`, () =>
+      finish(run, cancelled ? 'cancelled' : 'failed', report),
+    )
+    return cancelled
+  } finally {
+    run.cancels.delete(run.jobId)
+  }
+}
+
+function scopeOf(run: JobRun, by: string): JobScope {
+  return {
+    id: run.jobId,
+    by,
+    task: (name, work, options) => runTask(run, name, work, options ?? {}),
+    async skip(name, note) {
+      await run.context.step(stepName(run, name), () => changeTask(run, name, { state: 'skipped', note }))
+    },
+    ask: (question) => ask(run, question),
+    passPointOfNoReturn() {
+      run.pastNoReturn = true
+    },
+    async undo(name, work) {
+      // What puts things back must not be stopped by the cancel that made it necessary.
+      run.pastNoReturn = true
+      try {
+        await runTask(run, name, work, { retries: UNDO_RETRIES })
+        return true
+      } catch (error) {
+        if (error instanceof JobFailure) return false
+        throw error
+      }
+    },
+  }
+}
+
+const stepName = (run: JobRun, name: string): string =>
+  run.attempt === 1 ? name : `${name} (${run.attempt})`
+
+async function runTask<Result>(
+  run: JobRun,
+  name: string,
+  work: (task: TaskScope) => Promise<Result>,
+  options: TaskOptions,
+): Promise<Result> {
+  await stopIfCancelled(run)
+  const settled = await run.context.step(stepName(run, name), (signal) =>
+    carryOut(run, name, work, { options, signal }),
+  )
+  if (settled.ok) return settled.value
+  throw new JobFailure(settled.failure)
+}
+
+async function stopIfCancelled(run: JobRun): Promise<void> {
+  if (run.pastNoReturn) return
+  if ((await run.context.waitForSignal<boolean>(CANCEL_TOPIC, 0)) === true) throw cancelled()
+}
+
+const cancelled = (): JobFailure =>
+  new JobFailure({
+    kind: 'aborted',
+    code: 'job/cancelled',
+    message: 'The job was cancelled',
+    remedy: 'Start it again when you are ready.',
+  })
+
+async function carryOut<Result>(
+  run: JobRun,
+  name: string,
+  work: (task: TaskScope) => Promise<Result>,
+  how: { readonly options: TaskOptions; readonly signal: AbortSignal },
+): Promise<Settled<Result>> {
+  const { parts } = run
+  const cancel = run.pastNoReturn ? null : cancelOf(run)
+  const signal = cancel ? AbortSignal.any([how.signal, cancel.signal]) : how.signal
+  const startedAt = parts.clock.now()
+  await changeTask(run, name, { state: 'running', startedAt, endedAt: null, progress: null, note: null })
+  const reporter = progressReporter(run, name)
+  let note: string | null = null
+  const scope: TaskScope = {
+    signal,
+    note(text) {
+      note = text
+    },
+    progress: reporter.progress,
+  }
+  try {
+    const value = await withRetries(run, name, () => work(scope), {
+      retries: how.options.retries ?? 2,
+      signal,
+    })
+    await reporter.settle()
+    await changeTask(run, name, { state: 'succeeded', endedAt: parts.clock.now(), note })
+    return { ok: true, value }
+  } catch (error) {
+    await reporter.settle()
+    // The process stops, or the durable machinery gave the step up: it runs again, this is no result.
+    if (how.signal.aborted) throw error
+    const failure = cancel?.signal.aborted && isAbort(error) ? cancelled().report : toFailureReport(error)
+    if (failure.kind === 'invariant')
+      parts.log('error', 'a task failed by our own fault', { job: run.jobId, error })
+    await changeTask(run, name, { state: 'failed', endedAt: parts.clock.now(), note: failure.message })
+    return { ok: false, failure }
+  }
+}
+
+function cancelOf(run: JobRun): AbortController {
+  const known = run.cancels.get(run.jobId)
+  if (known) return known
+  const controller = new AbortController()
+  run.cancels.set(run.jobId, controller)
+  return controller
+}
+
+async function withRetries<Result>(
+  run: JobRun,
+  name: string,
+  work: () => Promise<Result>,
+  how: { readonly retries: number; readonly signal: AbortSignal },
+): Promise<Result> {
+  for (let failures = 0; ; failures += 1) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof Outage) || failures >= how.retries || how.signal.aborted) throw error
+      const pause = RETRY_PAUSES_SECONDS[Math.min(failures, RETRY_PAUSES_SECONDS.length - 1)] ?? 30
+      await changeTask(run, name, { note: `${error.message} Trying again in ${pause} s.` })
+      await run.parts.sleep(pause * 1000, how.signal)
+    }
+  }
+}
+
+/** Writes progress at most twice a second, one write at a time; a write that fails costs a display, not the job. */
+function progressReporter(run: JobRun, name: string) {
+  const { parts } = run
+  const startedAt = parts.clock.now()
+  let writing: Promise<void> = Promise.resolve()
+  let idle = true
+  let lastAt = 0
+  const write = async (progress: TaskProgress): Promise<void> => {
+    try {
+      await changeTask(run, name, { progress })
+    } catch (error) {
+      parts.log('warn', 'progress could not be shown', { job: run.jobId, error })
+    }
+    idle = true
+  }
+  return {
+    progress({ doneBytes, totalBytes }: { readonly doneBytes: number; readonly totalBytes: number }): void {
+      const now = parts.clock.now()
+      if (!idle || now - lastAt < 500) return
+      idle = false
+      lastAt = now
+      const seconds = (now - startedAt) / 1000
+      writing = write({ doneBytes, totalBytes, bytesPerSecond: seconds > 0 ? doneBytes / seconds : 0 })
+    },
+    settle: () => writing,
+  }
+}
+
+async function ask(run: JobRun, question: JobQuestion): Promise<string | null> {
+  await stopIfCancelled(run)
+  const { context, parts, jobId } = run
+  await context.step(`ask ${question.id}`, () => moveJob(run, 'waiting', { question }))
+  let value: string | null = null
+  const deadline = parts.config.questionTimeoutSeconds
+  for (;;) {
+    const answer: Answer | null = await context.waitForSignal<Answer>(ANSWER_TOPIC, deadline)
+    if (answer?.questionId === CANCEL_ANSWER.questionId) throw await withdrawQuestion(run, question)
+    if (answer !== null && answer.questionId !== question.id) continue
+    value = answer?.value ?? null
+    break
+  }
+  await context.step(`answered ${question.id}`, async () => {
+    await moveJob(run, 'running', { question: null })
+    await tellAnswer(parts, jobId, question, value)
+  })
+  return value
+}
+
+async function withdrawQuestion(run: JobRun, question: JobQuestion): Promise<JobFailure> {
+  await run.context.step(`withdraw ${question.id}`, () => moveJob(run, 'running', { question: null }))
+  return cancelled()
+}
+
+async function tellAnswer(parts: EngineParts, jobId: JobId, question: JobQuestion, value: string | null) {
+  const job = await parts.stores.jobs.find(jobId)
+  const label = question.answers.find((answer) => answer.value === value)?.label ?? 'nobody answered in time'
+  await recordEvent(parts, {
+    severity: 'warning',
+    code: 'job/answered',
+    message: `"${question.text}": ${label}`,
+    subject: job ? { id: job.subjectId, name: job.subjectName } : null,
+    facts: { jobId, value },
+  })
+}
+
+async function begin(run: JobRun, names: readonly string[]): Promise<string> {
+  const tasks = names.map((name): Task => ({ ...newTask(name), state: 'pending' }))
+  const job = await moveJob(run, 'running', { tasks, failure: null, question: null, endedAt: null })
+  return job?.startedBy ?? 'unknown'
+}
+
+async function finish(run: JobRun, state: JobState, failure: FailureReport | null): Promise<void> {
+  const { parts } = run
+  const job = await moveJob(run, state, { failure, question: null, endedAt: parts.clock.now() })
+  if (!job || state !== 'failed' || failure === null) return
+  await recordEvent(parts, {
+    severity: 'warning',
+    code: 'job/failed',
+    message: `${describeKind(job.kind)} of ${job.subjectName} failed: ${failure.message}`,
+    subject: { id: job.subjectId, name: job.subjectName },
+    facts: { jobId: job.id, code: failure.code, remedy: failure.remedy },
+  })
+}
+
+export const describeKind = (kind: Job['kind']): string => {
+  const words = kind.replaceAll('-', ' ')
+  return words.charAt(0).toUpperCase() + words.slice(1)
+}
+
+/** Repeatable: a job that is there already stays. Returns the job as it was before, or null when it has gone. */
+async function moveJob(run: JobRun, to: JobState, change: Partial<Job>): Promise<Job | null> {
+  const { parts, jobId } = run
+  const job = await parts.stores.jobs.find(jobId)
+  if (!job) return null
+  const state = job.state === to ? to : jobLife.move(job.state, to)
+  const { id, kind, createdAt, startedBy, ...rest } = change
+  await parts.stores.jobs.update(jobId, { ...rest, state })
+  parts.live.changed('jobs', jobId)
+  return job
+}
+
+const newTask = (name: string): Task => ({
+  name,
+  state: 'running',
+  startedAt: null,
+  endedAt: null,
+  progress: null,
+  note: null,
+})
+
+async function changeTask(run: JobRun, name: string, change: Partial<Task>): Promise<void> {
+  const { parts, jobId } = run
+  const job = await parts.stores.jobs.find(jobId)
+  if (!job) return
+  const known = job.tasks.some((task) => task.name === name)
+  const tasks = known ? job.tasks : [...job.tasks, newTask(name)]
+  await parts.stores.jobs.update(jobId, {
+    tasks: tasks.map((task) => (task.name === name ? { ...task, ...change } : task)),
+  })
+  parts.live.changed('jobs', jobId)
+}

@@ -1,0 +1,120 @@
+// Jobs from the outside: start, answer, cancel, retry, and finding those that a crash left without a workflow.
+import { Refusal } from '@understudy/base/errors'
+import type { Job, JobId, JobKind, JobState } from '@understudy/domain/jobs/job'
+import type { EngineParts } from '../engine-parts.ts'
+import type { Subject } from '../events/report.ts'
+import type { AnswerRequest, Asker, JobStarted } from '../requests.ts'
+import {
+  ANSWER_TOPIC,
+  type Answer,
+  CANCEL_ANSWER,
+  CANCEL_TOPIC,
+  type Cancels,
+  RETRY_TOPIC,
+} from './run-job.ts'
+
+export const activeJobStates: readonly JobState[] = ['queued', 'running', 'waiting']
+/** A job this old without a workflow was lost between its row and its workflow. */
+const LOST_AFTER_MILLISECONDS = 60_000
+
+/** Repeatable with the same job id: the first request counts. */
+export async function startJob<Request extends Asker>(
+  parts: EngineParts,
+  kind: JobKind,
+  subject: Subject,
+  request: Request,
+): Promise<JobStarted> {
+  const jobId = request.jobId ?? (parts.newId() as JobId)
+  if ((await parts.stores.jobs.find(jobId)) === null)
+    await parts.stores.jobs.create({
+      id: jobId,
+      kind,
+      state: 'queued',
+      subjectId: subject.id,
+      subjectName: subject.name,
+      tasks: [],
+      failure: null,
+      question: null,
+      createdAt: parts.clock.now(),
+      endedAt: null,
+      startedBy: request.by,
+    })
+  await parts.durable.start(kind, jobId, request)
+  parts.live.changed('jobs', jobId)
+  return { jobId }
+}
+
+export async function answerJob(parts: EngineParts, jobId: JobId, answer: AnswerRequest): Promise<void> {
+  const job = await findJob(parts, jobId)
+  const known = job.question?.answers.some(({ value }) => value === answer.value)
+  if (job.state !== 'waiting' || job.question?.id !== answer.questionId || !known)
+    throw new Refusal({
+      code: 'job/no-question',
+      message: 'The job does not wait for this answer (any more)',
+      remedy: 'Reload the job and look at its question.',
+    })
+  const value: Answer = { questionId: answer.questionId, value: answer.value }
+  await parts.durable.signal(jobId, ANSWER_TOPIC, value)
+}
+
+export async function cancelJob(parts: EngineParts, cancels: Cancels, jobId: JobId): Promise<void> {
+  const job = await findJob(parts, jobId)
+  if (!activeJobStates.includes(job.state))
+    throw new Refusal({
+      code: 'job/over',
+      message: 'The job is over already',
+      remedy: 'Nothing needs to be cancelled.',
+    })
+  await parts.durable.signal(jobId, CANCEL_TOPIC, true)
+  if (job.state === 'waiting') await parts.durable.signal(jobId, ANSWER_TOPIC, CANCEL_ANSWER)
+  cancels.get(jobId)?.abort(new DOMException('The job was cancelled', 'AbortError'))
+}
+
+export async function retryJob(parts: EngineParts, jobId: JobId): Promise<void> {
+  const job = await findJob(parts, jobId)
+  if (job.state !== 'failed' || !(await parts.durable.isRunning(jobId)))
+    throw new Refusal({
+      code: 'job/not-retryable',
+      message: 'The job has not failed, or too long ago to be run again',
+      remedy: 'Start the action anew.',
+    })
+  await parts.durable.signal(jobId, RETRY_TOPIC, true)
+}
+
+/** After a crash between a job's row and its workflow nobody would ever end it. */
+export async function failLostJobs(parts: EngineParts): Promise<void> {
+  const { rows } = await parts.stores.jobs.list({ states: activeJobStates }, { limit: 1000, cursor: null })
+  for (const job of rows) {
+    if (parts.clock.now() - job.createdAt < LOST_AFTER_MILLISECONDS) continue
+    if (await parts.durable.isRunning(job.id)) continue
+    await parts.stores.jobs.update(job.id, {
+      state: 'failed',
+      endedAt: parts.clock.now(),
+      failure: {
+        kind: 'outage',
+        code: 'job/lost',
+        message: 'The server stopped before the job could begin',
+        remedy: 'Start the action anew.',
+      },
+    })
+    parts.live.changed('jobs', job.id)
+  }
+}
+
+export async function activeJobsOf(
+  parts: Pick<EngineParts, 'stores'>,
+  subjectId: string,
+): Promise<readonly Job[]> {
+  const page = { limit: 100, cursor: null }
+  return (await parts.stores.jobs.list({ subjectId, states: activeJobStates }, page)).rows
+}
+
+async function findJob(parts: EngineParts, jobId: JobId): Promise<Job> {
+  const job = await parts.stores.jobs.find(jobId)
+  if (job) return job
+  throw new Refusal({
+    code: 'job/not-found',
+    message: `There is no job ${jobId}`,
+    remedy: 'Reload the page.',
+  })
+}

@@ -1,0 +1,52 @@
+// A cycle that a job runs itself, as the newest owner of the replica: before a planned failover, after a reprotect.
+import { formatBytes } from '@understudy/base/bytes'
+import type { Protection } from '@understudy/domain/protection/protection'
+import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
+import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
+import type { EngineParts } from '../engine-parts.ts'
+import type { TaskScope } from '../jobs/job-scope.ts'
+import { withWriter } from '../recovery-points/with-replica.ts'
+import { sourceOf } from '../sites/platform-of.ts'
+import { runCycle } from './run-cycle.ts'
+
+/** Where to replicate: the protection's own places, or those it will have after a reprotect. */
+export type CyclePlaces = Pick<
+  Protection,
+  'id' | 'sourceSiteId' | 'sourceRef' | 'targetSiteId' | 'replicaId' | 'excludedDisks'
+>
+
+/** Repeatable: a repetition only finds less to do. At full speed: somebody waits for it. */
+export async function cycleInJob(parts: EngineParts, places: CyclePlaces, task: TaskScope): Promise<PointId> {
+  const source = await sourceOf(parts, places.sourceSiteId)
+  const { resyncReason } = await parts.stores.protections.notes(places.id)
+  const where = { protectionId: places.id, siteId: places.targetSiteId, replicaId: places.replicaId }
+  return await withWriter(parts, where, async (replica) => {
+    const { point, summary } = await runCycle({
+      source,
+      replica,
+      ref: places.sourceRef,
+      trackingId: trackingIdOf(places.id),
+      excludedDisks: places.excludedDisks,
+      resyncReason,
+      consistency: 'crash',
+      rateLimitBytesPerSecond: 0,
+      config: parts.config,
+      time: { now: () => parts.clock.now(), sleep: parts.sleep },
+      signal: task.signal,
+      onPlan: async (plan) => {
+        if (plan.kind !== 'delta') task.note(plan.reason.message)
+      },
+      onProgress: ({ doneBytes, totalBytes }) => task.progress({ doneBytes, totalBytes }),
+    })
+    if (resyncReason) await parts.stores.protections.updateNotes(places.id, { resyncReason: null })
+    await parts.stores.protections.updateSummary(places.id, {
+      newestPoint: { id: point.id, instant: point.instant, consistency: point.consistency },
+      pointCount: replica.points().length,
+      lastCycle: summary,
+    })
+    task.note(
+      `${formatBytes(summary.changedBytes)} copied${summary.reason === null ? '' : ` (${summary.reason})`}`,
+    )
+    return point.id
+  })
+}
