@@ -6,14 +6,12 @@ import { join } from 'node:path'
 import { whenAbandoned } from './abandoned.mjs'
 import { binOf, pinnedNode, root } from './environment.mjs'
 import { installPackages } from './install-packages.mjs'
-import { buildConsole, generateDatabaseClient } from './prepare.mjs'
+import { generateDatabaseClient } from './prepare.mjs'
 import { runChild } from './run-child.mjs'
 
 try {
   await installPackages()
   await generateDatabaseClient()
-  // The server also serves a built console, so that both addresses work.
-  await buildConsole()
   const either = new AbortController()
   const options = {
     env: { NODE_ENV: 'development' },
