@@ -1,0 +1,113 @@
+// Socket.IO behind the engine's Live port: signed-in sockets, rooms per view, hints and measurements.
+import type { Server as HttpServer } from 'node:http'
+import { createAdapter } from '@socket.io/postgres-adapter'
+import type { ClientToServer, Room, ServerToClient } from '@understudy/contract/socket'
+import { Topic } from '@understudy/contract/socket-shapes'
+import type { Live, Measurement } from '@understudy/engine/ports/live'
+import type { Logger } from 'pino'
+import { type DefaultEventsMap, Server } from 'socket.io'
+import type { Caller, CallerFinder } from '../access/caller.ts'
+
+type Io = Server<ClientToServer, ServerToClient, DefaultEventsMap, { caller: Caller }>
+export type LivePool = Parameters<typeof createAdapter>[0]
+
+export type LiveHub = Live & {
+  /** Takes sockets of this server. `pool`: PostgreSQL, over which several server processes share hints. */
+  attach(http: HttpServer, callers: CallerFinder, pool: LivePool | null): void
+  close(): Promise<void>
+}
+
+const flushMilliseconds = 1000
+/** Sessions end and roles change: how often a connected socket is asked again who it is. */
+const recheckMilliseconds = 30_000
+const mostRoomsOfASocket = 200
+
+export function createLiveHub(log: Logger): LiveHub {
+  let io: Io | null = null
+  let sequence = 0
+  const hints = new Map<string, { topic: Topic; id: string | null }>()
+  const measurements = new Map<string, Measurement>()
+  const timers: ReturnType<typeof setInterval>[] = []
+
+  function flushHints(): void {
+    if (!io) return
+    for (const { topic, id } of hints.values()) {
+      sequence += 1
+      const rooms = [`topic:${topic}`, ...(id === null ? [] : [`protection:${id}`, `job:${id}`])]
+      io.to(rooms).emit('changed', { topic, id, sequence })
+    }
+    hints.clear()
+  }
+
+  function flushMeasurements(): void {
+    if (!io || measurements.size === 0) return
+    const batch = [...measurements.values()]
+    measurements.clear()
+    io.to('measurements').emit('measured', batch)
+    for (const measurement of batch)
+      io.to(`protection:${measurement.protectionId}`).except('measurements').emit('measured', [measurement])
+  }
+
+  return {
+    changed(topic, id) {
+      // Many changes of one thing within a moment are one hint.
+      hints.set(`${topic} ${id ?? ''}`, { topic, id })
+    },
+    measured(measurement) {
+      measurements.set(measurement.protectionId, measurement)
+    },
+    attach(http, callers, pool) {
+      const opened: Io = new Server(http, { serveClient: false, maxHttpBufferSize: 64 * 1024 })
+      if (pool)
+        opened.adapter(
+          createAdapter(pool, { errorHandler: (error) => log.warn({ error }, 'live hints between servers') }),
+        )
+      opened.use((socket, next) => {
+        callers.find(socket.handshake.headers).then(
+          (caller) => {
+            if (!caller) return next(new Error('access/signed-out'))
+            socket.data.caller = caller
+            next()
+          },
+          () => next(new Error('store/unreachable')),
+        )
+      })
+      opened.on('connection', (socket) => {
+        socket.on('watch', (rooms, answer) => {
+          const granted = Array.isArray(rooms)
+            ? rooms.filter(isRoom).slice(0, mostRoomsOfASocket - socket.rooms.size)
+            : []
+          for (const room of granted) void socket.join(room)
+          if (typeof answer === 'function') answer(granted)
+        })
+        socket.on('unwatch', (rooms) => {
+          if (Array.isArray(rooms)) for (const room of rooms.filter(isRoom)) void socket.leave(room)
+        })
+      })
+      timers.push(
+        setInterval(flushHints, 150),
+        setInterval(flushMeasurements, flushMilliseconds),
+        setInterval(() => void dropSignedOut(opened, callers), recheckMilliseconds),
+      )
+      io = opened
+    },
+    async close() {
+      for (const timer of timers) clearInterval(timer)
+      await io?.close()
+      io = null
+    },
+  }
+}
+
+async function dropSignedOut(io: Io, callers: CallerFinder): Promise<void> {
+  for (const socket of io.of('/').sockets.values()) {
+    const caller = await callers.find(socket.handshake.headers).catch(() => socket.data.caller)
+    if (!caller) socket.disconnect(true)
+  }
+}
+
+const isRoom = (room: unknown): room is Room =>
+  typeof room === 'string' &&
+  (room === 'measurements' ||
+    /^(protection|job):[\w-]{1,120}$/.test(room) ||
+    (room.startsWith('topic:') && Topic.safeParse(room.slice('topic:'.length)).success))
