@@ -64,13 +64,13 @@ export async function installTools() {
   if (!hasProgram('apt-get') || !hasProgram('dpkg-query')) return checkPrograms()
   const missing = findMissing(installedPackages())
   if (missing.length === 0) return
-  console.log(`Installing Debian packages: ${missing.join(' ')}`)
   const prefix = becomeRoot()
   if (prefix === undefined) {
     throw new Error(
       `The tests need programs that are not installed. Type:\n  sudo apt-get install ${missing.join(' ')}`,
     )
   }
+  console.log(`Installing Debian packages: ${missing.join(' ')}`)
   const [file = '', ...args] = [...prefix, 'sh', '-c', installScript, 'sh', ...missing]
   const code = await runChild(file, args, { limitSeconds: 1800 })
   if (code !== 0) throw new Error(`apt-get failed with exit code ${code}`)
