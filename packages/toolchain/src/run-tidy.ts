@@ -14,7 +14,7 @@ const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) a
 }
 const complaints = [
   ...checkTopLevel(readdirSync(root).filter(isOurs)),
-  ...checkFiles(['apps', 'packages', 'prisma', 'e2e'].flatMap(readTree)),
+  ...checkFiles(['apps', 'packages', 'prisma', 'e2e'].flatMap(readTree), root),
   ...checkLicenses(lock.packages, readLicense),
 ]
 for (const complaint of complaints) console.error(complaint)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { checkFiles, checkLicenses, checkTopLevel, topLevel } from './tidy.ts'
 
-const one = (path: string, text = '') => checkFiles([{ path, text }])
+const one = (path: string, text = '') => checkFiles([{ path, text }], '/build/understudy/')
 // Put together from halves, because the check also reads this file.
 const home = `/ho${'me'}/ann/disk.raw`
 const trusting = `rejectUn${'authorized'}: false`
@@ -39,6 +39,7 @@ describe('tidy', () => {
 
   test.each([
     ['a home directory', 'packages/block/src/copy.ts', `open('${home}')`],
+    ['the place of the checkout', 'packages/block/DESIGN.md', 'see /build/understudy/packages'],
     ['a left-over "only"', 'packages/block/src/copy.test.ts', `test.on${'ly'}('x', () => {})`],
     ['a skipped suite', 'packages/block/src/copy.test.ts', `describe.sk${'ip'}('x', () => {})`],
     ['a conditional skip', 'e2e/sites.spec.ts', `test.skip${'If'}(true)('x', () => {})`],
@@ -50,8 +51,14 @@ describe('tidy', () => {
       `NODE_TLS_REJECT_${'UNAUTHORIZED'}=0`,
     ],
     ['an unchecked file', 'packages/block/src/copy.ts', `// @ts-no${'check'}`],
-  ])('%s is refused, with its line', (_what, path, text) => {
-    expect(one(path, `\n${text}\n`)).toEqual([expect.stringContaining(`${path}:2:`)])
+  ])('%s is refused', (_what, path, text) => {
+    expect(one(path, `\n${text}\n`)).toEqual([expect.stringContaining(path)])
+  })
+
+  test('a complaint about a word names its line', () => {
+    expect(one('packages/block/src/copy.ts', `\n\n${trusting}`)[0]).toContain(
+      'packages/block/src/copy.ts:3: ',
+    )
   })
 
   test.each([

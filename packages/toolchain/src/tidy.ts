@@ -26,7 +26,7 @@ const code = /\.(?:[cm]?[jt]s|tsx|css|json|sh|prisma|sql|html)$/
 const testFile = /\.(?:test|spec)\.tsx?$/
 const words: Word[] = [
   {
-    pattern: /(?<![\w.~-])\/(?:home|Users|root|work)\/[\w.-]+/,
+    pattern: /(?<![\w.~-])\/(?:home|Users)\/[\w.-]+/,
     where: code,
     why: 'a path of one machine exists on no other',
   },
@@ -48,9 +48,16 @@ const words: Word[] = [
   { pattern: /@ts-(?:nocheck)/, where: code, why: 'an unchecked file is where the next fault hides' },
 ]
 
-/** Complaints about the paths and the text of the files. `paths` are relative to the root, with slashes. */
-export function checkFiles(files: SourceFile[]): string[] {
-  return files.flatMap((file) => [...checkPath(file.path), ...checkText(file)])
+/**
+ * Complaints about the paths and the text of the files. Paths are relative to the root, with slashes.
+ * `checkout` is where the tree lies on this machine, which no file may know.
+ */
+export function checkFiles(files: SourceFile[], checkout: string): string[] {
+  return files.flatMap((file) => [
+    ...checkPath(file.path),
+    ...checkText(file),
+    ...checkOwnPlace(file, checkout),
+  ])
 }
 
 /** Complaints about the names at the top of the tree. Hidden names and ignored ones are not the caller's to list. */
@@ -87,11 +94,20 @@ function checkText({ path, text }: SourceFile): string[] {
     })
 }
 
+function checkOwnPlace({ path, text }: SourceFile, checkout: string): string[] {
+  const place = checkout.replace(/\/$/, '')
+  // A tree that lies at /src or the like cannot be told from a path of the system.
+  if (place.split('/').length < 3) return []
+  return text.includes(place)
+    ? [`${path}: knows where this checkout lies, which is true on this machine only`]
+    : []
+}
+
 export type LockedPackage = { license?: string; dev?: boolean; link?: boolean }
 
 /** Licences that put no condition on the programs that use the package. Weak copyleft is fine unmodified. */
 const accepted =
-  /^(?:MIT|MIT-0|ISC|0BSD|BSD-[23]-Clause|Apache-2\.0|BlueOak-1\.0\.0|Unlicense|CC0-1\.0|MPL-2\.0|EPL-2\.0|PostgreSQL|Python-2\.0|Zlib)$/
+  /^(?:MIT|MIT-0|ISC|0BSD|BSD-[23]-Clause|Apache-2\.0|BlueOak-1\.0\.0|Unlicense|CC0-1\.0|MPL-2\.0|EPL-2\.0|OFL-1\.1|PostgreSQL|Python-2\.0|Zlib)$/
 
 /**
  * Complaints about the licences of everything that is installed for production.
