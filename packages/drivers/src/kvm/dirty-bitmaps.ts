@@ -8,7 +8,7 @@
 import { KiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
 import type { CycleReason } from '@understudy/domain/replication/plan-cycle'
-import type { GraphBitmap, GraphDisk } from './block-graph.ts'
+import type { GraphDisk } from './block-graph.ts'
 import type { Checkpoint } from './ownership.ts'
 import { newBitmapName, newProcessObject, parseBitmap, parseProcessObject } from './ownership.ts'
 import type { Qmp } from './qmp.ts'
@@ -36,7 +36,11 @@ export async function processIdentity(qmp: Qmp): Promise<string> {
   return present(parseProcessObject(id), 'our own name is one of ours')
 }
 
-export const bitmapsOf = (disk: GraphDisk, trackingId: string): readonly GraphBitmap[] =>
+/** The owner's row on this disk, oldest first. */
+export const bitmapsOf = <Bitmap extends { readonly name: string }>(
+  disk: { readonly bitmaps: readonly Bitmap[] },
+  trackingId: string,
+): readonly Bitmap[] =>
   disk.bitmaps
     .filter((bitmap) => parseBitmap(bitmap.name)?.trackingId === trackingId)
     .sort((a, b) => sequenceOf(a.name) - sequenceOf(b.name))

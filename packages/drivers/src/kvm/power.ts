@@ -9,6 +9,7 @@ import { type MachineDefinition, machineFiles } from './machine-definition.ts'
 import { type MachineLocation, withMonitor } from './monitor.ts'
 import { QEMU, qemuCommand, UEFI_VARIABLES_TEMPLATE } from './qemu-command.ts'
 import type { Qmp } from './qmp.ts'
+import { removeUnwanted } from './stop-tracking.ts'
 
 const POLL_MILLISECONDS = 100
 const QUIT_MILLISECONDS = 20_000
@@ -120,6 +121,7 @@ async function launch(
     })
   try {
     await withMonitor(machine, async (qmp) => {
+      await removeUnwanted(qmp, machine)
       await options.beforeFirstInstruction?.(qmp)
       await qmp.execute('cont')
       await waitUntilRunning(machine, qmp, options)

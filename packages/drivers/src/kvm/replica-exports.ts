@@ -1,0 +1,48 @@
+// Offering recovery points to QEMUs: one NBD server per run, on a socket in the machine's folder. The guest's reads of what
+// it has not written itself come here until it is hydrated. When this process dies they wait, and go on with the next one.
+import { rm } from 'node:fs/promises'
+import { type NbdServer, startNbdServer } from '@understudy/block/nbd/server'
+import type { RunId } from '@understudy/domain/failover/failover'
+import type { DiskKey } from '@understudy/domain/machines/machine'
+import type { BootDisk } from '@understudy/engine/ports/target-platform'
+
+export interface ReplicaExports {
+  /** Offers exactly these disks, under their keys; replaces what this run offered before. Closes no reader. */
+  serve(runId: RunId, socketPath: string, disks: readonly Pick<BootDisk, 'key' | 'reader'>[]): Promise<void>
+  isServing(runId: RunId): boolean
+  /** This disk needs us no more. Repeatable. */
+  withdraw(runId: RunId, key: DiskKey): Promise<void>
+  /** Repeatable. */
+  end(runId: RunId): Promise<void>
+  /** The guests that still need us wait from now on. */
+  endAll(): Promise<void>
+}
+
+export function replicaExports(): ReplicaExports {
+  const servers = new Map<RunId, NbdServer>()
+
+  const end = async (runId: RunId): Promise<void> => {
+    const server = servers.get(runId)
+    servers.delete(runId)
+    await server?.close()
+  }
+
+  return {
+    async serve(runId, socketPath, disks) {
+      await end(runId)
+      // A killed predecessor leaves its socket behind, and a name that is taken cannot be listened on.
+      await rm(socketPath, { force: true })
+      const server = await startNbdServer({ address: { kind: 'unix', path: socketPath } })
+      for (const { key, reader } of disks) server.export(key, reader, { readOnly: true })
+      servers.set(runId, server)
+    },
+    isServing: (runId) => servers.has(runId),
+    async withdraw(runId, key) {
+      await servers.get(runId)?.unexport(key)
+    },
+    end,
+    async endAll() {
+      await Promise.all([...servers.keys()].map(end))
+    },
+  }
+}

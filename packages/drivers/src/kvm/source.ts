@@ -1,0 +1,95 @@
+// KVM machines as a source of replication.
+import { Outage } from '@understudy/base/errors'
+import type { Clock } from '@understudy/base/instant'
+import type { Eligibility, MachineRef } from '@understudy/domain/machines/machine'
+import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
+import { readBlockGraph } from './block-graph.ts'
+import { checkEligibility, type EligibilityFacts } from './eligibility.ts'
+import { connectGuestAgent } from './guest-agent.ts'
+import type { Host } from './host.ts'
+import { readInventory, watchInventory } from './inventory.ts'
+import type { MachineDirectory } from './machine-directory.ts'
+import { type MachineLocation, withMonitor } from './monitor.ts'
+import { openPoint } from './open-point.ts'
+import { powerOffMachine, powerState, shutDownMachine, startMachine } from './power.ts'
+import { stopTracking } from './stop-tracking.ts'
+import { openStoppedDisks } from './stopped-disks.ts'
+
+export type KvmSourceDeps = {
+  readonly hosts: readonly Host[]
+  readonly directory: MachineDirectory
+  readonly clock: Clock
+  readonly bootDeadlineSeconds: number
+  /** See OpenPointDeps.scratchBytes. */
+  readonly scratchBytes?: number
+}
+
+export function kvmSource(deps: KvmSourceDeps): SourcePlatform {
+  const { directory, clock, hosts } = deps
+  const find = (ref: MachineRef, signal?: AbortSignal): Promise<MachineLocation> =>
+    directory.find(ref, signal)
+  return {
+    inventory: (signal) => readInventory(directory, signal),
+    watch: (onChange, signal) => watchInventory(hosts, directory, onChange, signal),
+    async eligibility(ref, signal): Promise<Eligibility> {
+      return checkEligibility(await eligibilityFacts(await find(ref, signal), signal))
+    },
+    openPoint: (request, signal) => openPoint(deps, request, signal),
+    stopTracking: (ref, trackingId) => stopTracking(directory, ref, trackingId),
+    async powerState(ref, signal) {
+      return powerState(await find(ref, signal), signal)
+    },
+    async shutDown(ref, options) {
+      return shutDownMachine(await find(ref, options.signal), clock, options)
+    },
+    async powerOff(ref, signal) {
+      return powerOffMachine(await find(ref, signal), clock)
+    },
+    async start(ref, signal) {
+      await startMachine(await find(ref, signal), { bootDeadlineSeconds: deps.bootDeadlineSeconds, signal })
+    },
+    async openStoppedDisks(ref, options, signal) {
+      return openStoppedDisks(await find(ref, signal), options)
+    },
+  }
+}
+
+async function eligibilityFacts(
+  machine: MachineLocation,
+  signal: AbortSignal | undefined,
+): Promise<EligibilityFacts> {
+  const power = await powerState(machine, signal)
+  const common = {
+    name: machine.name,
+    power,
+    definition: machine.definition,
+    agentChannel: machine.agentPath !== null,
+  }
+  try {
+    const agentAnswered = await agentAnswers(machine, signal)
+    return await withMonitor(
+      machine,
+      async (qmp) => {
+        const { disks, skipped } = await readBlockGraph(qmp)
+        return { ...common, running: { version: qmp.version, disks, skipped, agentAnswered } }
+      },
+      { signal },
+    )
+  } catch (error) {
+    if (error instanceof Outage && error.code === 'kvm/socket-closed') return { ...common, running: null }
+    throw error
+  }
+}
+
+async function agentAnswers(machine: MachineLocation, signal: AbortSignal | undefined): Promise<boolean> {
+  const { agentPath, host, name } = machine
+  if (agentPath === null) return false
+  try {
+    const agent = await connectGuestAgent(() => host.connect(agentPath, signal), { name, signal })
+    agent.close()
+    return true
+  } catch (error) {
+    if (error instanceof Outage) return false
+    throw error
+  }
+}
