@@ -46,11 +46,11 @@ export type RunningProgram = {
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
-/** Starts a server and resolves when it accepts connections on the unix socket. */
+/** Starts a server and resolves when it accepts connections on the unix socket or, given a number, on that local port. */
 export async function startProgram(
   command: string,
   args: readonly string[],
-  socket: string,
+  socket: string | number,
 ): Promise<RunningProgram> {
   const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
   let stderr = ''
@@ -75,8 +75,10 @@ export async function startProgram(
   throw new Error(`${command} did not listen on ${socket} within 10 s: ${stderr}`)
 }
 
-async function accepts(socket: string): Promise<boolean> {
-  const probe = net.connect({ path: socket })
+async function accepts(socket: string | number): Promise<boolean> {
+  const probe = net.connect(
+    typeof socket === 'number' ? { host: '127.0.0.1', port: socket } : { path: socket },
+  )
   try {
     await once(probe, 'connect')
     return true

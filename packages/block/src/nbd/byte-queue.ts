@@ -3,6 +3,8 @@ import { invariant } from '@understudy/base/invariant'
 
 export type ByteQueue = {
   readonly bytes: number
+  /** Somebody waits for more than is here. */
+  readonly waiting: boolean
   push(data: Buffer): void
   /** The next `bytes` bytes: at once when they are here, else when they come. Rejects when the stream has failed. */
   take(bytes: number): Buffer | Promise<Buffer>
@@ -12,8 +14,8 @@ export type ByteQueue = {
   fail(error: Error): void
 }
 
-/** `onTaken` runs after bytes left the queue, for back-pressure. One taker at a time. */
-export function byteQueue(onTaken?: () => void): ByteQueue {
+/** `onTake` runs after every take and every delivery to a waiter, for back-pressure. One taker at a time. */
+export function byteQueue(onTake?: () => void): ByteQueue {
   let parts: Buffer[] = []
   let held = 0
   let failure: Error | null = null
@@ -55,6 +57,9 @@ export function byteQueue(onTaken?: () => void): ByteQueue {
     get bytes() {
       return held
     },
+    get waiting() {
+      return waiting !== null
+    },
     push(data) {
       if (data.length === 0) return
       parts.push(data)
@@ -63,18 +68,19 @@ export function byteQueue(onTaken?: () => void): ByteQueue {
       const { bytes, resolve } = waiting
       waiting = null
       resolve(remove(bytes))
-      onTaken?.()
+      onTake?.()
     },
     take(bytes) {
       invariant(waiting === null, 'one taker at a time')
       if (held >= bytes) {
         const data = remove(bytes)
-        onTaken?.()
+        onTake?.()
         return data
       }
       if (failure !== null) return Promise.reject(failure)
       return new Promise((resolve, reject) => {
         waiting = { bytes, resolve, reject }
+        onTake?.()
       })
     },
     drain() {

@@ -143,7 +143,9 @@ function toTlsOptions(
 
 function failQueueOnEnd(wire: Wire, socket: net.Socket): void {
   socket.on('error', (error) => wire.queue.fail(toTlsFailure(wire.address, error)))
-  socket.on('close', () => wire.queue.fail(connectionLost(wire.address, 'closed by the server')))
+  // A server that closes its half only will not answer any more either.
+  for (const event of ['end', 'close'])
+    socket.on(event, () => wire.queue.fail(connectionLost(wire.address, 'closed by the server')))
 }
 
 const ours = (error: unknown): boolean =>
