@@ -167,7 +167,7 @@ function findings(
       })
   }
   const sameName = site.list().find(({ name }) => name === spec.name)
-  if (sameName && sameName.runId !== runId)
+  if (sameName && (runId === null || sameName.runId !== runId))
     found.push({
       level: 'blocker',
       code: 'machine/name-taken',
