@@ -65,14 +65,11 @@ const chosen = process.argv.slice(2)
 process.exitCode = await main()
 
 async function main() {
-  const unknown = chosen.filter((name) => !(name in stages))
-  if (unknown.length > 0) {
-    console.error(`There is no stage "${unknown[0]}". Stages: ${Object.keys(stages).join(' ')}`)
-    return 2
-  }
-  const names = chosen.length > 0 ? chosen : Object.keys(stages)
   try {
-    return await runStages(names)
+    const unknown = chosen.find((name) => !(name in stages))
+    if (unknown === undefined) return await runStages(chosen.length > 0 ? chosen : Object.keys(stages))
+    console.error(`There is no stage "${unknown}". Stages: ${Object.keys(stages).join(' ')}`)
+    return 2
   } finally {
     rmSync(reports, { recursive: true, force: true })
   }
