@@ -1,0 +1,73 @@
+import { Button, Group, Stack, Text } from '@mantine/core'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import type { Alert } from '@understudy/contract/event'
+import { api, client } from '../../api/client.ts'
+import { useMay } from '../../api/session.ts'
+import { StatusMark } from '../../ui/StatusMark.tsx'
+import type { Tone } from '../../ui/tone.ts'
+import { When } from '../../ui/When.tsx'
+
+export const toneOfSeverity: Record<Alert['severity'], Tone> = {
+  info: 'busy',
+  warning: 'at-risk',
+  critical: 'bad',
+}
+export const wordsOfSeverity: Record<Alert['severity'], string> = {
+  info: 'Info',
+  warning: 'Warning',
+  critical: 'Critical',
+}
+
+/** One alert: what, since when, what to do, and "I am on it". */
+export function AlertLine({ alert }: { readonly alert: Alert }) {
+  const queries = useQueryClient()
+  const mayAnswer = useMay('operator')
+  const acknowledge = useMutation({
+    mutationFn: () => client.alerts.acknowledge({ id: alert.id }),
+    onSettled: () => queries.invalidateQueries({ queryKey: api.alerts.key() }),
+  })
+  return (
+    <Group
+      justify="space-between"
+      align="flex-start"
+      wrap="nowrap"
+      px={14}
+      py={10}
+      style={{ borderTop: '1px solid var(--line)' }}
+    >
+      <Stack gap={3} miw={0}>
+        <Group gap="sm">
+          <StatusMark tone={alert.resolvedAt === null ? toneOfSeverity[alert.severity] : 'off'}>
+            {alert.resolvedAt === null ? wordsOfSeverity[alert.severity] : 'Resolved'}
+          </StatusMark>
+          <Text size="sm" fw={600}>
+            {alert.subjectName}
+          </Text>
+          <Text size="xs" c="var(--ink-quiet)">
+            <When at={alert.raisedAt} />
+          </Text>
+        </Group>
+        <Text size="sm">{alert.message}</Text>
+        <Text size="sm" c="var(--ink-quiet)">
+          {alert.remedy}
+        </Text>
+      </Stack>
+      {alert.resolvedAt === null &&
+        (alert.acknowledgedBy === null ? (
+          <Button
+            variant="default"
+            onClick={() => acknowledge.mutate()}
+            loading={acknowledge.isPending}
+            disabled={!mayAnswer}
+            style={{ flexShrink: 0 }}
+          >
+            Acknowledge
+          </Button>
+        ) : (
+          <Text size="xs" c="var(--ink-quiet)" style={{ flexShrink: 0 }}>
+            {alert.acknowledgedBy} is on it
+          </Text>
+        ))}
+    </Group>
+  )
+}

@@ -1,0 +1,104 @@
+import { Anchor, Button, Group, List, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core'
+import { IconArrowsExchange, IconBuilding, IconFlask } from '@tabler/icons-react'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { api, client } from '../../api/client.ts'
+import { useMay } from '../../api/session.ts'
+import { Panel } from '../../ui/Panel.tsx'
+import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
+
+/** Before the first site: what to do, and a lab to try it all without risk. */
+export function FirstSteps() {
+  const queries = useQueryClient()
+  const mayChange = useMay('contributor')
+  const { data: lab } = useQuery(api.lab.get.queryOptions())
+  const create = useMutation({
+    mutationFn: () => client.lab.create({}),
+    onSettled: () => queries.invalidateQueries({ queryKey: api.lab.key() }),
+  })
+  return (
+    <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
+      <Panel>
+        <Stack gap="sm" align="flex-start">
+          <Group gap="sm">
+            <ThemeIcon size={36} variant="light" aria-hidden>
+              <IconFlask size={21} stroke={1.7} />
+            </ThemeIcon>
+            <Title order={2}>Try it on this computer</Title>
+          </Group>
+          <Text size="sm" c="var(--ink-quiet)">
+            The lab makes two sites and two small Linux machines right here: they serve a web page and keep
+            writing to their disks. Protect them, test, fail over and come back, as often as you like. Nothing
+            else on this computer is touched.
+          </Text>
+          {lab && !lab.available && (
+            <Text size="sm" c="var(--at-risk)">
+              Not possible here: {lab.reason}
+            </Text>
+          )}
+          {lab?.state === 'creating' && lab.jobId !== null ? (
+            <Text size="sm">
+              The lab is being made.{' '}
+              <Anchor component={Link} to="/jobs/$jobId" params={{ jobId: lab.jobId }} size="sm">
+                Watch it
+              </Anchor>
+            </Text>
+          ) : (
+            <Button
+              size="sm"
+              disabled={!mayChange || lab?.available !== true}
+              loading={create.isPending}
+              onClick={() => create.mutate()}
+              leftSection={<IconFlask size={17} />}
+            >
+              Create a lab
+            </Button>
+          )}
+          <ProblemAlert error={create.error} />
+        </Stack>
+      </Panel>
+      <Panel>
+        <Stack gap="sm" align="flex-start">
+          <Group gap="sm">
+            <ThemeIcon size={36} variant="light" aria-hidden>
+              <IconBuilding size={21} stroke={1.7} />
+            </ThemeIcon>
+            <Title order={2}>Protect your own machines</Title>
+          </Group>
+          <List size="sm" type="ordered" spacing={4} c="var(--ink-quiet)">
+            <List.Item>
+              Register the site where the machines run, and the one where they shall run on the bad day.
+            </List.Item>
+            <List.Item>
+              Pick the machines; the wizard says for each whether it can be protected, and why not.
+            </List.Item>
+            <List.Item>
+              Watch the first copy, then run a test failover: nothing else proves that it works.
+            </List.Item>
+          </List>
+          <Group gap="xs">
+            <Button
+              size="sm"
+              variant="default"
+              component={Link}
+              to="/sites"
+              search={{ register: true }}
+              leftSection={<IconBuilding size={17} />}
+            >
+              Register a site
+            </Button>
+            <Button
+              size="sm"
+              variant="default"
+              component={Link}
+              to="/protect"
+              leftSection={<IconArrowsExchange size={17} />}
+            >
+              Protect machines
+            </Button>
+          </Group>
+        </Stack>
+      </Panel>
+    </SimpleGrid>
+  )
+}

@@ -1,0 +1,152 @@
+// Sites as boxes, replication as arrows between them: red and broken where it is. Plain SVG, laid out in a row or two.
+import { Text } from '@mantine/core'
+import { useNavigate } from '@tanstack/react-router'
+import type { Overview } from '@understudy/contract/overview'
+import { fillOf, inkOf, type Tone } from '../../ui/tone.ts'
+
+type Site = Overview['sites'][number]
+type Link = Overview['links'][number]
+
+const box = { width: 190, height: 74, gapX: 150, gapY: 46 }
+const toneOfSite: Record<Site['health'], Tone> = {
+  unknown: 'off',
+  healthy: 'good',
+  degraded: 'at-risk',
+  unreachable: 'bad',
+}
+const wordsOfSite: Record<Site['health'], string> = {
+  unknown: 'not checked yet',
+  healthy: 'healthy',
+  degraded: 'degraded',
+  unreachable: 'unreachable',
+}
+
+export function SiteMap({ overview }: { readonly overview: Overview }) {
+  const navigate = useNavigate()
+  const columns = Math.min(3, Math.max(1, overview.sites.length))
+  const rows = Math.ceil(overview.sites.length / columns)
+  const place = new Map(overview.sites.map((site, index) => [site.id, placeOf(index, columns)]))
+  const width = columns * box.width + (columns - 1) * box.gapX
+  const height = rows * box.height + (rows - 1) * box.gapY
+
+  return (
+    <div style={{ overflowX: 'auto', padding: '18px 14px' }}>
+      <svg
+        viewBox={`-2 -2 ${width + 4} ${height + 4}`}
+        width="100%"
+        style={{ maxWidth: width * 1.25, minWidth: Math.min(width, 420), display: 'block', margin: '0 auto' }}
+        role="group"
+        aria-label="Sites and the replication between them"
+      >
+        {overview.links.map((link) => (
+          <Arrow
+            key={`${link.sourceSiteId} ${link.targetSiteId}`}
+            link={link}
+            from={place.get(link.sourceSiteId)}
+            to={place.get(link.targetSiteId)}
+            back={overview.links.some(
+              (other) => other.sourceSiteId === link.targetSiteId && other.targetSiteId === link.sourceSiteId,
+            )}
+          />
+        ))}
+        {overview.sites.map((site) => {
+          const at = place.get(site.id) ?? { x: 0, y: 0 }
+          return (
+            <a
+              key={site.id}
+              href={`/sites/${site.id}`}
+              aria-label={`${site.name}, ${wordsOfSite[site.health]}, ${site.machines} machines, ${site.replicas} replicas`}
+              onClick={(event) => {
+                event.preventDefault()
+                void navigate({ to: '/sites/$siteId', params: { siteId: site.id } })
+              }}
+            >
+              <g transform={`translate(${at.x} ${at.y})`}>
+                <rect
+                  width={box.width}
+                  height={box.height}
+                  rx={10}
+                  fill="var(--panel-quiet)"
+                  stroke={site.health === 'unreachable' ? fillOf('bad') : 'var(--line)'}
+                  strokeWidth={1.5}
+                />
+                <circle cx={18} cy={22} r={5} fill={fillOf(toneOfSite[site.health])} />
+                <text x={31} y={27} fontSize={14} fontWeight={600} fill="var(--ink)">
+                  {site.name.length > 20 ? `${site.name.slice(0, 19)}…` : site.name}
+                </text>
+                <text x={14} y={47} fontSize={11.5} fill="var(--ink-quiet)">
+                  {site.machines} machines · {site.replicas} replicas
+                </text>
+                <text x={14} y={63} fontSize={11.5} fill={inkOf(toneOfSite[site.health])}>
+                  {site.platform === 'simulated' ? 'simulated · ' : ''}
+                  {wordsOfSite[site.health]}
+                </text>
+              </g>
+            </a>
+          )
+        })}
+      </svg>
+      {overview.links.length === 0 && (
+        <Text size="sm" c="var(--ink-quiet)" ta="center" mt="sm">
+          Nothing is replicated yet.
+        </Text>
+      )}
+    </div>
+  )
+}
+
+const placeOf = (index: number, columns: number): { x: number; y: number } => ({
+  x: (index % columns) * (box.width + box.gapX),
+  y: Math.floor(index / columns) * (box.height + box.gapY),
+})
+
+type ArrowProps = {
+  readonly link: Link
+  readonly from: { x: number; y: number } | undefined
+  readonly to: { x: number; y: number } | undefined
+  /** Another link goes the other way: keep the two apart. */
+  readonly back: boolean
+}
+
+function Arrow({ link, from, to, back }: ArrowProps) {
+  if (!from || !to) return null
+  const rightwards = to.x >= from.x
+  const lane = back ? (rightwards ? -10 : 10) : 0
+  const sameColumn = from.x === to.x
+  const down = to.y > from.y
+  const start = sameColumn
+    ? { x: from.x + box.width / 2 + lane, y: from.y + (down ? box.height : 0) }
+    : { x: from.x + (rightwards ? box.width : 0), y: from.y + box.height / 2 + lane }
+  const end = sameColumn
+    ? { x: to.x + box.width / 2 + lane, y: to.y + (down ? -6 : box.height + 6) }
+    : { x: to.x + (rightwards ? -7 : box.width + 7), y: to.y + box.height / 2 + lane }
+  const broken = link.health === 'bad'
+  const id = `tip-${link.sourceSiteId}-${link.targetSiteId}`
+  return (
+    <g>
+      <title>{`${link.protections} protections, ${broken ? 'broken' : link.health === 'at-risk' ? 'at risk' : 'working'}`}</title>
+      <marker id={id} viewBox="0 0 8 8" refX={5} refY={4} markerWidth={6} markerHeight={6} orient="auto">
+        <path d="M0 0 L8 4 L0 8 z" fill={fillOf(link.health)} />
+      </marker>
+      <line
+        x1={start.x}
+        y1={start.y}
+        x2={end.x}
+        y2={end.y}
+        stroke={fillOf(link.health)}
+        strokeWidth={2.5}
+        strokeDasharray={broken ? '4 5' : undefined}
+        markerEnd={`url(#${id})`}
+      />
+      <text
+        x={(start.x + end.x) / 2}
+        y={(start.y + end.y) / 2 - 8}
+        fontSize={11.5}
+        textAnchor="middle"
+        fill={inkOf(link.health)}
+      >
+        {link.protections} {link.protections === 1 ? 'machine' : 'machines'}
+      </text>
+    </g>
+  )
+}

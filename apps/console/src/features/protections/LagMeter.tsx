@@ -1,0 +1,77 @@
+import { Box, Group, Text } from '@mantine/core'
+import type { Protection } from '@understudy/contract/protection'
+import { useMeasurement } from '../../api/live.ts'
+import { formatDuration } from '../../lib/format.ts'
+import { fillOf, inkOf, type Tone } from '../../ui/tone.ts'
+import { useNow } from '../../ui/use-now.ts'
+
+type LagFacts = Pick<Protection, 'id' | 'newestPoint' | 'lagTargetSeconds' | 'state'>
+
+/** Seconds since the newest recovery point, counted here between two answers of the server. Null before the first point. */
+export function useLagSeconds(protection: LagFacts): number | null {
+  const now = useNow(1000)
+  const measured = useMeasurement(protection.id)
+  const instants: number[] = []
+  if (protection.newestPoint) instants.push(Date.parse(protection.newestPoint.instant))
+  if (measured?.lagSeconds != null) instants.push(measured.at - measured.lagSeconds * 1000)
+  if (instants.length === 0) return null
+  return Math.max(0, (now - Math.max(...instants)) / 1000)
+}
+
+const quiet: readonly Protection['state'][] = ['paused', 'failedOver', 'committed', 'ending', 'gone']
+
+/** Lag against its target: a number, and a bar that is full at the target. */
+export function LagMeter({ protection }: { readonly protection: LagFacts }) {
+  const lag = useLagSeconds(protection)
+  if (lag === null)
+    return (
+      <Text span size="sm" c="var(--ink-quiet)">
+        no point yet
+      </Text>
+    )
+  const share = lag / Math.max(1, protection.lagTargetSeconds)
+  const tone: Tone = quiet.includes(protection.state)
+    ? 'off'
+    : share <= 1
+      ? 'good'
+      : share <= 3
+        ? 'at-risk'
+        : 'bad'
+  return (
+    <Group gap={8} wrap="nowrap" component="span" display="inline-flex">
+      <Text
+        span
+        size="sm"
+        className="number"
+        c={tone === 'good' ? 'var(--ink)' : inkOf(tone)}
+        w={64}
+        ta="right"
+        style={{ whiteSpace: 'nowrap' }}
+      >
+        {formatDuration(lag)}
+      </Text>
+      <Box
+        component="span"
+        role="img"
+        aria-label={`Lag ${formatDuration(lag)} of at most ${formatDuration(protection.lagTargetSeconds)}`}
+        style={{
+          width: 56,
+          height: 5,
+          borderRadius: 3,
+          background: 'var(--line)',
+          overflow: 'hidden',
+          display: 'block',
+        }}
+      >
+        <span
+          style={{
+            display: 'block',
+            height: '100%',
+            width: `${Math.min(100, share * 100)}%`,
+            background: fillOf(tone),
+          }}
+        />
+      </Box>
+    </Group>
+  )
+}

@@ -1,0 +1,115 @@
+import { Button, Grid, Skeleton, Stack, Text } from '@mantine/core'
+import { IconShieldPlus } from '@tabler/icons-react'
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { api } from '../api/client.ts'
+import { AlertLine } from '../features/alerts/AlertLine.tsx'
+import { JobProgress } from '../features/jobs/JobProgress.tsx'
+import { JobQuestion } from '../features/jobs/JobQuestion.tsx'
+import { FirstSteps } from '../features/lab/FirstSteps.tsx'
+import { HealthTiles } from '../features/overview/HealthTiles.tsx'
+import { IfSiteDied } from '../features/overview/IfSiteDied.tsx'
+import { SiteMap } from '../features/overview/SiteMap.tsx'
+import { WorstLag } from '../features/overview/WorstLag.tsx'
+import { PageHeader } from '../ui/PageHeader.tsx'
+import { Panel } from '../ui/Panel.tsx'
+import { ProblemAlert } from '../ui/ProblemAlert.tsx'
+
+export function OverviewPage() {
+  const { data: overview, error } = useQuery(api.overview.queryOptions())
+  const { data: protections } = useQuery(api.protections.list.queryOptions({ input: { limit: 500 } }))
+  const machineOf = (protectionId: string): string | null =>
+    protections?.items.find((protection) => protection.id === protectionId)?.machineId ?? null
+
+  if (!overview)
+    return (
+      <>
+        <PageHeader title="Overview" />
+        {error ? <ProblemAlert error={error} /> : <Skeleton h={320} />}
+      </>
+    )
+  const jobs = [...overview.waiting, ...overview.runningJobs]
+  return (
+    <>
+      <PageHeader
+        title="Overview"
+        actions={
+          <Button component={Link} to="/protect" leftSection={<IconShieldPlus size={16} />}>
+            Protect machines
+          </Button>
+        }
+      />
+      <Stack gap="md">
+        {overview.waiting.map((job) => (
+          <JobQuestion key={job.id} job={job} />
+        ))}
+        {overview.counts.protections === 0 && <FirstSteps />}
+        {overview.counts.sites > 0 && <HealthTiles overview={overview} />}
+        <Grid gap="md">
+          {overview.sites.length > 0 && (
+            <Grid.Col span={{ base: 12, lg: 7 }}>
+              <Stack gap="md">
+                <Panel title="Sites and links" flush>
+                  <SiteMap overview={overview} />
+                </Panel>
+                <Panel title="The bad day" flush>
+                  <IfSiteDied overview={overview} />
+                </Panel>
+              </Stack>
+            </Grid.Col>
+          )}
+          <Grid.Col span={{ base: 12, lg: overview.sites.length > 0 ? 5 : 12 }}>
+            <Stack gap="md">
+              <Panel title="Alerts" flush actions={<SeeAll to="/alerts" />}>
+                {overview.alerts.length === 0 ? (
+                  <Quiet>No open alerts.</Quiet>
+                ) : (
+                  overview.alerts.slice(0, 6).map((alert) => <AlertLine key={alert.id} alert={alert} />)
+                )}
+              </Panel>
+              <Panel title="Running jobs" flush actions={<SeeAll to="/jobs" />}>
+                {jobs.length === 0 ? (
+                  <Quiet>Nothing is running.</Quiet>
+                ) : (
+                  jobs.map((job) => (
+                    <Stack
+                      key={job.id}
+                      gap={4}
+                      px={14}
+                      py={10}
+                      style={{ borderTop: '1px solid var(--line)' }}
+                    >
+                      <Link className="plain" to="/jobs/$jobId" params={{ jobId: job.id }}>
+                        <Text size="sm" fw={500} span>
+                          {job.title}
+                        </Text>
+                      </Link>
+                      <JobProgress job={job} />
+                    </Stack>
+                  ))
+                )}
+              </Panel>
+              {overview.counts.protections > 0 && (
+                <Panel title="Lag against target">
+                  <WorstLag overview={overview} machineOf={machineOf} />
+                </Panel>
+              )}
+            </Stack>
+          </Grid.Col>
+        </Grid>
+      </Stack>
+    </>
+  )
+}
+
+const SeeAll = ({ to }: { readonly to: '/alerts' | '/jobs' }) => (
+  <Button component={Link} to={to} variant="subtle" size="compact-xs">
+    See all
+  </Button>
+)
+
+const Quiet = ({ children }: { readonly children: string }) => (
+  <Text size="sm" c="var(--ink-quiet)" p={14}>
+    {children}
+  </Text>
+)

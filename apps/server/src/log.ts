@@ -1,0 +1,34 @@
+import type { Log } from '@understudy/engine/engine-parts'
+import { type Logger, pino } from 'pino'
+import pretty from 'pino-pretty'
+import type { Config } from './config.ts'
+
+/** Readable in a terminal, one JSON object a line elsewhere. Secrets never get here; these paths are a second net. */
+export function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>): Logger {
+  const options = {
+    level: config.logLevel,
+    base: null,
+    redact: [
+      'password',
+      'secret',
+      'secrets',
+      '*.password',
+      '*.secret',
+      '*.secrets',
+      '*.authorization',
+      '*.cookie',
+    ],
+  }
+  const readable = config.logFormat === 'pretty' || (config.logFormat === 'auto' && process.stdout.isTTY)
+  if (!readable) return pino(options)
+  return pino(
+    options,
+    pretty({ colorize: process.stdout.isTTY, translateTime: 'SYS:HH:MM:ss.l', sync: true }),
+  )
+}
+
+/** The same log in the engine's shape. */
+export const engineLog =
+  (log: Logger): Log =>
+  (level, message, facts) =>
+    log[level](facts ?? {}, message)
