@@ -88,6 +88,15 @@ CREATE TABLE "Mover" (
 );
 
 -- CreateTable
+CREATE TABLE "JobRunner" (
+    "id" TEXT NOT NULL,
+    "beatAt" TIMESTAMPTZ(3) NOT NULL,
+    "expiresAt" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "JobRunner_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
 CREATE TABLE "Run" (
     "id" TEXT NOT NULL,
     "sequence" BIGSERIAL NOT NULL,

@@ -1,0 +1,252 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as wait } from 'node:timers/promises'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts'
+import { migrateDeploy } from './migrate.ts'
+import { type DurableCommand, testTables } from './test-durable-process.ts'
+import { makeTestHome } from './test-postgres.ts'
+
+const home = makeTestHome()
+let server: EmbeddedPostgres
+let database: pg.Pool
+let databaseUrl: string
+let databases = 0
+const workers: Worker[] = []
+
+beforeAll(async () => {
+  server = await startEmbeddedPostgres({ home })
+})
+afterAll(async () => {
+  await server.stop()
+  rmSync(home, { recursive: true, force: true })
+})
+beforeEach(async () => {
+  databases += 1
+  databaseUrl = server.databaseUrl.replace(/[^/]*$/, `durable_${databases}`)
+  await migrateDeploy(databaseUrl)
+  database = new pg.Pool({ connectionString: databaseUrl, max: 2 })
+  database.on('error', () => {})
+  await database.query(testTables)
+})
+afterEach(async () => {
+  for (const worker of workers.splice(0)) await worker.kill()
+  await database.end()
+})
+
+type Worker = {
+  ask(command: DurableCommand): Promise<unknown>
+  kill(): Promise<void>
+}
+
+const program = path.join(import.meta.dirname, 'test-durable-process.ts')
+
+/** A process of its own that has launched the durable work. Its lease is short, so that its death is noticed soon. */
+async function work(executorId: string, leaseSeconds = 2): Promise<Worker> {
+  const child = spawn(process.execPath, [program, databaseUrl, executorId, String(leaseSeconds)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const next = async (): Promise<unknown> => {
+    const { value, done } = await lines.next()
+    if (done) throw new Error(`${executorId} has ended`)
+    return JSON.parse(value)
+  }
+  const worker: Worker = {
+    ask: (command) => {
+      child.stdin.write(`${JSON.stringify(command)}\n`)
+      return next()
+    },
+    kill: () => kill(child),
+  }
+  workers.push(worker)
+  expect(await next()).toBe('ready')
+  return worker
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGKILL')
+  await gone
+}
+
+const shut = (step: string) => database.query('INSERT INTO gate VALUES ($1)', [step])
+const open = (step: string) => database.query('DELETE FROM gate WHERE step = $1', [step])
+
+async function marks(id: string): Promise<string[]> {
+  const { rows } = await database.query<{ step: string; moment: string; process: string }>(
+    'SELECT step, moment, process FROM mark WHERE id = $1 ORDER BY place',
+    [id],
+  )
+  return rows.map((row) => `${row.process}: ${row.step} ${row.moment}`)
+}
+
+/** All marks, once there is one that ends with `mark`. */
+async function seen(id: string, mark: string): Promise<string[]> {
+  const deadline = Date.now() + 40_000
+  for (;;) {
+    const all = await marks(id).catch((): string[] => [])
+    if (all.some((each) => each.endsWith(mark))) return all
+    if (Date.now() > deadline) throw new Error(`"${mark}" did not come within 40 s: ${all.join(', ')}`)
+    await wait(20)
+  }
+}
+
+test('after kill -9 in the middle of a step the finished steps are not repeated, and that one is', async () => {
+  await shut('b')
+  const first = await work('one')
+  await first.ask({ do: 'start', id: 'job', steps: ['a', 'b', 'c'] })
+  await seen('job', 'one: b begins')
+  await first.kill()
+  await open('b')
+  await work('one')
+  expect(await seen('job', 'one: walk done')).toEqual([
+    'one: a begins',
+    'one: a ends',
+    'one: b begins',
+    'one: b begins',
+    'one: b ends',
+    'one: c begins',
+    'one: c ends',
+    'one: walk done',
+  ])
+})
+
+test('another process takes over what a killed one left, and only when its lease has expired', async () => {
+  await shut('b')
+  const first = await work('one')
+  await work('two')
+  await first.ask({ do: 'start', id: 'job', steps: ['a', 'b'] })
+  await seen('job', 'one: b begins')
+  // Alive and busy for longer than a lease: nobody touches it.
+  await wait(4_000)
+  expect(await marks('job')).toEqual(['one: a begins', 'one: a ends', 'one: b begins'])
+  await first.kill()
+  await open('b')
+  const all = await seen('job', 'two: walk done')
+  expect(all.slice(3)).toEqual(['two: b begins', 'two: b ends', 'two: walk done'])
+})
+
+test('a process that stops cleanly asks its step to end and leaves its work to others at once', async () => {
+  await shut('b')
+  const first = await work('one', 60)
+  await first.ask({ do: 'start', id: 'job', steps: ['a', 'b'] })
+  await seen('job', 'one: b begins')
+  expect(await first.ask({ do: 'shutDown' })).toBe('ok')
+  await open('b')
+  await work('two', 60)
+  const all = await seen('job', 'two: walk done')
+  expect(all.slice(2)).toEqual([
+    'one: b begins',
+    'one: b aborted',
+    'two: b begins',
+    'two: b ends',
+    'two: walk done',
+  ])
+})
+
+test('a signal that is sent while nobody is there is received afterwards, once', async () => {
+  const first = await work('one')
+  await first.ask({ do: 'start', id: 'job', steps: ['a', 'wait approval', 'expire approval'] })
+  await seen('job', 'one: a ends')
+  const second = await work('two')
+  await first.kill()
+  await second.ask({ do: 'signal', id: 'job', topic: 'approval', value: 'yes' })
+  const all = await seen('job', 'two: walk done')
+  expect(all.slice(2)).toEqual(['two: yes received', 'two: null received', 'two: walk done'])
+  expect(await second.ask({ do: 'signal', id: 'nobody', topic: 'approval', value: 1 })).toEqual({
+    code: 'job/not-found',
+  })
+})
+
+test('the same id starts once, also from another process and after the end', async () => {
+  const [first, second] = [await work('one'), await work('two')]
+  const command: DurableCommand = { do: 'start', id: 'job', steps: ['a'] }
+  await Promise.all([first.ask(command), second.ask(command)])
+  await seen('job', 'walk done')
+  await first.ask(command)
+  await second.ask(command)
+  expect((await marks('job')).filter((mark) => mark.endsWith('begins'))).toHaveLength(1)
+})
+
+test('a cancelled job is over at once, its step is told, and no further step begins, wherever it was cancelled', async () => {
+  await shut('b')
+  const [first, second] = [await work('one'), await work('two')]
+  for (const [id, canceller] of [
+    ['near', first],
+    ['far', second],
+  ] as const) {
+    await first.ask({ do: 'start', id, steps: ['a', 'b', 'c'] })
+    await seen(id, 'one: b begins')
+    expect(await second.ask({ do: 'isRunning', id })).toBe(true)
+    await canceller.ask({ do: 'cancel', id })
+    expect(await second.ask({ do: 'isRunning', id })).toBe(false)
+    await seen(id, 'one: b aborted')
+  }
+  await open('b')
+  // A restart does not bring them back either.
+  await first.kill()
+  await work('one')
+  await wait(3_000)
+  for (const id of ['near', 'far'])
+    expect(await marks(id)).toEqual(['one: a begins', 'one: a ends', 'one: b begins', 'one: b aborted'])
+})
+
+test('a sleep goes on where it was after a restart', async () => {
+  const first = await work('one')
+  await first.ask({ do: 'start', id: 'job', steps: ['a', 'sleep 5000', 'b'] })
+  await seen('job', 'one: a ends')
+  const began = Date.now()
+  await wait(2_500)
+  await first.kill()
+  const killed = Date.now()
+  await work('one')
+  await seen('job', 'one: walk done')
+  const ended = Date.now()
+  expect(ended - began).toBeGreaterThan(4_500)
+  // Anew would be the whole of it, counted from the kill.
+  expect(ended - killed).toBeLessThan(5_000)
+})
+
+test('a failure of a step is of the same kind at first and when it is replayed', async () => {
+  await shut('b')
+  const first = await work('one')
+  await first.ask({ do: 'start', id: 'job', steps: ['fail', 'b'] })
+  const before = (await seen('job', 'one: b begins')).filter((mark) => mark.endsWith('failed'))
+  const described = '{"code":"test/failed","remedy":"Try less.","facts":{"lagSeconds":3},"name":'
+  expect(before[0]).toBe(`one: Refusal Refusal ${described}"Refusal"} failed`)
+  expect(before[1]).toBe(`one: Outage Outage ${described}"Outage"} failed`)
+  expect(before[2]).toContain('other RangeError')
+  await first.kill()
+  await open('b')
+  await work('one')
+  const after = (await seen('job', 'one: walk done')).filter((mark) => mark.endsWith('failed'))
+  expect(after).toEqual([...before, ...before])
+})
+
+test('a job survives kill -9 of the database in the middle of its step', async () => {
+  await shut('b')
+  const first = await work('one')
+  await first.ask({ do: 'start', id: 'job', steps: ['a', 'b', 'c'] })
+  await seen('job', 'one: b begins')
+  process.kill(
+    Number(readFileSync(path.join(home, 'postgres/postmaster.pid'), 'utf8').split('\n')[0]),
+    'SIGKILL',
+  )
+  const deadline = Date.now() + 40_000
+  while (
+    Date.now() < deadline &&
+    !(await open('b').then(
+      () => true,
+      () => false,
+    ))
+  )
+    await wait(100)
+  const all = await seen('job', 'one: walk done')
+  expect(all.filter((mark) => mark === 'one: a begins')).toHaveLength(1)
+  expect(all.slice(-3)).toEqual(['one: c begins', 'one: c ends', 'one: walk done'])
+})

@@ -1,0 +1,267 @@
+// Durable work over DBOS, which keeps every finished step in PostgreSQL (schema `dbos` of the same database).
+//
+// What DBOS gives: steps that are not repeated once recorded, signals, timers, and a token by which only one execution of a
+// workflow may record anything. What is added here: our kinds of failure survive a replay, a stop of the process never looks
+// like a failure of the job, and live processes take over the workflows of dead ones.
+import { setTimeout as wait } from 'node:timers/promises'
+import { DBOS, Error as DbosError, type DLogger } from '@dbos-inc/dbos-sdk'
+import { Refusal } from '@understudy/base/errors'
+import type { Clock } from '@understudy/base/instant'
+import { invariant } from '@understudy/base/invariant'
+import type { Durable, DurableContext, Workflow } from '@understudy/engine/ports/durable'
+import { openDatabase } from './database.ts'
+import { jobRunners } from './job-runners.ts'
+import { readOutcome, writeFailure, writeResult } from './step-outcome.ts'
+
+export type DurableOptions = {
+  /** Of a database that `migrateDeploy` has brought up to date. */
+  readonly databaseUrl: string
+  /** Unique among all processes; the same after a restart where possible, then that process goes on at once. */
+  readonly executorId: string
+  readonly heartbeatSeconds?: number
+  /** A process that gives no sign of life for this long has lost its workflows to whoever is alive. */
+  readonly leaseSeconds?: number
+  /** How long finished workflows are kept. */
+  readonly historyDays?: number
+  /** How long a stop waits for the running steps to heed their signal. */
+  readonly stopSeconds?: number
+  readonly clock?: Clock
+  readonly log?: (level: 'debug' | 'info' | 'warn' | 'error', message: string) => void
+}
+
+/** Fixed: workflows of another version are left alone. A flow that changes its steps must get a new name. */
+const applicationVersion = '1'
+/** Restarts that one workflow may live through. Beyond that it is what brings the process down. */
+const maxRecoveryAttempts = 1000
+/** How soon a wait notices that its workflow was cancelled by another process. */
+const cancelPollMilliseconds = 2_000
+
+/** DBOS is one per process, so at most one of these may be between `launch` and `shutDown` at a time. */
+export function dbosDurable(options: DurableOptions): Durable {
+  const { databaseUrl, executorId, clock = { now: () => Date.now() }, log = () => {} } = options
+  const leaseMilliseconds = (options.leaseSeconds ?? 20) * 1000
+  const heartbeatMilliseconds = (options.heartbeatSeconds ?? 5) * 1000
+  const historyMilliseconds = (options.historyDays ?? 90) * 24 * 3600 * 1000
+  const stopMilliseconds = (options.stopSeconds ?? 10) * 1000
+  const database = openDatabase(databaseUrl, 2)
+  const runners = jobRunners(database, executorId, applicationVersion)
+  const workflows = new Map<string, (input: string) => Promise<void>>()
+  const executions = new Map<string, AbortController>()
+  const stop = new AbortController()
+  const stepsUnderWay = new Set<Promise<unknown>>()
+  let launched = false
+  let beating: Promise<void> = Promise.resolve()
+
+  /** What a stop, or another process that has taken over, cuts short says nothing about the job: it never goes on here. */
+  const unlessOver = async <Value>(work: Promise<Value>): Promise<Value> => {
+    try {
+      return await work
+    } catch (error) {
+      if (stop.signal.aborted || error instanceof DbosError.DBOSWorkflowConflictError) return forever()
+      throw error instanceof DbosError.DBOSWorkflowCancelledError ? cancelled(error) : error
+    }
+  }
+
+  const runStep = async (
+    name: string,
+    execution: AbortController,
+    work: (signal: AbortSignal) => Promise<unknown>,
+  ): Promise<unknown> => {
+    if (stop.signal.aborted) return forever()
+    const attempt = async (): Promise<string> => {
+      const signals = [stop.signal, execution.signal, DBOS.stepStatus?.cancelSignal]
+      const signal = AbortSignal.any(signals.filter((each) => each !== undefined))
+      try {
+        const done = work(signal)
+        await track(stepsUnderWay, done)
+        return writeResult(await done)
+      } catch (error) {
+        if (stop.signal.aborted) return forever()
+        // Cut short by the cancel: DBOS sees that and records nothing.
+        if (signal.aborted) throw error
+        return writeFailure(error)
+      }
+    }
+    return readOutcome(await unlessOver(DBOS.runStep(attempt, { name })))
+  }
+
+  const receive = async (topic: string, timeoutSeconds: number): Promise<string | null> => {
+    if (stop.signal.aborted) return forever()
+    const wait = DBOS.recv<string>(topic, { timeoutSeconds, pollingIntervalMs: cancelPollMilliseconds })
+    return unlessOver(wait)
+  }
+
+  const contextOf = (workflowId: string, execution: AbortController): DurableContext => ({
+    workflowId,
+    async step<Result>(name: string, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+      return (await runStep(name, execution, work)) as Result
+    },
+    async sleep(milliseconds) {
+      // As a wait for what nobody sends: unlike DBOS's own sleep it ends when the workflow is cancelled.
+      if (milliseconds > 0) await receive('(sleep)', milliseconds / 1000)
+    },
+    async waitForSignal<Value>(topic: string, timeoutSeconds: number): Promise<Value | null> {
+      const value = await receive(topic, timeoutSeconds)
+      return value === null ? null : (JSON.parse(value) as Value)
+    },
+  })
+
+  const execute = async (workflow: Workflow<unknown>, input: string): Promise<void> => {
+    const workflowId = DBOS.workflowID
+    invariant(workflowId !== undefined, 'DBOS runs a workflow under its id')
+    const execution = new AbortController()
+    executions.set(workflowId, execution)
+    try {
+      await workflow(contextOf(workflowId, execution), JSON.parse(input))
+    } catch (error) {
+      if (stop.signal.aborted) return forever()
+      // DBOS wants its own error back to keep the workflow cancelled.
+      throw error instanceof Error && error.cause instanceof DbosError.DBOSWorkflowCancelledError
+        ? error.cause
+        : error
+    } finally {
+      if (executions.get(workflowId) === execution) executions.delete(workflowId)
+    }
+  }
+
+  const beat = async (): Promise<void> => {
+    const at = clock.now()
+    await runners.beat(at, at + leaseMilliseconds)
+  }
+
+  const takeOver = async (expiredIsDead: boolean): Promise<void> => {
+    const taken = await runners.takeOver(clock.now(), expiredIsDead)
+    if (taken.length > 0) log('warn', `Took over from processes that are gone: ${taken.join(', ')}`)
+  }
+
+  /** Heartbeat, take-over and history, until the stop. What fails is tried again at the next beat. */
+  const keepBeating = async (): Promise<void> => {
+    let steadySince = clock.now()
+    let historyTrimmedAt = 0
+    while (await pause(heartbeatMilliseconds, stop.signal)) {
+      try {
+        await beat()
+        const at = clock.now()
+        // After an outage of the database every lease has expired, of the living too: let them all beat once before judging.
+        await takeOver(at - steadySince > leaseMilliseconds)
+        if (at - historyTrimmedAt < trimEveryMilliseconds) continue
+        historyTrimmedAt = at
+        await trimHistory(at - historyMilliseconds)
+      } catch (error) {
+        steadySince = clock.now()
+        log('warn', `No heartbeat: ${error instanceof Error ? error.message : String(error)}`)
+      }
+    }
+  }
+
+  return {
+    register(name, workflow) {
+      invariant(!launched, 'Workflows are registered before launch')
+      invariant(!workflows.has(name), `The workflow ${name} is registered once`)
+      // The database keeps the input as JSON; the name says which type it has.
+      const run = (input: string): Promise<void> => execute(workflow as Workflow<unknown>, input)
+      workflows.set(name, DBOS.registerWorkflow(run, { name, maxRecoveryAttempts }))
+    },
+    async launch() {
+      invariant(!launched, 'It is launched once')
+      launched = true
+      // Before anything runs here: no peer may find our workflows without our heartbeat.
+      await beat()
+      DBOS.setConfig({
+        name: 'understudy',
+        systemDatabaseUrl: databaseUrl,
+        systemDatabaseSchemaName: 'dbos',
+        executorID: executorId,
+        applicationVersion,
+        enableOTLP: false,
+        tracingEnabled: false,
+        logger: toDbosLogger(log),
+      })
+      await DBOS.launch()
+      await takeOver(false)
+      beating = keepBeating()
+    },
+    async start(name, id, input) {
+      const workflow = workflows.get(name)
+      invariant(launched && workflow, `The workflow ${name} is registered and launched`)
+      await DBOS.startWorkflow(workflow, { workflowID: id })(JSON.stringify(input))
+    },
+    async signal(id, topic, value) {
+      try {
+        await DBOS.send(id, JSON.stringify(value ?? null), topic)
+      } catch (error) {
+        throw error instanceof DbosError.DBOSNonExistentWorkflowError ? unknownJob(id) : error
+      }
+    },
+    async cancel(id) {
+      await DBOS.cancelWorkflow(id)
+      // Only now: a step that is cut short must find its workflow cancelled, or its failure would count.
+      executions.get(id)?.abort(new DOMException('The job was cancelled', 'AbortError'))
+    },
+    async isRunning(id) {
+      const status = (await DBOS.getWorkflowStatus(id))?.status
+      return status === 'PENDING' || status === 'ENQUEUED' || status === 'DELAYED'
+    },
+    async shutDown() {
+      if (stop.signal.aborted) return
+      stop.abort(new DOMException('The server is stopping', 'AbortError'))
+      await beating
+      await Promise.race([Promise.allSettled(stepsUnderWay), wait(stopMilliseconds, null, { ref: false })])
+      if (launched) {
+        await DBOS.shutdown({ deregister: true })
+        await runners.leave().catch((error) => log('warn', `Could not sign off: ${error}`))
+      }
+      await database.close()
+    },
+  }
+}
+
+const forever = (): Promise<never> => new Promise(() => {})
+
+const cancelled = (cause: Error): Error =>
+  Object.assign(new Error('The job was cancelled', { cause }), { name: 'AbortError' })
+
+async function track(set: Set<Promise<unknown>>, work: Promise<unknown>): Promise<void> {
+  set.add(work)
+  try {
+    await work
+  } finally {
+    set.delete(work)
+  }
+}
+
+/** False when aborted. Does not keep the process alive. */
+const pause = (milliseconds: number, signal: AbortSignal): Promise<boolean> =>
+  wait(milliseconds, true, { signal, ref: false }).catch(() => false)
+
+const trimEveryMilliseconds = 3600 * 1000
+const trimAtOnce = 500
+
+/** Drops what ended before, a bounded lot at a time: the rest goes with the next. */
+async function trimHistory(before: number): Promise<void> {
+  const old = await DBOS.listWorkflows({
+    completedBefore: new Date(before).toISOString(),
+    status: ['SUCCESS', 'ERROR', 'CANCELLED'],
+    limit: trimAtOnce,
+    loadInput: false,
+    loadOutput: false,
+  })
+  if (old.length > 0) await DBOS.deleteWorkflows(old.map((workflow) => workflow.workflowID))
+}
+
+function toDbosLogger(log: NonNullable<DurableOptions['log']>): DLogger {
+  const text = (entry: unknown): string => (entry instanceof Error ? entry.message : String(entry))
+  return {
+    debug: () => {},
+    info: (entry) => log('debug', text(entry)),
+    warn: (entry) => log('warn', text(entry)),
+    error: (entry) => log('error', text(entry)),
+  }
+}
+
+const unknownJob = (id: string): Refusal =>
+  new Refusal({
+    code: 'job/not-found',
+    message: `There is no job ${id}`,
+    remedy: 'Reload the page; it may have ended long ago.',
+  })
