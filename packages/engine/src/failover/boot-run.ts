@@ -3,7 +3,7 @@ import { Refusal } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
 import { chooseBootNetworks } from '@understudy/domain/failover/boot-networks'
 import type { FailoverKind, Run, RunId } from '@understudy/domain/failover/failover'
-import type { Finding } from '@understudy/domain/machines/machine'
+import type { DiscoveredMachine, Finding, MachineRef } from '@understudy/domain/machines/machine'
 import type { Protection } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import { choosePoint, type PointChoice } from '@understudy/domain/recovery-points/choose-point'
@@ -13,7 +13,7 @@ import { recordEvent } from '../events/report.ts'
 import type { TaskScope } from '../jobs/job-scope.ts'
 import type { BootSpec } from '../ports/target-platform.ts'
 import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
-import { targetOf } from '../sites/platform-of.ts'
+import { platformOf, targetOf } from '../sites/platform-of.ts'
 import { withinSeconds } from './bounded-call.ts'
 
 export type RunPlan = {
@@ -27,40 +27,49 @@ export type RunPlan = {
 export async function planRun(
   context: EngineContext,
   protection: Protection,
-  wanted: { readonly kind: FailoverKind; readonly allowOpenNetworks: boolean },
+  wanted: {
+    readonly kind: FailoverKind
+    readonly allowOpenNetworks: boolean
+    /** A machine that goes before this one boots: its name and resources will be free. */
+    readonly replacing?: MachineRef | null
+  },
 ): Promise<RunPlan> {
   const { parts } = context
-  const base = wanted.kind === 'test' ? `${protection.name}-test` : protection.name
-  const plan: RunPlan = {
-    runId: parts.newId() as RunId,
-    ...wanted,
-    name: await freeName(parts, protection, base),
-  }
-  await checkTarget(parts, protection, plan)
+  const { kind, allowOpenNetworks, replacing = null } = wanted
+  const base = kind === 'test' ? `${protection.name}-test` : protection.name
+  const name = await freeName(parts, protection, { base, replacing })
+  const plan: RunPlan = { runId: parts.newId() as RunId, kind, allowOpenNetworks, name }
+  // What is to be replaced would be found in the way; the boot itself checks again.
+  if (replacing === null) await checkTarget(parts, protection, plan)
   return plan
 }
 
+type WantedName = { readonly base: string; readonly replacing: MachineRef | null }
+
 /** The name, or the name with a number: the original or an earlier failover may still have it at the target site. */
-async function freeName(parts: EngineParts, protection: Protection, base: string): Promise<string> {
+async function freeName(parts: EngineParts, protection: Protection, wanted: WantedName): Promise<string> {
   const known = await parts.stores.machines.list(protection.targetSiteId)
-  const taken = new Set(known.filter(({ present: isThere }) => isThere).map(({ name }) => name))
-  for (const name of await namesNow(parts, protection)) taken.add(name)
-  for (let number = 1; number <= taken.size + 1; number += 1) {
-    const name = number === 1 ? base : `${base}-${number}`
-    if (!taken.has(name)) return name
-  }
-  return base
+  const machines = [...known.filter((machine) => machine.present), ...(await machinesNow(parts, protection))]
+  const taken = new Set(machines.filter(({ ref }) => ref !== wanted.replacing).map(({ name }) => name))
+  if (!taken.has(wanted.base)) return wanted.base
+  // Among one more names than are taken, one is free.
+  const numbered = Array.from({ length: taken.size + 1 }, (_, index) => `${wanted.base}-${index + 2}`)
+  return present(
+    numbered.find((name) => !taken.has(name)),
+    'there are more names than machines',
+  )
 }
 
 /** Fresh where the target can tell quickly; the kept inventory and the preflight do where it cannot. */
-async function namesNow(parts: EngineParts, protection: Protection): Promise<readonly string[]> {
-  const site = await parts.stores.sites.find(protection.targetSiteId)
-  const source = site ? (await parts.platforms.of(site)).source : undefined
+async function machinesNow(
+  parts: EngineParts,
+  protection: Protection,
+): Promise<readonly DiscoveredMachine[]> {
+  const { source } = await platformOf(parts, protection.targetSiteId)
   if (!source) return []
   const bound = { seconds: parts.config.deadSiteSeconds, signal: new AbortController().signal }
   try {
-    const machines = await withinSeconds(parts, bound, (signal) => source.inventory(signal))
-    return machines.map(({ name }) => name)
+    return await withinSeconds(parts, bound, (signal) => source.inventory(signal))
   } catch (error) {
     parts.log('warn', 'the inventory could not be read before a boot', { protection: protection.id, error })
     return []
@@ -160,6 +169,16 @@ export async function bootRun(
   task.note(`${plan.name} runs from the point of ${new Date(run.pointInstant).toISOString()}`)
 }
 
+/** The failover of a protection that is not over, or null. */
+export async function findFailover(context: EngineContext, id: Protection['id']): Promise<Run | null> {
+  const active = await context.parts.stores.runs.active(id)
+  return active.find(({ kind }) => kind !== 'test') ?? null
+}
+
+/** After a fail-back the run's machine is one that was there before: it is never destroyed and never adopted. */
+export const isFailBack = (run: Run, protection: Protection): boolean =>
+  run.machineRef !== null && run.machineRef === protection.originalRef
+
 export type Answered = { readonly answered: boolean; readonly note: string }
 
 /** Asks the guest until it answers or the time is over. A guest that does not answer is told, never an error. */
@@ -195,12 +214,18 @@ export async function waitForAnswer(
 
 /** Removes everything that was made for the run, and lets its point go. Repeatable. */
 export async function destroyRun(context: EngineContext, runId: RunId, end: Partial<Run>): Promise<void> {
-  const { parts, keeper } = context
-  const run = await parts.stores.runs.find(runId)
+  const run = await context.parts.stores.runs.find(runId)
   if (!run) return
-  const target = await targetOf(parts, run.targetSiteId)
+  const target = await targetOf(context.parts, run.targetSiteId)
   await target.destroy(runId)
-  // Only now: until it is destroyed the machine reads from us.
+  await closeRun(context, run, end)
+}
+
+/** The run is over and its point may expire; no machine is touched. Repeatable. */
+export async function closeRun(context: EngineContext, run: Run, end: Partial<Run>): Promise<void> {
+  const { parts, keeper } = context
+  const runId = run.id
+  // Only when the machine has gone, or reads from us no more.
   await keeper.drop(runId)
   await withReplica(parts, { siteId: run.targetSiteId, replicaId: run.replicaId }, (replica) =>
     replica.unhold(run.pointId, runId),

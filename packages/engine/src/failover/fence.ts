@@ -7,19 +7,26 @@ import { sourceOf } from '../sites/platform-of.ts'
 import { withinSeconds } from './bounded-call.ts'
 
 export type Fenced =
-  /** `stoppedByUs`: it ran, and we pulled the plug. */
-  | { readonly proven: true; readonly evidence: string; readonly stoppedByUs: boolean }
+  | { readonly proven: true; readonly evidence: string }
   | { readonly proven: false; readonly why: string }
 
 type Machine = Pick<Protection, 'sourceSiteId' | 'sourceRef'>
 
-/** Switches the source off and proves it, or says why that is not possible. Bounded; never throws for a dead site. */
-export async function tryFence(parts: EngineParts, machine: Machine, signal: AbortSignal): Promise<Fenced> {
-  return await askSource(parts, machine, signal, async (source, bound): Promise<Fenced> => {
+/**
+ * Switches the source off and proves it, or says why that is not possible. Bounded; never throws for a dead site.
+ * `beforePowerOff` is called when the machine is seen on, before the plug is pulled.
+ */
+export async function tryFence(
+  parts: EngineParts,
+  machine: Machine,
+  how: { readonly signal: AbortSignal; readonly beforePowerOff: () => Promise<void> },
+): Promise<Fenced> {
+  return await askSource(parts, machine, how.signal, async (source, bound): Promise<Fenced> => {
     if ((await source.powerState(machine.sourceRef, bound)) === 'off')
-      return { proven: true, evidence: 'It was off already', stoppedByUs: false }
+      return { proven: true, evidence: 'It was off already' }
+    await how.beforePowerOff()
     const { evidence } = await source.powerOff(machine.sourceRef, bound)
-    return { proven: true, evidence, stoppedByUs: true }
+    return { proven: true, evidence }
   })
 }
 
@@ -51,7 +58,7 @@ export async function refuseRunningSource(
 ): Promise<void> {
   const seen = await askSource(parts, machine, signal, async (source, bound): Promise<Fenced> => {
     const power = await source.powerState(machine.sourceRef, bound)
-    if (power === 'off' || power === 'unknown') return { proven: true, evidence: power, stoppedByUs: false }
+    if (power === 'off' || power === 'unknown') return { proven: true, evidence: power }
     return { proven: false, why: power }
   })
   if (seen.proven || (seen.why !== 'running' && seen.why !== 'paused')) return

@@ -1,8 +1,8 @@
 // Planned: shut down with proof, last delta, boot. Nothing is lost, and until the replica boots everything can be put back.
 import { Refusal } from '@understudy/base/errors'
-import { present } from '@understudy/base/invariant'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import { type JobBody, JobFailure, type JobScope } from '../jobs/job-scope.ts'
 import { cycleInJob } from '../replication/cycle-in-job.ts'
@@ -31,8 +31,8 @@ export const plannedFailover = (context: EngineContext): JobBody<PlannedFailover
     const plan = await job.task('Check both sites', () => check(context, request.protectionId))
     const claim = await takeOver(context, job, request.protectionId)
     try {
-      await quiesceSource(context, job, request, plan.runId)
-      await bootReplica(context, job, request.protectionId, plan)
+      const { pointId } = await quiesceSource(context, job, request, plan.runId)
+      await bootReplica(context, job, { protectionId: request.protectionId, plan, pointId })
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
       await putBack(context, job, { protectionId: request.protectionId, runId: plan.runId, claim })
@@ -59,15 +59,21 @@ export async function takeOver(
   job: JobScope,
   protectionId: ProtectionId,
 ): Promise<Claim> {
-  return await job.task('Take over from replication', () =>
-    claimState(context, {
+  return await job.task('Take over from replication', async () => {
+    const claim = await claimState(context, {
       protectionId,
       jobId: job.id,
       from: ['protected', 'resyncing'],
       to: 'failingOver',
       note: 'A planned failover is under way',
-    }),
-  )
+    })
+    // What an earlier failover knew about its source says nothing about this one.
+    await context.parts.stores.protections.updateNotes(protectionId, {
+      stoppedSource: null,
+      sourceStoppedByRun: null,
+    })
+    return claim
+  })
 }
 
 /** From a running source to a final point of a machine that is proven off. */
@@ -91,10 +97,8 @@ export async function quiesceSource(
     const protection = await load()
     const source = await sourceOf(parts, protection.sourceSiteId)
     const wasOff = (await source.powerState(protection.sourceRef, task.signal)) === 'off'
-    const notes = await parts.stores.protections.notes(protection.id)
     // Before the act: after a crash in between it is started again for nothing rather than left off.
     if (!wasOff) await parts.stores.protections.updateNotes(protection.id, { sourceStoppedByRun: runId })
-    else if (notes.sourceStoppedByRun !== runId) task.note('It was off already')
     const timeoutSeconds = request.shutDownTimeoutSeconds ?? parts.config.shutDownTimeoutSeconds
     const proof = await source.shutDown(protection.sourceRef, { timeoutSeconds, signal: task.signal })
     task.note(proof.evidence)
@@ -104,8 +108,11 @@ export async function quiesceSource(
     const protection = await load()
     const final = await sealFinalPoint(parts, protection, off.at, task)
     await parts.stores.protections.updateNotes(protection.id, {
-      originalFingerprints: final.fingerprints,
-      originalPoint: { replicaId: protection.replicaId, pointId: final.pointId },
+      stoppedSource: {
+        fingerprints: final.fingerprints,
+        replicaId: protection.replicaId,
+        pointId: final.pointId,
+      },
     })
     return final
   })
@@ -114,18 +121,15 @@ export async function quiesceSource(
 async function bootReplica(
   context: EngineContext,
   job: JobScope,
-  protectionId: ProtectionId,
-  plan: RunPlan,
+  what: { readonly protectionId: ProtectionId; readonly plan: RunPlan; readonly pointId: PointId },
 ): Promise<void> {
   const { parts } = context
   job.passPointOfNoReturn()
   await job.task('Boot the replica', async (task) => {
-    const protection = await loadProtection(parts, protectionId)
-    const { originalPoint } = await parts.stores.protections.notes(protectionId)
-    const { pointId } = present(originalPoint, 'the final point is noted before the boot')
+    const protection = await loadProtection(parts, what.protectionId)
     await refuseRunningSource(parts, protection, task.signal)
-    await openRun(context, protection, plan, { kind: 'point', id: pointId as FinalPoint['pointId'] })
-    await bootRun(context, protection, plan, task)
+    await openRun(context, protection, what.plan, { kind: 'point', id: what.pointId })
+    await bootRun(context, protection, what.plan, task)
   })
 }
 
@@ -133,15 +137,20 @@ async function bootReplica(
 export async function putBack(
   context: EngineContext,
   job: JobScope,
-  what: { readonly protectionId: ProtectionId; readonly runId: RunId; readonly claim: Claim },
+  what: {
+    readonly protectionId: ProtectionId
+    readonly runId: RunId
+    readonly claim: Claim
+    /** How the replica goes, when not by destroying what was made for the run. */
+    readonly remove?: () => Promise<void>
+  },
 ): Promise<void> {
-  const { parts } = context
-  const removed = await job.undo('Remove the replica machine', () =>
-    destroyRun(context, what.runId, { failure: 'The failover stopped early' }),
-  )
+  const destroy = () => destroyRun(context, what.runId, { failure: 'The failover stopped early' })
+  const removed = await job.undo('Remove the replica machine', what.remove ?? destroy)
   // Never two: a replica that cannot be removed may run, so the source stays off until a person has looked.
   const started =
-    removed && (await job.undo('Start the source machine again', () => restartSource(context, what)))
+    removed &&
+    (await job.undo('Start the source machine again', () => restartSource(context, what.protectionId)))
   await job.undo('Put the protection back', async () => {
     if (started) return await giveBackState(context, { ...what, to: 'failingOver' })
     await giveBackBroken(context, what.protectionId)
@@ -162,19 +171,14 @@ async function giveBackBroken(context: EngineContext, protectionId: ProtectionId
   parts.live.changed('protections', protectionId)
 }
 
-/** Starts what we have stopped for this run, and nothing else. Repeatable. */
-export async function restartSource(
-  context: EngineContext,
-  what: { readonly protectionId: ProtectionId; readonly runId: RunId },
-): Promise<void> {
-  const { parts } = context
-  const notes = await parts.stores.protections.notes(what.protectionId)
-  if (notes.sourceStoppedByRun === what.runId)
-    await startOff(context, await loadProtection(parts, what.protectionId))
-  await parts.stores.protections.updateNotes(what.protectionId, {
+/** Starts what a failover of ours has stopped, and nothing else. Repeatable. */
+export async function restartSource(context: EngineContext, protectionId: ProtectionId): Promise<void> {
+  const { protections } = context.parts.stores
+  const { sourceStoppedByRun = null } = await protections.notes(protectionId)
+  if (sourceStoppedByRun !== null) await startOff(context, await loadProtection(context.parts, protectionId))
+  await protections.updateNotes(protectionId, {
     sourceStoppedByRun: null,
-    originalFingerprints: [],
-    originalPoint: null,
+    stoppedSource: null,
     runningCheckpoint: null,
   })
 }

@@ -39,6 +39,10 @@ export const unplannedFailover = (context: EngineContext): JobBody<UnplannedFail
     const claim = await job.task('Stop replication', async () => {
       const note = 'An unplanned failover is under way'
       const taken = await claimState(context, { protectionId, jobId: job.id, from, to: 'failingOver', note })
+      await parts.stores.protections.updateNotes(protectionId, {
+        stoppedSource: null,
+        sourceStoppedByRun: null,
+      })
       await shutOutOldWriters(context, protectionId)
       return taken
     })
@@ -97,10 +101,11 @@ async function fenceOnce(
   const { parts } = context
   const protection = await loadProtection(parts, request.protectionId)
   const { protections } = parts.stores
-  const fenced = await tryFence(parts, protection, what.signal)
-  // A repeated step finds the machine off that its first life has switched off; the note of that life stays.
-  if (fenced.proven && fenced.stoppedByUs)
-    await protections.updateNotes(protection.id, { sourceStoppedByRun: what.plan.runId })
+  const fenced = await tryFence(parts, protection, {
+    signal: what.signal,
+    // Before the act: after a crash in between it is started again for nothing rather than left off.
+    beforePowerOff: () => protections.updateNotes(protection.id, { sourceStoppedByRun: what.plan.runId }),
+  })
   what.task.note(fenced.proven ? fenced.evidence : `Not proven off: ${fenced.why}`)
   return fenced
 }

@@ -34,7 +34,10 @@ export type JobScope = {
   ask(question: JobQuestion): Promise<string | null>
   /** From here on a cancel is too late. */
   passPointOfNoReturn(): void
-  /** Puts things back after a failure. Not cancelled, tried hard; a task that fails here is told and passed over. */
+  /**
+   * Puts things back after a failure, or tidies up after a success. Not cancelled, tried hard; when it fails all the same it
+   * is shown as failed and passed over. True: done.
+   */
   undo(name: string, work: (task: TaskScope) => Promise<unknown>): Promise<boolean>
 }
 

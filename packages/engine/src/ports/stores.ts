@@ -81,6 +81,14 @@ export type ProtectionNotes = {
   readonly lastApplicationConsistentAt: Instant | null
   /** The run for which we switched the source machine off: only then a roll back starts it again. Absent: none. */
   readonly sourceStoppedByRun?: RunId | null
+  /**
+   * Of the source machine when a failover proved it off: it becomes the original with the reprotect. Absent: no such proof.
+   */
+  readonly stoppedSource?: {
+    readonly fingerprints: readonly DiskFingerprint[]
+    readonly replicaId: string
+    readonly pointId: string
+  } | null
   /** The job that has taken the protection into a working state, and what was before. Absent: none. */
   readonly claim?: {
     readonly jobId: JobId

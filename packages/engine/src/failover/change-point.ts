@@ -1,0 +1,113 @@
+// Before the commit: the same machine from another point. What the first one wrote since its boot is given up.
+import { Refusal } from '@understudy/base/errors'
+import type { Protection } from '@understudy/domain/protection/protection'
+import { choosePoint } from '@understudy/domain/recovery-points/choose-point'
+import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
+import { type EngineContext, loadProtection } from '../engine-context.ts'
+import { type JobBody, JobFailure, type JobScope } from '../jobs/job-scope.ts'
+import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
+import type { ChangePointRequest } from '../requests.ts'
+import { bootRun, destroyRun, findFailover, isFailBack, openRun, planRun, type RunPlan } from './boot-run.ts'
+import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
+import { refuseRunningSource } from './fence.ts'
+import { claimState, settleState } from './state-claim.ts'
+
+const tasks = [
+  'Check the recovery point',
+  'Remove the running replica',
+  'Boot the other point',
+  'Hand over to the replica',
+  'Wait for the guest to answer',
+]
+
+export const changePoint = (context: EngineContext): JobBody<ChangePointRequest> => ({
+  tasks: () => tasks,
+  async run(job, request) {
+    const { protectionId } = request
+    const { plan, pointId } = await job.task('Check the recovery point', () => check(context, request))
+    job.passPointOfNoReturn()
+    try {
+      await job.task('Remove the running replica', async () => {
+        const note = 'Another recovery point is being booted'
+        await claimState(context, {
+          protectionId,
+          jobId: job.id,
+          from: ['failedOver'],
+          to: 'failingOver',
+          note,
+        })
+        const run = await findFailover(context, protectionId)
+        if (run) await destroyRun(context, run.id, { failure: 'Replaced by another recovery point' })
+      })
+      await bootOther(context, job, { request, plan, pointId })
+    } catch (error) {
+      if (!(error instanceof JobFailure)) throw error
+      await job.undo('Tell how things stand', () => stayFailedOver(context, request, error))
+      throw error
+    }
+    await job.task('Hand over to the replica', () =>
+      settleFailedOver(context, { jobId: job.id, protectionId, runId: plan.runId }),
+    )
+    await waitForFailedOver(context, job, plan)
+  },
+})
+
+/** Everything that can be refused is refused while the first machine still runs. */
+async function check(
+  context: EngineContext,
+  request: ChangePointRequest,
+): Promise<{ readonly plan: RunPlan; readonly pointId: PointId }> {
+  const protection = await loadProtection(context.parts, request.protectionId)
+  const run = await findFailover(context, protection.id)
+  if (run && isFailBack(run, protection)) throw failedBack()
+  const point = await withReplica(context.parts, whereIs(protection), async (replica) =>
+    choosePoint(replica.points(), request.choice),
+  )
+  const kind = run?.kind === 'planned' ? 'planned' : 'unplanned'
+  const replacing = run?.machineRef ?? null
+  const plan = await planRun(context, protection, { kind, allowOpenNetworks: false, replacing })
+  return { plan, pointId: point.id }
+}
+
+const failedBack = (): Refusal =>
+  new Refusal({
+    code: 'failover/no-change-after-fail-back',
+    message: 'The original machine itself runs; it holds one point only',
+    remedy: 'Roll the fail-back back, then fail over to the point you want.',
+  })
+
+async function bootOther(
+  context: EngineContext,
+  job: JobScope,
+  what: { readonly request: ChangePointRequest; readonly plan: RunPlan; readonly pointId: PointId },
+): Promise<void> {
+  await job.task('Boot the other point', async (task) => {
+    const protection = await loadProtection(context.parts, what.request.protectionId)
+    if (await wasProvenOff(context, protection))
+      await refuseRunningSource(context.parts, protection, task.signal)
+    await openRun(context, protection, what.plan, { kind: 'point', id: what.pointId })
+    await bootRun(context, protection, what.plan, task)
+  })
+}
+
+/** Where a person has taken the responsibility for an unproven source, seeing it run is no news. */
+async function wasProvenOff(context: EngineContext, { id }: Protection): Promise<boolean> {
+  const { stoppedSource, sourceStoppedByRun } = await context.parts.stores.protections.notes(id)
+  return (stoppedSource ?? null) !== null || (sourceStoppedByRun ?? null) !== null
+}
+
+async function stayFailedOver(
+  context: EngineContext,
+  { protectionId }: ChangePointRequest,
+  failure: JobFailure,
+): Promise<void> {
+  const run = await findFailover(context, protectionId)
+  // A boot that failed half-way may have left a machine that nobody knows.
+  if (run) await destroyRun(context, run.id, { failure: failure.message })
+  await settleState(context, {
+    protectionId,
+    from: 'failingOver',
+    to: 'failedOver',
+    note: 'No replica runs: the other point did not boot. Choose a point again or roll back.',
+  })
+}

@@ -1,0 +1,244 @@
+// Home again: a planned failover into the original machine. Its disks are brought from the common point to the final one
+// in place, so only what changed is written; it must be off and unmodified, or a person says that it may be overwritten.
+import { Refusal } from '@understudy/base/errors'
+import { present } from '@understudy/base/invariant'
+import type { RunId } from '@understudy/domain/failover/failover'
+import type { MachineRef } from '@understudy/domain/machines/machine'
+import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
+import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
+import { type EngineContext, loadProtection } from '../engine-context.ts'
+import { type JobBody, JobFailure, type JobScope, type TaskScope } from '../jobs/job-scope.ts'
+import type { OpenedPoint, Replica } from '../ports/replica-store.ts'
+import type { DiskFingerprint } from '../ports/source-platform.ts'
+import type { RestoreDisk } from '../ports/target-platform.ts'
+import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
+import type { FailBackRequest } from '../requests.ts'
+import { sourceOf, targetOf } from '../sites/platform-of.ts'
+import { closeRun, openRun, type RunPlan, tellFailover } from './boot-run.ts'
+import { settleFailedOver } from './failed-over.ts'
+import { refuseRunningSource } from './fence.ts'
+import { putBack, quiesceSource, takeOver } from './planned-failover.ts'
+import { fingerprintsOf, stopOriginal } from './roll-back.ts'
+
+const tasks = [
+  'Check the original machine',
+  'Take over from replication',
+  'Bring the replica up to date',
+  'Shut down the source machine',
+  'Copy the last changes',
+  'Restore the original machine',
+  'Start the original machine',
+  'Hand over to the original',
+]
+
+/** What is known of the original before anything begins. Small JSON. */
+type Original = {
+  readonly plan: RunPlan
+  readonly ref: MachineRef
+  readonly fingerprints: readonly DiskFingerprint[]
+  /** The point of this replica that its disks are equal to; null: compare everything. */
+  readonly equals: PointId | null
+}
+
+export const failBack = (context: EngineContext): JobBody<FailBackRequest> => ({
+  tasks: () => tasks,
+  async run(job, request) {
+    const { protectionId } = request
+    const original = await job.task('Check the original machine', () => check(context, request))
+    const { runId } = original.plan
+    const claim = await takeOver(context, job, protectionId)
+    try {
+      const { pointId } = await quiesceSource(context, job, request, runId)
+      await restore(context, job, { request, original, pointId })
+      await start(context, job, protectionId, original)
+    } catch (error) {
+      if (!(error instanceof JobFailure)) throw error
+      const remove = () => leaveOriginal(context, protectionId, runId)
+      await putBack(context, job, { protectionId, runId, claim, remove })
+      throw error
+    }
+    await job.task('Hand over to the original', () =>
+      settleFailedOver(context, { jobId: job.id, protectionId, runId }),
+    )
+  },
+})
+
+async function check(context: EngineContext, request: FailBackRequest): Promise<Original> {
+  const { parts } = context
+  const protection = await loadProtection(parts, request.protectionId)
+  const ref = protection.originalRef
+  if (ref === null)
+    throw new Refusal({
+      code: 'fail-back/no-original',
+      message: 'The original machine is not there any more',
+      remedy: 'Use a planned failover: it makes a new machine.',
+    })
+  const source = await sourceOf(parts, protection.targetSiteId)
+  if ((await source.powerState(ref)) !== 'off')
+    throw new Refusal({
+      code: 'fail-back/original-runs',
+      message: `The original ${protection.name} is not off`,
+      remedy: 'Switch it off first. What it wrote since the failover will be overwritten.',
+    })
+  await (await sourceOf(parts, protection.sourceSiteId)).powerState(protection.sourceRef)
+  const modified = await isModified(context, protection, ref)
+  if (modified !== null) await acceptModified(context, protection, request, modified)
+  const notes = await parts.stores.protections.notes(protection.id)
+  const common = notes.originalPoint?.replicaId === protection.replicaId ? notes.originalPoint.pointId : null
+  return {
+    plan: { runId: parts.newId() as RunId, kind: 'planned', name: protection.name, allowOpenNetworks: false },
+    ref,
+    fingerprints: notes.originalFingerprints,
+    equals: modified === null ? ((common as PointId | null) ?? null) : null,
+  }
+}
+
+/** Null: proven unmodified. Else why that is not so. */
+async function isModified(
+  context: EngineContext,
+  protection: Protection,
+  ref: MachineRef,
+): Promise<string | null> {
+  const { originalFingerprints } = await context.parts.stores.protections.notes(protection.id)
+  if (originalFingerprints.length === 0) return 'what was on its disks when it was last off is not known'
+  const now = new Map((await fingerprintsOf(context, protection, ref)).map(({ key, value }) => [key, value]))
+  const changed = originalFingerprints.filter(({ key, value }) => now.get(key) !== value)
+  return changed.length === 0
+    ? null
+    : `written to since it was last off: ${changed.map(({ key }) => key).join(', ')}`
+}
+
+async function acceptModified(
+  context: EngineContext,
+  protection: Protection,
+  request: FailBackRequest,
+  why: string,
+): Promise<void> {
+  if (!request.overwriteModified)
+    throw new Refusal({
+      code: 'fail-back/original-modified',
+      message: `The original ${protection.name} may hold data that nobody has copied: ${why}`,
+      remedy: 'Save what you need from it and let the fail-back overwrite it, or fail over to a new machine.',
+    })
+  await tellFailover(context, protection, {
+    severity: 'warning',
+    code: 'fail-back/overwrite-accepted',
+    message: `The original ${protection.name} is overwritten by a fail-back although ${why}`,
+    facts: { startedBy: request.by },
+  })
+}
+
+async function restore(
+  context: EngineContext,
+  job: JobScope,
+  what: { readonly request: FailBackRequest; readonly original: Original; readonly pointId: PointId },
+): Promise<void> {
+  const { parts } = context
+  const { original, request } = what
+  await job.task('Restore the original machine', async (task) => {
+    const protection = await loadProtection(parts, request.protectionId)
+    const run = await openRun(context, protection, original.plan, { kind: 'point', id: what.pointId })
+    // From here on its content is what the restore has got to, which no note describes until it is done.
+    await parts.stores.protections.updateNotes(protection.id, {
+      originalFingerprints: [],
+      originalPoint: null,
+    })
+    await withReplica(parts, whereIs(protection), async (replica) => {
+      const opened = await replica.openPoint(run.pointId)
+      try {
+        await restoreDisks(context, protection, { ...what, replica, opened, task })
+      } finally {
+        await opened.close()
+      }
+    })
+  })
+}
+
+async function restoreDisks(
+  context: EngineContext,
+  protection: Protection,
+  what: {
+    readonly request: FailBackRequest
+    readonly original: Original
+    readonly replica: Replica
+    readonly opened: OpenedPoint
+    readonly task: TaskScope
+  },
+): Promise<void> {
+  const { original, opened, task } = what
+  const target = await targetOf(context.parts, protection.targetSiteId)
+  const disks = opened.disks.map(
+    ({ key, bytes, reader }): RestoreDisk => ({
+      key,
+      bytes,
+      reader,
+      differs:
+        original.equals === null
+          ? null
+          : what.replica.difference(key, original.equals, opened.point.id, task.signal),
+    }),
+  )
+  const options = {
+    runId: original.plan.runId,
+    fingerprints: original.fingerprints,
+    overwriteModified: what.request.overwriteModified,
+    onProgress: task.progress,
+  }
+  const { writtenBytes } = await target.restoreInto(original.ref, disks, options, task.signal)
+  task.note(`${writtenBytes} bytes written`)
+}
+
+async function start(
+  context: EngineContext,
+  job: JobScope,
+  protectionId: ProtectionId,
+  original: Original,
+): Promise<void> {
+  const { parts } = context
+  job.passPointOfNoReturn()
+  await job.task('Start the original machine', async (task) => {
+    const protection = await loadProtection(parts, protectionId)
+    await refuseRunningSource(parts, protection, task.signal)
+    // Before the act: whoever puts this back must know which machine may be running.
+    await parts.stores.runs.update(original.plan.runId, { machineRef: original.ref, hydrated: 1 })
+    const checkpoint = await startOnce(context, protection, original.ref, task.signal)
+    await parts.stores.protections.updateNotes(protectionId, { runningCheckpoint: checkpoint })
+    const now = parts.clock.now()
+    await parts.stores.runs.update(original.plan.runId, { answeredAt: now })
+    await parts.stores.protections.updateSummary(protectionId, {
+      lastRecoverySeconds: await secondsSince(context, job),
+    })
+    parts.live.changed('runs', original.plan.runId)
+  })
+}
+
+/** A repetition finds it running; then nobody knows the mark from before its first instruction, and reprotect compares. */
+async function startOnce(
+  context: EngineContext,
+  protection: Protection,
+  ref: MachineRef,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const source = await sourceOf(context.parts, protection.targetSiteId)
+  if ((await source.powerState(ref, signal)) === 'running') return null
+  const target = await targetOf(context.parts, protection.targetSiteId)
+  return (await target.startTracked(ref, trackingIdOf(protection.id), signal)).checkpoint
+}
+
+async function secondsSince({ parts }: EngineContext, job: JobScope): Promise<number> {
+  const { createdAt } = present(await parts.stores.jobs.find(job.id), 'a running job is written down')
+  return Math.round((parts.clock.now() - createdAt) / 1000)
+}
+
+/** The original stays where it is and off; whatever the restore got to is noted as its content now. */
+async function leaveOriginal(
+  context: EngineContext,
+  protectionId: ProtectionId,
+  runId: RunId,
+): Promise<void> {
+  const run = await context.parts.stores.runs.find(runId)
+  if (!run) return
+  await stopOriginal(context, await loadProtection(context.parts, protectionId))
+  await closeRun(context, run, { failure: 'The fail-back stopped early' })
+}

@@ -1,0 +1,373 @@
+// The direction turns: the machine at the second site is replicated back to the first. Both replicas start from one
+// common point, so what moves between the sites is what changed since, where that is known, and what differs where not.
+import { Refusal } from '@understudy/base/errors'
+import { present } from '@understudy/base/invariant'
+import { copyExtents } from '@understudy/block/copy-extents'
+import type { BlockReader, MappedExtent } from '@understudy/block/device'
+import type { Run } from '@understudy/domain/failover/failover'
+import { isEligible, type MachineHardware, type MachineRef } from '@understudy/domain/machines/machine'
+import type {
+  AdapterMapping,
+  Protection,
+  ProtectionId,
+  ReplicaId,
+} from '@understudy/domain/protection/protection'
+import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
+import type { PointId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import { type EngineContext, loadProtection } from '../engine-context.ts'
+import { type JobBody, JobFailure, type JobScope, type TaskScope } from '../jobs/job-scope.ts'
+import type { OpenedDisk, Replica } from '../ports/replica-store.ts'
+import type { DiskFingerprint, SourcePlatform } from '../ports/source-platform.ts'
+import { withReplica, withWriter } from '../recovery-points/with-replica.ts'
+import { cycleInJob } from '../replication/cycle-in-job.ts'
+import { sinkOf, sumBytes } from '../replication/run-cycle.ts'
+import type { ReprotectRequest } from '../requests.ts'
+import { platformOf, sourceOf } from '../sites/platform-of.ts'
+import { refuseBlockers, tellFailover } from './boot-run.ts'
+import { type Claim, claimState, giveBackState, settleState } from './state-claim.ts'
+
+const tasks = [
+  'Check both sites',
+  'Prepare the reverse replica',
+  'Copy the common point',
+  'Replicate what changed since',
+  'Turn the direction',
+  'Remove the former replica',
+]
+
+/** Holds the common point in the reverse replica for as long as a fail-back may need it. */
+export const COMMON_POINT_HOLDER = 'common-point'
+
+/** Decided once. Small JSON. */
+type TurnPlan = {
+  readonly replicaId: ReplicaId
+  readonly formerReplicaId: ReplicaId
+  readonly pointId: PointId
+  /** The machine that runs now. */
+  readonly ref: MachineRef
+  readonly hardware: MachineHardware
+  /** The machine that ran before, if it is still there. */
+  readonly originalRef: MachineRef | null
+  readonly fingerprints: readonly DiskFingerprint[]
+  /** The original's disks are exactly the common point. */
+  readonly originalIsCommonPoint: boolean
+}
+
+export const reprotect = (context: EngineContext): JobBody<ReprotectRequest> => ({
+  tasks: () => tasks,
+  async run(job, request) {
+    const { parts } = context
+    const { protectionId } = request
+    const plan = await job.task('Check both sites', () => check(context, request))
+    const claim = await job.task('Prepare the reverse replica', async () => {
+      const note = 'The direction of replication is being turned'
+      const taken = await claimState(context, {
+        protectionId,
+        jobId: job.id,
+        from: ['committed'],
+        to: 'reprotecting',
+        note,
+      })
+      await createReverseReplica(context, await loadProtection(parts, protectionId), plan)
+      return taken
+    })
+    let commonPointId: PointId
+    try {
+      commonPointId = await fillReverseReplica(context, job, protectionId, plan)
+    } catch (error) {
+      if (!(error instanceof JobFailure)) throw error
+      await putBack(context, job, { protectionId, plan, claim })
+      throw error
+    }
+    job.passPointOfNoReturn()
+    await job.task('Turn the direction', () => turn(context, request, plan, commonPointId))
+    await job.undo('Remove the former replica', async () => {
+      const protection = await loadProtection(parts, protectionId)
+      const { replicas } = await platformOf(parts, protection.sourceSiteId)
+      await replicas.deleteReplica(plan.formerReplicaId)
+    })
+  },
+})
+
+async function check(context: EngineContext, request: ReprotectRequest): Promise<TurnPlan> {
+  const { parts } = context
+  const protection = await loadProtection(parts, request.protectionId)
+  const run = await committedRun(context, protection)
+  await refuseActiveTest(context, protection.id)
+  const source = await sourceOf(parts, protection.targetSiteId)
+  const eligibility = await source.eligibility(run.machineRef)
+  if (!isEligible(eligibility)) refuseBlockers(eligibility.findings)
+  const machines = await source.inventory()
+  const { stoppedSource = null } = await parts.stores.protections.notes(protection.id)
+  const original = await lookAtOriginal(context, protection, request)
+  return {
+    replicaId: parts.newId() as ReplicaId,
+    formerReplicaId: protection.replicaId,
+    pointId: run.pointId,
+    ref: run.machineRef,
+    hardware: machines.find(({ ref }) => ref === run.machineRef)?.hardware ?? protection.hardware,
+    originalRef: original === null ? null : protection.sourceRef,
+    fingerprints: stoppedSource?.fingerprints ?? original ?? [],
+    originalIsCommonPoint:
+      original !== null &&
+      stoppedSource?.pointId === run.pointId &&
+      stoppedSource.replicaId === run.replicaId,
+  }
+}
+
+/** The boot that was committed: the youngest that has a machine. */
+async function committedRun(
+  context: EngineContext,
+  protection: Protection,
+): Promise<Run & { readonly machineRef: MachineRef }> {
+  const history = await context.parts.stores.runs.history(protection.id, 50)
+  const booted = history.filter(({ kind, machineRef }) => kind !== 'test' && machineRef !== null)
+  const run = present(
+    booted.sort((a, b) => b.startedAt - a.startedAt)[0],
+    'a committed failover has a machine',
+  )
+  return { ...run, machineRef: present(run.machineRef, 'it was filtered') }
+}
+
+async function refuseActiveTest(context: EngineContext, id: ProtectionId): Promise<void> {
+  const active = await context.parts.stores.runs.active(id)
+  if (!active.some(({ kind }) => kind === 'test')) return
+  throw new Refusal({
+    code: 'failover/test-is-up',
+    message: 'A test failover still runs from the replica that would go',
+    remedy: 'Clean it up first.',
+  })
+}
+
+/**
+ * The machine that ran before must be off: its site would soon be told to overwrite it. Null when it is not there any
+ * more, else its fingerprints as it is now.
+ */
+async function lookAtOriginal(
+  context: EngineContext,
+  protection: Protection,
+  request: ReprotectRequest,
+): Promise<readonly DiskFingerprint[] | null> {
+  const source = await sourceOf(context.parts, protection.sourceSiteId)
+  const ref = protection.sourceRef
+  const machines = await source.inventory()
+  if (!machines.some((machine) => machine.ref === ref)) return null
+  if ((await source.powerState(ref)) !== 'off') await stopOriginal(source, protection, request)
+  const stopped = await source.openStoppedDisks(ref, {
+    excludedDisks: protection.excludedDisks,
+    trackingId: trackingIdOf(protection.id),
+    since: null,
+  })
+  await stopped.close()
+  return stopped.fingerprints
+}
+
+async function stopOriginal(source: SourcePlatform, protection: Protection, request: ReprotectRequest) {
+  if (!request.powerOffOriginal)
+    throw new Refusal({
+      code: 'reprotect/original-runs',
+      message: `The original ${protection.name} runs at the site that it would be replicated to`,
+      remedy: 'Switch it off, or let the reprotect switch it off.',
+    })
+  await source.powerOff(protection.sourceRef)
+}
+
+/** Repeatable. */
+async function createReverseReplica(
+  context: EngineContext,
+  protection: Protection,
+  plan: TurnPlan,
+): Promise<void> {
+  const { parts } = context
+  const policy = await parts.stores.policies.find(protection.policyId)
+  const { replicas } = await platformOf(parts, protection.sourceSiteId)
+  await replicas.createReplica({
+    id: plan.replicaId,
+    machineName: protection.name,
+    compress: policy?.compress ?? true,
+    encrypt: policy?.encrypt ?? false,
+  })
+}
+
+async function fillReverseReplica(
+  context: EngineContext,
+  job: JobScope,
+  protectionId: ProtectionId,
+  plan: TurnPlan,
+): Promise<PointId> {
+  const { parts } = context
+  const load = () => loadProtection(parts, protectionId)
+  const commonPointId = await job.task('Copy the common point', async (task) =>
+    copyCommonPoint(context, await load(), plan, task),
+  )
+  await job.task('Replicate what changed since', async (task) => {
+    const protection = await load()
+    await cycleInJob(parts, { ...protection, ...turnedPlaces(protection, plan) }, task)
+  })
+  return commonPointId
+}
+
+/** How the places of a protection read once it has turned. */
+const turnedPlaces = (protection: Protection, plan: TurnPlan) => ({
+  sourceSiteId: protection.targetSiteId,
+  sourceRef: plan.ref,
+  targetSiteId: protection.sourceSiteId,
+  replicaId: plan.replicaId,
+})
+
+/** Repeatable: a common point that is sealed already is found again. */
+async function copyCommonPoint(
+  context: EngineContext,
+  protection: Protection,
+  plan: TurnPlan,
+  task: TaskScope,
+): Promise<PointId> {
+  const { parts } = context
+  const { runningCheckpoint } = await parts.stores.protections.notes(protection.id)
+  const former = { siteId: protection.targetSiteId, replicaId: plan.formerReplicaId }
+  const reverse = { protectionId: protection.id, siteId: protection.sourceSiteId, replicaId: plan.replicaId }
+  return await withReplica(parts, former, (from) =>
+    withWriter(parts, reverse, async (to) => {
+      const known = to.points()[0]
+      const point =
+        known ?? (await copyPoint(context, { from, to, plan, checkpoint: runningCheckpoint, task }))
+      await to.hold(point.id, COMMON_POINT_HOLDER)
+      return point.id
+    }),
+  )
+}
+
+type PointCopy = {
+  readonly from: Replica
+  readonly to: Replica
+  readonly plan: TurnPlan
+  readonly checkpoint: string | null
+  readonly task: TaskScope
+}
+
+async function copyPoint(context: EngineContext, copy: PointCopy): Promise<RecoveryPoint> {
+  const { to, checkpoint, task } = copy
+  const opened = await copy.from.openPoint(copy.plan.pointId)
+  const { instant, consistency, consistencyNote } = opened.point
+  try {
+    const writer = await to.beginPoint(null, opened.point.disks)
+    try {
+      const totalBytes = sumBytes(opened.disks)
+      let finishedBytes = 0
+      for (const disk of opened.disks) {
+        await copyDisk(context, disk, sinkOf(writer, disk.key), {
+          signal: task.signal,
+          onDone: (bytes) => task.progress({ doneBytes: finishedBytes + bytes, totalBytes }),
+        })
+        finishedBytes += disk.bytes
+      }
+      // The running machine's disks equalled the point at this very mark: what follows is a delta.
+      return await writer.seal({ instant, consistency, consistencyNote, checkpoint, cycle: 'seed' })
+    } catch (error) {
+      await writer.abort()
+      throw error
+    }
+  } finally {
+    await opened.close()
+  }
+}
+
+async function copyDisk(
+  { parts }: EngineContext,
+  { reader, bytes }: OpenedDisk,
+  to: ReturnType<typeof sinkOf>,
+  how: { readonly signal: AbortSignal; readonly onDone: (bytes: number) => void },
+): Promise<void> {
+  await copyExtents({
+    from: reader,
+    to,
+    extents: mapOf(reader, bytes, how.signal),
+    requestBytes: parts.config.requestBytes,
+    inFlight: parts.config.requestsInFlight,
+    signal: how.signal,
+    onProgress: (totals) => how.onDone(totals.dataBytes + totals.zeroBytes),
+  })
+}
+
+const mapOf = (
+  reader: BlockReader,
+  bytes: number,
+  signal: AbortSignal,
+): AsyncIterable<MappedExtent> | Iterable<MappedExtent> =>
+  reader.map?.({ offset: 0, bytes }, signal) ?? [{ offset: 0, bytes, kind: 'data' }]
+
+/** Every value is absolute, so a repetition after a crash in the middle ends the same. */
+async function turn(
+  context: EngineContext,
+  request: ReprotectRequest,
+  plan: TurnPlan,
+  commonPointId: PointId,
+): Promise<void> {
+  const { parts } = context
+  const protection = await loadProtection(parts, request.protectionId)
+  // A repetition finds the places turned already.
+  if (protection.replicaId !== plan.replicaId) {
+    const machine = await parts.stores.machines.findByRef(protection.targetSiteId, plan.ref)
+    await parts.stores.protections.update(protection.id, {
+      ...turnedPlaces(protection, plan),
+      direction: protection.direction === 'forward' ? 'reverse' : 'forward',
+      machineId: machine?.id ?? protection.machineId,
+      originalRef: plan.originalRef,
+      adapters: request.adapters ?? (await adaptersOfOriginal(context, protection, plan)),
+      hardware: plan.hardware,
+    })
+  }
+  await parts.stores.protections.updateSummary(protection.id, { newestApplicationPoint: null })
+  await parts.stores.protections.updateNotes(protection.id, {
+    originalFingerprints: plan.fingerprints,
+    originalPoint: plan.originalIsCommonPoint ? { replicaId: plan.replicaId, pointId: commonPointId } : null,
+    runningCheckpoint: null,
+    stoppedSource: null,
+    sourceStoppedByRun: null,
+    resyncReason: null,
+    lastApplicationConsistentAt: null,
+  })
+  await settleState(context, {
+    protectionId: protection.id,
+    from: 'reprotecting',
+    to: 'protected',
+    note: null,
+  })
+  await tellFailover(context, protection, {
+    severity: 'info',
+    code: 'failover/reprotected',
+    message: `${protection.name} is replicated in the other direction now`,
+  })
+}
+
+/** A failover back home plugs the machine into the networks that the original had, adapter by adapter. */
+async function adaptersOfOriginal(
+  { parts }: EngineContext,
+  protection: Protection,
+  plan: TurnPlan,
+): Promise<readonly AdapterMapping[]> {
+  const original = await parts.stores.machines.findByRef(protection.sourceSiteId, protection.sourceRef)
+  const { target } = await platformOf(parts, protection.sourceSiteId)
+  const isolated = (await target?.networks())?.find((network) => network.isolated)
+  return plan.hardware.adapters.map(({ key }, index) => ({
+    adapterKey: key,
+    failoverNetworkId: original?.hardware.adapters[index]?.networkId ?? null,
+    testNetworkId: isolated?.id ?? null,
+  }))
+}
+
+async function putBack(
+  context: EngineContext,
+  job: JobScope,
+  what: { readonly protectionId: ProtectionId; readonly plan: TurnPlan; readonly claim: Claim },
+): Promise<void> {
+  const { parts } = context
+  await job.undo('Remove the reverse replica', async () => {
+    const protection = await loadProtection(parts, what.protectionId)
+    const { replicas } = await platformOf(parts, protection.sourceSiteId)
+    await replicas.deleteReplica(what.plan.replicaId)
+  })
+  await job.undo('Put the protection back', () =>
+    giveBackState(context, { protectionId: what.protectionId, to: 'reprotecting', claim: what.claim }),
+  )
+}

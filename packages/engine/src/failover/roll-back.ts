@@ -1,0 +1,102 @@
+// Before the commit: the failover is undone. The replica's machine goes with what it wrote, the source takes over again.
+import { present } from '@understudy/base/invariant'
+import type { Protection } from '@understudy/domain/protection/protection'
+import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
+import { type EngineContext, loadProtection } from '../engine-context.ts'
+import { type JobBody, JobFailure } from '../jobs/job-scope.ts'
+import type { DiskFingerprint } from '../ports/source-platform.ts'
+import type { ProtectionRequest } from '../requests.ts'
+import { sourceOf } from '../sites/platform-of.ts'
+import { closeRun, destroyRun, findFailover, isFailBack, tellFailover } from './boot-run.ts'
+import { restartSource } from './planned-failover.ts'
+import { claimState, settleState } from './state-claim.ts'
+
+const tasks = ['Remove the replica machine', 'Start the source machine again', 'Go back to replication']
+
+export const rollBack = (context: EngineContext): JobBody<ProtectionRequest> => ({
+  tasks: () => tasks,
+  async run(job, { protectionId }) {
+    job.passPointOfNoReturn()
+    try {
+      await job.task('Remove the replica machine', async () => {
+        const note = 'The failover is being rolled back'
+        await claimState(context, {
+          protectionId,
+          jobId: job.id,
+          from: ['failedOver'],
+          to: 'rollingBack',
+          note,
+        })
+        await removeReplica(context, await loadProtection(context.parts, protectionId))
+      })
+    } catch (error) {
+      if (!(error instanceof JobFailure)) throw error
+      // The replica may still run: whatever it is, it stays the one that counts.
+      await job.undo('Tell how things stand', () =>
+        settleState(context, {
+          protectionId,
+          from: 'rollingBack',
+          to: 'failedOver',
+          note: 'The roll back did not remove the replica; try it again',
+        }),
+      )
+      throw error
+    }
+    const started = await job.undo('Start the source machine again', () =>
+      restartSource(context, protectionId),
+    )
+    await job.task('Go back to replication', () => goOn(context, protectionId, started))
+  },
+})
+
+async function removeReplica(context: EngineContext, protection: Protection): Promise<void> {
+  const run = await findFailover(context, protection.id)
+  if (!run) return
+  if (!isFailBack(run, protection)) return await destroyRun(context, run.id, { failure: 'Rolled back' })
+  await stopOriginal(context, protection)
+  await closeRun(context, run, { failure: 'Rolled back' })
+}
+
+/** The original ran for a while: it is off again, and what is on it now is noted for the next fail-back. Repeatable. */
+export async function stopOriginal(context: EngineContext, protection: Protection): Promise<void> {
+  const source = await sourceOf(context.parts, protection.targetSiteId)
+  const ref = present(protection.originalRef, 'only a protection with an original fails back')
+  if ((await source.powerState(ref)) !== 'off') await source.powerOff(ref)
+  await context.parts.stores.protections.updateNotes(protection.id, {
+    originalFingerprints: await fingerprintsOf(context, protection, ref),
+    originalPoint: null,
+  })
+}
+
+/** Of a machine that is off, at the protection's target site. */
+export async function fingerprintsOf(
+  context: EngineContext,
+  protection: Protection,
+  ref: Protection['sourceRef'],
+): Promise<readonly DiskFingerprint[]> {
+  const source = await sourceOf(context.parts, protection.targetSiteId)
+  const stopped = await source.openStoppedDisks(ref, {
+    excludedDisks: protection.excludedDisks,
+    trackingId: trackingIdOf(protection.id),
+    since: null,
+  })
+  await stopped.close()
+  return stopped.fingerprints
+}
+
+async function goOn(context: EngineContext, id: Protection['id'], started: boolean): Promise<void> {
+  const protection = await loadProtection(context.parts, id)
+  await settleState(context, {
+    protectionId: id,
+    from: 'rollingBack',
+    to: started ? 'protected' : 'broken',
+    note: started ? null : 'The source machine could not be started; start it by hand, then resynchronise',
+  })
+  await tellFailover(context, protection, {
+    severity: started ? 'info' : 'critical',
+    code: started ? 'failover/rolled-back' : 'failover/source-not-started',
+    message: started
+      ? `The failover of ${protection.name} was rolled back`
+      : `The failover of ${protection.name} was rolled back, but its source could not be started`,
+  })
+}

@@ -1,0 +1,167 @@
+// Setting a protection up: check, make the replica, wait until the mover has sealed the first point.
+import { Refusal } from '@understudy/base/errors'
+import { isEligible, type Machine, type MachineId } from '@understudy/domain/machines/machine'
+import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
+import { checkPolicyFits } from '@understudy/domain/protection/policy-fits'
+import type { Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
+import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
+import type { SiteId } from '@understudy/domain/sites/site'
+import { type EngineContext, loadProtection } from '../engine-context.ts'
+import type { EngineParts } from '../engine-parts.ts'
+import { refuseBlockers } from '../failover/boot-run.ts'
+import { chooseFailoverNetworks } from '../failover/failover-networks.ts'
+import { type JobBody, JobFailure } from '../jobs/job-scope.ts'
+import { startJob } from '../jobs/start-job.ts'
+import type { Asker, JobStarted, ProtectRequest } from '../requests.ts'
+import { platformOf, sourceOf, targetOf } from '../sites/platform-of.ts'
+import { waitForCycle } from './wait-for-cycle.ts'
+
+const tasks = ['Check the machine and the target', 'Create the replica', 'Make the first copy']
+
+/** Writes the protection down and starts its job. Refuses what can be refused at once. */
+export async function protect(
+  { parts }: EngineContext,
+  request: ProtectRequest,
+): Promise<JobStarted & { readonly protectionId: ProtectionId }> {
+  const machine = await loadMachine(parts, request.machineId)
+  const policy = await loadPolicy(parts, request.policyId)
+  const targetSiteId = request.targetSiteId as SiteId
+  await targetOf(parts, targetSiteId)
+  if (targetSiteId === machine.siteId) throw sameSite()
+  await refuseKnownMachine(parts, machine)
+  const id = parts.newId() as ProtectionId
+  await parts.stores.protections.create({
+    id,
+    name: request.name ?? machine.name,
+    state: 'enabling',
+    stateNote: null,
+    resumeState: null,
+    direction: 'forward',
+    machineId: machine.id,
+    sourceSiteId: machine.siteId,
+    sourceRef: machine.ref,
+    targetSiteId,
+    originalRef: null,
+    policyId: policy.id,
+    replicaId: parts.newId() as ReplicaId,
+    epoch: 0,
+    excludedDisks: request.excludedDisks,
+    adapters: request.adapters,
+    hardware: machine.hardware,
+    createdAt: parts.clock.now(),
+  })
+  parts.live.changed('protections', id)
+  const started = await startJob(
+    parts,
+    'protect',
+    { id, name: request.name ?? machine.name },
+    {
+      by: request.by,
+      ...(request.jobId === undefined ? {} : { jobId: request.jobId }),
+      protectionId: id,
+    },
+  )
+  return { ...started, protectionId: id }
+}
+
+/** One of a pair that is protected already: as its source, as the machine to fail back to, or as its running replica. */
+async function refuseKnownMachine(parts: EngineParts, machine: Machine): Promise<void> {
+  const protections = await parts.stores.protections.list()
+  const owner = protections.find(
+    (other) =>
+      (other.sourceSiteId === machine.siteId && other.sourceRef === machine.ref) ||
+      (other.targetSiteId === machine.siteId && other.originalRef === machine.ref),
+  )
+  const runs = await parts.stores.runs.active()
+  const run = runs.find((other) => other.targetSiteId === machine.siteId && other.machineRef === machine.ref)
+  if (!owner && !run) return
+  throw new Refusal({
+    code: 'protection/exists',
+    message: `${machine.name} belongs to the protection "${owner?.name ?? run?.protectionId}" already`,
+    remedy: 'Open that protection, or end it first.',
+  })
+}
+
+const sameSite = (): Refusal =>
+  new Refusal({
+    code: 'protection/same-site',
+    message: 'The target is the site that the machine is at',
+    remedy: 'Choose another target site: this one fails together with the machine.',
+  })
+
+type ProtectJob = Asker & { readonly protectionId: ProtectionId }
+
+export const protectJob = (context: EngineContext): JobBody<ProtectJob> => ({
+  tasks: () => tasks,
+  async run(job, { protectionId }) {
+    try {
+      await job.task('Check the machine and the target', () => check(context, protectionId))
+      await job.task('Create the replica', () => createReplica(context, protectionId))
+    } catch (error) {
+      if (!(error instanceof JobFailure)) throw error
+      await job.undo('Tell how things stand', () => breakDown(context, protectionId, error))
+      throw error
+    }
+    await job.task('Make the first copy', (task) => waitForCycle(context, protectionId, task))
+  },
+})
+
+async function check({ parts }: EngineContext, id: ProtectionId): Promise<void> {
+  const protection = await loadProtection(parts, id)
+  const source = await sourceOf(parts, protection.sourceSiteId)
+  const eligibility = await source.eligibility(protection.sourceRef)
+  if (!isEligible(eligibility)) refuseBlockers(eligibility.findings)
+  checkPolicyFits(await loadPolicy(parts, protection.policyId), eligibility)
+  const target = await targetOf(parts, protection.targetSiteId)
+  const networks = await chooseFailoverNetworks(target, protection)
+  const { name, hardware } = protection
+  refuseBlockers(
+    await target.preflight({ name, mode: 'failover', hardware, networks, trackingId: trackingIdOf(id) }),
+  )
+}
+
+/** Repeatable, also for a protection that was broken by an earlier attempt. */
+async function createReplica({ parts, mover }: EngineContext, id: ProtectionId): Promise<void> {
+  const protection = await loadProtection(parts, id)
+  const policy = await loadPolicy(parts, protection.policyId)
+  const { replicas } = await platformOf(parts, protection.targetSiteId)
+  await replicas.createReplica({
+    id: protection.replicaId,
+    machineName: protection.name,
+    compress: policy.compress,
+    encrypt: policy.encrypt,
+  })
+  const { state } = await loadProtection(parts, id)
+  if (state === 'enabling' || state === 'broken')
+    await parts.stores.protections.moveState(id, state, 'seeding', null)
+  parts.live.changed('protections', id)
+  mover.look()
+}
+
+async function breakDown({ parts }: EngineContext, id: ProtectionId, failure: JobFailure): Promise<void> {
+  const { message, remedy } = failure.report
+  await parts.stores.protections.moveState(id, 'enabling', 'broken', `${message} ${remedy}`)
+  parts.live.changed('protections', id)
+}
+
+export async function loadMachine(parts: Pick<EngineParts, 'stores'>, id: MachineId): Promise<Machine> {
+  const machine = await parts.stores.machines.find(id)
+  if (machine?.present) return machine
+  throw new Refusal({
+    code: 'machine/not-found',
+    message: machine
+      ? `${machine.name} is not in its site's inventory any more`
+      : `There is no machine ${id}`,
+    remedy: 'Refresh the inventory of its site.',
+  })
+}
+
+export async function loadPolicy(parts: Pick<EngineParts, 'stores'>, id: PolicyId): Promise<Policy> {
+  const policy = await parts.stores.policies.find(id)
+  if (policy) return policy
+  throw new Refusal({
+    code: 'policy/not-found',
+    message: `There is no policy ${id}`,
+    remedy: 'Choose another policy.',
+  })
+}

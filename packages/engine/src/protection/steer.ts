@@ -1,0 +1,115 @@
+// What an operator does to a protection while it goes on: pause, resume, resynchronise, edit.
+import { Refusal } from '@understudy/base/errors'
+import type { ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
+import { type EngineContext, loadProtection } from '../engine-context.ts'
+import { recordEvent } from '../events/report.ts'
+import { chooseFailoverNetworks } from '../failover/failover-networks.ts'
+import type { JobBody } from '../jobs/job-scope.ts'
+import type { EditProtectionRequest, ProtectionRequest } from '../requests.ts'
+import { targetOf } from '../sites/platform-of.ts'
+import { loadPolicy } from './protect.ts'
+import { waitForCycle } from './wait-for-cycle.ts'
+
+export async function pause(context: EngineContext, request: ProtectionRequest): Promise<void> {
+  const { protections } = context.parts.stores
+  const { state } = await loadProtection(context.parts, request.protectionId)
+  const moved = await protections.moveState(
+    request.protectionId,
+    state,
+    'paused',
+    `Paused by ${request.by}`,
+    state,
+  )
+  await afterMove(context, request, moved, 'paused')
+  await context.mover.quiesce(request.protectionId)
+}
+
+export async function resume(context: EngineContext, request: ProtectionRequest): Promise<void> {
+  const { protections } = context.parts.stores
+  const { resumeState } = await loadProtection(context.parts, request.protectionId)
+  const to = resumeState ?? 'protected'
+  const moved = await protections.moveState(request.protectionId, 'paused', to, null, null)
+  await afterMove(context, request, moved, 'resumed')
+}
+
+async function afterMove(
+  { parts, mover }: EngineContext,
+  request: ProtectionRequest,
+  moved: boolean,
+  what: string,
+): Promise<void> {
+  if (!moved) throw stateChanged()
+  const { name } = await loadProtection(parts, request.protectionId)
+  await recordEvent(parts, {
+    severity: 'info',
+    code: `protection/${what}`,
+    message: `${name} was ${what} by ${request.by}`,
+    subject: { id: request.protectionId, name },
+  })
+  parts.live.changed('protections', request.protectionId)
+  mover.look()
+}
+
+const stateChanged = (): Refusal =>
+  new Refusal({
+    code: 'protection/state-changed',
+    message: 'The protection changed its state meanwhile',
+    remedy: 'Look at it and decide again.',
+  })
+
+/** What is left out stays. Takes effect with the next cycle. */
+export async function edit(context: EngineContext, request: EditProtectionRequest): Promise<void> {
+  const { parts, mover } = context
+  const { protectionId, name, policyId, adapters, excludedDisks, by } = request
+  const protection = await loadProtection(parts, protectionId)
+  if (policyId !== undefined) await loadPolicy(parts, policyId)
+  if (adapters !== undefined)
+    await chooseFailoverNetworks(await targetOf(parts, protection.targetSiteId), { adapters })
+  if (excludedDisks !== undefined && protection.hardware.disks.length > 0) {
+    const left = protection.hardware.disks.filter(({ key }) => !excludedDisks.includes(key))
+    if (left.length === 0) throw nothingLeft()
+  }
+  await parts.stores.protections.update(protectionId, {
+    ...(name === undefined ? {} : { name }),
+    ...(policyId === undefined ? {} : { policyId }),
+    ...(adapters === undefined ? {} : { adapters }),
+    ...(excludedDisks === undefined ? {} : { excludedDisks }),
+  })
+  await recordEvent(parts, {
+    severity: 'info',
+    code: 'protection/edited',
+    message: `${protection.name} was edited by ${by}`,
+    subject: { id: protectionId, name: name ?? protection.name },
+    facts: { policyId, adapters, excludedDisks },
+  })
+  parts.live.changed('protections', protectionId)
+  mover.look()
+}
+
+const nothingLeft = (): Refusal =>
+  new Refusal({
+    code: 'protection/no-disk-left',
+    message: 'Every disk would be excluded',
+    remedy: 'Leave at least one disk in.',
+  })
+
+const resyncFrom: readonly ProtectionState[] = ['protected', 'paused', 'broken', 'resyncing']
+
+export const resyncJob = (context: EngineContext): JobBody<ProtectionRequest> => ({
+  tasks: () => ['Ask for a comparison', 'Compare and copy what differs'],
+  async run(job, { protectionId }) {
+    await job.task('Ask for a comparison', () => askForResync(context, protectionId, job.by))
+    await job.task('Compare and copy what differs', (task) => waitForCycle(context, protectionId, task))
+  },
+})
+
+async function askForResync({ parts, mover }: EngineContext, id: ProtectionId, by: string): Promise<void> {
+  const { state } = await loadProtection(parts, id)
+  if (!resyncFrom.includes(state)) throw stateChanged()
+  const reason = { code: 'cycle/resync-asked', message: `Asked for by ${by}` }
+  await parts.stores.protections.updateNotes(id, { resyncReason: reason })
+  if (state !== 'resyncing')
+    await parts.stores.protections.moveState(id, state, 'resyncing', reason.message, null)
+  parts.live.changed('protections', id)
+  mover.look()
+}
