@@ -65,12 +65,6 @@ const settings = {
     null,
     'A PostgreSQL of yours (15 or newer); without it an embedded one is started',
   ),
-  databasePort: setting(
-    'UNDERSTUDY_DATABASE_PORT',
-    wholeNumber(0, 65_535),
-    0,
-    'Port of the embedded PostgreSQL on 127.0.0.1; 0 takes a free one once and keeps it',
-  ),
   logLevel: setting(
     'UNDERSTUDY_LOG_LEVEL',
     z.enum(['debug', 'info', 'warn', 'error']),

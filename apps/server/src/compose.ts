@@ -1,0 +1,114 @@
+// The one place where ports meet adapters: everything the server is made of, opened in order and closed in reverse.
+import { randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
+import { KiB } from '@understudy/base/bytes'
+import type { Clock } from '@understudy/base/instant'
+import { createEngine } from '@understudy/engine/create-engine'
+import type { Engine } from '@understudy/engine/engine'
+import { defaultEngineConfig, type EngineConfig } from '@understudy/engine/engine-parts'
+import { dbosDurable } from '@understudy/store/dbos-durable'
+import { startEmbeddedPostgres } from '@understudy/store/embedded-postgres'
+import { openHintPool } from '@understudy/store/hint-pool'
+import { migrateDeploy } from '@understudy/store/migrate'
+import { type OpenedStores, openStores } from '@understudy/store/open-stores'
+import { loadSecretKey } from '@understudy/store/secret-key'
+import type { Logger } from 'pino'
+import { composeLab } from './compose-lab.ts'
+import { composePlatforms } from './compose-platforms.ts'
+import type { Config } from './config.ts'
+import type { Lab } from './lab/lab.ts'
+import { createLiveHub, type LiveHub, type LivePool } from './live/live-hub.ts'
+import { withHistory } from './live/record-history.ts'
+import { engineLog } from './log.ts'
+
+export type ControlPlane = {
+  readonly engine: Engine
+  readonly stores: OpenedStores
+  readonly live: LiveHub
+  readonly hints: LivePool
+  readonly lab: Lab & { stop(): Promise<void> }
+  readonly clock: Clock
+  readonly secretKey: Buffer
+  readonly newId: () => string
+  /** In reverse order of opening. Repeatable. */
+  close(): Promise<void>
+}
+
+const clock: Clock = { now: () => Date.now() }
+
+export async function composeControlPlane(config: Config, log: Logger): Promise<ControlPlane> {
+  const closers: (() => Promise<void>)[] = []
+  const close = async (): Promise<void> => {
+    for (let closer = closers.pop(); closer; closer = closers.pop())
+      await closer().catch((error: unknown) => log.warn({ error }, 'something did not close cleanly'))
+  }
+  try {
+    mkdirSync(config.home, { recursive: true, mode: 0o755 })
+    const databaseUrl = await openDatabase(config, log, closers)
+    const secretKey = loadSecretKey(config.home)
+    const stores = await openStores({ databaseUrl, secretKey })
+    closers.push(() => stores.close())
+    const hints = openHintPool(databaseUrl)
+    closers.push(() => hints.close())
+    const platforms = composePlatforms({ sites: stores.sites, home: config.home, clock, secretKey })
+    closers.push(() => platforms.close())
+    const live = createLiveHub(log)
+    closers.push(() => live.close())
+    const measured = withHistory(live, stores.history, clock, log)
+    closers.push(() => Promise.resolve(measured.stop()))
+    const durable = dbosDurable({
+      databaseUrl,
+      executorId: config.processName,
+      log: (level, message) => log[level](message),
+    })
+    const engine = createEngine({
+      stores,
+      durable,
+      platforms,
+      live: measured,
+      clock,
+      sleep: async (milliseconds, signal) => {
+        await wait(milliseconds, undefined, signal ? { signal } : {})
+      },
+      newId: randomUUID,
+      config: engineConfig(config),
+      log: engineLog(log),
+    })
+    closers.push(() => engine.stop())
+    const lab = composeLab({ engine, stores, live, clock, home: config.home, newId: randomUUID, log })
+    closers.push(() => lab.stop())
+    return { engine, stores, live, hints: hints.pool, lab, clock, secretKey, newId: randomUUID, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function openDatabase(config: Config, log: Logger, closers: (() => Promise<void>)[]): Promise<string> {
+  if (config.databaseUrl !== null) {
+    await migrateDeploy(config.databaseUrl)
+    return config.databaseUrl
+  }
+  const postgres = await startEmbeddedPostgres({
+    home: config.home,
+    onNews: (news, detail) =>
+      log[news === 'lost' || news === 'given-up' ? 'error' : 'info'](`PostgreSQL ${news}: ${detail}`),
+  })
+  closers.push(() => postgres.stop())
+  await migrateDeploy(postgres.databaseUrl)
+  return postgres.databaseUrl
+}
+
+/** Buffers of all cycles together stay within the configured memory: fewer requests in flight before fewer cycles. */
+function engineConfig(config: Config): EngineConfig {
+  const requestBytes = 256 * KiB
+  const perCycle = Math.floor(config.moverMemoryBytes / 2 / config.moverConcurrency / requestBytes)
+  return {
+    ...defaultEngineConfig,
+    moverId: config.processName,
+    concurrentCycles: config.moverConcurrency,
+    requestBytes,
+    requestsInFlight: Math.max(2, Math.min(16, perCycle)),
+  }
+}
