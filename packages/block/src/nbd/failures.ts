@@ -98,6 +98,13 @@ export const readOnlyExport = (address: NbdAddress, name: string): Refusal =>
     remedy: 'Export it writable, or choose another target.',
   })
 
+export const writesInDoubt = (address: NbdAddress): Outage =>
+  new Outage({
+    code: 'nbd/writes-in-doubt',
+    message: `The connection to the NBD server at ${toText(address)} broke between writing and flushing`,
+    remedy: 'The writing is started over: some of it may not have reached the disk.',
+  })
+
 export const noSuchContext = (address: NbdAddress, context: string): Refusal =>
   new Refusal({
     code: 'nbd/unknown-context',

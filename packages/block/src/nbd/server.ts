@@ -18,9 +18,21 @@ export type NbdServerSettings = {
   readonly tls?: NbdServerTls
   /** Hears of every error of an exported disk, for the log: NBD clients only get a number. */
   readonly onFailure?: (exportName: string, error: unknown) => void
+  /**
+   * Offered from the first connection on. A server that takes over from a killed one needs this: clients that reconnect at
+   * once would otherwise be told that their export does not exist.
+   */
+  readonly exports?: readonly NbdOffer[]
   readonly maximumConnections?: number
   /** How long a client may take to negotiate. */
   readonly handshakeTimeoutMs?: number
+}
+
+export type NbdOffer = {
+  readonly name: string
+  readonly disk: BlockReader | BlockDevice
+  readonly readOnly?: boolean
+  readonly description?: string
 }
 
 export type NbdServer = {
@@ -59,6 +71,12 @@ export async function startNbdServer(settings: NbdServerSettings): Promise<NbdSe
     sessions.add(session)
     session.ended = serve(session, settings, exports).finally(() => sessions.delete(session))
   })
+  const offer = ({ name, disk, readOnly, description = '' }: NbdOffer): void => {
+    if (exports.has(name)) throw nameTaken(name)
+    const device = 'write' in disk && readOnly !== true ? disk : null
+    exports.set(name, { name, description, reader: disk, device })
+  }
+  for (const initial of settings.exports ?? []) offer(initial)
   listener.maxConnections = settings.maximumConnections ?? 256
   await listenOn(listener, settings.address)
   // For instance too many open files: the next client may have more luck.
@@ -74,15 +92,11 @@ export async function startNbdServer(settings: NbdServerSettings): Promise<NbdSe
   }
   return {
     address: actualAddress(listener, settings.address),
-    export(
+    export: (
       name: string,
       disk: BlockReader | BlockDevice,
       options: { readOnly?: boolean; description?: string } = {},
-    ) {
-      if (exports.has(name)) throw nameTaken(name)
-      const device = 'write' in disk && options.readOnly !== true ? disk : null
-      exports.set(name, { name, description: options.description ?? '', reader: disk, device })
-    },
+    ) => offer({ name, disk, ...options }),
     async unexport(name) {
       exports.delete(name)
       await end((session) => session.exportName === name)
