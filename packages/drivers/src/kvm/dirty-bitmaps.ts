@@ -94,10 +94,8 @@ function missing(disk: GraphDisk, since: Checkpoint, process: string): CycleReas
       'tracking/restarted',
       `The machine was restarted; raw disk ${disk.key} cannot keep its change tracking over that`,
     )
-  return lost(
-    'tracking/restarted',
-    `The machine was restarted and disk ${disk.key} came back without its change tracking`,
-  )
+  // Written into the image only when QEMU ends in good order.
+  return lost('tracking/host-crashed', `QEMU ended without saving the change tracking of disk ${disk.key}`)
 }
 
 const lost = (code: string, message: string): CycleReason => ({ code, message })

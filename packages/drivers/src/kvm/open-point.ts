@@ -1,5 +1,6 @@
 // One instant over all disks of all machines of a request: prepare, hold still, mark, let go, read.
 import { join } from 'node:path'
+import { MiB } from '@understudy/base/bytes'
 import { isAbort, Outage, Refusal } from '@understudy/base/errors'
 import type { Clock, Instant } from '@understudy/base/instant'
 import type { MappedExtent } from '@understudy/block/device'
@@ -13,7 +14,7 @@ import type {
   SourceMachinePoint,
 } from '@understudy/engine/ports/source-platform'
 import { type BlockGraph, type GraphDisk, readBlockGraph } from './block-graph.ts'
-import { changedSince, wholeDisk } from './changed-extents.ts'
+import { changedSince, type MappedDisk, toSnapshotDisk, wholeDisk } from './changed-extents.ts'
 import {
   bitmapsOf,
   checkSince,
@@ -40,13 +41,14 @@ import {
 import type { QmpCommand, QmpSettled } from './qmp.ts'
 import { addScratch, emptyQcow2, scratchLimitBytes } from './scratch.ts'
 import {
+  accessExport,
   addMarker,
-  exportName,
   type HoldCommands,
   holdCommands,
   removeMarker,
   removeSnapshots,
   type SnapshotDisk,
+  scratchExport,
 } from './snapshot.ts'
 
 export type OpenPointDeps = {
@@ -411,18 +413,26 @@ async function openDisks(prepared: Prepared): Promise<Opened> {
     await socket.close()
   }
   try {
+    const connect = async (exportName: string, ...metaContexts: string[]): Promise<NbdDevice> => {
+      const address = { kind: 'unix' as const, path: socket.path }
+      const device = await connectNbd({
+        address,
+        exportName,
+        metaContexts: ['base:allocation', ...metaContexts],
+      })
+      devices.push(device)
+      return device
+    }
     const disks = await Promise.all(
       snapshots.map(async (snapshot) => {
-        const device = await connectNbd({
-          address: { kind: 'unix', path: socket.path },
-          exportName: exportName(snapshot),
-          metaContexts: [
-            'base:allocation',
-            ...(snapshot.sinceBitmap === null ? [] : [`qemu:dirty-bitmap:${snapshot.sinceBitmap}`]),
-          ],
-        })
-        devices.push(device)
-        return toSourceDisk(prepared, snapshot, device)
+        const bitmaps = snapshot.sinceBitmap === null ? [] : [`qemu:dirty-bitmap:${snapshot.sinceBitmap}`]
+        const access = await connect(accessExport(snapshot), ...bitmaps)
+        return toSourceDisk(
+          prepared,
+          snapshot,
+          access,
+          toSnapshotDisk(access, await connect(scratchExport(snapshot))),
+        )
       }),
     )
     return { point: { ref: machine.ref, checkpoint: checkpointText(checkpoint), disks }, close }
@@ -432,7 +442,12 @@ async function openDisks(prepared: Prepared): Promise<Opened> {
   }
 }
 
-function toSourceDisk(prepared: Prepared, snapshot: SnapshotDisk, device: NbdDevice): SourceDisk {
+function toSourceDisk(
+  prepared: Prepared,
+  snapshot: SnapshotDisk,
+  device: NbdDevice,
+  mapped: MappedDisk,
+): SourceDisk {
   const { disk, sinceBitmap } = snapshot
   const bytesThen = prepared.since?.disks.get(disk.key)
   const explain = (error: unknown): Promise<unknown> => explainReadFailure(prepared.machine, snapshot, error)
@@ -455,14 +470,14 @@ function toSourceDisk(prepared: Prepared, snapshot: SnapshotDisk, device: NbdDev
           throw await explain(error)
         }
       },
-      map: (range, signal) => translated(device.map?.(range, signal) ?? wholeDisk(device, signal)),
+      map: (range, signal) => translated(mapped.map(range, signal)),
       close: () => device.close(),
     },
     changed: (signal) =>
       translated(
         sinceBitmap === null || bytesThen === undefined
-          ? wholeDisk(device, signal)
-          : changedSince(device, sinceBitmap, bytesThen, signal),
+          ? wholeDisk(mapped, signal)
+          : changedSince(mapped, sinceBitmap, bytesThen, signal),
       ),
   }
 }
@@ -478,8 +493,10 @@ async function explainReadFailure(
   const { disk, scratchPath, scratchBytes } = snapshot
   const status = await machine.host.status(scratchPath).catch(() => null)
   const freeBytes = await machine.host.freeBytes(machine.folder).catch(() => 0)
-  const nearlyFull =
-    status === null || status.allocatedBytes > scratchBytes * 0.8 || freeBytes < scratchBytes * 0.2
+  // QEMU copies in pieces, so what did not fit was larger than what was left.
+  const leastLeftBytes = Math.max(8 * MiB, scratchBytes / 5)
+  const leftBytes = Math.min(scratchBytes - (status?.allocatedBytes ?? scratchBytes), freeBytes)
+  const nearlyFull = leftBytes < leastLeftBytes
   if (nearlyFull) return scratchFull(machine, disk, status?.allocatedBytes ?? 0, error)
   return new Outage({
     code: 'source/snapshot-broken',
@@ -531,7 +548,7 @@ async function releaseMachine(prepared: Prepared, kept: boolean): Promise<void> 
     })
   } catch (error) {
     if (!(error instanceof Outage)) throw error
-    if (error.code === 'kvm/socket-closed')
+    if (error.code === 'kvm/socket-closed' || error.code === 'kvm/qemu-gone')
       await Promise.allSettled(snapshots.map(({ scratchPath }) => machine.host.removeFile(scratchPath)))
   }
 }

@@ -36,8 +36,10 @@ export type SnapshotDisk = {
   readonly sinceBitmap: string | null
 }
 
-/** The export has the name of the node that it exports. */
-export const exportName = (disk: SnapshotDisk): string => accessNode(disk.tail)
+/** Exports have the names of the nodes that they export. */
+export const accessExport = (disk: SnapshotDisk): string => accessNode(disk.tail)
+/** Shown only to tell where the guest has overwritten something: see toSnapshotDisk. */
+export const scratchExport = (disk: SnapshotDisk): string => scratchNode(disk.tail)
 
 export type HoldCommands = {
   readonly hold: readonly QmpCommand[]
@@ -92,6 +94,8 @@ const addFilter = ({ disk, tail }: SnapshotDisk): QmpCommand => ({
     'node-name': filterNode(tail),
     file: disk.topNode,
     target: scratchNode(tail),
+    // Else the guest's discards would end here while a point is open.
+    discard: 'unmap',
     'on-cbw-error': 'break-snapshot',
     'cbw-timeout': COPY_TIMEOUT_SECONDS,
   },
@@ -112,6 +116,7 @@ function exposeCommands(snapshot: SnapshotDisk): QmpCommand[] {
       arguments: { driver: 'snapshot-access', 'node-name': accessNode(tail), file: filterNode(tail) },
     },
     exportCommand(accessNode(tail), disk, sinceBitmap),
+    exportCommand(scratchNode(tail), disk, null),
   ]
 }
 
@@ -169,7 +174,9 @@ const matches = (kind: 'cbw' | 'acc' | 'scr', name: string, isOurs: (node: OurNo
 
 async function removeExports(qmp: Qmp, isOurs: (node: OurNode) => boolean): Promise<void> {
   const exports = await qmp.execute<readonly { readonly id: string }[]>('query-block-exports')
-  const ours = exports.map(({ id }) => id).filter((id) => matches('acc', id, isOurs))
+  const ours = exports
+    .map(({ id }) => id)
+    .filter((id) => matches('acc', id, isOurs) || matches('scr', id, isOurs))
   await Promise.all(ours.map((id) => endExport(qmp, id)))
 }
 

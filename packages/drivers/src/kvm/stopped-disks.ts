@@ -11,7 +11,7 @@ import { connectNbd, type NbdDevice } from '@understudy/block/nbd/client'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { DiskFingerprint, SourceDisk, StoppedDisks } from '@understudy/engine/ports/source-platform'
 import { readBlockGraph } from './block-graph.ts'
-import { mappedRuns, wholeDisk } from './changed-extents.ts'
+import { mappedRuns, toMappedDisk, wholeDisk } from './changed-extents.ts'
 import { bitmapsOf, checkSince, disabling, processIdentity, restoreSince } from './dirty-bitmaps.ts'
 import { diskFingerprints } from './fingerprints.ts'
 import { type DefinedDisk, diskNodeName } from './machine-definition.ts'
@@ -90,12 +90,13 @@ function toSourceDisk(
   device: NbdDevice,
   known: readonly Extent[] | undefined,
 ): SourceDisk {
+  const mapped = toMappedDisk(device)
   return {
     key: disk.key,
     bytes: device.bytes,
     reader: device,
     changed: (signal): AsyncIterable<MappedExtent> =>
-      known === undefined ? wholeDisk(device, signal) : mappedRuns(device, known, signal),
+      known === undefined ? wholeDisk(mapped, signal) : mappedRuns(mapped, known, signal),
   }
 }
 
