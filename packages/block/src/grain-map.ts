@@ -33,6 +33,13 @@ export function grainMap(diskBytes: number, grainBytes: number): GrainMap {
   const setInChunk = (index: number, start: number, end: number, value: number): boolean => {
     const chunk = chunks.get(index) ?? 0
     if (chunk === value) return false
+    const whole = start === 0 && end === CHUNK_GRAINS
+    if (whole && typeof chunk === 'number') {
+      // In one step: a guest may discard a tebibyte at once.
+      if (chunk === 0) changedGrains += CHUNK_GRAINS
+      chunks.set(index, value)
+      return true
+    }
     const grains = typeof chunk === 'number' ? new Uint8Array(CHUNK_GRAINS).fill(chunk) : chunk
     let changed = false
     for (let grain = start; grain < end; grain += 1) {
@@ -42,7 +49,7 @@ export function grainMap(diskBytes: number, grainBytes: number): GrainMap {
       if (old === 0) changedGrains += 1
     }
     grains.fill(value, start, end)
-    chunks.set(index, start === 0 && end === CHUNK_GRAINS ? value : grains)
+    chunks.set(index, whole ? value : grains)
     return changed
   }
 

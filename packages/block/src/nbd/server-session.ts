@@ -63,6 +63,8 @@ export async function serveSession(
       const request = await nextRequest(peer)
       if (request.command === command.disconnect) return
       await room.enter(request.bytes)
+      // What the client had asked for and can no longer hear of is not worth reading.
+      if (signal.aborted || peer.socket.destroyed) throw new Goodbye('gone')
       const work = carryOut(agreed, request, signal)
         .then(
           (reply) => send(peer, reply),

@@ -268,7 +268,10 @@ describe('the server', () => {
     await expect.poll(() => reads, { timeout: 5000 }).toBe(8)
     await mustRun('nbdinfo', ['--size', uri('d')])
     expect(reads).toBe(8)
+    // Once it has gone, the rest of what it had asked for is not read any more.
     greedy.destroy()
+    await server.close()
+    expect(reads).toBeLessThan(20)
   })
 
   test('withdraws an export only when nothing touches the disk any more', async () => {
