@@ -1,0 +1,117 @@
+// What the journal refuses, and what the disk below it does to us, in words an operator can act on.
+import { Outage, Refusal } from '@understudy/base/errors'
+
+export const errorCode = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : ''
+
+export const isMissing = (error: unknown): boolean => errorCode(error) === 'ENOENT'
+export const isTaken = (error: unknown): boolean => errorCode(error) === 'EEXIST'
+
+/** Runs file work and turns what the operating system says into our words. Our own errors pass. */
+export async function onDisk<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    throw fromDisk(error)
+  }
+}
+
+function fromDisk(error: unknown): unknown {
+  const code = errorCode(error)
+  if (code === 'ENOSPC' || code === 'EDQUOT') return diskFull(error)
+  if (!/^E[A-Z0-9]+$/.test(code)) return error
+  return new Outage({
+    code: 'replica/disk-failed',
+    message: `The replica's disk does not work: ${error instanceof Error ? error.message : code}`,
+    remedy: 'Check that the replica folder is mounted, writable and healthy.',
+    cause: error,
+  })
+}
+
+export const diskFull = (cause?: unknown): Outage =>
+  new Outage({
+    code: 'replica/disk-full',
+    message: 'The disk that keeps the replicas is full; no new recovery point can be kept',
+    remedy: 'Free space there or shorten the retention. The recovery points up to now are intact.',
+    cause,
+  })
+
+export const notFound = (id: string): Refusal =>
+  new Refusal({
+    code: 'replica/not-found',
+    message: `There is no replica ${id}`,
+    remedy: 'Check that the replica store is the right one and complete.',
+  })
+
+export const pointNotFound = (id: string): Refusal =>
+  new Refusal({
+    code: 'recovery-point/not-found',
+    message: `There is no recovery point ${id} any more`,
+    remedy: 'Choose another recovery point.',
+  })
+
+export const newerWriter = (machineName: string): Refusal =>
+  new Refusal({
+    code: 'replica/newer-writer',
+    message: `Another process writes to the replica of ${machineName} now`,
+    remedy: 'Nothing needs to be done: the newer process goes on.',
+  })
+
+export const readOnly = (machineName: string): Refusal =>
+  new Refusal({
+    code: 'replica/read-only',
+    message: `The replica of ${machineName} is open for reading only`,
+    remedy: 'Open it with the epoch of its protection.',
+  })
+
+export const pointOpen = (machineName: string): Refusal =>
+  new Refusal({
+    code: 'replica/point-open',
+    message: `A point of ${machineName} is being written already`,
+    remedy: 'Wait until it is sealed or aborted.',
+  })
+
+export const baseNotNewest = (machineName: string, base: string | null): Refusal =>
+  new Refusal({
+    code: 'replica/base-not-newest',
+    message: `Point ${base ?? '(none)'} is not the newest of the replica of ${machineName}`,
+    remedy: 'Plan the cycle again.',
+  })
+
+export const noKey = (machineName: string): Refusal =>
+  new Refusal({
+    code: 'replica/no-key',
+    message: `The replica of ${machineName} is encrypted and there is no key for it`,
+    remedy: 'Configure the encryption key, then try again.',
+  })
+
+export const wrongKey = (machineName: string): Refusal =>
+  new Refusal({
+    code: 'replica/wrong-key',
+    message: `The encryption key does not fit the replica of ${machineName}`,
+    remedy: 'Configure the key with which the replica was made.',
+  })
+
+export const badId = (id: string): Refusal =>
+  new Refusal({
+    code: 'replica/bad-id',
+    message: `"${id}" cannot be the id of a replica`,
+    remedy: 'Use letters, digits, dots, dashes and underscores.',
+  })
+
+/** `disk` is null when the journal's own books are hit rather than content. */
+export const damaged = (where: {
+  readonly disk: string | null
+  readonly offset: number
+  readonly bytes: number
+  readonly why: string
+}): Refusal =>
+  new Refusal({
+    code: 'replica/damaged',
+    message:
+      where.disk === null
+        ? `The replica is damaged: ${where.why}`
+        : `The replica is damaged at ${where.offset} of disk ${where.disk} (${where.bytes} bytes): ${where.why}`,
+    remedy: 'Resync the protection: it compares with the source and writes what is damaged again.',
+    facts: where,
+  })

@@ -1,0 +1,165 @@
+// A handle on a replica. Several handles of one process share a core; at most one of them is the writer.
+import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
+import type { OpenedPoint, Replica } from '@understudy/engine/ports/replica-store'
+import { difference } from './difference.ts'
+import { baseNotNewest, onDisk, pointNotFound, pointOpen, readOnly } from './failures.ts'
+import { Maintenance } from './maintenance.ts'
+import { openPoint } from './opened-point.ts'
+import { planRetention } from './plan-retention.ts'
+import { addHold, removeHold, removeMarks, saveAnnotations } from './point-marks.ts'
+import { beginPoint } from './point-writer.ts'
+import { pointIdOf, type ReplicaCore, type Writer } from './replica-core.ts'
+import { storedBytesOf } from './replica-state.ts'
+import { scrub } from './scrub.ts'
+
+export type HandleDeps = {
+  readonly core: ReplicaCore
+  readonly writer: Writer | null
+  /** Counts what uses the core: this handle and every open point. */
+  addUser(): void
+  removeUser(): Promise<void>
+}
+
+export function openedReplica(deps: HandleDeps): Replica {
+  const { core, writer } = deps
+  const { fs } = core.deps
+  const maintenance = writer === null ? null : new Maintenance(core, writer)
+  const checkWriter = (): Writer => {
+    if (writer === null) throw readOnly(core.machineName)
+    return core.checkWriter(writer)
+  }
+  /** Also points that a writer in another process has sealed since. */
+  const findFresh = async (id: PointId): Promise<void> => {
+    if (!core.hasPoint(id)) await core.refresh()
+    core.findPoint(id)
+  }
+  let closing: Promise<void> | null = null
+
+  return {
+    id: core.deps.facts.id,
+    points: () => core.points(),
+
+    async beginPoint(base, disks) {
+      const active = checkWriter()
+      if (active.pointOpen) throw pointOpen(core.machineName)
+      const newest = core.state.points.at(-1)
+      if (base !== (newest === undefined ? null : pointIdOf(newest.sequence)))
+        throw baseNotNewest(core.machineName, base)
+      active.pointOpen = true
+      try {
+        await core.checkEpoch(active)
+        const point = await beginPoint(core, active, disks)
+        return {
+          write: (disk, offset, data, signal) => point.write(disk, offset, data, signal),
+          zero: (disk, offset, bytes, signal) => point.zero(disk, offset, bytes, signal),
+          abort: () => point.abort(),
+          async seal(facts) {
+            const sealed = await point.seal(facts)
+            await maintenance?.afterSeal()
+            return sealed
+          },
+        }
+      } catch (error) {
+        active.pointOpen = false
+        throw error
+      }
+    },
+
+    async openPoint(id): Promise<OpenedPoint> {
+      await onDisk(() => findFresh(id))
+      deps.addUser()
+      try {
+        return await onDisk(() => openPoint(core, id, deps.removeUser))
+      } catch (error) {
+        await deps.removeUser()
+        throw error
+      }
+    },
+
+    async *difference(disk, from, to, signal) {
+      await onDisk(() => findFresh(to))
+      for (const extent of await onDisk(() => difference(core, disk, { from, to }))) {
+        signal?.throwIfAborted()
+        yield extent
+      }
+    },
+
+    async annotate(id, annotations) {
+      await onDisk(() => findFresh(id))
+      const all = { ...core.recoveryPoint(core.findPoint(id)).annotations, ...annotations }
+      await onDisk(() => saveAnnotations(fs, core.folder('annotations'), id, all))
+      await core.refreshMarks()
+      return core.recoveryPoint(core.findPoint(id))
+    },
+
+    // The hold is durable before we look whether the point is still there; `expire` drops the point before it looks for holds
+    // once more. So at least one of the two notices the other, in whatever processes they run.
+    async hold(id, holder) {
+      await onDisk(() => addHold(fs, core.folder('holds'), id, holder))
+      await core.refresh()
+      if (core.hasPoint(id)) return
+      await onDisk(() => removeHold(fs, core.folder('holds'), id, holder))
+      throw pointNotFound(id)
+    },
+
+    async unhold(id, holder) {
+      await onDisk(() => removeHold(fs, core.folder('holds'), id, holder))
+      await core.refreshMarks()
+    },
+
+    async expire(tiers, now, signal) {
+      signal?.throwIfAborted()
+      const active = checkWriter()
+      await core.refreshMarks()
+      const removed = await removePoints(core, active, planRetention({ points: core.points(), tiers, now }))
+      await maintenance?.run(signal)
+      return { removed }
+    },
+
+    async usage() {
+      const points = core.points()
+      return {
+        storedBytes: storedBytesOf(core.state),
+        pointCount: points.length,
+        oldestInstant: points[0]?.instant ?? null,
+        newestInstant: points.at(-1)?.instant ?? null,
+        freeBytes: await onDisk(() => fs.freeBytes(core.deps.folder)),
+      }
+    },
+
+    scrub: (options) => scrub(core, options),
+
+    close() {
+      closing ??= (async () => {
+        await maintenance?.close()
+        if (writer !== null && core.writer === writer && !writer.pointOpen) core.releaseWriter(writer)
+        await deps.removeUser()
+      })()
+      return closing
+    },
+  }
+}
+
+/** Returns how many are gone. One that is held by then stays, and one whose holder came in between comes back. */
+async function removePoints(core: ReplicaCore, writer: Writer, victims: readonly PointId[]): Promise<number> {
+  if (victims.length === 0) return 0
+  const dropped = new Set(victims)
+  const gone = new Set<number>()
+  const stored = core.state.points.filter(({ sequence }) => dropped.has(pointIdOf(sequence)))
+  await core.commit(writer, () => {
+    for (const { sequence } of stored) if (!core.isHeld(pointIdOf(sequence))) gone.add(sequence)
+    return gone.size === 0 ? null : { kind: 'remove', sequences: [...gone] }
+  })
+  await core.refreshMarks()
+  const heldAfterAll = stored.filter(({ sequence }) => gone.has(sequence) && core.isHeld(pointIdOf(sequence)))
+  if (heldAfterAll.length > 0) await core.commit(writer, () => ({ kind: 'restore', points: heldAfterAll }))
+  for (const { sequence } of heldAfterAll) gone.delete(sequence)
+  await removeMarksOf(core, gone)
+  return gone.size
+}
+
+async function removeMarksOf(core: ReplicaCore, sequences: ReadonlySet<number>): Promise<void> {
+  const folders = { holds: core.folder('holds'), annotations: core.folder('annotations') }
+  const ids = new Set([...sequences].map(pointIdOf))
+  await onDisk(() => removeMarks(core.deps.fs, folders, ids))
+}
