@@ -1,13 +1,38 @@
 // The use cases, as the API calls them. What is only read (lists, jobs, events) is read from the stores directly.
-import type { AllowedAction } from '@understudy/domain/failover/allowed-actions'
-import type { JobId } from '@understudy/domain/jobs/job'
+import type { AllowedAction, ProtectionAction } from '@understudy/domain/failover/allowed-actions'
+import type { JobId, JobKind } from '@understudy/domain/jobs/job'
 import type { Eligibility, Finding, MachineId } from '@understudy/domain/machines/machine'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
 import type { AdapterMapping, ProtectionId } from '@understudy/domain/protection/protection'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { Network, Site, SiteId } from '@understudy/domain/sites/site'
+import { type EngineContext, loadProtection } from './engine-context.ts'
+import type { EngineParts } from './engine-parts.ts'
+import { recordEvent } from './events/report.ts'
+import { changePoint } from './failover/change-point.ts'
+import { commit } from './failover/commit.ts'
+import { failBack } from './failover/fail-back.ts'
+import { chooseFailoverNetworks } from './failover/failover-networks.ts'
+import { plannedFailover } from './failover/planned-failover.ts'
+import { reprotect } from './failover/reprotect.ts'
+import { rollBack } from './failover/roll-back.ts'
+import { createRunKeeper } from './failover/run-keeper.ts'
+import { cleanUpTest, testFailover } from './failover/test-failover.ts'
+import { watchUncommitted } from './failover/uncommitted.ts'
+import { unplannedFailover } from './failover/unplanned-failover.ts'
+import type { JobBody } from './jobs/job-scope.ts'
+import { type Cancels, jobWorkflow } from './jobs/run-job.ts'
+import { answerJob, cancelJob, failLostJobs, retryJob, startJob } from './jobs/start-job.ts'
 import type { Measurement } from './ports/live.ts'
 import type { ReplicaUsage } from './ports/replica-store.ts'
+import { actionsOf, actionsOfAll, refuseUnlessAllowed } from './protection/actions.ts'
+import { endProtection } from './protection/end-protection.ts'
+import { removePolicy, savePolicy } from './protection/policies.ts'
+import { loadMachine, protect, protectJob } from './protection/protect.ts'
+import { edit, pause, resume, resyncJob } from './protection/steer.ts'
+import { annotatePoint } from './recovery-points/annotate-point.ts'
+import { whereIs, withReplica } from './recovery-points/with-replica.ts'
+import { createMover } from './replication/mover.ts'
 import type {
   AnswerRequest,
   Asker,
@@ -27,6 +52,10 @@ import type {
   TestFailoverRequest,
   UnplannedFailoverRequest,
 } from './requests.ts'
+import { refreshQuietly, refreshSite } from './sites/inventory.ts'
+import { sourceOf, targetOf } from './sites/platform-of.ts'
+import { checkSite, loadSite, registerSite, removeSite, updateSite } from './sites/register.ts'
+import { createSiteWatcher, type SiteWatcher } from './sites/watch-sites.ts'
 
 /**
  * Every function throws Refusal (not as things stand; says what to do), Outage (may work later) or InvariantError. An
@@ -100,4 +129,162 @@ export type Engine = {
   allAllowedActions(): Promise<ReadonlyMap<ProtectionId, readonly AllowedAction[]>>
   /** The last measurement of this process's mover, or null. */
   measurement(protectionId: ProtectionId): Measurement | null
+}
+
+/** Builds the engine of one process. Nothing runs before `start`. */
+export function createEngine(parts: EngineParts): Engine {
+  const context = createContext(parts)
+  const { mover, keeper, cancels, sites } = context
+  registerJobs(context)
+
+  /** A job on a protection, if the action is allowed now. */
+  const ask = async <Request extends ProtectionRequest>(
+    kind: JobKind & ProtectionAction,
+    request: Request,
+  ): Promise<JobStarted> => {
+    const protection = await refuseUnlessAllowed(parts, request.protectionId, kind)
+    return await startJob(parts, kind, protection, request)
+  }
+  const allowed = async (action: ProtectionAction, request: ProtectionRequest): Promise<void> => {
+    await refuseUnlessAllowed(parts, request.protectionId, action)
+  }
+
+  return {
+    async start() {
+      await parts.durable.launch()
+      await failLostJobs(parts)
+      mover.start()
+      sites.start()
+    },
+    async stop() {
+      await Promise.all([sites.stop(), mover.stop()])
+      await parts.durable.shutDown()
+      await keeper.stop()
+    },
+
+    checkSite: (site) => checkSite(parts, site),
+    async checkRegisteredSite(siteId) {
+      const site = await loadSite(parts, siteId)
+      const platform = await parts.platforms.of(site)
+      const found = await platform.checkConnection()
+      await refreshQuietly(parts, site, new AbortController().signal)
+      return found
+    },
+    registerSite: (site, asker) => registerSite(parts, site, asker),
+    async updateSite(siteId, change, asker) {
+      const site = await updateSite(parts, siteId, change, asker)
+      sites.forget(siteId)
+      return site
+    },
+    removeSite: (siteId, asker) => removeSite(parts, siteId, asker),
+    refreshSite: async (siteId) =>
+      refreshSite(parts, await loadSite(parts, siteId), new AbortController().signal),
+    networks: async (siteId) => (await targetOf(parts, siteId)).networks(),
+
+    savePolicy: (policy, id, asker) => savePolicy(parts, policy, id, asker),
+    removePolicy: (policyId, asker) => removePolicy(parts, policyId, asker),
+
+    async eligibility(machineId) {
+      const machine = await loadMachine(parts, machineId)
+      return await (await sourceOf(parts, machine.siteId)).eligibility(machine.ref)
+    },
+    async preflight({ machineId, targetSiteId, adapters }) {
+      const { name, hardware } = await loadMachine(parts, machineId)
+      const target = await targetOf(parts, targetSiteId)
+      const networks = await chooseFailoverNetworks(target, { adapters })
+      return await target.preflight({ name, mode: 'failover', hardware, networks, trackingId: null })
+    },
+
+    protect: (request) => protect(context, request),
+    async editProtection(request) {
+      await allowed('edit', request)
+      await edit(context, request)
+    },
+    async pause(request) {
+      await allowed('pause', request)
+      await pause(context, request)
+    },
+    async resume(request) {
+      await allowed('resume', request)
+      await resume(context, request)
+    },
+    resync: (request) => ask('resync', request),
+    async endProtection(request) {
+      const protection = await refuseUnlessAllowed(parts, request.protectionId, 'end')
+      return await startJob(parts, 'end-protection', protection, request)
+    },
+    async runNow(protectionId) {
+      await loadProtection(parts, protectionId)
+      return mover.runNow(protectionId)
+    },
+
+    testFailover: (request) => ask('test-failover', request),
+    cleanUpTest: (request) => ask('clean-up-test', request),
+    plannedFailover: (request) => ask('planned-failover', request),
+    unplannedFailover: (request) => ask('unplanned-failover', request),
+    changePoint: (request) => ask('change-point', request),
+    commit: (request) => ask('commit', request),
+    rollBack: (request) => ask('roll-back', request),
+    reprotect: (request) => ask('reprotect', request),
+    failBack: (request) => ask('fail-back', request),
+
+    answerJob: (jobId, answer) => answerJob(parts, jobId, answer),
+    async cancelJob(jobId, asker) {
+      await cancelJob(parts, cancels, jobId)
+      const job = await parts.stores.jobs.find(jobId)
+      await recordEvent(parts, {
+        severity: 'info',
+        code: 'job/cancel-asked',
+        message: `${asker.by} asked the job to stop`,
+        subject: job ? { id: job.subjectId, name: job.subjectName } : null,
+        facts: { jobId },
+      })
+    },
+    retryJob: (jobId) => retryJob(parts, jobId),
+
+    async recoveryPoints(protectionId) {
+      const protection = await loadProtection(parts, protectionId)
+      return await withReplica(parts, whereIs(protection), async (replica) => replica.points())
+    },
+    annotatePoint: (request) => annotatePoint(parts, request),
+    async replicaUsage(protectionId) {
+      const protection = await loadProtection(parts, protectionId)
+      return await withReplica(parts, whereIs(protection), (replica) => replica.usage())
+    },
+    allowedActions: (protectionId) => actionsOf(parts, protectionId),
+    allAllowedActions: () => actionsOfAll(parts),
+    measurement: (protectionId) => mover.measurement(protectionId),
+  }
+}
+
+type EngineInside = EngineContext & { readonly sites: SiteWatcher }
+
+function createContext(parts: EngineParts): EngineInside {
+  const cancels: Cancels = new Map()
+  const keeper = createRunKeeper(parts)
+  const mover = createMover(parts, {
+    async onLook(held, runs) {
+      const mine = runs.filter((run) => held.has(run.protectionId))
+      await keeper.takeUp(mine, (id) => held.get(id)?.hardware ?? null)
+      await watchUncommitted(parts, held, mine)
+    },
+  })
+  return { parts, mover, keeper, cancels, sites: createSiteWatcher(parts) }
+}
+
+function registerJobs(context: EngineContext): void {
+  const register = <Request>(kind: JobKind, body: JobBody<Request>): void =>
+    context.parts.durable.register(kind, jobWorkflow(context.parts, context.cancels, body))
+  register('protect', protectJob(context))
+  register('resync', resyncJob(context))
+  register('end-protection', endProtection(context))
+  register('test-failover', testFailover(context))
+  register('clean-up-test', cleanUpTest(context))
+  register('planned-failover', plannedFailover(context))
+  register('unplanned-failover', unplannedFailover(context))
+  register('change-point', changePoint(context))
+  register('commit', commit(context))
+  register('roll-back', rollBack(context))
+  register('reprotect', reprotect(context))
+  register('fail-back', failBack(context))
 }

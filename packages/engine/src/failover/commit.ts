@@ -3,11 +3,13 @@ import { Refusal } from '@understudy/base/errors'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { Protection } from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
+import { resolveAlert } from '../events/report.ts'
 import type { JobBody } from '../jobs/job-scope.ts'
 import type { ProtectionRequest } from '../requests.ts'
 import { targetOf } from '../sites/platform-of.ts'
 import { findFailover, isFailBack, tellFailover } from './boot-run.ts'
 import { settleState } from './state-claim.ts'
+import { UNCOMMITTED_ALERT } from './uncommitted.ts'
 
 const tasks = ['Wait until the machine is independent', 'Hand it over to its site']
 
@@ -29,6 +31,7 @@ export const commit = (context: EngineContext): JobBody<ProtectionRequest> => ({
       await parts.stores.protections.updateNotes(protectionId, { sourceStoppedByRun: null })
       const note = 'Runs at the target site; reprotect it to replicate back'
       await settleState(context, { protectionId, from: 'failedOver', to: 'committed', note })
+      await resolveAlert(parts, UNCOMMITTED_ALERT, protection)
       await tellFailover(context, protection, {
         severity: 'info',
         code: 'failover/committed',

@@ -3,6 +3,7 @@ import { present } from '@understudy/base/invariant'
 import type { Protection } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
+import { resolveAlert } from '../events/report.ts'
 import { type JobBody, JobFailure } from '../jobs/job-scope.ts'
 import type { DiskFingerprint } from '../ports/source-platform.ts'
 import type { ProtectionRequest } from '../requests.ts'
@@ -10,6 +11,7 @@ import { sourceOf } from '../sites/platform-of.ts'
 import { closeRun, destroyRun, findFailover, isFailBack, tellFailover } from './boot-run.ts'
 import { restartSource } from './planned-failover.ts'
 import { claimState, settleState } from './state-claim.ts'
+import { UNCOMMITTED_ALERT } from './uncommitted.ts'
 
 const tasks = ['Remove the replica machine', 'Start the source machine again', 'Go back to replication']
 
@@ -92,6 +94,7 @@ async function goOn(context: EngineContext, id: Protection['id'], started: boole
     to: started ? 'protected' : 'broken',
     note: started ? null : 'The source machine could not be started; start it by hand, then resynchronise',
   })
+  await resolveAlert(context.parts, UNCOMMITTED_ALERT, protection)
   await tellFailover(context, protection, {
     severity: started ? 'info' : 'critical',
     code: started ? 'failover/rolled-back' : 'failover/source-not-started',

@@ -1,0 +1,81 @@
+// Which action is allowed on which protection now, and the same verdict enforced when one is asked for.
+import { Refusal } from '@understudy/base/errors'
+import {
+  type AllowedAction,
+  allowedActions,
+  type ProtectionAction,
+} from '@understudy/domain/failover/allowed-actions'
+import type { Run } from '@understudy/domain/failover/failover'
+import type { Job } from '@understudy/domain/jobs/job'
+import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import { loadProtection } from '../engine-context.ts'
+import type { EngineParts } from '../engine-parts.ts'
+import { describeKind } from '../jobs/run-job.ts'
+import { activeJobStates, activeJobsOf } from '../jobs/start-job.ts'
+
+type ActionParts = Pick<EngineParts, 'stores'>
+
+const MANY = { limit: 10_000, cursor: null }
+
+export async function actionsOf(parts: ActionParts, id: ProtectionId): Promise<readonly AllowedAction[]> {
+  const protection = await loadProtection(parts, id)
+  const [summary, runs, jobs] = await Promise.all([
+    parts.stores.protections.summary(id),
+    parts.stores.runs.active(id),
+    activeJobsOf(parts, id),
+  ])
+  return verdicts(protection, summary.newestPoint !== null, runs, jobs)
+}
+
+export async function actionsOfAll(
+  parts: ActionParts,
+): Promise<ReadonlyMap<ProtectionId, readonly AllowedAction[]>> {
+  const [protections, summaries, runs, jobs] = await Promise.all([
+    parts.stores.protections.list(),
+    parts.stores.protections.summaries(),
+    parts.stores.runs.active(),
+    parts.stores.jobs.list({ states: activeJobStates }, MANY),
+  ])
+  const runsOf = Map.groupBy(runs, (run) => run.protectionId)
+  const jobsOf = Map.groupBy(jobs.rows, (job) => job.subjectId)
+  return new Map(
+    protections.map((protection) => {
+      const { id } = protection
+      const hasPoint = (summaries.get(id)?.newestPoint ?? null) !== null
+      return [id, verdicts(protection, hasPoint, runsOf.get(id) ?? [], jobsOf.get(id) ?? [])]
+    }),
+  )
+}
+
+function verdicts(
+  protection: Protection,
+  hasPoint: boolean,
+  runs: readonly Run[],
+  jobs: readonly Job[],
+): readonly AllowedAction[] {
+  // These two only watch the mover; a failover in the middle of a long copy must not wait for them.
+  const busy = jobs.find(({ kind }) => kind !== 'protect' && kind !== 'resync')
+  return allowedActions({
+    protection,
+    hasPoint,
+    test: runs.find(({ kind }) => kind === 'test') ?? null,
+    busyWith: busy ? describeKind(busy.kind) : null,
+  })
+}
+
+/** Refuses with the very reason that the console shows on the button. */
+export async function refuseUnlessAllowed(
+  parts: ActionParts,
+  id: ProtectionId,
+  action: ProtectionAction,
+): Promise<Protection> {
+  const protection = await loadProtection(parts, id)
+  const verdict = (await actionsOf(parts, id)).find((candidate) => candidate.action === action)
+  if (verdict?.allowed) return protection
+  throw new Refusal({
+    code: 'protection/not-allowed',
+    message: `${protection.name}: ${verdict?.reason ?? 'this is not possible now'}`,
+    remedy: 'See the protection for what is possible now.',
+    facts: { action },
+  })
+}

@@ -1,0 +1,49 @@
+// Policies: checked for sense before they are kept, and never removed under a protection.
+import { Refusal } from '@understudy/base/errors'
+import { checkPolicy, type Policy, type PolicyId } from '@understudy/domain/protection/policy'
+import type { EngineParts } from '../engine-parts.ts'
+import { recordEvent } from '../events/report.ts'
+import type { Asker, NewPolicy } from '../requests.ts'
+import { loadPolicy } from './protect.ts'
+
+/** `id` null: a new one. A change takes effect with the next look of the movers. */
+export async function savePolicy(
+  parts: EngineParts,
+  wanted: NewPolicy,
+  id: PolicyId | null,
+  asker: Asker,
+): Promise<Policy> {
+  checkPolicy(wanted)
+  if (id !== null) await loadPolicy(parts, id)
+  const taken = (await parts.stores.policies.list()).find(
+    (other) => other.name === wanted.name && other.id !== id,
+  )
+  if (taken)
+    throw new Refusal({
+      code: 'policy/name-taken',
+      message: `There is a policy called "${wanted.name}" already`,
+      remedy: 'Choose another name.',
+    })
+  const policy: Policy = { ...wanted, id: id ?? (parts.newId() as PolicyId) }
+  await parts.stores.policies.save(policy)
+  parts.live.changed('policies', policy.id)
+  await tell(parts, policy, 'policy/saved', `The policy "${policy.name}" was saved by ${asker.by}`)
+  return policy
+}
+
+export async function removePolicy(parts: EngineParts, id: PolicyId, asker: Asker): Promise<void> {
+  const policy = await loadPolicy(parts, id)
+  const user = (await parts.stores.protections.list()).find((protection) => protection.policyId === id)
+  if (user)
+    throw new Refusal({
+      code: 'policy/in-use',
+      message: `The policy "${policy.name}" is used by the protection "${user.name}"`,
+      remedy: 'Give its protections another policy first.',
+    })
+  await parts.stores.policies.remove(id)
+  parts.live.changed('policies', id)
+  await tell(parts, policy, 'policy/removed', `The policy "${policy.name}" was removed by ${asker.by}`)
+}
+
+const tell = (parts: EngineParts, { id, name }: Policy, code: string, message: string): Promise<void> =>
+  recordEvent(parts, { severity: 'info', code, message, subject: { id, name } })

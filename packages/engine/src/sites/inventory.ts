@@ -1,0 +1,78 @@
+// Keeping what is known of the sites fresh: inventories, health, and whether a machine has come back that must not run.
+import { toFailureReport } from '@understudy/base/errors'
+import type { Protection } from '@understudy/domain/protection/protection'
+import type { Site, SiteHealth, SiteId } from '@understudy/domain/sites/site'
+import type { EngineParts } from '../engine-parts.ts'
+import { raiseAlert, resolveAlert } from '../events/report.ts'
+import { withinSeconds } from '../failover/bounded-call.ts'
+
+/** Longest that one site is asked before it counts as not answering. */
+const CHECK_SECONDS = 60
+
+/** Takes the inventory, settles the site's health and its alert. Never throws for a site that misbehaves. */
+export async function refreshQuietly(parts: EngineParts, site: Site, signal: AbortSignal): Promise<void> {
+  try {
+    await refreshSite(parts, site, signal)
+  } catch (error) {
+    if (signal.aborted) return
+    const failure = toFailureReport(error)
+    await setHealth(parts, site, failure.kind === 'outage' ? 'unreachable' : 'degraded', failure.message)
+    await raiseAlert(parts, {
+      severity: 'critical',
+      code: 'site/unreachable',
+      message: `${site.name}: ${failure.message}`,
+      remedy: failure.remedy,
+      subject: site,
+      facts: { cause: failure.code },
+    })
+  }
+}
+
+/** Throws what the site says. */
+export async function refreshSite(parts: EngineParts, site: Site, signal: AbortSignal): Promise<void> {
+  await withinSeconds(parts, { seconds: CHECK_SECONDS, signal }, async (bound) => {
+    const platform = await parts.platforms.of(site)
+    await platform.checkConnection(bound)
+    const machines = await platform.source?.inventory(bound)
+    if (machines && (await parts.stores.machines.replaceInventory(site.id, machines, parts.clock.now())))
+      parts.live.changed('machines', null)
+  })
+  await setHealth(parts, site, 'healthy', null)
+  await resolveAlert(parts, 'site/unreachable', site)
+  await watchSplitBrain(parts, site.id)
+}
+
+async function setHealth(
+  parts: EngineParts,
+  site: Site,
+  health: SiteHealth,
+  note: string | null,
+): Promise<void> {
+  await parts.stores.sites.update(site.id, { health, healthNote: note, checkedAt: parts.clock.now() })
+  if (site.health !== health || site.healthNote !== note) parts.live.changed('sites', site.id)
+}
+
+/** After a failover the former machine must stay off. If somebody started it, there are two of it now. */
+async function watchSplitBrain(parts: EngineParts, siteId: SiteId): Promise<void> {
+  const protections = (await parts.stores.protections.list()).filter((row) => row.sourceSiteId === siteId)
+  for (const protection of protections) {
+    const subject = { id: protection.id, name: protection.name }
+    const twice = runsElsewhere(protection) && (await isSourceOn(parts, protection))
+    if (twice)
+      await raiseAlert(parts, {
+        severity: 'critical',
+        code: 'failover/two-live-copies',
+        message: `${protection.name} runs at its source site although it is failed over`,
+        remedy: 'Switch off one of the two at once; what both have written since must be merged by hand.',
+        subject,
+      })
+    else await resolveAlert(parts, 'failover/two-live-copies', subject)
+  }
+}
+
+const runsElsewhere = ({ state }: Protection): boolean => state === 'failedOver' || state === 'committed'
+
+async function isSourceOn(parts: EngineParts, protection: Protection): Promise<boolean> {
+  const machine = await parts.stores.machines.findByRef(protection.sourceSiteId, protection.sourceRef)
+  return machine?.present === true && (machine.power === 'running' || machine.power === 'paused')
+}

@@ -1,0 +1,97 @@
+// Sites from the operator's side: test, register, change, remove.
+import { Refusal } from '@understudy/base/errors'
+import type { Site, SiteId } from '@understudy/domain/sites/site'
+import type { EngineParts } from '../engine-parts.ts'
+import { recordEvent } from '../events/report.ts'
+import type { Asker, NewSite, SiteChange } from '../requests.ts'
+import { refreshQuietly } from './inventory.ts'
+
+const never = (): AbortSignal => new AbortController().signal
+
+/** Connects once and keeps nothing. */
+export async function checkSite(parts: EngineParts, wanted: NewSite): Promise<{ readonly summary: string }> {
+  return await tryOut(parts, toSite(parts, wanted), wanted.secrets)
+}
+
+async function tryOut(
+  parts: EngineParts,
+  site: Site,
+  secrets: NewSite['secrets'],
+): Promise<{ readonly summary: string }> {
+  const platform = await parts.platforms.preview(site, secrets)
+  try {
+    return await platform.checkConnection()
+  } finally {
+    await platform.close()
+  }
+}
+
+const toSite = (parts: EngineParts, wanted: NewSite): Site => ({
+  id: parts.newId() as SiteId,
+  name: wanted.name,
+  platform: wanted.platform,
+  settings: wanted.settings,
+  health: 'unknown',
+  healthNote: null,
+  checkedAt: null,
+  createdAt: parts.clock.now(),
+})
+
+export async function registerSite(parts: EngineParts, wanted: NewSite, asker: Asker): Promise<Site> {
+  const site = toSite(parts, wanted)
+  await tryOut(parts, site, wanted.secrets)
+  await parts.stores.sites.create(site, wanted.secrets)
+  parts.live.changed('sites', site.id)
+  await tell(parts, site, 'site/registered', `${site.name} was registered by ${asker.by}`)
+  await refreshQuietly(parts, site, never())
+  return await loadSite(parts, site.id)
+}
+
+export async function updateSite(
+  parts: EngineParts,
+  siteId: SiteId,
+  change: SiteChange,
+  asker: Asker,
+): Promise<Site> {
+  const site = await loadSite(parts, siteId)
+  const { name = site.name, settings = site.settings } = change
+  const secrets = change.secrets ?? (await parts.stores.sites.secrets(siteId))
+  if (change.settings || change.secrets) await tryOut(parts, { ...site, name, settings }, secrets)
+  await parts.stores.sites.update(siteId, { name, settings }, change.secrets)
+  await parts.platforms.forget(siteId)
+  parts.live.changed('sites', siteId)
+  await tell(parts, site, 'site/changed', `${name} was changed by ${asker.by}`)
+  await refreshQuietly(parts, await loadSite(parts, siteId), never())
+  return await loadSite(parts, siteId)
+}
+
+export async function removeSite(parts: EngineParts, siteId: SiteId, asker: Asker): Promise<void> {
+  const site = await loadSite(parts, siteId)
+  const user = (await parts.stores.protections.list()).find(
+    (row) => row.sourceSiteId === siteId || row.targetSiteId === siteId,
+  )
+  if (user)
+    throw new Refusal({
+      code: 'site/in-use',
+      message: `${site.name} is used by the protection "${user.name}"`,
+      remedy: 'End its protections first.',
+    })
+  await parts.stores.sites.remove(siteId)
+  await parts.platforms.forget(siteId)
+  await parts.stores.alerts.resolve('site/unreachable', siteId, parts.clock.now())
+  parts.live.changed('sites', siteId)
+  await tell(parts, site, 'site/removed', `${site.name} was removed by ${asker.by}`)
+}
+
+export async function loadSite(parts: Pick<EngineParts, 'stores'>, siteId: SiteId): Promise<Site> {
+  const site = await parts.stores.sites.find(siteId)
+  if (site) return site
+  throw new Refusal({
+    code: 'site/not-found',
+    message: `There is no site ${siteId}`,
+    remedy: 'Reload the page: it may have been removed.',
+  })
+}
+
+const tell = (parts: EngineParts, site: Site, code: string, message: string): Promise<void> =>
+  recordEvent(parts, { severity: 'info', code, message, subject: { id: site.id, name: site.name } })
