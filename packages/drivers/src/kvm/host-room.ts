@@ -24,7 +24,10 @@ export async function readHostRoom(host: Host, signal?: AbortSignal): Promise<Ho
     await host.makeFolder(host.machinesFolder)
     const [memory, qemu, links, uefiCode, uefiVariables, kvm, freeDiskBytes] = await Promise.all([
       host.run('cat', ['/proc/meminfo'], { timeoutMilliseconds: LOOK_MILLISECONDS, signal }),
-      host.run('sh', ['-c', `command -v ${QEMU} qemu-img`], { timeoutMilliseconds: LOOK_MILLISECONDS, signal }),
+      host.run('sh', ['-c', `command -v ${QEMU} qemu-img`], {
+        timeoutMilliseconds: LOOK_MILLISECONDS,
+        signal,
+      }),
       host.list('/sys/class/net'),
       host.status(UEFI_CODE),
       host.status(UEFI_VARIABLES_TEMPLATE),

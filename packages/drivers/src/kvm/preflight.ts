@@ -37,14 +37,30 @@ export function choosePlace(spec: PreflightSpec, facts: PreflightFacts): HostRoo
 }
 
 const freeMemory = (room: HostRoom): number => (room.reachable ? room.freeMemoryBytes : 0)
-const blocker = (code: string, message: string, remedy: string): Finding => ({ level: 'blocker', code, message, remedy })
-const warning = (code: string, message: string, remedy: string): Finding => ({ level: 'warning', code, message, remedy })
+const blocker = (code: string, message: string, remedy: string): Finding => ({
+  level: 'blocker',
+  code,
+  message,
+  remedy,
+})
+const warning = (code: string, message: string, remedy: string): Finding => ({
+  level: 'warning',
+  code,
+  message,
+  remedy,
+})
 
 function networkFindings(spec: PreflightSpec, { settings, machines, runId }: PreflightFacts): Finding[] {
   return [...new Set(spec.networks.values())].flatMap((id) => {
     const network = settings.networks.find((candidate) => candidate.id === id)
     if (network === undefined)
-      return [blocker('network/not-found', `The target site has no network ${id}`, 'Choose another network for this machine.')]
+      return [
+        blocker(
+          'network/not-found',
+          `The target site has no network ${id}`,
+          'Choose another network for this machine.',
+        ),
+      ]
     return [...isolationFindings(spec, network), ...addressFindings(spec, network, machines, runId)]
   })
 }
@@ -73,7 +89,8 @@ function addressFindings(
   return ours.flatMap(({ macAddress }) => {
     const other = others.find(({ definition }) =>
       definition?.adapters.some(
-        (adapter) => adapter.networkId === network.id && adapter.macAddress.toLowerCase() === macAddress.toLowerCase(),
+        (adapter) =>
+          adapter.networkId === network.id && adapter.macAddress.toLowerCase() === macAddress.toLowerCase(),
       ),
     )
     if (other === undefined) return []
@@ -87,7 +104,9 @@ function machineFindings(spec: PreflightSpec, { machines, runId }: PreflightFact
   const name = toMachineName(spec.name)
   const sameName = machines.find((machine) => machine.name === name && !isOfRun(machine.definition, runId))
   if (sameName !== undefined)
-    findings.push(blocker('machine/name-taken', `The target site has a machine ${name} already`, 'Rename or remove it.'))
+    findings.push(
+      blocker('machine/name-taken', `The target site has a machine ${name} already`, 'Rename or remove it.'),
+    )
   const longKey = spec.hardware.disks.find(({ key }) => !DISK_KEY.test(key))
   if (longKey !== undefined)
     findings.push(
@@ -120,7 +139,13 @@ function hostFindings(spec: PreflightSpec, facts: PreflightFacts): Finding[] {
     const [first] = reasons
     if (first !== undefined && reasons.length === 1) return [first]
     const message = reasons.map((reason) => reason.message).join('; ')
-    return [blocker('target/no-host', `No host of the site can run it: ${message}`, 'Remove one of these obstacles.')]
+    return [
+      blocker(
+        'target/no-host',
+        `No host of the site can run it: ${message}`,
+        'Remove one of these obstacles.',
+      ),
+    ]
   }
   const room = facts.rooms.find(({ host }) => host === place)
   const diskBytes = spec.hardware.disks.reduce((sum, disk) => sum + disk.bytes, 0)
@@ -138,14 +163,38 @@ function hostFindings(spec: PreflightSpec, facts: PreflightFacts): Finding[] {
 function obstaclesAt(room: HostRoom, spec: PreflightSpec, { settings }: PreflightFacts): Finding[] {
   const { name, machinesFolder } = room.host
   if (!room.reachable)
-    return [blocker('target/host-unreachable', `Host ${name} cannot be reached: ${room.why}`, 'Check the host and the connection.')]
+    return [
+      blocker(
+        'target/host-unreachable',
+        `Host ${name} cannot be reached: ${room.why}`,
+        'Check the host and the connection.',
+      ),
+    ]
   const findings: Finding[] = []
   if (!room.hasQemu)
-    findings.push(blocker('target/qemu-missing', `Host ${name} has no QEMU`, 'Install qemu-system-x86 and qemu-utils there.'))
+    findings.push(
+      blocker(
+        'target/qemu-missing',
+        `Host ${name} has no QEMU`,
+        'Install qemu-system-x86 and qemu-utils there.',
+      ),
+    )
   if (spec.hardware.firmware === 'uefi' && !room.hasUefi)
-    findings.push(blocker('target/no-uefi', `Host ${name} has no UEFI firmware for guests`, 'Install the package ovmf there.'))
+    findings.push(
+      blocker(
+        'target/no-uefi',
+        `Host ${name} has no UEFI firmware for guests`,
+        'Install the package ovmf there.',
+      ),
+    )
   if (settings.accelerator === 'kvm' && !room.hasKvm)
-    findings.push(blocker('target/no-kvm', `Host ${name} has no /dev/kvm`, 'Switch virtualisation on, or choose tcg for this site.'))
+    findings.push(
+      blocker(
+        'target/no-kvm',
+        `Host ${name} has no /dev/kvm`,
+        'Switch virtualisation on, or choose tcg for this site.',
+      ),
+    )
   findings.push(...bridgeObstacles(room, spec, settings.networks))
   if (room.freeMemoryBytes < spec.hardware.memoryBytes + OVERHEAD_BYTES)
     findings.push(
@@ -157,13 +206,21 @@ function obstaclesAt(room: HostRoom, spec: PreflightSpec, { settings }: Prefligh
     )
   if (room.freeDiskBytes < SMALLEST_FREE_DISK_BYTES)
     findings.push(
-      blocker('target/no-disk-space', `Host ${name} has only ${formatBytes(room.freeDiskBytes)} free for disks`, 'Make room there.'),
+      blocker(
+        'target/no-disk-space',
+        `Host ${name} has only ${formatBytes(room.freeDiskBytes)} free for disks`,
+        'Make room there.',
+      ),
     )
   // Any run's folder name is as long as that of another run.
   const folderBytes = Buffer.byteLength(`${machinesFolder}/${replicaFolderName(spec.name, 'x' as RunId)}`)
   if (folderBytes + LONGEST_SOCKET_NAME.length > LONGEST_SOCKET_PATH_BYTES)
     findings.push(
-      blocker('target/path-too-long', `Sockets below ${machinesFolder} would have paths that are too long`, 'Choose a shorter machines folder.'),
+      blocker(
+        'target/path-too-long',
+        `Sockets below ${machinesFolder} would have paths that are too long`,
+        'Choose a shorter machines folder.',
+      ),
     )
   return findings
 }
@@ -174,7 +231,14 @@ const bridgeObstacles = (
   networks: readonly KvmNetwork[],
 ): Finding[] =>
   networks
-    .filter(({ id, bridge }) => bridge !== undefined && [...spec.networks.values()].includes(id) && !room.bridges.has(bridge))
+    .filter(
+      ({ id, bridge }) =>
+        bridge !== undefined && [...spec.networks.values()].includes(id) && !room.bridges.has(bridge),
+    )
     .map(({ name, bridge }) =>
-      blocker('network/bridge-missing', `Host ${room.host.name} has no bridge ${bridge} for network ${name}`, 'Make the bridge, or correct the network.'),
+      blocker(
+        'network/bridge-missing',
+        `Host ${room.host.name} has no bridge ${bridge} for network ${name}`,
+        'Make the bridge, or correct the network.',
+      ),
     )

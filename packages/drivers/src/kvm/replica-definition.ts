@@ -31,7 +31,13 @@ export function toMachineName(name: string): string {
 /** A version 8 UUID (RFC 9562): ours, and the same for every attempt of one run. */
 export function replicaRef(runId: RunId): MachineRef {
   const hex = runDigest(runId)
-  const parts = [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)]
+  const parts = [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `8${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ]
   return parts.join('-') as MachineRef
 }
 
@@ -54,9 +60,22 @@ export function replicaDefinition(
     firmware: hardware.firmware,
     disks: spec.disks.map((disk): DefinedDisk => {
       const label = hardware.disks.find(({ key }) => key === disk.key)?.label ?? disk.key
-      const backing = { kind: 'nbd-unix' as const, path: backingSocketPath(place.folder), exportName: disk.key }
+      const backing = {
+        kind: 'nbd-unix' as const,
+        path: backingSocketPath(place.folder),
+        exportName: disk.key,
+      }
       const file = `${disk.key}.qcow2`
-      return { key: disk.key, label, file, format: 'qcow2', bus: 'virtio', boot: disk.boot, bytes: disk.bytes, backing }
+      return {
+        key: disk.key,
+        label,
+        file,
+        format: 'qcow2',
+        bus: 'virtio',
+        boot: disk.boot,
+        bytes: disk.bytes,
+        backing,
+      }
     }),
     adapters: hardware.adapters.map((adapter) => {
       const networkId = spec.networks.get(adapter.key) ?? null
@@ -75,7 +94,9 @@ function replicaAdapter(
   spec: Pick<BootSpec, 'mode' | 'runId'>,
   takePort: () => number,
 ): DefinedAdapter {
-  const macAddress = needsOwnAddress(network, spec.mode) ? ownAddress(spec.runId, adapter.key) : adapter.macAddress
+  const macAddress = needsOwnAddress(network, spec.mode)
+    ? ownAddress(spec.runId, adapter.key)
+    : adapter.macAddress
   const common = { key: adapter.key, macAddress, model: 'virtio-net-pci' as const }
   if (network === null) return { ...common, networkId: null, kind: 'user', restrict: true, forwards: [] }
   if (network.kind === 'bridge') {

@@ -1,11 +1,12 @@
-// A qemu-storage-daemon that shows the disks of a machine that is off, read-only. It locks the images, so nobody starts
-// the machine under a reader.
+// A qemu-storage-daemon that shows the disks of a machine that is off. It locks the images, so nobody starts the machine
+// under a reader or a writer.
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Outage } from '@understudy/base/errors'
 import type { DefinedDisk } from './machine-definition.ts'
 import { diskNodeName, diskPath } from './machine-definition.ts'
 import type { MachineLocation } from './monitor.ts'
+import { diskNode } from './qemu-command.ts'
 import { connectQmp, type Qmp } from './qmp.ts'
 
 const STORAGE_DAEMON = 'qemu-storage-daemon'
@@ -24,6 +25,7 @@ export async function openStorageDaemon(
   machine: MachineLocation,
   disks: readonly DefinedDisk[],
   name: string,
+  options: { readonly writable?: boolean } = {},
 ): Promise<StorageDaemon> {
   const { host, folder } = machine
   const paths = {
@@ -33,7 +35,10 @@ export async function openStorageDaemon(
   }
   await endDaemon(machine, paths)
   const result = await host.run(STORAGE_DAEMON, [
-    ...disks.flatMap((disk) => ['--blockdev', JSON.stringify(readOnlyNode(disk, folder))]),
+    ...disks.flatMap((disk) => [
+      '--blockdev',
+      JSON.stringify(options.writable === true ? diskNode(disk, folder) : readOnlyNode(disk, folder)),
+    ]),
     '--chardev',
     `socket,id=monitor,path=${paths.monitor.replaceAll(',', ',,')},server=on,wait=off`,
     '--monitor',

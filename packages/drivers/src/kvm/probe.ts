@@ -1,0 +1,101 @@
+// Does the guest itself answer? A forwarder accepts connections before its guest listens, so a connection proves nothing:
+// only bytes that come back do.
+import net from 'node:net'
+import { isAbort, Outage } from '@understudy/base/errors'
+import type { ProbeResult } from '@understudy/engine/ports/target-platform'
+import { connectGuestAgent } from './guest-agent.ts'
+import type { MachineDefinition } from './machine-definition.ts'
+import type { MachineLocation } from './monitor.ts'
+
+const ANSWER_MILLISECONDS = 3000
+const AGENT_MILLISECONDS = 2000
+
+type Interface = {
+  readonly name: string
+  readonly 'ip-addresses'?: readonly { readonly 'ip-address': string; readonly 'ip-address-type': string }[]
+}
+
+/** Forwarded ports first, then the guest agent. Never throws because the guest is silent; bounded by a few seconds. */
+export async function probeMachine(
+  machine: MachineLocation & { readonly definition: MachineDefinition },
+  signal?: AbortSignal,
+): Promise<ProbeResult> {
+  const forwards = machine.definition.adapters.flatMap((adapter) => adapter.forwards)
+  // Elsewhere the forwards lead to that host's loopback, which we cannot reach.
+  const reachable = machine.host.isLocal ? forwards : []
+  const found = await Promise.all(reachable.map(({ hostPort }) => askPort(hostPort, signal)))
+  const addresses = found.filter((address) => address !== null)
+  signal?.throwIfAborted()
+  if (addresses.length > 0)
+    return { addresses, answered: true, note: `Answers at ${addresses.join(' and ')}` }
+  return askAgent(
+    machine,
+    reachable.map(({ guestPort }) => guestPort),
+    signal,
+  )
+}
+
+/** The address when bytes come back from behind it: of a web server to our request, of others their greeting. */
+function askPort(port: number, signal: AbortSignal | undefined): Promise<string | null> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve(null)
+    const socket = net.connect({ host: '127.0.0.1', port })
+    const finish = (address: string | null): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', giveUp)
+      socket.destroy()
+      resolve(address)
+    }
+    const giveUp = (): void => finish(null)
+    const timer = setTimeout(giveUp, ANSWER_MILLISECONDS)
+    signal?.addEventListener('abort', giveUp, { once: true })
+    socket.once('error', giveUp)
+    socket.once('close', giveUp)
+    socket.once('data', (answer: Buffer) => {
+      const isWeb = answer.toString('latin1', 0, 5) === 'HTTP/'
+      finish(isWeb ? `http://127.0.0.1:${port}` : `127.0.0.1:${port}`)
+    })
+    socket.write('GET / HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n')
+  })
+}
+
+async function askAgent(
+  machine: MachineLocation & { readonly definition: MachineDefinition },
+  silentPorts: readonly number[],
+  signal: AbortSignal | undefined,
+): Promise<ProbeResult> {
+  const { agentPath, host, name } = machine
+  const silent = silentPorts.length === 0 ? '' : `Nothing answers on port ${silentPorts.join(', ')}; `
+  if (agentPath === null) return { addresses: [], answered: false, note: `${silent}there is no guest agent` }
+  try {
+    const agent = await connectGuestAgent(() => host.connect(agentPath, signal), {
+      name,
+      syncMilliseconds: AGENT_MILLISECONDS,
+      signal,
+    })
+    try {
+      const interfaces = await agent.call<readonly Interface[]>(
+        'guest-network-get-interfaces',
+        {},
+        AGENT_MILLISECONDS,
+      )
+      // Addresses inside a user network lead nowhere from outside.
+      const bridged = machine.definition.adapters.some(
+        ({ kind, networkId }) => kind === 'bridge' && networkId !== null,
+      )
+      const addresses = bridged ? interfaces.flatMap(publicAddresses) : []
+      return { addresses, answered: true, note: `${silent}the guest agent answers` }
+    } finally {
+      agent.close()
+    }
+  } catch (error) {
+    if (isAbort(error)) throw error
+    if (!(error instanceof Outage)) throw error
+    return { addresses: [], answered: false, note: `${silent}no answer from the guest agent` }
+  }
+}
+
+const publicAddresses = (one: Interface): string[] =>
+  (one['ip-addresses'] ?? [])
+    .map((address) => address['ip-address'])
+    .filter((address) => !/^(127\.|::1$|fe80:|169\.254\.)/i.test(address))
