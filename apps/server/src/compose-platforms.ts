@@ -15,6 +15,7 @@ export type PlatformParts = {
   readonly sites: SiteStore
   readonly home: string
   readonly clock: Clock
+  readonly sleep: (milliseconds: number, signal?: AbortSignal) => Promise<void>
   /** Keys of encrypted replicas are derived from it. */
   readonly secretKey: Buffer
 }
@@ -66,7 +67,8 @@ function openDriver(parts: PlatformParts, site: Site, secrets: Readonly<Record<s
     case 'simulated':
       return openSimulatedPlatform(site, secrets, {
         clock: parts.clock,
-        folder: path.join(parts.home, 'simulated', site.id),
+        sleep: parts.sleep,
+        folder: path.join(parts.home, 'simulated'),
       })
   }
 }

@@ -36,6 +36,8 @@ export type ControlPlane = {
 }
 
 const clock: Clock = { now: () => Date.now() }
+const sleep = (milliseconds: number, signal?: AbortSignal): Promise<void> =>
+  wait(milliseconds, undefined, signal ? { signal } : {})
 
 export async function composeControlPlane(config: Config, log: Logger): Promise<ControlPlane> {
   const closers: (() => Promise<void>)[] = []
@@ -51,7 +53,7 @@ export async function composeControlPlane(config: Config, log: Logger): Promise<
     closers.push(() => stores.close())
     const hints = openHintPool(databaseUrl)
     closers.push(() => hints.close())
-    const platforms = composePlatforms({ sites: stores.sites, home: config.home, clock, secretKey })
+    const platforms = composePlatforms({ sites: stores.sites, home: config.home, clock, sleep, secretKey })
     closers.push(() => platforms.close())
     const live = createLiveHub(log)
     closers.push(() => live.close())
@@ -68,9 +70,7 @@ export async function composeControlPlane(config: Config, log: Logger): Promise<
       platforms,
       live: measured,
       clock,
-      sleep: async (milliseconds, signal) => {
-        await wait(milliseconds, undefined, signal ? { signal } : {})
-      },
+      sleep,
       newId: randomUUID,
       config: engineConfig(config),
       log: engineLog(log),

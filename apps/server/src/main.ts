@@ -37,6 +37,7 @@ async function main(): Promise<void> {
   })
   await plane.engine.start()
   const link = await offerSetupLink(plane.stores.setup, plane.clock, serving.address)
+  log.info({ serverPid: process.pid }, 'serving')
   process.stdout.write(`\n  Understudy ${version} is ready: ${serving.address}\n`)
   if (link !== null)
     process.stdout.write(`  Make the first owner here (works once, for 24 hours):\n  ${link}\n`)

@@ -84,6 +84,27 @@ class HttpProblem extends Error {
   }
 }
 
+/** A change that never reached its handler still belongs in the audit log. */
+async function auditRefusal(
+  parts: ApiMiddlewareParts,
+  route: ApiRoute,
+  caller: Caller,
+  request: Request,
+  problem: string,
+): Promise<void> {
+  await parts.stores.audit.append({
+    id: parts.newId() as AuditEntryId,
+    at: parts.clock.now(),
+    who: caller.name,
+    action: route.name.join('.'),
+    subject: null,
+    subjectName: null,
+    outcome: 'refused',
+    facts: { problem },
+    ip: request.ip ?? null,
+  })
+}
+
 /** Who calls what, and whether they may. */
 async function admit(parts: ApiMiddlewareParts, request: Request): Promise<Passed> {
   const method = request.method === 'HEAD' ? 'GET' : request.method
@@ -109,7 +130,9 @@ async function admit(parts: ApiMiddlewareParts, request: Request): Promise<Passe
     )
   const caller = await parts.callers.find(request.headers)
   const wanted = accessOf(match.route.name)
-  if (!mayCall(wanted, caller?.role ?? null))
+  if (!mayCall(wanted, caller?.role ?? null)) {
+    if (caller !== null && !safeMethods.has(request.method))
+      await auditRefusal(parts, match.route, caller, request, 'access/role-too-low')
     throw new HttpProblem(
       caller === null
         ? toProblem({
@@ -125,6 +148,7 @@ async function admit(parts: ApiMiddlewareParts, request: Request): Promise<Passe
             remedy: 'Ask an owner for a higher role.',
           }),
     )
+  }
   if (!safeMethods.has(request.method)) checkOrigin(parts, request, caller)
   return { route: match.route, caller }
 }

@@ -1,0 +1,435 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createEngine } from '@understudy/engine/create-engine'
+import type { Engine } from '@understudy/engine/engine'
+import { defaultEngineConfig } from '@understudy/engine/engine-parts'
+import type { Role, User, UserId } from '@understudy/engine/ports/access-stores'
+import { fakeWorld } from '@understudy/simulator/fake-platform'
+import { memoryAccessStores } from '@understudy/simulator/memory-access-stores'
+import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
+import { memoryLive } from '@understudy/simulator/memory-live'
+import { memoryStores } from '@understudy/simulator/memory-stores'
+import { seededRandom } from '@understudy/simulator/seeded-random'
+import { virtualClock } from '@understudy/simulator/virtual-clock'
+import { pino } from 'pino'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { callerFinder } from '../access/caller.ts'
+import { offerSetupLink } from '../access/offer-setup-link.ts'
+import { accessOf } from '../access/roles.ts'
+import { hashPassword, hashSecret } from '../access/secrets.ts'
+import { sessionKeeper } from '../access/session-keeper.ts'
+import { apiRouter } from '../api/router.ts'
+import { createApp } from './app.ts'
+import { openApiDocument } from './open-api.ts'
+import { apiRoutes } from './route-table.ts'
+
+const password = 'correct horse battery'
+const stores = { ...memoryStores(), ...memoryAccessStores() }
+const clock = virtualClock()
+let ids = 0
+const newId = (): string => {
+  ids += 1
+  return `00000000-0000-4000-8000-${String(ids).padStart(12, '0')}`
+}
+let engine: Engine
+let http: Server
+let base = ''
+
+beforeAll(async () => {
+  const world = fakeWorld(clock)
+  engine = createEngine({
+    stores,
+    durable: memoryDurable({ log: durableLog(), clock }),
+    platforms: world.platforms,
+    live: memoryLive(),
+    clock,
+    sleep: clock.sleep,
+    newId,
+    config: { ...defaultEngineConfig, moverId: 'test' },
+    log: () => {},
+  })
+  const session = sessionKeeper({ key: Buffer.alloc(32, 7), secure: false, sessionHours: 1 })
+  const lab = {
+    status: () =>
+      Promise.resolve({
+        available: false,
+        reason: 'test',
+        state: 'absent' as const,
+        jobId: null,
+        siteIds: [],
+        pages: [],
+      }),
+    create: () => Promise.resolve({ jobId: 'lab' }),
+    remove: () => Promise.resolve(),
+  }
+  const log = pino({ level: 'silent' })
+  const app = createApp({
+    router: apiRouter({ engine, stores, live: memoryLive(), clock, lab, version: '0.0.0', newId, session }),
+    callers: callerFinder(stores, clock, { secure: false, sessionHours: 1 }),
+    stores,
+    session,
+    clock,
+    newId,
+    log,
+    publicOrigin: null,
+    openApi: await openApiDocument('0.0.0'),
+    secure: false,
+    trustProxy: 0,
+    requestsPerMinute: 1_000_000,
+    consoleFolder: '/nonexistent',
+    health: () => Promise.resolve(null),
+  })
+  http = createServer(app)
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
+  base = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+})
+
+afterAll(async () => {
+  http.closeAllConnections()
+  await new Promise((resolve) => http.close(resolve))
+})
+
+type Answer = { status: number; body: Record<string, unknown>; headers: Headers }
+
+async function call(
+  method: string,
+  path: string,
+  options: { body?: unknown; raw?: string; headers?: Record<string, string> } = {},
+): Promise<Answer> {
+  const body = options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body))
+  const response = await fetch(`${base}${path}`, {
+    method,
+    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...options.headers },
+    ...(body === undefined ? {} : { body }),
+  })
+  const text = await response.text()
+  return {
+    status: response.status,
+    body: text.startsWith('{') ? JSON.parse(text) : { text },
+    headers: response.headers,
+  }
+}
+
+const tokens = new Map<Role, string>()
+
+/** A bearer header of somebody with this role. */
+async function headersOf(role: Role): Promise<Record<string, string>> {
+  let secret = tokens.get(role)
+  if (secret === undefined) {
+    secret = `us_test-${role}-0123456789`
+    const user: User = {
+      id: newId() as UserId,
+      name: `the ${role}`,
+      email: null,
+      role,
+      passwordHash: await hashPassword(password),
+      disabled: false,
+      createdAt: clock.now(),
+      signedInAt: null,
+    }
+    await stores.users.create(user)
+    await stores.tokens.create({
+      id: newId() as never,
+      idHash: hashSecret(secret),
+      name: role,
+      role,
+      userId: user.id,
+      createdAt: clock.now(),
+      expiresAt: null,
+      lastUsedAt: null,
+    })
+    tokens.set(role, secret)
+  }
+  return { authorization: `Bearer ${secret}` }
+}
+
+const pathOf = (path: string): string => `/api/v1${path.replaceAll(/\{[^}]+\}/g, 'nothing-here')}`
+
+const policy = {
+  name: 'Gold',
+  intervalSeconds: 5,
+  lagTargetSeconds: 30,
+  applicationConsistentEverySeconds: 0,
+  retention: [{ everySeconds: 0, forSeconds: 3600 }],
+  compress: true,
+  encrypt: false,
+  priority: 5,
+  rateLimitBytesPerSecond: 0,
+  commitTimeoutSeconds: 0,
+  uncommittedAction: 'commit',
+}
+
+describe('the set-up link', () => {
+  test('makes exactly one owner, once, and signs in', async () => {
+    const link = await offerSetupLink(stores.setup, clock, base)
+    const token = new URL(link ?? '').searchParams.get('token')
+    const wrong = await call('POST', '/api/v1/setup', { body: { token: 'guess', name: 'mallory', password } })
+    expect(wrong.status).toBe(422)
+    expect(wrong.body.code).toBe('setup/link-not-valid')
+    const made = await call('POST', '/api/v1/setup', { body: { token, name: 'ada', password } })
+    expect(made.status).toBe(201)
+    expect(made.body).toMatchObject({ user: { name: 'ada', role: 'owner' } })
+    expect(made.headers.get('set-cookie')).toMatch(/HttpOnly; SameSite=Strict/)
+    const again = await call('POST', '/api/v1/setup', { body: { token, name: 'eve', password } })
+    expect(again.status).toBe(422)
+    expect(await offerSetupLink(stores.setup, clock, base)).toBeNull()
+  })
+})
+
+describe('sessions', () => {
+  const signIn = (name: string, secret: string) =>
+    call('POST', '/api/v1/session', { body: { name, password: secret } })
+  const cookieOf = (answer: Answer): string => (answer.headers.get('set-cookie') ?? '').split(';')[0] ?? ''
+
+  test('a wrong password and an unknown name are refused in the same words', async () => {
+    const wrong = await signIn('ada', 'not the password')
+    const unknown = await signIn('nobody', 'not the password')
+    expect(wrong.status).toBe(401)
+    expect(unknown.body).toEqual(wrong.body)
+  })
+
+  test('a change by cookie needs the CSRF token and our own origin; reading does not', async () => {
+    const signedIn = await signIn('ada', password)
+    expect(signedIn.status).toBe(201)
+    const cookie = cookieOf(signedIn)
+    const csrf = String(signedIn.body.csrfToken)
+    expect((await call('GET', '/api/v1/session', { headers: { cookie } })).status).toBe(200)
+    const without = await call('POST', '/api/v1/policies', { headers: { cookie }, body: policy })
+    expect(without.status).toBe(403)
+    expect(without.body.code).toBe('access/foreign-origin')
+    const foreign = await call('POST', '/api/v1/policies', {
+      headers: { cookie, 'x-csrf-token': csrf, origin: 'https://evil.example' },
+      body: policy,
+    })
+    expect(foreign.status).toBe(403)
+    const right = await call('POST', '/api/v1/policies', {
+      headers: { cookie, 'x-csrf-token': csrf, origin: base },
+      body: policy,
+    })
+    expect(right.status).toBe(201)
+  })
+
+  test('signing out, disabling and idling each end a session', async () => {
+    const cookie = cookieOf(await signIn('ada', password))
+    const csrf = String((await call('GET', '/api/v1/session', { headers: { cookie } })).body.csrfToken)
+    expect(
+      (await call('DELETE', '/api/v1/session', { headers: { cookie, 'x-csrf-token': csrf } })).status,
+    ).toBe(200)
+    expect((await call('GET', '/api/v1/session', { headers: { cookie } })).status).toBe(401)
+
+    const owner = await headersOf('owner')
+    const made = await call('POST', '/api/v1/users', {
+      headers: owner,
+      body: { name: 'bob', role: 'reader', password },
+    })
+    const bob = cookieOf(await signIn('bob', password))
+    expect((await call('GET', '/api/v1/session', { headers: { cookie: bob } })).status).toBe(200)
+    await call('PATCH', `/api/v1/users/${String(made.body.id)}`, { headers: owner, body: { disabled: true } })
+    expect((await call('GET', '/api/v1/session', { headers: { cookie: bob } })).status).toBe(401)
+    expect((await signIn('bob', password)).status).toBe(401)
+
+    const idle = cookieOf(await signIn('ada', password))
+    await clock.advance(61 * 60_000)
+    expect((await call('GET', '/api/v1/session', { headers: { cookie: idle } })).status).toBe(401)
+  })
+
+  test('the last owner can be neither disabled nor removed', async () => {
+    const alone = { ...memoryAccessStores() }
+    const only: User = {
+      id: 'only' as UserId,
+      name: 'only',
+      email: null,
+      role: 'owner',
+      passwordHash: 'x',
+      disabled: false,
+      createdAt: 0,
+      signedInAt: null,
+    }
+    await alone.users.create(only)
+    await expect(alone.users.update(only.id, { disabled: true })).rejects.toMatchObject({
+      code: 'user/last-owner',
+    })
+  })
+})
+
+describe('roles', () => {
+  test('the OpenAPI document names every route of the contract with its role', async () => {
+    const document = (await call('GET', '/api/openapi.json')).body as {
+      openapi: string
+      paths: Record<string, Record<string, Record<string, unknown>>>
+    }
+    expect(document.openapi).toMatch(/^3\.1/)
+    const listed = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    )
+    expect(listed.toSorted()).toEqual(apiRoutes.map((route) => `${route.method} ${route.path}`).toSorted())
+    for (const route of apiRoutes)
+      expect(document.paths[route.path]?.[route.method.toLowerCase()]?.['x-role']).toBe(accessOf(route.name))
+  })
+
+  test('every route refuses nobody and whoever has a lower role, before it looks at the body', async () => {
+    const ranks: readonly Role[] = ['reader', 'operator', 'contributor', 'owner']
+    const open = apiRoutes
+      .filter((route) => accessOf(route.name) === 'anyone')
+      .map((route) => route.name.join('.'))
+    expect(open.toSorted()).toEqual(['session.signIn', 'setup.complete', 'setup.status'])
+    for (const route of apiRoutes) {
+      const wanted = accessOf(route.name)
+      if (wanted === 'anyone') continue
+      const raw = route.method === 'GET' ? {} : { raw: '{ not json' }
+      const nobody = await call(route.method, pathOf(route.path), raw)
+      expect([route.path, nobody.status, nobody.body.code]).toEqual([route.path, 401, 'access/signed-out'])
+      for (const lower of ranks.slice(0, ranks.indexOf(wanted))) {
+        const refused = await call(route.method, pathOf(route.path), {
+          ...raw,
+          headers: await headersOf(lower),
+        })
+        expect([route.path, lower, refused.status]).toEqual([route.path, lower, 403])
+      }
+    }
+  })
+
+  test('a token that was revoked opens nothing', async () => {
+    const owner = await headersOf('owner')
+    const made = await call('POST', '/api/v1/tokens', {
+      headers: owner,
+      body: { name: 'ci', role: 'reader' },
+    })
+    const headers = { authorization: `Bearer ${String(made.body.secret)}` }
+    expect((await call('GET', '/api/v1/sites', { headers })).status).toBe(200)
+    await call('DELETE', `/api/v1/tokens/${String(made.body.id)}`, { headers: owner })
+    expect((await call('GET', '/api/v1/sites', { headers })).status).toBe(401)
+  })
+})
+
+describe('bad input', () => {
+  const seed = Number(process.env.UNDERSTUDY_SEED ?? 20_260_101)
+  const random = seededRandom(seed)
+  const pick = <Item>(items: readonly Item[]): Item =>
+    items[Math.floor(random.fraction() * items.length)] as Item
+  const garbage = (depth = 0): unknown => {
+    const leaf = pick<unknown>([
+      null,
+      true,
+      -1,
+      1e99,
+      '',
+      'x'.repeat(5000),
+      '../../etc/passwd',
+      "'; DROP TABLE",
+      '\u0000',
+      [],
+      {},
+    ])
+    if (depth > 2) return leaf
+    return pick<() => unknown>([
+      () => leaf,
+      () => [garbage(depth + 1)],
+      () =>
+        Object.fromEntries(
+          ['id', 'name', 'platform', 'settings', 'point', 'kind', 'role', 'machineId', 'policyId'].map(
+            (key) => [key, garbage(depth + 1)],
+          ),
+        ),
+    ])()
+  }
+
+  test('garbage on any route is a problem with code and remedy, never a fault of ours', async () => {
+    const owner = await headersOf('owner')
+    for (const route of apiRoutes) {
+      for (let round = 0; round < 6; round += 1) {
+        const body = route.method === 'GET' ? {} : { body: garbage() }
+        const query =
+          route.method === 'GET' && round > 0
+            ? `?limit=${String(pick(['-1', 'x', '1e9']))}&cursor=${'z'.repeat(50)}&state=nope&sort=nope`
+            : ''
+        const answer = await call(route.method, pathOf(route.path) + query, { ...body, headers: owner })
+        const told = `seed ${seed}: ${route.method} ${route.path} ${JSON.stringify(body).slice(0, 300)} -> ${answer.status} ${JSON.stringify(answer.body).slice(0, 300)}`
+        expect(answer.status, told).toBeLessThan(500)
+        if (answer.status >= 400) {
+          expect(answer.headers.get('content-type'), told).toMatch(/^application\/problem\+json/)
+          expect(answer.body, told).toMatchObject({
+            status: answer.status,
+            code: expect.stringMatching(/^[a-z-]+\/[a-z-]+$/),
+            remedy: expect.stringMatching(/\w/),
+          })
+        }
+      }
+    }
+  })
+
+  test.each([
+    ['no JSON', { raw: '{"name":' }, 400, 'api/malformed-json'],
+    ['too much', { raw: JSON.stringify({ name: 'x'.repeat(2_000_000) }) }, 413, 'api/body-too-large'],
+    ['a missing field', { body: { name: 'Gold' } }, 400, 'api/invalid-input'],
+  ])('a body with %s is refused and says so', async (_what, options, status, code) => {
+    const answer = await call('POST', '/api/v1/policies', { ...options, headers: await headersOf('owner') })
+    expect([answer.status, answer.body.code]).toEqual([status, code])
+  })
+
+  test('a field that does not fit is named', async () => {
+    const answer = await call('POST', '/api/v1/policies', {
+      headers: await headersOf('owner'),
+      body: { ...policy, priority: 11 },
+    })
+    expect(answer.body).toMatchObject({ status: 400, fields: [{ path: 'priority' }] })
+  })
+
+  test('unknown routes and wrong methods say what there is', async () => {
+    expect((await call('GET', '/api/v1/nonsense')).body.code).toBe('api/unknown-route')
+    const wrong = await call('PUT', '/api/v1/sites', { headers: await headersOf('owner'), body: {} })
+    expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'GET, POST'])
+  })
+})
+
+describe('Idempotency-Key', () => {
+  test('the same request is done once and answered the same; another request with that key is refused', async () => {
+    const headers = { ...(await headersOf('owner')), 'idempotency-key': 'once' }
+    const body = { ...policy, name: 'Once' }
+    const first = await call('POST', '/api/v1/policies', { headers, body })
+    const second = await call('POST', '/api/v1/policies', { headers, body })
+    expect(second.body).toEqual(first.body)
+    expect(second.headers.get('idempotency-replayed')).toBe('true')
+    const other = await call('POST', '/api/v1/policies', { headers, body: { ...body, name: 'Other' } })
+    expect([other.status, other.body.code]).toEqual([422, 'api/idempotency-key-reused'])
+    const all = await call('GET', '/api/v1/policies', { headers: await headersOf('owner') })
+    const names = (all.body.items as { name: string }[]).map((row) => row.name)
+    expect(names.filter((name) => name === 'Once')).toHaveLength(1)
+  })
+})
+
+describe('audit', () => {
+  test('every change is in it with who, what and outcome, and no secret', async () => {
+    const owner = await headersOf('owner')
+    await call('POST', '/api/v1/users', {
+      headers: owner,
+      body: { name: 'carol', role: 'operator', password: 'a very secret word' },
+    })
+    await call('POST', '/api/v1/policies', { headers: await headersOf('reader'), body: policy })
+    const entries = (await call('GET', '/api/v1/audit', { headers: owner })).body.items as {
+      action: string
+      who: string
+      outcome: string
+    }[]
+    expect(entries.find((entry) => entry.action === 'users.create')).toMatchObject({
+      who: 'the owner (owner)',
+      outcome: 'accepted',
+      subject: 'carol',
+    })
+    expect(JSON.stringify(entries)).not.toContain('a very secret word')
+    expect(JSON.stringify(entries)).not.toContain(password)
+  })
+
+  test('a change that was refused for a low role is in it too', async () => {
+    await call('POST', '/api/v1/policies', { headers: await headersOf('reader'), body: policy })
+    const entries = (await call('GET', '/api/v1/audit', { headers: await headersOf('owner') })).body
+      .items as {
+      action: string
+      who: string
+      outcome: string
+    }[]
+    expect(
+      entries.find((entry) => entry.action === 'policies.create' && entry.who.startsWith('the reader')),
+    ).toMatchObject({ outcome: 'refused' })
+  })
+})
