@@ -12,6 +12,7 @@ import type { MachineDirectory } from './machine-directory.ts'
 import { type MachineLocation, withMonitor } from './monitor.ts'
 import { openPoint } from './open-point.ts'
 import { powerOffMachine, powerState, shutDownMachine, startMachine } from './power.ts'
+import { refuseHalfRestored } from './restoring-marker.ts'
 import { stopTracking } from './stop-tracking.ts'
 import { openStoppedDisks } from './stopped-disks.ts'
 
@@ -46,7 +47,9 @@ export function kvmSource(deps: KvmSourceDeps): SourcePlatform {
       return powerOffMachine(await find(ref, signal), clock)
     },
     async start(ref, signal) {
-      await startMachine(await find(ref, signal), { bootDeadlineSeconds: deps.bootDeadlineSeconds, signal })
+      const machine = await find(ref, signal)
+      await refuseHalfRestored(machine)
+      await startMachine(machine, { bootDeadlineSeconds: deps.bootDeadlineSeconds, signal })
     },
     async openStoppedDisks(ref, options, signal) {
       return openStoppedDisks(await find(ref, signal), options)
