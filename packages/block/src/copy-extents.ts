@@ -1,6 +1,7 @@
 // Moving disk content: reads are pipelined, memory is bounded, and the first failure stops everything.
 import { KiB, roundDown } from '@understudy/base/bytes'
 import { invariant } from '@understudy/base/invariant'
+import { bufferPool } from './buffer-pool.ts'
 import type { BlockReader, MappedExtent } from './device.ts'
 import { GRAIN_BYTES, zeroRuns } from './zero-detection.ts'
 
@@ -50,7 +51,7 @@ export async function copyExtents(options: CopyOptions): Promise<CopyTotals> {
   const { to, requestBytes = 256 * KiB, inFlight = 16, detectZeros = true } = options
   invariant(requestBytes % GRAIN_BYTES === 0 && requestBytes > 0, 'requests are whole grains')
   const totals = { readBytes: 0, dataBytes: 0, zeroBytes: 0 }
-  const source = bufferedReader(options.from, options.reuseBuffers === true, requestBytes)
+  const source = bufferedReader(options.from, options.reuseBuffers === true, requestBytes, inFlight)
   const slots = boundedWork(requestBytes * inFlight, inFlight * SMALL_REQUESTS_PER_SLOT, options.signal)
 
   const copyZeros = async (piece: MappedExtent): Promise<void> => {
@@ -134,19 +135,23 @@ type BufferedReader = {
   giveBack(data: Buffer): void
 }
 
-function bufferedReader(from: BlockReader, reuse: boolean, bufferBytes: number): BufferedReader {
-  const free: ArrayBufferLike[] = []
+function bufferedReader(
+  from: BlockReader,
+  reuse: boolean,
+  bufferBytes: number,
+  buffers: number,
+): BufferedReader {
   if (!reuse || from.readInto === undefined)
     return { read: (offset, bytes, signal) => from.read(offset, bytes, signal), giveBack: () => undefined }
   const readInto = from.readInto.bind(from)
+  const pool = bufferPool(buffers, bufferBytes)
   return {
     async read(offset, bytes, signal) {
-      const memory = free.pop() ?? Buffer.allocUnsafeSlow(bufferBytes).buffer
-      const data = Buffer.from(memory, 0, bytes)
+      const data = pool.take(bytes)
       await readInto(offset, data, signal)
       return data
     },
-    giveBack: (data) => free.push(data.buffer),
+    giveBack: pool.giveBack,
   }
 }
 

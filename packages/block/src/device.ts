@@ -21,7 +21,8 @@ export interface BlockReader {
   read(offset: number, bytes: number, signal?: AbortSignal): Promise<Buffer>
   /**
    * Like `read`, filling `target`. Reusing a few buffers measured three times faster than a new one per read. When it
-   * rejects, late data may still be written into `target`: let go of it. Absent when it would save nothing.
+   * rejects, late data may still be written into `target`: let go of it. Absent when it would save nothing; a wrapper that
+   * changes what `read` does must do the same here or leave it out.
    */
   readInto?(offset: number, target: Buffer, signal?: AbortSignal): Promise<void>
   /**

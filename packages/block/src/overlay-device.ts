@@ -71,15 +71,17 @@ export async function openOverlayDevice(options: OverlayOptions): Promise<Overla
     if (unrecorded.length % UNRECORDED_BEFORE_JOINING === 0) unrecorded = sorted(unrecorded)
   }
 
-  const read = async (offset: number, bytes: number, signal?: AbortSignal): Promise<Buffer> => {
-    check(offset, bytes)
-    const target = Buffer.alloc(bytes)
-    for (const piece of grains.runs({ offset, bytes })) {
-      if (piece.state === 'zero') continue
-      const from = piece.state === 'data' ? data : base
-      const found = await from.read(piece.offset, piece.bytes, signal)
-      found.copy(target, piece.offset - offset)
+  const readInto = async (offset: number, target: Buffer, signal?: AbortSignal): Promise<void> => {
+    check(offset, target.length)
+    for (const piece of grains.runs({ offset, bytes: target.length })) {
+      const part = target.subarray(piece.offset - offset, piece.offset - offset + piece.bytes)
+      if (piece.state === 'zero') part.fill(0)
+      else await readPart(piece.state === 'data' ? data : base, piece.offset, part, signal)
     }
+  }
+  const read = async (offset: number, bytes: number, signal?: AbortSignal): Promise<Buffer> => {
+    const target = Buffer.allocUnsafeSlow(bytes)
+    await readInto(offset, target, signal)
     return target
   }
 
@@ -153,6 +155,7 @@ export async function openOverlayDevice(options: OverlayOptions): Promise<Overla
       return grains.changedBytes
     },
     read,
+    readInto,
     map,
     write,
     zero,
@@ -168,6 +171,16 @@ export async function openOverlayDevice(options: OverlayOptions): Promise<Overla
       await log.close()
     },
   }
+}
+
+async function readPart(
+  from: BlockReader,
+  offset: number,
+  target: Buffer,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (from.readInto !== undefined) await from.readInto(offset, target, signal)
+  else (await from.read(offset, target.length, signal)).copy(target)
 }
 
 type Run = Extent & { readonly state: GrainState }

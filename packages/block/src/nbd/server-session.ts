@@ -1,7 +1,8 @@
 // The server's half of the transmission: requests are carried out side by side, within bounds, and answered as they finish.
 import { MiB } from '@understudy/base/bytes'
 import { Outage } from '@understudy/base/errors'
-import type { MappedExtent } from '../device.ts'
+import { type BufferPool, bufferPool } from '../buffer-pool.ts'
+import type { BlockReader, MappedExtent } from '../device.ts'
 import { isZero } from '../zero-detection.ts'
 import {
   allocationFlag,
@@ -25,6 +26,8 @@ import { type Agreed, ALLOCATION_NUMBER, Goodbye, type Peer, SERVER_SIZES } from
 /** What one client may have under way. Beyond it nothing is read from its socket, and it has to wait. */
 const MAXIMUM_REQUESTS = 64
 const MAXIMUM_HELD_BYTES = 64 * MiB
+/** Clients that copy have about this many reads of 256 KiB under way. */
+const KEPT_BUFFERS = 16
 /** A reply to block status may be shorter than what was asked for; the client asks on. */
 const MAXIMUM_STATUS_EXTENTS = 4096
 
@@ -58,6 +61,7 @@ export async function serveSession(
 ): Promise<void> {
   const room = boundedRoom()
   const under = new Set<Promise<void>>()
+  const pool = bufferPool(KEPT_BUFFERS)
   try {
     for (;;) {
       const request = await nextRequest(peer)
@@ -65,9 +69,13 @@ export async function serveSession(
       await room.enter(request.bytes)
       // What the client had asked for and can no longer hear of is not worth reading.
       if (signal.aborted || peer.socket.destroyed) throw new Goodbye('gone')
-      const work = carryOut(agreed, request, signal)
+      const work = carryOut(agreed, request, pool, signal)
         .then(
-          (reply) => send(peer, reply),
+          async (reply) => {
+            await send(peer, reply)
+            const data = reply.at(-1)
+            if (data !== undefined) pool.giveBack(data)
+          },
           (error: unknown) => {
             const rejected = toRejected(error)
             if (rejected.cause !== undefined) onFailure(rejected.cause)
@@ -103,7 +111,12 @@ async function nextRequest(peer: Peer): Promise<Request> {
   }
 }
 
-async function carryOut(agreed: Agreed, request: Request, signal: AbortSignal): Promise<Buffer[]> {
+async function carryOut(
+  agreed: Agreed,
+  request: Request,
+  pool: BufferPool,
+  signal: AbortSignal,
+): Promise<Buffer[]> {
   const { reader } = agreed.served
   const { offset, bytes } = request
   const changes = request.command === command.write || request.command === command.writeZeroes
@@ -111,7 +124,7 @@ async function carryOut(agreed: Agreed, request: Request, signal: AbortSignal): 
     throw new Rejected(changes ? errno.noSpace : errno.invalid)
   switch (request.command) {
     case command.read:
-      return carryOutRead(agreed, request, signal)
+      return carryOutRead(agreed, request, pool, signal)
     case command.blockStatus:
       return carryOutStatus(agreed, request, signal)
     case command.write:
@@ -125,15 +138,35 @@ async function carryOut(agreed: Agreed, request: Request, signal: AbortSignal): 
   }
 }
 
-async function carryOutRead(agreed: Agreed, request: Request, signal: AbortSignal): Promise<Buffer[]> {
+async function carryOutRead(
+  agreed: Agreed,
+  request: Request,
+  pool: BufferPool,
+  signal: AbortSignal,
+): Promise<Buffer[]> {
   const { offset, bytes } = request
   if (bytes > SERVER_SIZES.maximum || bytes === 0) throw new Rejected(errno.invalid)
-  const data = await agreed.served.reader.read(offset, bytes, signal)
+  const data = await readPooled(agreed.served.reader, offset, bytes, pool, signal)
   if (!agreed.structured) return [simpleReply(request, 0), data]
   const zero = isZero(data)
   const head = chunkHeader(request, zero ? chunk.offsetHole : chunk.offsetData, zero ? 12 : 8 + bytes, 8)
   writeOffset(head, offset, CHUNK_HEADER_BYTES)
-  return zero ? [head, u32(bytes)] : [head, data]
+  if (!zero) return [head, data]
+  pool.giveBack(data)
+  return [head, u32(bytes)]
+}
+
+async function readPooled(
+  reader: BlockReader,
+  offset: number,
+  bytes: number,
+  pool: BufferPool,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  if (reader.readInto === undefined) return reader.read(offset, bytes, signal)
+  const data = pool.take(bytes)
+  await reader.readInto(offset, data, signal)
+  return data
 }
 
 async function carryOutStatus(agreed: Agreed, request: Request, signal: AbortSignal): Promise<Buffer[]> {

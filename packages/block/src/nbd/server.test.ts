@@ -9,6 +9,7 @@ import { Outage } from '@understudy/base/errors'
 import { makeCertificates, mustRun, runProgram } from '@understudy/simulator/foreign-programs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { BlockDevice, BlockReader } from '../device.ts'
+import { openFileReader } from '../file-device.ts'
 import { memoryDevice } from '../memory-device.ts'
 import { connectNbd, listNbdExports } from './client.ts'
 import { type NbdServer, startNbdServer } from './server.ts'
@@ -99,6 +100,19 @@ describe('a read-only export', () => {
       expect((await readFile(file('copy.raw'))).equals(image)).toBe(true)
     },
   )
+
+  test('buffers that are used again never mix up the data of many clients', async () => {
+    const image = randomBytes(48 * MiB + 512)
+    image.fill(0, 5 * MiB, 9 * MiB)
+    await writeFile(file('source.raw'), image)
+    const disk = await openFileReader(file('source.raw'))
+    server.export('f', disk)
+    const copy = (name: string, option: string) => mustRun('nbdcopy', [option, uri('f'), file(name)])
+    await Promise.all([copy('1.raw', '--connections=4'), copy('2.raw', '--request-size=131072')])
+    for (const name of ['1.raw', '2.raw']) expect((await readFile(file(name))).equals(image)).toBe(true)
+    await server.close()
+    await disk.close()
+  })
 
   test('qemu-img compare finds it identical, and finds a single changed byte', async () => {
     const { disk, image } = await patchyDisk()
