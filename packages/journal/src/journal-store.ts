@@ -1,5 +1,6 @@
 // Replicas in our own format in a folder of a file system. See ../DESIGN.md for the order of writes and what a crash leaves.
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto'
+import { dirname } from 'node:path'
 import { Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import type { FileSystem } from '@understudy/block/file-system'
@@ -70,7 +71,6 @@ export function openJournalStore(options: JournalOptions): ReplicaStore {
         await removeLeftovers(fs, options.folder)
         await createReplica(fs, {
           folder: folderOf(spec.id),
-          parent: options.folder,
           spec,
           key: options.key?.(spec.id),
         })
@@ -126,16 +126,18 @@ function checkId(id: ReplicaId): ReplicaId {
 
 type Creation = {
   readonly folder: string
-  readonly parent: string
   readonly spec: ReplicaSpec
   readonly key: Buffer | undefined
 }
 
 /** The spec file comes last and by rename: without it there is no replica, and creation may be repeated. */
-async function createReplica(fs: FileSystem, { folder, parent, spec, key }: Creation): Promise<void> {
+async function createReplica(fs: FileSystem, { folder, spec, key }: Creation): Promise<void> {
   if ((await fs.stat(`${folder}/replica.json`)) !== null) return
   if (spec.encrypt && key === undefined) throw noKey(spec.machineName)
+  await makeDurableFolder(fs, folder)
   for (const name of SUBFOLDERS) await fs.makeFolder(`${folder}/${name}`)
+  // A spec file must never be there without the folders that it promises.
+  await fs.syncFolder(folder)
   const file: SpecFile = {
     format: 1,
     machineName: spec.machineName,
@@ -153,7 +155,15 @@ async function createReplica(fs: FileSystem, { folder, parent, spec, key }: Crea
   }
   await fs.rename(`${folder}/replica.json.new`, `${folder}/replica.json`)
   await fs.syncFolder(folder)
-  await fs.syncFolder(parent)
+}
+
+async function makeDurableFolder(fs: FileSystem, folder: string): Promise<void> {
+  if ((await fs.stat(folder)) === null) {
+    const parent = dirname(folder)
+    if (parent !== folder && parent !== '.') await makeDurableFolder(fs, parent)
+    await fs.makeFolder(folder)
+  }
+  await fs.syncFolder(dirname(folder))
 }
 
 async function loadSpec(fs: FileSystem, folder: string, id: ReplicaId): Promise<SpecFile> {
