@@ -9,10 +9,12 @@ import { type MachineDefinition, machineFiles } from './machine-definition.ts'
 import { type MachineLocation, withMonitor } from './monitor.ts'
 import { QEMU, qemuCommand, UEFI_VARIABLES_TEMPLATE } from './qemu-command.ts'
 import type { Qmp } from './qmp.ts'
+import { refuseHalfRestored } from './restoring-marker.ts'
 import { removeUnwanted } from './stop-tracking.ts'
 
 const POLL_MILLISECONDS = 100
 const QUIT_MILLISECONDS = 20_000
+const UNHEARD_MILLISECONDS = 500
 const KILL_MILLISECONDS = 10_000
 const LOOK_MILLISECONDS = 5000
 
@@ -83,6 +85,7 @@ export async function startMachine(machine: MachineLocation, options: StartOptio
   const state = await powerState(machine, options.signal)
   if (state === 'running') return
   if (state === 'unknown') throw unclear(machine, 'start')
+  await refuseHalfRestored(machine)
   if (await isThere(machine)) return resumeMachine(machine, options)
   await launch(machine, definition, options)
 }

@@ -148,16 +148,32 @@ function hostFindings(spec: PreflightSpec, facts: PreflightFacts): Finding[] {
     ]
   }
   const room = facts.rooms.find(({ host }) => host === place)
-  const diskBytes = spec.hardware.disks.reduce((sum, disk) => sum + disk.bytes, 0)
-  if (room?.reachable && room.freeDiskBytes < diskBytes)
-    return [
+  return room?.reachable ? tightnessAt(room, spec) : []
+}
+
+/** A disaster is no time to refuse what may just fit. */
+function tightnessAt(room: Extract<HostRoom, { reachable: true }>, { hardware }: PreflightSpec): Finding[] {
+  const { name } = room.host
+  const neededBytes = hardware.memoryBytes + OVERHEAD_BYTES
+  const diskBytes = hardware.disks.reduce((sum, disk) => sum + disk.bytes, 0)
+  const findings: Finding[] = []
+  if (room.freeMemoryBytes < neededBytes)
+    findings.push(
+      warning(
+        'target/memory-tight',
+        `Host ${name} has ${formatBytes(room.freeMemoryBytes)} of memory free; the machine needs ${formatBytes(neededBytes)}`,
+        'Stop something there, or add a host.',
+      ),
+    )
+  if (room.freeDiskBytes < diskBytes)
+    findings.push(
       warning(
         'target/disk-space-tight',
-        `Host ${place.name} has ${formatBytes(room.freeDiskBytes)} free; the disks may grow to ${formatBytes(diskBytes)}`,
+        `Host ${name} has ${formatBytes(room.freeDiskBytes)} free; the disks may grow to ${formatBytes(diskBytes)}`,
         'Make room before the machine is kept there for long.',
       ),
-    ]
-  return []
+    )
+  return findings
 }
 
 function obstaclesAt(room: HostRoom, spec: PreflightSpec, { settings }: PreflightFacts): Finding[] {
@@ -196,14 +212,6 @@ function obstaclesAt(room: HostRoom, spec: PreflightSpec, { settings }: Prefligh
       ),
     )
   findings.push(...bridgeObstacles(room, spec, settings.networks))
-  if (room.freeMemoryBytes < spec.hardware.memoryBytes + OVERHEAD_BYTES)
-    findings.push(
-      blocker(
-        'target/no-memory',
-        `Host ${name} has ${formatBytes(room.freeMemoryBytes)} of memory free; the machine needs ${formatBytes(spec.hardware.memoryBytes + OVERHEAD_BYTES)}`,
-        'Stop something there, or add a host.',
-      ),
-    )
   if (room.freeDiskBytes < SMALLEST_FREE_DISK_BYTES)
     findings.push(
       blocker(

@@ -59,7 +59,7 @@ function pairDisks(machine: MachineLocation, disks: readonly RestoreDisk[]): rea
     const disk = defined.find(({ key }) => key === wanted.key)
     if (disk !== undefined && disk.backing === undefined) return { defined: disk, wanted }
     throw new Refusal({
-      code: 'failback/disk-missing',
+      code: 'fail-back/disk-missing',
       message: `${machine.name} has no disk ${wanted.key} that could be written to`,
       remedy: 'Give the machine this disk again, or fail back to another machine.',
     })
@@ -89,7 +89,7 @@ async function refuseModified(
   const modified = disks.filter(({ key }) => noted.get(key) === undefined || noted.get(key) !== now.get(key))
   if (modified.length === 0) return
   throw new Refusal({
-    code: 'failback/original-modified',
+    code: 'fail-back/original-modified',
     message: `Disk ${modified.map(({ key }) => key).join(', ')} of ${machine.name} may have been written to since it was shut down`,
     remedy: 'Fail back to another machine, or choose to overwrite what was written.',
     facts: { disks: modified.map(({ key }) => key) },
@@ -181,7 +181,7 @@ async function openForWriting(qmp: Qmp, disk: RestoreDisk, socketPath: string): 
   if (device.bytes === disk.bytes) return device
   await device.close()
   throw new Outage({
-    code: 'failback/wrong-size',
+    code: 'fail-back/wrong-size',
     message: `Disk ${disk.key} has ${device.bytes} bytes instead of ${disk.bytes}`,
     remedy: 'Repeat the fail-back; the disk is resized again.',
   })

@@ -25,11 +25,11 @@ export async function unmarkRestoring(machine: Place): Promise<void> {
   await machine.host.removeFile(pathOf(machine))
 }
 
-/** Refusal `failback/half-restored`. Asked before every start. */
+/** Refusal `fail-back/half-restored`. Asked before every start. */
 export async function refuseHalfRestored(machine: Place): Promise<void> {
   if ((await findRestoring(machine)) === null) return
   throw new Refusal({
-    code: 'failback/half-restored',
+    code: 'fail-back/half-restored',
     message: `The disks of ${machine.name} are half overwritten by a fail-back that was interrupted`,
     remedy: 'Let the fail-back complete; it can be repeated.',
   })

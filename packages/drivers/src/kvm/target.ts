@@ -18,7 +18,6 @@ import { probeMachine } from './probe.ts'
 import { backingSocketPath } from './replica-definition.ts'
 import { type ReplicaExportsOptions, replicaExports } from './replica-exports.ts'
 import { restoreInto } from './restore-into.ts'
-import { refuseHalfRestored } from './restoring-marker.ts'
 import { loadRunRecord, saveRunRecord } from './run-record.ts'
 import { findRun, getRun, loadRunMachine, type RunMachine, runFolders } from './runs.ts'
 import { takeScreenshot } from './screenshot.ts'
@@ -73,7 +72,6 @@ export function kvmTarget(deps: KvmTargetDeps): KvmTarget {
       restoreInto(await directory.find(ref, signal), disks, options, signal),
     async startTracked(ref, trackingId, signal) {
       const machine = await directory.find(ref, signal)
-      await refuseHalfRestored(machine)
       if ((await powerState(machine, signal)) !== 'off') throw alreadyOn(machine.name)
       // A process whose guest is off would keep what it recorded before.
       await endProcess(machine)
