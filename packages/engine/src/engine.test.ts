@@ -1,0 +1,718 @@
+import type { JobId } from '@understudy/domain/jobs/job'
+import { defaultPolicySettings, type PolicySettings } from '@understudy/domain/protection/policy'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
+import { type FakeSite, fakeWorld, type NewFakeMachine } from '@understudy/simulator/fake-platform'
+import { readAll } from '@understudy/simulator/memory-disk'
+import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
+import { memoryLive } from '@understudy/simulator/memory-live'
+import { memoryStores } from '@understudy/simulator/memory-stores'
+import { checkGuest } from '@understudy/simulator/synthetic-guest'
+import { virtualClock } from '@understudy/simulator/virtual-clock'
+import { afterEach, describe, expect, test } from 'vitest'
+import { createEngine, type Engine } from './engine.ts'
+import { defaultEngineConfig, type EngineConfig } from './engine-parts.ts'
+
+const by = 'olga'
+const minute = 60_000
+const latest = { kind: 'latest' } as const
+const engines: Engine[] = []
+
+afterEach(async () => {
+  for (const engine of engines.splice(0)) await engine.stop()
+})
+
+type Wanted = {
+  readonly policy?: Partial<PolicySettings>
+  readonly config?: Partial<EngineConfig>
+  readonly machine?: Partial<NewFakeMachine>
+}
+
+/** Two sites, one machine, one engine; `protectedMachine` is a minute into its protection. */
+async function newLab(wanted: Wanted = {}) {
+  const clock = virtualClock()
+  const world = fakeWorld(clock)
+  const a = world.addSite('A')
+  const b = world.addSite('B')
+  const stores = memoryStores()
+  const log = durableLog()
+  let ids = 0
+  const newId = (): string => {
+    ids += 1
+    return `id-${ids}`
+  }
+  const newEngine = () => {
+    const durable = memoryDurable({ log, clock })
+    const engine = createEngine({
+      stores,
+      durable,
+      platforms: {
+        of: async ({ name }) => world.site(name).platform,
+        preview: async ({ name }) => world.site(name).platform,
+        forget: async () => {},
+      },
+      live: memoryLive(),
+      clock,
+      sleep: clock.sleep,
+      newId,
+      config: { ...defaultEngineConfig, moverId: 'mover', answerTimeoutSeconds: 30, ...wanted.config },
+      log: () => {},
+    })
+    engines.push(engine)
+    return { engine, durable }
+  }
+  let { engine, durable } = newEngine()
+  await engine.start()
+  const machine = await a.addMachine({
+    name: 'web',
+    disks: [2 ** 20, 2 ** 19],
+    writeEveryMilliseconds: 500,
+    ...wanted.machine,
+  })
+  const nothing = { platform: 'simulated' as const, settings: {}, secrets: {} }
+  const siteA = await engine.registerSite({ ...nothing, name: 'A' }, { by })
+  const siteB = await engine.registerSite({ ...nothing, name: 'B' }, { by })
+  const policy = await engine.savePolicy({ ...defaultPolicySettings, ...wanted.policy, name: 'gold' }, null, {
+    by,
+  })
+  const [row] = await stores.machines.list(siteA.id)
+  if (!row) throw new Error('the inventory has the machine')
+
+  const adapters = [{ adapterKey: 'net0', failoverNetworkId: 'lan', testNetworkId: 'isolated' }]
+  const protect = () =>
+    engine.protect({
+      by,
+      machineId: row.id,
+      targetSiteId: siteB.id,
+      policyId: policy.id,
+      adapters,
+      excludedDisks: [],
+    })
+  const job = async (jobId: JobId) => {
+    const found = await stores.jobs.find(jobId)
+    if (!found) throw new Error(`there is a job ${jobId}`)
+    return found
+  }
+  /** Lets time pass until the job is over or asks something, and returns it. */
+  const settle = async (started: Promise<{ jobId: JobId }>) => {
+    const { jobId } = await started
+    for (let turn = 0; turn < 2000; turn += 1) {
+      const { state } = await job(jobId)
+      if (state !== 'queued' && state !== 'running') return await job(jobId)
+      await clock.advance(1000)
+    }
+    throw new Error(`job ${jobId} is not over: ${JSON.stringify(await job(jobId), null, 1)}`)
+  }
+  /** The same, and it must have succeeded. */
+  const done = async (started: Promise<{ jobId: JobId }>) => {
+    const settled = await settle(started)
+    if (settled.state !== 'succeeded') throw new Error(`${settled.kind}: ${JSON.stringify(settled, null, 1)}`)
+    return settled
+  }
+  const state = async (id: ProtectionId) => {
+    const protection = await stores.protections.find(id)
+    if (!protection) throw new Error('there is a protection')
+    return protection
+  }
+  const activeRuns = (id: ProtectionId) => stores.runs.active(id)
+  const events = async (code: string) =>
+    (await stores.events.list({ code }, { limit: 100, cursor: null })).rows
+  const openAlerts = async () =>
+    (await stores.alerts.list({ open: true }, { limit: 100, cursor: null })).rows.map(({ code }) => code)
+  const holds = async (id: ProtectionId) =>
+    (await engine.recoveryPoints(id))
+      .flatMap(({ heldBy }) => heldBy)
+      .filter((holder) => holder !== 'common-point')
+  const restart = async () => {
+    await engine.stop()
+    ;({ engine, durable } = newEngine())
+    await engine.start()
+  }
+  return {
+    clock,
+    world,
+    a,
+    b,
+    stores,
+    machine,
+    policy,
+    siteA,
+    siteB,
+    row,
+    get engine() {
+      return engine
+    },
+    get durable() {
+      return durable
+    },
+    protect,
+    job,
+    settle,
+    done,
+    state,
+    activeRuns,
+    events,
+    openAlerts,
+    holds,
+    restart,
+  }
+}
+
+type Lab = Awaited<ReturnType<typeof newLab>>
+
+async function newProtectedLab(wanted: Wanted = {}) {
+  const lab = await newLab(wanted)
+  const { protectionId } = await lab.engine.protect({
+    by,
+    machineId: lab.row.id,
+    targetSiteId: lab.siteB.id,
+    policyId: lab.policy.id,
+    adapters: [{ adapterKey: 'net0', failoverNetworkId: 'lan', testNetworkId: 'isolated' }],
+    excludedDisks: [],
+  })
+  await lab.clock.advance(minute)
+  expect((await lab.state(protectionId)).state).toBe('protected')
+  return { lab, protectionId, ask: { by, protectionId } }
+}
+
+const runningAt = (site: FakeSite) => site.machines().filter(({ power }) => power === 'running')
+
+const contentOf = async (site: FakeSite, ref: string): Promise<Buffer> => {
+  const machine = site.machines().find((candidate) => candidate.ref === ref)
+  if (!machine) throw new Error(`there is a machine ${ref}`)
+  return Buffer.concat(await Promise.all(machine.readDisks().map(readAll)))
+}
+
+/** Cut what the guest wrote since its boot: the disks of a boot at its very instant. */
+const recordsOf = async (site: FakeSite, ref: string): Promise<number> => {
+  const machine = site.machines().find((candidate) => candidate.ref === ref)
+  if (!machine) throw new Error(`there is a machine ${ref}`)
+  return (await checkGuest(machine.readDisks()))?.records ?? 0
+}
+
+const failedOverRef = async (lab: Lab, id: ProtectionId): Promise<string> => {
+  const run = (await lab.activeRuns(id)).find(({ kind }) => kind !== 'test')
+  if (!run?.machineRef) throw new Error('a replica runs')
+  return run.machineRef
+}
+
+describe('protect', () => {
+  test('checks, seeds and is done when the first point is sealed', async () => {
+    const lab = await newLab()
+    const started = await lab.protect()
+    const job = await lab.done(Promise.resolve(started))
+    expect(job.tasks.map(({ state }) => state)).toEqual(['succeeded', 'succeeded', 'succeeded'])
+    expect((await lab.state(started.protectionId)).state).toBe('protected')
+    expect((await lab.engine.recoveryPoints(started.protectionId)).length).toBeGreaterThan(0)
+  })
+
+  test('the same machine twice is refused, and so is a target that is its own site', async () => {
+    const lab = await newLab()
+    await lab.protect()
+    await expect(lab.protect()).rejects.toMatchObject({ code: 'protection/exists' })
+    const request = { by, machineId: lab.row.id, policyId: lab.policy.id, adapters: [], excludedDisks: [] }
+    await expect(lab.engine.protect({ ...request, targetSiteId: lab.siteA.id })).rejects.toMatchObject({
+      code: 'protection/same-site',
+    })
+  })
+
+  test('a machine that cannot be tracked is told with its remedy, and can be tried again after it was mended', async () => {
+    const lab = await newLab()
+    lab.machine.untrackable = true
+    const started = await lab.protect()
+    const job = await lab.settle(Promise.resolve(started))
+    expect(job).toMatchObject({ state: 'failed', failure: { code: 'machine/untrackable' } })
+    expect((await lab.state(started.protectionId)).state).toBe('broken')
+    lab.machine.untrackable = false
+    await lab.engine.retryJob(started.jobId, { by })
+    await lab.clock.advance(minute)
+    expect(await lab.job(started.jobId)).toMatchObject({ state: 'succeeded' })
+    expect((await lab.state(started.protectionId)).state).toBe('protected')
+  })
+})
+
+describe('steering', () => {
+  test('pause stops the points, resume goes on with a delta', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.engine.pause(ask)
+    await lab.clock.advance(10_000)
+    const count = (await lab.engine.recoveryPoints(protectionId)).length
+    await lab.clock.advance(minute)
+    expect((await lab.engine.recoveryPoints(protectionId)).length).toBe(count)
+    await expect(lab.engine.pause(ask)).rejects.toMatchObject({ code: 'protection/not-allowed' })
+    await lab.engine.resume(ask)
+    await lab.clock.advance(20_000)
+    const points = await lab.engine.recoveryPoints(protectionId)
+    expect(points.length).toBeGreaterThan(count)
+    expect(points.slice(count).every(({ cycle }) => cycle === 'delta')).toBe(true)
+  })
+
+  test('a resync compares, says why, and becomes protected again', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.resync(ask))
+    const points = await lab.engine.recoveryPoints(protectionId)
+    expect(points.filter(({ cycle }) => cycle === 'resync')).toHaveLength(1)
+    expect((await lab.events('cycle/resync-asked'))[0]?.message).toContain('olga')
+  })
+
+  test('an excluded disk is missing from newer points and comes back whole', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const [, second] = [...lab.machine.disks.keys()]
+    if (!second) throw new Error('there are two disks')
+    await lab.engine.editProtection({ ...ask, excludedDisks: [second] })
+    await lab.clock.advance(15_000)
+    expect((await lab.engine.recoveryPoints(protectionId)).at(-1)?.disks).toHaveLength(1)
+    await lab.engine.editProtection({ ...ask, excludedDisks: [] })
+    await lab.clock.advance(15_000)
+    const { replicas } = lab.b
+    const replica = await replicas.openReplica((await lab.state(protectionId)).replicaId, null)
+    const newest = (await lab.engine.recoveryPoints(protectionId)).at(-1)
+    if (!newest) throw new Error('there is a point')
+    const opened = await replica.openPoint(newest.id)
+    await checkGuest(opened.disks.map(({ reader }) => reader))
+  })
+
+  test('ending it removes tracking, replica and row', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const { replicaId } = await lab.state(protectionId)
+    await lab.done(lab.engine.endProtection({ ...ask, deleteReplica: true }))
+    expect(await lab.stores.protections.find(protectionId)).toBeNull()
+    expect(await lab.b.replicas.exists(replicaId)).toBe(false)
+    expect(lab.machine.checkpoints.size).toBe(0)
+  })
+})
+
+describe('a test failover', () => {
+  test('boots in isolation while replication goes on, marks the point as verified, and leaves nothing after clean-up', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const before = (await lab.engine.recoveryPoints(protectionId)).length
+    await lab.done(lab.engine.testFailover({ ...ask, choice: latest }))
+    const [run] = await lab.activeRuns(protectionId)
+    expect(run).toMatchObject({ kind: 'test', testState: 'running' })
+    expect(run?.addresses).toHaveLength(1)
+    expect(runningAt(lab.b).map(({ isolated }) => isolated)).toEqual([true])
+    expect(run && (await lab.stores.runs.screenshot(run.id))).not.toBeNull()
+    await lab.clock.advance(minute)
+    const points = await lab.engine.recoveryPoints(protectionId)
+    expect(points.length).toBeGreaterThan(before + 8)
+    expect(points.find(({ id }) => id === run?.pointId)?.annotations.verifiedAt).toBeDefined()
+    expect(lab.world.violations).toEqual([])
+    expect(lab.machine.power).toBe('running')
+    await lab.done(lab.engine.cleanUpTest(ask))
+    expect(lab.b.machines()).toEqual([])
+    expect(await lab.holds(protectionId)).toEqual([])
+  })
+
+  test('what the test writes never reaches the replica', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.testFailover({ ...ask, choice: latest }))
+    const [run] = await lab.activeRuns(protectionId)
+    if (!run) throw new Error('a test is up')
+    await lab.clock.advance(minute)
+    const replica = await lab.b.replicas.openReplica((await lab.state(protectionId)).replicaId, null)
+    for (const { id } of replica.points()) {
+      const claim = await checkGuest((await replica.openPoint(id)).disks.map(({ reader }) => reader))
+      expect(claim?.branch).not.toContain('run-')
+    }
+  })
+
+  test('a point of the past can be tested', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const [first] = await lab.engine.recoveryPoints(protectionId)
+    if (!first) throw new Error('there is a point')
+    await lab.done(lab.engine.testFailover({ ...ask, choice: { kind: 'point', id: first.id } }))
+    expect((await lab.activeRuns(protectionId))[0]?.pointId).toBe(first.id)
+  })
+
+  test('an open network is refused before anything is made, unless the operator insists', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const adapters = [{ adapterKey: 'net0', failoverNetworkId: 'lan', testNetworkId: 'lan' }]
+    await lab.engine.editProtection({ ...ask, adapters })
+    const job = await lab.settle(lab.engine.testFailover({ ...ask, choice: latest }))
+    expect(job).toMatchObject({ state: 'failed', failure: { code: 'failover/network-not-isolated' } })
+    expect(await lab.activeRuns(protectionId)).toEqual([])
+    expect(lab.b.machines()).toEqual([])
+  })
+
+  test('a guest that does not answer leaves the test up, not passed', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab({ machine: { writeEveryMilliseconds: 0 } })
+    await lab.done(lab.engine.testFailover({ ...ask, choice: latest, answerTimeoutSeconds: 5 }))
+    expect((await lab.activeRuns(protectionId))[0]).toMatchObject({ testState: 'running' })
+    expect((await lab.stores.protections.summary(protectionId)).lastTestPassed).toBe(false)
+  })
+})
+
+describe('a planned failover', () => {
+  test('loses nothing: the replica boots exactly what the source held when it was off', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.plannedFailover(ask))
+    expect(lab.machine.power).toBe('off')
+    const ref = await failedOverRef(lab, protectionId)
+    const run = (await lab.activeRuns(protectionId))[0]
+    const replica = await lab.b.replicas.openReplica((await lab.state(protectionId)).replicaId, null)
+    if (!run) throw new Error('a replica runs')
+    const opened = await replica.openPoint(run.pointId)
+    const sealed = Buffer.concat(await Promise.all(opened.disks.map(({ reader }) => readAll(reader))))
+    expect(sealed.equals(await contentOf(lab.a, lab.machine.ref))).toBe(true)
+    expect(await recordsOf(lab.b, ref)).toBeGreaterThanOrEqual(await recordsOf(lab.a, lab.machine.ref))
+    expect((await lab.state(protectionId)).state).toBe('failedOver')
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('a machine that does not shut down stops it, and everything is as before', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.machine.ignoresShutDown = true
+    const job = await lab.settle(lab.engine.plannedFailover({ ...ask, shutDownTimeoutSeconds: 60 }))
+    expect(job).toMatchObject({ state: 'failed', failure: { code: 'machine/still-on' } })
+    await lab.clock.advance(minute)
+    expect(await lab.state(protectionId)).toMatchObject({ state: 'protected', stateNote: null })
+    expect(lab.machine.power).toBe('running')
+    expect(lab.b.machines()).toEqual([])
+    expect(await lab.holds(protectionId)).toEqual([])
+    expect(await lab.openAlerts()).toEqual([])
+  })
+
+  test('a boot that fails starts the source again and leaves nothing at the target', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.b.faults.failNext('target.boot', 10)
+    const job = await lab.settle(lab.engine.plannedFailover(ask))
+    expect(job.state).toBe('failed')
+    await lab.clock.advance(minute)
+    expect(lab.machine.power).toBe('running')
+    expect(lab.b.machines()).toEqual([])
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    expect(lab.world.violations).toEqual([])
+    expect(await lab.holds(protectionId)).toEqual([])
+  })
+
+  test('a cancel before the boot puts everything back; the job says that it was cancelled', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.machine.ignoresShutDown = true
+    const { jobId } = await lab.engine.plannedFailover(ask)
+    await lab.clock.advance(10_000)
+    await lab.engine.cancelJob(jobId, { by })
+    await lab.clock.advance(20_000)
+    expect((await lab.job(jobId)).state).toBe('cancelled')
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    expect(lab.machine.power).toBe('running')
+  })
+
+  test('rolled back, the source runs again and replication goes on from there', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    await lab.done(lab.engine.rollBack(ask))
+    expect(lab.machine.power).toBe('running')
+    expect(lab.b.machines()).toEqual([])
+    await lab.clock.advance(minute)
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    const points = await lab.engine.recoveryPoints(protectionId)
+    expect(lab.clock.now() - (points.at(-1)?.instant ?? 0)).toBeLessThan(6000)
+    expect(await lab.holds(protectionId)).toEqual([])
+    expect(lab.world.violations).toEqual([])
+  })
+})
+
+describe('an unplanned failover', () => {
+  test('needs nothing from a dead source site: it asks, and goes on with the operator’s word', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.a.burnDown()
+    const waiting = await lab.settle(
+      lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false }),
+    )
+    expect(waiting.state).toBe('waiting')
+    expect(waiting.question?.text).toContain('could not be proven off')
+    await expect(
+      lab.engine.answerJob(waiting.id, { by, questionId: 'x', value: 'go-on' }),
+    ).rejects.toMatchObject({
+      code: 'job/no-question',
+    })
+    await lab.engine.answerJob(waiting.id, { by, questionId: waiting.question?.id ?? '', value: 'go-on' })
+    await lab.clock.advance(minute)
+    expect((await lab.job(waiting.id)).state).toBe('succeeded')
+    expect((await lab.state(protectionId)).state).toBe('failedOver')
+    expect(runningAt(lab.b)).toHaveLength(1)
+    expect((await lab.events('failover/unfenced-accepted'))[0]?.facts).toMatchObject({ startedBy: by })
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('within two minutes of the click with a site that swallows every call, when accepted beforehand', async () => {
+    const { lab, ask } = await newProtectedLab()
+    for (const call of ['source.powerState', 'source.powerOff', 'source.inventory', 'source.openPoint'])
+      lab.a.faults.hang(call)
+    const clicked = lab.clock.now()
+    await lab.done(lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: true }))
+    expect(lab.clock.now() - clicked).toBeLessThan(2 * minute)
+  })
+
+  test('a source that can be reached is fenced without a question', async () => {
+    const { lab, ask } = await newProtectedLab()
+    const job = await lab.done(
+      lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false }),
+    )
+    expect(job.tasks.find(({ name }) => name.startsWith('Fence'))?.note).toContain('powered off')
+    expect(lab.machine.power).toBe('off')
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('stopped at the question, everything is as before', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.a.cutOff()
+    const waiting = await lab.settle(
+      lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false }),
+    )
+    await lab.engine.answerJob(waiting.id, { by, questionId: waiting.question?.id ?? '', value: 'stop' })
+    await lab.clock.advance(10_000)
+    expect(await lab.job(waiting.id)).toMatchObject({
+      state: 'failed',
+      failure: { code: 'failover/not-fenced' },
+    })
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    expect(lab.b.machines()).toEqual([])
+    expect(await lab.holds(protectionId)).toEqual([])
+  })
+
+  test('a mover that comes back from the dead site cannot write any more', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const { replicaId, epoch } = await lab.state(protectionId)
+    const zombie = await lab.b.replicas.openReplica(replicaId, epoch)
+    lab.a.burnDown()
+    await lab.done(lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: true }))
+    const newest = zombie.points().at(-1)
+    await expect(zombie.beginPoint(newest?.id ?? null, newest?.disks ?? [])).rejects.toMatchObject({
+      code: 'replica/newer-writer',
+    })
+  })
+
+  test('change point boots another one in its place; commit makes it stay', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false }))
+    const [first] = await lab.engine.recoveryPoints(protectionId)
+    if (!first) throw new Error('there is a point')
+    const former = await failedOverRef(lab, protectionId)
+    await lab.done(lab.engine.changePoint({ ...ask, choice: { kind: 'point', id: first.id } }))
+    const ref = await failedOverRef(lab, protectionId)
+    expect(ref).not.toBe(former)
+    expect(runningAt(lab.b).map((machine) => machine.ref)).toEqual([ref])
+    await lab.done(lab.engine.commit(ask))
+    expect((await lab.state(protectionId)).state).toBe('committed')
+    expect(lab.b.machines()[0]?.adopted).toBe(true)
+    expect(lab.b.machines()[0]?.name).toBe('web')
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('rolled back after it was fenced by us, the source runs again', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false }))
+    await lab.done(lab.engine.rollBack(ask))
+    await lab.clock.advance(minute)
+    expect(lab.machine.power).toBe('running')
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    expect(lab.world.violations).toEqual([])
+  })
+})
+
+describe('the timer of an uncommitted failover', () => {
+  test.each([
+    { uncommittedAction: 'commit', state: 'committed' },
+    { uncommittedAction: 'roll-back', state: 'protected' },
+  ] as const)(
+    'warns and then does what the policy says: $uncommittedAction',
+    async ({ uncommittedAction, state }) => {
+      const { lab, protectionId, ask } = await newProtectedLab({
+        policy: { commitTimeoutSeconds: 3600, uncommittedAction },
+      })
+      await lab.done(lab.engine.plannedFailover(ask))
+      await lab.clock.advance(45 * minute)
+      expect(await lab.openAlerts()).not.toContain('failover/uncommitted')
+      await lab.clock.advance(8 * minute)
+      expect(await lab.openAlerts()).toContain('failover/uncommitted')
+      expect((await lab.state(protectionId)).state).toBe('failedOver')
+      await lab.clock.advance(15 * minute)
+      expect((await lab.state(protectionId)).state).toBe(state)
+      expect(await lab.openAlerts()).not.toContain('failover/uncommitted')
+    },
+  )
+})
+
+async function failedOverAndCommitted(wanted: Wanted = {}) {
+  const prepared = await newProtectedLab(wanted)
+  const { lab, ask } = prepared
+  await lab.done(lab.engine.plannedFailover(ask))
+  await lab.clock.advance(minute)
+  await lab.done(lab.engine.commit(ask))
+  await lab.clock.advance(minute)
+  return prepared
+}
+
+describe('reprotect and fail back', () => {
+  test('the direction turns with a delta from the common point, not with a comparison', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    const protection = await lab.state(protectionId)
+    expect(protection).toMatchObject({
+      state: 'protected',
+      direction: 'reverse',
+      originalRef: lab.machine.ref,
+    })
+    expect([protection.sourceSiteId, protection.targetSiteId]).toEqual([lab.siteB.id, lab.siteA.id])
+    await lab.clock.advance(minute)
+    const points = await lab.engine.recoveryPoints(protectionId)
+    expect(points.map(({ cycle }) => cycle).slice(0, 3)).toEqual(['seed', 'delta', 'delta'])
+    expect(await lab.b.replicas.list()).toEqual([])
+    expect(await lab.openAlerts()).toEqual([])
+  })
+
+  test('home again with every byte: fail back, commit, reprotect, and the circle is closed', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.clock.advance(minute)
+    const there = (await lab.state(protectionId)).sourceRef
+    const back = await lab.done(lab.engine.failBack({ ...ask, overwriteModified: false }))
+    expect(lab.machine.power).toBe('running')
+    expect(await recordsOf(lab.a, lab.machine.ref)).toBeGreaterThanOrEqual(await recordsOf(lab.b, there))
+    expect(lab.b.machines().find(({ ref }) => ref === there)?.power).toBe('off')
+    // Only what changed was written, not the whole of both disks.
+    const written = Number.parseInt(back.tasks.find(({ name }) => name.startsWith('Restore'))?.note ?? '', 10)
+    expect(written).toBeGreaterThan(0)
+    expect(written).toBeLessThan(2 ** 20)
+    await lab.done(lab.engine.commit(ask))
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.clock.advance(minute)
+    expect(await lab.state(protectionId)).toMatchObject({
+      state: 'protected',
+      direction: 'forward',
+      sourceRef: lab.machine.ref,
+    })
+    const points = await lab.engine.recoveryPoints(protectionId)
+    expect(points.slice(1).every(({ cycle }) => cycle === 'delta')).toBe(true)
+    // And once more, although the first replica machine still has the name.
+    await lab.done(lab.engine.plannedFailover(ask))
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('an original that was written to is not overwritten without a word', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.clock.advance(minute)
+    const [disk] = [...lab.machine.disks.keys()]
+    if (!disk) throw new Error('there is a disk')
+    await lab.machine.write(disk, 500_000, Buffer.alloc(100, 1))
+    const refused = await lab.settle(lab.engine.failBack({ ...ask, overwriteModified: false }))
+    expect(refused).toMatchObject({ state: 'failed', failure: { code: 'fail-back/original-modified' } })
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    await lab.done(lab.engine.failBack({ ...ask, overwriteModified: true }))
+    expect(await checkGuest(lab.machine.readDisks())).toMatchObject({ identity: lab.machine.identity })
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('an original that runs is refused', async () => {
+    const { lab, ask } = await failedOverAndCommitted()
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.clock.advance(minute)
+    await lab.machine.start()
+    const refused = await lab.settle(lab.engine.failBack({ ...ask, overwriteModified: true }))
+    expect(refused.failure?.code).toBe('fail-back/original-runs')
+  })
+
+  test('a fail-back can be rolled back: the machine at the second site goes on', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.clock.advance(minute)
+    await lab.done(lab.engine.failBack({ ...ask, overwriteModified: false }))
+    await lab.clock.advance(minute)
+    await lab.done(lab.engine.rollBack(ask))
+    await lab.clock.advance(minute)
+    expect(lab.machine.power).toBe('off')
+    expect(runningAt(lab.b)).toHaveLength(1)
+    expect(await lab.state(protectionId)).toMatchObject({ state: 'protected', direction: 'reverse' })
+    await lab.done(lab.engine.failBack({ ...ask, overwriteModified: false }))
+    expect(lab.machine.power).toBe('running')
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('a restore that fails starts the second site’s machine again, and the next fail-back compares', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.clock.advance(minute)
+    // The task tries three times.
+    lab.a.faults.failNext('target.restoreInto', 3)
+    expect((await lab.settle(lab.engine.failBack({ ...ask, overwriteModified: false }))).state).toBe('failed')
+    await lab.clock.advance(minute)
+    expect(runningAt(lab.b)).toHaveLength(1)
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    await lab.done(lab.engine.failBack({ ...ask, overwriteModified: false }))
+    expect(await checkGuest(lab.machine.readDisks())).toMatchObject({ identity: lab.machine.identity })
+  })
+
+  test('after an unplanned failover the original, back on its feet, must be off, and is compared when it goes home', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.a.burnDown()
+    await lab.done(lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: true }))
+    await lab.clock.advance(minute)
+    await lab.done(lab.engine.commit(ask))
+    lab.a.comeBack()
+    await lab.machine.start()
+    await lab.clock.advance(minute)
+    expect(await lab.openAlerts()).toContain('failover/two-live-copies')
+    const refused = await lab.settle(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    expect(refused.failure?.code).toBe('reprotect/original-runs')
+    expect((await lab.state(protectionId)).state).toBe('committed')
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: true }))
+    await lab.clock.advance(minute)
+    await lab.done(lab.engine.failBack({ ...ask, overwriteModified: false }))
+    expect(await checkGuest(lab.machine.readDisks())).toMatchObject({ identity: lab.machine.identity })
+  })
+
+  test('fail back to another place is a planned failover in reverse: a new machine beside the original', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.clock.advance(minute)
+    await lab.done(lab.engine.plannedFailover(ask))
+    expect(lab.machine.power).toBe('off')
+    expect(runningAt(lab.a).map(({ name }) => name)).toEqual(['web-2'])
+    expect((await lab.state(protectionId)).state).toBe('failedOver')
+    expect(lab.world.violations).toEqual([])
+  })
+})
+
+describe('a restart', () => {
+  test('of the server while a replica still streams: its readers come back and hydration ends', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const release = lab.b.faults.hang('target.hydrate')
+    await lab.done(lab.engine.plannedFailover(ask))
+    expect((await lab.activeRuns(protectionId))[0]?.hydrated).toBeLessThan(1)
+    await lab.restart()
+    release()
+    await lab.clock.advance(minute)
+    expect((await lab.activeRuns(protectionId))[0]?.hydrated).toBe(1)
+    await lab.done(lab.engine.commit(ask))
+  })
+})
+
+test('a site that cannot be reached raises an alert that resolves by itself', async () => {
+  const lab = await newLab()
+  lab.a.cutOff()
+  await lab.clock.advance(2 * minute)
+  expect(await lab.openAlerts()).toContain('site/unreachable')
+  expect((await lab.stores.sites.find(lab.siteA.id))?.health).toBe('unreachable')
+  lab.a.comeBack()
+  await lab.clock.advance(2 * minute)
+  expect(await lab.openAlerts()).toEqual([])
+})
+
+test('every action says why it is not allowed, and the engine refuses with the same words', async () => {
+  const { lab, protectionId, ask } = await newProtectedLab()
+  const actions = await lab.engine.allowedActions(protectionId)
+  expect(actions.filter(({ allowed }) => allowed).map(({ action }) => action)).toEqual([
+    'test-failover',
+    'planned-failover',
+    'unplanned-failover',
+    'resync',
+    'pause',
+    'edit',
+    'end',
+  ])
+  const commit = actions.find(({ action }) => action === 'commit')
+  await expect(lab.engine.commit(ask)).rejects.toThrow(commit?.reason ?? 'missing')
+  expect((await lab.engine.allAllowedActions()).get(protectionId)).toEqual(actions)
+})
