@@ -29,8 +29,7 @@ async function harness(): Promise<TargetHarness> {
     killMachine: async (ref) => site.machine(ref).powerOff(),
     resizeDisk: async (ref, key, bytes) => site.machine(ref).resizeDisk(key, bytes),
     addDisk: async (ref, bytes) => site.machine(ref).addDisk(bytes),
-    reopen: async () => site.source,
-    reopenTarget: async () => site.target,
+    reopen: async () => ({ source: site.source, target: site.target }),
     pass: (milliseconds) => clock.advance(milliseconds),
     close: async () => {},
   }

@@ -117,10 +117,11 @@ function userTests(current: Current): void {
     expect(await current().users.find(owner.id)).toBeNull()
     expect(await current().users.find(other.id)).toEqual(other)
   })
-  test('of two owners who remove each other at the same moment one stays', async () => {
-    const owners = [await addUser(current, { role: 'owner' }), await addUser(current, { role: 'owner' })]
+  test('of all owners who are removed at the same moment one stays', async () => {
+    const owners: User[] = []
+    for (let count = 0; count < 6; count += 1) owners.push(await addUser(current, { role: 'owner' }))
     const ends = await Promise.allSettled(owners.map(({ id }) => current().users.remove(id)))
-    expect(ends.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    expect(ends.filter(({ status }) => status === 'rejected')).toHaveLength(1)
     expect(await current().users.list()).toHaveLength(1)
   })
   test('an update leaves alone what it does not name and refuses an unknown user', async () => {

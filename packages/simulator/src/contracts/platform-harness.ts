@@ -35,19 +35,19 @@ export type SourceHarness = {
   /** Whether an agent answers in the guests, so that application-consistent points are possible. */
   readonly guestAgent: boolean
   /** Our own process dies and comes back: a new platform over the same machines. The old one is not closed. */
-  reopen(): Promise<SourcePlatform>
+  reopen(): Promise<{ readonly source: SourcePlatform }>
   /** Lets time pass: virtual, or real. */
   pass(milliseconds: number): Promise<void>
   close(): Promise<void>
 }
 
-export type TargetHarness = SourceHarness & {
+export type TargetHarness = Omit<SourceHarness, 'reopen'> & {
   readonly target: TargetPlatform
   /** Ids of networks of the site. */
   readonly isolatedNetwork: string
   readonly openNetwork: string
-  /** As `reopen`, for the target side. */
-  reopenTarget(): Promise<TargetPlatform>
+  /** As above, with both sides of the site. */
+  reopen(): Promise<{ readonly source: SourcePlatform; readonly target: TargetPlatform }>
 }
 
 export const KiB = 1024

@@ -312,7 +312,7 @@ function releaseTests(current: Current): void {
     await writeToDisk(ref, key, 2 * MiB, random.bytes(4 * KiB))
 
     // It died before the seal: the older checkpoint is the one that counts.
-    const second = await reopen()
+    const { source: second } = await reopen()
     const opened = await openOne(second, request(ref, first.checkpoint))
     const content = await readDisks(opened.disks)
     const applied = await applyChanges(
@@ -323,7 +323,7 @@ function releaseTests(current: Current): void {
     await writeToDisk(ref, key, 3 * MiB, random.bytes(4 * KiB))
 
     // It died between seal and release: the newer one counts, though nobody has let go of the older one.
-    const third = await reopen()
+    const { source: third } = await reopen()
     await expectDelta({ ...current(), source: third }, { ref, checkpoint: opened.checkpoint, content })
   })
 }

@@ -114,18 +114,18 @@ function bootTests(current: Current): void {
   })
 
   test('booting a run again finds the machine that is there and goes on with it', async () => {
-    const { target, source, readDiskNow, writeToDisk, reopenTarget, isolatedNetwork } = current()
+    const { target, source, readDiskNow, writeToDisk, reopen, isolatedNetwork } = current()
     const content = diskContent(2 * MiB)
     const first = testBoot([content], { runId: 'run-1', network: isolatedNetwork })
     const { ref } = await target.boot(first.spec)
     const key = present((await diskKeys(source, ref))[0], 'it has a disk')
     const written = random.bytes(8 * KiB)
     await writeToDisk(ref, key, 64 * KiB, written)
-    const again = await reopenTarget()
+    const { source: sourceAgain, target: again } = await reopen()
     for (const reader of first.readers) reader.broken = true
     const second = testBoot([content], { runId: 'run-1', network: isolatedNetwork })
     expect((await again.boot(second.spec)).ref).toBe(ref)
-    expect((await source.inventory()).filter(({ ownedBy }) => ownedBy === 'run-1')).toHaveLength(1)
+    expect((await sourceAgain.inventory()).filter(({ ownedBy }) => ownedBy === 'run-1')).toHaveLength(1)
     const expected = Buffer.from(content)
     written.copy(expected, 64 * KiB)
     expectEqual(await readDiskNow(ref, key), expected, 'the replica')
@@ -225,20 +225,20 @@ function hydrateTests(current: Current): void {
   })
 
   test('hydration that was cut off goes on after a restart, with the readers offered again', async () => {
-    const { target, source, readDiskNow, reopenTarget, isolatedNetwork } = current()
+    const { target, source, readDiskNow, reopen, isolatedNetwork } = current()
     const content = diskContent(8 * MiB)
     const { spec, readers } = testBoot([content], { runId: 'run-1', network: isolatedNetwork })
     const { ref } = await target.boot(spec)
     const stop = new AbortController()
     const hydrating = target.hydrate(spec.runId, () => stop.abort(new Error('enough')), stop.signal)
     await hydrating.catch(() => {})
-    const again = await reopenTarget()
+    const { source: sourceAgain, target: again } = await reopen()
     for (const reader of readers) reader.broken = true
     const fresh = testBoot([content], { runId: 'run-1', network: isolatedNetwork })
     await again.reattach({ runId: spec.runId, disks: fresh.spec.disks })
     await again.hydrate(spec.runId, () => {})
     for (const reader of fresh.readers) reader.broken = true
-    const key = present((await diskKeys(source, ref))[0], 'it has a disk')
+    const key = present((await diskKeys(sourceAgain, ref))[0], 'it has a disk')
     expectEqual(await readDiskNow(ref, key), content, 'the replica')
     await again.destroy(spec.runId)
   })
@@ -441,7 +441,7 @@ function restoreTests(current: Current): void {
   })
 
   test('an interrupted restore blocks the machine until it is repeated', async () => {
-    const { target, source, readDiskNow, reopen, reopenTarget, pass } = current()
+    const { target, source, readDiskNow, reopen, pass } = current()
     const { ref, key, content, fingerprints } = await stoppedMachine(2 * MiB)
     const { changed, pieces } = changedContent(content)
     const breaking = bufferReader(changed)
@@ -456,7 +456,7 @@ function restoreTests(current: Current): void {
       target.restoreInto(ref, [restoreDisk(key, breaking, thenBreak())], options),
     ).rejects.toThrow()
     await expect(source.start(ref)).rejects.toMatchObject({ name: 'Refusal' })
-    const [sourceAgain, targetAgain] = [await reopen(), await reopenTarget()]
+    const { source: sourceAgain, target: targetAgain } = await reopen()
     await expect(sourceAgain.start(ref)).rejects.toMatchObject({ name: 'Refusal' })
     await targetAgain.restoreInto(ref, [restoreDisk(key, bufferReader(changed), each(pieces))], options)
     expectEqual(await readDiskNow(ref, key), changed, 'the repeated restore')
