@@ -199,9 +199,12 @@ export class LogWriter {
     }
   }
 
+  /** Also the half-written files of owners before us. */
   async #removeOlder(): Promise<void> {
+    const isOld = (name: string): boolean =>
+      isLogName(name) ? name < this.#name : name.startsWith('new-') && Number(name.slice(4)) < this.#epoch
     for (const name of await this.#fs.list(this.#folder))
-      if (name < this.#name && isLogName(name)) await removeIfThere(this.#fs, `${this.#folder}/${name}`)
+      if (isOld(name)) await removeIfThere(this.#fs, `${this.#folder}/${name}`)
   }
 }
 
