@@ -5,7 +5,7 @@
 // like a failure of the job, and live processes take over the workflows of dead ones.
 import { setTimeout as wait } from 'node:timers/promises'
 import { DBOS, Error as DbosError, type DLogger } from '@dbos-inc/dbos-sdk'
-import { Refusal } from '@understudy/base/errors'
+import { Outage, Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import { invariant } from '@understudy/base/invariant'
 import type { Durable, DurableContext, Workflow } from '@understudy/engine/ports/durable'
@@ -177,29 +177,31 @@ export function dbosDurable(options: DurableOptions): Durable {
         tracingEnabled: false,
         logger: toDbosLogger(log),
       })
-      await DBOS.launch()
+      await DBOS.launch().catch((error: unknown) => {
+        throw notAnswering(error)
+      })
       await takeOver(false)
       beating = keepBeating()
     },
     async start(name, id, input) {
       const workflow = workflows.get(name)
       invariant(launched && workflow, `The workflow ${name} is registered and launched`)
-      await DBOS.startWorkflow(workflow, { workflowID: id })(JSON.stringify(input))
+      await bounded(DBOS.startWorkflow(workflow, { workflowID: id })(JSON.stringify(input)))
     },
     async signal(id, topic, value) {
       try {
-        await DBOS.send(id, JSON.stringify(value ?? null), topic)
+        await bounded(DBOS.send(id, JSON.stringify(value ?? null), topic))
       } catch (error) {
         throw error instanceof DbosError.DBOSNonExistentWorkflowError ? unknownJob(id) : error
       }
     },
     async cancel(id) {
-      await DBOS.cancelWorkflow(id)
+      await bounded(DBOS.cancelWorkflow(id))
       // Only now: a step that is cut short must find its workflow cancelled, or its failure would count.
       executions.get(id)?.abort(new DOMException('The job was cancelled', 'AbortError'))
     },
     async isRunning(id) {
-      const status = (await DBOS.getWorkflowStatus(id))?.status
+      const status = (await bounded(DBOS.getWorkflowStatus(id)))?.status
       return status === 'PENDING' || status === 'ENQUEUED' || status === 'DELAYED'
     },
     async shutDown() {
@@ -215,6 +217,29 @@ export function dbosDurable(options: DurableOptions): Durable {
     },
   }
 }
+
+/** DBOS waits for a database that is away as long as it takes. Whoever asks for something over HTTP does not. */
+const answerMilliseconds = 30_000
+
+async function bounded<Value>(work: Promise<Value>): Promise<Value> {
+  const answered = new AbortController()
+  const late = wait(answerMilliseconds, null, { signal: answered.signal, ref: false }).then(() => {
+    throw notAnswering(null)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    answered.abort()
+  }
+}
+
+const notAnswering = (cause: unknown): Outage =>
+  new Outage({
+    code: 'store/unreachable',
+    message: 'The database of the durable jobs does not answer',
+    remedy: 'Nothing is lost; jobs go on when it is back. Check the PostgreSQL server and its disk.',
+    cause,
+  })
 
 const forever = (): Promise<never> => new Promise(() => {})
 

@@ -9,6 +9,8 @@ export function leaseStore({ prisma, pool }: Database): LeaseStore {
     async beat(moverId, at, expiresAt) {
       const beat = { beatAt: toDate(at), expiresAt: toDate(expiresAt) }
       await prisma.mover.upsert({ where: { id: moverId }, create: { id: moverId, ...beat }, update: beat })
+      // Those that will not come back; whatever they still held is free.
+      await prisma.mover.deleteMany({ where: { expiresAt: { lt: toDate(at - forgottenMilliseconds) } } })
     },
     async claim(moverId, at, limit) {
       const result = await pool
@@ -68,6 +70,8 @@ const claimStatement = `
     RETURNING p."id", free."priority", free."createdAt"
   )
   SELECT "id" FROM taken ORDER BY "priority" DESC, "createdAt", "id"`
+
+const forgottenMilliseconds = 24 * 3600 * 1000
 
 const foreignKeyViolation = '23503'
 
