@@ -311,6 +311,7 @@ test.each([
   [{ guestAgent: 'yes' }, 'settings.guestAgent'],
   [{ faults: [] }, 'settings.faults'],
   [{ faults: { unreachable: 1 } }, 'settings.faults.unreachable'],
+  [{ replicaFolder: 'here' }, 'settings.replicaFolder'],
   [{ machine: 3 }, 'settings.machine is not a setting'],
 ])('settings %j are refused, naming what is wrong', (settings, words) => {
   expect(() => open(settings)).toThrow(words)

@@ -22,6 +22,8 @@ export type SimulatedSettings = {
   /** From power-on to the first answer to a probe. */
   readonly bootSeconds: number
   readonly faults: SimulatedFaults
+  /** Absolute. Where replicas that run here are kept, unless the server decides; the driver only lets it pass. */
+  readonly replicaFolder?: string
 }
 
 export type SimulatedFaults = {
@@ -68,7 +70,7 @@ const numberRanges: Readonly<Record<string, Range>> = {
 /** Throws Refusal `simulated/settings`, naming the field that is wrong. */
 export function checkSimulatedSettings(settings: Readonly<Record<string, unknown>>): SimulatedSettings {
   const known = defaultSimulatedSettings
-  refuseUnknown(settings, Object.keys(known), 'settings')
+  refuseUnknown(settings, [...Object.keys(known), 'replicaFolder'], 'settings')
   const number = (name: keyof typeof numberRanges & keyof SimulatedSettings, otherwise: number): number =>
     readNumber(settings[name], otherwise, `settings.${name}`, numberRanges[name] ?? { least: 0, most: 0 })
   const checked: SimulatedSettings = {
@@ -82,6 +84,7 @@ export function checkSimulatedSettings(settings: Readonly<Record<string, unknown
     latencyMilliseconds: number('latencyMilliseconds', known.latencyMilliseconds),
     bootSeconds: number('bootSeconds', known.bootSeconds),
     faults: readFaults(settings.faults),
+    ...readReplicaFolder(settings.replicaFolder),
   }
   if (checked.usedBytes > checked.diskBytes)
     throw wrong('settings.usedBytes is more than settings.diskBytes', 'Use at most the size of the disk.')
@@ -105,6 +108,13 @@ function readFaults(value: unknown): SimulatedFaults {
       'settings.faults.ignoresShutDown',
     ),
   }
+}
+
+function readReplicaFolder(value: unknown): Pick<SimulatedSettings, 'replicaFolder'> {
+  if (value === undefined) return {}
+  if (typeof value !== 'string' || !value.startsWith('/'))
+    throw wrong('settings.replicaFolder must be an absolute path', 'Begin it with /.')
+  return { replicaFolder: value }
 }
 
 function readNumber(

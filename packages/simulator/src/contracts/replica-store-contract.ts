@@ -40,17 +40,21 @@ export function replicaStoreContract(name: string, make: () => Promise<ReplicaSt
   describe(`replica store: ${name}`, () => {
     let harness: ReplicaStoreHarness
     let store: ReplicaStore
+    let opened: Replica[] = []
     beforeEach(async () => {
       harness = await make()
-      store = harness.store
+      opened = []
+      store = remembering(harness.store, opened)
     })
     afterEach(async () => {
+      // Those of a process that died as well: dead or not, it is this process that has their files open.
+      for (const replica of opened) await replica.close()
       await harness.close()
     })
     const tools: Tools = {
       store: () => store,
       async restart() {
-        store = await harness.restart()
+        store = remembering(await harness.restart(), opened)
       },
       async create(epoch = 1) {
         await store.createReplica({ id, machineName: 'web-1', compress: true, encrypt: false })
@@ -67,6 +71,18 @@ export function replicaStoreContract(name: string, make: () => Promise<ReplicaSt
     measureTests(tools)
   })
 }
+
+const remembering = (store: ReplicaStore, opened: Replica[]): ReplicaStore => ({
+  createReplica: (spec) => store.createReplica(spec),
+  exists: (replicaId) => store.exists(replicaId),
+  deleteReplica: (replicaId) => store.deleteReplica(replicaId),
+  list: () => store.list(),
+  async openReplica(replicaId, epoch) {
+    const replica = await store.openReplica(replicaId, epoch)
+    opened.push(replica)
+    return replica
+  },
+})
 
 type Tools = {
   store(): ReplicaStore

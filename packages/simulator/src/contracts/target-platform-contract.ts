@@ -225,7 +225,7 @@ function hydrateTests(current: Current): void {
   })
 
   test('hydration that was cut off goes on after a restart, with the readers offered again', async () => {
-    const { target, source, readDiskNow, reopen, isolatedNetwork } = current()
+    const { target, readDiskNow, reopen, isolatedNetwork } = current()
     const content = diskContent(8 * MiB)
     const { spec, readers } = testBoot([content], { runId: 'run-1', network: isolatedNetwork })
     const { ref } = await target.boot(spec)
