@@ -243,24 +243,39 @@ export async function powerOffMachine(machine: MachineLocation, clock: Clock): P
  */
 export async function endProcess(machine: MachineLocation): Promise<string> {
   const pid = await processOf(machine)
-  const quit = await tellToQuit(machine)
+  const answer = await tellToQuit(machine)
   if (pid === null) {
-    if (!quit.connected) return 'no process, monitor closed'
-    await waitFor(async () => (await processOf(machine)) === null, QUIT_MILLISECONDS)
-    return 'process told to quit, monitor closed'
+    // Without a process to look for, only a monitor that nobody listens on proves anything.
+    if (answer === 'silent' || !(await waitFor(() => isMonitorClosed(machine), QUIT_MILLISECONDS)))
+      throw unclear(machine, 'prove the end of')
+    return answer === 'told' ? 'told to quit, monitor closed' : 'no process, monitor closed'
   }
-  if (await waitFor(() => isGone(machine, pid), QUIT_MILLISECONDS))
-    return `process ${pid} told to quit and ended`
+  // One that did not hear us has no reason to end.
+  const patience = answer === 'told' ? QUIT_MILLISECONDS : UNHEARD_MILLISECONDS
+  if (await waitFor(() => isGone(machine, pid), patience)) return `process ${pid} ended`
   // Verified a moment ago to be this machine's QEMU; a process id is not reused while its process lives.
   await machine.host.kill(pid, 'SIGKILL')
   if (await waitFor(() => isGone(machine, pid), KILL_MILLISECONDS)) return `process ${pid} killed and ended`
-  throw stillOn(machine, (QUIT_MILLISECONDS + KILL_MILLISECONDS) / 1000)
+  throw stillOn(machine, (patience + KILL_MILLISECONDS) / 1000)
 }
 
 const isGone = async (machine: MachineLocation, pid: number): Promise<boolean> =>
   (await machine.host.commandLineOf(pid)) === null
 
-async function tellToQuit(machine: MachineLocation): Promise<{ connected: boolean }> {
+async function isMonitorClosed(machine: MachineLocation): Promise<boolean> {
+  try {
+    const stream = await machine.host.connect(machine.monitorPath)
+    stream.on('error', () => undefined)
+    stream.destroy()
+    return false
+  } catch (error) {
+    if (error instanceof Outage && error.code === 'kvm/socket-closed') return true
+    throw error
+  }
+}
+
+/** `told`: it heard us. `closed`: nobody listens. `silent`: somebody may be there who does not answer. */
+async function tellToQuit(machine: MachineLocation): Promise<'told' | 'closed' | 'silent'> {
   try {
     await withMonitor(
       machine,
@@ -270,11 +285,14 @@ async function tellToQuit(machine: MachineLocation): Promise<{ connected: boolea
       },
       { connectMilliseconds: LOOK_MILLISECONDS },
     )
-    return { connected: true }
+    return 'told'
   } catch (error) {
     if (!(error instanceof Outage)) throw error
-    // Gone before it could answer is what was wanted; silent ones are killed by the caller.
-    return { connected: error.code === 'kvm/qemu-gone' }
+    if (error.code === 'kvm/socket-closed') return 'closed'
+    // Gone before it could answer is what was wanted.
+    if (error.code === 'kvm/qemu-gone') return 'told'
+    if (error.code.startsWith('kvm/qemu-')) return 'silent'
+    throw error
   }
 }
 
@@ -306,6 +324,6 @@ const stillOn = (machine: MachineLocation, seconds: number): Outage =>
 const unclear = (machine: MachineLocation, what: string): Outage =>
   new Outage({
     code: 'source/power-unknown',
-    message: `Cannot ${what} ${machine.name}: its process is there but does not answer`,
+    message: `Cannot ${what} ${machine.name}: it may be running, but does not answer`,
     remedy: 'Look at its host; power the machine off if it hangs.',
   })

@@ -117,7 +117,15 @@ export function sshHost(options: SshHostOptions): Host {
     },
     async connect(socketPath, signal) {
       signal?.throwIfAborted()
-      return connectSocket(options, await client(), socketPath)
+      try {
+        return await openChannel(await client(), socketPath)
+      } catch (cause) {
+        if (cause instanceof Outage || cause instanceof Refusal) throw cause
+        // sshd does not say why. That nobody listens is part of proving a machine off, so the kernel is asked.
+        const listening = await runBytes('grep', ['-qF', '--', socketPath, '/proc/net/unix'])
+        if (listening.code === 1) throw socketClosed(name, socketPath, cause)
+        throw hostFailed(name, `connect to ${socketPath}`, cause)
+      }
     },
     forward: (socketPath) => forwardSocket(() => host.connect(socketPath)),
     async commandLineOf(pid) {
@@ -324,17 +332,14 @@ function toStatus(text: string): FileStatus {
 }
 
 /** OpenSSH's direct-streamlocal channel: https://github.com/openssh/openssh-portable/blob/master/PROTOCOL section 2.4 */
-function connectSocket(options: SshHostOptions, client: Client, socketPath: string): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
+const openChannel = (client: Client, socketPath: string): Promise<Duplex> =>
+  new Promise((resolve, reject) => {
     client.openssh_forwardOutStreamLocal(socketPath, (failure, channel) => {
-      // sshd does not say why; a path that nobody listens on is by far the usual reason. Power states ask for the process too.
-      if (failure !== undefined && failure !== null)
-        return reject(socketClosed(options.name, socketPath, failure))
+      if (failure !== undefined && failure !== null) return reject(failure)
       channel.on('error', () => undefined)
       resolve(channel)
     })
   })
-}
 
 /** A local socket in a folder that only we can enter; each connection to it becomes a channel. */
 async function forwardSocket(open: () => Promise<Duplex>): Promise<{ path: string; close(): Promise<void> }> {
