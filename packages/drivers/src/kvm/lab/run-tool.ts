@@ -29,7 +29,7 @@ export function runTool(
       complaint = (complaint + text).slice(-keptOutputCharacters)
     })
     child.once('error', (cause: NodeJS.ErrnoException) =>
-      reject(cause.code === 'ENOENT' ? missing(program) : cause),
+      reject(cause.code === 'ENOENT' ? missingTool(program) : cause),
     )
     child.once('close', (code) =>
       code === 0 ? resolve(output) : reject(failed(program, parameters, code, complaint)),
@@ -37,7 +37,7 @@ export function runTool(
   })
 }
 
-function missing(program: string): Refusal {
+export function missingTool(program: string): Refusal {
   return new Refusal({
     code: 'lab/tool-missing',
     message: `The lab needs the program ${program}, which is not installed on this computer`,
