@@ -76,7 +76,14 @@ test('behaves like a disk of its own, also after being closed and opened again, 
 
 test('writers of different sectors of one grain at the same time all keep their sectors', async () => {
   const { base, image } = await randomBase()
-  const overlay = await openOverlayDevice({ base, baseName: 'p', path: newPath() })
+  // Later reads come back sooner: without a lock, an early writer would put old content over a late one's sector.
+  let delayMs = 64
+  const read: BlockReader['read'] = async (offset, bytes) => {
+    delayMs -= 1
+    await new Promise((resolve) => setTimeout(resolve, Math.max(delayMs, 0)))
+    return base.read(offset, bytes)
+  }
+  const overlay = await openOverlayDevice({ base: { ...base, read }, baseName: 'p', path: newPath() })
   const model = Buffer.from(image)
   await Promise.all(
     Array.from({ length: 64 }, (_, sector) => {

@@ -35,6 +35,15 @@ test.each([4 * KiB, 256 * KiB, 8 * MiB])('holds 10 MiB/s for requests of %d byte
   expect(seconds).toBeLessThan(8.3)
 })
 
+test('an idle hour saves up no more than a tenth of a second', async () => {
+  const clock = fakeClock()
+  const limit = rateLimit(10 * MiB, clock)
+  await clock.pause(3_600_000, new AbortController().signal)
+  const start = clock.nowMs()
+  await takeAll(limit, 160, 256 * KiB)
+  expect(clock.nowMs() - start).toBeGreaterThan(3800)
+})
+
 test('a change is felt at once, by those who already wait', async () => {
   const clock = fakeClock()
   const limit = rateLimit(1 * MiB, clock)

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -257,6 +257,16 @@ describe('what goes wrong', () => {
     await client.close()
   })
 
+  test('a block status that reaches beyond the question is cut to it', async () => {
+    await fakeExport((client) =>
+      client.write(chunkOf(1, 5, Buffer.from([0, 0, 0, 1, 0, 16, 0, 0, 0, 0, 0, 3]))),
+    )
+    const client = await connectNbd(options())
+    const range = { offset: 4096, bytes: 8192 }
+    expect(await collect(client.map?.(range) ?? [])).toEqual([{ ...range, kind: 'zero' }])
+    await client.close()
+  })
+
   test('a request that is never answered ends with its deadline, an aborted one at once', async () => {
     await fakeExport(() => undefined)
     const client = await connectNbd(options({ requestTimeoutMs: 300 }))
@@ -307,6 +317,23 @@ describe('TLS', () => {
     await refused({ ca }).toMatchObject({ name: 'Refusal', code: 'nbd/tls-refused' })
     await refused({ ...own, ca: await pem('client-cert.pem') }).toMatchObject({ code: 'nbd/tls-refused' })
     await refused({ ...own, servername: 'elsewhere' }).toMatchObject({ code: 'nbd/tls-refused' })
+  })
+
+  test('with a pre-shared key works, and with another key is refused', async () => {
+    const image = await makeImage('d.raw', 4 * MiB, [[MiB, 2 * MiB]])
+    const key = randomBytes(32)
+    await writeFile(file('keys.psk'), `understudy:${key.toString('hex')}\n`)
+    const port = await freePort()
+    const psk = ['--object', `tls-creds-psk,id=t,dir=${directory},endpoint=server`, '--tls-creds=t']
+    await startTcp(port, ['--read-only', '--format=raw', ...psk, file('d.raw')])
+    const address = { kind: 'tcp', host: '127.0.0.1', port } as const
+    const client = await connectNbd(options({ address, tls: { psk: { identity: 'understudy', key } } }))
+    expect((await client.read(0, image.length)).equals(image)).toBe(true)
+    await client.close()
+    const wrong = connectNbd(
+      options({ address, tls: { psk: { identity: 'understudy', key: randomBytes(32) } } }),
+    )
+    await expect(wrong).rejects.toMatchObject({ name: 'Refusal', code: 'nbd/tls-refused' })
   })
 
   test('is not silently left out when the server has none', async () => {

@@ -63,6 +63,7 @@ export interface NbdReader extends BlockReader {
 }
 
 export interface NbdDevice extends NbdReader, BlockDevice {
+  readInto(offset: number, target: Buffer, signal?: AbortSignal): Promise<void>
   /** Tells the server that the content does not matter any more. What is read there afterwards is undefined. */
   trim(offset: number, bytes: number, signal?: AbortSignal): Promise<void>
 }

@@ -52,6 +52,8 @@ export function openConnection(session: Session, requestTimeoutMs: number): NbdC
     if (failure !== null) return
     failure = error
     clearInterval(clock)
+    // The buffers go back to their owners now: nothing that is still on its way may land in them.
+    wire.receive = () => undefined
     socket.destroy()
     for (const request of pending.values()) request.reject(error)
     pending.clear()

@@ -132,10 +132,24 @@ describe('a read-only export', () => {
     const tried = await runProgram('qemu-io', ['-f', 'raw', '-c', 'write 0 4k', uri('d')])
     expect(tried.stderr + tried.stdout).toMatch(/read.only|denied/i)
     expect((await disk.read(0, disk.bytes)).equals(image)).toBe(true)
-    // Also a client that ignores the flag.
-    const rude = await connectNbd({ address: server.address, exportName: 'd' })
-    await expect(rude.write(0, Buffer.alloc(512))).rejects.toMatchObject({ code: 'nbd/read-only' })
-    await rude.close()
+    // Also a client that ignores the flag: old style, a write of one sector at 0.
+    const rude = net.connect(socket)
+    const received: Buffer[] = []
+    rude.on('data', (data) => received.push(data))
+    const option = Buffer.concat([
+      Buffer.from('IHAVEOPT'),
+      Buffer.from([0, 0, 0, 1, 0, 0, 0, 1]),
+      Buffer.from('d'),
+    ])
+    const write = Buffer.alloc(28 + 512, 0xff)
+    write.fill(0, 0, 28).writeUInt32BE(0x25609513, 0)
+    write.writeUInt16BE(1, 6)
+    write.writeUInt32BE(512, 24)
+    rude.write(Buffer.concat([Buffer.from([0, 0, 0, 3]), option, write]))
+    await expect.poll(() => Buffer.concat(received).length, { timeout: 5000 }).toBe(18 + 10 + 16)
+    expect(Buffer.concat(received).readUInt32BE(18 + 10 + 4)).toBe(1)
+    expect((await disk.read(0, disk.bytes)).equals(image)).toBe(true)
+    rude.destroy()
   })
 
   test('a client that asks for no structured replies and no block status reads the same', async () => {
@@ -307,10 +321,17 @@ describe('the server', () => {
     const client = await connectNbd({ address: server.address, exportName: 'slow' })
     const lost = expect(client.read(0, 4096)).rejects.toMatchObject({ code: 'nbd/connection-lost' })
     await expect.poll(() => reading).toBe(true)
-    const withdrawn = server.unexport('slow').then(() => reading)
+    let withdrawn = false
+    const withdrawing = server.unexport('slow').then(() => {
+      withdrawn = true
+    })
     await lost
+    // A whole round of another client: long enough for a withdrawal that does not wait.
+    expect(await listNbdExports({ address: server.address })).toEqual([])
+    expect({ withdrawn, reading }).toEqual({ withdrawn: false, reading: true })
     release()
-    expect(await withdrawn).toBe(false)
+    await withdrawing
+    expect(reading).toBe(false)
     expect(await listNbdExports({ address: server.address })).toEqual([])
     await client.close()
   })

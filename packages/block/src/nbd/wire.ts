@@ -75,7 +75,11 @@ export async function encrypt(wire: Wire, options: NbdTls): Promise<void> {
   secure.on('data', (data) => wire.receive(data, data.length))
   await new Promise<void>((resolve, reject) => {
     secure.once('secureConnect', resolve)
-    secure.once('error', (error) => reject(toTlsFailure(wire.address, error)))
+    // A server that does not know our key says so by cutting the line.
+    const keyIsWrong = (error: Error): boolean => options.psk !== undefined && !ours(error)
+    secure.once('error', (error) =>
+      reject(keyIsWrong(error) ? tlsRefused(wire.address, error) : toTlsFailure(wire.address, error)),
+    )
     secure.once('close', () =>
       reject(tlsRefused(wire.address, 'it closed the connection during the TLS handshake')),
     )

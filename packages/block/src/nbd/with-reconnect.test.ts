@@ -56,7 +56,7 @@ test('a copy goes through to the last byte although the server goes away again a
   const device = await withReconnect({ address, exportName: 'd' }, { ...policy, onReconnect })
   const copy = memoryDevice(source.bytes)
   const extents = device.map?.({ offset: 0, bytes: device.bytes }) ?? []
-  await copyExtents({ from: device, to: copy, extents, requestBytes: 64 * KiB })
+  await copyExtents({ from: device, to: copy, extents, requestBytes: 64 * KiB, reuseBuffers: true })
   await device.close()
   await breaking
   expect(reconnects.length).toBeGreaterThan(2)

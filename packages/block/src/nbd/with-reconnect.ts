@@ -118,6 +118,9 @@ export async function withReconnect(
       return current.failure
     },
     read: (offset, bytes, signal) => attempting(signal, (device) => device.read(offset, bytes, signal)),
+    // The old connections are closed before a new one is opened, so two tries never write into `target` at once.
+    readInto: (offset, target, signal) =>
+      attempting(signal, (device) => device.readInto(offset, target, signal)),
     blockStatus,
     ...(first.map === undefined ? {} : { map }),
     write: (offset, data, signal) =>
