@@ -5,6 +5,7 @@ import { offerSetupLink } from './access/offer-setup-link.ts'
 import { composeControlPlane } from './compose.ts'
 import { describeConfig, loadConfig } from './config.ts'
 import { createLog } from './log.ts'
+import { offerPolicies } from './offer-policies.ts'
 import { serve, version } from './serve.ts'
 
 /** A clean stop takes no longer; then the process goes anyway. Nothing is lost either way. */
@@ -37,6 +38,7 @@ async function main(): Promise<void> {
   })
   await plane.engine.start()
   const link = await offerSetupLink(plane.stores.setup, plane.clock, serving.address)
+  await offerPolicies(plane.engine, plane.stores.policies, link !== null)
   log.info({ serverPid: process.pid }, 'serving')
   process.stdout.write(`\n  Understudy ${version} is ready: ${serving.address}\n`)
   if (link !== null)

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createEngine } from '@understudy/engine/create-engine'
 import type { Engine } from '@understudy/engine/engine'
+import { createEngine } from '@understudy/engine/engine'
 import { defaultEngineConfig } from '@understudy/engine/engine-parts'
 import type { Role, User, UserId } from '@understudy/engine/ports/access-stores'
 import { fakeWorld } from '@understudy/simulator/fake-platform'

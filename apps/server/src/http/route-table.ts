@@ -30,8 +30,10 @@ function collect(node: unknown, name: readonly string[]): ApiRoute[] {
   return Object.entries(node).flatMap(([key, child]) => collect(child, [...name, key]))
 }
 
-const patternOf = (path: string): RegExp =>
-  new RegExp(`^${path.replace(/[.*+?^$()|[\]\\]/g, '\\$&').replace(/\{[^}]+\}/g, '[^/]+')}/?$`)
+function patternOf(path: string): RegExp {
+  const literal = path.replace(/[.*+?^$()|[\]\\]/g, '\\$&')
+  return new RegExp(`^${literal.replace(/\{[^}]+\}/g, '[^/]+')}/?$`)
+}
 
 export type RouteMatch =
   | { readonly kind: 'route'; readonly route: ApiRoute }
