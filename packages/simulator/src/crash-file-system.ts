@@ -42,6 +42,10 @@ export type CrashFileSystem = FileSystem & {
   /** Operations that need room fail with ENOSPC from here on, until it is null again. */
   limitBytes(bytes: number | null): void
   usedBytes(): number
+  /** The next operation whose description begins so takes effect and yet fails with EIO, as a failing disk's sync does. */
+  failNext(operation: string): void
+  /** From here on operations take their turns by chance, so that concurrent work meets in every order. */
+  shuffle(random: SeededRandom | null): void
   /** Loses what is not durable and comes up again. Also without a planned crash: the power just failed. */
   restart(random: SeededRandom): void
   /** Changes bytes of a file on the medium, as a failing disk does. */
@@ -58,6 +62,8 @@ class SimulatedDisk implements CrashFileSystem {
   #plan: CrashPlan | null = null
   #limit: number | null = null
   #life = 0
+  #failure: string | null = null
+  #shuffle: SeededRandom | null = null
   operations = 0
   hasCrashed = false
   trace: string[] = []
@@ -68,6 +74,14 @@ class SimulatedDisk implements CrashFileSystem {
 
   limitBytes(bytes: number | null): void {
     this.#limit = bytes
+  }
+
+  failNext(operation: string): void {
+    this.#failure = operation
+  }
+
+  shuffle(random: SeededRandom | null): void {
+    this.#shuffle = random
   }
 
   usedBytes(): number {
@@ -203,9 +217,10 @@ class SimulatedDisk implements CrashFileSystem {
       write: (parts, position) =>
         operate('write', () => {
           const data = Buffer.concat(parts)
-          this.#needRoom(position + data.length - inode.content.length)
-          inode.pending.push({ kind: 'write', position, data })
-          inode.content = written(inode.content, position, data)
+          const fits = this.#fittingBytes(inode, position, data.length)
+          inode.pending.push({ kind: 'write', position, data: data.subarray(0, fits) })
+          inode.content = written(inode.content, position, data.subarray(0, fits))
+          if (fits < data.length) throw systemError('ENOSPC', path)
         }),
       truncate: (bytes) =>
         operate('truncate', () => {
@@ -226,7 +241,7 @@ class SimulatedDisk implements CrashFileSystem {
   async #operate<Result>(what: string, work: () => Result): Promise<Result> {
     const life = this.#life
     // Let other work interleave, as a real disk does.
-    await Promise.resolve()
+    for (let turns = this.#shuffle?.below(12) ?? 0; turns >= 0; turns -= 1) await Promise.resolve()
     if (this.hasCrashed || life !== this.#life) throw new Crashed(what)
     this.operations += 1
     this.trace.push(what)
@@ -235,7 +250,18 @@ class SimulatedDisk implements CrashFileSystem {
     if (isLast && this.#plan?.when === 'before') throw new Crashed(what)
     const result = work()
     if (isLast) throw new Crashed(what)
+    if (this.#failure !== null && what.startsWith(this.#failure)) {
+      this.#failure = null
+      throw systemError('EIO', what)
+    }
     return result
+  }
+
+  /** A write to a full disk is cut short, not refused. */
+  #fittingBytes(inode: Inode, position: number, bytes: number): number {
+    if (this.#limit === null) return bytes
+    const room = this.#limit - this.usedBytes() + inode.content.length - position
+    return Math.max(0, Math.min(bytes, room))
   }
 
   #needRoom(bytes: number): void {
