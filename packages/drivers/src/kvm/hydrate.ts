@@ -86,7 +86,7 @@ async function look(qmp: Qmp, disks: readonly DefinedDisk[]): Promise<ReadonlyMa
     if (state.kind === 'idle')
       // Dismissed by itself when it ends: QEMU 7.2 crashes on listing its nodes while an ended stream is kept.
       await qmp.execute('block-stream', { 'job-id': jobId(key), device: diskNodeName(key) })
-    if (state.kind === 'independent') await closeBacking(qmp, key)
+    if (state.kind === 'independent') await settleDisk(qmp, key)
   }
   return seen
 }
@@ -99,8 +99,12 @@ function stateOf(job: Job | undefined, backingDepth: number): DiskState {
   return { kind: 'streaming', part: Math.min(1, part) }
 }
 
-/** The node stays open beside the graph, and with it the connection to us. */
-async function closeBacking(qmp: Qmp, key: DiskKey): Promise<void> {
+/**
+ * What was streamed must be on the disk before the definition says that nothing is missing: until then a host that crashes
+ * comes back with the backing. The backing's node stays open beside the graph, and with it the connection to us.
+ */
+async function settleDisk(qmp: Qmp, key: DiskKey): Promise<void> {
+  await qmp.human(`qemu-io -d /machine/peripheral/${diskDeviceId(key)}/virtio-backend flush`)
   type Node = { readonly 'node-name'?: string }
   const name = backingNodeName(key)
   const nodes = await qmp.execute<readonly Node[]>('query-named-block-nodes', { flat: true })
