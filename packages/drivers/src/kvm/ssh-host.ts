@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { Outage, Refusal } from '@understudy/base/errors'
-import { Client, type ClientChannel } from 'ssh2'
-import type { CommandOptions, CommandResult, FilePiece, FileStatus, FolderEntry, Host } from './host.ts'
+import { Client, type ClientChannel, type SFTPWrapper } from 'ssh2'
+import type { CommandOptions, CommandResult, FileStatus, Host } from './host.ts'
 import { hostFailed, socketClosed } from './local-host.ts'
 import type { KvmHostAddress } from './settings.ts'
+import { sshFiles } from './ssh-files.ts'
 
 export type SshHostOptions = {
   readonly name: string
@@ -53,6 +54,21 @@ export function sshHost(options: SshHostOptions): Host {
     if (result.code !== 0) throw hostFailed(name, what, new Error(result.stderr.trim().slice(-500)))
     return result
   }
+  let session: Promise<SFTPWrapper> | null = null
+  const files = sshFiles(() => {
+    session ??= client().then((open) => openFiles(options, open, () => (session = null)))
+    // The next call tries again.
+    session.catch(() => (session = null))
+    return session
+  })
+  const attempt = async <Result>(what: string, work: Promise<Result>): Promise<Result> => {
+    try {
+      return await work
+    } catch (cause) {
+      if (cause instanceof Outage || cause instanceof Refusal) throw cause
+      throw hostFailed(name, what, cause)
+    }
+  }
 
   const host: Host = {
     name,
@@ -62,41 +78,25 @@ export function sshHost(options: SshHostOptions): Host {
       const { code, stdout, stderr } = await runBytes(command, args, toRunOptions(runOptions ?? {}))
       return { code, stdout: stdout.toString('utf8'), stderr }
     },
-    async readFile(path) {
-      const result = await runBytes('sh', ['-c', 'test -e "$1" || exit 44; exec cat -- "$1"', 'sh', path])
-      if (result.code === MISSING) return null
-      if (result.code !== 0) throw hostFailed(name, `read ${path}`, new Error(result.stderr.trim()))
-      return result.stdout
-    },
+    readFile: (path) => attempt(`read ${path}`, files.readFile(path)),
     async writeFile(path, data) {
       const script =
         'umask 077; cat > "$1.new" && sync -d "$1.new" && mv -f -- "$1.new" "$1" && sync "$(dirname -- "$1")"'
       await must(`write ${path}`, 'sh', ['-c', script, 'sh', path], Buffer.from(data))
     },
-    createSparseFile: async (path, bytes, pieces) => {
-      const script = 'umask 077; rm -f -- "$1" && truncate -s "$2" -- "$1"'
-      await must(`create ${path}`, 'sh', ['-c', script, 'sh', path, String(bytes)])
-      for (const { offset, data } of pieces ?? []) await writePiece(must, path, { offset, data })
-    },
+    createSparseFile: (path, bytes, pieces) =>
+      attempt(`create ${path}`, files.createSparseFile(path, bytes, pieces ?? [])),
     copyFile: async (from, to) => {
       await must(`copy ${from} to ${to}`, 'cp', ['--', from, to])
     },
-    removeFile: async (path) => {
-      await must(`remove ${path}`, 'rm', ['-f', '--', path])
-    },
+    removeFile: (path) => attempt(`remove ${path}`, files.removeFile(path)),
     makeFolder: async (path) => {
       await must(`make ${path}`, 'mkdir', ['-p', '--', path])
     },
     removeFolder: async (path) => {
       await must(`remove ${path}`, 'rm', ['-rf', '--', path])
     },
-    async list(path) {
-      const script = 'test -d "$1" || exit 44; exec find "$1" -mindepth 1 -maxdepth 1 -printf "%y %f\\0"'
-      const result = await runBytes('sh', ['-c', script, 'sh', path])
-      if (result.code === MISSING) return []
-      if (result.code !== 0) throw hostFailed(name, `list ${path}`, new Error(result.stderr.trim()))
-      return toEntries(result.stdout.toString('utf8'))
-    },
+    list: (path) => attempt(`list ${path}`, files.list(path)),
     async status(path) {
       const script = 'test -e "$1" || exit 44; exec stat -L -c "%s %b %B %i %.9Y" -- "$1"'
       const result = await runBytes('sh', ['-c', script, 'sh', path])
@@ -104,17 +104,7 @@ export function sshHost(options: SshHostOptions): Host {
       if (result.code !== 0) throw hostFailed(name, `look at ${path}`, new Error(result.stderr.trim()))
       return toStatus(result.stdout.toString('utf8'))
     },
-    async freeBytes(path) {
-      const { stdout } = await must(`ask the free space of ${path}`, 'stat', [
-        '-f',
-        '-c',
-        '%a %S',
-        '--',
-        path,
-      ])
-      const [blocks = 0, blockBytes = 0] = stdout.toString('utf8').trim().split(' ').map(Number)
-      return blocks * blockBytes
-    },
+    freeBytes: (path) => attempt(`ask the free space of ${path}`, files.freeBytes(path)),
     async connect(socketPath, signal) {
       signal?.throwIfAborted()
       try {
@@ -303,23 +293,24 @@ function collect(
   })
 }
 
-async function writePiece(
-  must: (what: string, command: string, args: readonly string[], input?: Buffer) => Promise<unknown>,
-  path: string,
-  { offset, data }: FilePiece,
-): Promise<void> {
-  const args = [`of=${path}`, 'bs=65536', `seek=${offset}`, 'oflag=seek_bytes', 'conv=notrunc', 'status=none']
-  await must(`write ${path}`, 'dd', args, data)
+function openFiles(options: SshHostOptions, client: Client, onEnd: () => void): Promise<SFTPWrapper> {
+  return new Promise((resolve, reject) => {
+    client.sftp((cause, sftp) => {
+      if (cause !== undefined && cause !== null) return reject(noFiles(options, cause))
+      sftp.once('close', onEnd)
+      sftp.on('error', onEnd)
+      resolve(sftp)
+    })
+  })
 }
 
-function toEntries(text: string): readonly FolderEntry[] {
-  const kinds: Readonly<Record<string, FolderEntry['kind']>> = { f: 'file', d: 'folder', s: 'socket' }
-  return text
-    .split('\0')
-    .filter((entry) => entry !== '')
-    .map((entry): FolderEntry => ({ kind: kinds[entry[0] ?? ''] ?? 'other', name: entry.slice(2) }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-}
+const noFiles = ({ name }: SshHostOptions, cause: unknown): Refusal =>
+  new Refusal({
+    code: 'kvm/no-sftp',
+    message: `Host ${name} offers no SFTP`,
+    remedy: 'Enable "Subsystem sftp internal-sftp" in its sshd_config.',
+    cause,
+  })
 
 function toStatus(text: string): FileStatus {
   const [bytes = '', blocks = '', blockBytes = '', inode = '', modified = ''] = text.trim().split(' ')

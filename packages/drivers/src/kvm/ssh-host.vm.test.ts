@@ -1,0 +1,226 @@
+import { execFile, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import net from 'node:net'
+import { tmpdir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { KiB, MiB } from '@understudy/base/bytes'
+import { copyExtents } from '@understudy/block/copy-extents'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Host } from './host.ts'
+import { localHost } from './local-host.ts'
+import { machineDirectory } from './machine-directory.ts'
+import { kvmSource } from './source.ts'
+import { sshHost } from './ssh-host.ts'
+import { type TinyMachine, type TinySite, tinySite } from './tiny-machine.ts'
+
+// A real sshd of our own on a loopback port: key only, nothing of the system's configuration.
+const run = promisify(execFile)
+let keys: string
+let port: number
+let hostKeySha256: string
+let endSshd: () => Promise<void> = async () => undefined
+let site: TinySite
+let far: Host
+
+beforeAll(async () => {
+  site = await tinySite()
+  keys = await mkdtemp(join(tmpdir(), 'us-keys-'))
+  port = await freePort()
+  for (const name of ['host', 'client', 'stranger'])
+    await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(keys, name)])
+  const hostKey = Buffer.from((await readFile(join(keys, 'host.pub'), 'utf8')).split(' ')[1] ?? '', 'base64')
+  hostKeySha256 = `SHA256:${createHash('sha256').update(hostKey).digest('base64').replace(/=+$/, '')}`
+  endSshd = await startSshd()
+  far = await hostWith({})
+})
+
+afterAll(async () => {
+  await far.close()
+  await endSshd()
+  await site.close()
+  await rm(keys, { recursive: true, force: true })
+})
+
+async function startSshd(): Promise<() => Promise<void>> {
+  await mkdir('/run/sshd', { recursive: true })
+  await writeFile(join(keys, 'authorized'), await readFile(join(keys, 'client.pub')), { mode: 0o600 })
+  const config = [
+    `Port ${port}`,
+    'ListenAddress 127.0.0.1',
+    `HostKey ${join(keys, 'host')}`,
+    `AuthorizedKeysFile ${join(keys, 'authorized')}`,
+    'PasswordAuthentication no',
+    'KbdInteractiveAuthentication no',
+    'PermitRootLogin prohibit-password',
+    'StrictModes no',
+    'UsePAM no',
+    'Subsystem sftp internal-sftp',
+    'PidFile none',
+  ]
+  await writeFile(join(keys, 'config'), `${config.join('\n')}\n`)
+  const sshd = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', join(keys, 'config')], { stdio: 'ignore' })
+  const ended = new Promise<void>((resolve, reject) => {
+    sshd.once('exit', () => resolve())
+    sshd.once('error', reject)
+  })
+  ended.catch(() => undefined)
+  await waitForPort()
+  return async () => {
+    sshd.kill('SIGTERM')
+    await ended
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise<void>((resolve) => server.close(() => resolve()))
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+async function waitForPort(): Promise<void> {
+  const deadline = performance.now() + 10_000
+  for (;;) {
+    const open = await new Promise<boolean>((resolve) => {
+      const socket = net.connect(port, '127.0.0.1')
+      socket.once('connect', () => resolve(true))
+      socket.once('error', () => resolve(false))
+      socket.once('connect', () => socket.destroy())
+    })
+    if (open) return
+    if (performance.now() > deadline) throw new Error('sshd did not come up')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+async function hostWith(change: { key?: string; hostKeySha256?: string; port?: number }): Promise<Host> {
+  return sshHost({
+    name: 'far',
+    machinesFolder: site.folder,
+    address: {
+      kind: 'ssh',
+      host: '127.0.0.1',
+      port: change.port ?? port,
+      user: userInfo().username,
+      hostKeySha256: change.hostKeySha256 ?? hostKeySha256,
+    },
+    privateKey: await readFile(join(keys, change.key ?? 'client'), 'utf8'),
+  })
+}
+
+describe('an ssh host', () => {
+  test('that shows another key than the pinned one is refused', async () => {
+    const host = await hostWith({ hostKeySha256: `SHA256:${'A'.repeat(43)}` })
+    await expect(host.list('/')).rejects.toMatchObject({ name: 'Refusal', code: 'kvm/host-key-changed' })
+    await host.close()
+  })
+
+  test('that does not know the key refuses the login', async () => {
+    const host = await hostWith({ key: 'stranger' })
+    await expect(host.list('/')).rejects.toMatchObject({ name: 'Refusal', code: 'kvm/ssh-login-refused' })
+    await host.close()
+  })
+
+  test('that is not there is an outage', async () => {
+    const host = await hostWith({ port: await freePort() })
+    await expect(host.list('/')).rejects.toMatchObject({ name: 'Outage', code: 'kvm/host-unreachable' })
+    await host.close()
+  })
+
+  test('does to files, folders and processes what a local host does', async () => {
+    const near = localHost({ name: 'near', machinesFolder: site.folder })
+    const folder = join(site.folder, `files of 'mine' $HOME`)
+    for (const host of [far, near]) {
+      await host.makeFolder(folder)
+      const path = join(folder, 'a b')
+      expect(await host.readFile(path)).toBe(null)
+      expect(await host.status(path)).toBe(null)
+      expect(await host.list(join(folder, 'no'))).toEqual([])
+      const content = Buffer.from([0, 255, 10, 39])
+      await host.writeFile(path, content)
+      expect(await host.readFile(path)).toEqual(content)
+      await host.createSparseFile(join(folder, 'sparse'), MiB, [{ offset: 70_001, data: content }])
+      await host.copyFile(path, join(folder, 'copy'))
+      expect(await host.list(folder)).toEqual(
+        ['a b', 'copy', 'sparse'].map((name) => ({ name, kind: 'file' })),
+      )
+      const sparse = await near.readFile(join(folder, 'sparse'))
+      expect(sparse?.length).toBe(MiB)
+      expect(sparse?.subarray(70_001, 70_005)).toEqual(content)
+      expect(await host.status(path)).toEqual(await near.status(path))
+      expect(Math.abs((await host.freeBytes(folder)) - (await near.freeBytes(folder)))).toBeLessThan(
+        512 * MiB,
+      )
+      expect(await host.commandLineOf(process.pid)).toBe(await near.commandLineOf(process.pid))
+      expect(await host.commandLineOf(2 ** 22 - 1)).toBe(null)
+      expect(await host.run('sh', ['-c', 'cat; echo oops >&2; exit 3'], { input: 'hello' })).toEqual({
+        code: 3,
+        stdout: 'hello',
+        stderr: 'oops\n',
+      })
+      await host.removeFile(path)
+      await host.removeFile(path)
+      await host.removeFolder(folder)
+      expect(await host.status(folder)).toBe(null)
+      await expect(host.connect(join(site.folder, 'nobody.sock'))).rejects.toMatchObject({
+        code: 'kvm/socket-closed',
+      })
+    }
+  })
+
+  test('carries a whole replication cycle, power included', async () => {
+    const machine: TinyMachine = await site.add('alpha', [
+      { key: 'system', format: 'qcow2', bytes: 8 * MiB },
+      { key: 'data', format: 'raw', bytes: 4 * MiB },
+    ])
+    const source = kvmSource({
+      hosts: [far],
+      directory: machineDirectory([far], ({ error }) => {
+        throw error
+      }),
+      clock: { now: () => Date.now() },
+      bootDeadlineSeconds: 30,
+    })
+    await source.start(machine.ref)
+    expect(await source.powerState(machine.ref)).toBe('running')
+    const replica = new Map<string, Buffer>()
+    let since: string | null = null
+    for (let cycle = 1; cycle <= 3; cycle++) {
+      await machine.write('system', cycle * MiB, 64 * KiB, cycle)
+      await machine.write('data', cycle * 64 * KiB, 4 * KiB, cycle)
+      const result = await source.openPoint({
+        machines: [{ ref: machine.ref, trackingId: 'p1', since, excludedDisks: [] }],
+        consistency: 'crash',
+      })
+      if (result.kind !== 'opened') throw new Error(result.reason.message)
+      for (const disk of result.point.machines[0]?.disks ?? []) {
+        const content = replica.get(disk.key) ?? Buffer.alloc(disk.bytes)
+        replica.set(disk.key, content)
+        await copyExtents({
+          from: disk.reader,
+          to: {
+            write: async (offset, data) => {
+              data.copy(content, offset)
+            },
+            zero: async (offset, bytes) => {
+              content.fill(0, offset, offset + bytes)
+            },
+          },
+          extents: disk.changed(),
+        })
+        expect(content.equals(machine.model(disk.key)), `${disk.key} in cycle ${cycle}`).toBe(true)
+      }
+      since = result.point.machines[0]?.checkpoint ?? null
+      await result.point.release(true)
+    }
+    await source.powerOff(machine.ref)
+    expect(await source.powerState(machine.ref)).toBe('off')
+    const ask = { excludedDisks: [], trackingId: 'p1', since }
+    const stopped = await source.openStoppedDisks(machine.ref, ask)
+    expect(await stopped.disks[0]?.reader.read(MiB, 4)).toEqual(Buffer.alloc(4, 1))
+    await stopped.close()
+  })
+})
