@@ -37,11 +37,12 @@ test('a copy whose disks are from two instants is found out', async () => {
   const { clock, a } = newWorld()
   const machine = await a.addMachine({ name: 'web', disks: [2 ** 20, 2 ** 20], writeEveryMilliseconds: 100 })
   await clock.advance(1_000)
-  const [early] = machine.readDisks()
+  const [early0, early1] = machine.readDisks()
   await clock.advance(1_000)
-  const [, late] = machine.readDisks()
-  if (!early || !late) throw new Error('the machine has two disks')
-  await expect(checkGuest([early, late])).rejects.toThrow(/records/)
+  const [late0, late1] = machine.readDisks()
+  if (!early0 || !early1 || !late0 || !late1) throw new Error('the machine has two disks')
+  await expect(checkGuest([early0, late1])).rejects.toThrow('has 10 records where disk 0 has 5')
+  await expect(checkGuest([late0, early1])).rejects.toThrow('has 5 records where disk 0 has 10')
 })
 
 test('a copy with one damaged byte is found out', async () => {

@@ -45,6 +45,7 @@ test('the grains between two counts of writes are those that were written, each 
     [0, 7],
     [40, 60],
     [3, 52],
+    [0, 70],
     [10, 500],
     [7, 3],
   ] as const) {
