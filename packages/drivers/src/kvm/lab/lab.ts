@@ -110,6 +110,17 @@ export async function createLab(options: LabOptions): Promise<Lab> {
   return { sites, machines }
 }
 
+/** The machines of the first site as they are now; none when there is no lab. Quick. */
+export async function loadLabMachines({
+  folder,
+}: Pick<LabOptions, 'folder'>): Promise<readonly LabMachine[]> {
+  const host = hostOf(labSites(folder)[0])
+  const machines = await Promise.all(
+    guests.map(({ name }) => loadRunMachine(host, join(host.machinesFolder, name))),
+  )
+  return machines.flatMap((machine) => (machine === null ? [] : toLabMachine(machine)))
+}
+
 /** Ends every machine of both sites and removes the lab's folder; the cache stays. Repeatable. */
 export async function destroyLab({ folder }: Pick<LabOptions, 'folder'>): Promise<void> {
   for (const site of labSites(folder)) {

@@ -72,6 +72,6 @@ while [ ! -e /run/stopping ]; do
   printf '%s sha256 %s\n' "$body" "$hash" |
     dd of="$device" bs=512 seek=$((slot + 1)) conv=notrunc,sync,fsync 2>/dev/null || halt_with "record $step was not written"
   report "state=ok step=$step hash=$hash boot_check='$checked'"
-  usleep 250000
+  usleep 400000
 done
 while :; do sleep 60; done

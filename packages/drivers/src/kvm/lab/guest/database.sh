@@ -4,7 +4,7 @@
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
 state=/run/lab/database
 file=/database/shop.db
-[ -d /database ] || while :; do sleep 3600; done
+[ -e /run/lab/has-database ] || while :; do sleep 3600; done
 rm -f $state
 
 sql() {
@@ -32,6 +32,6 @@ SELECT t.orders, t.amount, (SELECT count(*) FROM orders) = t.orders AND (SELECT 
   esac
   printf "rows=%s amount=%s integrity='%s'\n" "${1:-0}" "${2:-0}" "$(printf %s "$verdict" | tr -d "'\"\\\\<>&")" >$state.new && mv $state.new $state
   round=$((round + 1))
-  usleep 1500000
+  usleep 2000000
 done
 while :; do sleep 60; done

@@ -17,7 +17,7 @@ while [ ! -e /run/stopping ]; do
   read -r up idle </proc/uptime
   seconds=${up%%.*}
 
-  if [ -d /database ]; then
+  if [ -e /run/lab/has-database ]; then
     database_json="{\"rows\":$rows,\"amount\":$amount,\"integrity\":\"$integrity\"}"
     [ "$integrity" = ok ] && tone=good || tone=bad
     [ -e /run/lab/database ] || { tone=wait; integrity=starting; }
@@ -36,7 +36,7 @@ JSON
 <main>
 <section><h2>Chain of records</h2><p class=number>$step <small>records</small></p><p><b class=$tone>$state</b> at boot: $boot_check</p></section>
 $database_card
-<section><h2>This machine</h2><dl><dt>address<dd>$address<dt>boot<dd>$short_boot<dt>kernel<dd>$kernel</dl></section>
+<section><h2>This machine</h2><dl><dt>address<dd>$address<dt>boot<dd>$short_boot<dt>kernel<dd>${kernel%%-*}</dl></section>
 </main>
 <footer>newest record <code>$hash</code></footer></html>
 HTML
@@ -45,9 +45,9 @@ HTML
   {
     printf '\033[2J\033[H\033[?25l\n\n   \033[1;37;44m  %s  \033[0m\n\n' "$name"
     printf '   chain      \033[1m%s\033[0m records, %s (at boot: %s)\n' "$step" "$state" "$boot_check"
-    [ -d /database ] && printf '   database   \033[1m%s\033[0m orders, %s\n' "$rows" "$integrity"
+    [ -e /run/lab/has-database ] && printf '   database   \033[1m%s\033[0m orders, %s\n' "$rows" "$integrity"
     printf '   address    %s\n   boot       %s\n   running    %s s\n' "$address" "$boot" "$seconds"
   } >/dev/tty1
-  usleep 900000
+  usleep 1200000
 done
 while :; do sleep 60; done

@@ -21,7 +21,8 @@ httpd -p 80 -h /run/www
 
 if device=$(findfs LABEL=lab-database 2>/dev/null); then
   mkdir -p /database
-  mount -t ext4 -o noatime "$device" /database
+  # The other programs look for this mark: without its disk there is no database, whatever folders there are.
+  mount -t ext4 -o noatime "$device" /database && touch /run/lab/has-database
 fi
 printf '%s up %s boot %s\n' "$(date -u +%FT%TZ)" "$(cat /etc/hostname)" "$(cat /proc/sys/kernel/random/boot_id)" >>/var/log/lab.log
 sync
