@@ -27,7 +27,7 @@ export type ControlPlane = {
   readonly stores: OpenedStores
   readonly live: LiveHub
   readonly hints: LivePool
-  readonly lab: Lab & { stop(): Promise<void> }
+  readonly lab: Lab
   readonly clock: Clock
   readonly secretKey: Buffer
   readonly newId: () => string
@@ -76,8 +76,7 @@ export async function composeControlPlane(config: Config, log: Logger): Promise<
       log: engineLog(log),
     })
     closers.push(() => engine.stop())
-    const lab = composeLab({ engine, stores, live, clock, home: config.home, newId: randomUUID, log })
-    closers.push(() => lab.stop())
+    const lab = composeLab({ engine, durable, stores, live, clock, home: config.home, newId: randomUUID })
     return { engine, stores, live, hints: hints.pool, lab, clock, secretKey, newId: randomUUID, close }
   } catch (error) {
     await close()
