@@ -73,12 +73,15 @@ export async function readBlockGraph(qmp: Qmp): Promise<BlockGraph> {
   for (const drive of drives) {
     // A drive without a device is a file that QEMU has open for itself, such as the UEFI variables.
     if (drive.qdev === undefined || drive.qdev === '') continue
-    const disk = toDisk(drive, drive.qdev, byName)
+    const disk = toDisk(drive, toPath(drive.qdev), byName)
     if ('reason' in disk) skipped.push(disk)
     else disks.push(disk)
   }
   return { disks, skipped, nodeNames: new Set(byName.keys()) }
 }
+
+/** QEMU gives the id of a device that has one itself, else a path: a virtio disk is a nameless child of the device. */
+const toPath = (qdev: string): string => (qdev.startsWith('/') ? qdev : `/machine/peripheral/${qdev}`)
 
 function toDisk(
   drive: BlockInfo,

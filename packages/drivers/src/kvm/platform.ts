@@ -16,7 +16,7 @@ export type KvmPlatformDeps = {
   readonly clock: Clock
   /** A folder that could not be read as a machine; it is left out of the inventory. */
   readonly onProblem?: (problem: { host: string; folder: string; error: unknown }) => void
-  /** See OpenPointDeps.scratchBytes. */
+  /** See PreparePointDeps.scratchBytes. */
   readonly scratchBytes?: number
 }
 

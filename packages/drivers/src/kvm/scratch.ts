@@ -5,6 +5,7 @@
 // The raw layer refuses to go beyond its size, so a guest that overwrites everything fills the limit and not the file
 // system that its own disks may lie on. A full scratch breaks the snapshot, never the guest (see snapshot.ts).
 import { KiB, MiB, roundDown, roundUp } from '@understudy/base/bytes'
+import { Outage } from '@understudy/base/errors'
 import type { FilePiece } from './host.ts'
 import { scratchFileNode, scratchNode } from './ownership.ts'
 import type { QmpCommand } from './qmp.ts'
@@ -73,3 +74,14 @@ export function emptyQcow2(diskBytes: number): readonly FilePiece[] {
     { offset: 2 * CLUSTER_BYTES, data: refcounts },
   ]
 }
+
+/** `bytes`: what the scratch held, or what was free. */
+export const scratchFull = (machineName: string, diskKey: string, bytes: number, cause?: unknown): Outage =>
+  new Outage({
+    code: 'source/scratch-full',
+    message: `The scratch space for disk ${diskKey} of ${machineName} does not hold what the guest overwrites during a cycle`,
+    remedy:
+      'Free space beside the machine, or let cycles run when the machine writes less. Nothing was lost.',
+    facts: { bytes },
+    cause,
+  })

@@ -21,7 +21,7 @@ export type KvmSourceDeps = {
   readonly directory: MachineDirectory
   readonly clock: Clock
   readonly bootDeadlineSeconds: number
-  /** See OpenPointDeps.scratchBytes. */
+  /** See PreparePointDeps.scratchBytes. */
   readonly scratchBytes?: number
 }
 

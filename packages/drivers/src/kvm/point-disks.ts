@@ -1,0 +1,119 @@
+// The disks of an open point, as the engine reads them.
+import { MiB } from '@understudy/base/bytes'
+import { isAbort, Outage, Refusal } from '@understudy/base/errors'
+import type { MappedExtent } from '@understudy/block/device'
+import { connectNbd, isConnectionLoss, type NbdDevice } from '@understudy/block/nbd/client'
+import type { SourceDisk, SourceMachinePoint } from '@understudy/engine/ports/source-platform'
+import { changedSince, type MappedDisk, toSnapshotDisk, wholeDisk } from './changed-extents.ts'
+import type { MachineLocation } from './monitor.ts'
+import { exportSocketPath } from './nbd-server.ts'
+import { checkpointText } from './ownership.ts'
+import type { PreparedMachine } from './prepare-point.ts'
+import { scratchFull } from './scratch.ts'
+import { accessExport, type SnapshotDisk, scratchExport } from './snapshot.ts'
+
+export type OpenedMachine = { readonly point: SourceMachinePoint; close(): Promise<void> }
+
+/** Connects to what QEMU shows of the point. `close` ends the connections, not the point. */
+export async function openDisks(prepared: PreparedMachine): Promise<OpenedMachine> {
+  const { machine, snapshots, checkpoint } = prepared
+  const socket = await machine.host.forward(exportSocketPath(machine))
+  const devices: NbdDevice[] = []
+  const close = async (): Promise<void> => {
+    await Promise.allSettled(devices.map((device) => device.close()))
+    await socket.close()
+  }
+  try {
+    const connect = async (exportName: string, ...metaContexts: string[]): Promise<NbdDevice> => {
+      const address = { kind: 'unix' as const, path: socket.path }
+      const device = await connectNbd({
+        address,
+        exportName,
+        metaContexts: ['base:allocation', ...metaContexts],
+      })
+      devices.push(device)
+      return device
+    }
+    const disks = await Promise.all(
+      snapshots.map(async (snapshot) => {
+        const bitmaps = snapshot.sinceBitmap === null ? [] : [`qemu:dirty-bitmap:${snapshot.sinceBitmap}`]
+        const access = await connect(accessExport(snapshot), ...bitmaps)
+        return toSourceDisk(
+          prepared,
+          snapshot,
+          access,
+          toSnapshotDisk(access, await connect(scratchExport(snapshot))),
+        )
+      }),
+    )
+    return { point: { ref: machine.ref, checkpoint: checkpointText(checkpoint), disks }, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function toSourceDisk(
+  prepared: PreparedMachine,
+  snapshot: SnapshotDisk,
+  device: NbdDevice,
+  mapped: MappedDisk,
+): SourceDisk {
+  const { disk, sinceBitmap } = snapshot
+  const bytesThen = prepared.since?.disks.get(disk.key)
+  const explain = (error: unknown): Promise<unknown> => explainReadFailure(prepared.machine, snapshot, error)
+  const translated = async function* (extents: AsyncIterable<MappedExtent>): AsyncGenerator<MappedExtent> {
+    try {
+      yield* extents
+    } catch (error) {
+      throw await explain(error)
+    }
+  }
+  return {
+    key: disk.key,
+    bytes: device.bytes,
+    reader: {
+      bytes: device.bytes,
+      async read(offset, bytes, signal) {
+        try {
+          return await device.read(offset, bytes, signal)
+        } catch (error) {
+          throw await explain(error)
+        }
+      },
+      map: (range, signal) => translated(mapped.map(range, signal)),
+      close: () => device.close(),
+    },
+    changed: (signal) =>
+      translated(
+        sinceBitmap === null || bytesThen === undefined
+          ? wholeDisk(mapped, signal)
+          : changedSince(mapped, sinceBitmap, bytesThen, signal),
+      ),
+  }
+}
+
+/** QEMU answers every read of a broken snapshot with the same plain error. The scratch file says why it broke. */
+async function explainReadFailure(
+  machine: MachineLocation,
+  snapshot: SnapshotDisk,
+  error: unknown,
+): Promise<unknown> {
+  if (isAbort(error) || isConnectionLoss(error)) return error
+  if (!(error instanceof Outage || error instanceof Refusal)) return error
+  const { disk, scratchPath, scratchBytes } = snapshot
+  const status = await machine.host.status(scratchPath).catch(() => null)
+  const freeBytes = await machine.host.freeBytes(machine.folder).catch(() => 0)
+  // QEMU copies in pieces, so what did not fit was larger than what was left.
+  const leastLeftBytes = Math.max(8 * MiB, scratchBytes / 5)
+  const leftBytes = Math.min(scratchBytes - (status?.allocatedBytes ?? scratchBytes), freeBytes)
+  const nearlyFull = leftBytes < leastLeftBytes
+  if (nearlyFull) return scratchFull(machine.name, disk.key, status?.allocatedBytes ?? 0, error)
+  return new Outage({
+    code: 'source/snapshot-broken',
+    message: `QEMU gave up the snapshot of disk ${disk.key} of ${machine.name} to keep the guest going`,
+    remedy:
+      'The next cycle begins afresh. If it keeps happening, look at the storage that holds the machine folder.',
+    cause: error,
+  })
+}

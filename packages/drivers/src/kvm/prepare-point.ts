@@ -1,0 +1,179 @@
+// Everything of a point that can be done while the guest runs on: looking, cleaning up, scratch space.
+import { join } from 'node:path'
+import { Outage, Refusal } from '@understudy/base/errors'
+import type { Clock } from '@understudy/base/instant'
+import type { CycleReason } from '@understudy/domain/replication/plan-cycle'
+import type { OpenPointRequest } from '@understudy/engine/ports/source-platform'
+import { type BlockGraph, type GraphDisk, readBlockGraph } from './block-graph.ts'
+import {
+  bitmapsOf,
+  checkSince,
+  nextBitmapName,
+  processIdentity,
+  removeBitmaps,
+  restoreSince,
+} from './dirty-bitmaps.ts'
+import type { MachineDirectory } from './machine-directory.ts'
+import { type MachineLocation, type Visit, visit } from './monitor.ts'
+import { startNbdServer } from './nbd-server.ts'
+import {
+  type Checkpoint,
+  newTail,
+  ownerDigest,
+  parseCheckpoint,
+  scratchFileName,
+  TRACKING_ID,
+} from './ownership.ts'
+import { addScratch, emptyQcow2, scratchFull, scratchLimitBytes } from './scratch.ts'
+import { removeSnapshots, type SnapshotDisk } from './snapshot.ts'
+
+export type PreparePointDeps = {
+  readonly directory: MachineDirectory
+  readonly clock: Clock
+  /** The most that one disk's scratch file may hold. Unset: half of the free space, shared by the disks. */
+  readonly scratchBytes?: number
+}
+
+type MachineRequest = OpenPointRequest['machines'][number]
+
+/** A machine that is ready to be marked. Its monitor is ours until the visit ends. */
+export type PreparedMachine = {
+  readonly machine: MachineLocation
+  readonly trackingId: string
+  readonly visit: Visit
+  readonly running: boolean
+  readonly since: Checkpoint | null
+  /** Set at this point's instant. */
+  readonly checkpoint: Checkpoint
+  readonly snapshots: readonly SnapshotDisk[]
+}
+
+/** Bitmaps of points that were never sealed; more of them only cost memory. */
+const MOST_ABANDONED = 8
+
+/** Throws, or says that tracking is lost, with nothing of ours left but the bitmaps that were there. */
+export async function preparePoint(
+  deps: PreparePointDeps,
+  item: MachineRequest,
+  signal: AbortSignal | undefined,
+): Promise<PreparedMachine | { readonly lost: CycleReason }> {
+  if (!TRACKING_ID.test(item.trackingId))
+    throw new Refusal({
+      code: 'source/tracking-id',
+      message: `"${item.trackingId}" cannot name change tracking`,
+      remedy: 'Use up to 40 lower-case letters, digits and hyphens.',
+    })
+  const machine = await deps.directory.find(item.ref, signal)
+  const visiting = await visitRunning(machine, signal)
+  try {
+    const result = await prepareVisited(deps, item, machine, visiting)
+    if ('lost' in result) visiting.end()
+    return result
+  } catch (error) {
+    await removeOwn(machine, visiting, item.trackingId)
+    visiting.end()
+    throw error
+  }
+}
+
+/** Best effort: what stays is found by its name when the next point is opened. */
+async function removeOwn(machine: MachineLocation, { qmp }: Visit, trackingId: string): Promise<void> {
+  const owner = ownerDigest(trackingId)
+  await removeSnapshots(qmp, machine.host, machine.folder, (node) => node.owner === owner).catch(
+    () => undefined,
+  )
+}
+
+async function visitRunning(machine: MachineLocation, signal: AbortSignal | undefined): Promise<Visit> {
+  try {
+    return await visit(machine, { signal })
+  } catch (cause) {
+    if (!(cause instanceof Outage) || cause.code !== 'kvm/socket-closed') throw cause
+    throw new Outage({
+      code: 'source/machine-off',
+      message: `${machine.name} is off: there is nothing new to copy`,
+      remedy: 'Start the machine; replication then goes on.',
+      cause,
+    })
+  }
+}
+
+async function prepareVisited(
+  deps: PreparePointDeps,
+  item: MachineRequest,
+  machine: MachineLocation,
+  visiting: Visit,
+): Promise<PreparedMachine | { readonly lost: CycleReason }> {
+  const { qmp } = visiting
+  const { trackingId } = item
+  const { status } = await qmp.execute<{ readonly status: string }>('query-status')
+  const owner = ownerDigest(trackingId)
+  await removeSnapshots(qmp, machine.host, machine.folder, (node) => node.owner === owner)
+
+  const process = await processIdentity(qmp)
+  let graph = await readBlockGraph(qmp)
+  const since = item.since === null ? null : parseCheckpoint(item.since, trackingId)
+  if (item.since !== null && since === null)
+    return { lost: { code: 'tracking/foreign', message: `"${item.since}" is no checkpoint of this machine` } }
+  const included = (disk: GraphDisk): boolean => !item.excludedDisks.includes(disk.key)
+  if (since !== null) {
+    const lost = checkSince(graph.disks.filter(included), trackingId, since, process)
+    if (lost !== null) return { lost }
+    await restoreSince(qmp, graph.disks, trackingId, since)
+    graph = await readBlockGraph(qmp)
+  } else await dropAbandoned(visiting, graph, trackingId)
+
+  const disks = graph.disks.filter(included)
+  refuseUnusable(machine, disks)
+  await startNbdServer(qmp, machine)
+  const snapshots = await addScratches(deps, machine, visiting, disks, trackingId, since)
+  const bitmap = nextBitmapName(graph.disks, trackingId, since)
+  const checkpoint = { bitmap, process, disks: new Map(disks.map(({ key, bytes }) => [key, bytes])) }
+  return { machine, trackingId, visit: visiting, running: status === 'running', since, checkpoint, snapshots }
+}
+
+async function dropAbandoned({ qmp }: Visit, graph: BlockGraph, trackingId: string): Promise<void> {
+  const most = Math.max(0, ...graph.disks.map((disk) => bitmapsOf(disk, trackingId).length))
+  if (most >= MOST_ABANDONED) await removeBitmaps(qmp, graph.disks, trackingId, () => true)
+}
+
+function refuseUnusable(machine: MachineLocation, disks: readonly GraphDisk[]): void {
+  if (disks.length === 0)
+    throw new Refusal({
+      code: 'source/no-disks',
+      message: `${machine.name} has no disk that can be replicated`,
+      remedy: 'Look at its eligibility; include at least one disk.',
+    })
+  const other = disks.find(({ virtio }) => !virtio)
+  if (other !== undefined)
+    throw new Refusal({
+      code: 'source/bus',
+      message: `Disk ${other.key} of ${machine.name} is not on virtio-blk`,
+      remedy: 'Attach it as virtio-blk, or exclude it.',
+    })
+}
+
+async function addScratches(
+  deps: PreparePointDeps,
+  machine: MachineLocation,
+  { qmp }: Visit,
+  disks: readonly GraphDisk[],
+  trackingId: string,
+  since: Checkpoint | null,
+): Promise<readonly SnapshotDisk[]> {
+  const freeBytes = await machine.host.freeBytes(machine.folder)
+  const snapshots: SnapshotDisk[] = []
+  for (const disk of disks) {
+    const tail = newTail(trackingId, disk.topNode)
+    const most = scratchLimitBytes(disk.bytes, disks.length, freeBytes)
+    if (most === null) throw scratchFull(machine.name, disk.key, freeBytes)
+    const scratchBytes = Math.min(most, deps.scratchBytes ?? most)
+    const scratchPath = join(machine.folder, scratchFileName(tail))
+    await machine.host.createSparseFile(scratchPath, scratchBytes, emptyQcow2(disk.bytes))
+    const { execute, arguments: args } = addScratch(tail, scratchPath, scratchBytes)
+    await qmp.execute(execute, args)
+    const sinceBitmap = since?.disks.has(disk.key) === true ? since.bitmap : null
+    snapshots.push({ disk, tail, scratchPath, scratchBytes, sinceBitmap })
+  }
+  return snapshots
+}
