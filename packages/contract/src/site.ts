@@ -46,7 +46,21 @@ export const SimulatedSettings = z
     disksPerMachine: z.number().int().min(1).max(8).default(1),
     diskBytes: Bytes.default(64 * 1024 * 1024),
     churnBytesPerSecond: Bytes.default(64 * 1024),
-    seed: z.number().int().default(1),
+    seed: z.number().int().min(0).default(1),
+    usedBytes: Bytes.optional().describe('Of every disk; the rest reads as zeros'),
+    guestAgent: z.boolean().optional(),
+    latencyMilliseconds: z.number().int().min(0).max(60_000).optional(),
+    bootSeconds: z.number().int().min(0).max(600).optional(),
+    faults: z
+      .object({
+        unreachable: z
+          .boolean()
+          .default(false)
+          .describe('As a source, as after a disaster; its machines run on'),
+        failuresPerThousandCalls: z.number().int().min(0).max(1000).default(0),
+        ignoresShutDown: z.boolean().default(false),
+      })
+      .optional(),
   })
   .meta({ id: 'SimulatedSettings' })
 

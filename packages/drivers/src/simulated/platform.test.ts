@@ -194,13 +194,17 @@ test('destroying a replica leaves no file of its disks behind', async () => {
   expect(await readdir(join(folder, 'site-a', 'disks'))).toEqual([])
 })
 
-test('an unreachable site answers nothing, though its machines run on', async () => {
+test('an unreachable site answers nothing as a source, though its machines run on', async () => {
   const site = open(small)
   const first = await takeFirstPoint(site.source, request(sim1, null))
   await site.close()
   const cut = open({ ...small, faults: { unreachable: true } })
-  await expect(cut.checkConnection()).rejects.toMatchObject({ name: 'Outage', code: 'site/unreachable' })
-  await expect(cut.source.inventory()).rejects.toMatchObject({ name: 'Outage' })
+  expect((await cut.checkConnection()).summary).toContain('unreachable')
+  const unreachable = { name: 'Outage', code: 'site/unreachable' }
+  await expect(cut.source.inventory()).rejects.toMatchObject(unreachable)
+  await expect(cut.source.powerState(sim1)).rejects.toMatchObject(unreachable)
+  // Replicas run at the other side of the disaster.
+  expect(await cut.target.networks()).toHaveLength(2)
   await clock.advance(4_000)
   const back = open(small)
   const opened = await openOne(back.source, request(sim1, first.checkpoint))
@@ -300,6 +304,12 @@ test('five thousand machines that are all tracked cost little memory', async () 
   }
   expect(refs).toHaveLength(5_000)
   expect((process.memoryUsage().heapUsed - before) / 5_000).toBeLessThan(20 * KiB)
+})
+
+test('a disk that is smaller than what is usually in use is in use wholly', async () => {
+  const site = open({ machines: 1, diskBytes: 256 * KiB })
+  const content = await site.control.readDisk(sim1, disk0)
+  expect(content.subarray(252 * KiB).some((byte) => byte !== 0)).toBe(true)
 })
 
 test.each([

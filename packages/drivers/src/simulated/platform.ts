@@ -26,10 +26,12 @@ export function openSimulatedPlatform(
     target: simulatedTarget(opened),
     control: simulatedControl(opened),
     async checkConnection(signal) {
-      await opened.answerAsSource('checkConnection', signal)
+      // Also while the settings play a disaster: else nobody could ask for one, since settings are checked before they count.
+      await opened.answer('checkConnection', signal)
       const machines = [...(await opened.machines()).values()]
       const running = machines.filter(({ state }) => state.power === 'running').length
-      return { summary: `Simulated site: ${machines.length} machines, ${running} of them running` }
+      const disaster = opened.settings.faults.unreachable ? '; set to be unreachable as a source' : ''
+      return { summary: `Simulated site: ${machines.length} machines, ${running} of them running${disaster}` }
     },
     close: () => opened.files.flush(),
   }

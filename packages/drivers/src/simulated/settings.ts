@@ -9,7 +9,7 @@ export type SimulatedSettings = {
   readonly machines: number
   readonly disksPerMachine: number
   readonly diskBytes: number
-  /** How much of every disk is in use; the rest reads as zeros. */
+  /** How much of every disk is in use, 16 MiB or all of a smaller disk unless told otherwise; the rest reads as zeros. */
   readonly usedBytes: number
   /** What the guest of every machine writes, over all its disks. */
   readonly churnBytesPerSecond: number
@@ -73,11 +73,12 @@ export function checkSimulatedSettings(settings: Readonly<Record<string, unknown
   refuseUnknown(settings, [...Object.keys(known), 'replicaFolder'], 'settings')
   const number = (name: keyof typeof numberRanges & keyof SimulatedSettings, otherwise: number): number =>
     readNumber(settings[name], otherwise, `settings.${name}`, numberRanges[name] ?? { least: 0, most: 0 })
+  const diskBytes = number('diskBytes', known.diskBytes)
   const checked: SimulatedSettings = {
     machines: number('machines', known.machines),
     disksPerMachine: number('disksPerMachine', known.disksPerMachine),
-    diskBytes: number('diskBytes', known.diskBytes),
-    usedBytes: number('usedBytes', known.usedBytes),
+    diskBytes,
+    usedBytes: number('usedBytes', Math.min(known.usedBytes, diskBytes)),
     churnBytesPerSecond: number('churnBytesPerSecond', known.churnBytesPerSecond),
     seed: number('seed', known.seed),
     guestAgent: readFlag(settings.guestAgent, known.guestAgent, 'settings.guestAgent'),
