@@ -53,6 +53,11 @@ export interface Host {
    * when the last connection is done.
    */
   forward(socketPath: string): Promise<{ readonly path: string; close(): Promise<void> }>
+  /**
+   * The other way round, only where the host is not this computer: connections to `hostPath` there lead to the socket
+   * `localPath` here, also after the connection to the host was lost and came back.
+   */
+  offer?(localPath: string, hostPath: string): Promise<{ close(): Promise<void> }>
   /** The command line of a live process, or null. A zombie counts as gone. */
   commandLineOf(pid: number): Promise<string | null>
   kill(pid: number, signal: 'SIGTERM' | 'SIGKILL'): Promise<void>

@@ -1,5 +1,8 @@
 // Offering recovery points to QEMUs: one NBD server per run, on a socket in the machine's folder. The guest's reads of what
 // it has not written itself come here until it is hydrated. When this process dies they wait, and go on with the next one.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type NbdServer, startNbdServer } from '@understudy/block/nbd/server'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey } from '@understudy/domain/machines/machine'
@@ -31,30 +34,62 @@ export type ReplicaExportsOptions = {
 }
 
 export function replicaExports(options: ReplicaExportsOptions = {}): ReplicaExports {
-  const servers = new Map<RunId, NbdServer>()
+  const offers = new Map<RunId, Offer>()
 
   const end = async (runId: RunId): Promise<void> => {
-    const server = servers.get(runId)
-    servers.delete(runId)
-    await server?.close()
+    const offer = offers.get(runId)
+    offers.delete(runId)
+    await offer?.close()
   }
 
   return {
-    async serve(runId, _host, socketPath, disks) {
+    async serve(runId, host, socketPath, disks) {
       await end(runId)
-      const server = await startNbdServer({
-        address: { kind: 'unix', path: socketPath },
-        onFailure: (disk, error) => options.onFailure?.(runId, disk, error),
-      })
-      servers.set(runId, server)
-      for (const { key, reader } of disks) server.export(key, reader, { readOnly: true })
+      const onFailure = (disk: string, error: unknown) => options.onFailure?.(runId, disk, error)
+      const offer = await openOffer(host, socketPath, onFailure)
+      offers.set(runId, offer)
+      for (const { key, reader } of disks) offer.server.export(key, reader, { readOnly: true })
     },
     async withdraw(runId, key) {
-      await servers.get(runId)?.unexport(key)
+      await offers.get(runId)?.server.unexport(key)
     },
     end,
     async endAll() {
-      await Promise.all([...servers.keys()].map(end))
+      await Promise.all([...offers.keys()].map(end))
     },
+  }
+}
+
+type Offer = { readonly server: NbdServer; close(): Promise<void> }
+
+/** Listens in the machine's folder, or, when that is elsewhere, here, and is offered there. */
+async function openOffer(
+  host: Host,
+  socketPath: string,
+  onFailure: (disk: string, error: unknown) => void,
+): Promise<Offer> {
+  if (host.offer === undefined) {
+    const server = await startNbdServer({ address: { kind: 'unix', path: socketPath }, onFailure })
+    return { server, close: () => server.close() }
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'understudy-'))
+  const path = join(folder, 'base.sock')
+  const server = await startNbdServer({ address: { kind: 'unix', path }, onFailure })
+  const closeHere = async (): Promise<void> => {
+    await server.close()
+    await rm(folder, { recursive: true, force: true })
+  }
+  try {
+    const there = await host.offer(path, socketPath)
+    return {
+      server,
+      async close() {
+        await there.close()
+        await closeHere()
+      },
+    }
+  } catch (error) {
+    await closeHere()
+    throw error
   }
 }

@@ -11,6 +11,7 @@ import type { CommandOptions, CommandResult, FileStatus, Host } from './host.ts'
 import { hostFailed, socketClosed } from './local-host.ts'
 import type { KvmHostAddress } from './settings.ts'
 import { sshFiles } from './ssh-files.ts'
+import { offerSocket } from './ssh-offer.ts'
 
 export type SshHostOptions = {
   readonly name: string
@@ -118,6 +119,11 @@ export function sshHost(options: SshHostOptions): Host {
       }
     },
     forward: (socketPath) => forwardSocket(() => host.connect(socketPath)),
+    offer: (localPath, hostPath) =>
+      attempt(
+        `listen on ${hostPath}`,
+        offerSocket({ client, removeFile: (path) => host.removeFile(path) }, localPath, hostPath),
+      ),
     async commandLineOf(pid) {
       const bytes = await host.readFile(`/proc/${pid}/cmdline`)
       const text = bytes?.toString('utf8') ?? ''

@@ -7,12 +7,15 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { KiB, MiB } from '@understudy/base/bytes'
 import { copyExtents } from '@understudy/block/copy-extents'
+import type { RunId } from '@understudy/domain/failover/failover'
+import type { DiskKey } from '@understudy/domain/machines/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Host } from './host.ts'
 import { localHost } from './local-host.ts'
 import { machineDirectory } from './machine-directory.ts'
 import { kvmSource } from './source.ts'
 import { sshHost } from './ssh-host.ts'
+import { kvmTarget } from './target.ts'
 import { type TinyMachine, type TinySite, tinySite } from './tiny-machine.ts'
 
 // A real sshd of our own on a loopback port: key only, nothing of the system's configuration.
@@ -222,5 +225,46 @@ describe('an ssh host', () => {
     const stopped = await source.openStoppedDisks(machine.ref, ask)
     expect(await stopped.disks[0]?.reader.read(MiB, 4)).toEqual(Buffer.alloc(4, 1))
     await stopped.close()
+  })
+
+  test('runs a replica that reads its disks from here, also after the connection was lost', async () => {
+    const host = await hostWith({})
+    const directory = machineDirectory([host], ({ error }) => {
+      throw error
+    })
+    const settings = { networks: [], accelerator: 'tcg' as const, bootDeadlineSeconds: 30 }
+    const target = kvmTarget({ hosts: [host], directory, settings })
+    const runId = 'far-run' as RunId
+    const read = async (_: number, bytes: number) => Buffer.alloc(bytes, 0xc3)
+    const reader = { bytes: 4 * MiB, read, close: async () => undefined }
+    const hardware = { cpus: 1, memoryBytes: 64 * MiB, firmware: 'bios' as const, disks: [], adapters: [] }
+    const disks = [{ key: 'vda' as DiskKey, bytes: reader.bytes, boot: true, reader }]
+    const spec = {
+      runId,
+      name: 'far-replica',
+      mode: 'failover' as const,
+      hardware,
+      disks,
+      networks: new Map(),
+    }
+    try {
+      const { ref } = await target.boot({ ...spec, trackingId: 'p1' })
+      // The shell's parent is the process of sshd that carries our connection.
+      await expect(host.run('sh', ['-c', 'kill -9 $PPID'])).rejects.toMatchObject({
+        code: 'kvm/host-unreachable',
+      })
+      await target.hydrate(runId, () => undefined)
+      await target.stop(runId)
+      const machine = await directory.find(ref)
+      const raw = join(machine.folder, 'vda.raw')
+      await run('qemu-img', ['convert', '-O', 'raw', join(machine.folder, 'vda.qcow2'), raw])
+      expect((await readFile(raw)).equals(Buffer.alloc(4 * MiB, 0xc3))).toBe(true)
+      await target.destroy(runId)
+      expect(await host.status(machine.folder)).toBeNull()
+    } finally {
+      await target.destroy(runId)
+      await target.close()
+      await host.close()
+    }
   })
 })
