@@ -139,6 +139,9 @@ async function restore(
   await job.task('Restore the original machine', async (task) => {
     const protection = await loadProtection(parts, request.protectionId)
     const run = await openRun(context, protection, original.plan, { kind: 'point', id: what.pointId })
+    const { originalFingerprints } = await parts.stores.protections.notes(protection.id)
+    // An earlier life of this step has written to the disks already: they equal nothing that is known, so compare it all.
+    const begunBefore = originalFingerprints.length === 0
     // From here on its content is what the restore has got to, which no note describes until it is done.
     await parts.stores.protections.updateNotes(protection.id, {
       originalFingerprints: [],
@@ -147,7 +150,7 @@ async function restore(
     await withReplica(parts, whereIs(protection), async (replica) => {
       const opened = await replica.openPoint(run.pointId)
       try {
-        await restoreDisks(context, protection, { ...what, replica, opened, task })
+        await restoreDisks(context, protection, { ...what, begunBefore, replica, opened, task })
       } finally {
         await opened.close()
       }
@@ -161,28 +164,27 @@ async function restoreDisks(
   what: {
     readonly request: FailBackRequest
     readonly original: Original
+    readonly begunBefore: boolean
     readonly replica: Replica
     readonly opened: OpenedPoint
     readonly task: TaskScope
   },
 ): Promise<void> {
   const { original, opened, task } = what
+  const equals = what.begunBefore ? null : original.equals
   const target = await targetOf(context.parts, protection.targetSiteId)
   const disks = opened.disks.map(
     ({ key, bytes, reader }): RestoreDisk => ({
       key,
       bytes,
       reader,
-      differs:
-        original.equals === null
-          ? null
-          : what.replica.difference(key, original.equals, opened.point.id, task.signal),
+      differs: equals === null ? null : what.replica.difference(key, equals, opened.point.id, task.signal),
     }),
   )
   const options = {
     runId: original.plan.runId,
     fingerprints: original.fingerprints,
-    overwriteModified: what.request.overwriteModified,
+    overwriteModified: what.request.overwriteModified || what.begunBefore,
     onProgress: task.progress,
   }
   const { writtenBytes } = await target.restoreInto(original.ref, disks, options, task.signal)

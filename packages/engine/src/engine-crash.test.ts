@@ -1,0 +1,419 @@
+// Kill the process before and after every step of every workflow, start another one, and look at the world.
+
+import type { Run } from '@understudy/domain/failover/failover'
+import type { JobId } from '@understudy/domain/jobs/job'
+import { defaultPolicySettings } from '@understudy/domain/protection/policy'
+import type { ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
+import { fakeWorld } from '@understudy/simulator/fake-platform'
+import { readAll } from '@understudy/simulator/memory-disk'
+import {
+  type DurableCrash,
+  durableLog,
+  type MemoryDurable,
+  memoryDurable,
+} from '@understudy/simulator/memory-durable'
+import { memoryLive } from '@understudy/simulator/memory-live'
+import { memoryStores } from '@understudy/simulator/memory-stores'
+import { seededRandom } from '@understudy/simulator/seeded-random'
+import {
+  type CrashPoint,
+  type SimulatedProcess,
+  simulatedProcess,
+} from '@understudy/simulator/simulated-process'
+import { checkGuest } from '@understudy/simulator/synthetic-guest'
+import { virtualClock } from '@understudy/simulator/virtual-clock'
+import { describe, expect, test } from 'vitest'
+import { createEngine, type Engine } from './engine.ts'
+import { defaultEngineConfig } from './engine-parts.ts'
+import type { JobStarted } from './requests.ts'
+
+const by = 'olga'
+const minute = 60_000
+const latest = { kind: 'latest' } as const
+const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9))
+/** Crashes at any call of any port, chosen by the seed, for each workflow. */
+const RANDOM_CRASHES = 6
+
+type Crash = { readonly act?: DurableCrash; readonly call?: CrashPoint }
+type Process = {
+  readonly engine: Engine
+  readonly durable: MemoryDurable
+  readonly outside: SimulatedProcess
+}
+
+async function newLab() {
+  const clock = virtualClock()
+  const world = fakeWorld(clock)
+  const a = world.addSite('A')
+  const b = world.addSite('B')
+  const stores = memoryStores()
+  const log = durableLog()
+  let ids = 0
+  const newId = (): string => {
+    ids += 1
+    return `id-${ids}`
+  }
+  const platforms = {
+    of: async ({ name }: { name: string }) => world.site(name).platform,
+    preview: async ({ name }: { name: string }) => world.site(name).platform,
+    forget: async () => {},
+  }
+  const begin = async (crash: Crash): Promise<Process> => {
+    const durable = memoryDurable({ log, clock, ...(crash.act ? { crash: crash.act } : {}) })
+    const outside = simulatedProcess(crash.call ?? null)
+    // A clean stop announces itself in the same way, and is no death.
+    void durable.died.then(() => durable.dead && outside.kill())
+    void outside.died.then(() => durable.kill())
+    const engine = createEngine({
+      stores: outside.wrap(stores),
+      durable,
+      platforms: outside.wrap(platforms),
+      live: memoryLive(),
+      clock,
+      sleep: clock.sleep,
+      newId,
+      config: {
+        ...defaultEngineConfig,
+        moverId: 'mover',
+        answerTimeoutSeconds: 20,
+        inventoryEverySeconds: 3600,
+      },
+      log: () => {},
+    })
+    const started = engine.start()
+    await Promise.race([started, outside.died])
+    return { engine, durable, outside }
+  }
+  return { clock, world, a, b, stores, log, begin }
+}
+
+type Lab = Awaited<ReturnType<typeof newLab>> & { readonly protectionId: ProtectionId; process: Process }
+const askOf = (lab: Lab) => ({ by, protectionId: lab.protectionId })
+
+async function protectedLab(): Promise<Lab> {
+  const lab = await newLab()
+  const machine = await lab.a.addMachine({
+    name: 'web',
+    disks: [2 ** 18, 2 ** 17],
+    writeEveryMilliseconds: 700,
+  })
+  const process = await lab.begin({})
+  const { engine } = process
+  const nothing = { platform: 'simulated' as const, settings: {}, secrets: {} }
+  const siteA = await engine.registerSite({ ...nothing, name: 'A' }, { by })
+  const siteB = await engine.registerSite({ ...nothing, name: 'B' }, { by })
+  const policy = await engine.savePolicy({ ...defaultPolicySettings, name: 'gold' }, null, { by })
+  const row = await lab.stores.machines.findByRef(siteA.id, machine.ref)
+  if (!row) throw new Error('the inventory has the machine')
+  const { protectionId } = await engine.protect({
+    by,
+    machineId: row.id,
+    targetSiteId: siteB.id,
+    policyId: policy.id,
+    adapters: [{ adapterKey: 'net0', failoverNetworkId: 'lan', testNetworkId: 'isolated' }],
+    excludedDisks: [],
+  })
+  await lab.clock.advance(20_000)
+  return { ...lab, protectionId, process }
+}
+
+/** True when it is over or waits for a person; false when the process died before. */
+async function settle(lab: Lab, process: Process, jobId: JobId): Promise<boolean> {
+  for (let turn = 0; turn < 1200; turn += 1) {
+    if (process.outside.dead) return false
+    const job = await lab.stores.jobs.find(jobId)
+    if (job && job.state !== 'queued' && job.state !== 'running') return true
+    await lab.clock.advance(1000)
+  }
+  const job = await lab.stores.jobs.find(jobId)
+  throw new Error(`the job is not over: ${JSON.stringify(job, null, 1)}`)
+}
+
+async function done(lab: Lab, start: (engine: Engine) => Promise<JobStarted>): Promise<void> {
+  const { jobId } = await start(lab.process.engine)
+  await settle(lab, lab.process, jobId)
+  const job = await lab.stores.jobs.find(jobId)
+  if (job?.state !== 'succeeded') throw new Error(`preparation failed: ${JSON.stringify(job, null, 1)}`)
+}
+
+type Scenario = {
+  readonly name: string
+  readonly prepare: () => Promise<Lab>
+  readonly start: (engine: Engine, lab: Lab) => Promise<JobStarted>
+  /** States in which the protection may be afterwards: done, or put back. */
+  readonly ends: readonly ProtectionState[]
+}
+
+const failedOverLab = async (): Promise<Lab> => {
+  const lab = await protectedLab()
+  await done(lab, (engine) => engine.plannedFailover(askOf(lab)))
+  return lab
+}
+const reversedLab = async (): Promise<Lab> => {
+  const lab = await failedOverLab()
+  await lab.clock.advance(10_000)
+  await done(lab, (engine) => engine.commit(askOf(lab)))
+  await done(lab, (engine) => engine.reprotect({ ...askOf(lab), powerOffOriginal: false }))
+  await lab.clock.advance(10_000)
+  return lab
+}
+
+const scenarios: readonly Scenario[] = [
+  {
+    name: 'test failover',
+    prepare: protectedLab,
+    start: (engine, lab) => engine.testFailover({ ...askOf(lab), choice: latest }),
+    ends: ['protected'],
+  },
+  {
+    name: 'clean-up of a test',
+    prepare: async () => {
+      const lab = await protectedLab()
+      await done(lab, (engine) => engine.testFailover({ ...askOf(lab), choice: latest }))
+      return lab
+    },
+    start: (engine, lab) => engine.cleanUpTest(askOf(lab)),
+    ends: ['protected'],
+  },
+  {
+    name: 'planned failover',
+    prepare: protectedLab,
+    start: (engine, lab) => engine.plannedFailover(askOf(lab)),
+    ends: ['failedOver', 'protected'],
+  },
+  {
+    name: 'planned failover whose boot fails',
+    prepare: async () => {
+      const lab = await protectedLab()
+      lab.b.faults.failNext('target.boot', 3)
+      return lab
+    },
+    start: (engine, lab) => engine.plannedFailover(askOf(lab)),
+    // A crash uses up one of the three failures of the three tries.
+    ends: ['protected', 'failedOver'],
+  },
+  {
+    name: 'planned failover whose boot succeeds without an answer',
+    prepare: async () => {
+      const lab = await protectedLab()
+      for (let times = 0; times < 3; times += 1) lab.b.faults.loseAnswer('target.boot')
+      return lab
+    },
+    start: (engine, lab) => engine.plannedFailover(askOf(lab)),
+    ends: ['protected', 'failedOver'],
+  },
+  {
+    name: 'unplanned failover',
+    prepare: protectedLab,
+    start: (engine, lab) =>
+      engine.unplannedFailover({ ...askOf(lab), choice: latest, acceptUnfenced: false }),
+    ends: ['failedOver'],
+  },
+  {
+    name: 'unplanned failover from a dead site',
+    prepare: async () => {
+      const lab = await protectedLab()
+      lab.a.burnDown()
+      return lab
+    },
+    start: (engine, lab) => engine.unplannedFailover({ ...askOf(lab), choice: latest, acceptUnfenced: true }),
+    ends: ['failedOver'],
+  },
+  {
+    name: 'change of the point',
+    prepare: failedOverLab,
+    start: async (engine, lab) => {
+      const [first] = await engine.recoveryPoints(lab.protectionId)
+      if (!first) throw new Error('there is a point')
+      return await engine.changePoint({ ...askOf(lab), choice: { kind: 'point', id: first.id } })
+    },
+    ends: ['failedOver'],
+  },
+  {
+    name: 'roll back',
+    prepare: failedOverLab,
+    start: (engine, lab) => engine.rollBack(askOf(lab)),
+    ends: ['protected'],
+  },
+  {
+    name: 'commit',
+    prepare: failedOverLab,
+    start: (engine, lab) => engine.commit(askOf(lab)),
+    ends: ['committed'],
+  },
+  {
+    name: 'reprotect',
+    prepare: async () => {
+      const lab = await failedOverLab()
+      await done(lab, (engine) => engine.commit(askOf(lab)))
+      return lab
+    },
+    start: (engine, lab) => engine.reprotect({ ...askOf(lab), powerOffOriginal: false }),
+    ends: ['protected'],
+  },
+  {
+    name: 'fail back',
+    prepare: reversedLab,
+    start: (engine, lab) => engine.failBack({ ...askOf(lab), overwriteModified: false }),
+    ends: ['failedOver'],
+  },
+  {
+    name: 'roll back of a fail-back',
+    prepare: async () => {
+      const lab = await reversedLab()
+      await done(lab, (engine) => engine.failBack({ ...askOf(lab), overwriteModified: false }))
+      return lab
+    },
+    start: (engine, lab) => engine.rollBack(askOf(lab)),
+    ends: ['protected'],
+  },
+]
+
+type Ran = {
+  readonly lab: Lab
+  readonly jobId: JobId | null
+  readonly acts: number
+  readonly calls: number
+  readonly died: boolean
+  readonly lastCall: string
+}
+
+/** Prepares, lets the process die as told, starts another one and waits until the dust has settled. */
+async function run(scenario: Scenario, crash: Crash): Promise<Ran> {
+  const lab = await scenario.prepare()
+  await lab.process.engine.stop()
+  const first = await lab.begin(crash)
+  let jobId: JobId | null = null
+  const asked = scenario.start(first.engine, lab).then((started) => {
+    jobId = started.jobId
+  })
+  await Promise.race([asked, first.outside.died])
+  const known = jobId ?? (await newestJob(lab))
+  if (known !== null) await settle(lab, first, known)
+  const died = first.outside.dead
+  const facts = {
+    acts: first.durable.actCount,
+    calls: first.outside.callCount,
+    lastCall: first.outside.lastCall,
+  }
+  if (!died) await first.engine.stop()
+  const second = await lab.begin({})
+  const accepted = known !== null && lab.log.workflows.has(known)
+  if (accepted) await settle(lab, second, known)
+  await lab.clock.advance(2 * minute)
+  lab.process = second
+  return { lab, jobId: accepted ? known : null, died, ...facts }
+}
+
+async function newestJob(lab: Lab): Promise<JobId | null> {
+  const { rows } = await lab.stores.jobs.list(
+    { states: ['queued', 'running', 'waiting'] },
+    { limit: 1, cursor: null },
+  )
+  return rows[0]?.id ?? null
+}
+
+/** The invariants of DESIGN.md, read from the world and from the stores. */
+async function checkWorld(scenario: Scenario, { lab, jobId }: Ran): Promise<void> {
+  const { world, stores, protectionId } = lab
+  const protection = await stores.protections.find(protectionId)
+  if (!protection) throw new Error('there is a protection')
+  const job = jobId === null ? null : await stores.jobs.find(jobId)
+  const story = () => JSON.stringify({ state: protection.state, note: protection.stateNote, job }, null, 1)
+
+  expect(world.violations, story()).toEqual([])
+  if (job) expect(scenario.ends, story()).toContain(protection.state)
+  if (job) expect(['succeeded', 'failed'], story()).toContain(job.state)
+
+  const active = await stores.runs.active(protectionId)
+  // A request that never became a job changes nothing, not even a dead site.
+  if (job) expect(liveMachines(lab, active), story()).toHaveLength(1)
+  const { engine } = lab.process
+  const points = await engine.recoveryPoints(protectionId)
+  const site = world.site(protection.direction === 'forward' ? 'B' : 'A')
+  const replica = await site.replicas.openReplica(protection.replicaId, null)
+  for (const { id } of points) {
+    const opened = await replica.openPoint(id)
+    expect(await checkGuest(opened.disks.map(({ reader }) => reader)), `point ${id}`).not.toBeNull()
+  }
+  const held = points.flatMap(({ heldBy }) => heldBy).filter((holder) => holder !== 'common-point')
+  const history = await stores.runs.history(protectionId, 100)
+  const committed = new Set(
+    history.filter(({ over, failure }) => over && failure === null).map(({ id }) => id),
+  )
+  for (const holder of held)
+    expect([...active.map(({ id }) => String(id)), ...[...committed].map(String)], story()).toContain(holder)
+
+  // Nothing that we made is left without somebody who knows it.
+  const known = new Set(active.map(({ machineRef }) => machineRef))
+  for (const machine of [...lab.a.machines(), ...lab.b.machines()])
+    if (machine.runId !== null && !machine.adopted)
+      expect(known, `${machine.ref} is left over ${story()}`).toContain(machine.ref)
+
+  await checkNothingLost(lab, protection.state)
+  if (protection.state === 'protected')
+    expect(lab.clock.now() - (points.at(-1)?.instant ?? 0)).toBeLessThan(7000)
+}
+
+/** Those that are on and reach others. A boot that died in mid-read is a machine whose guest is still waiting for its disk. */
+function liveMachines(lab: Lab, active: readonly Run[]): readonly string[] {
+  const booted = new Set(active.map(({ id }) => id))
+  return [...lab.a.machines(), ...lab.b.machines()]
+    .filter(({ power, isolated }) => power === 'running' && !isolated)
+    .filter(({ identity, runId }) => identity === 'A/web' || (runId !== null && booted.has(runId)))
+    .map(({ ref }) => ref)
+}
+
+/** After a planned failover the point that booted equals the source, which is off, byte for byte. */
+async function checkNothingLost(lab: Lab, state: ProtectionState): Promise<void> {
+  const failover = (await lab.stores.runs.active(lab.protectionId)).find(({ kind }) => kind === 'planned')
+  const notes = await lab.stores.protections.notes(lab.protectionId)
+  if (state !== 'failedOver' || !failover || failover.pointId !== notes.stoppedSource?.pointId) return
+  const protection = await lab.stores.protections.find(lab.protectionId)
+  const [from, to] = protection?.direction === 'forward' ? [lab.a, lab.b] : [lab.b, lab.a]
+  const source = from.machines().find(({ ref }) => ref === protection?.sourceRef)
+  const replica = await to.replicas.openReplica(failover.replicaId, null)
+  const opened = await replica.openPoint(failover.pointId)
+  const sealed = Buffer.concat(await Promise.all(opened.disks.map(({ reader }) => readAll(reader))))
+  const disks = Buffer.concat(await Promise.all((source?.readDisks() ?? []).map(readAll)))
+  expect(source?.power).toBe('off')
+  expect(sealed.equals(disks)).toBe(true)
+}
+
+describe.each(scenarios)('$name', (scenario) => {
+  test('killed before and after every step', { timeout: 300_000 }, async () => {
+    const undisturbed = await run(scenario, {})
+    await checkWorld(scenario, undisturbed)
+    expect(undisturbed.died).toBe(false)
+    let deaths = 0
+    for (let act = 1; act <= undisturbed.acts; act += 1)
+      // Killed once a step is kept is killed before the next one.
+      for (const moment of ['before', 'after'] as const) {
+        const ran = await run(scenario, { act: { act, moment } })
+        if (ran.died) deaths += 1
+        await checkWorld(scenario, ran).catch((error: unknown) => {
+          throw new Error(`killed ${moment} act ${act}: ${String(error)}`, { cause: error })
+        })
+        await ran.lab.process.engine.stop()
+      }
+    // The last acts may fall away when an earlier job failed; nearly all of them must really have killed.
+    expect(deaths).toBeGreaterThan(undisturbed.acts)
+  })
+
+  test(`killed at any call of any port (SEED=${seed})`, { timeout: 300_000 }, async () => {
+    const { calls } = await run(scenario, {})
+    const random = seededRandom(seed).fork(scenario.name)
+    for (let times = 0; times < RANDOM_CRASHES; times += 1) {
+      const call = {
+        call: 1 + random.below(calls),
+        moment: random.chance(0.5) ? 'before' : 'after',
+      } as const
+      const ran = await run(scenario, { call })
+      await checkWorld(scenario, ran).catch((error: unknown) => {
+        const where = `SEED=${seed}, killed ${call.moment} call ${call.call} (${ran.lastCall})`
+        throw new Error(`${where}: ${String(error)}`, { cause: error })
+      })
+      await ran.lab.process.engine.stop()
+    }
+  })
+})
