@@ -6,7 +6,13 @@ import { isOlder, removeBitmaps, restoreSince } from './dirty-bitmaps.ts'
 import { type Held, holdAndMark } from './hold-and-mark.ts'
 import { withMonitor } from './monitor.ts'
 import { type OpenedMachine, openDisks } from './point-disks.ts'
-import { type PreparedMachine, type PreparePointDeps, preparePoint } from './prepare-point.ts'
+import {
+  type PreparedMachine,
+  type PreparePointDeps,
+  preparePoint,
+  type VisitedMachine,
+  visitForPoint,
+} from './prepare-point.ts'
 import { removeSnapshots } from './snapshot.ts'
 
 /** See SourcePlatform.openPoint. */
@@ -17,15 +23,20 @@ export async function openPoint(
 ): Promise<OpenPointResult> {
   // In one order, always: two groups that share machines would wait for each other otherwise.
   const wanted = [...request.machines].sort((a, b) => (a.ref < b.ref ? -1 : 1))
-  const prepared: PreparedMachine[] = []
+  const visited: VisitedMachine[] = []
+  let prepared: readonly PreparedMachine[] = []
   try {
-    for (const item of wanted) {
-      const machine = await preparePoint(deps, item, signal)
-      if ('lost' in machine) {
-        await giveUp(prepared)
-        return { kind: 'tracking-lost', ref: item.ref, reason: machine.lost }
-      }
-      prepared.push(machine)
+    for (const item of wanted) visited.push(await visitForPoint(deps, item, signal))
+    const results = await Promise.allSettled(visited.map((machine) => preparePoint(deps, machine)))
+    prepared = results.flatMap((result) =>
+      result.status === 'fulfilled' && !('lost' in result.value) ? [result.value] : [],
+    )
+    for (const [index, result] of results.entries()) {
+      if (result.status === 'rejected') throw result.reason
+      const ref = visited[index]?.machine.ref
+      if (!('lost' in result.value) || ref === undefined) continue
+      await giveUp(prepared)
+      return { kind: 'tracking-lost', ref, reason: result.value.lost }
     }
     signal?.throwIfAborted()
     const held = await holdAndMark(prepared, request.consistency, deps.clock)
@@ -35,7 +46,7 @@ export async function openPoint(
     await giveUp(prepared)
     throw error
   } finally {
-    for (const { visit } of prepared) visit.end()
+    for (const { visit } of visited) visit.end()
   }
 }
 

@@ -51,27 +51,38 @@ export type PreparedMachine = {
 /** Bitmaps of points that were never sealed; more of them only cost memory. */
 const MOST_ABANDONED = 8
 
+/** A machine whose monitor is ours until the visit ends. */
+export type VisitedMachine = {
+  readonly request: MachineRequest
+  readonly machine: MachineLocation
+  readonly visit: Visit
+}
+
+/** Outage `source/machine-off` when there is no process to ask. */
+export async function visitForPoint(
+  deps: PreparePointDeps,
+  request: MachineRequest,
+  signal: AbortSignal | undefined,
+): Promise<VisitedMachine> {
+  if (!TRACKING_ID.test(request.trackingId))
+    throw new Refusal({
+      code: 'source/tracking-id',
+      message: `"${request.trackingId}" cannot name change tracking`,
+      remedy: 'Use up to 40 lower-case letters, digits and hyphens.',
+    })
+  const machine = await deps.directory.find(request.ref, signal)
+  return { request, machine, visit: await visitRunning(machine, signal) }
+}
+
 /** Throws, or says that tracking is lost, with nothing of ours left but the bitmaps that were there. */
 export async function preparePoint(
   deps: PreparePointDeps,
-  item: MachineRequest,
-  signal: AbortSignal | undefined,
+  { request, machine, visit }: VisitedMachine,
 ): Promise<PreparedMachine | { readonly lost: CycleReason }> {
-  if (!TRACKING_ID.test(item.trackingId))
-    throw new Refusal({
-      code: 'source/tracking-id',
-      message: `"${item.trackingId}" cannot name change tracking`,
-      remedy: 'Use up to 40 lower-case letters, digits and hyphens.',
-    })
-  const machine = await deps.directory.find(item.ref, signal)
-  const visiting = await visitRunning(machine, signal)
   try {
-    const result = await prepareVisited(deps, item, machine, visiting)
-    if ('lost' in result) visiting.end()
-    return result
+    return await prepareVisited(deps, request, machine, visit)
   } catch (error) {
-    await removeOwn(machine, visiting, item.trackingId)
-    visiting.end()
+    await removeOwn(machine, visit, request.trackingId)
     throw error
   }
 }
