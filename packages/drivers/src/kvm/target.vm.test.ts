@@ -18,7 +18,7 @@ import { verifyChain } from './lab/verify-chain.ts'
 import { localHost } from './local-host.ts'
 import { machineDirectory } from './machine-directory.ts'
 import { withMonitor } from './monitor.ts'
-import { processOf } from './power.ts'
+import { powerState, processOf } from './power.ts'
 import { findRun } from './runs.ts'
 import type { KvmNetwork } from './settings.ts'
 import { type KvmTarget, kvmTarget } from './target.ts'
@@ -112,7 +112,7 @@ type Status = {
   readonly chain: { readonly state: string; readonly step: number; readonly bootCheck: string }
 }
 
-async function untilAnswered(runId: RunId, seconds = 90): Promise<string> {
+async function untilAnswered(runId: RunId, seconds = 150): Promise<string> {
   const deadline = performance.now() + seconds * 1000
   for (;;) {
     const { addresses, answered, note } = await target.probe(runId)
@@ -198,6 +198,32 @@ describe('a replica on KVM', () => {
     expect(await target.boot(spec)).toEqual(first)
     expect(first.checkpoint).toMatch(/^us-p1-/)
     expect(await readdir(folder)).toHaveLength(1)
+  })
+
+  test('is held when a read fails instead of losing data, and goes on when its disks are offered again', async () => {
+    const spec = await specOf('run-4')
+    let reads = 0
+    const failing = spec.disks.map((disk) => ({
+      ...disk,
+      reader: {
+        bytes: disk.bytes,
+        close: async () => undefined,
+        read: async (offset: number, bytes: number) => {
+          reads += 1
+          if (reads > 60) throw new Error('the store is away')
+          return disk.reader.read(offset, bytes)
+        },
+      },
+    }))
+    await target.boot({ ...spec, disks: failing })
+    const machine = present(await findRun([host()], spec.runId), 'the run has a machine')
+    const deadline = performance.now() + 60_000
+    while ((await powerState(machine)) !== 'paused' && performance.now() < deadline) await setTimeout(100)
+    expect(await powerState(machine)).toBe('paused')
+    expect((await target.probe(spec.runId)).answered).toBe(false)
+
+    await target.reattach(spec)
+    await statusWhen(await untilAnswered(spec.runId), isWriting)
   })
 
   test('needs us no more once it is hydrated, and streamed data does not count as changed', async () => {
