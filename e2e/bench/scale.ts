@@ -24,15 +24,18 @@ type ShownProtection = Identified & { readonly state: string; readonly lagSecond
 
 const bars = newBars(isQuick ? 'scale-quick' : 'scale')
 const home = await newHome()
-const product = await startProduct(home, {
-  environment: { UNDERSTUDY_REQUESTS_PER_MINUTE: '1000000' },
-})
 try {
-  const api = await signUp(product)
-  await protectAll(api)
-  await measure(api, product)
+  const product = await startProduct(home, {
+    environment: { UNDERSTUDY_REQUESTS_PER_MINUTE: '1000000' },
+  })
+  try {
+    const api = await signUp(product)
+    await protectAll(api)
+    await measure(api, product)
+  } finally {
+    await product.stop()
+  }
 } finally {
-  await product.stop()
   await removeHome(home)
 }
 await bars.finish()
