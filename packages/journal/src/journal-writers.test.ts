@@ -30,6 +30,7 @@ const newProcess = ({ fs }: World): ReplicaStore =>
     limits: {
       segmentBytes: 16 * KiB,
       recordBytes: 4 * KiB,
+      openFiles: 1,
       maintenanceBytesPerSecond: 0,
       mergeLayers: 2,
       foldShare: 0,
@@ -151,13 +152,13 @@ test('an older epoch is refused when it opens, and the same epoch may come again
 
 test('a hold that was granted keeps its point, whatever another process drops at that moment', async () => {
   const outcomes = new Set<string>()
-  await inEveryOrder(150, async (seed) => {
+  await inEveryOrder(300, async (seed) => {
     const { world, first } = await newWorld(seed, 4)
     const reader = await newProcess(world).openReplica(id, null)
     const wanted = present(reader.points()[1], 'a point').id
     world.fs.shuffle(world.random.fork('order'))
     const holding = async (): Promise<void> => {
-      for (let turns = world.random.below(120); turns > 0; turns -= 1) await Promise.resolve()
+      for (let turns = world.random.below(250); turns > 0; turns -= 1) await Promise.resolve()
       await reader.hold(wanted, 'test failover')
     }
     const [held] = await Promise.allSettled([holding(), first.expire(keepNothing, LATER)])
@@ -182,6 +183,16 @@ test('a point that is open in another process stays readable while its records m
   await writePoint(world, first)
   await first.expire(keepNothing, LATER)
   expect(world.fs.files('/replicas/replica/segments').some((name) => before.has(name))).toBe(false)
+  const content = await present(opened.disks[0], 'a disk').reader.read(0, disk.bytes)
+  expect(content.equals(present(world.content.get(point), 'known content'))).toBe(true)
+})
+
+test('a process that has not looked for long opens a point whose records have moved', async () => {
+  const { world, first } = await newWorld(3, 8)
+  const reader = await newProcess(world).openReplica(id, null)
+  const point = present(reader.points().at(-1), 'a point').id
+  await first.expire(keepNothing, LATER)
+  const opened = await reader.openPoint(point)
   const content = await present(opened.disks[0], 'a disk').reader.read(0, disk.bytes)
   expect(content.equals(present(world.content.get(point), 'known content'))).toBe(true)
 })

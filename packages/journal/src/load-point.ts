@@ -2,6 +2,7 @@
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import { chooseIndexes } from './choose-indexes.ts'
 import { at, type ExtentMap, emptyMap, overlayAll, type ReplicaMap, trimmed } from './extent-map.ts'
+import { isMissing } from './failures.ts'
 import type { ReplicaCore } from './replica-core.ts'
 import type { IndexRef, StoredPoint } from './replica-state.ts'
 
@@ -12,7 +13,18 @@ export type LoadedPoint = {
   release(): Promise<void>
 }
 
+/** Looks again when the writer, in another process, has merged what we knew. It does so rarely; twice in a row is not that. */
 export async function loadPoint(core: ReplicaCore, id: PointId): Promise<LoadedPoint> {
+  try {
+    return await loadPointOnce(core, id)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    await core.refresh()
+    return await loadPointOnce(core, id)
+  }
+}
+
+async function loadPointOnce(core: ReplicaCore, id: PointId): Promise<LoadedPoint> {
   const loading = core.beginLoading()
   try {
     const stored = core.findPoint(id)

@@ -1,6 +1,6 @@
 // A handle on a replica. Several handles of one process share a core; at most one of them is the writer.
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
-import type { OpenedPoint, Replica } from '@understudy/engine/ports/replica-store'
+import type { OpenedPoint, PointWriter, Replica } from '@understudy/engine/ports/replica-store'
 import { difference } from './difference.ts'
 import { baseNotNewest, onDisk, pointNotFound, pointOpen, readOnly } from './failures.ts'
 import { Maintenance } from './maintenance.ts'
@@ -33,6 +33,7 @@ export function openedReplica(deps: HandleDeps): Replica {
     if (!core.hasPoint(id)) await core.refresh()
     core.findPoint(id)
   }
+  let current: PointWriter | null = null
   let closing: Promise<void> | null = null
 
   return {
@@ -49,6 +50,7 @@ export function openedReplica(deps: HandleDeps): Replica {
       try {
         await core.checkEpoch(active)
         const point = await beginPoint(core, active, disks)
+        current = point
         return {
           write: (disk, offset, data, signal) => point.write(disk, offset, data, signal),
           zero: (disk, offset, bytes, signal) => point.zero(disk, offset, bytes, signal),
@@ -131,6 +133,7 @@ export function openedReplica(deps: HandleDeps): Replica {
 
     close() {
       closing ??= (async () => {
+        await current?.abort()
         await maintenance?.close()
         if (writer !== null && core.writer === writer && !writer.pointOpen) core.releaseWriter(writer)
         await deps.removeUser()

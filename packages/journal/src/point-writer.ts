@@ -46,7 +46,8 @@ export class JournalPointWriter implements PointWriter {
   readonly #segments: SegmentWriter
   #state: 'open' | 'sealing' | 'sealed' | 'aborted' = 'open'
   #changedBytes = 0
-  #running = 0
+  readonly #running = new Set<Promise<unknown>>()
+  #isDropped = false
   #uncheckedBytes = 0
   #incompressible = 0
 
@@ -64,6 +65,7 @@ export class JournalPointWriter implements PointWriter {
     await this.#counted(async () => {
       for (let done = 0; done < data.length; ) {
         signal?.throwIfAborted()
+        invariant(this.#state === 'open', 'a point is written before it is sealed or aborted')
         const bytes = Math.min(BATCH_BYTES, data.length - done)
         await this.#writeBatch(target, offset + done, data.subarray(done, done + bytes))
         done += bytes
@@ -82,9 +84,34 @@ export class JournalPointWriter implements PointWriter {
 
   async seal(facts: PointFacts): Promise<RecoveryPoint> {
     invariant(this.#state === 'open', 'a point is sealed once')
-    invariant(this.#running === 0, 'every write has resolved before its point is sealed')
+    invariant(this.#running.size === 0, 'every write has resolved before its point is sealed')
     this.#core.checkWriter(this.#writer)
     this.#state = 'sealing'
+    const sealing = this.#sealNow(facts)
+    this.#running.add(sealing.catch(() => {}))
+    return await sealing
+  }
+
+  /** While a seal is under way its outcome counts: what may be in the log is not dropped. */
+  async abort(): Promise<void> {
+    if (this.#state === 'open') this.#state = 'aborted'
+    while (this.#running.size > 0) await this.#settleRunning()
+    if (this.#state === 'sealed' || this.#isDropped) return
+    this.#isDropped = true
+    this.#state = 'aborted'
+    this.#writer.pointOpen = false
+    await this.#segments.close().catch(() => {})
+    this.#core.dropSegments(this.#segments.numbers)
+    await onDisk(() => this.#core.deleteDoomed())
+  }
+
+  async #settleRunning(): Promise<void> {
+    const running = [...this.#running]
+    await Promise.allSettled(running)
+    for (const one of running) this.#running.delete(one)
+  }
+
+  async #sealNow(facts: PointFacts): Promise<RecoveryPoint> {
     const map = this.#map()
     const index = await onDisk(async () => {
       const written = await this.#segments.appendIndex(map)
@@ -98,27 +125,14 @@ export class JournalPointWriter implements PointWriter {
       const below = this.#core.state.layers.at(-1)?.last ?? 0
       const stored = this.#pointOf(facts, sequence, this.#core.deps.clock.now())
       sealed.push(stored)
-      return {
-        kind: 'seal',
-        point: stored,
-        layer: { first: below + 1, last: sequence, index, segments },
-        disks: this.#diskKeys,
-      }
+      const layer = { first: below + 1, last: sequence, index, segments }
+      return { kind: 'seal', point: stored, layer, disks: this.#diskKeys }
     })
     this.#state = 'sealed'
     this.#writer.pointOpen = false
     this.#core.keepSegments(this.#segments.numbers)
     await this.#segments.close()
     return this.#core.recoveryPoint(present(sealed[0], 'a sealed point is stored'))
-  }
-
-  async abort(): Promise<void> {
-    if (this.#state === 'sealed' || this.#state === 'aborted') return
-    this.#state = 'aborted'
-    this.#writer.pointOpen = false
-    await this.#segments.close().catch(() => {})
-    this.#core.dropSegments(this.#segments.numbers)
-    await onDisk(() => this.#core.deleteDoomed())
   }
 
   /** What a disk reads as beyond what its base has is zeros, whatever older points kept there. */
@@ -140,11 +154,13 @@ export class JournalPointWriter implements PointWriter {
   }
 
   async #counted(work: () => Promise<void>): Promise<void> {
-    this.#running += 1
+    const running = onDisk(work)
+    const settled = running.catch(() => {})
+    this.#running.add(settled)
     try {
-      await onDisk(work)
+      await running
     } finally {
-      this.#running -= 1
+      this.#running.delete(settled)
     }
   }
 

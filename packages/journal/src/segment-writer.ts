@@ -1,5 +1,6 @@
 // Appends records to segment files, starting a new one when the last is full. Used by points and by reclaiming alike.
 import { crc32 } from 'node:zlib'
+import { MiB } from '@understudy/base/bytes'
 import { invariant, present } from '@understudy/base/invariant'
 import type { FileHandle } from '@understudy/block/file-system'
 import { encodeMap, entryCount, type ReplicaMap } from './extent-map.ts'
@@ -13,7 +14,20 @@ type OpenSegment = {
   readonly handle: FileHandle
   readonly key: Buffer | null
   bytes: number
+  readonly queue: QueuedWrite[]
+  isFlushing: boolean
 }
+
+type QueuedWrite = {
+  readonly parts: readonly Buffer[]
+  readonly position: number
+  readonly bytes: number
+  resolve(): void
+  reject(error: unknown): void
+}
+
+/** Writes that wait for the same file go out together up to this size: hundreds of 4 KiB in one call. */
+const TOGETHER_BYTES = 4 * MiB
 
 export type RecordLocation = { readonly segment: number; readonly position: number; readonly stored: number }
 
@@ -50,7 +64,7 @@ export class SegmentWriter {
       locations.push({ segment: segment.number, position: at, stored: record.storedBytes })
       at += record.storedBytes
     }
-    await segment.handle.write(parts, position)
+    await enqueue(segment, { parts, position, bytes })
     return locations
   }
 
@@ -60,7 +74,7 @@ export class SegmentWriter {
     if (entries === 0) return null
     const encoded = encodeMap(map)
     const { segment, position } = await this.#reserve(encoded.length)
-    await segment.handle.write([encoded], position)
+    await enqueue(segment, { parts: [encoded], position, bytes: encoded.length })
     return { segment: segment.number, position, bytes: encoded.length, crc: crc32(encoded), entries }
   }
 
@@ -98,9 +112,53 @@ export class SegmentWriter {
     if (!isFull || last?.bytes === SEGMENT_HEAD_BYTES)
       return present(last, 'a segment that is not full is there')
     const { number, handle, head } = await this.#core.createSegment()
-    const segment = { number, handle, key: head.key, bytes: SEGMENT_HEAD_BYTES }
+    const segment = { number, handle, key: head.key, bytes: SEGMENT_HEAD_BYTES, queue: [], isFlushing: false }
     this.#segments.push(segment)
-    await handle.write([head.bytes], 0)
+    await enqueue(segment, { parts: [head.bytes], position: 0, bytes: SEGMENT_HEAD_BYTES })
     return segment
   }
+}
+
+/** Resolves when the operating system has it. */
+function enqueue(
+  segment: OpenSegment,
+  write: { readonly parts: readonly Buffer[]; readonly position: number; readonly bytes: number },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    segment.queue.push({ ...write, resolve, reject })
+    if (!segment.isFlushing) void flush(segment)
+  })
+}
+
+/** Never rejects: each write is told its own fate. */
+async function flush(segment: OpenSegment): Promise<void> {
+  segment.isFlushing = true
+  for (
+    let together = takeTogether(segment.queue);
+    together.length > 0;
+    together = takeTogether(segment.queue)
+  ) {
+    const parts = together.flatMap((write) => write.parts)
+    try {
+      await segment.handle.write(parts, together[0]?.position ?? 0)
+      for (const { resolve } of together) resolve()
+    } catch (error) {
+      for (const { reject } of together) reject(error)
+    }
+  }
+  segment.isFlushing = false
+}
+
+/** From the front of the queue, as long as they follow each other in the file. */
+function takeTogether(queue: QueuedWrite[]): QueuedWrite[] {
+  let count = 0
+  let bytes = 0
+  for (const write of queue) {
+    const first = queue[0]
+    const follows = first !== undefined && write.position === first.position + bytes
+    if (count > 0 && (!follows || bytes + write.bytes > TOGETHER_BYTES)) break
+    bytes += write.bytes
+    count += 1
+  }
+  return queue.splice(0, count)
 }

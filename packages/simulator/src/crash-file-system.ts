@@ -241,7 +241,7 @@ class SimulatedDisk implements CrashFileSystem {
   async #operate<Result>(what: string, work: () => Result): Promise<Result> {
     const life = this.#life
     // Let other work interleave, as a real disk does.
-    for (let turns = this.#shuffle?.below(12) ?? 0; turns >= 0; turns -= 1) await Promise.resolve()
+    for (let turns = turnsToWait(this.#shuffle); turns >= 0; turns -= 1) await Promise.resolve()
     if (this.hasCrashed || life !== this.#life) throw new Crashed(what)
     this.operations += 1
     this.trace.push(what)
@@ -309,6 +309,12 @@ class SimulatedDisk implements CrashFileSystem {
         for (const inode of map.values()) if (inode !== 'folder') inodes.add(inode)
     return inodes
   }
+}
+
+/** Mostly a few, sometimes long enough for others to do a whole piece of work. */
+function turnsToWait(random: SeededRandom | null): number {
+  if (random === null) return 0
+  return random.below(random.chance(0.1) ? 250 : 12)
 }
 
 const newFolder = (): Folder => ({ names: new Map(), durable: new Map(), renames: [] })
