@@ -1,5 +1,6 @@
 // Home again: a planned failover into the original machine. Its disks are brought from the common point to the final one
 // in place, so only what changed is written; it must be off and unmodified, or a person says that it may be overwritten.
+import { formatBytes } from '@understudy/base/bytes'
 import { Refusal } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
 import type { RunId } from '@understudy/domain/failover/failover'
@@ -188,7 +189,7 @@ async function restoreDisks(
     onProgress: task.progress,
   }
   const { writtenBytes } = await target.restoreInto(original.ref, disks, options, task.signal)
-  task.note(`${writtenBytes} bytes written`)
+  task.note(`${formatBytes(writtenBytes)} written`)
 }
 
 async function start(

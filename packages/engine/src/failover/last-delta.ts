@@ -46,9 +46,11 @@ export async function sealFinalPoint(
         newest && newest.instant >= offAt
           ? newest
           : await copyFinal(parts, { replica, newest, stopped, offAt, task })
+      const { pointCount, storedBytes } = await replica.usage()
       await parts.stores.protections.updateSummary(protection.id, {
         newestPoint: { id: point.id, instant: point.instant, consistency: point.consistency },
-        pointCount: replica.points().length,
+        pointCount,
+        storedBytes,
       })
       return { pointId: point.id, instant: point.instant, fingerprints: stopped.fingerprints }
     } finally {

@@ -39,9 +39,11 @@ export async function cycleInJob(parts: EngineParts, places: CyclePlaces, task: 
       onProgress: ({ doneBytes, totalBytes }) => task.progress({ doneBytes, totalBytes }),
     })
     if (resyncReason) await parts.stores.protections.updateNotes(places.id, { resyncReason: null })
+    const { pointCount, storedBytes } = await replica.usage()
     await parts.stores.protections.updateSummary(places.id, {
       newestPoint: { id: point.id, instant: point.instant, consistency: point.consistency },
-      pointCount: replica.points().length,
+      pointCount,
+      storedBytes,
       lastCycle: summary,
     })
     task.note(

@@ -127,8 +127,12 @@ describe('a mover', () => {
     expect(sealed.map(({ cycle }) => cycle).filter((cycle) => cycle !== 'delta')).toEqual(['seed'])
     // The point is younger than five seconds and no byte of it is from another instant.
     expect(await checkGuest(await newestDisks())).toMatchObject({ identity: machine.identity })
-    const { newestPoint, lastCycle } = await stores.protections.summary(id)
+    const { newestPoint, lastCycle, pointCount, storedBytes } = await stores.protections.summary(id)
     expect(newestPoint?.id).toBe(sealed.at(-1)?.id)
+    // Before retention has run for the first time.
+    expect(pointCount).toBe(sealed.length)
+    expect(storedBytes).toBe(sealed.reduce((sum, point) => sum + point.storedBytes, 0))
+    expect(storedBytes).toBeGreaterThan(0)
     expect(clock.now() - (newestPoint?.instant ?? 0)).toBeLessThan(6_000)
     expect(lastCycle?.readBytes).toBeLessThan(2 ** 20)
   })

@@ -65,12 +65,14 @@ export type CycleRecord = {
 export async function recordCycle(parts: EngineParts, slot: Slot, record: CycleRecord): Promise<void> {
   const { point, summary } = record.outcome
   const { protections } = parts.stores
+  const usage = await slot.replica?.usage()
   await protections.updateSummary(slot.id, {
     newestPoint: { id: point.id, instant: point.instant, consistency: point.consistency },
     ...(point.consistency === 'application'
       ? { newestApplicationPoint: { id: point.id, instant: point.instant } }
       : {}),
-    pointCount: slot.replica?.points().length ?? 0,
+    pointCount: usage?.pointCount ?? 0,
+    storedBytes: usage?.storedBytes ?? 0,
     lastCycle: summary,
   })
   await updateNotes(parts, slot, record)
