@@ -17,6 +17,7 @@ async function harness(): Promise<TargetHarness> {
   const folder = await mkdtemp(join(tmpdir(), 'understudy-simulated-'))
   const clock = virtualClock()
   let platform = open(folder, clock, { machines: 0 })
+  const processes = [platform]
   return {
     source: platform.source,
     target: platform.target,
@@ -34,11 +35,13 @@ async function harness(): Promise<TargetHarness> {
     async reopen() {
       // What a process that died had not written yet is lost; what it promised is in the file.
       platform = open(folder, clock, { machines: 0 })
+      processes.push(platform)
       return platform
     },
     pass: (milliseconds) => clock.advance(milliseconds),
     async close() {
-      await platform.close()
+      // Dead or not, it is this process whose timers would write the files again.
+      for (const one of processes) await one.close()
       await rm(folder, { recursive: true, force: true })
     },
   }

@@ -19,20 +19,31 @@ import {
 } from '@understudy/simulator/contracts/platform-harness'
 import { type VirtualClock, virtualClock } from '@understudy/simulator/virtual-clock'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openSimulatedPlatform } from './platform.ts'
+import { openSimulatedPlatform, type SimulatedPlatform } from './platform.ts'
 
 let folder: string
 let clock: VirtualClock
+let opened: SimulatedPlatform[] = []
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'understudy-simulated-'))
   clock = virtualClock()
 })
 afterEach(async () => {
+  // Also those that a test let die: it is this process whose timers would write the files again.
+  for (const platform of opened) await platform.close()
+  opened = []
   await rm(folder, { recursive: true, force: true })
 })
 
-const open = (settings: Readonly<Record<string, unknown>>, id = 'site-a') =>
-  openSimulatedPlatform({ id: id as SiteId, settings }, {}, { folder, clock, sleep: clock.sleep })
+function open(settings: Readonly<Record<string, unknown>>, id = 'site-a'): SimulatedPlatform {
+  const platform = openSimulatedPlatform(
+    { id: id as SiteId, settings },
+    {},
+    { folder, clock, sleep: clock.sleep },
+  )
+  opened.push(platform)
+  return platform
+}
 
 const sim1 = 'sim-0001' as MachineRef
 const disk0 = 'disk0' as DiskKey
