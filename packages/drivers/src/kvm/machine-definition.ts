@@ -57,7 +57,7 @@ export type MachineDefinition = {
   readonly ownedBy: string | null
 }
 
-export const MACHINE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/
+export const MACHINE_NAME = /^[A-Za-z0-9][A-Za-z0-9._ -]{0,62}$/
 /** QEMU node names end at 31 characters, and ours begin with up to 8 of our own (`backing-`). */
 export const DISK_KEY = /^[A-Za-z0-9][A-Za-z0-9._-]{0,21}$/
 

@@ -41,7 +41,7 @@ test('a replica is a machine that our own check accepts, the same one at every a
   expect(checkMachineDefinition(structuredClone(first), 'test')).toEqual(first)
   expect(define('failover', [['a', 'prod']]).ref).toBe(first.ref)
   expect(define('failover', [['a', 'prod']], 'run-2').ref).not.toBe(first.ref)
-  expect(first).toMatchObject({ name: 'web-server-test-', ownedBy: 'run-1' })
+  expect(first).toMatchObject({ name: 'web server -test-', ownedBy: 'run-1' })
   expect(first.disks[0]).toMatchObject({
     format: 'qcow2',
     backing: { path: '/machines/x/us-base.sock', exportName: 'vda' },
@@ -73,9 +73,9 @@ test('a failover takes over the hardware address; a test in an open network gets
 
 test.each([
   ['web', 'web'],
-  ['my server/1', 'my-server-1'],
+  ['my server/1', 'my server-1'],
   ['-- ', 'machine'],
-  ['x'.repeat(50), 'x'.repeat(32)],
+  ['x'.repeat(70), 'x'.repeat(63)],
 ])('the name %s becomes %s', (name, expected) => {
   expect(toMachineName(name)).toBe(expected)
 })

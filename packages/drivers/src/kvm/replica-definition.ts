@@ -8,14 +8,14 @@ import type { BootSpec } from '@understudy/engine/ports/target-platform'
 import type { DefinedAdapter, DefinedDisk, MachineDefinition } from './machine-definition.ts'
 import type { KvmNetwork, KvmSettings } from './settings.ts'
 
-const LONGEST_NAME_CHARACTERS = 32
+const LONGEST_NAME_CHARACTERS = 63
 const NAME_IN_FOLDER_CHARACTERS = 12
 
 export const runDigest = (runId: RunId): string => createHash('sha256').update(`run:${runId}`).digest('hex')
 
 /** The same for every attempt of one run, and told from every other folder by its end. */
 export const replicaFolderName = (name: string, runId: RunId): string =>
-  `${toMachineName(name).slice(0, NAME_IN_FOLDER_CHARACTERS)}${folderEnd(runId)}`
+  `${toMachineName(name).replaceAll(' ', '-').slice(0, NAME_IN_FOLDER_CHARACTERS)}${folderEnd(runId)}`
 
 export const folderEnd = (runId: RunId): string => `-${runDigest(runId).slice(0, 8)}`
 
@@ -24,7 +24,7 @@ export const backingSocketPath = (folder: string): string => join(folder, 'us-ba
 
 /** QEMU and our folders take fewer characters than other platforms. */
 export function toMachineName(name: string): string {
-  const plain = name.replaceAll(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '')
+  const plain = name.replaceAll(/[^A-Za-z0-9._ -]+/g, '-').replace(/^[^A-Za-z0-9]+/, '')
   return (plain === '' ? 'machine' : plain).slice(0, LONGEST_NAME_CHARACTERS)
 }
 
