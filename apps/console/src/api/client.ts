@@ -28,9 +28,15 @@ export function whenSignedOut(listener: () => void): void {
   onSignedOut = listener
 }
 
-const link = new OpenAPILink(contract, {
+/** `idempotencyKey`: a call that starts a job may be sent again with the same key and starts it once only. */
+type CallContext = { readonly idempotencyKey?: string }
+
+const link = new OpenAPILink<CallContext>(contract, {
   url: () => `${window.location.origin}/api/v1`,
-  headers: () => (csrfToken === null ? {} : { 'x-csrf-token': csrfToken }),
+  headers: ({ context }) => ({
+    ...(csrfToken === null ? {} : { 'x-csrf-token': csrfToken }),
+    ...(context.idempotencyKey === undefined ? {} : { 'idempotency-key': context.idempotencyKey }),
+  }),
   fetch: async (request, init) => {
     let response: Response
     try {
@@ -46,7 +52,7 @@ const link = new OpenAPILink(contract, {
   },
 })
 
-export const client: ContractRouterClient<typeof contract> = createORPCClient(link)
+export const client: ContractRouterClient<typeof contract, CallContext> = createORPCClient(link)
 /** Query and mutation options for every route: `api.sites.list.queryOptions()`. */
 export const api = createTanstackQueryUtils(client)
 
@@ -56,6 +62,12 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof ORPCError && error.cause instanceof ApiProblem) return error.cause.problem
   const detail = error instanceof Error ? error.message : String(error)
   return { ...unexpected(0), detail }
+}
+
+/** The problem of one field of a refused form, or null: shown beside that field. `path` as in the request's body. */
+export function fieldProblem(error: unknown, path: string): string | null {
+  if (error === null || error === undefined) return null
+  return problemOf(error).fields?.find((field) => field.path === path)?.message ?? null
 }
 
 const unreachable = (cause: unknown): Problem => ({

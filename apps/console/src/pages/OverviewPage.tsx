@@ -1,4 +1,4 @@
-import { Button, Grid, Skeleton, Stack, Text } from '@mantine/core'
+import { Grid, Skeleton, Stack, Text } from '@mantine/core'
 import { IconShieldPlus } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
@@ -11,6 +11,7 @@ import { HealthTiles } from '../features/overview/HealthTiles.tsx'
 import { IfSiteDied } from '../features/overview/IfSiteDied.tsx'
 import { SiteMap } from '../features/overview/SiteMap.tsx'
 import { WorstLag } from '../features/overview/WorstLag.tsx'
+import { LinkButton } from '../ui/LinkButton.tsx'
 import { PageHeader } from '../ui/PageHeader.tsx'
 import { Panel } from '../ui/Panel.tsx'
 import { ProblemAlert } from '../ui/ProblemAlert.tsx'
@@ -34,9 +35,9 @@ export function OverviewPage() {
       <PageHeader
         title="Overview"
         actions={
-          <Button component={Link} to="/protect" leftSection={<IconShieldPlus size={16} />}>
+          <LinkButton to="/protect" leftSection={<IconShieldPlus size={16} />}>
             Protect machines
-          </Button>
+          </LinkButton>
         }
       />
       <Stack gap="md">
@@ -103,9 +104,9 @@ export function OverviewPage() {
 }
 
 const SeeAll = ({ to }: { readonly to: '/alerts' | '/jobs' }) => (
-  <Button component={Link} to={to} variant="subtle" size="compact-xs">
+  <LinkButton to={to} variant="subtle" size="compact-xs">
     See all
-  </Button>
+  </LinkButton>
 )
 
 const Quiet = ({ children }: { readonly children: string }) => (

@@ -1,4 +1,4 @@
-import type { JobState } from '@understudy/contract/job'
+import type { Job, JobState } from '@understudy/contract/job'
 import type { Tone } from '../../ui/tone.ts'
 
 export const toneOfJob: Record<JobState, Tone> = {
@@ -17,4 +17,39 @@ export const wordsOfJob: Record<JobState, string> = {
   succeeded: 'Succeeded',
   failed: 'Failed',
   cancelled: 'Cancelled',
+}
+
+export const wordsOfKind: Record<Job['kind'], string> = {
+  protect: 'Protect',
+  'end-protection': 'End protection',
+  resync: 'Resynchronise',
+  'test-failover': 'Test failover',
+  'clean-up-test': 'Clean up test',
+  'planned-failover': 'Planned failover',
+  'unplanned-failover': 'Unplanned failover',
+  'change-point': 'Change point',
+  'roll-back': 'Roll back',
+  commit: 'Commit',
+  reprotect: 'Reprotect',
+  'fail-back': 'Fail back',
+  'create-lab': 'Create lab',
+  scrub: 'Check replica',
+}
+
+type TaskState = Job['tasks'][number]['state']
+
+export const toneOfTask: Record<TaskState, Tone> = {
+  pending: 'off',
+  running: 'busy',
+  succeeded: 'good',
+  failed: 'bad',
+  skipped: 'off',
+}
+
+export const wordsOfTask: Record<TaskState, string> = {
+  pending: 'To do',
+  running: 'Running',
+  succeeded: 'Done',
+  failed: 'Failed',
+  skipped: 'Skipped',
 }

@@ -1,9 +1,10 @@
-import { Anchor, Button, Group, List, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core'
+import { Button, Group, List, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core'
 import { IconArrowsExchange, IconBuilding, IconFlask } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
 import { api, client } from '../../api/client.ts'
 import { useMay } from '../../api/session.ts'
+import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
+import { LinkButton } from '../../ui/LinkButton.tsx'
 import { Panel } from '../../ui/Panel.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 
@@ -39,9 +40,9 @@ export function FirstSteps() {
           {lab?.state === 'creating' && lab.jobId !== null ? (
             <Text size="sm">
               The lab is being made.{' '}
-              <Anchor component={Link} to="/jobs/$jobId" params={{ jobId: lab.jobId }} size="sm">
+              <LinkAnchor to="/jobs/$jobId" params={{ jobId: lab.jobId }}>
                 Watch it
-              </Anchor>
+              </LinkAnchor>
             </Text>
           ) : (
             <Button
@@ -77,25 +78,23 @@ export function FirstSteps() {
             </List.Item>
           </List>
           <Group gap="xs">
-            <Button
+            <LinkButton
               size="sm"
               variant="default"
-              component={Link}
               to="/sites"
               search={{ register: true }}
               leftSection={<IconBuilding size={17} />}
             >
               Register a site
-            </Button>
-            <Button
+            </LinkButton>
+            <LinkButton
               size="sm"
               variant="default"
-              component={Link}
               to="/protect"
               leftSection={<IconArrowsExchange size={17} />}
             >
               Protect machines
-            </Button>
+            </LinkButton>
           </Group>
         </Stack>
       </Panel>

@@ -35,9 +35,8 @@ export function SiteMap({ overview }: { readonly overview: Overview }) {
         viewBox={`-2 -2 ${width + 4} ${height + 4}`}
         width="100%"
         style={{ maxWidth: width * 1.25, minWidth: Math.min(width, 420), display: 'block', margin: '0 auto' }}
-        role="group"
-        aria-label="Sites and the replication between them"
       >
+        <title>Sites and the replication between them</title>
         {overview.links.map((link) => (
           <Arrow
             key={`${link.sourceSiteId} ${link.targetSiteId}`}

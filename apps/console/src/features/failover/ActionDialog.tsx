@@ -1,0 +1,347 @@
+import {
+  Alert,
+  Button,
+  Checkbox,
+  Group,
+  Modal,
+  Select,
+  SimpleGrid,
+  Stack,
+  Text,
+  TextInput,
+} from '@mantine/core'
+import { IconHandStop } from '@tabler/icons-react'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import type { FailoverPreview, Protection, ProtectionAction } from '@understudy/contract/protection'
+import type { RecoveryPoint } from '@understudy/contract/recovery-point'
+import { type FormEvent, type ReactNode, useState } from 'react'
+import type { z } from 'zod'
+import { api } from '../../api/client.ts'
+import { formatDateTime, formatDuration } from '../../lib/format.ts'
+import { Findings } from '../../ui/Findings.tsx'
+import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
+import { Stat } from '../../ui/Stat.tsx'
+import { toastDone, toastJob } from '../../ui/toast-job.tsx'
+import { useNow } from '../../ui/use-now.ts'
+import { type ActionPlan, asksForName, planOf } from './action-plan.ts'
+import { type ActionOptions, type PointChoice, plainOptions, runAction } from './run-action.ts'
+
+export type AskedAction = Exclude<ProtectionAction, 'edit'>
+type Preview = z.infer<typeof FailoverPreview>
+
+type ActionDialogProps = {
+  readonly protection: Protection
+  readonly action: AskedAction
+  /** The point that is selected on the time line: offered, and chosen from the start. */
+  readonly point: RecoveryPoint | null
+  /** Source and target with the active side, drawn by whoever knows protections. */
+  readonly flow: ReactNode
+  readonly onClose: () => void
+}
+
+/** Names the machine, the direction, the point, what will be lost and how long it takes; then one click. */
+export function ActionDialog({ protection, action, point, flow, onClose }: ActionDialogProps) {
+  const queries = useQueryClient()
+  const plan = planOf[action]
+  const [key] = useState(() => crypto.randomUUID())
+  const [typed, setTyped] = useState('')
+  const [options, setOptions] = useState<ActionOptions>({
+    ...plainOptions,
+    point: plan.choosesPoint && point ? { kind: 'point', id: point.id } : { kind: 'latest' },
+  })
+  const preview = useQuery({
+    ...api.protections.failoverPreview.queryOptions({
+      input: {
+        id: protection.id,
+        kind: plan.preview ?? 'test',
+        ...pointIdOf(options.point, protection),
+      },
+    }),
+    enabled: plan.preview !== null,
+    refetchInterval: 5000,
+  })
+  const run = useMutation({
+    mutationFn: () => runAction(protection.id, action, options, key),
+    onSuccess: ({ jobId }) => {
+      if (jobId === null) toastDone(`${plan.title}: ${protection.name}`)
+      else toastJob(`${plan.title} of ${protection.name} has begun`, jobId)
+      onClose()
+    },
+    onSettled: () => queries.invalidateQueries({ queryKey: api.protections.key() }),
+  })
+  const mustType = asksForName(action, preview.data?.sourcePower ?? null)
+  const blocked = preview.data?.findings.some((finding) => finding.level === 'blocker') ?? false
+  const ready = !blocked && (!mustType || typed === protection.name)
+  const submit = (event: FormEvent): void => {
+    event.preventDefault()
+    if (ready && !run.isPending) run.mutate()
+  }
+  const set = (change: Partial<ActionOptions>): void => setOptions({ ...options, ...change })
+
+  return (
+    <Modal opened onClose={onClose} title={`${plan.title}: ${protection.name}`} size={560}>
+      <form onSubmit={submit}>
+        <Stack gap="md">
+          <div>
+            {flow}
+            <Text size="sm" mt={6}>
+              {plan.effect}
+            </Text>
+          </div>
+          {plan.choosesPoint && (
+            <PointSelect
+              protection={protection}
+              point={point}
+              value={options.point}
+              onChange={(choice) => set({ point: choice })}
+            />
+          )}
+          {plan.preview !== null && <Foresight protection={protection} plan={plan} preview={preview.data} />}
+          {preview.error && <ProblemAlert error={preview.error} title="What it would cost is not known" />}
+          <Findings findings={preview.data?.findings ?? []} label="What stands in the way" />
+          <Options
+            action={action}
+            options={options}
+            onChange={set}
+            power={preview.data?.sourcePower ?? null}
+          />
+          {mustType && (
+            <TextInput
+              label={
+                <Text span size="sm">
+                  {action === 'end'
+                    ? 'This cannot be undone.'
+                    : 'The original is not known to be down: two copies could run at once.'}{' '}
+                  Type <b>{protection.name}</b> to go on
+                </Text>
+              }
+              value={typed}
+              onChange={(event) => setTyped(event.currentTarget.value)}
+              autoComplete="off"
+              data-autofocus
+            />
+          )}
+          <ProblemAlert error={run.error} />
+          <Group justify="flex-end" gap="xs">
+            <Button
+              variant="default"
+              onClick={onClose}
+              data-autofocus={plan.danger && !mustType ? true : undefined}
+            >
+              Cancel
+            </Button>
+            <Button
+              type="submit"
+              color={plan.danger ? 'red' : 'teal'}
+              disabled={!ready}
+              loading={run.isPending}
+              data-autofocus={plan.danger ? undefined : true}
+            >
+              {plan.confirm}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  )
+}
+
+/** The point that the preview is asked about; the newest when none is named. */
+function pointIdOf(choice: PointChoice, protection: Protection): { pointId?: string } {
+  switch (choice.kind) {
+    case 'latest':
+      return {}
+    case 'latest-application-consistent':
+      return protection.newestApplicationPoint ? { pointId: protection.newestApplicationPoint.id } : {}
+    case 'point':
+      return { pointId: choice.id }
+  }
+}
+
+type PointSelectProps = {
+  readonly protection: Protection
+  readonly point: RecoveryPoint | null
+  readonly value: PointChoice
+  readonly onChange: (choice: PointChoice) => void
+}
+
+function PointSelect({ protection, point, value, onChange }: PointSelectProps) {
+  const { newestPoint, newestApplicationPoint } = protection
+  const data = [
+    {
+      value: 'latest',
+      label: `Latest${newestPoint ? `, ${formatDateTime(newestPoint.instant)}` : ''}`,
+    },
+    ...(newestApplicationPoint
+      ? [
+          {
+            value: 'latest-application-consistent',
+            label: `Latest application-consistent, ${formatDateTime(newestApplicationPoint.instant)}`,
+          },
+        ]
+      : []),
+    ...(point
+      ? [{ value: 'point', label: `Chosen on the time line, ${formatDateTime(point.instant)}` }]
+      : []),
+  ]
+  return (
+    <div>
+      <Select
+        label="Recovery point"
+        allowDeselect={false}
+        data={data}
+        value={value.kind}
+        onChange={(kind) => {
+          if (kind === 'point' && point) onChange({ kind, id: point.id })
+          else if (kind === 'latest' || kind === 'latest-application-consistent') onChange({ kind })
+        }}
+      />
+      {!point && (
+        <Text size="xs" c="var(--ink-quiet)" mt={4}>
+          For any other moment choose it on the time line of recovery points first.
+        </Text>
+      )}
+      {point?.suspicious && value.kind === 'point' && (
+        <Text size="sm" c="var(--at-risk)" mt={4}>
+          Suspicious: {point.suspicious}
+        </Text>
+      )}
+    </div>
+  )
+}
+
+type ForesightProps = {
+  readonly protection: Protection
+  readonly plan: ActionPlan
+  readonly preview: Preview | undefined
+}
+
+/** Expected loss and time, with what they rest on. */
+function Foresight({ protection, plan, preview }: ForesightProps) {
+  useNow(1000)
+  const loss = preview?.expectedLossSeconds ?? null
+  return (
+    <SimpleGrid
+      cols={{ base: 1, xs: plan.preview === 'test' ? 2 : 3 }}
+      spacing="sm"
+      p="sm"
+      style={{ border: '1px solid var(--line)', borderRadius: 'var(--mantine-radius-md)' }}
+    >
+      <Stat
+        label={plan.preview === 'test' ? 'Age of the point' : 'Data loss'}
+        value={
+          preview === undefined
+            ? '…'
+            : loss === null
+              ? 'not known'
+              : loss === 0
+                ? 'none'
+                : formatDuration(loss)
+        }
+        ink={
+          loss !== null && loss > protection.lagTargetSeconds && plan.preview !== 'test'
+            ? 'var(--at-risk)'
+            : 'var(--ink)'
+        }
+        note={plan.preview === 'test' ? 'a test loses nothing' : 'what was written since the point'}
+      />
+      <Stat
+        label="Answers after about"
+        value={
+          preview === undefined
+            ? '…'
+            : preview.expectedRecoverySeconds === null
+              ? 'not measured'
+              : formatDuration(preview.expectedRecoverySeconds)
+        }
+        note={preview?.expectedRecoveryBasis}
+      />
+      {plan.preview !== 'test' && (
+        <Stat
+          label="The original is"
+          value={preview === undefined ? '…' : wordsOfSource[preview.sourcePower]}
+          note={noteOfSource[preview?.sourcePower ?? 'unknown']}
+        />
+      )}
+    </SimpleGrid>
+  )
+}
+
+const wordsOfSource: Record<Preview['sourcePower'], string> = {
+  running: 'running',
+  paused: 'paused',
+  off: 'off',
+  unknown: 'not known',
+  unreachable: 'unreachable',
+}
+const noteOfSource: Record<Preview['sourcePower'], string> = {
+  running: 'it is shut down first',
+  paused: 'it is switched off first',
+  off: 'no second copy can run',
+  unknown: 'you are asked if it cannot be proven down',
+  unreachable: 'you are asked before the copy starts',
+}
+
+type OptionsProps = {
+  readonly action: AskedAction
+  readonly options: ActionOptions
+  readonly power: Preview['sourcePower'] | null
+  readonly onChange: (change: Partial<ActionOptions>) => void
+}
+
+/** What else can be chosen; each says what it risks. */
+function Options({ action, options, power, onChange }: OptionsProps) {
+  if (action === 'test-failover')
+    return (
+      <Checkbox
+        label="Where no isolated network is mapped, use the failover network"
+        description="The copy can then reach production, and production it."
+        checked={options.allowOpenNetworks}
+        onChange={(event) => onChange({ allowOpenNetworks: event.currentTarget.checked })}
+      />
+    )
+  if (action === 'unplanned-failover' && power !== 'off')
+    return (
+      <Alert
+        color="yellow"
+        variant="light"
+        icon={<IconHandStop size={18} />}
+        title="Is the original really down?"
+      >
+        <Checkbox
+          label="I vouch for it: go on without proof"
+          description="Understudy tries to switch the original off. If it cannot, it asks you, unless you vouch here. Kept in the audit log."
+          checked={options.acceptUnfenced}
+          onChange={(event) => onChange({ acceptUnfenced: event.currentTarget.checked })}
+        />
+      </Alert>
+    )
+  if (action === 'reprotect')
+    return (
+      <Checkbox
+        label="If the original runs again, switch it off"
+        description="Without this, reprotect is refused while the original runs."
+        checked={options.powerOffOriginal}
+        onChange={(event) => onChange({ powerOffOriginal: event.currentTarget.checked })}
+      />
+    )
+  if (action === 'fail-back')
+    return (
+      <Checkbox
+        label="Overwrite the original even if it was changed meanwhile"
+        description="Without this, fail back is refused when the original was written to since the failover."
+        checked={options.overwriteModified}
+        onChange={(event) => onChange({ overwriteModified: event.currentTarget.checked })}
+      />
+    )
+  if (action === 'end')
+    return (
+      <Checkbox
+        label="Keep the replica and its recovery points"
+        description="Otherwise every recovery point of this machine is deleted."
+        checked={options.keepReplica}
+        onChange={(event) => onChange({ keepReplica: event.currentTarget.checked })}
+      />
+    )
+  return null
+}

@@ -1,0 +1,52 @@
+import { Group } from '@mantine/core'
+import type { AllowedAction, Protection, ProtectionAction } from '@understudy/contract/protection'
+import type { RecoveryPoint } from '@understudy/contract/recovery-point'
+import { type ReactNode, useState } from 'react'
+import { useMay } from '../../api/session.ts'
+import { ActionButton } from '../../ui/ActionButton.tsx'
+import { ActionDialog, type AskedAction } from './ActionDialog.tsx'
+
+type DecisionButtonsProps = {
+  readonly protection: Protection
+  readonly actions: readonly AskedAction[]
+  readonly words: Readonly<Record<ProtectionAction, string>>
+  readonly point: RecoveryPoint | null
+  readonly flow: ReactNode
+}
+
+/** What has to be decided about a run that is up, right where it is shown. */
+export function DecisionButtons({ protection, actions, words, point, flow }: DecisionButtonsProps) {
+  const mayOperate = useMay('operator')
+  const [asked, setAsked] = useState<AskedAction | null>(null)
+  const reasonOf = (verdict: AllowedAction | undefined): string | null =>
+    !mayOperate
+      ? 'Your role may only look'
+      : verdict?.allowed
+        ? null
+        : (verdict?.reason ?? 'Not possible now')
+  return (
+    <Group gap="xs">
+      {actions.map((action, index) => (
+        <ActionButton
+          key={action}
+          size="sm"
+          variant={index === 0 ? 'filled' : 'default'}
+          reason={reasonOf(protection.actions.find((each) => each.action === action))}
+          onClick={() => setAsked(action)}
+        >
+          {words[action]}
+        </ActionButton>
+      ))}
+      {asked && (
+        <ActionDialog
+          key={asked}
+          protection={protection}
+          action={asked}
+          point={point}
+          flow={flow}
+          onClose={() => setAsked(null)}
+        />
+      )}
+    </Group>
+  )
+}

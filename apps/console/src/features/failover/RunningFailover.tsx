@@ -1,0 +1,130 @@
+import { Box, Group, Progress, SimpleGrid, Stack, Text } from '@mantine/core'
+import type { Protection, Run } from '@understudy/contract/protection'
+import type { ReactNode } from 'react'
+import { formatDateTime, formatDuration, formatWithZone } from '../../lib/format.ts'
+import { Panel } from '../../ui/Panel.tsx'
+import { Stat } from '../../ui/Stat.tsx'
+import { StatusMark } from '../../ui/StatusMark.tsx'
+import { useNow } from '../../ui/use-now.ts'
+import { Addresses } from './Addresses.tsx'
+import { RunScreenshot } from './RunScreenshot.tsx'
+import { toneOfRun, wordsOfRun, wordsOfRunKind } from './run-words.ts'
+
+type RunningFailoverProps = {
+  readonly protection: Protection
+  readonly run: Run | null
+  /** When somebody clicked: of the job while the run itself has not begun. */
+  readonly clickedAt: string
+  readonly title: string
+  /** Steps with their times. */
+  readonly steps: ReactNode
+  /** Commit, change point, roll back; or clean-up. */
+  readonly actions: ReactNode
+}
+
+/** A failover or test that is up: the clock since the click, its steps, the screen, the address, and what to decide by when. */
+export function RunningFailover({ protection, run, clickedAt, title, steps, actions }: RunningFailoverProps) {
+  return (
+    <Panel
+      title={title}
+      actions={run && <StatusMark tone={toneOfRun[run.state]}>{wordsOfRun[run.state]}</StatusMark>}
+      style={{ borderColor: 'var(--accent)' }}
+    >
+      <Stack gap="md">
+        <Group align="flex-start" gap="xl" wrap="wrap">
+          <Clock clickedAt={clickedAt} run={run} />
+          <SimpleGrid cols={{ base: 1, xs: 2, md: 3 }} spacing="lg" flex={1} miw={260}>
+            <Stat
+              label="From the recovery point of"
+              value={
+                run ? (
+                  <Text fz={15} fw={600}>
+                    {formatDateTime(run.pointInstant)}
+                  </Text>
+                ) : (
+                  '–'
+                )
+              }
+              note={run ? wordsOfRunKind[run.kind] : 'being chosen'}
+            />
+            <Stat
+              label="Address"
+              value={
+                <Text fz={15} component="div">
+                  <Addresses addresses={run?.addresses ?? []} />
+                </Text>
+              }
+              note={run?.answeredAt ? 'it answers' : 'no answer yet'}
+            />
+            <Hydration run={run} />
+            {run && run.commitDeadline !== null && <Deadline at={run.commitDeadline} />}
+          </SimpleGrid>
+          {run && <RunScreenshot run={run} name={protection.name} width={220} />}
+        </Group>
+        {run?.failure && (
+          <Text size="sm" c="var(--bad)" role="alert">
+            {run.failure}
+          </Text>
+        )}
+        {steps}
+        {actions}
+      </Stack>
+    </Panel>
+  )
+}
+
+function Clock({ clickedAt, run }: { readonly clickedAt: string; readonly run: Run | null }) {
+  const now = useNow(1000)
+  const answered = run?.answeredAt ?? null
+  const seconds = Math.max(
+    0,
+    ((answered === null ? now : Date.parse(answered)) - Date.parse(clickedAt)) / 1000,
+  )
+  const whole = Math.floor(seconds)
+  const text = `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`
+  return (
+    <Box role="timer" aria-label={answered ? 'Recovery time' : 'Time since the click'}>
+      <Text size="xs" c="var(--ink-quiet)" fw={500}>
+        {answered ? 'Recovery time' : 'Since the click'}
+      </Text>
+      <Text className="number" fz={46} lh={1.1} fw={650} c={answered ? 'var(--good)' : 'var(--ink)'}>
+        {text}
+      </Text>
+      <Text size="xs" c="var(--ink-quiet)">
+        {answered ? 'from click to answer' : `since ${formatWithZone(clickedAt)}`}
+      </Text>
+    </Box>
+  )
+}
+
+function Hydration({ run }: { readonly run: Run | null }) {
+  if (!run) return null
+  const percent = Math.round(run.hydrated * 100)
+  return (
+    <Stat
+      label="Data streamed in behind"
+      value={`${percent} %`}
+      note={
+        <>
+          <Progress.Root size="sm" mt={4}>
+            <Progress.Section value={percent} aria-label="Data streamed in" animated={percent < 100} />
+          </Progress.Root>
+          {percent < 100 ? 'it already runs meanwhile' : 'stands on its own disks'}
+        </>
+      }
+    />
+  )
+}
+
+function Deadline({ at }: { readonly at: string }) {
+  const now = useNow(1000)
+  const left = (Date.parse(at) - now) / 1000
+  return (
+    <Stat
+      label="Decide within"
+      value={left <= 0 ? 'time is up' : formatDuration(left)}
+      ink={left < 600 ? 'var(--at-risk)' : 'var(--ink)'}
+      note={`then the policy decides; ${formatWithZone(at)}`}
+    />
+  )
+}

@@ -1,0 +1,33 @@
+import { Alert, Code, Stack, Text } from '@mantine/core'
+import { IconAlertTriangle } from '@tabler/icons-react'
+import type { Job } from '@understudy/contract/job'
+
+const wordsOfFailure: Readonly<Record<string, string>> = {
+  refusal: 'Refused as things stand',
+  outage: 'Something did not answer',
+  invariant: 'A fault of Understudy itself',
+}
+
+/** Why a job ended badly, and what to do. */
+export function JobFailure({ job }: { readonly job: Pick<Job, 'failure'> }) {
+  const { failure } = job
+  if (!failure) return null
+  return (
+    <Alert
+      color="red"
+      variant="light"
+      icon={<IconAlertTriangle size={18} />}
+      title={wordsOfFailure[failure.kind] ?? 'Failed'}
+    >
+      <Stack gap={6}>
+        <Text size="sm">
+          <b>Cause:</b> {failure.message}
+        </Text>
+        <Text size="sm">
+          <b>Remedy:</b> {failure.remedy}
+        </Text>
+        <Code w="fit-content">{failure.code}</Code>
+      </Stack>
+    </Alert>
+  )
+}

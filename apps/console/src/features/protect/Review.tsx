@@ -1,0 +1,68 @@
+import { SimpleGrid, Stack, Text } from '@mantine/core'
+import { formatBytes } from '@understudy/base/bytes'
+import type { Machine } from '@understudy/contract/machine'
+import type { Policy } from '@understudy/contract/policy'
+import type { ProtectPreview } from '@understudy/contract/protection'
+import type { z } from 'zod'
+import { formatDuration } from '../../lib/format.ts'
+import { Findings } from '../../ui/Findings.tsx'
+import { Stat } from '../../ui/Stat.tsx'
+
+type Preview = z.infer<typeof ProtectPreview>
+type ReviewProps = {
+  readonly preview: Preview | undefined
+  readonly policy: Policy | undefined
+  readonly machines: readonly Machine[]
+}
+
+/** What it would mean: space, promise, and what stands in the way of which machine. */
+export function Review({ preview, policy, machines }: ReviewProps) {
+  const short = preview?.freeBytes != null && preview.freeBytes < preview.diskBytes
+  const named = machines
+    .map((machine) => ({
+      machine,
+      findings: preview?.findings.filter((finding) => finding.machineId === machine.id) ?? [],
+    }))
+    .filter(({ findings }) => findings.length > 0)
+  return (
+    <Stack gap="md">
+      <SimpleGrid cols={{ base: 2, sm: 4 }} spacing="md">
+        <Stat label="Machines" value={machines.length} />
+        <Stat
+          label="Space at the target, at most"
+          value={preview ? formatBytes(preview.diskBytes) : '…'}
+          ink={short ? 'var(--bad)' : 'var(--ink)'}
+          note={
+            preview?.freeBytes == null
+              ? 'for the first copy; only what is used counts'
+              : `${formatBytes(preview.freeBytes)} free`
+          }
+        />
+        <Stat
+          label="A point every"
+          value={policy ? formatDuration(policy.intervalSeconds) : '–'}
+          note={policy ? `alert beyond ${formatDuration(policy.lagTargetSeconds)}` : undefined}
+        />
+        <Stat
+          label="Standing in the way"
+          value={preview ? preview.findings.filter(({ level }) => level === 'blocker').length : '…'}
+          ink={preview?.findings.some(({ level }) => level === 'blocker') ? 'var(--bad)' : 'var(--ink)'}
+          note={`${preview?.findings.filter(({ level }) => level === 'warning').length ?? 0} warnings`}
+        />
+      </SimpleGrid>
+      {named.map(({ machine, findings }) => (
+        <div key={machine.id}>
+          <Text size="sm" fw={600} mb={4}>
+            {machine.name}
+          </Text>
+          <Findings findings={findings} label={`What stands in the way of ${machine.name}`} />
+        </div>
+      ))}
+      {preview && named.length === 0 && (
+        <Text size="sm" c="var(--good)">
+          Nothing stands in the way.
+        </Text>
+      )}
+    </Stack>
+  )
+}

@@ -1,0 +1,277 @@
+import { Badge, Button, Checkbox, Group, Select, Stack, Table, Text } from '@mantine/core'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { formatBytes } from '@understudy/base/bytes'
+import type { Machine } from '@understudy/contract/machine'
+import type { AllowedAction, Protection } from '@understudy/contract/protection'
+import { useState } from 'react'
+import { api, client } from '../../api/client.ts'
+import { useMay } from '../../api/session.ts'
+import { ActionButton } from '../../ui/ActionButton.tsx'
+import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
+import { toastDone } from '../../ui/toast-job.tsx'
+
+/** Why the protection cannot be edited now; null when it can. */
+function useEditReason(protection: Protection): string | null {
+  const mayChange = useMay('contributor')
+  const verdict: AllowedAction | undefined = protection.actions.find(({ action }) => action === 'edit')
+  if (!mayChange) return 'Your role may not change protections'
+  return verdict?.allowed ? null : (verdict?.reason ?? 'Not possible now')
+}
+
+function useUpdate(protection: Protection, done: string) {
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: (change: Omit<Parameters<typeof client.protections.update>[0], 'id'>) =>
+      client.protections.update({ id: protection.id, ...change }),
+    onSuccess: () => toastDone(done),
+    onSettled: () => queries.invalidateQueries({ queryKey: api.protections.key() }),
+  })
+}
+
+/** Disks of the machine; which of them are replicated. */
+export function DiskEditor({ protection }: { readonly protection: Protection }) {
+  const reason = useEditReason(protection)
+  const [excluded, setExcluded] = useState<readonly string[] | null>(null)
+  const update = useUpdate(protection, 'The disks are saved')
+  const shown = excluded ?? protection.excludedDisks
+  const { disks } = protection.hardware
+  const changed =
+    excluded !== null && [...excluded].sort().join() !== [...protection.excludedDisks].sort().join()
+  const nothingLeft = shown.length >= disks.length
+  return (
+    <Stack gap="sm" p={14}>
+      <Table.ScrollContainer minWidth={480}>
+        <Table>
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Replicated</Table.Th>
+              <Table.Th>Disk</Table.Th>
+              <Table.Th ta="right">Size</Table.Th>
+              <Table.Th>Format</Table.Th>
+              <Table.Th>Bus</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {disks.map((disk) => (
+              <Table.Tr key={disk.key}>
+                <Table.Td>
+                  <Checkbox
+                    aria-label={`Replicate ${disk.label}`}
+                    checked={!shown.includes(disk.key)}
+                    disabled={reason !== null}
+                    onChange={(event) =>
+                      setExcluded(
+                        event.currentTarget.checked
+                          ? shown.filter((key) => key !== disk.key)
+                          : [...shown, disk.key],
+                      )
+                    }
+                  />
+                </Table.Td>
+                <Table.Td>
+                  {disk.label} {disk.boot && <Badge color="gray">boots</Badge>}
+                </Table.Td>
+                <Table.Td ta="right" className="number">
+                  {formatBytes(disk.bytes)}
+                </Table.Td>
+                <Table.Td>{disk.format}</Table.Td>
+                <Table.Td>{disk.bus}</Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+      <Text size="xs" c="var(--ink-quiet)">
+        A disk that is left out is missing from newer recovery points. One that comes back is copied in full.
+      </Text>
+      <ProblemAlert error={update.error} />
+      <Group gap="xs">
+        <ActionButton
+          reason={
+            reason ??
+            (nothingLeft ? 'At least one disk has to be replicated' : changed ? null : 'Nothing is changed')
+          }
+          loading={update.isPending}
+          onClick={() => update.mutate({ excludedDisks: [...shown] }, { onSuccess: () => setExcluded(null) })}
+        >
+          Save the disks
+        </ActionButton>
+        {changed && (
+          <Button variant="subtle" color="gray" onClick={() => setExcluded(null)}>
+            Undo
+          </Button>
+        )}
+      </Group>
+    </Stack>
+  )
+}
+
+type Mapping = Protection['adapters'][number]
+
+/** Network adapters with what they are connected to in a test and in a failover, side by side. */
+export function NetworkEditor({ protection }: { readonly protection: Protection }) {
+  const reason = useEditReason(protection)
+  const { data, error } = useQuery(api.sites.networks.queryOptions({ input: { id: protection.target.id } }))
+  const [edited, setEdited] = useState<readonly Mapping[] | null>(null)
+  const update = useUpdate(protection, 'The networks are saved')
+  const { adapters } = protection.hardware
+  const mappingOf = (key: string): Mapping =>
+    (edited ?? protection.adapters).find((each) => each.adapterKey === key) ?? {
+      adapterKey: key,
+      failoverNetworkId: null,
+      testNetworkId: null,
+    }
+  const change = (key: string, part: Partial<Mapping>): void =>
+    setEdited(
+      adapters.map((adapter) =>
+        adapter.key === key ? { ...mappingOf(key), ...part } : mappingOf(adapter.key),
+      ),
+    )
+  const networks = data?.items ?? []
+  const options = (isolated: boolean) => [
+    ...networks
+      .toSorted((left, right) => Number(right.isolated === isolated) - Number(left.isolated === isolated))
+      .map((network) => ({
+        value: network.id,
+        label: `${network.name}${network.isolated ? ' (isolated)' : ''}`,
+      })),
+  ]
+  return (
+    <Stack gap="sm" p={14}>
+      <ProblemAlert error={error} title={`The networks of ${protection.target.name} are not known`} />
+      {adapters.length === 0 ? (
+        <Text size="sm" c="var(--ink-quiet)">
+          This machine has no network adapter.
+        </Text>
+      ) : (
+        <Table.ScrollContainer minWidth={620}>
+          <Table>
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>Adapter</Table.Th>
+                <Table.Th>Now connected to</Table.Th>
+                <Table.Th>In a test at {protection.target.name}</Table.Th>
+                <Table.Th>In a failover at {protection.target.name}</Table.Th>
+              </Table.Tr>
+            </Table.Thead>
+            <Table.Tbody>
+              {adapters.map((adapter) => (
+                <Table.Tr key={adapter.key}>
+                  <Table.Td>
+                    <Text size="sm">{adapter.key}</Text>
+                    <Text size="xs" c="var(--ink-quiet)" ff="monospace">
+                      {adapter.macAddress}
+                    </Text>
+                  </Table.Td>
+                  <Table.Td>{adapter.networkId ?? 'nothing'}</Table.Td>
+                  <Table.Td>
+                    <Select
+                      aria-label={`Network of ${adapter.key} in a test`}
+                      placeholder="Not connected"
+                      clearable
+                      clearButtonProps={{ 'aria-label': 'Not connected' }}
+                      disabled={reason !== null}
+                      data={options(true)}
+                      value={mappingOf(adapter.key).testNetworkId}
+                      onChange={(value) => change(adapter.key, { testNetworkId: value })}
+                    />
+                  </Table.Td>
+                  <Table.Td>
+                    <Select
+                      aria-label={`Network of ${adapter.key} in a failover`}
+                      placeholder="Not connected"
+                      clearable
+                      clearButtonProps={{ 'aria-label': 'Not connected' }}
+                      disabled={reason !== null}
+                      data={options(false)}
+                      value={mappingOf(adapter.key).failoverNetworkId}
+                      onChange={(value) => change(adapter.key, { failoverNetworkId: value })}
+                    />
+                  </Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        </Table.ScrollContainer>
+      )}
+      <ProblemAlert error={update.error} />
+      <Group gap="xs">
+        <ActionButton
+          reason={reason ?? (edited === null ? 'Nothing is changed' : null)}
+          loading={update.isPending}
+          onClick={() =>
+            update.mutate({ adapters: [...(edited ?? [])] }, { onSuccess: () => setEdited(null) })
+          }
+        >
+          Save the networks
+        </ActionButton>
+        {edited !== null && (
+          <Button variant="subtle" color="gray" onClick={() => setEdited(null)}>
+            Undo
+          </Button>
+        )}
+      </Group>
+    </Stack>
+  )
+}
+
+/** Adapters and disks of a machine that nobody replicates. */
+export function HardwareFacts({ machine }: { readonly machine: Machine }) {
+  const { hardware } = machine
+  return (
+    <Text size="sm" component="div">
+      {hardware.cpus} {hardware.cpus === 1 ? 'core' : 'cores'}, {formatBytes(hardware.memoryBytes)} memory,{' '}
+      {hardware.firmware === 'uefi' ? 'UEFI' : 'BIOS'}
+      {hardware.disks.map((disk) => (
+        <div key={disk.key}>
+          {disk.label}: {formatBytes(disk.bytes)} {disk.format} on {disk.bus}
+        </div>
+      ))}
+      {hardware.adapters.map((adapter) => (
+        <div key={adapter.key}>
+          {adapter.key}: {adapter.macAddress}, connected to {adapter.networkId ?? 'nothing'}
+        </div>
+      ))}
+    </Text>
+  )
+}
+
+/** Another policy for the same protection. */
+export function PolicyEditor({
+  protection,
+  onDone,
+}: {
+  readonly protection: Protection
+  readonly onDone: () => void
+}) {
+  const reason = useEditReason(protection)
+  const { data } = useQuery(api.policies.list.queryOptions())
+  const [policyId, setPolicyId] = useState(protection.policyId)
+  const update = useUpdate(protection, 'The policy is changed')
+  return (
+    <Stack gap="md">
+      <Select
+        label="Policy"
+        description="Recovery points that exist are kept or dropped by the new policy."
+        allowDeselect={false}
+        data={(data?.items ?? []).map(({ id, name }) => ({ value: id, label: name }))}
+        value={policyId}
+        onChange={(value) => setPolicyId(value ?? policyId)}
+        data-autofocus
+      />
+      <ProblemAlert error={update.error} />
+      <Group justify="flex-end" gap="xs">
+        <Button variant="default" onClick={onDone}>
+          Cancel
+        </Button>
+        <ActionButton
+          reason={reason ?? (policyId === protection.policyId ? 'Nothing is changed' : null)}
+          loading={update.isPending}
+          onClick={() => update.mutate({ policyId }, { onSuccess: onDone })}
+        >
+          Save
+        </ActionButton>
+      </Group>
+    </Stack>
+  )
+}

@@ -1,0 +1,186 @@
+import { Badge, Group, Progress, SimpleGrid, Stack, Text } from '@mantine/core'
+import { formatBytes } from '@understudy/base/bytes'
+import type { Protection } from '@understudy/contract/protection'
+import type { Measurement } from '@understudy/contract/socket-shapes'
+import type { ReactNode } from 'react'
+import { useMeasurement, useRecentMeasurements } from '../../api/live.ts'
+import { formatCount, formatDuration } from '../../lib/format.ts'
+import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
+import { Spark } from '../../ui/Spark.tsx'
+import { Stat } from '../../ui/Stat.tsx'
+import { When } from '../../ui/When.tsx'
+import { useLagSeconds } from './LagMeter.tsx'
+import classes from './LivePath.module.css'
+
+const wordsOfPhase: Record<Measurement['phase'], string> = {
+  idle: 'Up to date, waiting for the next cycle',
+  waiting: 'Waiting for its turn',
+  opening: 'Taking a point in time',
+  copying: 'Copying what changed',
+  sealing: 'Sealing the recovery point',
+}
+
+/** Source, wire and target as they are this second. The wire moves only while data flows. */
+export function LivePath({ protection }: { readonly protection: Protection }) {
+  const measured = useMeasurement(protection.id)
+  const recent = useRecentMeasurements(protection.id)
+  const lag = useLagSeconds(protection)
+  const flowing = measured?.phase === 'copying' && measured.bytesPerSecond > 0
+  const backlog = measured ? Math.max(0, measured.totalBytes - measured.doneBytes) : 0
+  const broken = protection.state === 'broken'
+  const wire = broken ? 'broken' : flowing ? 'flowing' : 'still'
+  const late = lag !== null && lag > protection.lagTargetSeconds
+  const left = flowing && measured && backlog > 0 ? backlog / measured.bytesPerSecond : null
+  return (
+    <Stack gap="md">
+      <div className={classes.path}>
+        <SiteBox
+          site={protection.source}
+          title="Source"
+          active={protection.activeSiteId === protection.source.id}
+        />
+        <div>
+          <Group justify="space-between" gap={6} wrap="nowrap">
+            <Text size="xs" c="var(--ink-quiet)" truncate>
+              {broken ? 'Nothing flows' : measured ? wordsOfPhase[measured.phase] : 'No news yet'}
+            </Text>
+            <Text size="xs" className="number" style={{ whiteSpace: 'nowrap' }}>
+              {flowing && measured ? `${formatBytes(measured.bytesPerSecond)}/s` : ''}
+            </Text>
+          </Group>
+          <div className={classes.wire} data-tone={wire} aria-hidden="true" />
+          {measured && measured.totalBytes > 0 && measured.phase === 'copying' ? (
+            <>
+              <Progress.Root size="xs">
+                <Progress.Section
+                  value={Math.min(100, (measured.doneBytes / measured.totalBytes) * 100)}
+                  aria-label="Progress of this cycle"
+                />
+              </Progress.Root>
+              <Text size="xs" c="var(--ink-quiet)" className="number" mt={3}>
+                {formatBytes(measured.doneBytes)} of {formatBytes(measured.totalBytes)}
+                {left !== null && ` · ${formatDuration(left)} left`}
+              </Text>
+            </>
+          ) : (
+            <Text size="xs" c="var(--ink-quiet)" truncate>
+              a point every {formatDuration(protection.intervalSeconds)}
+            </Text>
+          )}
+        </div>
+        <SiteBox
+          site={protection.target}
+          title="Target"
+          active={protection.activeSiteId === protection.target.id}
+        />
+      </div>
+      <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="md">
+        <Stat
+          label="Lag"
+          value={
+            <Group gap={8} wrap="nowrap">
+              {lag === null ? '–' : formatDuration(lag)}
+              <Spark
+                values={recent.flatMap((each) => each.lagSeconds ?? [])}
+                target={protection.lagTargetSeconds}
+                ink={late ? 'var(--at-risk)' : 'var(--busy-fill)'}
+                width={54}
+              />
+            </Group>
+          }
+          ink={late ? 'var(--at-risk)' : 'var(--ink)'}
+          note={`target ${formatDuration(protection.lagTargetSeconds)}`}
+        />
+        <Stat label="Backlog" value={formatBytes(backlog)} note="still to copy in this cycle" />
+        <Stat
+          label="Newest point"
+          value={
+            <Small>
+              <When at={protection.newestPoint?.instant ?? null} absent="none yet" />
+            </Small>
+          }
+          note={
+            protection.newestApplicationPoint ? (
+              <>
+                application-consistent <When at={protection.newestApplicationPoint.instant} />
+              </>
+            ) : (
+              'none application-consistent'
+            )
+          }
+        />
+        <Stat
+          label="Recovery points"
+          value={formatCount(protection.pointCount)}
+          note={`${formatBytes(protection.storedBytes)} stored`}
+        />
+        <Stat
+          label="Last test"
+          value={
+            <Small>
+              <When at={protection.lastTestAt} absent="never" />
+            </Small>
+          }
+          ink={
+            protection.lastTestPassed === true
+              ? 'var(--good)'
+              : protection.lastTestPassed === false
+                ? 'var(--bad)'
+                : 'var(--at-risk)'
+          }
+          note={
+            protection.lastTestPassed === null
+              ? 'not proven yet'
+              : protection.lastTestPassed
+                ? 'passed'
+                : 'failed'
+          }
+        />
+        <Stat
+          label="Comes back in about"
+          value={
+            protection.lastRecoverySeconds === null ? (
+              <Small>not measured</Small>
+            ) : (
+              formatDuration(protection.lastRecoverySeconds)
+            )
+          }
+          note={protection.lastRecoverySeconds === null ? 'a test measures it' : 'as measured last'}
+        />
+      </SimpleGrid>
+    </Stack>
+  )
+}
+
+const Small = ({ children }: { readonly children: ReactNode }) => (
+  <Text span fz={16} fw={600} lh="26px" c="inherit">
+    {children}
+  </Text>
+)
+
+type SiteBoxProps = {
+  readonly site: Protection['source']
+  readonly title: string
+  readonly active: boolean
+}
+
+function SiteBox({ site, title, active }: SiteBoxProps) {
+  return (
+    <div className={classes.site} data-active={active || undefined}>
+      <Group justify="space-between" gap={6} wrap="nowrap">
+        <Text size="xs" c="var(--ink-quiet)">
+          {title}
+        </Text>
+        {active && <Badge color="teal">runs here</Badge>}
+      </Group>
+      <LinkAnchor to="/sites/$siteId" params={{ siteId: site.id }} fw={600} c="var(--ink)">
+        {site.name}
+      </LinkAnchor>
+      {site.platform === 'simulated' && (
+        <Text size="xs" c="var(--ink-quiet)">
+          simulated
+        </Text>
+      )}
+    </div>
+  )
+}

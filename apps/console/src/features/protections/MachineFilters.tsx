@@ -1,0 +1,85 @@
+import { Group, MultiSelect, SegmentedControl, Select, TextInput } from '@mantine/core'
+import { useDebouncedCallback } from '@mantine/hooks'
+import { IconSearch } from '@tabler/icons-react'
+import { ProtectionHealth, ProtectionState } from '@understudy/contract/protection'
+import { useState } from 'react'
+import { listOf, type MachineFilter } from './machine-rows.ts'
+import { wordsOfHealth, wordsOfState } from './state-words.ts'
+
+type MachineFiltersProps = {
+  readonly filter: MachineFilter
+  readonly sites: readonly { readonly id: string; readonly name: string }[]
+  readonly onChange: (change: MachineFilter) => void
+}
+
+export function MachineFilters({ filter, sites, onChange }: MachineFiltersProps) {
+  const [typed, setTyped] = useState(filter.search ?? '')
+  const search = useDebouncedCallback(
+    (text: string) => onChange({ search: text === '' ? undefined : text }),
+    200,
+  )
+  return (
+    <Group gap="xs">
+      <TextInput
+        aria-label="Search by name, host, site or policy"
+        placeholder="Name, host, site, policy"
+        size="xs"
+        w={210}
+        leftSection={<IconSearch size={14} aria-hidden />}
+        value={typed}
+        onChange={(event) => {
+          setTyped(event.currentTarget.value)
+          search(event.currentTarget.value)
+        }}
+      />
+      <SegmentedControl
+        size="xs"
+        aria-label="Which machines"
+        value={filter.show ?? 'all'}
+        onChange={(value) =>
+          onChange({ show: value === 'protected' || value === 'unprotected' ? value : undefined })
+        }
+        data={[
+          { value: 'all', label: 'All' },
+          { value: 'protected', label: 'Protected' },
+          { value: 'unprotected', label: 'Not protected' },
+        ]}
+      />
+      <Select
+        aria-label="Site"
+        placeholder="Any site"
+        size="xs"
+        w={150}
+        clearable
+        clearButtonProps={{ 'aria-label': 'Any site' }}
+        data={sites.map(({ id, name }) => ({ value: id, label: name }))}
+        value={filter.siteId ?? null}
+        onChange={(siteId) => onChange({ siteId: siteId ?? undefined })}
+      />
+      <MultiSelect
+        aria-label="Health"
+        placeholder={filter.health ? '' : 'Any health'}
+        size="xs"
+        miw={130}
+        clearable
+        clearButtonProps={{ 'aria-label': 'Any health' }}
+        data={ProtectionHealth.options.map((value) => ({ value, label: wordsOfHealth[value] }))}
+        value={listOf(filter.health)}
+        onChange={(values) => onChange({ health: values.length === 0 ? undefined : values.join(',') })}
+      />
+      <MultiSelect
+        aria-label="State"
+        placeholder={filter.state ? '' : 'Any state'}
+        size="xs"
+        miw={140}
+        clearable
+        clearButtonProps={{ 'aria-label': 'Any state' }}
+        data={ProtectionState.options
+          .filter((value) => value !== 'gone')
+          .map((value) => ({ value, label: wordsOfState[value] }))}
+        value={listOf(filter.state)}
+        onChange={(values) => onChange({ state: values.length === 0 ? undefined : values.join(',') })}
+      />
+    </Group>
+  )
+}

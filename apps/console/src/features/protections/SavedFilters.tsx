@@ -1,0 +1,77 @@
+import { ActionIcon, Button, Group, Menu, TextInput } from '@mantine/core'
+import { useLocalStorage } from '@mantine/hooks'
+import { IconBookmark, IconTrash } from '@tabler/icons-react'
+import { type FormEvent, useState } from 'react'
+import type { MachineFilter } from './machine-rows.ts'
+
+type Saved = {
+  readonly name: string
+  readonly filter: MachineFilter & { readonly sort?: string | undefined }
+}
+
+type SavedFiltersProps = {
+  readonly current: Saved['filter']
+  readonly onApply: (filter: Saved['filter']) => void
+}
+
+const most = 30
+
+/** Filters by name, kept in this browser. */
+export function SavedFilters({ current, onApply }: SavedFiltersProps) {
+  const [saved, setSaved] = useLocalStorage<readonly Saved[]>({
+    key: 'understudy-saved-filters',
+    defaultValue: [],
+  })
+  const [name, setName] = useState('')
+  const save = (event: FormEvent): void => {
+    event.preventDefault()
+    const title = name.trim()
+    if (title === '') return
+    setSaved([...saved.filter((each) => each.name !== title), { name: title, filter: current }].slice(-most))
+    setName('')
+  }
+  return (
+    <Menu width={280} position="bottom-start" closeOnItemClick>
+      <Menu.Target>
+        <Button variant="default" leftSection={<IconBookmark size={15} aria-hidden />}>
+          Saved filters
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {saved.map((each) => (
+          <Group key={each.name} gap={4} wrap="nowrap">
+            <Menu.Item flex={1} onClick={() => onApply(each.filter)}>
+              {each.name}
+            </Menu.Item>
+            <ActionIcon
+              variant="subtle"
+              color="gray"
+              onClick={() => setSaved(saved.filter(({ name: other }) => other !== each.name))}
+              aria-label={`Forget the filter ${each.name}`}
+            >
+              <IconTrash size={14} />
+            </ActionIcon>
+          </Group>
+        ))}
+        {saved.length > 0 && <Menu.Divider />}
+        <form onSubmit={save}>
+          <Group gap={6} p={6} wrap="nowrap">
+            <TextInput
+              flex={1}
+              size="xs"
+              aria-label="Name of this filter"
+              placeholder="Name of this filter"
+              value={name}
+              onChange={(event) => setName(event.currentTarget.value)}
+              onKeyDown={(event) => event.stopPropagation()}
+              maxLength={60}
+            />
+            <Button type="submit" disabled={name.trim() === ''}>
+              Save
+            </Button>
+          </Group>
+        </form>
+      </Menu.Dropdown>
+    </Menu>
+  )
+}

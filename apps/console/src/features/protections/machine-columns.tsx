@@ -1,0 +1,286 @@
+import { Badge, Group, Text } from '@mantine/core'
+import { formatBytes } from '@understudy/base/bytes'
+import type { Protection } from '@understudy/contract/protection'
+import type { ReactNode } from 'react'
+import { useMeasurement, useRecentMeasurements } from '../../api/live.ts'
+import type { Column } from '../../lib/csv.ts'
+import { formatCount, formatDuration } from '../../lib/format.ts'
+import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
+import { Spark } from '../../ui/Spark.tsx'
+import { StatusMark } from '../../ui/StatusMark.tsx'
+import { When } from '../../ui/When.tsx'
+import { LagMeter } from './LagMeter.tsx'
+import type { MachineRow, SortKey } from './machine-rows.ts'
+import { ProtectionStatus } from './ProtectionStatus.tsx'
+import { toneOfPower, wordsOfPower } from './power-words.ts'
+import { SiteFlow } from './SiteFlow.tsx'
+import { wordsOfState } from './state-words.ts'
+
+export type MachineColumn = {
+  readonly key: string
+  readonly label: string
+  readonly width: string
+  readonly sort?: SortKey
+  readonly right?: boolean
+  /** Shown before anybody has chosen columns. */
+  readonly standard: boolean
+  readonly cell: (row: MachineRow) => ReactNode
+}
+
+const none = (
+  <Text span size="sm" c="var(--ink-quiet)">
+    –
+  </Text>
+)
+const ofProtection =
+  (cell: (protection: Protection) => ReactNode) =>
+  ({ protection }: MachineRow): ReactNode =>
+    protection ? cell(protection) : none
+
+export const machineColumns: readonly MachineColumn[] = [
+  {
+    key: 'name',
+    label: 'Name',
+    width: 'minmax(170px, 1.3fr)',
+    sort: 'name',
+    standard: true,
+    cell: (row) => <NameCell row={row} />,
+  },
+  {
+    key: 'state',
+    label: 'State',
+    width: 'minmax(190px, 1fr)',
+    sort: 'health',
+    standard: true,
+    cell: ({ machine, protection }) =>
+      protection ? (
+        <StateCell protection={protection} />
+      ) : (
+        <StatusMark tone="off">{machine?.runId ? 'Replica of ours' : 'Not protected'}</StatusMark>
+      ),
+  },
+  {
+    key: 'direction',
+    label: 'Direction',
+    width: 'minmax(190px, 1fr)',
+    standard: true,
+    cell: ofProtection((protection) => <SiteFlow protection={protection} />),
+  },
+  {
+    key: 'lag',
+    label: 'Lag and target',
+    width: '250px',
+    sort: 'lag',
+    standard: true,
+    cell: ofProtection((protection) => <LagCell protection={protection} />),
+  },
+  {
+    key: 'newestPoint',
+    label: 'Newest point',
+    width: '130px',
+    sort: 'newestPoint',
+    standard: true,
+    cell: ofProtection((protection) => (
+      <When at={protection.newestPoint?.instant ?? null} absent="none yet" />
+    )),
+  },
+  {
+    key: 'newestApplicationPoint',
+    label: 'Newest app point',
+    width: '140px',
+    standard: false,
+    cell: ofProtection((protection) => <When at={protection.newestApplicationPoint?.instant ?? null} />),
+  },
+  {
+    key: 'lastTest',
+    label: 'Last test',
+    width: '150px',
+    sort: 'lastTest',
+    standard: true,
+    cell: ofProtection((protection) => <TestCell protection={protection} />),
+  },
+  {
+    key: 'policy',
+    label: 'Policy',
+    width: '130px',
+    sort: 'policy',
+    standard: true,
+    cell: ofProtection((protection) => protection.policyName),
+  },
+  {
+    key: 'power',
+    label: 'Power',
+    width: '110px',
+    sort: 'power',
+    standard: true,
+    cell: ({ machine }) =>
+      machine ? (
+        <StatusMark tone={toneOfPower[machine.power]}>{wordsOfPower[machine.power]}</StatusMark>
+      ) : (
+        <StatusMark tone="off">Not found</StatusMark>
+      ),
+  },
+  {
+    key: 'site',
+    label: 'Site',
+    width: '140px',
+    sort: 'site',
+    standard: false,
+    cell: ({ machine, protection }) => machine?.siteName ?? protection?.source.name ?? none,
+  },
+  {
+    key: 'host',
+    label: 'Host',
+    width: '130px',
+    standard: false,
+    cell: ({ machine }) => machine?.host ?? none,
+  },
+  {
+    key: 'points',
+    label: 'Points',
+    width: '90px',
+    sort: 'points',
+    right: true,
+    standard: false,
+    cell: ofProtection((protection) => formatCount(protection.pointCount)),
+  },
+  {
+    key: 'stored',
+    label: 'Stored',
+    width: '100px',
+    sort: 'stored',
+    right: true,
+    standard: true,
+    cell: ofProtection((protection) => formatBytes(protection.storedBytes)),
+  },
+  {
+    key: 'churn',
+    label: 'Last cycle',
+    width: '110px',
+    right: true,
+    standard: false,
+    cell: ofProtection((protection) =>
+      protection.lastCycle ? formatBytes(protection.lastCycle.changedBytes) : none,
+    ),
+  },
+  {
+    key: 'recovery',
+    label: 'Back in',
+    width: '110px',
+    right: true,
+    standard: false,
+    cell: ofProtection((protection) =>
+      protection.lastRecoverySeconds === null ? none : formatDuration(protection.lastRecoverySeconds),
+    ),
+  },
+]
+
+function NameCell({ row }: { readonly row: MachineRow }) {
+  const simulated = row.machine?.simulated ?? row.protection?.simulated ?? false
+  return (
+    <Group gap={6} wrap="nowrap">
+      <LinkAnchor
+        to="/machines/$machineId"
+        params={{ machineId: row.id }}
+        fw={500}
+        c="var(--ink)"
+        truncate
+        tabIndex={-1}
+        title={row.name}
+      >
+        {row.name}
+      </LinkAnchor>
+      {simulated && (
+        <Badge size="xs" color="grape" style={{ flexShrink: 0 }}>
+          simulated
+        </Badge>
+      )}
+    </Group>
+  )
+}
+
+/** State, and while data is copied in bulk how far it is and how long it still takes. */
+function StateCell({ protection }: { readonly protection: Protection }) {
+  const measured = useMeasurement(protection.id)
+  const copies =
+    protection.state === 'seeding' || protection.state === 'resyncing' || protection.state === 'reprotecting'
+  const left =
+    copies && measured && measured.bytesPerSecond > 0
+      ? (measured.totalBytes - measured.doneBytes) / measured.bytesPerSecond
+      : null
+  return (
+    <Group gap={6} wrap="nowrap" title={protection.stateNote ?? undefined}>
+      <ProtectionStatus protection={protection} />
+      {copies && measured && measured.totalBytes > 0 && (
+        <Text span size="xs" c="var(--ink-quiet)" className="number" truncate>
+          {Math.floor((measured.doneBytes / measured.totalBytes) * 100)} %
+          {left !== null && left > 1 && `, ${formatDuration(left)} left`}
+        </Text>
+      )}
+      {!copies && protection.stateNote && (
+        <Text span size="xs" c="var(--ink-quiet)" truncate>
+          {protection.stateNote}
+        </Text>
+      )}
+    </Group>
+  )
+}
+
+function LagCell({ protection }: { readonly protection: Protection }) {
+  const recent = useRecentMeasurements(protection.id)
+  return (
+    <Group gap={8} wrap="nowrap">
+      <LagMeter protection={protection} />
+      <Spark
+        values={recent.flatMap((each) => each.lagSeconds ?? [])}
+        target={protection.lagTargetSeconds}
+        ink="var(--busy-fill)"
+        width={44}
+      />
+      <Text span size="xs" c="var(--ink-quiet)">
+        of {formatDuration(protection.lagTargetSeconds)}
+      </Text>
+    </Group>
+  )
+}
+
+function TestCell({ protection }: { readonly protection: Protection }) {
+  if (protection.test) return <StatusMark tone="busy">Test is up</StatusMark>
+  if (protection.lastTestAt === null) return <StatusMark tone="at-risk">Never</StatusMark>
+  return (
+    <StatusMark tone={protection.lastTestPassed === false ? 'bad' : 'good'}>
+      <When at={protection.lastTestAt} />
+    </StatusMark>
+  )
+}
+
+/** The table as a file: every column, whatever is shown. */
+export const csvColumns: readonly Column<MachineRow>[] = [
+  { name: 'Name', of: ({ name }) => name },
+  { name: 'Health', of: ({ protection }) => protection?.health ?? null },
+  { name: 'State', of: ({ protection }) => (protection ? wordsOfState[protection.state] : 'Not protected') },
+  {
+    name: 'Source site',
+    of: ({ machine, protection }) => protection?.source.name ?? machine?.siteName ?? null,
+  },
+  { name: 'Target site', of: ({ protection }) => protection?.target.name ?? null },
+  { name: 'Runs at', of: ({ protection }) => (protection ? activeName(protection) : null) },
+  { name: 'Lag, s', of: ({ protection }) => protection?.lagSeconds ?? null },
+  { name: 'Lag target, s', of: ({ protection }) => protection?.lagTargetSeconds ?? null },
+  { name: 'Newest point', of: ({ protection }) => protection?.newestPoint?.instant ?? null },
+  {
+    name: 'Newest application-consistent point',
+    of: ({ protection }) => protection?.newestApplicationPoint?.instant ?? null,
+  },
+  { name: 'Last test', of: ({ protection }) => protection?.lastTestAt ?? null },
+  { name: 'Last test passed', of: ({ protection }) => protection?.lastTestPassed ?? null },
+  { name: 'Recovery time, s', of: ({ protection }) => protection?.lastRecoverySeconds ?? null },
+  { name: 'Policy', of: ({ protection }) => protection?.policyName ?? null },
+  { name: 'Power', of: ({ machine }) => machine?.power ?? null },
+  { name: 'Host', of: ({ machine }) => machine?.host ?? null },
+  { name: 'Points', of: ({ protection }) => protection?.pointCount ?? null },
+  { name: 'Stored, bytes', of: ({ protection }) => protection?.storedBytes ?? null },
+]
+
+const activeName = ({ activeSiteId, source, target }: Protection): string =>
+  activeSiteId === target.id ? target.name : source.name

@@ -1,0 +1,46 @@
+import { Stack, TextInput } from '@mantine/core'
+import { KvmFields } from './KvmFields.tsx'
+import { SimulatedFields } from './SimulatedFields.tsx'
+import type { SiteDraft } from './site-draft.ts'
+
+export type Problems = Readonly<Record<string, string>>
+
+type SiteFieldsProps = {
+  readonly draft: SiteDraft
+  readonly problems: Problems
+  readonly onChange: (draft: SiteDraft) => void
+  /** The site exists: its secret is kept when the field stays empty. */
+  readonly saved?: boolean
+}
+
+/** Name and settings of a site, each problem beside its field. */
+export function SiteFields({ draft, problems, onChange, saved = false }: SiteFieldsProps) {
+  return (
+    <Stack gap="md">
+      <TextInput
+        label="Name"
+        description="As people call the place: Berlin, Rack 4, DR site"
+        value={draft.name}
+        onChange={(event) => onChange({ ...draft, name: event.currentTarget.value })}
+        error={problems.name ?? null}
+        required
+        maxLength={120}
+        data-autofocus
+      />
+      {draft.platform === 'kvm' ? (
+        <KvmFields
+          draft={draft.kvm}
+          problems={problems}
+          saved={saved}
+          onChange={(kvm) => onChange({ ...draft, kvm })}
+        />
+      ) : (
+        <SimulatedFields
+          draft={draft.simulated}
+          problems={problems}
+          onChange={(simulated) => onChange({ ...draft, simulated })}
+        />
+      )}
+    </Stack>
+  )
+}

@@ -1,0 +1,37 @@
+import { useMutation } from '@tanstack/react-query'
+import { useState } from 'react'
+import { client, problemOf } from '../../api/client.ts'
+import { checkDraft, type SiteDraft, toSiteInput } from './site-draft.ts'
+
+/**
+ * A draft that may be saved only as it was last tested: any change asks for another test of the connection.
+ * Problems are those of the form once somebody has tried, and those that the server named.
+ */
+export function useSiteForm(initial: SiteDraft) {
+  const [draft, setDraft] = useState(initial)
+  const [tested, setTested] = useState<SiteDraft | null>(null)
+  const [tried, setTried] = useState(false)
+  const test = useMutation({
+    mutationFn: (candidate: SiteDraft) => client.sites.testConnection(toSiteInput(candidate)),
+    onSuccess: (_, candidate) => setTested(candidate),
+  })
+  const own = checkDraft(draft)
+  const fromServer =
+    test.error && test.variables === draft
+      ? Object.fromEntries((problemOf(test.error).fields ?? []).map((field) => [field.path, field.message]))
+      : {}
+  return {
+    draft,
+    setDraft,
+    problems: tried ? { ...fromServer, ...own } : fromServer,
+    test: (): void => {
+      setTried(true)
+      if (Object.keys(own).length === 0) test.mutate(draft)
+    },
+    testing: test.isPending,
+    testError: test.variables === draft ? test.error : null,
+    /** What the test found, while the draft is still what was tested. */
+    summary: tested === draft ? (test.data?.summary ?? null) : null,
+    incomplete: tried && Object.keys(own).length > 0,
+  }
+}

@@ -1,0 +1,222 @@
+import { Group, Select, SimpleGrid, Stack, Text } from '@mantine/core'
+import { IconBuilding, IconShieldPlus } from '@tabler/icons-react'
+import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query'
+import { useNavigate, useSearch } from '@tanstack/react-router'
+import type { Machine } from '@understudy/contract/machine'
+import type { Site } from '@understudy/contract/site'
+import { useState } from 'react'
+import { api } from '../api/client.ts'
+import { useMay } from '../api/session.ts'
+import { MachinePicker } from '../features/protect/MachinePicker.tsx'
+import { NetworkMapping } from '../features/protect/NetworkMapping.tsx'
+import { groupNetworks, mapAdapters, type NetworkChoice } from '../features/protect/network-groups.ts'
+import { ProtectOutcome } from '../features/protect/ProtectOutcome.tsx'
+import { Review } from '../features/protect/Review.tsx'
+import { useProtect } from '../features/protect/use-protect.ts'
+import { ActionButton } from '../ui/ActionButton.tsx'
+import { EmptyState } from '../ui/EmptyState.tsx'
+import { LinkButton } from '../ui/LinkButton.tsx'
+import { PageHeader } from '../ui/PageHeader.tsx'
+import { Panel } from '../ui/Panel.tsx'
+import { ProblemAlert } from '../ui/ProblemAlert.tsx'
+import { RoutePending } from '../ui/RoutePending.tsx'
+
+/** One screen: from where, which machines, to where and how; the defaults suffice where there is only one choice. */
+export function ProtectPage() {
+  const { data: sites, error } = useQuery(api.sites.list.queryOptions())
+  const search = useSearch({ from: '/signed-in/protect' })
+  const named = (search.machines ?? '').split(',').filter((id) => id !== '')
+  const preset = useQueries({
+    queries: named.map((id) => ({ ...api.machines.get.queryOptions({ input: { id } }), retry: false })),
+  })
+  if (!sites) return error ? <ProblemAlert error={error} /> : <RoutePending />
+  if (preset.some(({ isPending }) => isPending)) return <RoutePending />
+  const sources = sites.items.filter(({ canBeSource }) => canBeSource)
+  const targets = sites.items.filter(({ canBeTarget }) => canBeTarget)
+  if (sources.length === 0 || sites.items.length < 2)
+    return (
+      <>
+        <PageHeader title="Protect machines" />
+        <Panel>
+          <EmptyState
+            icon={IconBuilding}
+            title="Two sites are needed"
+            action={
+              <LinkButton to="/sites" search={{ register: true }}>
+                Register a site
+              </LinkButton>
+            }
+          >
+            One where the machines run, and another where they shall run on the bad day.
+          </EmptyState>
+        </Panel>
+      </>
+    )
+  const machines = preset.flatMap(({ data }) => (data && data.protectionId === null ? [data] : []))
+  return <Wizard sources={sources} targets={targets} preset={machines} />
+}
+
+type WizardProps = {
+  readonly sources: readonly Site[]
+  readonly targets: readonly Site[]
+  readonly preset: readonly Machine[]
+}
+
+function Wizard({ sources, targets, preset }: WizardProps) {
+  const search = useSearch({ from: '/signed-in/protect' })
+  const navigate = useNavigate({ from: '/protect' })
+  const mayProtect = useMay('contributor')
+  const sourceSiteId =
+    search.sourceSiteId ??
+    preset[0]?.siteId ??
+    sources.find((site) => site.id !== search.targetSiteId && site.machineCount > site.protectedCount)?.id ??
+    sources[0]?.id ??
+    ''
+  const others = targets.filter((site) => site.id !== sourceSiteId)
+  const target = others.find((site) => site.id === search.targetSiteId) ?? others[0]
+  const { data: policies } = useQuery(api.policies.list.queryOptions())
+  const [policyId, setPolicyId] = useState<string | null>(null)
+  const policy = policies?.items.find(({ id }) => id === policyId) ?? policies?.items[0]
+  const [chosen, setChosen] = useState<ReadonlyMap<string, Machine>>(
+    () =>
+      new Map(preset.filter(({ siteId }) => siteId === sourceSiteId).map((machine) => [machine.id, machine])),
+  )
+  const [networks, setNetworks] = useState<Readonly<Record<string, NetworkChoice>>>({})
+  const machines = [...chosen.values()]
+  const preview = useQuery({
+    ...api.protections.preview.queryOptions({
+      input: {
+        machineIds: machines.map(({ id }) => id),
+        targetSiteId: target?.id ?? '',
+        policyId: policy?.id ?? '',
+      },
+    }),
+    enabled: machines.length > 0 && machines.length <= 500 && target !== undefined && policy !== undefined,
+    placeholderData: keepPreviousData,
+    refetchInterval: false,
+  })
+  const { outcomes, start } = useProtect()
+  const suggested = preview.data?.suggestedAdapters ?? {}
+  const blocked = new Set(
+    preview.data?.findings.filter(({ level }) => level === 'blocker').map(({ machineId }) => machineId),
+  )
+  const able = machines.filter(({ id }) => !blocked.has(id))
+  const reason = !mayProtect
+    ? 'Your role may not protect machines'
+    : machines.length === 0
+      ? 'Choose at least one machine'
+      : machines.length > 500
+        ? 'At most 500 at once'
+        : target === undefined
+          ? 'There is no site to protect to'
+          : policy === undefined
+            ? 'There is no policy yet'
+            : preview.isError
+              ? 'What it would mean could not be worked out'
+              : !preview.data
+                ? 'Working out what it would mean'
+                : able.length === 0
+                  ? 'Something stands in the way of each of them'
+                  : null
+  const protect = (): void => {
+    if (!target || !policy) return
+    void start({
+      targetSiteId: target.id,
+      policyId: policy.id,
+      machines: able.map((machine) => ({ machine, adapters: mapAdapters(machine, suggested, networks) })),
+    })
+  }
+  const changeSite = (change: { sourceSiteId?: string; targetSiteId?: string }): void =>
+    void navigate({ search: (before) => ({ ...before, ...change }), replace: true })
+
+  if (outcomes)
+    return (
+      <>
+        <PageHeader title="Protect machines" />
+        <Panel>
+          <ProtectOutcome outcomes={outcomes} total={able.length} />
+        </Panel>
+      </>
+    )
+  return (
+    <>
+      <PageHeader
+        title="Protect machines"
+        note="Nothing about a machine is changed; it goes on running while its disks are copied."
+      />
+      <Stack gap="md">
+        <Panel title="From, to and how">
+          <SimpleGrid cols={{ base: 1, sm: 3 }} spacing="md">
+            <Select
+              label="Source site"
+              allowDeselect={false}
+              data={sources.map(({ id, name }) => ({ value: id, label: name }))}
+              value={sourceSiteId}
+              onChange={(value) => {
+                if (value === null) return
+                setChosen(new Map())
+                changeSite({ sourceSiteId: value })
+              }}
+            />
+            <Select
+              label="Target site"
+              allowDeselect={false}
+              data={others.map(({ id, name }) => ({ value: id, label: name }))}
+              value={target?.id ?? null}
+              error={others.length === 0 ? 'No other site can take replicas' : null}
+              onChange={(value) => {
+                if (value === null) return
+                setNetworks({})
+                changeSite({ targetSiteId: value })
+              }}
+            />
+            <Select
+              label="Policy"
+              allowDeselect={false}
+              data={(policies?.items ?? []).map(({ id, name }) => ({ value: id, label: name }))}
+              value={policy?.id ?? null}
+              onChange={setPolicyId}
+            />
+          </SimpleGrid>
+        </Panel>
+        <Panel title="Machines" flush>
+          <MachinePicker key={sourceSiteId} siteId={sourceSiteId} chosen={chosen} onChange={setChosen} />
+        </Panel>
+        {machines.length > 0 && target && (
+          <>
+            <Panel title="Networks">
+              <NetworkMapping
+                groups={groupNetworks(machines, suggested)}
+                targetSiteId={target.id}
+                targetName={target.name}
+                chosen={networks}
+                onChange={(id, choice) => setNetworks({ ...networks, [id]: choice })}
+              />
+            </Panel>
+            <Panel title="What it means">
+              <ProblemAlert error={preview.error} title="What it would mean is not known" />
+              <Review preview={preview.data} policy={policy} machines={machines} />
+            </Panel>
+          </>
+        )}
+        <Group justify="space-between">
+          <Text size="sm" c="var(--ink-quiet)">
+            {blocked.size > 0 && able.length > 0
+              ? `${blocked.size} of ${machines.length} cannot be protected now and ${blocked.size === 1 ? 'is' : 'are'} left out.`
+              : ''}
+          </Text>
+          <ActionButton
+            size="sm"
+            reason={reason}
+            onClick={protect}
+            leftSection={<IconShieldPlus size={17} aria-hidden />}
+          >
+            {able.length > 0
+              ? `Protect ${able.length} ${able.length === 1 ? 'machine' : 'machines'}`
+              : 'Protect'}
+          </ActionButton>
+        </Group>
+      </Stack>
+    </>
+  )
+}

@@ -1,0 +1,186 @@
+import { Alert, Badge, SimpleGrid, Stack, Tabs } from '@mantine/core'
+import { IconAlertTriangle, IconRefresh, IconServer2 } from '@tabler/icons-react'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import { formatBytes } from '@understudy/base/bytes'
+import { api, client } from '../api/client.ts'
+import { useRooms } from '../api/live.ts'
+import { useMay } from '../api/session.ts'
+import { MachineList } from '../features/protections/MachineList.tsx'
+import { ReplicaList } from '../features/protections/ReplicaList.tsx'
+import { EditSite } from '../features/sites/EditSite.tsx'
+import { RemoveSite } from '../features/sites/RemoveSite.tsx'
+import { SiteNetworks } from '../features/sites/SiteNetworks.tsx'
+import { SiteStatus } from '../features/sites/SiteStatus.tsx'
+import { wordsOfPlatform } from '../features/sites/site-words.ts'
+import { formatCount } from '../lib/format.ts'
+import { ActionButton } from '../ui/ActionButton.tsx'
+import { EmptyState } from '../ui/EmptyState.tsx'
+import { LinkButton } from '../ui/LinkButton.tsx'
+import { PageHeader } from '../ui/PageHeader.tsx'
+import { Panel } from '../ui/Panel.tsx'
+import { ProblemAlert } from '../ui/ProblemAlert.tsx'
+import { RoutePending } from '../ui/RoutePending.tsx'
+import { RowSkeletons } from '../ui/RowSkeletons.tsx'
+import { Stat } from '../ui/Stat.tsx'
+import { toastProblem } from '../ui/toast-job.tsx'
+import { When } from '../ui/When.tsx'
+
+const tabs = ['machines', 'replicas', 'networks', 'settings'] as const
+
+export function SitePage() {
+  const { siteId } = useParams({ from: '/signed-in/sites/$siteId' })
+  const { tab = 'machines' } = useSearch({ from: '/signed-in/sites/$siteId' })
+  const navigate = useNavigate()
+  const queries = useQueryClient()
+  const mayRefresh = useMay('operator')
+  useRooms(['measurements'])
+  const { data: site, error } = useQuery(api.sites.get.queryOptions({ input: { id: siteId } }))
+  const refresh = useMutation({
+    mutationFn: () => client.sites.refresh({ id: siteId }),
+    onError: (problem) => toastProblem('The inventory could not be read', problem),
+    onSettled: () => queries.invalidateQueries({ queryKey: api.key() }),
+  })
+  if (!site) return error ? <ProblemAlert error={error} /> : <RoutePending />
+  const open = (value: string | null): void => {
+    const chosen = tabs.find((each) => each === value)
+    if (chosen)
+      void navigate({ to: '/sites/$siteId', params: { siteId }, search: { tab: chosen }, replace: true })
+  }
+  return (
+    <>
+      <PageHeader
+        title={site.name}
+        badges={
+          <>
+            <SiteStatus site={site} />
+            {site.simulated && <Badge color="grape">simulated</Badge>}
+          </>
+        }
+        note={
+          <>
+            {wordsOfPlatform[site.platform]} · checked <When at={site.checkedAt} absent="never" />
+          </>
+        }
+        actions={
+          <>
+            <ActionButton
+              reason={mayRefresh ? null : 'Your role may only look'}
+              variant="default"
+              leftSection={<IconRefresh size={16} />}
+              loading={refresh.isPending}
+              onClick={() => refresh.mutate()}
+            >
+              Read the inventory now
+            </ActionButton>
+            <RemoveSite site={site} onRemoved={() => void navigate({ to: '/sites' })} />
+          </>
+        }
+      />
+      <Stack gap="md">
+        {site.healthNote !== null && site.health !== 'healthy' && (
+          <Alert
+            color={site.health === 'unreachable' ? 'red' : 'yellow'}
+            variant="light"
+            icon={<IconAlertTriangle size={18} />}
+            title={
+              site.health === 'unreachable' ? 'This site does not answer' : 'Something is not right here'
+            }
+          >
+            {site.healthNote}
+          </Alert>
+        )}
+        <Panel aria-label="In numbers">
+          <SimpleGrid cols={{ base: 2, sm: 4 }} spacing="md">
+            <Stat
+              label="Machines"
+              value={formatCount(site.machineCount)}
+              note={`${formatCount(site.protectedCount)} protected`}
+            />
+            <Stat label="Replicas kept here" value={formatCount(site.replicaCount)} />
+            <Stat label="Stored here" value={formatBytes(site.storedBytes)} note="recovery points" />
+            <Stat
+              label="Free"
+              value={site.freeBytes === null ? '–' : formatBytes(site.freeBytes)}
+              note={site.freeBytes === null ? 'the platform does not say' : undefined}
+            />
+          </SimpleGrid>
+        </Panel>
+        <Panel flush aria-label={`Details of ${site.name}`}>
+          <Tabs value={tab} onChange={open} keepMounted={false}>
+            <Tabs.List px={8}>
+              <Tabs.Tab value="machines">Machines</Tabs.Tab>
+              <Tabs.Tab value="replicas">Replicas kept here</Tabs.Tab>
+              <Tabs.Tab value="networks">Networks</Tabs.Tab>
+              <Tabs.Tab value="settings">Settings</Tabs.Tab>
+            </Tabs.List>
+            <Tabs.Panel value="machines">
+              <Machines siteId={siteId} />
+            </Tabs.Panel>
+            <Tabs.Panel value="replicas">
+              <Replicas siteId={siteId} />
+            </Tabs.Panel>
+            <Tabs.Panel value="networks">
+              <SiteNetworks siteId={siteId} />
+            </Tabs.Panel>
+            <Tabs.Panel value="settings" p="md">
+              <EditSite key={site.id} site={site} />
+            </Tabs.Panel>
+          </Tabs>
+        </Panel>
+      </Stack>
+    </>
+  )
+}
+
+function Machines({ siteId }: { readonly siteId: string }) {
+  const { data, error } = useQuery(api.machines.list.queryOptions({ input: { siteId, limit: 100 } }))
+  const { data: protections } = useQuery(
+    api.protections.list.queryOptions({ input: { sourceSiteId: siteId, limit: 500 } }),
+  )
+  if (error) return <ProblemAlert error={error} />
+  if (!data) return <RowSkeletons />
+  if (data.items.length === 0)
+    return (
+      <EmptyState icon={IconServer2} title="No machines found here">
+        Machines appear by themselves once the platform shows them. Read the inventory now, or look at the
+        folder or connection under Settings.
+      </EmptyState>
+    )
+  return (
+    <>
+      <MachineList
+        machines={data.items}
+        protectionOf={(machine) => protections?.items.find((each) => each.id === machine.protectionId)}
+      />
+      {data.next !== null && (
+        <LinkButton variant="subtle" m={8} to="/machines" search={{ siteId }}>
+          All {data.total === null ? '' : formatCount(data.total)} machines of this site
+        </LinkButton>
+      )}
+    </>
+  )
+}
+
+function Replicas({ siteId }: { readonly siteId: string }) {
+  const { data, error } = useQuery(
+    api.protections.list.queryOptions({ input: { targetSiteId: siteId, limit: 100 } }),
+  )
+  if (error) return <ProblemAlert error={error} />
+  if (!data) return <RowSkeletons />
+  if (data.items.length === 0)
+    return (
+      <EmptyState
+        icon={IconServer2}
+        title="No replicas are kept here"
+        action={
+          <LinkButton to="/protect" search={{ targetSiteId: siteId }}>
+            Protect machines to here
+          </LinkButton>
+        }
+      >
+        Choose this site as the target when you protect a machine of another site.
+      </EmptyState>
+    )
+  return <ReplicaList protections={data.items} />
+}

@@ -1,0 +1,172 @@
+import { Alert, Badge, Group, Modal, Stack, Tabs, Text } from '@mantine/core'
+import { useDisclosure } from '@mantine/hooks'
+import { IconShieldOff } from '@tabler/icons-react'
+import { useNavigate, useSearch } from '@tanstack/react-router'
+import type { Machine } from '@understudy/contract/machine'
+import type { Protection } from '@understudy/contract/protection'
+import { ActionBar } from '../../features/failover/ActionBar.tsx'
+import { DecisionButtons } from '../../features/failover/DecisionButtons.tsx'
+import { RunList } from '../../features/failover/RunList.tsx'
+import { DiskEditor, NetworkEditor, PolicyEditor } from '../../features/protections/HardwareEditors.tsx'
+import { HistoryCharts } from '../../features/protections/HistoryCharts.tsx'
+import { LivePath } from '../../features/protections/LivePath.tsx'
+import { ProtectionStatus } from '../../features/protections/ProtectionStatus.tsx'
+import { SiteFlow } from '../../features/protections/SiteFlow.tsx'
+import { wordsOfAction } from '../../features/protections/state-words.ts'
+import { usePoints } from '../../features/recovery-points/use-points.ts'
+import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
+import { PageHeader } from '../../ui/PageHeader.tsx'
+import { Panel } from '../../ui/Panel.tsx'
+import { LastCycle } from './LastCycle.tsx'
+import { MachineEvents, MachineJobs } from './MachineRecords.tsx'
+import { PointsPanel } from './PointsPanel.tsx'
+import { RunningNow } from './RunningNow.tsx'
+
+const tabs = ['overview', 'points', 'disks', 'network', 'runs', 'jobs', 'events'] as const
+const labels: Record<(typeof tabs)[number], string> = {
+  overview: 'Overview',
+  points: 'Recovery points',
+  disks: 'Disks',
+  network: 'Network',
+  runs: 'Tests and failovers',
+  jobs: 'Jobs',
+  events: 'Events',
+}
+
+type ProtectedMachineProps = {
+  readonly protection: Protection
+  /** Null: the inventory does not hold it (any more). */
+  readonly machine: Machine | null
+}
+
+export function ProtectedMachine({ protection, machine }: ProtectedMachineProps) {
+  const { tab = 'overview', point: pointId } = useSearch({ from: '/signed-in/machines/$machineId' })
+  const navigate = useNavigate({ from: '/machines/$machineId' })
+  const [editing, { open: edit, close: stopEditing }] = useDisclosure()
+  const points = usePoints(protection.id)
+  const selected = points.timed?.find(({ point }) => point.id === pointId)?.point ?? null
+  const flow = <SiteFlow protection={protection} />
+  const show = (value: string | null): void => {
+    const chosen = tabs.find((each) => each === value)
+    if (chosen) void navigate({ search: (before) => ({ ...before, tab: chosen }), replace: true })
+  }
+  const select = (id: string): void =>
+    void navigate({ search: (before) => ({ ...before, point: id }), replace: true, resetScroll: false })
+  const pointsPanel = (withTable: boolean) => (
+    <PointsPanel
+      protection={protection}
+      points={points}
+      selected={selected}
+      flow={flow}
+      onSelect={select}
+      withTable={withTable}
+    />
+  )
+  return (
+    <>
+      <PageHeader
+        title={protection.name}
+        badges={
+          <>
+            <ProtectionStatus protection={protection} />
+            {protection.simulated && <Badge color="grape">simulated</Badge>}
+          </>
+        }
+        note={
+          <Group gap={8} wrap="wrap">
+            {flow}
+            <Text span size="sm">
+              · policy{' '}
+              <LinkAnchor to="/policies" search={{ edit: protection.policyId }}>
+                {protection.policyName}
+              </LinkAnchor>
+            </Text>
+          </Group>
+        }
+        actions={
+          <ActionBar
+            protection={protection}
+            words={wordsOfAction}
+            point={selected}
+            flow={flow}
+            onEdit={edit}
+          />
+        }
+      />
+      <Stack gap="md">
+        {protection.stateNote && (
+          <Alert color={protection.state === 'broken' ? 'red' : 'blue'} variant="light">
+            {protection.stateNote}
+          </Alert>
+        )}
+        {protection.state === 'committed' && (
+          <Alert
+            color="yellow"
+            variant="light"
+            icon={<IconShieldOff size={18} />}
+            title={`${protection.name} runs at ${protection.target.name} and is not protected there`}
+          >
+            <Text size="sm" mb="sm">
+              Reprotect replicates it in the other direction, so that it can come back.
+            </Text>
+            <DecisionButtons
+              protection={protection}
+              actions={['reprotect']}
+              words={wordsOfAction}
+              point={null}
+              flow={flow}
+            />
+          </Alert>
+        )}
+        <RunningNow protection={protection} point={selected} flow={flow} />
+        <Tabs value={tab} onChange={show} keepMounted={false}>
+          <Tabs.List mb="md">
+            {tabs.map((each) => (
+              <Tabs.Tab key={each} value={each}>
+                {labels[each]}
+              </Tabs.Tab>
+            ))}
+          </Tabs.List>
+          <Tabs.Panel value="overview">
+            <Stack gap="md">
+              <Panel title="Replication now">
+                <LivePath protection={protection} />
+              </Panel>
+              {pointsPanel(false)}
+              <HistoryCharts protection={protection} />
+              <LastCycle protection={protection} machine={machine} />
+            </Stack>
+          </Tabs.Panel>
+          <Tabs.Panel value="points">{pointsPanel(true)}</Tabs.Panel>
+          <Tabs.Panel value="disks">
+            <Panel title="Disks" flush>
+              <DiskEditor protection={protection} />
+            </Panel>
+          </Tabs.Panel>
+          <Tabs.Panel value="network">
+            <Panel title="Network adapters" flush>
+              <NetworkEditor protection={protection} />
+            </Panel>
+          </Tabs.Panel>
+          <Tabs.Panel value="runs">
+            <Panel title="Tests and failovers" flush>
+              <RunList protectionId={protection.id} name={protection.name} />
+            </Panel>
+          </Tabs.Panel>
+          <Tabs.Panel value="jobs">
+            <MachineJobs protectionId={protection.id} />
+          </Tabs.Panel>
+          <Tabs.Panel value="events">
+            <MachineEvents protectionId={protection.id} />
+          </Tabs.Panel>
+        </Tabs>
+      </Stack>
+      <Modal opened={editing} onClose={stopEditing} title={`Edit the protection of ${protection.name}`}>
+        <PolicyEditor protection={protection} onDone={stopEditing} />
+        <Text size="xs" c="var(--ink-quiet)" mt="sm">
+          Disks and networks are edited in their tabs.
+        </Text>
+      </Modal>
+    </>
+  )
+}

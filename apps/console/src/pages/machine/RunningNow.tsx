@@ -1,0 +1,124 @@
+import { useQuery } from '@tanstack/react-query'
+import type { Job } from '@understudy/contract/job'
+import type { Protection } from '@understudy/contract/protection'
+import type { RecoveryPoint } from '@understudy/contract/recovery-point'
+import type { ReactNode } from 'react'
+import { api } from '../../api/client.ts'
+import { useRooms } from '../../api/live.ts'
+import { DecisionButtons } from '../../features/failover/DecisionButtons.tsx'
+import { RunningFailover } from '../../features/failover/RunningFailover.tsx'
+import { JobFailure } from '../../features/jobs/JobFailure.tsx'
+import { JobProgress } from '../../features/jobs/JobProgress.tsx'
+import { JobQuestion } from '../../features/jobs/JobQuestion.tsx'
+import { TaskList } from '../../features/jobs/TaskList.tsx'
+import { wordsOfAction } from '../../features/protections/state-words.ts'
+import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
+import { Panel } from '../../ui/Panel.tsx'
+
+type RunningNowProps = {
+  readonly protection: Protection
+  readonly point: RecoveryPoint | null
+  readonly flow: ReactNode
+}
+
+const failoverKinds = 'planned-failover,unplanned-failover,fail-back,change-point,roll-back'
+const testKinds = 'test-failover,clean-up-test'
+const inFailover: readonly Protection['state'][] = ['failingOver', 'failedOver', 'rollingBack']
+
+/** Whatever goes on with this machine at the moment: a failover, a test that is up, or any other job. */
+export function RunningNow({ protection, point, flow }: RunningNowProps) {
+  const failing = protection.failover !== null || inFailover.includes(protection.state)
+  const testing = protection.test !== null
+  const busy = useJob(protection.busyJobId)
+  const failover = useNewest(protection.id, failoverKinds, failing)
+  const test = useNewest(protection.id, testKinds, testing)
+  const other =
+    busy && !(failing && failoverKinds.includes(busy.kind)) && !(testing && testKinds.includes(busy.kind))
+  return (
+    <>
+      {failing && (
+        <RunningFailover
+          protection={protection}
+          run={protection.failover}
+          clickedAt={protection.failover?.startedAt ?? failover?.createdAt ?? new Date().toISOString()}
+          title={
+            protection.state === 'failedOver'
+              ? `${protection.name} runs at ${protection.target.name}: keep it, or go back?`
+              : `Failover of ${protection.name} to ${protection.target.name}`
+          }
+          steps={failover && <Steps job={failover} />}
+          actions={
+            protection.state === 'failedOver' && (
+              <DecisionButtons
+                protection={protection}
+                actions={['commit', 'change-point', 'roll-back']}
+                words={wordsOfAction}
+                point={point}
+                flow={flow}
+              />
+            )
+          }
+        />
+      )}
+      {testing && protection.test && (
+        <RunningFailover
+          protection={protection}
+          run={protection.test}
+          clickedAt={protection.test.startedAt}
+          title={`Test of ${protection.name} at ${protection.target.name}`}
+          steps={test && <Steps job={test} />}
+          actions={
+            <DecisionButtons
+              protection={protection}
+              actions={['clean-up-test']}
+              words={wordsOfAction}
+              point={null}
+              flow={flow}
+            />
+          }
+        />
+      )}
+      {other && (
+        <Panel title={busy.title} actions={<ToJob job={busy} />}>
+          <JobQuestion job={busy} />
+          <JobProgress job={busy} />
+        </Panel>
+      )}
+    </>
+  )
+}
+
+function useJob(id: string | null): Job | undefined {
+  useRooms(id === null ? [] : [`job:${id}`])
+  const { data } = useQuery({
+    ...api.jobs.get.queryOptions({ input: { id: id ?? '' } }),
+    enabled: id !== null,
+    refetchInterval: 2000,
+  })
+  return id === null ? undefined : data
+}
+
+/** The newest job of these kinds: its steps belong to the run that is shown. */
+function useNewest(subjectId: string, kind: string, enabled: boolean): Job | undefined {
+  const { data } = useQuery({
+    ...api.jobs.list.queryOptions({ input: { subjectId, kind, limit: 1 } }),
+    enabled,
+    refetchInterval: 2000,
+  })
+  return enabled ? data?.items[0] : undefined
+}
+
+const Steps = ({ job }: { readonly job: Job }) => (
+  <div>
+    <JobQuestion job={job} />
+    <JobFailure job={job} />
+    <TaskList job={job} />
+    <ToJob job={job} />
+  </div>
+)
+
+const ToJob = ({ job }: { readonly job: Job }) => (
+  <LinkAnchor to="/jobs/$jobId" params={{ jobId: job.id }} size="xs">
+    Open the job
+  </LinkAnchor>
+)

@@ -1,0 +1,39 @@
+import { Group, List, Stack, Text } from '@mantine/core'
+import { StatusMark } from './StatusMark.tsx'
+
+type Finding = {
+  readonly level: 'blocker' | 'warning'
+  readonly code: string
+  readonly message: string
+  readonly remedy: string
+}
+
+/** What stands in the way, and what to do about each. */
+export function Findings({
+  findings,
+  label,
+}: {
+  readonly findings: readonly Finding[]
+  readonly label: string
+}) {
+  if (findings.length === 0) return null
+  return (
+    <List listStyleType="none" spacing={8} aria-label={label} pl={0}>
+      {findings.map((finding) => (
+        <List.Item key={`${finding.code} ${finding.message}`} styles={{ itemWrapper: { width: '100%' } }}>
+          <Group gap="sm" align="flex-start" wrap="nowrap">
+            <StatusMark tone={finding.level === 'blocker' ? 'bad' : 'at-risk'}>
+              {finding.level === 'blocker' ? 'Blocked' : 'Warning'}
+            </StatusMark>
+            <Stack gap={0}>
+              <Text size="sm">{finding.message}</Text>
+              <Text size="sm" c="var(--ink-quiet)">
+                {finding.remedy}
+              </Text>
+            </Stack>
+          </Group>
+        </List.Item>
+      ))}
+    </List>
+  )
+}

@@ -1,0 +1,116 @@
+// A chart over time on canvas (uPlot), with its numbers as text for who cannot see it.
+import 'uplot/dist/uPlot.min.css'
+import { Box, useComputedColorScheme, VisuallyHidden } from '@mantine/core'
+import { useElementSize } from '@mantine/hooks'
+import { useEffect, useRef } from 'react'
+import uPlot from 'uplot'
+
+type LineChartProps = {
+  /** What the chart shows, in words with its numbers: the text alternative. */
+  readonly summary: string
+  /** Seconds since 1970, ascending. */
+  readonly times: readonly number[]
+  readonly values: readonly (number | null)[]
+  readonly label: string
+  readonly format: (value: number) => string
+  /** A dashed line at this value. */
+  readonly target?: number | undefined
+  /** CSS variable of the line. */
+  readonly ink: '--busy-fill' | '--good-fill' | '--accent'
+  readonly height?: number
+}
+
+export function LineChart(props: LineChartProps) {
+  const { summary, times, values, label, format, target, ink, height = 168 } = props
+  const scheme = useComputedColorScheme('dark')
+  const { ref: frame, width } = useElementSize()
+  const host = useRef<HTMLDivElement>(null)
+  const plot = useRef<uPlot | null>(null)
+  const hasTarget = target !== undefined
+  const words = useRef(format)
+  words.current = format
+
+  useEffect(() => {
+    if (!host.current || width === 0 || scheme === undefined) return
+    const style = getComputedStyle(host.current)
+    const color = (name: string): string => style.getPropertyValue(name).trim()
+    const axis: uPlot.Axis = {
+      stroke: color('--ink-quiet'),
+      font: "11px 'Inter Variable', system-ui, sans-serif",
+      grid: { stroke: color('--line'), width: 1 },
+      ticks: { show: false },
+    }
+    const made = new uPlot(
+      {
+        width,
+        height,
+        padding: [10, 8, 0, 0],
+        cursor: { y: false, drag: { x: true, y: false } },
+        legend: { show: true, live: true },
+        scales: { y: { range: (_, _low, high) => [0, Math.max(high * 1.12, 1)] } },
+        axes: [
+          axis,
+          {
+            ...axis,
+            size: 66,
+            values: (_, ticks) => ticks.map((tick) => words.current(tick)),
+            splits: fewSplits,
+          },
+        ],
+        series: [
+          { label: 'Time' },
+          {
+            label,
+            stroke: color(ink),
+            fill: `color-mix(in srgb, ${color(ink)} 14%, transparent)`,
+            width: 1.6,
+            points: { show: false },
+            value: (_, value) => (value === null || value === undefined ? '–' : words.current(value)),
+          },
+          ...(hasTarget
+            ? [
+                {
+                  label: 'Target',
+                  stroke: color('--at-risk-fill'),
+                  dash: [5, 4],
+                  width: 1.2,
+                  points: { show: false },
+                  value: (_: uPlot, value: number | null) => (value === null ? '–' : words.current(value)),
+                },
+              ]
+            : []),
+        ],
+      },
+      [[], []],
+      host.current,
+    )
+    plot.current = made
+    return () => {
+      made.destroy()
+      plot.current = null
+    }
+  }, [width, height, scheme, label, ink, hasTarget])
+
+  useEffect(() => {
+    if (width === 0 || scheme === undefined) return
+    const rows: uPlot.AlignedData = hasTarget
+      ? [[...times], [...values], times.map(() => target)]
+      : [[...times], [...values]]
+    plot.current?.setData(rows)
+  }, [times, values, target, hasTarget, width, scheme])
+
+  return (
+    <Box ref={frame} mih={height + 26}>
+      <VisuallyHidden>{summary}</VisuallyHidden>
+      <div ref={host} aria-hidden="true" />
+    </Box>
+  )
+}
+
+/** Four or five round steps from zero. */
+const fewSplits: uPlot.Axis.Splits = (_, _axis, _low, high) => {
+  const raw = high / 4
+  const power = 10 ** Math.floor(Math.log10(Math.max(raw, 1e-9)))
+  const step = ([1, 2, 5, 10].find((each) => each * power >= raw) ?? 10) * power
+  return Array.from({ length: Math.floor(high / step) + 1 }, (_unused, index) => index * step)
+}
