@@ -5,6 +5,7 @@
 // Order: definition (with the run's tag, so that everything after it can be found and removed), overlays, server, QEMU paused,
 // tracking, first instruction. Each step finds what a killed predecessor did and goes on from there.
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { Finding } from '@understudy/domain/machines/machine'
 import type { BootSpec, RunningReplica } from '@understudy/engine/ports/target-platform'
@@ -30,6 +31,8 @@ import { findRun, loadRunMachine, type RunMachine } from './runs.ts'
 import { readPreflightFacts, type TargetSite } from './target-site.ts'
 
 const PORT_ATTEMPTS = 5
+const PREDECESSOR_MILLISECONDS = 15_000
+const POLL_MILLISECONDS = 200
 
 /** See TargetPlatform.boot. */
 export async function bootReplica(
@@ -128,14 +131,42 @@ async function startReplica(
     await saveRunRecord(host, folder, { ...record, started: true })
   }
   await startWithFreePorts(deps, machine, (withPorts) =>
-    startMachine(withPorts, {
-      bootDeadlineSeconds: deps.settings.bootDeadlineSeconds,
-      beforeFirstInstruction,
+    startAfterPredecessor(
+      () =>
+        startMachine(withPorts, {
+          bootDeadlineSeconds: deps.settings.bootDeadlineSeconds,
+          beforeFirstInstruction,
+          signal,
+        }),
       signal,
-    }),
+    ),
   )
   return checkpoint
 }
+
+/**
+ * We may come while a QEMU that a killed predecessor launched is still opening its disks: it has locked its pid file and does
+ * not answer yet. A moment later it does, and is ours to go on with.
+ */
+async function startAfterPredecessor(
+  start: () => Promise<void>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const deadline = performance.now() + PREDECESSOR_MILLISECONDS
+  for (;;) {
+    try {
+      return await start()
+    } catch (error) {
+      if (performance.now() > deadline || !mayBePredecessor(error)) throw error
+    }
+    await sleep(POLL_MILLISECONDS, undefined, signal === undefined ? {} : { signal })
+  }
+}
+
+const mayBePredecessor = (error: unknown): boolean =>
+  error instanceof Outage &&
+  (error.code === 'source/power-unknown' ||
+    (error.code === 'kvm/start-failed' && /pid file|lock/i.test(error.message)))
 
 /** What a killed predecessor began; null when it was lost since, for instance with the host. */
 async function findCheckpoint(qmp: Qmp, trackingId: string | null): Promise<Checkpoint | null> {
