@@ -596,7 +596,9 @@ describe('reprotect and fail back', () => {
     })
     const points = await lab.engine.recoveryPoints(protectionId)
     expect(points.slice(1).every(({ cycle }) => cycle === 'delta')).toBe(true)
-    // And once more, although the first replica machine still has the name.
+    // What stood in at the second site has gone; the original, which is not ours, has not.
+    expect(lab.b.machines()).toEqual([])
+    expect(lab.a.machines().map(({ ref }) => ref)).toContain(lab.machine.ref)
     await lab.done(lab.engine.plannedFailover(ask))
     expect(lab.world.violations).toEqual([])
   })

@@ -4,7 +4,7 @@ import { Refusal } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
 import { copyExtents } from '@understudy/block/copy-extents'
 import type { BlockReader, MappedExtent } from '@understudy/block/device'
-import type { Run } from '@understudy/domain/failover/failover'
+import type { Run, RunId } from '@understudy/domain/failover/failover'
 import { isEligible, type MachineHardware, type MachineRef } from '@understudy/domain/machines/machine'
 import type {
   AdapterMapping,
@@ -46,8 +46,10 @@ type TurnPlan = {
   /** The machine that runs now. */
   readonly ref: MachineRef
   readonly hardware: MachineHardware
-  /** The machine that ran before, if it is still there. */
+  /** The machine that ran before, if it is still there and not ours to remove. */
   readonly originalRef: MachineRef | null
+  /** The machine that ran before was booted by this run of ours: it has done its part and goes once the direction has turned. */
+  readonly standIn: RunId | null
   readonly fingerprints: readonly DiskFingerprint[]
   /** The original's disks are exactly the common point. */
   readonly originalIsCommonPoint: boolean
@@ -85,6 +87,7 @@ export const reprotect = (context: EngineContext): JobBody<ReprotectRequest> => 
       const protection = await loadProtection(parts, protectionId)
       const { replicas } = await platformOf(parts, protection.sourceSiteId)
       await replicas.deleteReplica(plan.formerReplicaId)
+      await removeStandIn(context, protection, plan)
     })
   },
 })
@@ -106,8 +109,9 @@ async function check(context: EngineContext, request: ReprotectRequest): Promise
     pointId: run.pointId,
     ref: run.machineRef,
     hardware: machines.find(({ ref }) => ref === run.machineRef)?.hardware ?? protection.hardware,
-    originalRef: original === null ? null : protection.sourceRef,
-    fingerprints: stoppedSource?.fingerprints ?? original ?? [],
+    originalRef: original === null || original.standIn !== null ? null : protection.sourceRef,
+    standIn: original?.standIn ?? null,
+    fingerprints: stoppedSource?.fingerprints ?? original?.fingerprints ?? [],
     originalIsCommonPoint:
       original !== null &&
       stoppedSource?.pointId === run.pointId &&
@@ -147,11 +151,11 @@ async function lookAtOriginal(
   context: EngineContext,
   protection: Protection,
   request: ReprotectRequest,
-): Promise<readonly DiskFingerprint[] | null> {
+): Promise<{ readonly fingerprints: readonly DiskFingerprint[]; readonly standIn: RunId | null } | null> {
   const source = await sourceOf(context.parts, protection.sourceSiteId)
   const ref = protection.sourceRef
-  const machines = await source.inventory()
-  if (!machines.some((machine) => machine.ref === ref)) return null
+  const machine = (await source.inventory()).find((each) => each.ref === ref)
+  if (!machine) return null
   if ((await source.powerState(ref)) !== 'off') await stopOriginal(source, protection, request)
   const stopped = await source.openStoppedDisks(ref, {
     excludedDisks: protection.excludedDisks,
@@ -159,7 +163,9 @@ async function lookAtOriginal(
     since: null,
   })
   await stopped.close()
-  return stopped.fingerprints
+  // Only where another machine is the original: the first machine of all is never ours to remove.
+  const ours = protection.direction === 'reverse' && machine.ownedBy !== null
+  return { fingerprints: stopped.fingerprints, standIn: ours ? (machine.ownedBy as RunId) : null }
 }
 
 async function stopOriginal(source: SourcePlatform, protection: Protection, request: ReprotectRequest) {
@@ -170,6 +176,17 @@ async function stopOriginal(source: SourcePlatform, protection: Protection, requ
       remedy: 'Switch it off, or let the reprotect switch it off.',
     })
   await source.powerOff(protection.sourceRef)
+}
+
+/** After coming home: what stood in at the second site is off, and every byte of it is in the new replica's base. Repeatable. */
+async function removeStandIn(
+  { parts }: EngineContext,
+  turned: Protection,
+  { standIn }: TurnPlan,
+): Promise<void> {
+  if (standIn === null) return
+  const { target } = await platformOf(parts, turned.targetSiteId)
+  await target?.destroy(standIn)
 }
 
 /** Repeatable. */
