@@ -1,5 +1,5 @@
 // What the engine is made of: the ports, time, ids and the numbers that bound everything.
-import { KiB } from '@understudy/base/bytes'
+import { KiB, MiB } from '@understudy/base/bytes'
 import type { Clock } from '@understudy/base/instant'
 import type { Durable } from './ports/durable.ts'
 import type { Live } from './ports/live.ts'
@@ -41,6 +41,9 @@ export type EngineConfig = {
   /** Waits after a first, second ... outage; the last one goes on for ever. */
   readonly retryDelaysSeconds: readonly number[]
   readonly retentionEverySeconds: number
+  /** How often every stored byte is read again; 0: never. */
+  readonly scrubEverySeconds: number
+  readonly scrubBytesPerSecond: number
   readonly inventoryEverySeconds: number
   readonly historyDays: number
   /** Longest wait for any answer of a source site that an unplanned failover does not need. */
@@ -70,6 +73,8 @@ export const defaultEngineConfig: Omit<EngineConfig, 'moverId'> = {
   lookSeconds: 2,
   retryDelaysSeconds: [60, 120, 240, 480, 600],
   retentionEverySeconds: 60,
+  scrubEverySeconds: 7 * 24 * 3600,
+  scrubBytesPerSecond: 16 * MiB,
   inventoryEverySeconds: 60,
   historyDays: 90,
   deadSiteSeconds: 15,

@@ -32,6 +32,7 @@ export type OpenedPoint = {
  * twice, the later call wins only if it began after the earlier one resolved. Ranges not written keep the base's content.
  */
 export interface PointWriter {
+  /** The store is done with `data` when this resolves: the caller may then use the buffer for something else. */
   write(disk: DiskKey, offset: number, data: Buffer, signal?: AbortSignal): Promise<void>
   zero(disk: DiskKey, offset: number, bytes: number, signal?: AbortSignal): Promise<void>
   /** Makes the point durable and visible in one atomic act over all disks. Refuses when a newer epoch has come. */

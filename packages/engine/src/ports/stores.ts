@@ -79,6 +79,8 @@ export type ProtectionNotes = {
   /** `since` of the machine that runs at the target, taken at its boot. */
   readonly runningCheckpoint: string | null
   readonly lastApplicationConsistentAt: Instant | null
+  /** When every byte of the replica was last read again. Absent: never. */
+  readonly scrubbedAt?: Instant | null
   /** The run for which we switched the source machine off: only then a roll back starts it again. Absent: none. */
   readonly sourceStoppedByRun?: RunId | null
   /**

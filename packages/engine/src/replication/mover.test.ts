@@ -137,6 +137,53 @@ describe('a mover', () => {
     expect(lastCycle?.readBytes).toBeLessThan(2 ** 20)
   })
 
+  test('damage that a scrub finds is told with its points and repaired by a comparison with the source', async () => {
+    const { clock, b, stores, startMover, points, openAlerts, events } = await newWorld()
+    await stores.protections.updateNotes(id, { scrubbedAt: clock.now() })
+    let scrubs = 0
+    startMover('m1', (parts) => ({
+      ...parts,
+      config: { ...parts.config, scrubEverySeconds: 300, scrubBytesPerSecond: 0 },
+      platforms: {
+        ...parts.platforms,
+        of: async (site) => {
+          const platform = await parts.platforms.of(site)
+          if (site.id !== b.id) return platform
+          const openReplica: typeof platform.replicas.openReplica = async (replica, epoch) => {
+            const opened = await platform.replicas.openReplica(replica, epoch)
+            return {
+              ...opened,
+              scrub: async (options) => {
+                scrubs += 1
+                const report = await opened.scrub(options)
+                if (scrubs > 1) return report
+                const spoilt = {
+                  disk: 'disk0' as DiskKey,
+                  offset: 0,
+                  bytes: 4096,
+                  points: [opened.points()[0]?.id].flatMap((one) => one ?? []),
+                }
+                return { ...report, damage: [spoilt] }
+              },
+            }
+          }
+          return { ...platform, replicas: { ...platform.replicas, openReplica } }
+        },
+      },
+    }))
+    await clock.advance(250_000)
+    expect(scrubs).toBe(0)
+    await clock.advance(150_000)
+    expect(scrubs).toBe(1)
+    expect(await openAlerts()).toEqual(['replica/damaged'])
+    expect((await points()).map(({ cycle }) => cycle)).toContain('resync')
+    // The next scrub finds everything right, and says so.
+    await clock.advance(400_000)
+    expect(scrubs).toBe(2)
+    expect(await openAlerts()).toEqual([])
+    expect(await events('replica/scrubbed')).toHaveLength(1)
+  })
+
   test('a machine that writes nothing still gets points, so that its lag stays honest', async () => {
     const { clock, a, startMover, points, stores, machine } = await newWorld()
     a.removeMachine(machine.ref)

@@ -8,6 +8,7 @@ import type { EngineParts } from '../engine-parts.ts'
 import type { Measurement } from '../ports/live.ts'
 import { closeSlotReplica, cycleSlot } from './cycle-slot.ts'
 import { applyRetention } from './retention.ts'
+import { scrubSlot } from './scrub.ts'
 import { replicatingStates, type Slot } from './slot.ts'
 import { watchLag } from './watch-lag.ts'
 
@@ -94,6 +95,7 @@ async function runLoop(state: MoverState): Promise<void> {
     }
     startDueCycles(state)
     startRetention(state)
+    startScrub(state)
     await nap(state)
   }
   await leave(state)
@@ -180,6 +182,8 @@ async function newSlot(state: MoverState, protection: Protection, policy: Policy
     lagRaised: null,
     retentionDueAt: now + state.parts.config.retentionEverySeconds * 1000,
     retaining: null,
+    scrubDueAt: now + state.parts.config.retentionEverySeconds * 1000,
+    scrubbing: null,
     measurement: null,
   }
   state.slots.set(slot.id, slot)
@@ -236,23 +240,40 @@ function startRetention(state: MoverState): void {
   due.retaining = { stop, done }
 }
 
+/** One scrub at a time, and it may take days: the store throttles it and cycles go on beside it. */
+function startScrub(state: MoverState): void {
+  const slots = [...state.slots.values()]
+  if (state.parts.config.scrubEverySeconds === 0 || slots.some((slot) => slot.scrubbing)) return
+  const now = state.parts.clock.now()
+  const due = slots.find((slot) => slot.replica && slot.scrubDueAt <= now)
+  if (!due) return
+  const stop = new AbortController()
+  const done = scrubSlot(state.parts, due, stop.signal).then(() => {
+    due.scrubbing = null
+    state.wake()
+  })
+  due.scrubbing = { stop, done }
+}
+
 async function letGo(slot: Slot): Promise<void> {
   askToStop(slot)
   await slot.running?.done
   await slot.retaining?.done
+  await slot.scrubbing?.done
   await closeSlotReplica(slot)
 }
 
 /** The same without waiting: a look must not wait for a slow source, or the heartbeat would stop with it. */
 async function letGoSoon(slot: Slot): Promise<void> {
   askToStop(slot)
-  if (!slot.running && !slot.retaining) await closeSlotReplica(slot)
+  if (!slot.running && !slot.retaining && !slot.scrubbing) await closeSlotReplica(slot)
 }
 
 function askToStop(slot: Slot): void {
   const reason = new DOMException('The cycle is not wanted any more', 'AbortError')
   slot.running?.stop.abort(reason)
   slot.retaining?.stop.abort(reason)
+  slot.scrubbing?.stop.abort(reason)
 }
 
 /** Lost or ended: nothing may start here any more, and the slot goes when what runs has stopped. */

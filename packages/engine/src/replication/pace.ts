@@ -24,12 +24,21 @@ export function openPace(bytesPerSecond: number, time: Clock & { sleep: Sleep })
 
 export function withPace(reader: BlockReader, pace: Pace): BlockReader {
   const { map } = reader
+  const readInto = reader.readInto?.bind(reader)
   return {
     bytes: reader.bytes,
     async read(offset, bytes, signal) {
       await pace.take(bytes, signal)
       return await reader.read(offset, bytes, signal)
     },
+    ...(readInto
+      ? {
+          async readInto(offset: number, target: Buffer, signal?: AbortSignal): Promise<void> {
+            await pace.take(target.length, signal)
+            await readInto(offset, target, signal)
+          },
+        }
+      : {}),
     ...(map ? { map: map.bind(reader) } : {}),
     close: () => reader.close(),
   }

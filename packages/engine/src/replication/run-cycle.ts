@@ -231,6 +231,8 @@ async function copyDisk(
     extents,
     requestBytes: config.requestBytes,
     inFlight: config.requestsInFlight,
+    // A point's writer is done with the bytes when its `write` resolves: see PointWriter.
+    reuseBuffers: true,
     signal,
     onProgress(totals) {
       // While comparing, progress is what was compared; what is then copied was counted there.
@@ -244,6 +246,7 @@ async function copyDisk(
 
 function countingReads(reader: BlockReader, meter: Meter): BlockReader {
   const { map } = reader
+  const readInto = reader.readInto?.bind(reader)
   return {
     bytes: reader.bytes,
     async read(offset, bytes, signal) {
@@ -251,6 +254,14 @@ function countingReads(reader: BlockReader, meter: Meter): BlockReader {
       meter.read(data.length)
       return data
     },
+    ...(readInto
+      ? {
+          async readInto(offset: number, target: Buffer, signal?: AbortSignal): Promise<void> {
+            await readInto(offset, target, signal)
+            meter.read(target.length)
+          },
+        }
+      : {}),
     ...(map ? { map } : {}),
     close: () => reader.close(),
   }

@@ -23,6 +23,9 @@ export type Slot = {
   /** Null: not known yet to this mover. */
   lagRaised: boolean | null
   retentionDueAt: Instant
+  /** Not before; the stores know exactly. */
+  scrubDueAt: Instant
+  scrubbing: { readonly stop: AbortController; readonly done: Promise<void> } | null
   retaining: { readonly stop: AbortController; readonly done: Promise<void> } | null
   measurement: Measurement | null
 }
