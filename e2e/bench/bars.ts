@@ -18,6 +18,8 @@ type Bar = {
 export type Bars = {
   /** Prints `bar <name> <value> <unit> (wanted <op> <value>) ok|short`. */
   bar(name: string, value: number, unit: string, wanted: Wanted): void
+  /** A figure that could not be measured counts as short, and says why. */
+  notMeasured(name: string, unit: string, wanted: Wanted, reason: string): void
   /** A figure that nothing is wanted of. */
   note(name: string, value: number, unit: string): void
   /** Adds the figures to `.bench/results.json` and sets the exit code: 1 when one is short. */
@@ -25,16 +27,21 @@ export type Bars = {
 }
 
 export function newBars(bench: string): Bars {
-  const bars: Bar[] = []
+  const bars: (Bar & { readonly reason?: string })[] = []
   const notes: { name: string; value: number; unit: string }[] = []
   return {
     bar(name, value, unit, wanted) {
       const isMet = 'atMost' in wanted ? value <= wanted.atMost : value >= wanted.atLeast
-      const words = 'atMost' in wanted ? `<= ${wanted.atMost}` : `>= ${wanted.atLeast}`
+      const words = wordsOf(wanted)
       bars.push({ name, value, unit, wanted: words, isMet })
       process.stdout.write(
         `bar ${name} ${rounded(value)} ${unit} (wanted ${words}) ${isMet ? 'ok' : 'short'}\n`,
       )
+    },
+    notMeasured(name, unit, wanted, reason) {
+      const words = wordsOf(wanted)
+      bars.push({ name, value: Number.NaN, unit, wanted: words, isMet: false, reason })
+      process.stdout.write(`bar ${name} not-measured ${unit} (wanted ${words}) short\n     ${reason}\n`)
     },
     note(name, value, unit) {
       notes.push({ name, value, unit })
@@ -50,6 +57,9 @@ export function newBars(bench: string): Bars {
     },
   }
 }
+
+const wordsOf = (wanted: Wanted): string =>
+  'atMost' in wanted ? `<= ${wanted.atMost}` : `>= ${wanted.atLeast}`
 
 /** `share` 0 to 1: 0.5 is the median. Not for an empty list. */
 export function quantile(values: readonly number[], share: number): number {

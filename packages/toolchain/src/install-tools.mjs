@@ -59,10 +59,14 @@ apt-get -q -o DPkg::Lock::Timeout=600 update
 apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@"
 `
 
-/** Throws with the command to type when something is missing that we may not install. */
-export async function installTools() {
+/**
+ * Throws with the command to type when something is missing that we may not install.
+ * @param {readonly string[]} [more] further Debian packages that are wanted
+ */
+export async function installTools(more = []) {
   if (!hasProgram('apt-get') || !hasProgram('dpkg-query')) return checkPrograms()
-  const missing = findMissing(installedPackages())
+  const installed = installedPackages()
+  const missing = [...findMissing(installed), ...more.filter((name) => !installed.has(name))]
   if (missing.length === 0) return
   const prefix = becomeRoot()
   if (prefix === undefined) {
