@@ -150,6 +150,25 @@ test('an older epoch is refused when it opens, and the same epoch may come again
   await expect(newProcess(world).openReplica(id, 4)).rejects.toMatchObject({ code: 'replica/newer-writer' })
 })
 
+test('a claim outlives a crash: an older epoch is refused afterwards as well', async () => {
+  await inEveryOrder(20, async (seed) => {
+    const { world } = await newWorld(seed, 1)
+    await newProcess(world).openReplica(id, 5)
+    world.fs.restart(world.random)
+    await expect(newProcess(world).openReplica(id, 4)).rejects.toMatchObject({ code: 'replica/newer-writer' })
+    expect((await newProcess(world).openReplica(id, 5)).points().length).toBe(1)
+  })
+})
+
+test('a log that is damaged in the middle is refused rather than read without the line', async () => {
+  const { world, first } = await newWorld(1, 2)
+  const [log] = world.fs.files('/replicas/replica/log')
+  await first.close()
+  world.fs.damage(`/replicas/replica/log/${log}`, 100)
+  await expect(newProcess(world).openReplica(id, null)).rejects.toMatchObject({ code: 'replica/damaged' })
+  await expect(newProcess(world).openReplica(id, 2)).rejects.toMatchObject({ code: 'replica/damaged' })
+})
+
 test('a hold that was granted keeps its point, whatever another process drops at that moment', async () => {
   const outcomes = new Set<string>()
   await inEveryOrder(300, async (seed) => {

@@ -170,6 +170,13 @@ export class ReplicaCore {
     return this.#points
   }
 
+  /** A seal every few seconds must not cost a look at every point there is. */
+  #updatePoints(change: Change): void {
+    const isAddition = change.kind === 'seal' && this.#points !== null
+    if (isAddition) this.#points = [...(this.#points ?? []), this.recoveryPoint(change.point)]
+    else if (change.kind !== 'run' && change.kind !== 'merge') this.#points = null
+  }
+
   recoveryPoint(stored: StoredPoint): RecoveryPoint {
     const { sequence, ...facts } = stored
     const id = pointIdOf(sequence)
@@ -225,7 +232,7 @@ export class ReplicaCore {
         throw newerWriter(this.machineName)
       }
       applyChange(this.state, change)
-      this.#points = null
+      this.#updatePoints(change)
     })
   }
 
