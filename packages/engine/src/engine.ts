@@ -53,7 +53,7 @@ import type {
   UnplannedFailoverRequest,
 } from './requests.ts'
 import { refreshQuietly, refreshSite } from './sites/inventory.ts'
-import { sourceOf, targetOf } from './sites/platform-of.ts'
+import { platformOf, sourceOf, targetOf } from './sites/platform-of.ts'
 import { checkSite, loadSite, registerSite, removeSite, updateSite } from './sites/register.ts'
 import { createSiteWatcher, type SiteWatcher } from './sites/watch-sites.ts'
 
@@ -244,6 +244,10 @@ export function createEngine(parts: EngineParts): Engine {
 
     async recoveryPoints(protectionId) {
       const protection = await loadProtection(parts, protectionId)
+      const { replicas } = await platformOf(parts, protection.targetSiteId)
+      // While it is being set up, or when that failed, there is no replica yet: no points, and nothing wrong.
+      const early = (await parts.stores.protections.summary(protectionId)).newestPoint === null
+      if (early && !(await replicas.exists(protection.replicaId))) return []
       return await withReplica(parts, whereIs(protection), async (replica) => replica.points())
     },
     annotatePoint: (request) => annotatePoint(parts, request),

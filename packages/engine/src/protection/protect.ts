@@ -140,7 +140,7 @@ async function createReplica({ parts, mover }: EngineContext, id: ProtectionId):
 
 async function breakDown({ parts }: EngineContext, id: ProtectionId, failure: JobFailure): Promise<void> {
   const { message, remedy } = failure.report
-  await parts.stores.protections.moveState(id, 'enabling', 'broken', `${message} ${remedy}`)
+  await parts.stores.protections.moveState(id, 'enabling', 'broken', `${message}. ${remedy}`)
   parts.live.changed('protections', id)
 }
 

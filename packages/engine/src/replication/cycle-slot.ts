@@ -128,7 +128,7 @@ async function retryLater(parts: EngineParts, slot: Slot, error: unknown): Promi
 /** A refusal stops at once: trying again changes nothing until somebody has done something. */
 async function breakDown(parts: EngineParts, slot: Slot, error: unknown): Promise<void> {
   const failure = toFailureReport(error)
-  const note = `${failure.message} ${failure.remedy}`
+  const note = `${failure.message}. ${failure.remedy}`
   parts.log('error', 'cycle failed', { protection: slot.id, error })
   const { state } = slot.protection
   if (!(await parts.stores.protections.moveState(slot.id, state, 'broken', note))) return
