@@ -22,6 +22,8 @@ export function openDatabase(databaseUrl: string, connections: number): Database
   })
   // A connection that breaks while nobody uses it is replaced by the next query.
   pool.on('error', () => {})
+  // One that breaks while somebody holds it fails his statement; without a listener it would end this process as well.
+  pool.on('connect', (client) => void client.on('error', () => {}))
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool), errorFormat: 'minimal' })
   return {
     prisma,
