@@ -21,7 +21,8 @@ export default defineConfig({
   },
   server: {
     proxy: {
-      '/api': server,
+      // The host stays as the browser named it: the server refuses what comes from another origin.
+      '/api': { target: server, changeOrigin: false },
       '/socket.io': { target: server.replace('http', 'ws'), ws: true },
     },
   },

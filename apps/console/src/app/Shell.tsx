@@ -14,7 +14,8 @@ import {
   useComputedColorScheme,
   useMantineColorScheme,
 } from '@mantine/core'
-import { useDisclosure } from '@mantine/hooks'
+import { useDidUpdate, useDisclosure } from '@mantine/hooks'
+import { Notifications } from '@mantine/notifications'
 import {
   IconActivity,
   IconAlertTriangle,
@@ -58,6 +59,8 @@ export function Shell() {
   const [opened, { toggle, close }] = useDisclosure()
   const { pathname } = useLocation()
   useEffect(() => startLive(queries), [queries])
+  // A new page: whoever reads by ear or moves by keyboard begins at its content.
+  useDidUpdate(() => document.getElementById('main')?.focus({ preventScroll: true }), [pathname])
   useRooms([
     'topic:sites',
     'topic:machines',
@@ -143,6 +146,8 @@ export function Shell() {
         </Box>
       </AppShell.Main>
       <CommandSearch />
+      {/* Inside the router: toasts lead to their jobs. */}
+      <Notifications position="bottom-right" autoClose={6000} />
     </AppShell>
   )
 }
@@ -166,7 +171,6 @@ function SearchButton() {
         gap: 8,
       }}
       w={{ base: 140, sm: 280 }}
-      aria-label="Search machines, sites and pages"
     >
       <IconSearch size={15} aria-hidden />
       <Text size="sm" flex={1} ta="left" span>

@@ -1,5 +1,15 @@
 // The look: dense and calm. Colours carry meaning only for states; everything else is ink on paper.
-import { Badge, Button, createTheme, type MantineColorsTuple, Modal, Table, Tooltip } from '@mantine/core'
+import {
+  Alert,
+  Badge,
+  Button,
+  createTheme,
+  Drawer,
+  type MantineColorsTuple,
+  Modal,
+  Table,
+  Tooltip,
+} from '@mantine/core'
 
 /** Our own colour, for actions and selection. */
 const teal: MantineColorsTuple = [
@@ -33,7 +43,7 @@ export const theme = createTheme({
   primaryColor: 'teal',
   primaryShade: { light: 8, dark: 6 },
   autoContrast: true,
-  luminanceThreshold: 0.36,
+  luminanceThreshold: 0.3,
   colors: { teal, dark },
   fontFamily: "'Inter Variable', system-ui, -apple-system, 'Segoe UI', sans-serif",
   fontFamilyMonospace: "ui-monospace, 'SF Mono', 'Cascadia Mono', 'DejaVu Sans Mono', Menlo, monospace",
@@ -51,7 +61,21 @@ export const theme = createTheme({
   components: {
     Button: Button.extend({ defaultProps: { size: 'xs' } }),
     Badge: Badge.extend({ defaultProps: { variant: 'light', radius: 'sm', tt: 'none', fw: 500 } }),
-    Table: Table.extend({ defaultProps: { verticalSpacing: 7, horizontalSpacing: 'sm', fz: 'sm' } }),
+    Table: Table.extend({
+      defaultProps: { verticalSpacing: 7, horizontalSpacing: 'sm', fz: 'sm' },
+      vars: () => ({ table: { '--table-border-color': 'var(--line)' } }),
+    }),
+    Alert: Alert.extend({
+      styles: (_, { color = 'blue' }) => ({
+        root: {
+          background: `color-mix(in srgb, var(--mantine-color-${color}-6) 9%, var(--panel))`,
+          border: `1px solid color-mix(in srgb, var(--mantine-color-${color}-6) 40%, var(--line))`,
+        },
+        message: { color: 'var(--ink)' },
+        title: { color: 'var(--ink)' },
+        icon: { color: `var(--mantine-color-${color}-6)` },
+      }),
+    }),
     Tooltip: Tooltip.extend({
       defaultProps: {
         openDelay: 250,
@@ -64,6 +88,15 @@ export const theme = createTheme({
       defaultProps: {
         closeButtonProps: { 'aria-label': 'Close' },
         overlayProps: { backgroundOpacity: 0.55, blur: 2 },
+        // Its head is a <header>; the page has one already, and there may be only one banner.
+        attributes: { header: { role: 'presentation' } },
+      },
+    }),
+    Drawer: Drawer.extend({
+      defaultProps: {
+        closeButtonProps: { 'aria-label': 'Close' },
+        overlayProps: { backgroundOpacity: 0.45 },
+        attributes: { header: { role: 'presentation' } },
       },
     }),
   },

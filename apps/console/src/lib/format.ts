@@ -2,7 +2,7 @@
 /** `4.2 s`, `3 min 5 s`, `2 h 4 min`, `3 d 2 h`. */
 export function formatDuration(seconds: number): string {
   if (seconds < 0.95) return `${Math.round(seconds * 1000)} ms`
-  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  if (seconds < 9.95) return `${Number(seconds.toFixed(1))} s`
   const whole = Math.round(seconds)
   if (whole < 60) return `${whole} s`
   const parts: readonly (readonly [number, string])[] = [

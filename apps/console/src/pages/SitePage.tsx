@@ -1,4 +1,4 @@
-import { Alert, Badge, SimpleGrid, Stack, Tabs } from '@mantine/core'
+import { Alert, SimpleGrid, Stack, Tabs } from '@mantine/core'
 import { IconAlertTriangle, IconRefresh, IconServer2 } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
@@ -22,6 +22,7 @@ import { Panel } from '../ui/Panel.tsx'
 import { ProblemAlert } from '../ui/ProblemAlert.tsx'
 import { RoutePending } from '../ui/RoutePending.tsx'
 import { RowSkeletons } from '../ui/RowSkeletons.tsx'
+import { SimulatedBadge } from '../ui/SimulatedBadge.tsx'
 import { Stat } from '../ui/Stat.tsx'
 import { toastProblem } from '../ui/toast-job.tsx'
 import { When } from '../ui/When.tsx'
@@ -54,7 +55,7 @@ export function SitePage() {
         badges={
           <>
             <SiteStatus site={site} />
-            {site.simulated && <Badge color="grape">simulated</Badge>}
+            {site.simulated && <SimulatedBadge />}
           </>
         }
         note={

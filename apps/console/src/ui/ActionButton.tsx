@@ -1,4 +1,4 @@
-import { Button, type ButtonProps, Tooltip, VisuallyHidden } from '@mantine/core'
+import { Button, type ButtonProps, Tooltip } from '@mantine/core'
 import { type ReactNode, useId } from 'react'
 
 type ActionButtonProps = Omit<ButtonProps, 'disabled' | 'children'> & {
@@ -19,18 +19,23 @@ export function ActionButton({ reason, onClick, children, type = 'button', ...re
       </Button>
     )
   return (
-    <Tooltip label={reason}>
-      <Button
-        {...rest}
-        type="button"
-        data-disabled
-        aria-disabled
-        aria-describedby={id}
-        onClick={(event) => event.preventDefault()}
-      >
-        {children}
-        <VisuallyHidden id={id}>{reason}</VisuallyHidden>
-      </Button>
-    </Tooltip>
+    <>
+      <Tooltip label={reason}>
+        <Button
+          {...rest}
+          type="button"
+          data-disabled
+          aria-disabled
+          aria-describedby={id}
+          onClick={(event) => event.preventDefault()}
+        >
+          {children}
+        </Button>
+      </Tooltip>
+      {/* Beside the button: inside, it would become part of the button's name. */}
+      <span id={id} hidden>
+        {reason}
+      </span>
+    </>
   )
 }

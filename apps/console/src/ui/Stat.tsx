@@ -11,7 +11,7 @@ type StatProps = {
 /** One number that matters, with what it is and what it is measured against. */
 export function Stat({ label, value, note, ink }: StatProps) {
   return (
-    <Stack gap={2} miw={0}>
+    <Stack gap={2} miw={0} role="group" aria-label={label}>
       <Text size="xs" c="var(--ink-quiet)" fw={500}>
         {label}
       </Text>

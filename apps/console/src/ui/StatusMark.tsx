@@ -21,7 +21,7 @@ const shapeOf: Record<Tone, typeof IconProgress> = {
 export function StatusMark({ tone, children }: { readonly tone: Tone; readonly children: ReactNode }) {
   const Shape = shapeOf[tone]
   return (
-    <Group gap={6} wrap="nowrap" component="span" display="inline-flex">
+    <Group gap={6} wrap="nowrap" component="span" display="inline-flex" style={{ verticalAlign: 'middle' }}>
       <Shape size={15} color={inkOf(tone)} aria-hidden style={{ flexShrink: 0 }} />
       <Text span size="sm" c={inkOf(tone)} fw={500} style={{ whiteSpace: 'nowrap' }}>
         {children}

@@ -1,4 +1,14 @@
-import { Button, Drawer, Group, PasswordInput, Select, Stack, Table, TextInput } from '@mantine/core'
+import {
+  Button,
+  Drawer,
+  Group,
+  PasswordInput,
+  Select,
+  Stack,
+  Table,
+  TextInput,
+  VisuallyHidden,
+} from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { IconPlus } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
@@ -35,7 +45,9 @@ export function UserList({ me }: { readonly me: string }) {
               <Table.Th>State</Table.Th>
               <Table.Th>Last seen</Table.Th>
               <Table.Th>Since</Table.Th>
-              <Table.Th />
+              <Table.Th>
+                <VisuallyHidden>Actions</VisuallyHidden>
+              </Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>

@@ -32,7 +32,7 @@ function TaskLine({ task }: { readonly task: Task }) {
   const { progress } = task
   return (
     <li className={classes.task} data-state={task.state}>
-      <Group justify="space-between" wrap="nowrap" gap="sm" align="baseline">
+      <Group justify="space-between" wrap="nowrap" gap="sm">
         <Group gap="sm" wrap="nowrap" miw={0}>
           <StatusMark tone={toneOfTask[task.state]}>{wordsOfTask[task.state]}</StatusMark>
           <Text size="sm" fw={task.state === 'running' ? 600 : 400}>

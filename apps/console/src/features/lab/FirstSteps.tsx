@@ -40,7 +40,7 @@ export function FirstSteps() {
           {lab?.state === 'creating' && lab.jobId !== null ? (
             <Text size="sm">
               The lab is being made.{' '}
-              <LinkAnchor to="/jobs/$jobId" params={{ jobId: lab.jobId }}>
+              <LinkAnchor to="/jobs/$jobId" params={{ jobId: lab.jobId }} underline="always">
                 Watch it
               </LinkAnchor>
             </Text>

@@ -54,7 +54,6 @@ export function SiteMap({ overview }: { readonly overview: Overview }) {
             <a
               key={site.id}
               href={`/sites/${site.id}`}
-              aria-label={`${site.name}, ${wordsOfSite[site.health]}, ${site.machines} machines, ${site.replicas} replicas`}
               onClick={(event) => {
                 event.preventDefault()
                 void navigate({ to: '/sites/$siteId', params: { siteId: site.id } })

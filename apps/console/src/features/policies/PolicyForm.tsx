@@ -111,14 +111,16 @@ export function PolicyForm({ policy, onDone }: PolicyFormProps) {
             }
           />
           <SpanInput
-            label="Application-consistent every (0: never)"
+            label="Application-consistent every"
+            description="0: never"
             seconds={draft.applicationConsistentEverySeconds}
             onChange={(applicationConsistentEverySeconds) => set({ applicationConsistentEverySeconds })}
             min={0}
             error={problem('applicationConsistentEverySeconds')}
           />
           <NumberInput
-            label="Priority, 1 first to 9 last"
+            label="Priority"
+            description="1 first, 9 last"
             value={draft.priority}
             min={1}
             max={9}
@@ -139,7 +141,8 @@ export function PolicyForm({ policy, onDone }: PolicyFormProps) {
             onChange={(event) => set({ encrypt: event.currentTarget.checked })}
           />
           <NumberInput
-            label="At most, MiB/s (0: unlimited)"
+            label="At most, MiB/s"
+            description="0: as fast as it goes"
             value={draft.rateLimitBytesPerSecond / MiB}
             min={0}
             onChange={(value) => set({ rateLimitBytesPerSecond: Math.round(Number(value) * MiB) })}
@@ -147,7 +150,8 @@ export function PolicyForm({ policy, onDone }: PolicyFormProps) {
           />
           <Box />
           <SpanInput
-            label="Decide about a failover within (0: no timer)"
+            label="Decide about a failover within"
+            description="0: no timer"
             seconds={draft.commitTimeoutSeconds}
             onChange={(commitTimeoutSeconds) => set({ commitTimeoutSeconds })}
             min={0}
@@ -155,6 +159,7 @@ export function PolicyForm({ policy, onDone }: PolicyFormProps) {
           />
           <Select
             label="If nobody decides"
+            description="when the time is up"
             allowDeselect={false}
             value={draft.uncommittedAction}
             disabled={draft.commitTimeoutSeconds === 0}
@@ -231,7 +236,7 @@ function Tiers({ draft, problem, onChange }: TiersProps) {
           <Group key={index} gap="sm" align="flex-end" wrap="nowrap">
             <Box flex={1}>
               <SpanInput
-                label={index === 0 ? 'One every (0: every point)' : 'One every'}
+                label="One every"
                 seconds={tier.everySeconds}
                 min={0}
                 onChange={(everySeconds) => change(index, { everySeconds })}
@@ -270,6 +275,9 @@ function Tiers({ draft, problem, onChange }: TiersProps) {
           </Text>
         </Group>
         <Text size="sm">{wordsOfRetention(retention)}</Text>
+        <Text size="xs" c="var(--ink-quiet)">
+          One every 0 seconds keeps every point.
+        </Text>
         {problem && (
           <Text size="sm" c="var(--bad)" role="alert">
             {problem}.

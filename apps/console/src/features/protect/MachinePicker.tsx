@@ -1,4 +1,4 @@
-import { Badge, Checkbox, Group, Table, Text, TextInput, Tooltip } from '@mantine/core'
+import { Checkbox, Group, Table, Text, TextInput, Tooltip } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { IconSearch, IconServer2 } from '@tabler/icons-react'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
@@ -9,6 +9,7 @@ import { api } from '../../api/client.ts'
 import { EmptyState } from '../../ui/EmptyState.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { RowSkeletons } from '../../ui/RowSkeletons.tsx'
+import { SimulatedBadge } from '../../ui/SimulatedBadge.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 
 type MachinePickerProps = {
@@ -78,8 +79,8 @@ export function MachinePicker({ siteId, chosen, onChange }: MachinePickerProps) 
         </EmptyState>
       )}
       {machines.length > 0 && (
-        <Table.ScrollContainer minWidth={560}>
-          <Table highlightOnHover>
+        <Table.ScrollContainer minWidth={560} maxHeight={360}>
+          <Table highlightOnHover stickyHeader>
             <Table.Thead>
               <Table.Tr>
                 <Table.Th w={40}>
@@ -111,7 +112,7 @@ export function MachinePicker({ siteId, chosen, onChange }: MachinePickerProps) 
                   <Table.Td fw={500}>
                     <Group gap={6}>
                       {machine.name}
-                      {machine.simulated && <Badge color="grape">simulated</Badge>}
+                      {machine.simulated && <SimulatedBadge />}
                     </Group>
                   </Table.Td>
                   <Table.Td>{machine.host}</Table.Td>

@@ -60,7 +60,7 @@ export function MachineFilters({ filter, sites, onChange }: MachineFiltersProps)
         aria-label="Health"
         placeholder={filter.health ? '' : 'Any health'}
         size="xs"
-        miw={130}
+        w={150}
         clearable
         clearButtonProps={{ 'aria-label': 'Any health' }}
         data={ProtectionHealth.options.map((value) => ({ value, label: wordsOfHealth[value] }))}
@@ -71,7 +71,7 @@ export function MachineFilters({ filter, sites, onChange }: MachineFiltersProps)
         aria-label="State"
         placeholder={filter.state ? '' : 'Any state'}
         size="xs"
-        miw={140}
+        w={150}
         clearable
         clearButtonProps={{ 'aria-label': 'Any state' }}
         data={ProtectionState.options

@@ -30,7 +30,8 @@ export function MachineTable(props: MachineTableProps) {
     estimateSize: () => rowHeight,
     overscan: 12,
   })
-  const template = `42px ${columns.map((column) => column.width).join(' ')}`
+  const template = `42px ${columns.map(({ width, grows }) => (grows ? `minmax(${width}px, 1fr)` : `${width}px`)).join(' ')}`
+  const least = columns.reduce((sum, { width }) => sum + width, 42)
   const at = Math.min(active, rows.length - 1)
 
   const choose = (id: string): void => {
@@ -84,7 +85,12 @@ export function MachineTable(props: MachineTableProps) {
     >
       {/* biome-ignore lint/a11y/useSemanticElements: see above. */}
       {/* biome-ignore lint/a11y/useFocusableInteractive: the grid holds the focus. */}
-      <div role="row" className={classes.head} style={{ gridTemplateColumns: template }} aria-rowindex={1}>
+      <div
+        role="row"
+        className={classes.head}
+        style={{ gridTemplateColumns: template, minWidth: least }}
+        aria-rowindex={1}
+      >
         {/* biome-ignore lint/a11y/useSemanticElements: see above. */}
         {/* biome-ignore lint/a11y/useFocusableInteractive: the grid holds the focus. */}
         <div role="columnheader" className={classes.cell}>
@@ -101,7 +107,7 @@ export function MachineTable(props: MachineTableProps) {
         ))}
       </div>
       {/* biome-ignore lint/a11y/useSemanticElements: see above. */}
-      <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative' }}>
+      <div role="rowgroup" style={{ height: virtual.getTotalSize(), minWidth: least, position: 'relative' }}>
         {virtual.getVirtualItems().map((item) => {
           const row = rows[item.index]
           if (!row) return null

@@ -1,4 +1,4 @@
-import { Badge, Group, Text } from '@mantine/core'
+import { Group, Text } from '@mantine/core'
 import { formatBytes } from '@understudy/base/bytes'
 import type { Protection } from '@understudy/contract/protection'
 import type { ReactNode } from 'react'
@@ -6,6 +6,7 @@ import { useMeasurement, useRecentMeasurements } from '../../api/live.ts'
 import type { Column } from '../../lib/csv.ts'
 import { formatCount, formatDuration } from '../../lib/format.ts'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
+import { SimulatedBadge } from '../../ui/SimulatedBadge.tsx'
 import { Spark } from '../../ui/Spark.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { When } from '../../ui/When.tsx'
@@ -19,7 +20,9 @@ import { wordsOfState } from './state-words.ts'
 export type MachineColumn = {
   readonly key: string
   readonly label: string
-  readonly width: string
+  /** At least so many pixels; a column that grows takes what is left over. */
+  readonly width: number
+  readonly grows?: boolean
   readonly sort?: SortKey
   readonly right?: boolean
   /** Shown before anybody has chosen columns. */
@@ -41,7 +44,8 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'name',
     label: 'Name',
-    width: 'minmax(170px, 1.3fr)',
+    width: 170,
+    grows: true,
     sort: 'name',
     standard: true,
     cell: (row) => <NameCell row={row} />,
@@ -49,7 +53,8 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'state',
     label: 'State',
-    width: 'minmax(190px, 1fr)',
+    width: 190,
+    grows: true,
     sort: 'health',
     standard: true,
     cell: ({ machine, protection }) =>
@@ -62,14 +67,15 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'direction',
     label: 'Direction',
-    width: 'minmax(190px, 1fr)',
+    width: 190,
+    grows: true,
     standard: true,
     cell: ofProtection((protection) => <SiteFlow protection={protection} />),
   },
   {
     key: 'lag',
     label: 'Lag and target',
-    width: '250px',
+    width: 250,
     sort: 'lag',
     standard: true,
     cell: ofProtection((protection) => <LagCell protection={protection} />),
@@ -77,7 +83,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'newestPoint',
     label: 'Newest point',
-    width: '130px',
+    width: 130,
     sort: 'newestPoint',
     standard: true,
     cell: ofProtection((protection) => (
@@ -87,14 +93,14 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'newestApplicationPoint',
     label: 'Newest app point',
-    width: '140px',
+    width: 140,
     standard: false,
     cell: ofProtection((protection) => <When at={protection.newestApplicationPoint?.instant ?? null} />),
   },
   {
     key: 'lastTest',
     label: 'Last test',
-    width: '150px',
+    width: 150,
     sort: 'lastTest',
     standard: true,
     cell: ofProtection((protection) => <TestCell protection={protection} />),
@@ -102,7 +108,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'policy',
     label: 'Policy',
-    width: '130px',
+    width: 130,
     sort: 'policy',
     standard: true,
     cell: ofProtection((protection) => protection.policyName),
@@ -110,7 +116,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'power',
     label: 'Power',
-    width: '110px',
+    width: 110,
     sort: 'power',
     standard: true,
     cell: ({ machine }) =>
@@ -123,7 +129,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'site',
     label: 'Site',
-    width: '140px',
+    width: 140,
     sort: 'site',
     standard: false,
     cell: ({ machine, protection }) => machine?.siteName ?? protection?.source.name ?? none,
@@ -131,14 +137,14 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'host',
     label: 'Host',
-    width: '130px',
+    width: 130,
     standard: false,
     cell: ({ machine }) => machine?.host ?? none,
   },
   {
     key: 'points',
     label: 'Points',
-    width: '90px',
+    width: 90,
     sort: 'points',
     right: true,
     standard: false,
@@ -147,7 +153,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'stored',
     label: 'Stored',
-    width: '100px',
+    width: 100,
     sort: 'stored',
     right: true,
     standard: true,
@@ -156,7 +162,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'churn',
     label: 'Last cycle',
-    width: '110px',
+    width: 110,
     right: true,
     standard: false,
     cell: ofProtection((protection) =>
@@ -166,7 +172,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'recovery',
     label: 'Back in',
-    width: '110px',
+    width: 110,
     right: true,
     standard: false,
     cell: ofProtection((protection) =>
@@ -190,11 +196,7 @@ function NameCell({ row }: { readonly row: MachineRow }) {
       >
         {row.name}
       </LinkAnchor>
-      {simulated && (
-        <Badge size="xs" color="grape" style={{ flexShrink: 0 }}>
-          simulated
-        </Badge>
-      )}
+      {simulated && <SimulatedBadge />}
     </Group>
   )
 }

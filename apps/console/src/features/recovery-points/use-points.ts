@@ -15,8 +15,11 @@ const mostPages = 60
 /** Retention takes points away without a word about each: after this long everything is read again. */
 const wholeAgainMilliseconds = 120_000
 
-/** All points of one protection, oldest first. After the first time only what is new is asked for. */
-export function usePoints(protectionId: string) {
+/**
+ * All points of one protection, oldest first. After the first time only what is new is asked for.
+ * `expected`: false before the first point, when there is no replica to ask.
+ */
+export function usePoints(protectionId: string, expected: boolean) {
   const queries = useQueryClient()
   const options = queryOptions({
     queryKey: [['protections', 'recoveryPoints'], { input: { id: protectionId }, type: 'all' }],
@@ -31,10 +34,10 @@ export function usePoints(protectionId: string) {
       const addedIds = new Set(added.points.map(({ id }) => id))
       return { ...known, points: [...added.points, ...known.points.filter(({ id }) => !addedIds.has(id))] }
     },
-    enabled: protectionId !== '',
+    enabled: expected,
   })
   const { data, error } = useQuery(options)
-  const timed = useMemo(() => (data ? toTimed(data.points) : undefined), [data])
+  const timed = useMemo(() => (data ? toTimed(data.points) : expected ? undefined : []), [data, expected])
   /** Puts a changed point (note, pin) in its place at once. */
   const adopt = (point: RecoveryPoint): void => {
     queries.setQueryData<Loaded>(

@@ -1,8 +1,9 @@
-import { Badge, Group, Table, Text } from '@mantine/core'
+import { Group, Table, Text } from '@mantine/core'
 import { formatBytes } from '@understudy/base/bytes'
 import type { Site } from '@understudy/contract/site'
 import { formatCount } from '../../lib/format.ts'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
+import { SimulatedBadge } from '../../ui/SimulatedBadge.tsx'
 import { When } from '../../ui/When.tsx'
 import { SiteStatus } from './SiteStatus.tsx'
 import { wordsOfPlatform } from './site-words.ts'
@@ -42,7 +43,7 @@ export function SiteTable({ sites }: { readonly sites: readonly Site[] }) {
               <Table.Td>
                 <Group gap={6}>
                   {wordsOfPlatform[site.platform]}
-                  {site.simulated && <Badge color="grape">not real</Badge>}
+                  {site.simulated && <SimulatedBadge />}
                 </Group>
               </Table.Td>
               <Table.Td ta="right" className="number">

@@ -1,14 +1,14 @@
-import { Alert, Badge, Group, Modal, Stack, Tabs, Text } from '@mantine/core'
+import { Alert, Group, Modal, Skeleton, Stack, Tabs, Text } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { IconShieldOff } from '@tabler/icons-react'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import type { Machine } from '@understudy/contract/machine'
 import type { Protection } from '@understudy/contract/protection'
+import { lazy, Suspense } from 'react'
 import { ActionBar } from '../../features/failover/ActionBar.tsx'
 import { DecisionButtons } from '../../features/failover/DecisionButtons.tsx'
 import { RunList } from '../../features/failover/RunList.tsx'
 import { DiskEditor, NetworkEditor, PolicyEditor } from '../../features/protections/HardwareEditors.tsx'
-import { HistoryCharts } from '../../features/protections/HistoryCharts.tsx'
 import { LivePath } from '../../features/protections/LivePath.tsx'
 import { ProtectionStatus } from '../../features/protections/ProtectionStatus.tsx'
 import { SiteFlow } from '../../features/protections/SiteFlow.tsx'
@@ -17,10 +17,17 @@ import { usePoints } from '../../features/recovery-points/use-points.ts'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { PageHeader } from '../../ui/PageHeader.tsx'
 import { Panel } from '../../ui/Panel.tsx'
+import { SimulatedBadge } from '../../ui/SimulatedBadge.tsx'
 import { LastCycle } from './LastCycle.tsx'
 import { MachineEvents, MachineJobs } from './MachineRecords.tsx'
 import { PointsPanel } from './PointsPanel.tsx'
 import { RunningNow } from './RunningNow.tsx'
+
+// The chart library is a third of this page's script; the page is there before it.
+const HistoryCharts = lazy(async () => {
+  const { HistoryCharts: loaded } = await import('../../features/protections/HistoryCharts.tsx')
+  return { default: loaded }
+})
 
 const tabs = ['overview', 'points', 'disks', 'network', 'runs', 'jobs', 'events'] as const
 const labels: Record<(typeof tabs)[number], string> = {
@@ -43,7 +50,7 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
   const { tab = 'overview', point: pointId } = useSearch({ from: '/signed-in/machines/$machineId' })
   const navigate = useNavigate({ from: '/machines/$machineId' })
   const [editing, { open: edit, close: stopEditing }] = useDisclosure()
-  const points = usePoints(protection.id)
+  const points = usePoints(protection.id, protection.pointCount > 0)
   const selected = points.timed?.find(({ point }) => point.id === pointId)?.point ?? null
   const flow = <SiteFlow protection={protection} />
   const show = (value: string | null): void => {
@@ -69,7 +76,7 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
         badges={
           <>
             <ProtectionStatus protection={protection} />
-            {protection.simulated && <Badge color="grape">simulated</Badge>}
+            {protection.simulated && <SimulatedBadge />}
           </>
         }
         note={
@@ -77,7 +84,7 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
             {flow}
             <Text span size="sm">
               · policy{' '}
-              <LinkAnchor to="/policies" search={{ edit: protection.policyId }}>
+              <LinkAnchor to="/policies" search={{ edit: protection.policyId }} underline="always">
                 {protection.policyName}
               </LinkAnchor>
             </Text>
@@ -133,7 +140,9 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
                 <LivePath protection={protection} />
               </Panel>
               {pointsPanel(false)}
-              <HistoryCharts protection={protection} />
+              <Suspense fallback={<Skeleton h={230} />}>
+                <HistoryCharts protection={protection} />
+              </Suspense>
               <LastCycle protection={protection} machine={machine} />
             </Stack>
           </Tabs.Panel>

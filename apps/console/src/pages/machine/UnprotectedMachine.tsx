@@ -1,4 +1,4 @@
-import { Alert, Badge, Stack, Text } from '@mantine/core'
+import { Alert, Stack, Text } from '@mantine/core'
 import { IconInfoCircle, IconShieldPlus } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import type { Machine } from '@understudy/contract/machine'
@@ -13,6 +13,7 @@ import { LinkButton } from '../../ui/LinkButton.tsx'
 import { PageHeader } from '../../ui/PageHeader.tsx'
 import { Panel } from '../../ui/Panel.tsx'
 import { SideBySide } from '../../ui/SideBySide.tsx'
+import { SimulatedBadge } from '../../ui/SimulatedBadge.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { When } from '../../ui/When.tsx'
 
@@ -25,13 +26,13 @@ export function UnprotectedMachine({ machine }: { readonly machine: Machine }) {
         badges={
           <>
             <StatusMark tone={toneOfPower[machine.power]}>{wordsOfPower[machine.power]}</StatusMark>
-            {machine.simulated && <Badge color="grape">simulated</Badge>}
+            {machine.simulated && <SimulatedBadge />}
           </>
         }
         note={
           <>
             at{' '}
-            <LinkAnchor to="/sites/$siteId" params={{ siteId: machine.siteId }}>
+            <LinkAnchor to="/sites/$siteId" params={{ siteId: machine.siteId }} underline="always">
               {machine.siteName}
             </LinkAnchor>
             , {machine.runId ? 'a replica of ours' : 'not protected'}
@@ -98,7 +99,7 @@ function Relatives({ machine }: { readonly machine: Machine }) {
         {machine.runId === null
           ? `This is where ${protection.name} comes from or can return to: it is replicated from ${protection.source.name} to ${protection.target.name}. `
           : `Understudy started this copy of ${protection.name}. `}
-        <LinkAnchor to="/machines/$machineId" params={{ machineId: protection.machineId }}>
+        <LinkAnchor to="/machines/$machineId" params={{ machineId: protection.machineId }} underline="always">
           Go to {protection.name}
         </LinkAnchor>
       </Text>
