@@ -108,6 +108,7 @@ async function auditRefusal(
 /** Who calls what, and whether they may. */
 async function admit(parts: ApiMiddlewareParts, request: Request): Promise<Passed> {
   const method = request.method === 'HEAD' ? 'GET' : request.method
+  refuseAmbiguousPath(request)
   const match = matchRoute(method, request.path)
   if (match.kind === 'unknown')
     throw new HttpProblem(
@@ -152,6 +153,25 @@ async function admit(parts: ApiMiddlewareParts, request: Request): Promise<Passe
   if (!safeMethods.has(request.method)) checkOrigin(parts, request, caller)
   return { route: match.route, caller }
 }
+
+/**
+ * The role is judged by the path as it came, the handler is found by the path as URLs are tidied up (`..`, `%2e%2e`, `\`
+ * for `/`). Where the two differ, a low role would open a high role's route.
+ */
+function refuseAmbiguousPath(request: Request): void {
+  const judged = `${request.baseUrl}${request.path}`
+  if (urlOf(request)?.pathname === judged) return
+  throw new HttpProblem(
+    toProblem({
+      status: 400,
+      code: 'api/bad-path',
+      detail: 'The path is not in its plain form',
+      remedy: 'Leave out "..", "." and backslashes, and encode what is not plain ASCII.',
+    }),
+  )
+}
+
+const urlOf = (request: Request): URL | null => URL.parse(request.originalUrl, 'http://localhost')
 
 /**
  * Another site's page can make a browser send our cookie along (CSRF). The cookie is SameSite=Strict; beside that a change

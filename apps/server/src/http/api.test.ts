@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Engine } from '@understudy/engine/engine'
 import { createEngine } from '@understudy/engine/engine'
@@ -287,6 +287,39 @@ describe('roles', () => {
         expect([route.path, lower, refused.status]).toEqual([route.path, lower, 403])
       }
     }
+  })
+
+  // `fetch` would tidy the path up before it leaves; an attacker does not.
+  const callRaw = (method: string, path: string, headers: Record<string, string>, body?: unknown) =>
+    new Promise<{ status: number; code: unknown }>((resolve, reject) => {
+      const { hostname, port } = new URL(base)
+      const type = { 'content-type': 'application/json' }
+      const sent = request({ hostname, port, method, path, headers: { ...headers, ...type } }, (answer) => {
+        let text = ''
+        answer.on('data', (part) => {
+          text += String(part)
+        })
+        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, code: JSON.parse(text).code }))
+      })
+      sent.on('error', reject)
+      sent.end(body === undefined ? undefined : JSON.stringify(body))
+    })
+
+  test('a path that means another route once it is tidied up is refused, not judged by the wrong role', async () => {
+    const reader = await headersOf('reader')
+    const operator = await headersOf('operator')
+    const victim = (await stores.users.list()).find((user) => user.role === 'operator')
+    const dots = ['..\\..\\..', '%2e%2e\\%2e%2e\\..', 'x\\..\\..\\..\\..']
+    for (const up of dots) {
+      const read = await callRaw('GET', `/api/v1/sites/${up}\\api\\v1\\users`, reader)
+      expect([up, read.status, read.code]).toEqual([up, 400, 'api/bad-path'])
+      const climb = `/api/v1/protections/p/recovery-points/${up}\\..\\..\\api\\v1\\users\\${victim?.id}`
+      const raised = await callRaw('PATCH', climb, operator, { role: 'owner' })
+      expect([up, raised.status, raised.code]).toEqual([up, 400, 'api/bad-path'])
+    }
+    const dotted = await callRaw('PATCH', '/api/v1/protections/p/recovery-points/%2e%2e', operator, {})
+    expect([dotted.status, dotted.code]).toEqual([400, 'api/bad-path'])
+    expect((await stores.users.list()).find((user) => user.id === victim?.id)?.role).toBe('operator')
   })
 
   test('a token that was revoked opens nothing', async () => {
