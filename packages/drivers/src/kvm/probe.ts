@@ -35,6 +35,25 @@ export async function probeMachine(
   )
 }
 
+/**
+ * A guest whose agent answers is up, though the service behind a forwarded port may still be starting: the port is already
+ * known to be where it will be found. Nothing else would tell later.
+ */
+export function withForwards(
+  { host, definition }: MachineLocation & { readonly definition: MachineDefinition },
+  result: ProbeResult,
+): ProbeResult {
+  if (!result.answered || result.addresses.length > 0 || !host.isLocal) return result
+  const forwards = definition.adapters.flatMap((adapter) => adapter.forwards)
+  return {
+    ...result,
+    addresses: forwards.map(({ guestPort, hostPort }) => addressOf(hostPort, guestPort === 80)),
+  }
+}
+
+const addressOf = (hostPort: number, isWeb: boolean): string =>
+  `${isWeb ? 'http://' : ''}127.0.0.1:${hostPort}`
+
 /** The address when bytes come back from behind it: of a web server to our request, of others their greeting. */
 function askPort(port: number, signal: AbortSignal | undefined): Promise<string | null> {
   return new Promise((resolve) => {
@@ -53,7 +72,7 @@ function askPort(port: number, signal: AbortSignal | undefined): Promise<string 
     socket.once('close', giveUp)
     socket.once('data', (answer: Buffer) => {
       const isWeb = answer.toString('latin1', 0, 5) === 'HTTP/'
-      finish(isWeb ? `http://127.0.0.1:${port}` : `127.0.0.1:${port}`)
+      finish(addressOf(port, isWeb))
     })
     socket.write('GET / HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n')
   })
