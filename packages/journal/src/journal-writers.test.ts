@@ -114,6 +114,24 @@ test('a newer writer knows every point that an older one was told is sealed, and
   expect([...outcomes].sort()).toEqual(['fulfilled', 'rejected'])
 })
 
+test.each(['at once', 'after the next point'])(
+  'a seal whose look at the epochs fails spoils nothing for whoever takes over %s',
+  async (when) => {
+    const { world, first } = await newWorld(1, 0)
+    const point = await first.beginPoint(null, [disk])
+    const data = world.random.bytes(disk.bytes)
+    await point.write(disk.key, 0, data)
+    world.fs.failNext('list /replicas/replica/epochs')
+    const facts = { consistency: 'crash', consistencyNote: null, checkpoint: null, cycle: 'seed' } as const
+    await expect(point.seal({ ...facts, instant: 1 })).rejects.toMatchObject({ name: 'Outage' })
+    await point.abort()
+    if (when === 'after the next point') await writePoint(world, first)
+    // Nobody was told that the point exists. It may, and is whole then.
+    else world.content.set('000000000001' as PointId, data)
+    await expectIntact(world, await newProcess(world).openReplica(id, 2))
+  },
+)
+
 test('a writer that was overtaken while it merges deletes no file of its successor', async () => {
   await inEveryOrder(80, async (seed) => {
     const { world, first } = await newWorld(seed, 6)

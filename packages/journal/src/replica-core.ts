@@ -227,13 +227,23 @@ export class ReplicaCore {
       const change = makeChange()
       if (change === null) return
       await log.append(change)
-      if ((await newestEpoch(this.deps.fs, this.folder('epochs'))) > writer.epoch) {
+      if ((await this.#epochAfter(log)) > writer.epoch) {
         this.#lost = true
         throw newerWriter(this.machineName)
       }
       applyChange(this.state, change)
       this.#updatePoints(change)
     })
+  }
+
+  /** An answer that fails leaves the change in doubt, as a failed append does: it is in the log, but nobody was told. */
+  async #epochAfter(log: LogWriter): Promise<number> {
+    try {
+      return await newestEpoch(this.deps.fs, this.folder('epochs'))
+    } catch (error) {
+      await log.close()
+      throw error
+    }
   }
 
   async #pack(log: LogWriter): Promise<void> {
