@@ -4,6 +4,8 @@ import { Refusal, toFailureReport } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import type { Lab as ShownLab } from '@understudy/contract/overview'
 import type { Job, JobId, Task } from '@understudy/domain/jobs/job'
+import type { MachineRef } from '@understudy/domain/machines/machine'
+import type { ProtectionState } from '@understudy/domain/protection/protection'
 import type { Site } from '@understudy/domain/sites/site'
 import {
   createLab,
@@ -32,6 +34,13 @@ const workflow = 'create-lab'
 const makeTask = 'Make the machines and start them'
 const registerTask = 'Register the two sites'
 const subjectId = 'lab'
+const sourceMayBeOff: readonly ProtectionState[] = [
+  'failingOver',
+  'failedOver',
+  'rollingBack',
+  'committed',
+  'reprotecting',
+]
 
 /** Before the durable jobs are launched: it registers one. */
 export function composeLab(parts: LabParts): Lab {
@@ -59,6 +68,17 @@ export function composeLab(parts: LabParts): Lab {
     return result
   }
 
+  /** Starting one of these in the middle of a failover would make two of it, or stop the failover. */
+  async function findSwitchedOff(): Promise<ReadonlySet<MachineRef>> {
+    const protections = await stores.protections.list()
+    return new Set(
+      protections.flatMap(({ state, sourceRef, originalRef }) => [
+        ...(sourceMayBeOff.includes(state) ? [sourceRef] : []),
+        ...(originalRef === null ? [] : [originalRef]),
+      ]),
+    )
+  }
+
   async function registerSites(): Promise<void> {
     const known = new Set((await findSites()).map((site) => site.name))
     for (const { name, settings } of labSites(folder))
@@ -71,10 +91,11 @@ export function composeLab(parts: LabParts): Lab {
     try {
       await context.step('make', async (signal) => {
         await update(jobId, { state: 'running' })
-        await runTask(jobId, makeTask, () =>
+        await runTask(jobId, makeTask, async () =>
           createLab({
             folder,
             cacheFolder,
+            leaveOff: await findSwitchedOff(),
             signal,
             onProgress: (note) => void setTask(jobId, makeTask, { note }).catch(() => {}),
           }),

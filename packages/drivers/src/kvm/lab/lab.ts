@@ -41,6 +41,8 @@ export type LabOptions = {
   readonly folder: string
   /** Kept between labs: what was built from the distribution's packages. */
   readonly cacheFolder: string
+  /** Machines that somebody has switched off on purpose, for a failover for one: they are not started. */
+  readonly leaveOff?: ReadonlySet<MachineRef>
   readonly onProgress?: (note: string) => void
   readonly signal?: AbortSignal
 }
@@ -99,7 +101,8 @@ export async function createLab(options: LabOptions): Promise<Lab> {
     machines.push(await makeGuest(host, guest, base, signal))
   }
   const started: RunMachine[] = []
-  for (const { name } of guests) {
+  for (const { name, ref } of machines) {
+    if (options.leaveOff?.has(ref)) continue
     const machine = await startGuest(host, hostOf(sites[1]), name, signal)
     if (machine !== null) started.push(machine)
   }
