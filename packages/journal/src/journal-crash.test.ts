@@ -94,7 +94,7 @@ describe('a crash loses nothing that was acknowledged', () => {
   }, 240_000)
 
   test('at random moments of long lives, several crashes in a row', async () => {
-    for (let round = 0; round < 60; round += 1) {
+    for (let round = 0; round < 40; round += 1) {
       const seed = seedFrom + round
       const chance = seededRandom(seed).fork('crashes')
       const world = newWorld(seed, round % 3 === 0)

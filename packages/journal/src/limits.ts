@@ -45,7 +45,7 @@ export const defaultLimits: JournalLimits = {
   smallSegmentBytes: 16 * MiB,
   smallSegments: 8,
   runFanout: 16,
-  sealsPerMaintenance: 64,
+  sealsPerMaintenance: 16,
   logBytes: 256 * KiB,
   maintainBehind: true,
 }

@@ -17,11 +17,12 @@ import {
 } from './extent-map.ts'
 import { loadLayers } from './load-point.ts'
 import { type MergePlan, planRewrite, type RunPlan } from './plan-merge.ts'
-import { readRange } from './read-records.ts'
+import { type RecordSource, readRange } from './read-records.ts'
 import { type PreparedRecord, prepareRecord } from './record.ts'
 import type { ReplicaCore, Writer } from './replica-core.ts'
 import { type Layer, type SegmentFact, segmentsOf } from './replica-state.ts'
 import { contentBySegment, segmentFacts } from './segment-facts.ts'
+import type { SegmentFiles } from './segment-files.ts'
 import { SegmentWriter } from './segment-writer.ts'
 import type { Throttle } from './throttle.ts'
 
@@ -127,27 +128,87 @@ function liveFacts(layers: readonly Layer[], map: ReplicaMap): SegmentFact[] {
   )
 }
 
-type Rewrite = { readonly rewrite: ReadonlySet<number>; readonly segments: SegmentWriter }
+type Rewrite = {
+  readonly rewrite: ReadonlySet<number>
+  readonly segments: SegmentWriter
+  readonly source: RecordSource
+}
 
-async function rewriteSegments(deps: MergeDeps, map: ReplicaMap, work: Rewrite): Promise<ReplicaMap> {
+async function rewriteSegments(
+  deps: MergeDeps,
+  map: ReplicaMap,
+  { rewrite, segments }: { readonly rewrite: ReadonlySet<number>; readonly segments: SegmentWriter },
+): Promise<ReplicaMap> {
+  const source = await readBeforehand(deps, rewrite)
   const moved = new Map<number, ExtentMap>()
-  for (const [number, entries] of map) moved.set(number, await rewriteDisk(deps, { number, entries }, work))
+  for (const [number, entries] of map)
+    moved.set(number, await rewriteDisk(deps, { number, entries }, { rewrite, segments, source }))
   return moved
 }
 
-/** Content that lies side by side on the disk is read, packed and written together, whatever pieces it came in. */
-const COPY_BYTES = MiB
+/** Together at most this much is read as whole files: small segments hold small records, in another order than the disk's. */
+const BEFOREHAND_BYTES = 64 * MiB
+
+async function readBeforehand(
+  { core, immovable }: MergeDeps,
+  rewrite: ReadonlySet<number>,
+): Promise<RecordSource> {
+  const sizes = new Map(
+    core.state.layers.flatMap(({ segments }) => segments.map(({ number, bytes }) => [number, bytes])),
+  )
+  const whole = new Map<number, { readonly data: Buffer; readonly key: Buffer | null }>()
+  let budget = BEFOREHAND_BYTES
+  for (const number of rewrite) {
+    const bytes = sizes.get(number) ?? 0
+    if (bytes > Math.min(budget, core.deps.limits.smallSegmentBytes)) continue
+    budget -= bytes
+    const file = await core.files.read(number, 0, bytes).catch((error: unknown) => {
+      if (isDamage(error)) immovable.add(number)
+      throw error
+    })
+    whole.set(number, file)
+  }
+  const read: SegmentFiles['read'] = async (number, position, bytes) => {
+    const file = whole.get(number)
+    if (file === undefined) return await core.files.read(number, position, bytes)
+    return { data: file.data.subarray(position, position + bytes), key: file.key }
+  }
+  return { files: { read }, cache: core.cache }
+}
+
+/** In the order of the disk: entries that stay as they are, and pieces of content that get a new place. */
+type Piece = { readonly entry: Entry } | { readonly offset: number; readonly bytes: number }
+
+/** Content that lies side by side on the disk is read and packed together, whatever records it came in. */
+const PIECE_BYTES = MiB
+/** Pieces are read side by side and written in one go, as many as make this much. */
+const TOGETHER_BYTES = 4 * MiB
+const PIECES_TOGETHER = 256
 
 async function rewriteDisk(
   deps: MergeDeps,
   disk: { readonly number: number; readonly entries: ExtentMap },
   work: Rewrite,
 ): Promise<ExtentMap> {
-  const { number, entries } = disk
-  const builder = new ExtentMapBuilder(entries.count)
+  const builder = new ExtentMapBuilder(disk.entries.count)
+  let pieces: Piece[] = []
+  let bytes = 0
+  for (const piece of piecesOf(disk.entries, work.rewrite)) {
+    pieces.push(piece)
+    if ('bytes' in piece) bytes += piece.bytes
+    if (bytes < TOGETHER_BYTES && pieces.length < PIECES_TOGETHER) continue
+    await movePieces(deps, { ...disk, pieces, bytes }, { ...work, builder })
+    pieces = []
+    bytes = 0
+  }
+  await movePieces(deps, { ...disk, pieces, bytes }, { ...work, builder })
+  return builder.finish()
+}
+
+function* piecesOf(entries: ExtentMap, rewrite: ReadonlySet<number>): Generator<Piece> {
   for (let index = 0; index < entries.count; ) {
-    if (!work.rewrite.has(at(entries.segment, index))) {
-      pushEntry(builder, entryAt(entries, index))
+    if (!rewrite.has(at(entries.segment, index))) {
+      yield { entry: entryAt(entries, index) }
       index += 1
       continue
     }
@@ -155,57 +216,91 @@ async function rewriteDisk(
     let end = offset
     while (
       index < entries.count &&
-      work.rewrite.has(at(entries.segment, index)) &&
+      rewrite.has(at(entries.segment, index)) &&
       at(entries.offset, index) === end &&
-      endAt(entries, index) - offset <= COPY_BYTES
+      endAt(entries, index) - offset <= PIECE_BYTES
     ) {
       end = endAt(entries, index)
       index += 1
     }
-    await copyContent(
-      deps,
-      { number, entries, offset, bytes: end - offset },
-      { builder, segments: work.segments },
-    )
+    yield { offset, bytes: end - offset }
   }
-  return builder.finish()
+}
+
+type Moving = {
+  readonly number: number
+  readonly entries: ExtentMap
+  readonly pieces: readonly Piece[]
+  readonly bytes: number
+}
+
+async function movePieces(
+  deps: MergeDeps,
+  disk: Moving,
+  to: Rewrite & { readonly builder: ExtentMapBuilder },
+): Promise<void> {
+  await deps.throttle.take(2 * disk.bytes, deps.signal)
+  const contents = await Promise.all(
+    disk.pieces.map((piece) =>
+      'bytes' in piece ? readPiece(deps, disk, { source: to.source, ...piece }) : null,
+    ),
+  )
+  const records = disk.pieces.map((piece, index) =>
+    'bytes' in piece
+      ? packPiece(deps.core, disk.number, { offset: piece.offset, data: contents[index] ?? Buffer.alloc(0) })
+      : [],
+  )
+  const all = records.flat()
+  const locations = all.length === 0 ? [] : await to.segments.append(all)
+  let next = 0
+  disk.pieces.forEach((piece, index) => {
+    if ('entry' in piece) pushEntry(to.builder, piece.entry)
+    for (const record of records[index] ?? []) {
+      const { segment, position, stored } = present(locations[next], 'every record has a place')
+      to.builder.push(record.offset, record.data.length, segment, position, stored)
+      next += 1
+    }
+  })
 }
 
 const pushEntry = (builder: ExtentMapBuilder, { offset, bytes, segment, position, stored }: Entry): void =>
   builder.push(offset, bytes, segment, position, stored)
 
-async function copyContent(
-  { core, throttle, signal, immovable }: MergeDeps,
-  from: {
-    readonly number: number
-    readonly entries: ExtentMap
-    readonly offset: number
-    readonly bytes: number
-  },
-  to: { readonly builder: ExtentMapBuilder; readonly segments: SegmentWriter },
-): Promise<void> {
-  await throttle.take(2 * from.bytes, signal)
-  const key = core.state.diskKeys[from.number] ?? ''
-  const data = await readRange(core, { key, number: from.number, map: from.entries }, from).catch(
-    (error: unknown) => {
-      if (error instanceof Refusal && error.code === 'replica/damaged') markImmovable(immovable, from)
-      throw error
-    },
-  )
+async function readPiece(
+  { core, immovable }: MergeDeps,
+  { number, entries }: Moving,
+  {
+    source,
+    offset,
+    bytes,
+  }: { readonly source: RecordSource; readonly offset: number; readonly bytes: number },
+): Promise<Buffer> {
+  const key = core.state.diskKeys[number] ?? ''
+  try {
+    return await readRange(source, { key, number, map: entries }, { offset, bytes })
+  } catch (error) {
+    if (isDamage(error)) markImmovable(immovable, { entries, offset, bytes })
+    throw error
+  }
+}
+
+function packPiece(
+  core: ReplicaCore,
+  disk: number,
+  { offset, data }: { readonly offset: number; readonly data: Buffer },
+): PreparedRecord[] {
   const { recordBytes } = core.deps.limits
   const records: PreparedRecord[] = []
   for (let done = 0; done < data.length; ) {
-    const bytes = Math.min(data.length - done, recordBytes - ((from.offset + done) % recordBytes))
-    const content = { disk: from.number, offset: from.offset + done, data: data.subarray(done, done + bytes) }
+    const bytes = Math.min(data.length - done, recordBytes - ((offset + done) % recordBytes))
+    const content = { disk, offset: offset + done, data: data.subarray(done, done + bytes) }
     records.push(prepareRecord(content, core.deps.facts.compress, core.deps.masterKey !== null))
     done += bytes
   }
-  const locations = await to.segments.append(records)
-  records.forEach((record, index) => {
-    const { segment, position, stored } = present(locations[index], 'every record has a place')
-    to.builder.push(record.offset, record.data.length, segment, position, stored)
-  })
+  return records
 }
+
+const isDamage = (error: unknown): boolean => error instanceof Refusal && error.code === 'replica/damaged'
 
 function markImmovable(
   immovable: Set<number>,

@@ -203,10 +203,14 @@ export class JournalPointWriter implements PointWriter {
     return records
   }
 
-  /** Among content that does not shrink (media, archives, encrypted disks) only every eighth record is tried. */
+  /**
+   * Among content that does not shrink (media, archives, encrypted disks) fewer and fewer records are tried: trying costs
+   * as much as everything else together. The first that shrinks ends it.
+   */
   #worthCompressing(): boolean {
     if (!this.#core.deps.facts.compress) return false
-    return this.#incompressible < 8 || this.#incompressible % 8 === 0
+    const every = this.#incompressible < 8 ? 1 : this.#incompressible < 64 ? 8 : 64
+    return this.#incompressible % every === 0
   }
 
   /** Asked again every 64 MiB: another replica may have filled the disk meanwhile. */

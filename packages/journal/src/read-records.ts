@@ -3,15 +3,22 @@ import { MiB } from '@understudy/base/bytes'
 import { at, type Entry, type ExtentMap, entryAt, firstAfter } from './extent-map.ts'
 import { damaged, isMissing } from './failures.ts'
 import { decodeRecord } from './record.ts'
-import type { ReplicaCore } from './replica-core.ts'
+import type { RecordCache } from './record-cache.ts'
+import type { SegmentFiles } from './segment-files.ts'
 
 const REQUEST_BYTES = MiB
+
+/** Where records come from: the files of a replica, or what a merge has read of them beforehand. */
+export type RecordSource = {
+  readonly files: Pick<SegmentFiles, 'read'>
+  readonly cache: RecordCache
+}
 
 export type MappedDisk = { readonly key: string; readonly number: number; readonly map: ExtentMap }
 
 /** Throws Refusal `replica/damaged` with the disk, offset and bytes of the first record that is not what was written. */
 export async function readRange(
-  core: ReplicaCore,
+  source: RecordSource,
   disk: MappedDisk,
   range: { readonly offset: number; readonly bytes: number },
 ): Promise<Buffer> {
@@ -19,8 +26,8 @@ export async function readRange(
   const entries = entriesIn(disk.map, range)
   fillGaps(out, range, entries)
   const groups = groupNeighbours(entries)
-  if (groups.length === 1) await readGroup(core, disk, { group: groups[0] ?? [], out, range })
-  else await Promise.all(groups.map((group) => readGroup(core, disk, { group, out, range })))
+  if (groups.length === 1) await readGroup(source, disk, { group: groups[0] ?? [], out, range })
+  else await Promise.all(groups.map((group) => readGroup(source, disk, { group, out, range })))
   return out
 }
 
@@ -80,16 +87,16 @@ type GroupRead = {
 }
 
 async function readGroup(
-  core: ReplicaCore,
+  source: RecordSource,
   disk: MappedDisk,
   { group, out, range }: GroupRead,
 ): Promise<void> {
   const first = group[0]
   const last = group.at(-1)
   if (first === undefined || last === undefined) return
-  const cached = group.length === 1 ? core.cache.get(first.segment, first.position) : undefined
+  const cached = group.length === 1 ? source.cache.get(first.segment, first.position) : undefined
   if (cached !== undefined) return copyPiece(cached, first, { out, range })
-  const { data, key } = await core.files.read(
+  const { data, key } = await source.files.read(
     first.segment,
     first.position,
     last.position + last.stored - first.position,
@@ -108,7 +115,7 @@ async function readGroup(
     // A read that takes the whole record will not come back for its rest.
     if (group.length === 1 && record.data.length > range.bytes) {
       const kept = { offset: record.offset, data: Buffer.from(record.data) }
-      core.cache.put(entry.segment, entry.position, kept)
+      source.cache.put(entry.segment, entry.position, kept)
     }
   }
 }
