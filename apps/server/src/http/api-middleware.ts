@@ -270,13 +270,17 @@ async function serveOnce(
         await parts.stores.idempotency.abandon(userId, key)
         throw error
       })
-      if (answer.status >= 500 || answer.body instanceof Blob)
+      if (answer.status >= 500 || answer.body instanceof Blob || holdsSecret(answer.body))
         await parts.stores.idempotency.abandon(userId, key)
       else await parts.stores.idempotency.complete(userId, key, answer.status, answer.body)
       return send(response, answer)
     }
   }
 }
+
+/** Shown once and kept nowhere: a key that was used for it is free again, and a repetition makes another secret. */
+const holdsSecret = (body: unknown): boolean =>
+  typeof body === 'object' && body !== null && ('secret' in body || 'csrfToken' in body)
 
 /** Runs the route's handler and writes the audit entry of a change. */
 async function run(

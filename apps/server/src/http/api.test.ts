@@ -63,8 +63,10 @@ beforeAll(async () => {
     remove: () => Promise.resolve(),
   }
   const log = pino({ level: 'silent' })
+  const { platforms } = world
+  const deps = { engine, stores, live: memoryLive(), platforms, clock, lab, version: '0.0.0', newId, session }
   const app = createApp({
-    router: apiRouter({ engine, stores, live: memoryLive(), clock, lab, version: '0.0.0', newId, session }),
+    router: apiRouter(deps),
     callers: callerFinder(stores, clock, { secure: false, sessionHours: 1 }),
     stores,
     session,
@@ -428,6 +430,16 @@ describe('Idempotency-Key', () => {
     const all = await call('GET', '/api/v1/policies', { headers: await headersOf('owner') })
     const names = (all.body.items as { name: string }[]).map((row) => row.name)
     expect(names.filter((name) => name === 'Once')).toHaveLength(1)
+  })
+
+  test('the secret of a new token is not kept for a repetition: reading the database gives nobody a token', async () => {
+    const headers = { ...(await headersOf('owner')), 'idempotency-key': 'new-token' }
+    const body = { name: 'nightly', role: 'reader' }
+    const first = await call('POST', '/api/v1/tokens', { headers, body })
+    const second = await call('POST', '/api/v1/tokens', { headers, body })
+    expect([first.status, second.status]).toEqual([201, 201])
+    expect(second.headers.get('idempotency-replayed')).toBeNull()
+    expect(second.body.secret).not.toBe(first.body.secret)
   })
 })
 
