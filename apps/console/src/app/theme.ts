@@ -20,7 +20,7 @@ const teal: MantineColorsTuple = [
   '#52c9b4',
   '#3ac1aa',
   '#2bb8a0',
-  '#0f8f7c',
+  '#0d8270',
   '#0b7768',
   '#065f53',
 ]
@@ -41,7 +41,7 @@ const dark: MantineColorsTuple = [
 
 export const theme = createTheme({
   primaryColor: 'teal',
-  primaryShade: { light: 8, dark: 6 },
+  primaryShade: { light: 8, dark: 7 },
   autoContrast: true,
   luminanceThreshold: 0.3,
   colors: { teal, dark },

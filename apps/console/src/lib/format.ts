@@ -48,4 +48,13 @@ export function formatRelative(iso: string, now: number): string {
   return seconds > 0 ? `${text} ago` : `in ${text}`
 }
 
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' })
+const day = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' })
+
+/** A tick of an axis: the time of day, and at midnight the day. */
+export function formatTick(milliseconds: number): string {
+  const date = new Date(milliseconds)
+  return date.getHours() === 0 && date.getMinutes() === 0 ? day.format(date) : clock.format(date)
+}
+
 export const formatCount = (count: number): string => new Intl.NumberFormat().format(count)

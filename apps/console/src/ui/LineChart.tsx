@@ -4,6 +4,8 @@ import { Box, useComputedColorScheme, VisuallyHidden } from '@mantine/core'
 import { useElementSize } from '@mantine/hooks'
 import { useEffect, useRef } from 'react'
 import uPlot from 'uplot'
+import { formatTick } from '../lib/format.ts'
+import classes from './LineChart.module.css'
 
 type LineChartProps = {
   /** What the chart shows, in words with its numbers: the text alternative. */
@@ -13,6 +15,8 @@ type LineChartProps = {
   readonly values: readonly (number | null)[]
   readonly label: string
   readonly format: (value: number) => string
+  /** Round steps of the value axis. */
+  readonly unit: 'seconds' | 'bytes'
   /** A dashed line at this value. */
   readonly target?: number | undefined
   /** CSS variable of the line. */
@@ -21,7 +25,7 @@ type LineChartProps = {
 }
 
 export function LineChart(props: LineChartProps) {
-  const { summary, times, values, label, format, target, ink, height = 168 } = props
+  const { summary, times, values, label, format, unit, target, ink, height = 168 } = props
   const scheme = useComputedColorScheme('dark')
   const { ref: frame, width } = useElementSize()
   const host = useRef<HTMLDivElement>(null)
@@ -49,12 +53,12 @@ export function LineChart(props: LineChartProps) {
         legend: { show: true, live: true },
         scales: { y: { range: (_, _low, high) => [0, Math.max(high * 1.12, 1)] } },
         axes: [
-          axis,
+          { ...axis, values: (_, ticks) => ticks.map((tick) => formatTick(tick * 1000)) },
           {
             ...axis,
             size: 66,
             values: (_, ticks) => ticks.map((tick) => words.current(tick)),
-            splits: fewSplits,
+            splits: (_, _axis, _low, high) => fewSplits(high, unit),
           },
         ],
         series: [
@@ -89,7 +93,7 @@ export function LineChart(props: LineChartProps) {
       made.destroy()
       plot.current = null
     }
-  }, [width, height, scheme, label, ink, hasTarget])
+  }, [width, height, scheme, label, ink, hasTarget, unit])
 
   useEffect(() => {
     if (width === 0 || scheme === undefined) return
@@ -102,15 +106,21 @@ export function LineChart(props: LineChartProps) {
   return (
     <Box ref={frame} mih={height + 26}>
       <VisuallyHidden>{summary}</VisuallyHidden>
-      <div ref={host} aria-hidden="true" />
+      <div ref={host} className={classes.chart} aria-hidden="true" />
     </Box>
   )
 }
 
-/** Four or five round steps from zero. */
-const fewSplits: uPlot.Axis.Splits = (_, _axis, _low, high) => {
-  const raw = high / 4
-  const power = 10 ** Math.floor(Math.log10(Math.max(raw, 1e-9)))
-  const step = ([1, 2, 5, 10].find((each) => each * power >= raw) ?? 10) * power
-  return Array.from({ length: Math.floor(high / step) + 1 }, (_unused, index) => index * step)
+const roundSeconds = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400,
+]
+
+/** Four or five round steps from zero: minutes as minutes, bytes in powers of two. */
+function fewSplits(high: number, unit: 'seconds' | 'bytes'): number[] {
+  const wanted = Math.max(high / 4, 0.001)
+  const step =
+    unit === 'bytes'
+      ? 2 ** Math.ceil(Math.log2(wanted))
+      : (roundSeconds.find((each) => each >= wanted) ?? wanted)
+  return Array.from({ length: Math.floor(high / step) + 1 }, (_, index) => index * step)
 }

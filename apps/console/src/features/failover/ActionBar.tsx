@@ -14,14 +14,18 @@ type ActionBarProps = {
   readonly point: RecoveryPoint | null
   readonly flow: ReactNode
   readonly onEdit: () => void
+  /** Offered where they are explained, further down the page. */
+  readonly elsewhere: readonly AllowedAction['action'][]
 }
 
 /** Exactly the actions that the server named; the blocked ones with their reason. */
-export function ActionBar({ protection, words, point, flow, onEdit }: ActionBarProps) {
+export function ActionBar({ protection, words, point, flow, onEdit, elsewhere }: ActionBarProps) {
   const [asked, setAsked] = useState<AskedAction | null>(null)
   const mayOperate = useMay('operator')
   const mayChange = useMay('contributor')
-  const { buttons, more } = arrangeActions(protection.actions)
+  const { buttons, more } = arrangeActions(
+    protection.actions.filter(({ action }) => !elsewhere.includes(action)),
+  )
   const reasonOf = ({ action, allowed, reason }: AllowedAction): string | null => {
     if (!(action === 'end' || action === 'edit' ? mayChange : mayOperate)) return 'Your role may only look'
     return allowed ? null : (reason ?? 'Not possible now')

@@ -40,6 +40,7 @@ export function HistoryCharts({ protection }: { readonly protection: Protection 
             values={lag.values}
             target={protection.lagTargetSeconds}
             format={formatDuration}
+            unit="seconds"
             ink="--busy-fill"
           />
         )}
@@ -54,6 +55,7 @@ export function HistoryCharts({ protection }: { readonly protection: Protection 
             times={writes.times}
             values={writes.values}
             format={(value) => `${formatBytes(value)}/s`}
+            unit="bytes"
             ink="--accent"
           />
         )}

@@ -4,18 +4,30 @@ import { useMeasurement } from '../../api/live.ts'
 import { formatDuration } from '../../lib/format.ts'
 import { fillOf, inkOf, type Tone } from '../../ui/tone.ts'
 import { useNow } from '../../ui/use-now.ts'
+import { When } from '../../ui/When.tsx'
 
 type LagFacts = Pick<Protection, 'id' | 'newestPoint' | 'lagTargetSeconds' | 'state'>
 
-/** Seconds since the newest recovery point, counted here between two answers of the server. Null before the first point. */
-export function useLagSeconds(protection: LagFacts): number | null {
-  const now = useNow(1000)
+/** Milliseconds of the newest recovery point as the last answer or measurement has it. Null before the first point. */
+export function useNewestInstant(protection: Pick<LagFacts, 'id' | 'newestPoint'>): number | null {
   const measured = useMeasurement(protection.id)
   const instants: number[] = []
   if (protection.newestPoint) instants.push(Date.parse(protection.newestPoint.instant))
   if (measured?.lagSeconds != null) instants.push(measured.at - measured.lagSeconds * 1000)
-  if (instants.length === 0) return null
-  return Math.max(0, (now - Math.max(...instants)) / 1000)
+  return instants.length === 0 ? null : Math.max(...instants)
+}
+
+/** Seconds since the newest recovery point, counted here between two answers of the server. Null before the first point. */
+export function useLagSeconds(protection: LagFacts): number | null {
+  const now = useNow(1000)
+  const newest = useNewestInstant(protection)
+  return newest === null ? null : Math.max(0, (now - newest) / 1000)
+}
+
+/** When the newest point was taken, live. */
+export function NewestPoint({ protection }: { readonly protection: Pick<LagFacts, 'id' | 'newestPoint'> }) {
+  const newest = useNewestInstant(protection)
+  return <When at={newest === null ? null : new Date(newest).toISOString()} absent="none yet" />
 }
 
 const quiet: readonly Protection['state'][] = ['paused', 'failedOver', 'committed', 'ending', 'gone']
@@ -44,7 +56,7 @@ export function LagMeter({ protection }: { readonly protection: LagFacts }) {
         size="sm"
         className="number"
         c={tone === 'good' ? 'var(--ink)' : inkOf(tone)}
-        w={64}
+        w={78}
         ta="right"
         style={{ whiteSpace: 'nowrap' }}
       >

@@ -9,7 +9,7 @@ import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { Spark } from '../../ui/Spark.tsx'
 import { Stat } from '../../ui/Stat.tsx'
 import { When } from '../../ui/When.tsx'
-import { useLagSeconds } from './LagMeter.tsx'
+import { NewestPoint, useLagSeconds } from './LagMeter.tsx'
 import classes from './LivePath.module.css'
 
 const wordsOfPhase: Record<Measurement['phase'], string> = {
@@ -42,7 +42,7 @@ export function LivePath({ protection }: { readonly protection: Protection }) {
         <div>
           <Group justify="space-between" gap={6} wrap="nowrap">
             <Text size="xs" c="var(--ink-quiet)" truncate>
-              {broken ? 'Nothing flows' : measured ? wordsOfPhase[measured.phase] : 'No news yet'}
+              {broken ? 'Nothing flows' : measured ? wordsOfPhase[measured.phase] : 'Nothing is being copied'}
             </Text>
             <Text size="xs" className="number" style={{ whiteSpace: 'nowrap' }}>
               {flowing && measured ? `${formatBytes(measured.bytesPerSecond)}/s` : ''}
@@ -96,7 +96,7 @@ export function LivePath({ protection }: { readonly protection: Protection }) {
           label="Newest point"
           value={
             <Small>
-              <When at={protection.newestPoint?.instant ?? null} absent="none yet" />
+              <NewestPoint protection={protection} />
             </Small>
           }
           note={

@@ -10,7 +10,7 @@ import { SimulatedBadge } from '../../ui/SimulatedBadge.tsx'
 import { Spark } from '../../ui/Spark.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { When } from '../../ui/When.tsx'
-import { LagMeter } from './LagMeter.tsx'
+import { LagMeter, NewestPoint } from './LagMeter.tsx'
 import type { MachineRow, SortKey } from './machine-rows.ts'
 import { ProtectionStatus } from './ProtectionStatus.tsx'
 import { toneOfPower, wordsOfPower } from './power-words.ts'
@@ -53,7 +53,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'state',
     label: 'State',
-    width: 190,
+    width: 214,
     grows: true,
     sort: 'health',
     standard: true,
@@ -70,12 +70,19 @@ export const machineColumns: readonly MachineColumn[] = [
     width: 190,
     grows: true,
     standard: true,
-    cell: ofProtection((protection) => <SiteFlow protection={protection} />),
+    cell: ({ machine, protection }) =>
+      protection ? (
+        <SiteFlow protection={protection} />
+      ) : (
+        <Text span size="sm" c="var(--ink-quiet)">
+          {machine?.siteName} only
+        </Text>
+      ),
   },
   {
     key: 'lag',
     label: 'Lag and target',
-    width: 250,
+    width: 262,
     sort: 'lag',
     standard: true,
     cell: ofProtection((protection) => <LagCell protection={protection} />),
@@ -86,9 +93,7 @@ export const machineColumns: readonly MachineColumn[] = [
     width: 130,
     sort: 'newestPoint',
     standard: true,
-    cell: ofProtection((protection) => (
-      <When at={protection.newestPoint?.instant ?? null} absent="none yet" />
-    )),
+    cell: ofProtection((protection) => <NewestPoint protection={protection} />),
   },
   {
     key: 'newestApplicationPoint',

@@ -31,7 +31,8 @@ export function MiniMap({ points, bounds, view, scheme, onMove }: MiniMapProps) 
     context.fillStyle = readInks(element).quiet
     context.globalAlpha = 0.6
     for (const [column, count] of density.entries()) {
-      const tall = count === 0 ? 0 : 4 + (height - 8) * (most === 1 ? 0 : Math.log(count) / Math.log(most))
+      const tall =
+        count === 0 ? 0 : 4 + (height - 8) * (most === 1 ? 0.6 : Math.log(count + 1) / Math.log(most + 1))
       context.fillRect(column * 2, height - tall - 2, 1.5, tall)
     }
   }, [points, from, to, width, scheme])

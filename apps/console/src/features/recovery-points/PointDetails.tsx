@@ -42,7 +42,7 @@ export function PointDetails({ protectionId, point, actions, onChanged }: PointD
           </Text>
         </Group>
         <Group gap={6}>
-          <Badge color={point.consistency === 'application' ? 'blue' : 'gray'}>
+          <Badge variant="outline" style={{ color: 'var(--ink)', borderColor: 'var(--line)' }}>
             {wordsOfConsistency[point.consistency]}
           </Badge>
           {point.verifiedAt && <Badge color="green">Verified: has booted</Badge>}

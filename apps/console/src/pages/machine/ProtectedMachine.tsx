@@ -3,7 +3,7 @@ import { useDisclosure } from '@mantine/hooks'
 import { IconShieldOff } from '@tabler/icons-react'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import type { Machine } from '@understudy/contract/machine'
-import type { Protection } from '@understudy/contract/protection'
+import type { Protection, ProtectionAction } from '@understudy/contract/protection'
 import { lazy, Suspense } from 'react'
 import { ActionBar } from '../../features/failover/ActionBar.tsx'
 import { DecisionButtons } from '../../features/failover/DecisionButtons.tsx'
@@ -38,6 +38,15 @@ const labels: Record<(typeof tabs)[number], string> = {
   runs: 'Tests and failovers',
   jobs: 'Jobs',
   events: 'Events',
+}
+
+/** What is asked right beside what it is about: the decision on a failover, the end of a test, the way back. */
+function elsewhere(protection: Protection): readonly ProtectionAction[] {
+  const actions: ProtectionAction[] = []
+  if (protection.state === 'failedOver') actions.push('commit', 'change-point', 'roll-back')
+  if (protection.state === 'committed') actions.push('reprotect')
+  if (protection.test !== null) actions.push('clean-up-test')
+  return actions
 }
 
 type ProtectedMachineProps = {
@@ -97,6 +106,7 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
             point={selected}
             flow={flow}
             onEdit={edit}
+            elsewhere={elsewhere(protection)}
           />
         }
       />

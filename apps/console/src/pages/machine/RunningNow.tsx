@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import type { Job } from '@understudy/contract/job'
-import type { Protection } from '@understudy/contract/protection'
+import type { Protection, Run } from '@understudy/contract/protection'
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
 import type { ReactNode } from 'react'
 import { api } from '../../api/client.ts'
@@ -22,6 +22,12 @@ type RunningNowProps = {
 }
 
 const failoverKinds = 'planned-failover,unplanned-failover,fail-back,change-point,roll-back'
+const startKinds: readonly Job['kind'][] = [
+  'planned-failover',
+  'unplanned-failover',
+  'fail-back',
+  'test-failover',
+]
 const testKinds = 'test-failover,clean-up-test'
 const inFailover: readonly Protection['state'][] = ['failingOver', 'failedOver', 'rollingBack']
 
@@ -40,7 +46,7 @@ export function RunningNow({ protection, point, flow }: RunningNowProps) {
         <RunningFailover
           protection={protection}
           run={protection.failover}
-          clickedAt={protection.failover?.startedAt ?? failover?.createdAt ?? new Date().toISOString()}
+          clickedAt={clickOf(failover, protection.failover)}
           title={
             protection.state === 'failedOver'
               ? `${protection.name} runs at ${protection.target.name}: keep it, or go back?`
@@ -64,7 +70,7 @@ export function RunningNow({ protection, point, flow }: RunningNowProps) {
         <RunningFailover
           protection={protection}
           run={protection.test}
-          clickedAt={protection.test.startedAt}
+          clickedAt={clickOf(test, protection.test)}
           title={`Test of ${protection.name} at ${protection.target.name}`}
           steps={test && <Steps job={test} />}
           actions={
@@ -86,6 +92,12 @@ export function RunningNow({ protection, point, flow }: RunningNowProps) {
       )}
     </>
   )
+}
+
+/** The click is when the job was made; a run begins only when its machine boots. */
+function clickOf(job: Job | undefined, run: Run | null): string {
+  const begun = run?.startedAt ?? new Date().toISOString()
+  return job && startKinds.includes(job.kind) && job.createdAt < begun ? job.createdAt : begun
 }
 
 function useJob(id: string | null): Job | undefined {
