@@ -28,7 +28,7 @@ export function machineDirectory(
   const all = async (signal?: AbortSignal): Promise<readonly MachineLocation[]> => {
     const found: MachineLocation[] = []
     for (const host of hosts) {
-      const folders = (await host.list(host.machinesFolder)).filter(({ kind }) => kind === 'folder')
+      const folders = (await listMachines(host)).filter(({ kind }) => kind === 'folder')
       const machines = await inGroups(folders, SIDE_BY_SIDE, async ({ name }) => {
         signal?.throwIfAborted()
         const folder = join(host.machinesFolder, name)
@@ -148,6 +148,17 @@ export async function inGroups<Item, Result>(
   }
   await Promise.all(Array.from({ length: Math.min(count, items.length) }, worker))
   return results
+}
+
+/** A folder that is not there says nothing about its machines: its disk may not be mounted. That they have gone would end protections. */
+async function listMachines(host: Host) {
+  const entries = await host.list(host.machinesFolder)
+  if (entries.length > 0 || (await host.status(host.machinesFolder)) !== null) return entries
+  throw new Outage({
+    code: 'kvm/machines-folder-missing',
+    message: `The machines folder ${host.machinesFolder} of host ${host.name} is not there`,
+    remedy: 'Mount its disk or bring the folder back; or correct the path in the settings of the site.',
+  })
 }
 
 const noSuchMachine = (ref: MachineRef): Refusal =>
