@@ -1,5 +1,5 @@
 // What a failover would cost: facts for its dialog. The source site may be dead, so asking it is bounded and optional.
-import { toFailureReport } from '@understudy/base/errors'
+import { Refusal, toFailureReport } from '@understudy/base/errors'
 import { secondsBetween } from '@understudy/base/instant'
 import type { FailoverPreview } from '@understudy/contract/protection'
 import type { Finding } from '@understudy/domain/machines/machine'
@@ -70,7 +70,9 @@ async function findingsOf(deps: ApiDeps, protection: Protection, question: Quest
     )
   } catch (error) {
     const { code, message, remedy } = toFailureReport(error)
-    findings.push({ level: 'warning', code, message: `The target could not be checked: ${message}`, remedy })
+    // What is refused now would be refused in the failover too. What cannot be asked now may work then.
+    if (error instanceof Refusal) findings.push({ level: 'blocker', code, message, remedy })
+    else findings.push({ level: 'warning', code, message: `The target could not be checked: ${message}`, remedy })
   }
   return findings
 }
