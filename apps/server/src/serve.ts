@@ -25,6 +25,7 @@ export async function serve(config: Config, plane: ControlPlane, log: Logger): P
   const { stores, clock, newId, live, lab, engine } = plane
   const callers = callerFinder(stores, clock, { secure, sessionHours: config.sessionHours })
   const session = sessionKeeper({ key: plane.secretKey, secure, sessionHours: config.sessionHours })
+  const publicOrigin = config.publicUrl === null ? null : new URL(config.publicUrl).origin
   const app = createApp({
     router: apiRouter({ engine, stores, live, clock, lab, version, newId, session }),
     callers,
@@ -33,7 +34,7 @@ export async function serve(config: Config, plane: ControlPlane, log: Logger): P
     clock,
     newId,
     log,
-    publicOrigin: config.publicUrl === null ? null : new URL(config.publicUrl).origin,
+    publicOrigin,
     openApi: await openApiDocument(version),
     secure,
     trustProxy: config.trustProxy,
@@ -56,7 +57,7 @@ export async function serve(config: Config, plane: ControlPlane, log: Logger): P
         )
       : createHttpServer(app)
   await listen(http, config)
-  live.attach(http, callers, plane.hints)
+  live.attach(http, callers, plane.hints, publicOrigin)
   const { port } = http.address() as AddressInfo
   const host = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host
   const scheme = config.tlsCertificate === null ? 'http' : 'https'

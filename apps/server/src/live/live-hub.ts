@@ -1,5 +1,5 @@
 // Socket.IO behind the engine's Live port: signed-in sockets, rooms per view, hints and measurements.
-import type { Server as HttpServer } from 'node:http'
+import type { Server as HttpServer, IncomingHttpHeaders } from 'node:http'
 import { createAdapter } from '@socket.io/postgres-adapter'
 import type { ClientToServer, Room, ServerToClient } from '@understudy/contract/socket'
 import { Topic } from '@understudy/contract/socket-shapes'
@@ -12,8 +12,11 @@ type Io = Server<ClientToServer, ServerToClient, DefaultEventsMap, { caller: Cal
 export type LivePool = Parameters<typeof createAdapter>[0]
 
 export type LiveHub = Live & {
-  /** Takes sockets of this server. `pool`: PostgreSQL, over which several server processes share hints. */
-  attach(http: HttpServer, callers: CallerFinder, pool: LivePool | null): void
+  /**
+   * Takes sockets of this server. `pool`: PostgreSQL, over which several server processes share hints. `publicOrigin`: where
+   * the console is served from when that is not the host that the browser names.
+   */
+  attach(http: HttpServer, callers: CallerFinder, pool: LivePool | null, publicOrigin: string | null): void
   close(): Promise<void>
 }
 
@@ -56,8 +59,12 @@ export function createLiveHub(log: Logger): LiveHub {
     measured(measurement) {
       measurements.set(measurement.protectionId, measurement)
     },
-    attach(http, callers, pool) {
-      const opened: Io = new Server(http, { serveClient: false, maxHttpBufferSize: 64 * 1024 })
+    attach(http, callers, pool, publicOrigin) {
+      const opened: Io = new Server(http, {
+        serveClient: false,
+        maxHttpBufferSize: 64 * 1024,
+        allowRequest: ({ headers }, decide) => decide(null, isOwnOrigin(headers, publicOrigin)),
+      })
       if (pool)
         opened.adapter(
           createAdapter(pool, { errorHandler: (error) => log.warn({ error }, 'live hints between servers') }),
@@ -104,6 +111,15 @@ async function dropSignedOut(io: Io, callers: CallerFinder): Promise<void> {
     const caller = await callers.find(socket.handshake.headers).catch(() => socket.data.caller)
     if (!caller) socket.disconnect(true)
   }
+}
+
+/**
+ * Browsers let any page open a web socket to us and send the cookie along where the page counts as the same site, such as
+ * another port of this host. Programs send no origin. The scheme is not compared: behind a proxy we do not see it.
+ */
+function isOwnOrigin(headers: IncomingHttpHeaders, publicOrigin: string | null): boolean {
+  const { origin, host } = headers
+  return origin === undefined || origin === publicOrigin || URL.parse(origin)?.host === host
 }
 
 const isRoom = (room: unknown): room is Room =>

@@ -27,6 +27,11 @@ export interface Host {
   readonly isLocal: boolean
   /** Without a shell. Resolves with any exit code. The command must end by itself; a daemon detaches from its output. */
   run(command: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>
+  /**
+   * For a conversation: what is written is the command's input, what is read its output; its errors go nowhere. Destroying the
+   * stream ends its input, at which the command must end; locally one that stays is killed a few seconds later.
+   */
+  spawn(command: string, args: readonly string[]): Promise<Duplex>
   /** Null: not there. */
   readFile(path: string): Promise<Buffer | null>
   /** Atomic by rename, and on the disk when it resolves. */

@@ -1,10 +1,10 @@
 // The computer that we run on, as a KVM host.
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
 import net from 'node:net'
 import { dirname } from 'node:path'
-import type { Duplex } from 'node:stream'
-import { setTimeout } from 'node:timers/promises'
+import { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Outage } from '@understudy/base/errors'
 import type { CommandOptions, CommandResult, FilePiece, FileStatus, FolderEntry, Host } from './host.ts'
 
@@ -12,6 +12,7 @@ const COMMAND_MILLISECONDS = 60_000
 const SOCKET_MILLISECONDS = 15_000
 const SOCKET_POLL_MILLISECONDS = 25
 const LONGEST_OUTPUT_BYTES = 64 * 1024 * 1024
+const LEAVE_MILLISECONDS = 5000
 
 export function localHost(options: { name: string; machinesFolder: string }): Host {
   const { name, machinesFolder } = options
@@ -27,6 +28,7 @@ export function localHost(options: { name: string; machinesFolder: string }): Ho
     machinesFolder,
     isLocal: true,
     run: (command, args, runOptions) => run(name, command, args, runOptions ?? {}),
+    spawn: (command, args) => converse(name, command, args),
     readFile: (path) => attempt(`read ${path}`, () => orWhenMissing(readFile(path), null)),
     writeFile: (path, data) => attempt(`write ${path}`, () => replaceFile(path, data)),
     createSparseFile: (path, bytes, pieces) =>
@@ -95,6 +97,35 @@ function run(
     )
     child.stdin?.on('error', () => undefined)
     child.stdin?.end(options.input ?? '')
+  })
+}
+
+function converse(name: string, command: string, args: readonly string[]): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, [...args], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      env: { ...process.env, LC_ALL: 'C' },
+    })
+    child.once('error', (cause) => reject(hostFailed(name, `run ${command}`, cause)))
+    child.once('spawn', () => {
+      const stream = new Duplex({
+        read: () => child.stdout.resume(),
+        write: (chunk, _encoding, done) => child.stdin.write(chunk, done),
+        final: (done) => child.stdin.end(done),
+        destroy: (error, done) => {
+          child.stdin.end()
+          const timer = setTimeout(() => child.kill('SIGKILL'), LEAVE_MILLISECONDS)
+          child.once('exit', () => clearTimeout(timer))
+          done(error)
+        },
+      })
+      child.stdout.on('data', (chunk) => {
+        if (!stream.push(chunk)) child.stdout.pause()
+      })
+      child.stdout.once('end', () => stream.push(null))
+      child.stdin.on('error', (cause) => stream.destroy(cause))
+      resolve(stream)
+    })
   })
 }
 
@@ -167,7 +198,7 @@ async function connect(name: string, socketPath: string, signal: AbortSignal | u
       const queueIsFull = isCode(cause, 'EAGAIN')
       if (!queueIsFull || performance.now() > deadline)
         throw hostFailed(name, `connect to ${socketPath}`, cause)
-      await setTimeout(SOCKET_POLL_MILLISECONDS, undefined, signal === undefined ? {} : { signal })
+      await sleep(SOCKET_POLL_MILLISECONDS, undefined, signal === undefined ? {} : { signal })
     }
   }
 }

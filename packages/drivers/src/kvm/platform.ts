@@ -5,10 +5,14 @@ import type { Site } from '@understudy/domain/sites/site'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { isAtLeast } from './eligibility.ts'
 import type { Host } from './host.ts'
+import { checkLibvirt } from './libvirt/check-libvirt.ts'
+import { libvirtHost } from './libvirt/libvirt-host.ts'
+import { libvirtSource } from './libvirt/libvirt-source.ts'
+import { DEFAULT_URI, toLibvirtUri } from './libvirt/uri.ts'
 import { machineDirectory } from './machine-directory.ts'
 import { openHosts } from './open-hosts.ts'
 import { QEMU } from './qemu-command.ts'
-import { checkKvmSecrets, checkKvmSettings, type KvmSettings } from './settings.ts'
+import { checkKvmSecrets, checkKvmSettings, type KvmSecrets, type KvmSettings } from './settings.ts'
 import { kvmSource } from './source.ts'
 import { type KvmTarget, kvmTarget } from './target.ts'
 
@@ -24,7 +28,8 @@ export type KvmPlatform = {
   readonly settings: KvmSettings
   readonly hosts: readonly Host[]
   readonly source: SourcePlatform
-  readonly target: KvmTarget
+  /** Absent where machines cannot be made: behind libvirt. */
+  readonly target?: KvmTarget
   checkConnection(signal?: AbortSignal): Promise<{ readonly summary: string }>
   close(): Promise<void>
 }
@@ -36,7 +41,8 @@ export function openKvmPlatform(
   deps: KvmPlatformDeps,
 ): KvmPlatform {
   const settings = checkKvmSettings(site.settings)
-  refuseLibvirt(settings)
+  if (settings.adapter === 'libvirt')
+    return openLibvirtPlatform(settings, checkKvmSecrets(settings, secrets), deps)
   const hosts = openHosts(settings, checkKvmSecrets(settings, secrets))
   const directory = machineDirectory(hosts, deps.onProblem ?? (() => undefined))
   const source = kvmSource({ ...deps, hosts, directory, bootDeadlineSeconds: settings.bootDeadlineSeconds })
@@ -53,6 +59,38 @@ export function openKvmPlatform(
     },
     async close() {
       await target.close()
+      await Promise.all(hosts.map((host) => host.close()))
+    },
+  }
+}
+
+/** Machines that libvirt manages: a source only. Refusal `kvm/libvirt-uri`, see toLibvirtUri. */
+function openLibvirtPlatform(
+  settings: KvmSettings,
+  secrets: KvmSecrets,
+  { clock, scratchBytes }: KvmPlatformDeps,
+): KvmPlatform {
+  const uris = settings.hosts.map(toLibvirtUri)
+  const hosts = openHosts(settings, secrets).map((host, index) =>
+    libvirtHost(host, uris[index] ?? DEFAULT_URI),
+  )
+  const { bootDeadlineSeconds } = settings
+  const source = libvirtSource({
+    hosts,
+    clock,
+    bootDeadlineSeconds,
+    ...(scratchBytes === undefined ? {} : { scratchBytes }),
+  })
+  return {
+    settings,
+    hosts,
+    source,
+    async checkConnection(signal) {
+      const summaries: string[] = []
+      for (const host of hosts) summaries.push(await checkLibvirt(host, signal))
+      return { summary: summaries.join('; ') }
+    },
+    async close() {
       await Promise.all(hosts.map((host) => host.close()))
     },
   }
@@ -94,14 +132,5 @@ async function requireTool(host: Host, tool: string, signal: AbortSignal | undef
     code: 'kvm/tool-missing',
     message: `Host ${host.name} cannot run ${tool}`,
     remedy: 'Install QEMU there (Debian: qemu-system-x86 qemu-utils).',
-  })
-}
-
-function refuseLibvirt({ adapter }: KvmSettings): void {
-  if (adapter === 'qmp') return
-  throw new Refusal({
-    code: 'kvm/libvirt-not-available',
-    message: 'Sites that are managed through libvirt are not available yet',
-    remedy: 'Use the adapter "qmp" with the monitor sockets of the machines.',
   })
 }

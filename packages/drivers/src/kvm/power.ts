@@ -140,7 +140,11 @@ async function launch(
  * An accelerator that cannot run the guest leaves it hanging or stops it with an internal error; both have been seen with
  * KVM inside virtual machines. A processor that runs has a program counter that is not the reset vector.
  */
-async function waitUntilRunning(machine: MachineLocation, qmp: Qmp, options: StartOptions): Promise<void> {
+export async function waitUntilRunning(
+  machine: MachineLocation,
+  qmp: Qmp,
+  options: StartOptions,
+): Promise<void> {
   const deadline = performance.now() + options.bootDeadlineSeconds * 1000
   for (;;) {
     const { status } = await statusOf(qmp)
@@ -314,7 +318,7 @@ export function definitionOf(machine: MachineLocation): MachineDefinition {
   })
 }
 
-const stillOn = (machine: MachineLocation, seconds: number): Outage =>
+export const stillOn = (machine: MachineLocation, seconds: number): Outage =>
   new Outage({
     code: 'source/still-on',
     message: `${machine.name} is still on after ${seconds} s`,

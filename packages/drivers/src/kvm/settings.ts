@@ -17,8 +17,9 @@ export type KvmHostAddress =
 export type KvmHostSettings = {
   readonly name: string
   readonly address: KvmHostAddress
-  /** Absolute. One folder per machine lies in it. */
+  /** Absolute. One folder per machine lies in it. Behind libvirt they hold only what points need; QEMU's user must be able to enter. */
   readonly machinesFolder: string
+  /** Only with the adapter libvirt, as seen on that host; qemu:///system when it is not given. See toLibvirtUri. */
   readonly libvirtUri?: string
 }
 
@@ -54,6 +55,8 @@ export type KvmSecrets = {
 const CODE = 'kvm/settings'
 // A unix socket's path ends at 107 bytes (unix(7)); the longest name we add is about 60 bytes long.
 const LONGEST_FOLDER_BYTES = 80
+/** Behind libvirt each machine has a folder in it, with sockets inside. */
+const LONGEST_LIBVIRT_FOLDER_BYTES = 66
 
 /** Throws Refusal `kvm/settings`, naming the field that is wrong. */
 export function checkKvmSettings(settings: unknown): KvmSettings {
@@ -62,6 +65,7 @@ export function checkKvmSettings(settings: unknown): KvmSettings {
   const hosts = fields.list('hosts', readHost)
   const networks = fields.list('networks', readNetwork)
   if (hosts.length === 0) throw wrong('settings.hosts is empty', 'Name at least one host.')
+  if (adapter === 'libvirt') hosts.forEach(refuseLongFolder)
   refuseDuplicates(
     hosts.map((host) => host.name),
     'host name',
@@ -112,6 +116,14 @@ function readHost(fields: Fields): KvmHostSettings {
     machinesFolder,
     ...(libvirtUri === undefined ? {} : { libvirtUri }),
   }
+}
+
+function refuseLongFolder({ name, machinesFolder }: KvmHostSettings): void {
+  if (Buffer.byteLength(machinesFolder) <= LONGEST_LIBVIRT_FOLDER_BYTES) return
+  throw wrong(
+    `The machinesFolder of ${name} is longer than ${LONGEST_LIBVIRT_FOLDER_BYTES} bytes; sockets inside it could not be opened`,
+    'Choose a shorter path.',
+  )
 }
 
 function readAddress(fields: Fields): KvmHostAddress {

@@ -79,6 +79,7 @@ export function sshHost(options: SshHostOptions): Host {
       const { code, stdout, stderr } = await runBytes(command, args, toRunOptions(runOptions ?? {}))
       return { code, stdout: stdout.toString('utf8'), stderr }
     },
+    spawn: async (command, args) => converse(options, await client(), command, args),
     readFile: (path) => attempt(`read ${path}`, files.readFile(path)),
     async writeFile(path, data) {
       const script =
@@ -237,6 +238,24 @@ const badKey = ({ name }: SshHostOptions, cause: unknown): Refusal =>
 /** sshd hands the line to the user's shell, so every word is quoted. */
 const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
 
+const commandLine = (command: string, args: readonly string[]): string =>
+  ['exec', 'env', 'LC_ALL=C', ...[command, ...args].map(quoted)].join(' ')
+
+const converse = (
+  options: SshHostOptions,
+  client: Client,
+  command: string,
+  args: readonly string[],
+): Promise<Duplex> =>
+  new Promise((resolve, reject) => {
+    client.exec(commandLine(command, args), (failure, channel) => {
+      if (failure !== undefined && failure !== null) return reject(unreachable(options, failure))
+      // Unread errors would fill the channel's window.
+      channel.stderr.resume()
+      resolve(channel)
+    })
+  })
+
 async function runRemote(
   options: SshHostOptions,
   client: Client,
@@ -245,7 +264,7 @@ async function runRemote(
   run: RunOptions,
 ): Promise<BytesResult> {
   run.signal?.throwIfAborted()
-  const text = ['exec', 'env', 'LC_ALL=C', ...[command, ...args].map(quoted)].join(' ')
+  const text = commandLine(command, args)
   return new Promise((resolve, reject) => {
     client.exec(text, (failure, channel) => {
       if (failure !== undefined && failure !== null) return reject(unreachable(options, failure))

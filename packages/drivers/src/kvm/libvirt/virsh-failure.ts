@@ -1,0 +1,67 @@
+// What virsh complains about, in our three kinds. virsh has no error codes; its words are those of LC_ALL=C.
+import { Outage, Refusal } from '@understudy/base/errors'
+
+export type VirshComplaint = {
+  readonly hostName: string
+  readonly uri: string
+  readonly commandLine: string
+  readonly text: string
+  /** virsh's, or that of whatever should have started it. */
+  readonly code?: number
+}
+
+const NOT_FOUND = 127
+const NO_DOMAIN = /failed to get domain|Domain not found|no domain with matching/i
+const NO_RIGHT = /permission denied|authentication (failed|unavailable)|access denied|polkit/i
+const NO_DRIVER =
+  /no connection driver available|invalid (connection URI|argument)|unable to parse URI|unexpected QEMU URI/i
+const NO_DAEMON = /Failed to connect socket|failed to connect to the hypervisor|Connection refused|no polkit/i
+
+export function toVirshFailure(complaint: VirshComplaint): Outage | Refusal {
+  const { hostName, uri, text, code, commandLine } = complaint
+  if (code === NOT_FOUND)
+    return new Refusal({
+      code: 'kvm/virsh-missing',
+      message: `Host ${hostName} has no virsh or no flock: ${text}`,
+      remedy: 'Install them there (Debian: libvirt-clients util-linux).',
+    })
+  if (NO_DOMAIN.test(text))
+    return new Outage({
+      code: 'kvm/no-such-domain',
+      message: `libvirt on ${hostName} does not know this machine: ${text}`,
+      remedy: 'Refresh the inventory; the machine may have been removed or moved.',
+    })
+  if (NO_RIGHT.test(text))
+    return new Refusal({
+      code: 'kvm/libvirt-not-permitted',
+      message: `libvirt on ${hostName} (${uri}) refuses us: ${text}`,
+      remedy: 'Connect to the host as root, or let the user manage libvirt (group libvirt).',
+    })
+  if (NO_DRIVER.test(text))
+    return new Refusal({
+      code: 'kvm/libvirt-uri',
+      message: `libvirt on ${hostName} does not accept the address ${uri}: ${text}`,
+      remedy: 'Use qemu:///system, or qemu+unix:///system?socket=PATH.',
+    })
+  if (NO_DAEMON.test(text))
+    return new Outage({
+      code: 'kvm/libvirt-not-running',
+      message: `libvirt on ${hostName} does not answer at ${uri}: ${text}`,
+      remedy: 'Start libvirtd (systemctl start libvirtd), or correct the address.',
+    })
+  return new Outage({
+    code: 'kvm/libvirt-failed',
+    message: `virsh on ${hostName} could not ${commandLine.slice(0, 60)}: ${text.slice(-500)}`,
+    remedy: 'Look at the message; the next attempt may work.',
+  })
+}
+
+export const isNoSuchDomain = (error: unknown): boolean =>
+  error instanceof Outage && error.code === 'kvm/no-such-domain'
+
+export const virshBusy = (hostName: string, seconds: number): Outage =>
+  new Outage({
+    code: 'kvm/qemu-busy',
+    message: `Somebody else has been working on this machine on ${hostName} for ${seconds} s`,
+    remedy: 'Wait; another Understudy may be replicating the same machine.',
+  })
