@@ -81,6 +81,13 @@ function toSourceDisk(
           throw await explain(error)
         }
       },
+      async readInto(offset, target, signal) {
+        try {
+          await device.readInto(offset, target, signal)
+        } catch (error) {
+          throw await explain(error)
+        }
+      },
       map: (range, signal) => translated(mapped.map(range, signal)),
       close: () => device.close(),
     },
