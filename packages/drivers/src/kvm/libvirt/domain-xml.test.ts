@@ -12,7 +12,10 @@ test('a domain that is off has the disk keys that it will have when it runs', ()
   const address = "<address type='drive' controller='1' bus='0' target='3' unit='5'/>"
   const found = parseDomain(
     domain(
-      disk('vda', 'virtio') + disk('vdaa', 'virtio') + disk('sda', 'scsi', address) + disk('sdb', 'sata', address),
+      disk('vda', 'virtio') +
+        disk('vdaa', 'virtio') +
+        disk('sda', 'scsi', address) +
+        disk('sdb', 'sata', address),
     ),
   )
   expect(found?.disks.map(({ key }) => key)).toEqual([

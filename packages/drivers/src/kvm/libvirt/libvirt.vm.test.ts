@@ -185,7 +185,9 @@ describe('a domain with two disks', () => {
 
   test('libvirt is a source and no target, and says who it is', async () => {
     expect(platform.target).toBeUndefined()
-    expect((await platform.checkConnection()).summary).toMatch(/^here: libvirt with QEMU \d+\.\d+\.\d+, \d+ machines?$/)
+    expect((await platform.checkConnection()).summary).toMatch(
+      /^here: libvirt with QEMU \d+\.\d+\.\d+, \d+ machines?$/,
+    )
   })
 
   test('disks have the same keys whether the domain runs or not, and starting is proven', async () => {
@@ -276,7 +278,9 @@ test('a disk on IDE blocks the domain, running or not, unless it is excluded', a
     { bytes: MiB, format: 'raw', bus: 'ide' },
   ])
   const blockers = async () =>
-    (await source.eligibility(ref)).findings.filter(({ level }) => level === 'blocker').map(({ code }) => code)
+    (await source.eligibility(ref)).findings
+      .filter(({ level }) => level === 'blocker')
+      .map(({ code }) => code)
   expect(await blockers()).toEqual(['source/bus'])
   await libvirtd.virsh('start', ref)
   expect(await blockers()).toEqual(['source/bus'])
@@ -303,6 +307,9 @@ test.each([
   ['qemu+unix:///session', 'kvm/libvirt-not-running'],
 ])('a connection to %s fails with %s and a remedy', async (uri, code) => {
   const platform = openPlatform(uri)
-  await expect(platform.checkConnection()).rejects.toMatchObject({ code, remedy: expect.stringMatching(/libvirtd/) })
+  await expect(platform.checkConnection()).rejects.toMatchObject({
+    code,
+    remedy: expect.stringMatching(/libvirtd/),
+  })
   await platform.close()
 })
