@@ -7,6 +7,7 @@ import type { Clock } from '@understudy/base/instant'
 import type { Engine } from '@understudy/engine/engine'
 import { createEngine } from '@understudy/engine/engine'
 import { defaultEngineConfig, type EngineConfig } from '@understudy/engine/engine-parts'
+import type { Platforms } from '@understudy/engine/ports/platforms'
 import { dbosDurable } from '@understudy/store/dbos-durable'
 import { startEmbeddedPostgres } from '@understudy/store/embedded-postgres'
 import { openHintPool } from '@understudy/store/hint-pool'
@@ -26,6 +27,7 @@ export type ControlPlane = {
   readonly engine: Engine
   readonly stores: OpenedStores
   readonly live: LiveHub
+  readonly platforms: Platforms
   readonly hints: LivePool
   readonly lab: Lab
   readonly clock: Clock
@@ -77,7 +79,18 @@ export async function composeControlPlane(config: Config, log: Logger): Promise<
     })
     closers.push(() => engine.stop())
     const lab = composeLab({ engine, durable, stores, live, clock, home: config.home, newId: randomUUID })
-    return { engine, stores, live, hints: hints.pool, lab, clock, secretKey, newId: randomUUID, close }
+    return {
+      engine,
+      stores,
+      live,
+      platforms,
+      hints: hints.pool,
+      lab,
+      clock,
+      secretKey,
+      newId: randomUUID,
+      close,
+    }
   } catch (error) {
     await close()
     throw error

@@ -5,6 +5,7 @@ import { contract } from '@understudy/contract/api'
 import type { Engine } from '@understudy/engine/engine'
 import type { ControlPlaneStores } from '@understudy/engine/ports/access-stores'
 import type { Live } from '@understudy/engine/ports/live'
+import type { Platforms } from '@understudy/engine/ports/platforms'
 import type { Stores } from '@understudy/engine/ports/stores'
 import type { Caller } from '../access/caller.ts'
 import type { Lab } from '../lab/lab.ts'
@@ -13,6 +14,8 @@ export type ApiDeps = {
   readonly engine: Engine
   readonly stores: Stores & ControlPlaneStores
   readonly live: Live
+  /** Only to ask what a site can do; everything else goes through the engine. */
+  readonly platforms: Pick<Platforms, 'of'>
   readonly clock: Clock
   readonly lab: Lab
   readonly version: string

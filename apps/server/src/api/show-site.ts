@@ -9,6 +9,9 @@ export type SiteSurroundings = {
   readonly protections: readonly Protection[]
   readonly storedBytes: number
   readonly freeBytes: number | null
+  /** What its platform offers. */
+  readonly canBeSource: boolean
+  readonly canBeTarget: boolean
 }
 
 /** A site as the API shows it. */
@@ -28,7 +31,7 @@ export function showSite(site: Site, around: SiteSurroundings): ShownSite {
     replicaCount: around.protections.filter((protection) => protection.targetSiteId === site.id).length,
     storedBytes: around.storedBytes,
     freeBytes: around.freeBytes,
-    canBeSource: true,
-    canBeTarget: true,
+    canBeSource: around.canBeSource,
+    canBeTarget: around.canBeTarget,
   }
 }

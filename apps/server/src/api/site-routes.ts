@@ -17,6 +17,15 @@ const toNewSite = (body: SiteBody): NewSite => ({
   ),
 })
 
+const noAbilities = { canBeSource: false, canBeTarget: false }
+
+/** What a platform lacks is absent from its object. One that cannot even be opened can do nothing; its health says why. */
+const abilitiesOf = ({ platforms }: ApiDeps, site: Site): Promise<typeof noAbilities> =>
+  platforms.of(site).then(
+    ({ source, target }) => ({ canBeSource: source !== undefined, canBeTarget: target !== undefined }),
+    () => noAbilities,
+  )
+
 export function siteRoutes(deps: ApiDeps) {
   const showAll = async (sites: readonly Site[]): Promise<ShownSite[]> => {
     const [machines, protections, summaries] = await Promise.all([
@@ -24,10 +33,12 @@ export function siteRoutes(deps: ApiDeps) {
       deps.stores.protections.list(),
       deps.stores.protections.summaries(),
     ])
-    return sites.map((site) => {
+    const abilities = await Promise.all(sites.map((site) => abilitiesOf(deps, site)))
+    return sites.map((site, index) => {
       const here = protections.filter((protection) => protection.targetSiteId === site.id)
       const storedBytes = here.reduce((sum, each) => sum + (summaries.get(each.id)?.storedBytes ?? 0), 0)
-      return showSite(site, { machines, protections, storedBytes, freeBytes: null })
+      const can = abilities[index] ?? noAbilities
+      return showSite(site, { machines, protections, storedBytes, freeBytes: null, ...can })
     })
   }
   const showOne = async (id: string): Promise<ShownSite> => {
