@@ -72,6 +72,13 @@ describe('KVM settings', () => {
     expect(check).toThrow(place)
   })
 
+  test('behind libvirt the folder must be short enough for sockets in folders inside it', () => {
+    const folder = `/${'f'.repeat(66)}`
+    const hosts = [{ ...good.hosts[0], machinesFolder: folder, libvirtUri: 'qemu:///system' }]
+    expect(checkKvmSettings({ ...good, hosts }).hosts[0]?.machinesFolder).toBe(folder)
+    expect(() => checkKvmSettings({ ...good, hosts, adapter: 'libvirt' })).toThrow('longer than 66 bytes')
+  })
+
   test('need a private key as soon as a host is reached by ssh, and never repeat it', () => {
     const settings = checkKvmSettings(good)
     expect(() => checkKvmSecrets(settings, {})).toThrow('kvm2')

@@ -14,6 +14,7 @@ import { localHost } from '../local-host.ts'
 import { withMonitor } from '../monitor.ts'
 import { type KvmPlatform, openKvmPlatform } from '../platform.ts'
 import { libvirtDirectory } from './libvirt-directory.ts'
+import { folderFindings } from './libvirt-eligibility.ts'
 import { libvirtHost } from './libvirt-host.ts'
 import { type PrivateLibvirtd, privateLibvirtd } from './private-libvirtd.ts'
 
@@ -265,9 +266,10 @@ describe('a domain with two disks', () => {
       excludedDisks: [raw],
     })
     expect(known.sinceKnown).toBe(true)
-    const extents = await Array.fromAsync(known.disks[0]?.changed() ?? [])
+    const extents: number[][] = []
+    for await (const { offset, bytes } of known.disks[0]?.changed() ?? []) extents.push([offset, bytes])
     await known.close()
-    expect(extents.map(({ offset, bytes }) => [offset, bytes])).toEqual([[MiB, 8192]])
+    expect(extents).toEqual([[MiB, 8192]])
   })
 })
 
@@ -293,7 +295,6 @@ test('a folder that QEMU may not enter is a blocker that names it', async () => 
   const host = libvirtHost(localHost({ name: 'here', machinesFolder: closed }), libvirtd.uri)
   const ref = await define('closed', [{ bytes: MiB, format: 'qcow2' }])
   await libvirtd.virsh('start', ref)
-  const { folderFindings } = await import('./libvirt-eligibility.ts')
   const machine = await libvirtDirectory([host]).findMachine(ref)
   expect(await folderFindings(machine)).toMatchObject([
     { level: 'blocker', code: 'source/folder-not-reachable', message: expect.stringContaining(closed) },
