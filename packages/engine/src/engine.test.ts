@@ -700,6 +700,53 @@ describe('a restart', () => {
     expect((await lab.activeRuns(protectionId))[0]?.hydrated).toBe(1)
     await lab.done(lab.engine.commit(ask))
   })
+
+  test('while the target site does not answer: its readers come back as soon as it does', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const release = lab.b.faults.hang('target.hydrate')
+    await lab.done(lab.engine.plannedFailover(ask))
+    lab.b.faults.failNext('target.reattach', 2)
+    await lab.restart()
+    release()
+    await lab.clock.advance(minute)
+    expect((await lab.activeRuns(protectionId))[0]?.hydrated).toBe(1)
+  })
+
+  test('a target site that hangs does not hold up the heartbeat of the mover', async () => {
+    const { lab, ask } = await newProtectedLab()
+    const release = lab.b.faults.hang('target.hydrate')
+    await lab.done(lab.engine.plannedFailover(ask))
+    const letGo = lab.b.faults.hang('target.reattach')
+    await lab.restart()
+    release()
+    await lab.clock.advance(minute)
+    const [mover] = await lab.stores.leases.movers()
+    expect(lab.clock.now() - (mover?.beatAt ?? 0)).toBeLessThan(10_000)
+    letGo()
+  })
+})
+
+test('a replica that another process has removed is let go here without an alarm', async () => {
+  const { lab, protectionId, ask } = await newProtectedLab()
+  const release = lab.b.faults.hang('target.hydrate')
+  await lab.done(lab.engine.plannedFailover(ask))
+  const [run] = await lab.activeRuns(protectionId)
+  if (!run) throw new Error('a run is active')
+  await lab.b.target.destroy(run.id)
+  await lab.stores.runs.update(run.id, { over: true })
+  release()
+  await lab.clock.advance(minute)
+  expect(await lab.openAlerts()).not.toContain('failover/hydration')
+})
+
+test('a replica that goes while it hydrates leaves no alarm behind', async () => {
+  const { lab, ask } = await newProtectedLab()
+  lab.b.faults.failNext('target.hydrate', 1000)
+  await lab.done(lab.engine.plannedFailover(ask))
+  await lab.clock.advance(minute)
+  expect(await lab.openAlerts()).toContain('failover/hydration')
+  await lab.done(lab.engine.rollBack(ask))
+  expect(await lab.openAlerts()).not.toContain('failover/hydration')
 })
 
 test('a site that cannot be reached raises an alert that resolves by itself', async () => {

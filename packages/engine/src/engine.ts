@@ -269,7 +269,7 @@ function createContext(parts: EngineParts): EngineInside {
   const mover = createMover(parts, {
     async onLook(held, runs) {
       const mine = runs.filter((run) => held.has(run.protectionId))
-      await keeper.takeUp(mine, (id) => held.get(id)?.hardware ?? null)
+      keeper.takeUp(mine, (id) => held.get(id)?.hardware ?? null)
       await watchUncommitted(parts, held, mine)
     },
   })

@@ -9,12 +9,13 @@ import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import { choosePoint, type PointChoice } from '@understudy/domain/recovery-points/choose-point'
 import type { EngineContext } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
-import { recordEvent } from '../events/report.ts'
+import { recordEvent, resolveAlert } from '../events/report.ts'
 import type { TaskScope } from '../jobs/job-scope.ts'
 import type { BootSpec } from '../ports/target-platform.ts'
 import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
 import { platformOf, targetOf } from '../sites/platform-of.ts'
 import { withinSeconds } from './bounded-call.ts'
+import { HYDRATION_ALERT } from './run-keeper.ts'
 
 export type RunPlan = {
   readonly runId: RunId
@@ -231,6 +232,8 @@ export async function closeRun(context: EngineContext, run: Run, end: Partial<Ru
     replica.unhold(run.pointId, runId),
   )
   await parts.stores.runs.update(runId, { over: true, endedAt: parts.clock.now(), ...end })
+  // Also one that was raised because the machine went away under its hydration a moment ago.
+  await resolveAlert(parts, HYDRATION_ALERT, { id: run.protectionId, name: run.protectionId })
   parts.live.changed('runs', runId)
   parts.live.changed('protections', run.protectionId)
 }

@@ -20,8 +20,11 @@ export type RunKeeper = {
   whenHydrated(run: Run, onProgress: (progress: HydrateProgress) => void, signal: AbortSignal): Promise<void>
   /** The machine has gone, or needs us no more. Repeatable. */
   drop(runId: RunId): Promise<void>
-  /** Takes up runs of held protections that nobody in this process keeps: after a restart or a take-over. */
-  takeUp(runs: readonly Run[], hardwareOf: (id: ProtectionId) => MachineHardware | null): Promise<void>
+  /**
+   * Begins to take up runs of held protections that nobody in this process keeps: after a restart or a take-over. Does not
+   * wait: a target site that does not answer must not hold up the mover's heartbeat. What failed is tried at the next call.
+   */
+  takeUp(runs: readonly Run[], hardwareOf: (id: ProtectionId) => MachineHardware | null): void
   stop(): Promise<void>
 }
 
@@ -34,8 +37,10 @@ type Kept = {
   hydrating: Promise<void> | null
   progress: HydrateProgress
   failure: unknown
-  done: boolean
 }
+
+/** Resolved when the machine needs its point no more, or has gone. */
+export const HYDRATION_ALERT = 'failover/hydration'
 
 /** A second: hydration is watched by people, and every report is a row that changes. */
 const REPORT_GAP_MILLISECONDS = 1000
@@ -44,6 +49,10 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
   const kept = new Map<RunId, Kept>()
   /** Of this process: a machine on its way out must not be taken up again by the next look. */
   const dropped = new Set<RunId>()
+  /** Their readers are open, but the machine could not be told yet. */
+  const unattached = new Set<RunId>()
+  const stopping = new AbortController()
+  let takingUp: Promise<void> | null = null
 
   const open: RunKeeper['open'] = async (run, hardware) => {
     dropped.delete(run.id)
@@ -61,7 +70,6 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
       hydrating: null,
       progress: { doneBytes: 0, totalBytes: 0 },
       failure: null,
-      done: false,
     }
     kept.set(run.id, entry)
     return entry.disks
@@ -77,10 +85,46 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
 
   const drop: RunKeeper['drop'] = async (runId) => {
     dropped.add(runId)
+    unattached.delete(runId)
     const entry = kept.get(runId)
     if (!entry) return
     kept.delete(runId)
     await letGo(entry)
+  }
+
+  async function takeUpOne(run: Run, hardware: MachineHardware): Promise<void> {
+    unattached.add(run.id)
+    try {
+      const target = await targetOf(parts, run.targetSiteId)
+      await target.reattach({ runId: run.id, disks: await open(run, hardware) }, stopping.signal)
+      unattached.delete(run.id)
+      if (run.kind !== 'test') hydrate(run)
+      parts.log('info', 'took up a running replica', { run: run.id })
+    } catch (error) {
+      // The guest waits for its disks meanwhile (reads are retried at its side); the next look tries again.
+      parts.log('warn', 'a running replica could not be taken up', { run: run.id, error })
+    }
+  }
+
+  async function takeUpAll(
+    runs: readonly Run[],
+    hardwareOf: (id: ProtectionId) => MachineHardware | null,
+  ): Promise<void> {
+    const wanted = runs.flatMap((run) => {
+      const hardware = hardwareOf(run.protectionId)
+      const needsUs = run.machineRef !== null && run.hydrated < 1 && !dropped.has(run.id)
+      const isKept = kept.has(run.id) && !unattached.has(run.id)
+      return hardware && needsUs && !isKept ? [takeUpOne(run, hardware)] : []
+    })
+    await Promise.all(wanted)
+    await dropWhatIsOver(runs)
+  }
+
+  /** Another process may have ended what is kept here. `runs` may be older than a boot of this moment, so each is asked for. */
+  async function dropWhatIsOver(active: readonly Run[]): Promise<void> {
+    const ids = new Set(active.map(({ id }) => id))
+    for (const { runId } of [...kept.values()])
+      if (!ids.has(runId) && (await isOver(parts, runId))) await drop(runId)
   }
 
   return {
@@ -98,17 +142,17 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
         await parts.sleep(REPORT_GAP_MILLISECONDS, signal)
       }
     },
-    async takeUp(runs, hardwareOf) {
-      for (const run of runs) {
-        const hardware = hardwareOf(run.protectionId)
-        if (!hardware || run.machineRef === null || run.hydrated >= 1) continue
-        if (kept.has(run.id) || dropped.has(run.id)) continue
-        await takeUpOne(parts, run, () => open(run, hardware), hydrate)
-      }
-      const active = new Set(runs.map(({ id }) => id))
-      for (const entry of kept.values()) if (entry.done && !active.has(entry.runId)) await drop(entry.runId)
+    takeUp(runs, hardwareOf) {
+      if (stopping.signal.aborted) return
+      takingUp ??= takeUpAll(runs, hardwareOf)
+        .catch((error: unknown) => parts.log('warn', 'running replicas could not be looked at', { error }))
+        .finally(() => {
+          takingUp = null
+        })
     },
     async stop() {
+      stopping.abort(new DOMException('The keeper stops', 'AbortError'))
+      await takingUp
       const entries = [...kept.values()]
       kept.clear()
       await Promise.all(entries.map(letGo))
@@ -123,21 +167,9 @@ async function letGo(entry: Kept): Promise<void> {
   await entry.replica.close()
 }
 
-async function takeUpOne(
-  parts: EngineParts,
-  run: Run,
-  open: () => Promise<readonly BootDisk[]>,
-  hydrate: (run: Run) => void,
-): Promise<void> {
-  try {
-    const target = await targetOf(parts, run.targetSiteId)
-    await target.reattach({ runId: run.id, disks: await open() })
-    if (run.kind !== 'test') hydrate(run)
-    parts.log('info', 'took up a running replica', { run: run.id })
-  } catch (error) {
-    // The guest waits for its disks meanwhile (reads are retried at its side); the next look tries again.
-    parts.log('warn', 'a running replica could not be taken up', { run: run.id, error })
-  }
+async function isOver(parts: EngineParts, runId: RunId): Promise<boolean> {
+  const run = await parts.stores.runs.find(runId)
+  return run === null || run.over
 }
 
 /** In the order of the source's disks; the firmware boots from the one that said so, or from the first. */
@@ -157,7 +189,7 @@ async function keepHydrating(parts: EngineParts, run: Run, entry: Kept): Promise
   for (let failures = 0; ; ) {
     try {
       await hydrateOnce(parts, run, entry)
-      await resolveAlert(parts, 'failover/hydration', subject)
+      await resolveAlert(parts, HYDRATION_ALERT, subject)
       await recordEvent(parts, {
         severity: 'info',
         code: 'failover/hydrated',
@@ -167,6 +199,8 @@ async function keepHydrating(parts: EngineParts, run: Run, entry: Kept): Promise
       return
     } catch (error) {
       if (entry.stop.signal.aborted) return
+      // Its machine has gone because another process ended the run: that is no failure.
+      if (await isOver(parts, run.id).catch(() => false)) return
       failures += 1
       await tellHydrationFailure(parts, subject, error)
       if (!(error instanceof Outage)) throw error
@@ -201,7 +235,6 @@ async function hydrateOnce(parts: EngineParts, run: Run, entry: Kept): Promise<v
   await writing
   await parts.stores.runs.update(run.id, { hydrated: 1 })
   parts.live.changed('runs', run.id)
-  entry.done = true
 }
 
 async function tellHydrationFailure(parts: EngineParts, subject: Subject, error: unknown): Promise<void> {
@@ -210,7 +243,7 @@ async function tellHydrationFailure(parts: EngineParts, subject: Subject, error:
   try {
     await raiseAlert(parts, {
       severity: error instanceof Outage ? 'warning' : 'critical',
-      code: 'failover/hydration',
+      code: HYDRATION_ALERT,
       message: `${subject.name} still depends on its recovery point: ${failure.message}`,
       remedy: failure.remedy,
       subject,
