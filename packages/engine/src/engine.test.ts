@@ -688,6 +688,25 @@ describe('reprotect and fail back', () => {
   })
 })
 
+test('a clock that was set back loses nothing of a planned failover: the final point is not told by its time', async () => {
+  const { lab, protectionId, ask } = await newProtectedLab()
+  const { source } = lab.a.platform
+  if (!source) throw new Error('site A is a source')
+  const shutDown = source.shutDown.bind(source)
+  source.shutDown = async (ref, options) => {
+    const proof = await shutDown(ref, options)
+    return { ...proof, at: proof.at - 10 * minute }
+  }
+  await lab.done(lab.engine.plannedFailover(ask))
+  const [run] = await lab.activeRuns(protectionId)
+  if (!run) throw new Error('a run is active')
+  const replica = await lab.b.replicas.openReplica(run.replicaId, null)
+  const { disks } = await replica.openPoint(run.pointId)
+  const sealed = Buffer.concat(await Promise.all(disks.map(({ reader }) => readAll(reader))))
+  const original = Buffer.concat(await Promise.all(lab.machine.readDisks().map(readAll)))
+  expect(sealed.equals(original)).toBe(true)
+})
+
 describe('a restart', () => {
   test('of the server while a replica still streams: its readers come back and hydration ends', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()

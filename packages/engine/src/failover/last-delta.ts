@@ -42,8 +42,10 @@ export async function sealFinalPoint(
       task.signal,
     )
     try {
+      // The very instant and nothing later: clocks are set back and differ between processes, and a point that only seems to be
+      // younger than the shut-down lacks what the guest wrote last.
       const point =
-        newest && newest.instant >= offAt
+        newest && newest.instant === offAt
           ? newest
           : await copyFinal(parts, { replica, newest, stopped, offAt, task })
       const { pointCount, storedBytes } = await replica.usage()
