@@ -44,10 +44,7 @@ export async function openMachine(page: Page, name: string): Promise<void> {
 
 /** Chooses from a list that opens below its field. */
 export async function choose(page: Page, field: string, option: string): Promise<void> {
-  await page
-    .getByRole('combobox', { name: field })
-    .or(page.getByRole('textbox', { name: field }))
-    .click()
+  await page.getByRole('combobox', { name: field, exact: true }).click()
   await page.getByRole('option', { name: option, exact: true }).click()
 }
 

@@ -63,9 +63,7 @@ test('the wizard protects both machines to site B, and the lag stays under its t
   await choose(page, 'Policy', 'Every 5 seconds')
   for (const name of ['lab-db', 'lab-web'])
     await page.getByRole('checkbox', { name: `Choose ${name}` }).check()
-  await expect(
-    page.getByRole('combobox', { name: /in a test/ }).or(page.getByRole('textbox', { name: /in a test/ })),
-  ).toHaveValue('Isolated (isolated)')
+  await expect(page.getByRole('combobox', { name: /in a test$/ })).toHaveValue('Isolated (isolated)')
   await photograph(page, 'protect')
   await page.getByRole('button', { name: 'Protect 2 machines' }).click()
   await expect(page.getByText('2 of 2 are being protected')).toBeVisible()
@@ -130,9 +128,8 @@ test('reprotect turns the direction round, and fail back brings home everything 
   await expect(dialog.getByRole('group', { name: 'Data loss' })).toContainText('none')
   await dialog.getByRole('button', { name: 'Fail back' }).click()
   await followTheJob(page, 'Fail back', 'lab-db', jobSeconds)
-  const address = await addressIn(page.getByRole('region', { name: 'lab-db runs at Lab site A' }))
-  expect(address).toBe(await originalAddress(home, 'lab-db'))
-  const guest = await waitForGuest(address)
+  await expect(page.getByRole('region', { name: 'lab-db runs at Lab site A' })).toBeVisible()
+  const guest = await waitForGuest(await originalAddress(home, 'lab-db'))
   checkData(guest)
   expect(recordAtBoot(guest)).toBeGreaterThanOrEqual(away.chain.step)
 
