@@ -55,8 +55,6 @@ export type EngineConfig = {
   readonly questionTimeoutSeconds: number
   /** How long a failed job can be run again. */
   readonly retryWindowSeconds: number
-  /** How long a failover waits for a cycle under way to stop. */
-  readonly quiesceSeconds: number
   /** Before the timer of an uncommitted failover acts. */
   readonly commitWarningSeconds: number
   /** Speed that is assumed for a forecast as long as nothing was measured. */
@@ -83,7 +81,6 @@ export const defaultEngineConfig: Omit<EngineConfig, 'moverId'> = {
   probeEverySeconds: 1,
   questionTimeoutSeconds: 24 * 3600,
   retryWindowSeconds: 24 * 3600,
-  quiesceSeconds: 30,
   commitWarningSeconds: 600,
   assumedBytesPerSecond: 100_000_000,
 }
