@@ -156,7 +156,7 @@ const startDeadlineMilliseconds = 60_000
 
 /** Resolves when the server answers. Returns true when it was running already. */
 async function bringUp(cluster: Cluster): Promise<boolean> {
-  if (await answers(cluster)) return true
+  if (await answersInTime(cluster)) return true
   for (let attempt = 1; ; attempt += 1) {
     const failure = await launch(cluster)
     if (failure === null) return false
@@ -167,6 +167,17 @@ async function bringUp(cluster: Cluster): Promise<boolean> {
     const portTaken = /Address already in use|could not create any TCP/.test(failure)
     if (attempt >= startAttempts || !(locked || portTaken)) throw notStarted(failure)
     await wait(250)
+  }
+}
+
+/** A server that runs may be slow to answer, on a busy computer or while it recovers. A second one could not start beside it. */
+async function answersInTime(cluster: Cluster): Promise<boolean> {
+  const deadline = Date.now() + startDeadlineMilliseconds
+  for (;;) {
+    if (await answers(cluster)) return true
+    if (!isRunning(cluster) || Date.now() > deadline) return false
+    await wait(100)
+    cluster.port = readPort(cluster.dataFolder) ?? cluster.port
   }
 }
 
@@ -332,9 +343,21 @@ function isRunning(cluster: Cluster): boolean {
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+  }
+  return !hasEnded(pid)
+}
+
+/** In containers often nobody waits for orphans: they have ended and stay in the table of processes for ever. */
+function hasEnded(pid: number): boolean {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // After the name, which may hold anything, comes the state: Z or X.
+    return /^ [ZX]/.test(text.slice(text.lastIndexOf(')') + 1))
+  } catch {
+    // No such table here, or it went this moment and the next look sees that.
+    return false
   }
 }
 
