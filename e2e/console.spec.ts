@@ -95,50 +95,6 @@ test('the wizard protects machines of one site to the other', async () => {
   await expect(page.getByRole('main').getByText('simulated', { exact: true }).first()).toBeVisible()
 })
 
-test('every page is free of barriers and of errors in both themes', async () => {
-  test.setTimeout(600_000)
-  const [job] = await items<{ readonly id: string }>('/jobs?limit=1')
-  const [site] = await items<{ readonly id: string }>('/sites')
-  const machine = `/machines/${protectedMachine.id}`
-  const routes: readonly (readonly [string, string])[] = [
-    ['overview', '/'],
-    ['machines', '/machines'],
-    ['machine', machine],
-    ['machine-points', `${machine}?tab=points`],
-    ['machine-disks', `${machine}?tab=disks`],
-    ['machine-network', `${machine}?tab=network`],
-    ['machine-runs', `${machine}?tab=runs`],
-    ['machine-jobs', `${machine}?tab=jobs`],
-    ['machine-events', `${machine}?tab=events`],
-    ['machine-unprotected', `/machines/${freeMachine.id}`],
-    ['protect', `/protect?machines=${freeMachine.id}`],
-    ['sites', '/sites'],
-    ['register', '/sites?register=true'],
-    ['site', `/sites/${site?.id}`],
-    ['site-replicas', `/sites/${site?.id}?tab=replicas`],
-    ['site-networks', `/sites/${site?.id}?tab=networks`],
-    ['site-settings', `/sites/${site?.id}?tab=settings`],
-    ['jobs', '/jobs'],
-    ['job', `/jobs/${job?.id}`],
-    ['alerts', '/alerts?show=all'],
-    ['events', '/events'],
-    ['policies', '/policies'],
-    ['policy-new', '/policies?edit=new'],
-    ['settings-users', '/settings?tab=users'],
-    ['settings-tokens', '/settings?tab=tokens'],
-    ['settings-audit', '/settings?tab=audit'],
-    ['settings-processes', '/settings?tab=processes'],
-  ]
-  for (const [name, route] of routes) {
-    await page.goto(`${product.address}${route}`)
-    await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
-    await settle()
-    await checkBothThemes(name)
-  }
-  await page.goto(`${product.address}/machines/no-such-machine`)
-  await expect(page.getByRole('alert')).toBeVisible()
-})
-
 test('the dialogs of a failover are free of barriers, and an unplanned one asks to type the name of a machine that may still run', async () => {
   await page.goto(product.address)
   await openMachine(page, protectedMachine.name)
@@ -254,6 +210,50 @@ test('a reader sees everything and may do nothing, in the console and in the API
   expect(answer.status()).toBe(403)
   expect(((await answer.json()) as { readonly remedy: string }).remedy).not.toBe('')
   await reading.close()
+})
+
+test('every page is free of barriers and of errors in both themes', async () => {
+  test.setTimeout(600_000)
+  const [job] = await items<{ readonly id: string }>('/jobs?limit=1')
+  const [site] = await items<{ readonly id: string }>('/sites')
+  const machine = `/machines/${protectedMachine.id}`
+  const routes: readonly (readonly [string, string])[] = [
+    ['overview', '/'],
+    ['machines', '/machines'],
+    ['machine', machine],
+    ['machine-points', `${machine}?tab=points`],
+    ['machine-disks', `${machine}?tab=disks`],
+    ['machine-network', `${machine}?tab=network`],
+    ['machine-runs', `${machine}?tab=runs`],
+    ['machine-jobs', `${machine}?tab=jobs`],
+    ['machine-events', `${machine}?tab=events`],
+    ['machine-unprotected', `/machines/${freeMachine.id}`],
+    ['protect', `/protect?machines=${freeMachine.id}`],
+    ['sites', '/sites'],
+    ['register', '/sites?register=true'],
+    ['site', `/sites/${site?.id}`],
+    ['site-replicas', `/sites/${site?.id}?tab=replicas`],
+    ['site-networks', `/sites/${site?.id}?tab=networks`],
+    ['site-settings', `/sites/${site?.id}?tab=settings`],
+    ['jobs', '/jobs'],
+    ['job', `/jobs/${job?.id}`],
+    ['alerts', '/alerts?show=all'],
+    ['events', '/events'],
+    ['policies', '/policies'],
+    ['policy-new', '/policies?edit=new'],
+    ['settings-users', '/settings?tab=users'],
+    ['settings-tokens', '/settings?tab=tokens'],
+    ['settings-audit', '/settings?tab=audit'],
+    ['settings-processes', '/settings?tab=processes'],
+  ]
+  for (const [name, route] of routes) {
+    await page.goto(`${product.address}${route}`)
+    await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
+    await settle()
+    await checkBothThemes(name)
+  }
+  await page.goto(`${product.address}/machines/no-such-machine`)
+  await expect(page.getByRole('alert')).toBeVisible()
 })
 
 test('nothing went wrong in the browser', () => {
