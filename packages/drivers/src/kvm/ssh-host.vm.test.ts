@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
@@ -8,9 +8,12 @@ import { promisify } from 'node:util'
 import { KiB, MiB } from '@understudy/base/bytes'
 import { copyExtents } from '@understudy/block/copy-extents'
 import type { RunId } from '@understudy/domain/failover/failover'
-import type { DiskKey } from '@understudy/domain/machines/machine'
+import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Host } from './host.ts'
+import { libvirtHost } from './libvirt/libvirt-host.ts'
+import { libvirtSource } from './libvirt/libvirt-source.ts'
+import { privateLibvirtd } from './libvirt/private-libvirtd.ts'
 import { localHost } from './local-host.ts'
 import { machineDirectory } from './machine-directory.ts'
 import { kvmSource } from './source.ts'
@@ -267,4 +270,56 @@ describe('an ssh host', () => {
       await host.close()
     }
   })
+})
+
+test.each(['here', 'far away'])(
+  'a conversation with a command %s ends when its stream is destroyed',
+  async (where) => {
+    const host = where === 'here' ? localHost({ name: 'here', machinesFolder: site.folder }) : far
+    const mark = join(site.folder, `ended ${where}`)
+    const stream = await host.spawn('sh', ['-c', 'cat; touch "$1"', 'sh', mark])
+    const answer = new Promise<string>((resolve) =>
+      stream.once('data', (chunk: Buffer) => resolve(String(chunk))),
+    )
+    stream.write("it's\n")
+    expect(await answer).toBe("it's\n")
+    expect(await far.status(mark)).toBeNull()
+    stream.on('error', () => undefined)
+    stream.destroy()
+    await expect.poll(() => far.status(mark), { timeout: 10_000 }).not.toBeNull()
+  },
+)
+
+test('a domain of a libvirt at the far end gives a point that equals its disk', async () => {
+  const libvirtd = await privateLibvirtd()
+  const host = libvirtHost(await hostWith({}), libvirtd.uri)
+  try {
+    const ref = randomUUID() as MachineRef
+    const image = join(libvirtd.folder, 'a.qcow2')
+    await run('qemu-img', ['create', '-q', '-f', 'qcow2', image, '1M'])
+    await run('qemu-io', ['-c', 'write -P 7 64k 8k', image])
+    const xml = join(libvirtd.folder, 'a.xml')
+    await writeFile(
+      xml,
+      `<domain type='qemu'><name>far</name><uuid>${ref}</uuid><memory unit='MiB'>64</memory>
+       <os><type arch='x86_64'>hvm</type></os><devices><memballoon model='none'/><disk type='file' device='disk'>
+       <driver name='qemu' type='qcow2'/><source file='${image}'/><target dev='vda' bus='virtio'/></disk></devices></domain>`,
+    )
+    await libvirtd.virsh('define', xml)
+    await run('chmod', ['755', site.folder])
+    const source = libvirtSource({ hosts: [host], clock: { now: () => Date.now() }, bootDeadlineSeconds: 60 })
+    await source.start(ref)
+    const machines = [{ ref, trackingId: 'p1', since: null, excludedDisks: [] }]
+    const result = await source.openPoint({ machines, consistency: 'crash' })
+    if (result.kind !== 'opened') throw new Error(result.reason.message)
+    const content = await result.point.machines[0]?.disks[0]?.reader.read(0, MiB)
+    await result.point.release(true)
+    const expected = Buffer.alloc(MiB)
+    expected.fill(7, 64 * KiB, 72 * KiB)
+    expect(content?.equals(expected)).toBe(true)
+    expect((await source.powerOff(ref)).evidence).toContain('no process with this uuid')
+  } finally {
+    await host.close()
+    await libvirtd.close()
+  }
 })

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,7 +23,6 @@ import { type PrivateLibvirtd, privateLibvirtd } from './private-libvirtd.ts'
 // writes where a guest would.
 const run = promisify(execFile)
 let libvirtd: PrivateLibvirtd
-let serial = 0
 
 beforeAll(async () => {
   libvirtd = await privateLibvirtd()
@@ -57,7 +57,8 @@ type TestDisk = { readonly bytes: number; readonly format: 'raw' | 'qcow2'; read
 const fileOf = (ref: MachineRef, index: number): string => join(libvirtd.folder, `${ref}-${index}.img`)
 
 async function define(name: string, disks: readonly TestDisk[]): Promise<MachineRef> {
-  const ref = `00000000-0000-4000-8000-${String(++serial).padStart(12, '0')}` as MachineRef
+  // A uuid of its own: being off is proven by looking for it among all processes.
+  const ref = randomUUID() as MachineRef
   const elements: string[] = []
   for (const [index, { bytes, format, bus = 'virtio' }] of disks.entries()) {
     await run('qemu-img', ['create', '-q', '-f', format, fileOf(ref, index), String(bytes)])
