@@ -21,7 +21,7 @@ export type PlatformParts = {
 }
 
 export function composePlatforms(parts: PlatformParts): Platforms & { close(): Promise<void> } {
-  const opened = new Map<SiteId, Promise<SitePlatform>>()
+  const opened = new Map<SiteId, { readonly settings: string; readonly platform: Promise<SitePlatform> }>()
 
   async function open(site: Site, secrets: Readonly<Record<string, string>>): Promise<SitePlatform> {
     const replicas = openReplicas(parts, site)
@@ -35,30 +35,43 @@ export function composePlatforms(parts: PlatformParts): Platforms & { close(): P
     }
   }
 
+  async function forget(siteId: SiteId): Promise<void> {
+    const known = opened.get(siteId)
+    opened.delete(siteId)
+    const platform = await known?.platform.catch(() => null)
+    await platform?.close()
+  }
+
   return {
     of(site) {
+      // Another server process may have changed the site: the row that the caller read is the truth.
+      const settings = canonicalText(site.settings)
       const known = opened.get(site.id)
-      if (known) return known
-      const opening = parts.sites.secrets(site.id).then((secrets) => open(site, secrets))
-      opened.set(site.id, opening)
+      if (known?.settings === settings) return known.platform
+      const before = known ? forget(site.id) : Promise.resolve()
+      const platform = before.then(() => parts.sites.secrets(site.id)).then((secrets) => open(site, secrets))
+      opened.set(site.id, { settings, platform })
       // A platform that could not be opened is tried anew at the next call.
-      opening.catch(() => opened.delete(site.id))
-      return opening
+      platform.catch(() => {
+        if (opened.get(site.id)?.platform === platform) opened.delete(site.id)
+      })
+      return platform
     },
     preview: (site, secrets) => open(site, secrets),
-    async forget(siteId) {
-      const known = opened.get(siteId)
-      opened.delete(siteId)
-      const platform = await known?.catch(() => null)
-      await platform?.close()
-    },
+    forget,
     async close() {
-      const platforms = await Promise.all([...opened.values()].map((each) => each.catch(() => null)))
-      opened.clear()
-      await Promise.all(platforms.map((platform) => platform?.close()))
+      await Promise.all([...opened.keys()].map(forget))
     },
   }
 }
+
+/** Equal settings give equal text, whatever order the database keeps their keys in. */
+const canonicalText = (value: unknown): string =>
+  JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).toSorted(([left], [right]) => (left < right ? -1 : 1)))
+      : part,
+  )
 
 function openDriver(parts: PlatformParts, site: Site, secrets: Readonly<Record<string, string>>) {
   switch (site.platform) {

@@ -18,6 +18,7 @@ export function sessionKeeper(options: {
     // A session cookie lives as long as the browser; the server ends the session when it is idle for too long.
     cookieFor: (secret) => `${name}=${secret}; ${attributes}`,
     expiredCookie: () => `${name}=; Max-Age=0; ${attributes}`,
+    fingerprintOf: (text) => createHmac('sha256', options.key).update(`request ${text}`).digest('base64url'),
     csrfTokenOf: (sessionIdHash) =>
       createHmac('sha256', options.key).update(`csrf ${sessionIdHash}`).digest('base64url'),
   }

@@ -30,6 +30,8 @@ export type SessionKeeper = {
   cookieFor(secret: string): string
   expiredCookie(): string
   csrfTokenOf(sessionIdHash: string): string
+  /** A keyed digest: bodies may hold passwords, so a plain one could be guessed backwards from the database. */
+  fingerprintOf(text: string): string
 }
 
 export type RequestContext = {

@@ -72,7 +72,13 @@ async function findingsOf(deps: ApiDeps, protection: Protection, question: Quest
     const { code, message, remedy } = toFailureReport(error)
     // What is refused now would be refused in the failover too. What cannot be asked now may work then.
     if (error instanceof Refusal) findings.push({ level: 'blocker', code, message, remedy })
-    else findings.push({ level: 'warning', code, message: `The target could not be checked: ${message}`, remedy })
+    else
+      findings.push({
+        level: 'warning',
+        code,
+        message: `The target could not be checked: ${message}`,
+        remedy,
+      })
   }
   return findings
 }

@@ -235,7 +235,7 @@ async function serveOnce(
         remedy: 'Send a UUID.',
       }),
     )
-  const requestHash = digest(
+  const requestHash = parts.session.fingerprintOf(
     `${request.method} ${request.originalUrl}\n${JSON.stringify(request.body ?? null)}`,
   )
   const now = parts.clock.now()

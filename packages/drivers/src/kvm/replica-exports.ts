@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type NbdServer, startNbdServer } from '@understudy/block/nbd/server'
+import { type NbdServer, type NbdServerSettings, startNbdServer } from '@understudy/block/nbd/server'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { BootDisk } from '@understudy/engine/ports/target-platform'
@@ -46,9 +46,9 @@ export function replicaExports(options: ReplicaExportsOptions = {}): ReplicaExpo
     async serve(runId, host, socketPath, disks) {
       await end(runId)
       const onFailure = (disk: string, error: unknown) => options.onFailure?.(runId, disk, error)
-      const offer = await openOffer(host, socketPath, onFailure)
-      offers.set(runId, offer)
-      for (const { key, reader } of disks) offer.server.export(key, reader, { readOnly: true })
+      // From the first moment on: a guest that waits for us connects at once and must not be told that its disk is unknown.
+      const exports = disks.map(({ key, reader }) => ({ name: key, disk: reader, readOnly: true }))
+      offers.set(runId, await openOffer(host, socketPath, { exports, onFailure }))
     },
     async withdraw(runId, key) {
       await offers.get(runId)?.server.unexport(key)
@@ -66,15 +66,15 @@ type Offer = { readonly server: NbdServer; close(): Promise<void> }
 async function openOffer(
   host: Host,
   socketPath: string,
-  onFailure: (disk: string, error: unknown) => void,
+  settings: Pick<NbdServerSettings, 'exports' | 'onFailure'>,
 ): Promise<Offer> {
   if (host.offer === undefined) {
-    const server = await startNbdServer({ address: { kind: 'unix', path: socketPath }, onFailure })
+    const server = await startNbdServer({ address: { kind: 'unix', path: socketPath }, ...settings })
     return { server, close: () => server.close() }
   }
   const folder = await mkdtemp(join(tmpdir(), 'understudy-'))
   const path = join(folder, 'base.sock')
-  const server = await startNbdServer({ address: { kind: 'unix', path }, onFailure })
+  const server = await startNbdServer({ address: { kind: 'unix', path }, ...settings })
   const closeHere = async (): Promise<void> => {
     await server.close()
     await rm(folder, { recursive: true, force: true })

@@ -126,7 +126,10 @@ async function writeDisks(
 ): Promise<number> {
   const defined = pairs.map((pair) => pair.defined)
   const daemon = await openStorageDaemon(machine, defined, 'restore', { writable: true })
-  const socket = await machine.host.forward(daemon.exportSocketPath)
+  const socket = await machine.host.forward(daemon.exportSocketPath).catch(async (error: unknown) => {
+    await daemon.close()
+    throw error
+  })
   const totalBytes = pairs.reduce((sum, { wanted }) => sum + wanted.bytes, 0)
   let doneBytes = 0
   let writtenBytes = 0

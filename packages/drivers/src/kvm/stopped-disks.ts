@@ -54,7 +54,10 @@ export async function openStoppedDisks(
     disks.some((disk) => disk.key === key),
   )
   const daemon = await openStorageDaemon(machine, disks, ownerDigest(request.trackingId))
-  const socket = await machine.host.forward(daemon.exportSocketPath)
+  const socket = await machine.host.forward(daemon.exportSocketPath).catch(async (error: unknown) => {
+    await daemon.close()
+    throw error
+  })
   const devices: NbdDevice[] = []
   const close = async (): Promise<void> => {
     await Promise.allSettled(devices.map((device) => device.close()))

@@ -153,7 +153,9 @@ async function refreshSlot(
   slot.protection = protection
   slot.policy = policy
   const replicates = replicatingStates.includes(protection.state)
-  if (replicates && !wasReplicating) startAfresh(slot, state.parts.clock.now())
+  // Infinite: the lease had gone and is back before the slot was cleared away.
+  const cameBack = slot.dueAt === Number.POSITIVE_INFINITY
+  if (replicates && (!wasReplicating || cameBack)) startAfresh(slot, state.parts.clock.now())
   // Paused or failing over by another process: its wish reaches a running cycle here.
   if (!replicates) await letGoSoon(slot)
   await watchLag(state.parts, slot)
