@@ -37,7 +37,7 @@ const run = promisify(execFile)
 const entry = fileURLToPath(new URL('main.ts', import.meta.url))
 /** Built from the distribution's packages once, and shared with the other tests of the lab. */
 const cacheFolder = fileURLToPath(new URL('../../../node_modules/.cache/understudy-lab', import.meta.url))
-const startSeconds = 120
+const startSeconds = 300
 const endStates: readonly Job['state'][] = ['succeeded', 'failed', 'cancelled']
 
 export type Answer<Body> = { readonly status: number; readonly body: Body }
@@ -200,7 +200,7 @@ export async function openLabProduct(options: { readonly lab: boolean }) {
     (await ask<Page<Row>>('GET', path)).items
 
   async function waitForJob(id: string, states: readonly Job['state'][] = endStates): Promise<Job> {
-    return until(`job ${id} is ${states.join(' or ')}`, 180, async () => {
+    return until(`job ${id} is ${states.join(' or ')}`, 300, async () => {
       const job = await ask<Job>('GET', `/jobs/${id}`)
       return states.includes(job.state) ? job : null
     })
@@ -323,7 +323,7 @@ export async function openLabProduct(options: { readonly lab: boolean }) {
     },
 
     async waitForLab(): Promise<{ readonly siteA: Site; readonly siteB: Site; readonly machine: Machine }> {
-      await until('the lab is ready', 200, async () => {
+      await until('the lab is ready', 500, async () => {
         const { state, jobId } = await ask<Lab>('GET', '/lab')
         if (state === 'failed')
           throw new Error(JSON.stringify(await ask('GET', `/jobs/${jobId ?? ''}`), null, 1))
@@ -376,7 +376,7 @@ export async function openLabProduct(options: { readonly lab: boolean }) {
       )
       const job = await waitForJob(jobId)
       if (job.state !== 'succeeded') throw new Error(JSON.stringify(job, null, 1))
-      await until('lab-db is protected', 120, async () =>
+      await until('lab-db is protected', 300, async () =>
         (await protection(protectionId)).state === 'protected' ? true : null,
       )
       return protectionId
