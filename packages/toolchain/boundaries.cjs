@@ -5,6 +5,8 @@ const features = '^apps/console/src/features/'
 const test = '\\.test\\.tsx?$'
 const bench = '^e2e/bench/'
 /** The one place where ports meet adapters, and its twin for the demonstration. */
+/** Starts the real product for the server's own tests on virtual machines, and looks behind it. */
+const testHarness = '^apps/server/src/lab-product\\.ts$'
 const composition = '^apps/server/src/(compose|demo)(\\.ts|-[^/]*\\.ts|/)'
 
 /** Domain folders, most basic first. A folder may use itself and anything before it. */
@@ -123,8 +125,14 @@ module.exports = {
     forbid(
       'one-composition',
       'Ports meet adapters in compose.ts.',
-      { path: '^apps/server/', pathNot: [composition, test] },
+      { path: '^apps/server/', pathNot: [composition, testHarness, test] },
       { path: '^packages/(drivers|journal)/' },
+    ),
+    forbid(
+      'harness-is-for-tests',
+      'What starts the product for tests never ships in it.',
+      { pathNot: [testHarness, test] },
+      { path: testHarness },
     ),
     forbid(
       'one-door-to-the-database',

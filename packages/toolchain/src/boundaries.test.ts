@@ -60,6 +60,7 @@ const violations: Record<string, { from: string; imports: string; also?: string 
   'benches-measure-packages': { from: 'e2e/bench/reaching.ts', imports: '@understudy/server/main' },
   'simulator-never-ships': { from: 'apps/server/src/playing.ts', imports: '@understudy/simulator/main' },
   'one-composition': { from: 'apps/server/src/wiring.ts', imports: '@understudy/drivers/kvm/main' },
+  'harness-is-for-tests': { from: 'apps/server/src/starting.ts', imports: './lab-product.ts' },
   'one-door-to-the-database': { from: 'apps/server/src/query.ts', imports: 'pg' },
   'drivers-are-strangers': { from: 'packages/drivers/src/kvm/friendly.ts', imports: '../azure/main.ts' },
   'features-are-strangers': {

@@ -8,8 +8,7 @@ import {
   SimpleGrid,
   TextInput,
 } from '@mantine/core'
-import type { Problems } from './SiteFields.tsx'
-import type { HostDraft } from './site-draft.ts'
+import type { HostDraft, Problems } from './site-draft.ts'
 
 type HostFieldsProps = {
   readonly host: HostDraft

@@ -14,8 +14,14 @@ import { useId } from '@mantine/hooks'
 import { IconPlus } from '@tabler/icons-react'
 import { HostFields } from './HostFields.tsx'
 import { NetworkFields } from './NetworkFields.tsx'
-import type { Problems } from './SiteFields.tsx'
-import { emptyHost, emptyNetwork, type HostDraft, type NetworkDraft, type SiteDraft } from './site-draft.ts'
+import {
+  emptyHost,
+  emptyNetwork,
+  type HostDraft,
+  type NetworkDraft,
+  type Problems,
+  type SiteDraft,
+} from './site-draft.ts'
 
 type Draft = SiteDraft['kvm']
 type KvmFieldsProps = {

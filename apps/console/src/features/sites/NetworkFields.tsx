@@ -1,6 +1,5 @@
 import { Button, Fieldset, Group, Select, SimpleGrid, Switch, TextInput } from '@mantine/core'
-import type { Problems } from './SiteFields.tsx'
-import type { NetworkDraft } from './site-draft.ts'
+import type { NetworkDraft, Problems } from './site-draft.ts'
 
 type NetworkFieldsProps = {
   readonly network: NetworkDraft

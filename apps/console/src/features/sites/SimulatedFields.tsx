@@ -1,7 +1,6 @@
 import { Alert, NumberInput, SimpleGrid } from '@mantine/core'
 import { IconFlask } from '@tabler/icons-react'
-import type { Problems } from './SiteFields.tsx'
-import type { SiteDraft } from './site-draft.ts'
+import type { Problems, SiteDraft } from './site-draft.ts'
 
 type Draft = SiteDraft['simulated']
 type SimulatedFieldsProps = {

@@ -1,9 +1,7 @@
 import { Stack, TextInput } from '@mantine/core'
 import { KvmFields } from './KvmFields.tsx'
 import { SimulatedFields } from './SimulatedFields.tsx'
-import type { SiteDraft } from './site-draft.ts'
-
-export type Problems = Readonly<Record<string, string>>
+import type { Problems, SiteDraft } from './site-draft.ts'
 
 type SiteFieldsProps = {
   readonly draft: SiteDraft

@@ -2,6 +2,9 @@
 import { SiteInput } from '@understudy/contract/site'
 import type { z } from 'zod'
 
+/** What is wrong with which field, by its path. */
+export type Problems = Readonly<Record<string, string>>
+
 export type HostDraft = {
   readonly key: string
   readonly name: string
