@@ -58,13 +58,18 @@ export function ActionBar({ protection, words, point, flow, onEdit, elsewhere }:
               return (
                 <Menu.Item
                   key={each.action}
-                  {...(each.action === 'end' && reason === null ? { color: 'red' } : {})}
                   // Blocked, but still to be reached and read by keyboard.
                   aria-disabled={reason !== null}
                   closeMenuOnClick={reason === null}
                   onClick={() => reason === null && start(each.action)}
                 >
-                  <Text size="sm" c={reason === null ? 'inherit' : 'var(--ink-quiet)'} span>
+                  <Text
+                    size="sm"
+                    c={
+                      reason !== null ? 'var(--ink-quiet)' : each.action === 'end' ? 'var(--bad)' : 'inherit'
+                    }
+                    span
+                  >
                     {words[each.action]}
                   </Text>
                   {reason !== null && (

@@ -14,6 +14,8 @@ export type BulkTarget = {
   readonly id: string
   readonly name: string
   readonly protectionId: string | null
+  /** Neither protected nor a copy that we started. */
+  readonly canBeProtected: boolean
   readonly reasonOf: (action: ProtectionAction) => string | null
 }
 
@@ -31,7 +33,7 @@ export function BulkBar({ targets, words, onProtect, onClear }: BulkBarProps) {
   const mayOperate = useMay('operator')
   const mayChange = useMay('contributor')
   const [asked, setAsked] = useState<AskedAction | null>(null)
-  const unprotected = targets.filter((target) => target.protectionId === null).length
+  const unprotected = targets.filter((target) => target.canBeProtected).length
   const reasonOf = (action: ProtectionAction): string | null => {
     if (!mayOperate) return 'Your role may only look'
     const reasons = targets.map((target) => target.reasonOf(action))
@@ -54,7 +56,7 @@ export function BulkBar({ targets, words, onProtect, onClear }: BulkBarProps) {
           !mayChange
             ? 'Your role may not protect machines'
             : unprotected === 0
-              ? 'All of them are protected already'
+              ? 'Each of them is protected already, or a copy that Understudy started'
               : null
         }
         onClick={onProtect}

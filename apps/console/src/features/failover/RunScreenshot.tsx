@@ -1,6 +1,7 @@
 import { Center, Image, Modal, Text, UnstyledButton } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import type { Run } from '@understudy/contract/protection'
+import { useState } from 'react'
 
 /** The machine's screen as it was last seen; a click shows it large. */
 export function RunScreenshot({
@@ -13,9 +14,10 @@ export function RunScreenshot({
   readonly width: number
 }) {
   const [opened, { open, close }] = useDisclosure()
+  const [missing, setMissing] = useState(false)
   const address = `/api/v1/runs/${encodeURIComponent(run.id)}/screenshot`
   const label = `Screen of ${name}`
-  if (!run.hasScreenshot)
+  if (!run.hasScreenshot || missing)
     return (
       <Center
         w={width}
@@ -34,6 +36,7 @@ export function RunScreenshot({
           src={address}
           alt={label}
           w={width}
+          onError={() => setMissing(true)}
           radius="sm"
           style={{ border: '1px solid var(--line)', background: '#000' }}
         />

@@ -66,8 +66,8 @@ export function RunningFailover({ protection, run, clickedAt, title, steps, acti
             {run.failure}
           </Text>
         )}
-        {steps}
         {actions}
+        {steps}
       </Stack>
     </Panel>
   )

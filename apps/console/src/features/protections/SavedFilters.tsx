@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Group, Menu, TextInput } from '@mantine/core'
+import { ActionIcon, Button, Divider, Group, Popover, Stack, Text, TextInput } from '@mantine/core'
 import { useLocalStorage } from '@mantine/hooks'
 import { IconBookmark, IconTrash } from '@tabler/icons-react'
 import { type FormEvent, useState } from 'react'
@@ -23,6 +23,7 @@ export function SavedFilters({ current, onApply }: SavedFiltersProps) {
     defaultValue: [],
   })
   const [name, setName] = useState('')
+  const [opened, setOpened] = useState(false)
   const save = (event: FormEvent): void => {
     event.preventDefault()
     const title = name.trim()
@@ -31,47 +32,66 @@ export function SavedFilters({ current, onApply }: SavedFiltersProps) {
     setName('')
   }
   return (
-    <Menu width={280} position="bottom-start" closeOnItemClick>
-      <Menu.Target>
-        <Button variant="default" leftSection={<IconBookmark size={15} aria-hidden />}>
+    <Popover width={290} position="bottom-start" trapFocus returnFocus opened={opened} onChange={setOpened}>
+      <Popover.Target>
+        <Button
+          variant="default"
+          leftSection={<IconBookmark size={15} aria-hidden />}
+          onClick={() => setOpened(!opened)}
+        >
           Saved filters
         </Button>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {saved.map((each) => (
-          <Group key={each.name} gap={4} wrap="nowrap">
-            <Menu.Item flex={1} onClick={() => onApply(each.filter)}>
-              {each.name}
-            </Menu.Item>
-            <ActionIcon
-              variant="subtle"
-              color="gray"
-              onClick={() => setSaved(saved.filter(({ name: other }) => other !== each.name))}
-              aria-label={`Forget the filter ${each.name}`}
-            >
-              <IconTrash size={14} />
-            </ActionIcon>
-          </Group>
-        ))}
-        {saved.length > 0 && <Menu.Divider />}
-        <form onSubmit={save}>
-          <Group gap={6} p={6} wrap="nowrap">
-            <TextInput
-              flex={1}
-              size="xs"
-              aria-label="Name of this filter"
-              placeholder="Name of this filter"
-              value={name}
-              onChange={(event) => setName(event.currentTarget.value)}
-              onKeyDown={(event) => event.stopPropagation()}
-              maxLength={60}
-            />
-            <Button type="submit" disabled={name.trim() === ''}>
-              Save
-            </Button>
-          </Group>
-        </form>
-      </Menu.Dropdown>
-    </Menu>
+      </Popover.Target>
+      <Popover.Dropdown aria-label="Saved filters" p={8}>
+        <Stack gap={6}>
+          {saved.length === 0 && (
+            <Text size="sm" c="var(--ink-quiet)">
+              Set the filters, then keep them here under a name.
+            </Text>
+          )}
+          {saved.map((each) => (
+            <Group key={each.name} gap={4} wrap="nowrap">
+              <Button
+                variant="subtle"
+                color="gray"
+                justify="flex-start"
+                flex={1}
+                onClick={() => {
+                  onApply(each.filter)
+                  setOpened(false)
+                }}
+              >
+                {each.name}
+              </Button>
+              <ActionIcon
+                variant="subtle"
+                color="gray"
+                onClick={() => setSaved(saved.filter(({ name: other }) => other !== each.name))}
+                aria-label={`Forget the filter ${each.name}`}
+              >
+                <IconTrash size={14} />
+              </ActionIcon>
+            </Group>
+          ))}
+          <Divider />
+          <form onSubmit={save}>
+            <Group gap={6} wrap="nowrap">
+              <TextInput
+                flex={1}
+                size="xs"
+                aria-label="Name of this filter"
+                placeholder="Name of this filter"
+                value={name}
+                onChange={(event) => setName(event.currentTarget.value)}
+                maxLength={60}
+              />
+              <Button type="submit" disabled={name.trim() === ''}>
+                Save
+              </Button>
+            </Group>
+          </form>
+        </Stack>
+      </Popover.Dropdown>
+    </Popover>
   )
 }

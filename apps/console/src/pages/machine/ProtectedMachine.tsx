@@ -111,7 +111,7 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
         }
       />
       <Stack gap="md">
-        {protection.stateNote && (
+        {protection.stateNote && protection.state !== 'failedOver' && (
           <Alert color={protection.state === 'broken' ? 'red' : 'blue'} variant="light">
             {protection.stateNote}
           </Alert>
