@@ -68,6 +68,11 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[index] ?? Number.NaN
 }
 
-export const median = (values: readonly number[]): number => quantile(values, 0.5)
+/** Of an even number of values, the middle between the two in the middle. */
+export function median(values: readonly number[]): number {
+  const middle = quantile(values, 0.5)
+  const below = values.length % 2 === 0 ? quantile(values, 0.5 - 1 / values.length) : middle
+  return (middle + below) / 2
+}
 
 const rounded = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3))

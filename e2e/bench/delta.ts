@@ -31,9 +31,9 @@ const isQuick = process.argv.includes('--quick')
 const smallWrites = 300
 const deltaRounds = isQuick ? 3 : 7
 const idleCycles = isQuick ? 15 : 60
-const pairs = isQuick ? 1 : 3
+const pairs = isQuick ? 2 : 5
 const intervalSeconds = 5
-const cyclesPerWindow = isQuick ? 1 : 3
+const cyclesPerWindow = isQuick ? 1 : 2
 const agentDeadlineSeconds = 120
 /** A quarter of a MiB at a time, in 4 KiB blocks, anywhere in 32 MiB of a file on either disk, each made durable. */
 const writer = `
