@@ -47,7 +47,9 @@ const link = new OpenAPILink<CallContext>(contract, {
     if (response.ok) return response
     const parsed = Problem.safeParse(await response.json().catch(() => null))
     const problem = parsed.success ? parsed.data : unexpected(response.status)
-    if (problem.status === 401 && problem.code === 'access/signed-out') onSignedOut()
+    // Asking who is signed in may well be answered with nobody; anything else means that the session has ended.
+    const asking = request.method === 'GET' && new URL(request.url).pathname.endsWith('/session')
+    if (problem.code === 'access/signed-out' && !asking) onSignedOut()
     throw new ApiProblem(problem)
   },
 })

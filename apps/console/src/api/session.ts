@@ -17,9 +17,9 @@ export const sessionQuery = queryOptions({
   staleTime: 5 * 60_000,
 })
 
-export function adoptSession(queries: QueryClient, session: Session | null): void {
-  rememberCsrfToken(session?.csrfToken ?? null)
-  if (session === null) queries.clear()
+/** After signing in or setting up. Leaving is a fresh page: app/leave.ts. */
+export function adoptSession(queries: QueryClient, session: Session): void {
+  rememberCsrfToken(session.csrfToken)
   queries.setQueryData(sessionQuery.queryKey, session)
 }
 

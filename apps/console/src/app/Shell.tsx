@@ -33,14 +33,15 @@ import {
   IconUserCircle,
 } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient, useSuspenseQuery } from '@tanstack/react-query'
-import { Link, Outlet, useLocation, useRouter } from '@tanstack/react-router'
+import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import { Suspense, useEffect } from 'react'
 import { api, client } from '../api/client.ts'
 import { startLive, useRooms } from '../api/live.ts'
-import { adoptSession, sessionQuery } from '../api/session.ts'
+import { sessionQuery } from '../api/session.ts'
 import { RoutePending } from '../ui/RoutePending.tsx'
 import { CommandSearch, openCommandSearch } from './CommandSearch.tsx'
 import { ConnectionBanner } from './ConnectionBanner.tsx'
+import { leave } from './leave.ts'
 import { Mark } from './Mark.tsx'
 
 const places = [
@@ -222,15 +223,10 @@ function SchemeSwitch() {
 }
 
 function UserMenu() {
-  const queries = useQueryClient()
-  const router = useRouter()
   const { data: session } = useSuspenseQuery(sessionQuery)
   const signOut = useMutation({
     mutationFn: () => client.session.signOut({}),
-    onSettled: async () => {
-      adoptSession(queries, null)
-      await router.invalidate()
-    },
+    onSettled: () => leave('signed-out'),
   })
   return (
     <Menu position="bottom-end" width={220}>

@@ -10,9 +10,10 @@ import {
 } from '@tanstack/react-router'
 import { z } from 'zod'
 import { client, whenSignedOut } from '../api/client.ts'
-import { adoptSession, sessionQuery } from '../api/session.ts'
+import { sessionQuery } from '../api/session.ts'
 import { RouteFailure } from '../ui/RouteFailure.tsx'
 import { RoutePending } from '../ui/RoutePending.tsx'
+import { leave } from './leave.ts'
 import { queries } from './queries.ts'
 import { Shell } from './Shell.tsx'
 
@@ -161,10 +162,7 @@ export const router = createRouter({
   scrollRestoration: true,
 })
 
-whenSignedOut(() => {
-  adoptSession(queries, null)
-  void router.invalidate()
-})
+whenSignedOut(() => leave('session-ended'))
 
 declare module '@tanstack/react-router' {
   interface Register {
