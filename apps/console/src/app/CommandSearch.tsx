@@ -3,7 +3,7 @@ import { Spotlight, spotlight } from '@mantine/spotlight'
 import { IconActivity, IconBuilding, IconSearch, IconServer2 } from '@tabler/icons-react'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import { useState } from 'react'
+import { type KeyboardEvent, useState } from 'react'
 import { api } from '../api/client.ts'
 
 export const openCommandSearch = (): void => spotlight.open()
@@ -64,7 +64,16 @@ export function CommandSearch() {
         leftSection: <IconSearch size={18} />,
         placeholder: 'Machine, site or page',
         'aria-label': 'Search',
+        onKeyDown: takeFirstWhenNoneIsSelected,
       }}
     />
   )
+}
+
+/** The library selects while one types, before our answers have arrived: then Enter means the first of them. */
+function takeFirstWhenNoneIsSelected(event: KeyboardEvent<HTMLInputElement>): void {
+  if (event.key !== 'Enter') return
+  const found = event.currentTarget.closest('[role="dialog"]')
+  if (found?.querySelector('[data-action][data-selected]')) return
+  found?.querySelector<HTMLElement>('[data-action]')?.click()
 }
