@@ -28,7 +28,8 @@ export async function cycleSlot(parts: EngineParts, slot: Slot, signal: AbortSig
       intervalSeconds: slot.policy.intervalSeconds,
     })
     if (!ran) return
-    if (slot.failures > 0) await resolveAlert(parts, 'protection/outage', subjectOf(slot.protection))
+    if (slot.outageMayBeOpen) await resolveAlert(parts, 'protection/outage', subjectOf(slot.protection))
+    slot.outageMayBeOpen = false
     slot.failures = 0
     slot.deposed = 0
   } catch (error) {
@@ -113,6 +114,7 @@ async function settleFailure(parts: EngineParts, slot: Slot, error: unknown): Pr
 async function retryLater(parts: EngineParts, slot: Slot, error: unknown): Promise<void> {
   const failure = toFailureReport(error)
   slot.failures += 1
+  slot.outageMayBeOpen = true
   const delaySeconds = retryDelaySeconds(slot.failures, parts.config.retryDelaysSeconds)
   slot.dueAt = parts.clock.now() + delaySeconds * 1000
   await raiseAlert(parts, {

@@ -232,6 +232,20 @@ describe('a mover', () => {
     expect(await openAlerts()).toEqual([])
   })
 
+  test('the alert of an outage also resolves in the next process, which has not seen the outage', async () => {
+    const { clock, a, startMover, openAlerts } = await newWorld()
+    const first = startMover('m1')
+    await clock.advance(20_000)
+    a.cutOff()
+    await clock.advance(10_000)
+    expect(await openAlerts()).toContain('protection/outage')
+    await first.stop()
+    a.comeBack()
+    startMover('m1')
+    await clock.advance(30_000)
+    expect(await openAlerts()).toEqual([])
+  })
+
   test('a refusal stops replication at once, with its remedy, and is not retried', async () => {
     const { clock, a, startMover, state, events, openAlerts, stores } = await newWorld()
     startMover('m1')

@@ -176,6 +176,7 @@ async function newSlot(state: MoverState, protection: Protection, policy: Policy
     policy,
     dueAt: now,
     failures: 0,
+    outageMayBeOpen: true,
     deposed: 0,
     replica: null,
     running: null,

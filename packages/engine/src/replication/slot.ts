@@ -13,6 +13,8 @@ export type Slot = {
   dueAt: Instant
   /** Outages in a row. */
   failures: number
+  /** An alert of an outage may be open, perhaps from another process: the next cycle that succeeds resolves it. */
+  outageMayBeOpen: boolean
   /** Times in a row that a newer writer came in between. */
   deposed: number
   /** Opened once per lease, with an epoch of its own. */
