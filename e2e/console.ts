@@ -50,10 +50,8 @@ export async function choose(page: Page, field: string, option: string): Promise
 
 /** Opens the dialog of an action of the machine that is shown. */
 export async function ask(page: Page, action: string): Promise<Locator> {
-  await page
-    .getByRole('group', { name: 'Actions' })
-    .getByRole('button', { name: action, exact: true })
-    .click()
+  // Beside the title, or beside the running test or failover that it is about.
+  await page.getByRole('main').getByRole('button', { name: action, exact: true }).first().click()
   const dialog = page.getByRole('dialog')
   await expect(dialog).toBeVisible()
   return dialog
