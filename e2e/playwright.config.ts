@@ -15,6 +15,8 @@ export default defineConfig({
   use: {
     viewport: { width: 1440, height: 900 },
     colorScheme: 'dark',
+    // A colour that is still on its way is not what people read.
+    contextOptions: { reducedMotion: 'reduce' },
     actionTimeout: 60_000,
     trace: 'retain-on-failure',
     launchOptions: {
