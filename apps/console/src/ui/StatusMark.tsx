@@ -1,4 +1,3 @@
-import { Group, Text } from '@mantine/core'
 import {
   IconAlertTriangleFilled,
   IconCircleCheckFilled,
@@ -7,6 +6,7 @@ import {
   IconProgress,
 } from '@tabler/icons-react'
 import type { ReactNode } from 'react'
+import classes from './StatusMark.module.css'
 import { inkOf, type Tone } from './tone.ts'
 
 const shapeOf: Record<Tone, typeof IconProgress> = {
@@ -21,11 +21,9 @@ const shapeOf: Record<Tone, typeof IconProgress> = {
 export function StatusMark({ tone, children }: { readonly tone: Tone; readonly children: ReactNode }) {
   const Shape = shapeOf[tone]
   return (
-    <Group gap={6} wrap="nowrap" component="span" display="inline-flex" style={{ verticalAlign: 'middle' }}>
-      <Shape size={15} color={inkOf(tone)} aria-hidden style={{ flexShrink: 0 }} />
-      <Text span size="sm" c={inkOf(tone)} fw={500} style={{ whiteSpace: 'nowrap' }}>
-        {children}
-      </Text>
-    </Group>
+    <span className={classes.mark} style={{ color: inkOf(tone) }}>
+      <Shape size={15} aria-hidden />
+      <span>{children}</span>
+    </span>
   )
 }

@@ -1,10 +1,10 @@
-import { Box, Group, Text } from '@mantine/core'
 import type { Protection } from '@understudy/contract/protection'
 import { useMeasurement } from '../../api/live.ts'
 import { formatDuration } from '../../lib/format.ts'
 import { fillOf, inkOf, type Tone } from '../../ui/tone.ts'
 import { useNow } from '../../ui/use-now.ts'
 import { When } from '../../ui/When.tsx'
+import classes from './row-parts.module.css'
 
 type LagFacts = Pick<Protection, 'id' | 'newestPoint' | 'lagTargetSeconds' | 'state'>
 
@@ -25,9 +25,15 @@ export function useLagSeconds(protection: LagFacts): number | null {
 }
 
 /** When the newest point was taken, live. */
-export function NewestPoint({ protection }: { readonly protection: Pick<LagFacts, 'id' | 'newestPoint'> }) {
+export function NewestPoint({
+  protection,
+  plain = false,
+}: {
+  readonly protection: Pick<LagFacts, 'id' | 'newestPoint'>
+  readonly plain?: boolean
+}) {
   const newest = useNewestInstant(protection)
-  return <When at={newest === null ? null : new Date(newest).toISOString()} absent="none yet" />
+  return <When at={newest === null ? null : new Date(newest).toISOString()} absent="none yet" plain={plain} />
 }
 
 const quiet: readonly Protection['state'][] = ['paused', 'failedOver', 'committed', 'ending', 'gone']
@@ -35,12 +41,7 @@ const quiet: readonly Protection['state'][] = ['paused', 'failedOver', 'committe
 /** Lag against its target: a number, and a bar that is full at the target. */
 export function LagMeter({ protection }: { readonly protection: LagFacts }) {
   const lag = useLagSeconds(protection)
-  if (lag === null)
-    return (
-      <Text span size="sm" c="var(--ink-quiet)">
-        no point yet
-      </Text>
-    )
+  if (lag === null) return <span className={classes.quiet}>no point yet</span>
   const share = lag / Math.max(1, protection.lagTargetSeconds)
   const tone: Tone = quiet.includes(protection.state)
     ? 'off'
@@ -50,40 +51,17 @@ export function LagMeter({ protection }: { readonly protection: LagFacts }) {
         ? 'at-risk'
         : 'bad'
   return (
-    <Group gap={8} wrap="nowrap" component="span" display="inline-flex">
-      <Text
-        span
-        size="sm"
-        className="number"
-        c={tone === 'good' ? 'var(--ink)' : inkOf(tone)}
-        w={78}
-        ta="right"
-        style={{ whiteSpace: 'nowrap' }}
-      >
+    <span className={classes.lag}>
+      <span className={classes.seconds} style={{ color: tone === 'good' ? 'var(--ink)' : inkOf(tone) }}>
         {formatDuration(lag)}
-      </Text>
-      <Box
-        component="span"
+      </span>
+      <span
         role="img"
+        className={classes.meter}
         aria-label={`Lag ${formatDuration(lag)} of at most ${formatDuration(protection.lagTargetSeconds)}`}
-        style={{
-          width: 56,
-          height: 5,
-          borderRadius: 3,
-          background: 'var(--line)',
-          overflow: 'hidden',
-          display: 'block',
-        }}
       >
-        <span
-          style={{
-            display: 'block',
-            height: '100%',
-            width: `${Math.min(100, share * 100)}%`,
-            background: fillOf(tone),
-          }}
-        />
-      </Box>
-    </Group>
+        <span style={{ width: `${Math.min(100, share * 100)}%`, background: fillOf(tone) }} />
+      </span>
+    </span>
   )
 }

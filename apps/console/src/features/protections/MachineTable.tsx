@@ -2,7 +2,7 @@
 import { Checkbox, UnstyledButton } from '@mantine/core'
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { type KeyboardEvent, memo, useRef, useState } from 'react'
+import { type KeyboardEvent, type MouseEvent, memo, useCallback, useRef, useState } from 'react'
 import classes from './MachineTable.module.css'
 import type { MachineColumn } from './machine-columns.tsx'
 import type { MachineRow } from './machine-rows.ts'
@@ -13,7 +13,8 @@ type MachineTableProps = {
   readonly sort: string
   readonly onSort: (sort: string) => void
   readonly chosen: ReadonlySet<string>
-  readonly onChoose: (chosen: ReadonlySet<string>) => void
+  /** A state setter: the same function for the life of the page, so that rows in sight need not be drawn again. */
+  readonly onChoose: (change: (before: ReadonlySet<string>) => ReadonlySet<string>) => void
   readonly onOpen: (machineId: string) => void
 }
 
@@ -28,17 +29,21 @@ export function MachineTable(props: MachineTableProps) {
     count: rows.length,
     getScrollElement: () => frame.current,
     estimateSize: () => rowHeight,
-    overscan: 12,
+    overscan: 8,
   })
   const template = `42px ${columns.map(({ width, grows }) => (grows ? `minmax(${width}px, 1fr)` : `${width}px`)).join(' ')}`
   const least = columns.reduce((sum, { width }) => sum + width, 42)
   const at = Math.min(active, rows.length - 1)
 
-  const choose = (id: string): void => {
-    const next = new Set(chosen)
-    if (!next.delete(id)) next.add(id)
-    onChoose(next)
-  }
+  const choose = useCallback(
+    (id: string): void =>
+      onChoose((before) => {
+        const next = new Set(before)
+        if (!next.delete(id)) next.add(id)
+        return next
+      }),
+    [onChoose],
+  )
   const move = (to: number): void => {
     const next = Math.min(rows.length - 1, Math.max(0, to))
     setActive(next)
@@ -62,6 +67,13 @@ export function MachineTable(props: MachineTableProps) {
     event.preventDefault()
     step()
   }
+  const onClick = (event: MouseEvent): void => {
+    const link = event.target instanceof Element ? event.target.closest('a[data-machine]') : null
+    const id = link?.getAttribute('data-machine')
+    if (!id || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
+    event.preventDefault()
+    onOpen(id)
+  }
   const all = rows.length > 0 && rows.every(({ id }) => chosen.has(id))
 
   return (
@@ -78,6 +90,7 @@ export function MachineTable(props: MachineTableProps) {
       aria-multiselectable
       aria-activedescendant={rows[at] ? `row-${rows[at].id}` : undefined}
       onKeyDown={onKeyDown}
+      onClick={onClick}
       style={{
         height: Math.min(rows.length * rowHeight + 38, 5000),
         maxHeight: 'max(320px, calc(100vh - 250px))',
@@ -99,7 +112,7 @@ export function MachineTable(props: MachineTableProps) {
             aria-label="Choose all that are listed"
             checked={all}
             indeterminate={!all && rows.some(({ id }) => chosen.has(id))}
-            onChange={() => onChoose(all ? new Set() : new Set(rows.map(({ id }) => id)))}
+            onChange={() => onChoose(() => (all ? new Set() : new Set(rows.map(({ id }) => id))))}
           />
         </div>
         {columns.map((column) => (
@@ -172,54 +185,39 @@ type RowProps = {
   readonly onChoose: (id: string) => void
 }
 
-const Row = memo(
-  function Row({ row, index, top, columns, template, chosen, active, onChoose }: RowProps) {
-    return (
-      // biome-ignore lint/a11y/useSemanticElements: a table element cannot hold rows that are not in the document.
-      // biome-ignore lint/a11y/useFocusableInteractive: the grid holds the focus.
-      <div
-        role="row"
-        id={`row-${row.id}`}
-        aria-rowindex={index + 2}
-        aria-selected={chosen}
-        className={classes.row}
-        data-chosen={chosen || undefined}
-        data-active={active || undefined}
-        style={{ gridTemplateColumns: template, transform: `translateY(${top}px)` }}
-      >
-        {/* biome-ignore lint/a11y/useSemanticElements: see above. */}
-        {/* biome-ignore lint/a11y/useFocusableInteractive: the grid holds the focus. */}
-        <div role="gridcell" className={classes.cell}>
-          <Checkbox
-            size="xs"
-            tabIndex={-1}
-            aria-label={`Choose ${row.name}`}
-            checked={chosen}
-            onChange={() => onChoose(row.id)}
-          />
-        </div>
-        {columns.map((column) => (
-          // biome-ignore lint/a11y/useSemanticElements: see above.
-          // biome-ignore lint/a11y/useFocusableInteractive: the grid holds the focus.
-          <div
-            key={column.key}
-            role="gridcell"
-            className={classes.cell}
-            data-right={column.right || undefined}
-          >
-            {column.cell(row)}
-          </div>
-        ))}
+const Row = memo(function Row({ row, index, top, columns, template, chosen, active, onChoose }: RowProps) {
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a table element cannot hold rows that are not in the document.
+    // biome-ignore lint/a11y/useFocusableInteractive: the grid holds the focus.
+    <div
+      role="row"
+      id={`row-${row.id}`}
+      aria-rowindex={index + 2}
+      aria-selected={chosen}
+      className={classes.row}
+      data-chosen={chosen || undefined}
+      data-active={active || undefined}
+      style={{ gridTemplateColumns: template, transform: `translateY(${top}px)` }}
+    >
+      {/* biome-ignore lint/a11y/useSemanticElements: see above. */}
+      {/* biome-ignore lint/a11y/useFocusableInteractive: the grid holds the focus. */}
+      <div role="gridcell" className={classes.cell}>
+        <input
+          type="checkbox"
+          className={classes.choose}
+          tabIndex={-1}
+          aria-label={`Choose ${row.name}`}
+          checked={chosen}
+          onChange={() => onChoose(row.id)}
+        />
       </div>
-    )
-  },
-  // The function to choose is new with every render and always does the same.
-  (before, after) =>
-    before.row === after.row &&
-    before.index === after.index &&
-    before.top === after.top &&
-    before.columns === after.columns &&
-    before.chosen === after.chosen &&
-    before.active === after.active &&
-    before.onChoose === after.onChoose,
-)
+      {columns.map((column) => (
+        // biome-ignore lint/a11y/useSemanticElements: see above.
+        // biome-ignore lint/a11y/useFocusableInteractive: the grid holds the focus.
+        <div key={column.key} role="gridcell" className={classes.cell} data-right={column.right || undefined}>
+          {column.cell(row)}
+        </div>
+      ))}
+    </div>
+  )
+})

@@ -1,6 +1,6 @@
-import { Group, Text, VisuallyHidden } from '@mantine/core'
 import { IconArrowNarrowRight } from '@tabler/icons-react'
 import type { Protection } from '@understudy/contract/protection'
+import classes from './row-parts.module.css'
 
 /** Where it runs and which way it flows: the active side is in bold. */
 export function SiteFlow({
@@ -10,28 +10,16 @@ export function SiteFlow({
 }) {
   const { source, target, activeSiteId } = protection
   const site = ({ id, name }: { readonly id: string; readonly name: string }) => (
-    <Text
-      span
-      size="sm"
-      fw={id === activeSiteId ? 600 : 400}
-      c={id === activeSiteId ? 'var(--ink)' : 'var(--ink-quiet)'}
-      truncate
-    >
+    <span className={classes.site} data-active={id === activeSiteId || undefined}>
       {name}
-      {id === activeSiteId && <VisuallyHidden> (runs here)</VisuallyHidden>}
-    </Text>
+      {id === activeSiteId && <span className={classes.spoken}> (runs here)</span>}
+    </span>
   )
   return (
-    <Group gap={5} wrap="nowrap" component="span" display="inline-flex" maw="100%">
+    <span className={classes.flow}>
       {site(source)}
-      <IconArrowNarrowRight
-        size={16}
-        stroke={1.6}
-        color="var(--ink-quiet)"
-        aria-label="replicates to"
-        style={{ flexShrink: 0 }}
-      />
+      <IconArrowNarrowRight size={16} stroke={1.6} aria-label="replicates to" />
       {site(target)}
-    </Group>
+    </span>
   )
 }

@@ -1,12 +1,9 @@
-import { Group, Text } from '@mantine/core'
 import { formatBytes } from '@understudy/base/bytes'
 import type { Protection } from '@understudy/contract/protection'
 import type { ReactNode } from 'react'
 import { useMeasurement, useRecentMeasurements } from '../../api/live.ts'
 import type { Column } from '../../lib/csv.ts'
 import { formatCount, formatDuration } from '../../lib/format.ts'
-import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
-import { SimulatedBadge } from '../../ui/SimulatedBadge.tsx'
 import { Spark } from '../../ui/Spark.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { When } from '../../ui/When.tsx'
@@ -14,6 +11,7 @@ import { LagMeter, NewestPoint } from './LagMeter.tsx'
 import type { MachineRow, SortKey } from './machine-rows.ts'
 import { ProtectionStatus } from './ProtectionStatus.tsx'
 import { toneOfPower, wordsOfPower } from './power-words.ts'
+import classes from './row-parts.module.css'
 import { SiteFlow } from './SiteFlow.tsx'
 import { wordsOfState } from './state-words.ts'
 
@@ -30,11 +28,7 @@ export type MachineColumn = {
   readonly cell: (row: MachineRow) => ReactNode
 }
 
-const none = (
-  <Text span size="sm" c="var(--ink-quiet)">
-    –
-  </Text>
-)
+const none = <span className={classes.quiet}>–</span>
 const ofProtection =
   (cell: (protection: Protection) => ReactNode) =>
   ({ protection }: MachineRow): ReactNode =>
@@ -74,9 +68,7 @@ export const machineColumns: readonly MachineColumn[] = [
       protection ? (
         <SiteFlow protection={protection} />
       ) : (
-        <Text span size="sm" c="var(--ink-quiet)">
-          {machine?.siteName} only
-        </Text>
+        <span className={classes.quiet}>{machine?.siteName} only</span>
       ),
   },
   {
@@ -93,14 +85,16 @@ export const machineColumns: readonly MachineColumn[] = [
     width: 130,
     sort: 'newestPoint',
     standard: true,
-    cell: ofProtection((protection) => <NewestPoint protection={protection} />),
+    cell: ofProtection((protection) => <NewestPoint protection={protection} plain />),
   },
   {
     key: 'newestApplicationPoint',
     label: 'Newest app point',
     width: 140,
     standard: false,
-    cell: ofProtection((protection) => <When at={protection.newestApplicationPoint?.instant ?? null} />),
+    cell: ofProtection((protection) => (
+      <When at={protection.newestApplicationPoint?.instant ?? null} plain />
+    )),
   },
   {
     key: 'lastTest',
@@ -189,20 +183,19 @@ export const machineColumns: readonly MachineColumn[] = [
 function NameCell({ row }: { readonly row: MachineRow }) {
   const simulated = row.machine?.simulated ?? row.protection?.simulated ?? false
   return (
-    <Group gap={6} wrap="nowrap">
-      <LinkAnchor
-        to="/machines/$machineId"
-        params={{ machineId: row.id }}
-        fw={500}
-        c="var(--ink)"
-        truncate
+    <span className={classes.line}>
+      {/* A plain link: the table follows it inside the console; a new tab works as with any link. */}
+      <a
+        className={classes.name}
+        href={`/machines/${encodeURIComponent(row.id)}`}
+        data-machine={row.id}
         tabIndex={-1}
         title={row.name}
       >
         {row.name}
-      </LinkAnchor>
-      {simulated && <SimulatedBadge />}
-    </Group>
+      </a>
+      {simulated && <span className={classes.tag}>simulated</span>}
+    </span>
   )
 }
 
@@ -216,27 +209,25 @@ function StateCell({ protection }: { readonly protection: Protection }) {
       ? (measured.totalBytes - measured.doneBytes) / measured.bytesPerSecond
       : null
   return (
-    <Group gap={6} wrap="nowrap" title={protection.stateNote ?? undefined}>
+    <span className={classes.line} title={protection.stateNote ?? undefined}>
       <ProtectionStatus protection={protection} />
       {copies && measured && measured.totalBytes > 0 && (
-        <Text span size="xs" c="var(--ink-quiet)" className="number" truncate>
+        <span className={`${classes.quiet} ${classes.small}`}>
           {Math.floor((measured.doneBytes / measured.totalBytes) * 100)} %
           {left !== null && left > 1 && `, ${formatDuration(left)} left`}
-        </Text>
+        </span>
       )}
       {!copies && protection.stateNote && (
-        <Text span size="xs" c="var(--ink-quiet)" truncate>
-          {protection.stateNote}
-        </Text>
+        <span className={`${classes.quiet} ${classes.small}`}>{protection.stateNote}</span>
       )}
-    </Group>
+    </span>
   )
 }
 
 function LagCell({ protection }: { readonly protection: Protection }) {
   const recent = useRecentMeasurements(protection.id)
   return (
-    <Group gap={8} wrap="nowrap">
+    <span className={classes.line}>
       <LagMeter protection={protection} />
       <Spark
         values={recent.flatMap((each) => each.lagSeconds ?? [])}
@@ -244,10 +235,10 @@ function LagCell({ protection }: { readonly protection: Protection }) {
         ink="var(--busy-fill)"
         width={44}
       />
-      <Text span size="xs" c="var(--ink-quiet)">
+      <span className={`${classes.quiet} ${classes.small}`}>
         of {formatDuration(protection.lagTargetSeconds)}
-      </Text>
-    </Group>
+      </span>
+    </span>
   )
 }
 
@@ -256,7 +247,7 @@ function TestCell({ protection }: { readonly protection: Protection }) {
   if (protection.lastTestAt === null) return <StatusMark tone="at-risk">Never</StatusMark>
   return (
     <StatusMark tone={protection.lastTestPassed === false ? 'bad' : 'good'}>
-      <When at={protection.lastTestAt} />
+      <When at={protection.lastTestAt} plain />
     </StatusMark>
   )
 }

@@ -32,7 +32,7 @@ export function PointsPanel({ protection, points, selected, flow, onSelect, with
         timed && (
           <Text size="xs" c="var(--ink-quiet)" className="number">
             {formatCount(timed.length)}
-            {complete ? '' : ' newest'} points
+            {complete ? '' : ' newest'} {timed.length === 1 ? 'point' : 'points'}
           </Text>
         )
       }
