@@ -129,6 +129,8 @@ const lawful: Record<string, string[]> = {
   'apps/server/src/main.ts': ['@understudy/engine/main', './compose.ts'],
   'apps/server/src/compose.ts': ['@understudy/drivers/kvm/main', '@understudy/journal/main'],
   'apps/server/src/demo.ts': ['@understudy/simulator/main'],
+  'apps/server/src/lab-product.ts': ['@understudy/drivers/kvm/main', '@understudy/journal/main'],
+  'apps/server/src/life.vm.test.ts': ['./lab-product.ts'],
   'e2e/main.spec.ts': ['@understudy/contract/main'],
   'e2e/bench/main.ts': ['@understudy/journal/main'],
 }
