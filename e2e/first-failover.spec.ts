@@ -172,7 +172,10 @@ const secondsOf: Readonly<Record<string, number>> = { ms: 0.001, s: 1, min: 60, 
 function secondsIn(text: string): number {
   const parts = [...text.matchAll(/([\d.]+)\s*(ms|s|min|h|d)\b/g)]
   if (parts.length === 0) return Number.NaN
-  return parts.reduce((sum, [, value, unit]) => sum + Number(value) * (secondsOf[unit ?? ''] ?? Number.NaN), 0)
+  return parts.reduce(
+    (sum, [, value, unit]) => sum + Number(value) * (secondsOf[unit ?? ''] ?? Number.NaN),
+    0,
+  )
 }
 
 async function isProtected(direction: Protection['direction']): Promise<void> {

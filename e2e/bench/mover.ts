@@ -71,11 +71,14 @@ async function peakResidentBytes(): Promise<number> {
   return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) * KiB
 }
 
+async function answer(order: MoverOrder): Promise<void> {
+  const report = await seed(order).catch(
+    (error: unknown): MoverReport => ({ failure: String(error instanceof Error ? error.stack : error) }),
+  )
+  process.send?.(report)
+}
+
 if (import.meta.main)
   process.on('message', (order: MoverOrder) => {
-    seed(order)
-      .catch(
-        (error: unknown): MoverReport => ({ failure: String(error instanceof Error ? error.stack : error) }),
-      )
-      .then((report) => process.send?.(report))
+    void answer(order)
   })

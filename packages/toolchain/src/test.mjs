@@ -54,7 +54,7 @@ const checks = {
  */
 const tests = {
   tests: () => runVitest('unit', 1500),
-  machines: () => runVitest('vm', 1500),
+  machines: () => runVitest('vm', 3000),
   console: async () => toTally(await runConsoleBuild()),
   browser: runPlaywright,
 }

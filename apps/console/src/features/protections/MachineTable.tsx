@@ -82,7 +82,6 @@ export function MachineTable(props: MachineTableProps) {
       ref={frame}
       role="grid"
       className={classes.grid}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: a grid takes the focus and moves in itself by arrow keys.
       tabIndex={0}
       aria-label="Machines"
       aria-rowcount={rows.length + 1}
