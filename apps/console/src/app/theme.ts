@@ -9,6 +9,7 @@ import {
   Menu,
   Modal,
   Table,
+  TableScrollContainer,
   Tooltip,
 } from '@mantine/core'
 
@@ -66,6 +67,8 @@ export const theme = createTheme({
       defaultProps: { verticalSpacing: 7, horizontalSpacing: 'sm', fz: 'sm' },
       vars: () => ({ table: { '--table-border-color': 'var(--line)' } }),
     }),
+    // Mantine's own scroll bars can chase their own size for ever; the browser's do not.
+    TableScrollContainer: TableScrollContainer.extend({ defaultProps: { type: 'native' } }),
     Alert: Alert.extend({
       styles: (_, { color = 'blue' }) => ({
         root: {

@@ -51,7 +51,7 @@ export function AuditLog() {
           Export
         </Button>
       </Group>
-      <Table.ScrollContainer minWidth={720} scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}>
+      <Table.ScrollContainer minWidth={720} tabIndex={0}>
         <Table>
           <Table.Thead>
             <Table.Tr>

@@ -16,7 +16,7 @@ export function EventTable({
   readonly withSubject?: boolean
 }) {
   return (
-    <Table.ScrollContainer minWidth={560} scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}>
+    <Table.ScrollContainer minWidth={560} tabIndex={0}>
       <Table>
         <Table.Thead>
           <Table.Tr>

@@ -20,7 +20,7 @@ export function MoverList() {
       </Text>
     )
   return (
-    <Table.ScrollContainer minWidth={560} scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}>
+    <Table.ScrollContainer minWidth={560} tabIndex={0}>
       <Table>
         <Table.Thead>
           <Table.Tr>
