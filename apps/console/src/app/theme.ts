@@ -8,6 +8,7 @@ import {
   type MantineColorsTuple,
   Menu,
   Modal,
+  SegmentedControl,
   Table,
   TableScrollContainer,
   Tooltip,
@@ -67,6 +68,8 @@ export const theme = createTheme({
       defaultProps: { verticalSpacing: 7, horizontalSpacing: 'sm', fz: 'sm' },
       vars: () => ({ table: { '--table-border-color': 'var(--line)' } }),
     }),
+    // Its labels keep the other theme's colour while they fade.
+    SegmentedControl: SegmentedControl.extend({ defaultProps: { transitionDuration: 0 } }),
     // Mantine's own scroll bars can chase their own size for ever; the browser's do not.
     TableScrollContainer: TableScrollContainer.extend({ defaultProps: { type: 'native' } }),
     Alert: Alert.extend({
