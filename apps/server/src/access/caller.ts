@@ -7,6 +7,7 @@ import type {
   Session,
   User,
 } from '@understudy/engine/ports/access-stores'
+import { mayCall } from './roles.ts'
 import { hashSecret } from './secrets.ts'
 
 export type Caller = {
@@ -24,8 +25,7 @@ const plainCookie = 'understudy_session'
 /** `__Host-` makes the browser refuse the cookie from anyone but this very host, but only over https. */
 export const cookieName = (secure: boolean): string => (secure ? `__Host-${plainCookie}` : plainCookie)
 
-const rank: Record<Role, number> = { reader: 0, operator: 1, contributor: 2, owner: 3 }
-const lower = (a: Role, b: Role): Role => (rank[a] <= rank[b] ? a : b)
+const lower = (a: Role, b: Role): Role => (mayCall(a, b) ? a : b)
 
 /** Resolution of the last-seen stamp: not a write for every request. */
 const touchEveryMilliseconds = 60_000
