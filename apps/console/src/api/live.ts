@@ -20,6 +20,8 @@ const staleBy: Record<Topic, readonly string[]> = {
   access: ['users', 'tokens', 'session'],
 }
 
+const comeBackMilliseconds = 3000
+
 let connection: Connection = 'connecting'
 const measurements = new Map<string, Measurement>()
 /** The last minute or two of each protection, oldest first; bounded, and a new array with every addition. */
@@ -54,6 +56,15 @@ export function startLive(queries: QueryClient): () => void {
   })
   socket = opened
   let first = true
+  let again: ReturnType<typeof setTimeout> | undefined
+  const comeBack = (): void => {
+    clearTimeout(again)
+    again = setTimeout(() => {
+      // When the session has ended, what is on the screen is refused as well, and the console asks to sign in.
+      void queries.refetchQueries({ type: 'active', predicate: ({ queryKey }) => !isSession(queryKey) })
+      opened.connect()
+    }, comeBackMilliseconds)
+  }
   opened.on('connect', () => {
     setConnection('live')
     if (rooms.size > 0) opened.emit('watch', [...rooms.keys()], () => {})
@@ -61,8 +72,16 @@ export function startLive(queries: QueryClient): () => void {
     if (!first) void queries.invalidateQueries()
     first = false
   })
-  opened.on('disconnect', () => setConnection('lost'))
-  opened.on('connect_error', () => setConnection('lost'))
+  opened.on('disconnect', (reason) => {
+    setConnection('lost')
+    // The library comes back by itself from a broken line, but not when the server has shown it out.
+    if (reason === 'io server disconnect') comeBack()
+  })
+  opened.on('connect_error', () => {
+    setConnection('lost')
+    // Nor when the server answered and refused, for instance because its database was starting.
+    if (!opened.active) comeBack()
+  })
   opened.on('changed', ({ topic, id }) => refetchSoon(queries, topic, id))
   opened.on('measured', (batch) => {
     for (const measurement of batch) {
@@ -72,6 +91,7 @@ export function startLive(queries: QueryClient): () => void {
     notifyManager.batch(tell)
   })
   return () => {
+    clearTimeout(again)
     opened.disconnect()
     if (socket === opened) socket = null
     measurements.clear()
@@ -115,6 +135,8 @@ async function refetch(queries: QueryClient, changed: ReadonlyMap<Topic, Set<str
     predicate: ({ queryKey }) => topics.some((topic) => isStale(queryKey, topic, changed.get(topic) ?? null)),
   })
 }
+
+const isSession = ([path]: readonly unknown[]): boolean => Array.isArray(path) && path[0] === 'session'
 
 /** A query of one thing (`input.id`) is touched only by hints about that thing; a list by every hint of its topic. */
 function isStale(key: readonly unknown[], topic: Topic, ids: ReadonlySet<string> | null): boolean {
