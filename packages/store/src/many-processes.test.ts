@@ -91,14 +91,13 @@ function inProcess<Value>(script: string): Promise<Value> {
 
 test('processes that claim at the same time share the protections out without overlap', async () => {
   const ids = await addProtections(60)
-  // They wait for one moment, then each claims in small bites: the most chances to collide.
-  const startAt = Date.now() + 3_000
+  // They wait for each other, however slowly they come up, then each claims in small bites: the most chances to collide.
   const claims = await Promise.all(
     ['one', 'two', 'three'].map((mover) =>
       inProcess<string[]>(`
         const expiresAt = Date.now() + 60_000
         await stores.leases.beat('${mover}', Date.now(), expiresAt)
-        while (Date.now() < ${startAt}) await new Promise((resolve) => setTimeout(resolve, 1))
+        while ((await stores.leases.movers()).length < 3) await new Promise((resolve) => setTimeout(resolve, 1))
         const mine = []
         for (let empty = 0; empty < 20; ) {
           const claimed = await stores.leases.claim('${mover}', Date.now(), 2)
