@@ -1,4 +1,8 @@
+import { existsSync } from 'node:fs'
 import { defineConfig } from '@playwright/test'
+
+/** The distribution's; where it has none, the runner's own. */
+const browser = process.env.CHROMIUM ?? ['/usr/bin/chromium'].find((file) => existsSync(file))
 
 // Real browser, real server, real guests under software emulation: generous limits, one at a time.
 export default defineConfig({
@@ -20,7 +24,7 @@ export default defineConfig({
     actionTimeout: 60_000,
     trace: 'retain-on-failure',
     launchOptions: {
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      ...(browser === undefined ? {} : { executablePath: browser }),
       args: [
         '--no-sandbox',
         '--disable-gpu',

@@ -2,11 +2,14 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { binOf, pinnedNode, root } from './environment.mjs'
 import { runChild } from './run-child.mjs'
+
+/** Ubuntu has no such package (its browser comes another way): then the test runner fetches a browser of its own. */
+const browserPackage = 'chromium'
 
 export const debianPackages = [
   'busybox-static',
-  'chromium',
   'cpio',
   'e2fsprogs',
   'extlinux',
@@ -56,7 +59,8 @@ if [ ! -e /usr/sbin/policy-rc.d ]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get -q -o DPkg::Lock::Timeout=600 update
-apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@"
+if [ -n "$IF_OFFERED" ] && apt-cache policy "$IF_OFFERED" | grep -q 'Candidate: [0-9]'; then set -- "$@" "$IF_OFFERED"; fi
+[ $# -eq 0 ] || apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@"
 `
 
 /**
@@ -67,17 +71,39 @@ export async function installTools(more = []) {
   if (!hasProgram('apt-get') || !hasProgram('dpkg-query')) return checkPrograms()
   const installed = installedPackages()
   const missing = [...findMissing(installed), ...more.filter((name) => !installed.has(name))]
-  if (missing.length === 0) return
+  const browser = hasBrowser() ? '' : browserPackage
+  const all = [...missing, browser].filter((name) => name !== '')
+  if (all.length === 0) return
   const prefix = becomeRoot()
   if (prefix === undefined) {
     throw new Error(
-      `The tests need programs that are not installed. Type:\n  sudo apt-get install ${missing.join(' ')}`,
+      `The tests need programs that are not installed. Type:\n  sudo apt-get install ${all.join(' ')}`,
     )
   }
-  console.log(`Installing Debian packages: ${missing.join(' ')}`)
-  const [file = '', ...args] = [...prefix, 'sh', '-c', installScript, 'sh', ...missing]
+  console.log(`Installing Debian packages: ${all.join(' ')}`)
+  const script = [...prefix, 'env', `IF_OFFERED=${browser}`, 'sh', '-c', installScript, 'sh', ...missing]
+  const [file = '', ...args] = script
   const code = await runChild(file, args, { limitSeconds: 1800 })
   if (code !== 0) throw new Error(`apt-get failed with exit code ${code}`)
+  if (!hasBrowser()) await fetchBrowser()
+}
+
+/** The one of the distribution, or the one that the test runner keeps for itself. */
+function hasBrowser() {
+  if (hasProgram('chromium')) return true
+  const script = "process.stdout.write(require('@playwright/test').chromium.executablePath())"
+  const { stdout } = spawnSync(pinnedNode(), ['-e', script], { cwd: root, encoding: 'utf8' })
+  return stdout !== '' && existsSync(stdout)
+}
+
+async function fetchBrowser() {
+  console.log('This distribution has no package of Chromium; fetching one for the tests')
+  const tool = [binOf('@playwright/test', 'playwright'), 'install', '--with-deps', 'chromium']
+  const code = await runChild(pinnedNode(), tool, { limitSeconds: 1800 })
+  if (code !== 0)
+    throw new Error(
+      'No browser for the tests could be fetched. Install Chromium so that "chromium" is on the PATH.',
+    )
 }
 
 /**
