@@ -63,6 +63,8 @@ async function startSshd(): Promise<() => Promise<void>> {
     'StrictModes no',
     'UsePAM no',
     'Subsystem sftp internal-sftp',
+    // bash reads the account's .bashrc for every command that sshd gives it, which may take a second; not so in an inner shell.
+    'SetEnv SHLVL=1',
     'PidFile none',
   ]
   await writeFile(join(keys, 'config'), `${config.join('\n')}\n`)
