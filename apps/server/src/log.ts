@@ -1,13 +1,18 @@
 import type { Log } from '@understudy/engine/engine-parts'
-import { type Logger, pino } from 'pino'
+import { type DestinationStream, type Logger, pino } from 'pino'
 import pretty from 'pino-pretty'
 import type { Config } from './config.ts'
 
 /** Readable in a terminal, one JSON object a line elsewhere. Secrets never get here; these paths are a second net. */
-export function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>): Logger {
+export function createLog(
+  config: Pick<Config, 'logLevel' | 'logFormat'>,
+  destination: DestinationStream = pino.destination(1),
+): Logger {
   const options = {
     level: config.logLevel,
     base: null,
+    // Everything here logs a failure as `error`; left alone, an Error would be printed as {}.
+    serializers: { error: pino.stdSerializers.err },
     redact: [
       'password',
       'secret',
@@ -20,7 +25,7 @@ export function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>): Logge
     ],
   }
   const readable = config.logFormat === 'pretty' || (config.logFormat === 'auto' && process.stdout.isTTY)
-  if (!readable) return pino(options)
+  if (!readable) return pino(options, destination)
   return pino(
     options,
     pretty({ colorize: process.stdout.isTTY, translateTime: 'SYS:HH:MM:ss.l', sync: true }),
