@@ -65,9 +65,13 @@ export function withFailures<Store extends object>(store: Store): Store {
   return Object.fromEntries(guarded) as Store
 }
 
-/** SQLSTATE classes and codes of a server that is away, going away or coming, and those of the network. */
+/**
+ * SQLSTATE classes and codes of a server that is away, going away or coming, or out of disk or memory (53, 58), and those of
+ * the network.
+ */
 const awayCodes =
-  /^(08...|57P0[1-5]|53300|P1001|P1002|P1008|P1017|P2024|P2028|P2037|ECONN\w+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)$/
+  /^(08...|57P0[1-5]|53...|58...|P1001|P1002|P1008|P1017|P2024|P2028|P2037|ECONN\w+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)$/
+const diskFull = '53100'
 const awayWords =
   /connection terminated|timeout exceeded when trying to connect|server closed the connection/i
 /** A deadlock or a serialisation failure: the same again may succeed. */
@@ -79,8 +83,10 @@ function toFailure(error: unknown): unknown {
   if (codes.some((code) => awayCodes.test(code)) || awayWords.test(message))
     return new Outage({
       code: 'store/unreachable',
-      message: 'The database does not answer',
-      remedy: 'Nothing is lost; it is tried again. If it stays so, check the PostgreSQL server and its disk.',
+      message: codes.includes(diskFull) ? 'The disk of the database is full' : 'The database does not answer',
+      remedy: codes.includes(diskFull)
+        ? 'Nothing is lost; it is tried again. Make room on the disk of the PostgreSQL server.'
+        : 'Nothing is lost; it is tried again. If it stays so, check the PostgreSQL server and its disk.',
       cause: error,
     })
   if (codes.some((code) => againCodes.test(code)))
