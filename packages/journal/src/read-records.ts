@@ -25,7 +25,7 @@ export async function readRange(
   const out = Buffer.allocUnsafeSlow(range.bytes)
   const entries = entriesIn(disk.map, range)
   fillGaps(out, range, entries)
-  const groups = groupNeighbours(entries)
+  const groups = [...groupNeighbours(entries)]
   if (groups.length === 1) await readGroup(source, disk, { group: groups[0] ?? [], out, range })
   else await Promise.all(groups.map((group) => readGroup(source, disk, { group, out, range })))
   return out
@@ -59,8 +59,7 @@ function fillGaps(
 }
 
 /** Records that lie behind each other in one file, up to the size of a request. */
-export function groupNeighbours(entries: readonly Entry[]): Entry[][] {
-  const groups: Entry[][] = []
+export function* groupNeighbours(entries: Iterable<Entry>): Generator<Entry[]> {
   let group: Entry[] = []
   for (const entry of entries) {
     const first = group[0]
@@ -71,13 +70,13 @@ export function groupNeighbours(entries: readonly Entry[]): Entry[][] {
       entry.segment === last.segment &&
       entry.position === last.position + last.stored &&
       entry.position + entry.stored - first.position <= REQUEST_BYTES
-    if (follows) group.push(entry)
-    else {
-      group = [entry]
-      groups.push(group)
+    if (!follows) {
+      if (group.length > 0) yield group
+      group = []
     }
+    group.push(entry)
   }
-  return groups
+  if (group.length > 0) yield group
 }
 
 type GroupRead = {

@@ -6,7 +6,16 @@ import { coalesce, subtract } from '@understudy/block/extents'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import type { DamagedRange, ScrubReport } from '@understudy/engine/ports/replica-store'
-import { at, type Entry, emptyMap, endAt, entryAt, firstAfter, type ReplicaMap } from './extent-map.ts'
+import {
+  at,
+  type Entry,
+  type ExtentMap,
+  emptyMap,
+  endAt,
+  entryAt,
+  firstAfter,
+  type ReplicaMap,
+} from './extent-map.ts'
 import { onDisk } from './failures.ts'
 import { groupNeighbours, mismatch } from './read-records.ts'
 import { decodeRecord } from './record.ts'
@@ -48,9 +57,7 @@ async function scrubLayer(core: ReplicaCore, layer: Layer, pace: Pace): Promise<
   let checkedBytes = layer.index.bytes
   const damage: Damage[] = []
   for (const [disk, entries] of map) {
-    const all = Array.from({ length: entries.count }, (_, index) => entryAt(entries, index))
-    const records = all.filter(({ segment }) => segment !== 0)
-    for (const group of groupNeighbours(records)) {
+    for (const group of groupNeighbours(recordsOf(entries))) {
       const bytes = group.reduce((sum, { stored }) => sum + stored, 0)
       await pace.pace.take(bytes, pace.signal)
       for (const { offset, bytes } of await damagedEntries(core, disk, group))
@@ -59,6 +66,12 @@ async function scrubLayer(core: ReplicaCore, layer: Layer, pace: Pace): Promise<
     }
   }
   return { checkedBytes, damage: damage.length === 0 ? [] : await spoiledPoints(core, layer, damage) }
+}
+
+/** One at a time: the newest layer of a large disk has millions. */
+function* recordsOf(entries: ExtentMap): Generator<Entry> {
+  for (let index = 0; index < entries.count; index += 1)
+    if (at(entries.segment, index) !== 0) yield entryAt(entries, index)
 }
 
 async function readIndexOrNull(core: ReplicaCore, layer: Layer): Promise<ReplicaMap | null> {
