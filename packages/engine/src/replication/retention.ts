@@ -1,5 +1,6 @@
 // Dropping points that the policy does not keep, behind and bounded: one protection after the other.
 import { toFailureReport } from '@understudy/base/errors'
+import { historyPresent } from '@understudy/domain/recovery-points/history-present'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
 import { type Slot, subjectOf } from './slot.ts'
@@ -14,7 +15,8 @@ export async function applyRetention(parts: EngineParts, slot: Slot, signal: Abo
   const period = parts.config.retentionEverySeconds * 1000
   slot.retentionDueAt = parts.clock.now() + period
   try {
-    const { removed } = await replica.expire(slot.policy.retention, parts.clock.now(), signal)
+    const now = historyPresent({ points: replica.points(), policy: slot.policy, now: parts.clock.now() })
+    const { removed } = await replica.expire(slot.policy.retention, now, signal)
     const usage = await replica.usage()
     const application = replica.points().findLast((point) => point.consistency === 'application')
     await parts.stores.protections.updateSummary(slot.id, {
