@@ -18,6 +18,7 @@ import type { Logger } from 'pino'
 import { composeLab } from './compose-lab.ts'
 import { composePlatforms } from './compose-platforms.ts'
 import type { Config } from './config.ts'
+import { keepHouse } from './keep-house.ts'
 import type { Lab } from './lab/lab.ts'
 import { createLiveHub, type LiveHub, type LivePool } from './live/live-hub.ts'
 import { withHistory } from './live/record-history.ts'
@@ -53,6 +54,8 @@ export async function composeControlPlane(config: Config, log: Logger): Promise<
     const secretKey = loadSecretKey(config.home)
     const stores = await openStores({ databaseUrl, secretKey })
     closers.push(() => stores.close())
+    const housekeeping = keepHouse(stores, clock, log)
+    closers.push(() => housekeeping.stop())
     const hints = openHintPool(databaseUrl)
     closers.push(() => hints.close())
     const platforms = composePlatforms({ sites: stores.sites, home: config.home, clock, sleep, secretKey })

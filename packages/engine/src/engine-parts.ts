@@ -45,7 +45,6 @@ export type EngineConfig = {
   readonly scrubEverySeconds: number
   readonly scrubBytesPerSecond: number
   readonly inventoryEverySeconds: number
-  readonly historyDays: number
   /** Longest wait for any answer of a source site that an unplanned failover does not need. */
   readonly deadSiteSeconds: number
   readonly shutDownTimeoutSeconds: number
@@ -74,7 +73,6 @@ export const defaultEngineConfig: Omit<EngineConfig, 'moverId'> = {
   scrubEverySeconds: 7 * 24 * 3600,
   scrubBytesPerSecond: 16 * MiB,
   inventoryEverySeconds: 60,
-  historyDays: 90,
   deadSiteSeconds: 15,
   shutDownTimeoutSeconds: 300,
   answerTimeoutSeconds: 600,

@@ -285,6 +285,11 @@ function memoryJobStore(): JobStore {
       const listed = findOrRefuse(rows, 'job', id)
       rows.set(id, { ...listed, row: copy({ ...listed.row, ...change }) })
     },
+    async trim(before) {
+      const old = [...rows.values()].filter(({ row }) => row.endedAt !== null && row.endedAt < before)
+      for (const { row } of old) rows.delete(row.id)
+      return old.length
+    },
   }
 }
 
@@ -344,6 +349,18 @@ function memoryAlertStore(): AlertStore {
       if (!open) return false
       change(open.id, { resolvedAt: at })
       return true
+    },
+    async resolveAll(subjectId, at) {
+      const open = [...rows.values()].filter(
+        ({ row }) => row.subjectId === subjectId && row.resolvedAt === null,
+      )
+      for (const { row } of open) change(row.id, { resolvedAt: at })
+      return open.length
+    },
+    async trim(before) {
+      const old = [...rows.values()].filter(({ row }) => row.resolvedAt !== null && row.resolvedAt < before)
+      for (const { row } of old) rows.delete(row.id)
+      return old.length
     },
     async acknowledge(id, by) {
       findOrRefuse(rows, 'alert', id)

@@ -29,6 +29,12 @@ export function alertStore({ prisma, pool }: Database): AlertStore {
         (await prisma.alert.updateMany({ where, data: { openKey: null, resolvedAt: toDate(at) } })).count > 0
       )
     },
+    async resolveAll(subjectId, at) {
+      const where = { subjectId, resolvedAt: null }
+      return (await prisma.alert.updateMany({ where, data: { openKey: null, resolvedAt: toDate(at) } })).count
+    },
+    trim: async (before) =>
+      (await prisma.alert.deleteMany({ where: { resolvedAt: { lt: toDate(before) } } })).count,
     async acknowledge(id, by) {
       await refuseMissing(prisma.alert.update({ where: { id }, data: { acknowledgedBy: by } }), 'alert', id)
     },

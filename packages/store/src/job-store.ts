@@ -64,6 +64,8 @@ export function jobStore({ prisma }: Database): JobStore {
         id,
       )
     },
+    trim: async (before) =>
+      (await prisma.job.deleteMany({ where: { endedAt: { lt: toDate(before) } } })).count,
   })
 }
 

@@ -148,6 +148,8 @@ export interface JobStore {
     page: PageRequest,
   ): Promise<Page<Job>>
   update(id: JobId, change: Partial<Omit<Job, 'id' | 'kind' | 'createdAt' | 'startedBy'>>): Promise<void>
+  /** Bounded history: drops those that ended before. Returns how many. */
+  trim(before: Instant): Promise<number>
 }
 
 export interface EventStore {
@@ -165,7 +167,11 @@ export interface AlertStore {
   raise(alert: Alert): Promise<boolean>
   /** Returns true when an open one was resolved. */
   resolve(code: string, subjectId: string | null, at: Instant): Promise<boolean>
+  /** Everything that is open about a subject that goes away. Returns how many. */
+  resolveAll(subjectId: string, at: Instant): Promise<number>
   acknowledge(id: Alert['id'], by: string): Promise<void>
+  /** Bounded history: drops those that were resolved before. Returns how many. */
+  trim(before: Instant): Promise<number>
   list(filter: { open?: boolean }, page: PageRequest): Promise<Page<Alert>>
 }
 

@@ -22,7 +22,6 @@ export function createSiteWatcher(parts: EngineParts): SiteWatcher {
   const stopping = new AbortController()
   let wake = (): void => {}
   let loop: Promise<void> | null = null
-  let trimAt = 0
 
   const hint = (entry: Watched): void => {
     entry.dueAt = Math.min(entry.dueAt, parts.clock.now() + HINT_DELAY_MILLISECONDS)
@@ -49,9 +48,6 @@ export function createSiteWatcher(parts: EngineParts): SiteWatcher {
     }
     const known = new Set(sites.map(({ id }) => id))
     for (const [id, entry] of watched) if (!known.has(id)) unsubscribe(watched, id, entry)
-    if (now < trimAt) return
-    trimAt = now + 3_600_000
-    await parts.stores.events.trim(now - parts.config.historyDays * 86_400_000)
   }
   const run = async (): Promise<void> => {
     while (!stopping.signal.aborted) {

@@ -419,6 +419,17 @@ function jobTests(current: Current): void {
     )
     expect(rows.map(({ id }) => id).sort()).toEqual(old.map(({ id }) => id).sort())
   })
+  test('trimming drops jobs that ended earlier, and none that goes on', async () => {
+    const { jobs } = current()
+    const [ended, endedLater, running] = [sampleJob(), sampleJob(), sampleJob()]
+    for (const job of [ended, endedLater, running]) await jobs.create(job)
+    await jobs.update(ended.id, { state: 'succeeded', endedAt: noon })
+    await jobs.update(endedLater.id, { state: 'failed', endedAt: noon + minute })
+    expect(await jobs.trim(noon + minute)).toBe(1)
+    expect(await jobs.find(ended.id)).toBeNull()
+    expect(await jobs.find(endedLater.id)).not.toBeNull()
+    expect(await jobs.find(running.id)).not.toBeNull()
+  })
 }
 
 function eventTests(current: Current): void {
@@ -494,6 +505,20 @@ function alertTests(current: Current): void {
     expect((await alerts.list({}, all)).rows).toEqual([second, closed])
     expect((await alerts.list({ open: true }, all)).rows).toEqual([second])
     expect((await alerts.list({ open: false }, all)).rows).toEqual([closed])
+  })
+  test('everything open about a subject is resolved at once, and trimmed when it is old', async () => {
+    const { alerts } = current()
+    await alerts.raise(sampleAlert({ subjectId: 'one' }))
+    await alerts.raise(sampleAlert({ subjectId: 'one', code: 'other/code' }))
+    const other = sampleAlert({ subjectId: 'two' })
+    await alerts.raise(other)
+    expect(await alerts.resolveAll('one', noon + minute)).toBe(2)
+    expect(await alerts.resolveAll('one', noon + minute)).toBe(0)
+    expect((await alerts.list({ open: true }, all)).rows).toEqual([other])
+    expect(await alerts.trim(noon + minute)).toBe(0)
+    expect(await alerts.trim(noon + 2 * minute)).toBe(2)
+    expect((await alerts.list({}, all)).rows).toEqual([other])
+    expect(await alerts.raise(sampleAlert({ subjectId: 'one' }))).toBe(true)
   })
 }
 
