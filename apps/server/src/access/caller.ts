@@ -27,15 +27,22 @@ export const cookieName = (secure: boolean): string => (secure ? `__Host-${plain
 
 const lower = (a: Role, b: Role): Role => (mayCall(a, b) ? a : b)
 
+/** However much it is used, a session ends: a console on a wall must not stay signed in for ever. */
+const longestSessionMilliseconds = 30 * 24 * 3_600_000
+
 /** Resolution of the last-seen stamp: not a write for every request. */
 const touchEveryMilliseconds = 60_000
 
 export type CallerFinder = {
-  /** Null: nobody, or a session or token that is over. */
-  find(headers: {
-    readonly cookie?: string | undefined
-    readonly authorization?: string | undefined
-  }): Promise<Caller | null>
+  /** Null: nobody, or a session or token that is over. Counts as use, so that an idle session is told from one in use. */
+  find(headers: CallerHeaders): Promise<Caller | null>
+  /** The same without counting as use: for what a page does by itself, such as keeping its socket open. */
+  look(headers: CallerHeaders): Promise<Caller | null>
+}
+
+type CallerHeaders = {
+  readonly cookie?: string | undefined
+  readonly authorization?: string | undefined
 }
 
 export function callerFinder(
@@ -45,13 +52,14 @@ export function callerFinder(
 ): CallerFinder {
   const sessionMilliseconds = options.sessionHours * 3_600_000
 
-  async function bySession(secret: string): Promise<Caller | null> {
+  async function bySession(secret: string, inUse: boolean): Promise<Caller | null> {
     const session = await stores.sessions.find(hashSecret(secret))
     const now = clock.now()
     if (!session || session.expiresAt <= now) return null
+    if (now - session.createdAt > longestSessionMilliseconds) return null
     const user = await stores.users.find(session.userId)
     if (!user || user.disabled) return null
-    if (now - session.seenAt > touchEveryMilliseconds)
+    if (inUse && now - session.seenAt > touchEveryMilliseconds)
       await stores.sessions.touch(session.idHash, now, now + sessionMilliseconds)
     return { user, role: user.role, name: user.name, session, token: null }
   }
@@ -73,13 +81,15 @@ export function callerFinder(
     }
   }
 
+  const identify = async (headers: CallerHeaders, inUse: boolean): Promise<Caller | null> => {
+    const bearer = /^Bearer\s+(\S+)$/i.exec(headers.authorization ?? '')?.[1]
+    if (bearer !== undefined) return byToken(bearer)
+    const cookie = readCookie(headers.cookie ?? '', cookieName(options.secure))
+    return cookie === null ? null : bySession(cookie, inUse)
+  }
   return {
-    find(headers) {
-      const bearer = /^Bearer\s+(\S+)$/i.exec(headers.authorization ?? '')?.[1]
-      if (bearer !== undefined) return byToken(bearer)
-      const cookie = readCookie(headers.cookie ?? '', cookieName(options.secure))
-      return cookie === null ? Promise.resolve(null) : bySession(cookie)
-    },
+    find: (headers) => identify(headers, true),
+    look: (headers) => identify(headers, false),
   }
 }
 

@@ -18,7 +18,7 @@ async function openHub(publicOrigin: string | null): Promise<string> {
   const http = createServer()
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const hub = createLiveHub(pino({ level: 'silent' }))
-  hub.attach(http, { find: async () => null }, null, publicOrigin)
+  hub.attach(http, { find: async () => null, look: async () => null }, null, publicOrigin)
   opened.push({ http, hub })
   return `http://127.0.0.1:${(http.address() as AddressInfo).port}`
 }

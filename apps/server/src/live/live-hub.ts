@@ -70,7 +70,7 @@ export function createLiveHub(log: Logger): LiveHub {
           createAdapter(pool, { errorHandler: (error) => log.warn({ error }, 'live hints between servers') }),
         )
       opened.use((socket, next) => {
-        callers.find(socket.handshake.headers).then(
+        callers.look(socket.handshake.headers).then(
           (caller) => {
             if (!caller) return next(new Error('access/signed-out'))
             socket.data.caller = caller
@@ -108,7 +108,7 @@ export function createLiveHub(log: Logger): LiveHub {
 
 async function dropSignedOut(io: Io, callers: CallerFinder): Promise<void> {
   for (const socket of io.of('/').sockets.values()) {
-    const caller = await callers.find(socket.handshake.headers).catch(() => socket.data.caller)
+    const caller = await callers.look(socket.handshake.headers).catch(() => socket.data.caller)
     if (!caller) socket.disconnect(true)
   }
 }
