@@ -2,6 +2,7 @@
 import type { Instant } from '@understudy/base/instant'
 import type { Database } from './database.ts'
 import { toDate, withFailures } from './database.ts'
+import { databaseClock } from './database-clock.ts'
 
 export type JobRunners = {
   /** Upserts this runner's heartbeat. */
@@ -20,9 +21,11 @@ export function jobRunners(
   runnerId: string,
   applicationVersion: string,
 ): JobRunners {
+  const clock = databaseClock(pool)
   return withFailures<JobRunners>({
-    async beat(at, expiresAt) {
-      const beat = { beatAt: toDate(at), expiresAt: toDate(expiresAt) }
+    async beat(localAt, localExpiresAt) {
+      const skew = await clock.skewMilliseconds()
+      const beat = { beatAt: toDate(localAt + skew), expiresAt: toDate(localExpiresAt + skew) }
       await prisma.jobRunner.upsert({
         where: { id: runnerId },
         create: { id: runnerId, ...beat },
@@ -32,7 +35,8 @@ export function jobRunners(
     async leave() {
       await prisma.jobRunner.deleteMany({ where: { id: runnerId } })
     },
-    async takeOver(at, expiredIsDead) {
+    async takeOver(localAt, expiredIsDead) {
+      const at = localAt + (await clock.skewMilliseconds())
       const values = [applicationVersion, runnerId, toDate(at), expiredIsDead]
       const result = await pool.query<{ id: string }>(takeOverStatement, values)
       // Nothing is left of them; without a row they stay dead.

@@ -3,16 +3,23 @@ import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { LeaseStore } from '@understudy/engine/ports/stores'
 import type { Database } from './database.ts'
 import { toDate, toInstant, withFailures } from './database.ts'
+import { type DatabaseClock, databaseClock } from './database-clock.ts'
 
-export function leaseStore({ prisma, pool }: Database): LeaseStore {
+export function leaseStore(
+  { prisma, pool }: Database,
+  clock: DatabaseClock = databaseClock(pool),
+): LeaseStore {
   return withFailures<LeaseStore>({
-    async beat(moverId, at, expiresAt) {
-      const beat = { beatAt: toDate(at), expiresAt: toDate(expiresAt) }
+    async beat(moverId, localAt, localExpiresAt) {
+      const skew = await clock.skewMilliseconds()
+      const at = localAt + skew
+      const beat = { beatAt: toDate(at), expiresAt: toDate(localExpiresAt + skew) }
       await prisma.mover.upsert({ where: { id: moverId }, create: { id: moverId, ...beat }, update: beat })
       // Those that will not come back; whatever they still held is free.
       await prisma.mover.deleteMany({ where: { expiresAt: { lt: toDate(at - forgottenMilliseconds) } } })
     },
-    async claim(moverId, at, limit) {
+    async claim(moverId, localAt, limit) {
+      const at = localAt + (await clock.skewMilliseconds())
       const result = await pool
         .query<{ id: string }>(claimStatement, [moverId, toDate(at), limit])
         .catch((error) => {
@@ -39,14 +46,15 @@ export function leaseStore({ prisma, pool }: Database): LeaseStore {
       await prisma.mover.deleteMany({ where: { id: moverId } })
     },
     async movers() {
+      const skew = await clock.skewMilliseconds()
       const rows = await prisma.mover.findMany({
         include: { _count: { select: { protections: true } } },
         orderBy: { id: 'asc' },
       })
       return rows.map((row) => ({
         id: row.id,
-        beatAt: toInstant(row.beatAt),
-        expiresAt: toInstant(row.expiresAt),
+        beatAt: toInstant(row.beatAt) - skew,
+        expiresAt: toInstant(row.expiresAt) - skew,
         protections: row._count.protections,
       }))
     },

@@ -207,3 +207,18 @@ test('a cursor that is not one of ours is refused', async () => {
   const list = stores.events.list({}, { limit: 10, cursor: "1/1' OR true" })
   await expect(list).rejects.toMatchObject({ code: 'page/bad-cursor' })
 })
+
+test('a mover whose clock is an hour ahead takes nothing from one that is alive', async () => {
+  const ids = await addProtections(2)
+  const hour = 3_600_000
+  await stores.leases.beat('right', Date.now(), Date.now() + 20_000)
+  expect(await stores.leases.claim('right', Date.now(), 10)).toHaveLength(ids.length)
+  const taken = await inProcess<string[]>(`
+    const wall = Date.now
+    Date.now = () => wall() + ${hour}
+    await stores.leases.beat('ahead', Date.now(), Date.now() + 20_000)
+    return await stores.leases.claim('ahead', Date.now(), 10)`)
+  expect(taken).toEqual([])
+  const movers = await stores.leases.movers()
+  for (const { beatAt } of movers) expect(Math.abs(beatAt - Date.now())).toBeLessThan(60_000)
+})
