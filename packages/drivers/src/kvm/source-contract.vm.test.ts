@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { rm, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -14,6 +14,12 @@ import { kvmSource } from './source.ts'
 import { type TinyMachine, tinySite } from './tiny-machine.ts'
 
 const run = promisify(execFile)
+
+/** Its memory, and with it the command line, goes a moment before its sockets: only then it is a zombie, or gone. */
+async function hasEnded(pid: number): Promise<boolean> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ') Z')
+  return /^ [ZX]/.test(text.slice(text.lastIndexOf(')') + 1))
+}
 
 /** Real QEMU processes without an operating system; qcow2 and raw disks in turn. */
 async function kvmHarness(): Promise<SourceHarness> {
@@ -79,8 +85,9 @@ async function kvmHarness(): Promise<SourceHarness> {
     readDiskNow: (ref, key) => machineOf(ref).image(key),
     async killMachine(ref) {
       const { location } = machineOf(ref)
-      process.kill((await processOf(location)) ?? 0, 'SIGKILL')
-      await expect.poll(() => processOf(location)).toBe(null)
+      const pid = (await processOf(location)) ?? 0
+      process.kill(pid, 'SIGKILL')
+      await expect.poll(() => hasEnded(pid)).toBe(true)
     },
     async resizeDisk(ref, key, bytes) {
       await machineOf(ref).query('block_resize', { 'node-name': `disk-${key}`, size: bytes })
