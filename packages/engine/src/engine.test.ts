@@ -258,6 +258,29 @@ describe('steering', () => {
     expect(points.slice(count).every(({ cycle }) => cycle === 'delta')).toBe(true)
   })
 
+  test('encryption cannot be switched by a policy while replicas of it live', async () => {
+    const { lab, ask } = await newProtectedLab()
+    const fixed = { name: 'Refusal', code: 'policy/encryption-fixed' }
+    const encrypted = { ...defaultPolicySettings, encrypt: true }
+    await expect(
+      lab.engine.savePolicy({ ...encrypted, name: 'gold' }, lab.policy.id, { by }),
+    ).rejects.toMatchObject(fixed)
+    const other = await lab.engine.savePolicy({ ...encrypted, name: 'vault' }, null, { by })
+    await expect(lab.engine.editProtection({ ...ask, policyId: other.id })).rejects.toMatchObject(fixed)
+    await lab.engine.savePolicy({ ...defaultPolicySettings, priority: 9, name: 'gold' }, lab.policy.id, {
+      by,
+    })
+  })
+
+  test('hardware that was changed since the machine was protected is what would boot', async () => {
+    const { lab, protectionId } = await newProtectedLab()
+    const { hardware } = await lab.state(protectionId)
+    const ofTheFirstDay = { ...hardware, memoryBytes: hardware.memoryBytes / 2, cpus: 16 }
+    await lab.stores.protections.update(protectionId, { hardware: ofTheFirstDay })
+    await lab.engine.refreshSite(lab.siteA.id)
+    expect((await lab.state(protectionId)).hardware).toEqual(hardware)
+  })
+
   test('a resync compares, says why, and becomes protected again', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()
     await lab.done(lab.engine.resync(ask))

@@ -14,7 +14,7 @@ export async function savePolicy(
   asker: Asker,
 ): Promise<Policy> {
   checkPolicy(wanted)
-  if (id !== null) await loadPolicy(parts, id)
+  if (id !== null) await refuseOtherEncryption(parts, await loadPolicy(parts, id), wanted)
   const taken = (await parts.stores.policies.list()).find(
     (other) => other.name === wanted.name && other.id !== id,
   )
@@ -30,6 +30,22 @@ export async function savePolicy(
   await tell(parts, policy, 'policy/saved', `The policy "${policy.name}" was saved by ${asker.by}`)
   return policy
 }
+
+/** Whether a replica is encrypted is decided when it is made. To say otherwise in a policy would promise what is not so. */
+async function refuseOtherEncryption(parts: EngineParts, before: Policy, wanted: NewPolicy): Promise<void> {
+  if (wanted.encrypt === before.encrypt) return
+  const user = (await parts.stores.protections.list()).find(
+    (protection) => protection.policyId === before.id && protection.state !== 'gone',
+  )
+  if (user) throw encryptionIsFixed(user.name, before.encrypt)
+}
+
+export const encryptionIsFixed = (name: string, encrypted: boolean): Refusal =>
+  new Refusal({
+    code: 'policy/encryption-fixed',
+    message: `The replica of "${name}" is ${encrypted ? '' : 'not '}encrypted, and stays so as long as it lives`,
+    remedy: `Make another policy with encryption ${encrypted ? 'off' : 'on'}, end the protection and protect the machine anew with it.`,
+  })
 
 export async function removePolicy(parts: EngineParts, id: PolicyId, asker: Asker): Promise<void> {
   const policy = await loadPolicy(parts, id)

@@ -7,6 +7,7 @@ import { chooseFailoverNetworks } from '../failover/failover-networks.ts'
 import type { JobBody } from '../jobs/job-scope.ts'
 import type { EditProtectionRequest, ProtectionRequest } from '../requests.ts'
 import { targetOf } from '../sites/platform-of.ts'
+import { encryptionIsFixed } from './policies.ts'
 import { loadPolicy } from './protect.ts'
 import { waitForCycle } from './wait-for-cycle.ts'
 
@@ -62,7 +63,10 @@ export async function edit(context: EngineContext, request: EditProtectionReques
   const { parts, mover } = context
   const { protectionId, name, policyId, adapters, excludedDisks, by } = request
   const protection = await loadProtection(parts, protectionId)
-  if (policyId !== undefined) await loadPolicy(parts, policyId)
+  if (policyId !== undefined) {
+    const [before, after] = [await loadPolicy(parts, protection.policyId), await loadPolicy(parts, policyId)]
+    if (before.encrypt !== after.encrypt) throw encryptionIsFixed(protection.name, before.encrypt)
+  }
   if (adapters !== undefined)
     await chooseFailoverNetworks(await targetOf(parts, protection.targetSiteId), { adapters })
   if (excludedDisks !== undefined && protection.hardware.disks.length > 0) {

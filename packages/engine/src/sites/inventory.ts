@@ -1,10 +1,13 @@
 // Keeping what is known of the sites fresh: inventories, health, and whether a machine has come back that must not run.
+import { isDeepStrictEqual } from 'node:util'
 import { toFailureReport } from '@understudy/base/errors'
+import type { DiscoveredMachine } from '@understudy/domain/machines/machine'
 import type { Protection } from '@understudy/domain/protection/protection'
 import type { Site, SiteHealth, SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
 import { withinSeconds } from '../failover/bounded-call.ts'
+import { replicatingStates } from '../replication/slot.ts'
 
 /** Longest that one site is asked before it counts as not answering. */
 const CHECK_SECONDS = 60
@@ -36,10 +39,29 @@ export async function refreshSite(parts: EngineParts, site: Site, signal: AbortS
     const machines = await platform.source?.inventory(bound)
     if (machines && (await parts.stores.machines.replaceInventory(site.id, machines, parts.clock.now())))
       parts.live.changed('machines', null)
+    if (machines) await renewHardware(parts, site.id, machines)
   })
   await setHealth(parts, site, 'healthy', null)
   await resolveAlert(parts, 'site/unreachable', site)
   await watchSplitBrain(parts, site.id)
+}
+
+/** What boots in a disaster has the memory, processors and adapters that the machine has now, not those of its first day. */
+async function renewHardware(
+  parts: EngineParts,
+  siteId: SiteId,
+  machines: readonly DiscoveredMachine[],
+): Promise<void> {
+  const byRef = new Map(machines.map((machine) => [machine.ref, machine]))
+  for (const protection of await parts.stores.protections.list()) {
+    const { id, sourceSiteId, sourceRef, state } = protection
+    if (sourceSiteId !== siteId || !replicatingStates.includes(state)) continue
+    const hardware = byRef.get(sourceRef)?.hardware
+    if (!hardware || hardware.disks.length === 0) continue
+    if (isDeepStrictEqual(hardware, protection.hardware)) continue
+    await parts.stores.protections.update(id, { hardware })
+    parts.live.changed('protections', id)
+  }
 }
 
 async function setHealth(
