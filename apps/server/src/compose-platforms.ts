@@ -1,7 +1,8 @@
 // Where sites meet their drivers and replica stores. Nothing else in the product knows a platform by name.
 import { createHmac } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { Outage, Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import { openKvmPlatform } from '@understudy/drivers/kvm/platform'
@@ -23,8 +24,12 @@ export type PlatformParts = {
 export function composePlatforms(parts: PlatformParts): Platforms & { close(): Promise<void> } {
   const opened = new Map<SiteId, { readonly settings: string; readonly platform: Promise<SitePlatform> }>()
 
-  async function open(site: Site, secrets: Readonly<Record<string, string>>): Promise<SitePlatform> {
-    const replicas = openReplicas(parts, site)
+  async function open(
+    site: Site,
+    secrets: Readonly<Record<string, string>>,
+    prepareFolder: typeof makeReplicaFolder,
+  ): Promise<SitePlatform> {
+    const replicas = await openReplicas(parts, site, prepareFolder)
     const { source, target, checkConnection, close } = await openDriver(parts, site, secrets)
     return {
       ...(source ? { source } : {}),
@@ -49,7 +54,9 @@ export function composePlatforms(parts: PlatformParts): Platforms & { close(): P
       const known = opened.get(site.id)
       if (known?.settings === settings) return known.platform
       const before = known ? forget(site.id) : Promise.resolve()
-      const platform = before.then(() => parts.sites.secrets(site.id)).then((secrets) => open(site, secrets))
+      const platform = before
+        .then(() => parts.sites.secrets(site.id))
+        .then((secrets) => open(site, secrets, findReplicaFolder))
       opened.set(site.id, { settings, platform })
       // A platform that could not be opened is tried anew at the next call.
       platform.catch(() => {
@@ -57,7 +64,7 @@ export function composePlatforms(parts: PlatformParts): Platforms & { close(): P
       })
       return platform
     },
-    preview: (site, secrets) => open(site, secrets),
+    preview: (site, secrets) => open(site, secrets, makeReplicaFolder),
     forget,
     async close() {
       await Promise.all([...opened.keys()].map(forget))
@@ -86,13 +93,59 @@ function openDriver(parts: PlatformParts, site: Site, secrets: Readonly<Record<s
   }
 }
 
-function openReplicas(parts: PlatformParts, site: Site): ReplicaStore {
+async function openReplicas(
+  parts: PlatformParts,
+  site: Site,
+  prepareFolder: typeof makeReplicaFolder,
+): Promise<ReplicaStore> {
   const chosen = site.settings.replicaFolder
   const folder = typeof chosen === 'string' ? chosen : path.join(parts.home, 'replicas', site.id)
-  mkdirSync(folder, { recursive: true })
+  // Our own home cannot be missing; what an operator has chosen may be a disk that is not mounted yet.
+  await (folder === chosen ? prepareFolder(folder, site.name) : mkdir(folder, { recursive: true }))
   return openJournalStore({
     folder,
     clock: parts.clock,
     key: (replicaId) => createHmac('sha256', parts.secretKey).update(`replica ${replicaId}`).digest(),
   })
 }
+
+const folderMark = '.understudy-replicas'
+
+/** At a test of the connection and at registration: whoever saves the site has said that this folder is the right one. */
+async function makeReplicaFolder(folder: string, siteName: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true })
+    await writeFile(path.join(folder, folderMark), 'Replicas of Understudy are kept in this folder.\n')
+  } catch (cause) {
+    throw new Refusal({
+      code: 'replica/folder-not-writable',
+      message: `The replica folder ${folder} of ${siteName} cannot be written: ${String(cause)}`,
+      remedy: 'Choose a folder that this server may write to.',
+      cause,
+    })
+  }
+}
+
+/**
+ * Later: the same folder or none. Were it simply made, a disk that is not mounted would look like a site that has lost all its
+ * replicas, and new ones would fill the disk below the mount.
+ */
+async function findReplicaFolder(folder: string, siteName: string): Promise<void> {
+  if (await isThere(path.join(folder, folderMark))) return
+  // Sites that were registered before folders were marked.
+  const names = await readdir(folder).catch(() => [])
+  const isOurs = await Promise.all(names.map((name) => isThere(path.join(folder, name, 'replica.json'))))
+  if (isOurs.includes(true)) return makeReplicaFolder(folder, siteName)
+  throw new Outage({
+    code: 'replica/folder-missing',
+    message: `The replica folder ${folder} of ${siteName} is not the one that was there when the site was saved`,
+    remedy:
+      'Mount the disk that it lies on. If the replicas are gone for good, save the settings of the site again.',
+  })
+}
+
+const isThere = (file: string): Promise<boolean> =>
+  stat(file).then(
+    () => true,
+    () => false,
+  )

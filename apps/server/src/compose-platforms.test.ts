@@ -1,0 +1,59 @@
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import type { ReplicaId } from '@understudy/domain/protection/protection'
+import type { Site, SiteId } from '@understudy/domain/sites/site'
+import { memoryStores } from '@understudy/simulator/memory-stores'
+import { sampleSite } from '@understudy/simulator/sample-rows'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { composePlatforms } from './compose-platforms.ts'
+
+let home: string
+let site: Site
+let platforms: ReturnType<typeof composePlatforms>
+const id = 'r1' as ReplicaId
+
+beforeEach(async () => {
+  home = await mkdtemp(path.join(tmpdir(), 'us-platforms-'))
+  const stores = memoryStores()
+  const replicaFolder = path.join(home, 'mount')
+  site = sampleSite({
+    id: 's1' as SiteId,
+    platform: 'simulated',
+    settings: { machines: 0, diskBytes: 16 * 2 ** 20, seed: 1, replicaFolder },
+  })
+  await stores.sites.create(site, {})
+  platforms = composePlatforms({
+    sites: stores.sites,
+    home,
+    clock: { now: () => Date.now() },
+    sleep: async () => {},
+    secretKey: Buffer.alloc(32),
+  })
+})
+afterEach(async () => {
+  await platforms.close()
+  await rm(home, { recursive: true, force: true })
+})
+
+test('a replica folder that is not mounted is an outage, and nothing is made in its place', async () => {
+  await (await platforms.preview(site, {})).close()
+  const { replicas } = await platforms.of(site)
+  await replicas.createReplica({ id, machineName: 'web', compress: false, encrypt: false })
+  await platforms.forget(site.id)
+
+  const folder = path.join(home, 'mount')
+  await rename(folder, `${folder}.away`)
+  await expect(platforms.of(site)).rejects.toMatchObject({ name: 'Outage', code: 'replica/folder-missing' })
+  await rename(`${folder}.away`, folder)
+  expect(await (await platforms.of(site)).replicas.exists(id)).toBe(true)
+})
+
+test('a folder that cannot be written is refused when the site is tried, with what to do', async () => {
+  await writeFile(path.join(home, 'file'), '')
+  const settings = { ...site.settings, replicaFolder: path.join(home, 'file', 'replicas') }
+  await expect(platforms.preview({ ...site, settings }, {})).rejects.toMatchObject({
+    name: 'Refusal',
+    code: 'replica/folder-not-writable',
+  })
+})
