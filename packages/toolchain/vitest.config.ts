@@ -12,6 +12,8 @@ export default defineConfig({
   root,
   test: {
     maxWorkers: 2,
+    // What is polled for comes when it comes; the default of a second is a timed test.
+    expect: { poll: { timeout: 30_000 } },
     projects: [
       {
         root,
