@@ -5,6 +5,7 @@ import { present } from '@understudy/base/invariant'
 import type { BlockReader } from '@understudy/block/device'
 import { GRAIN_BYTES } from '@understudy/block/zero-detection'
 import type { RunId } from '@understudy/domain/failover/failover'
+import { chooseFreeName } from '@understudy/domain/machines/choose-free-name'
 import type { DiskKey, Finding, MachineRef } from '@understudy/domain/machines/machine'
 import type { Network } from '@understudy/domain/sites/site'
 import type {
@@ -42,9 +43,9 @@ export function fakeTarget(site: FakeTargetSite): TargetPlatform {
 
   return {
     networks: async () => site.networks,
-    preflight: async (spec) => findings(site, spec, null),
+    preflight: async (spec) => findings(site, spec),
     async boot(spec) {
-      const blocker = findings(site, spec, spec.runId).find(({ level }) => level === 'blocker')
+      const blocker = findings(site, spec).find(({ level }) => level === 'blocker')
       if (blocker) throw new Refusal(blocker)
       let machine = ofRun(spec.runId)
       if (machine) reoffer(machine, spec.disks)
@@ -52,11 +53,12 @@ export function fakeTarget(site: FakeTargetSite): TargetPlatform {
         const disks = spec.disks.map(
           ({ key, bytes, reader }) => [key, memoryDisk(bytes, site.guard(reader))] as const,
         )
-        machine = site.make(spec, new Map(disks), isIsolated(site, spec))
+        const named = { ...spec, name: freeName(site, spec.name) }
+        machine = site.make(named, new Map(disks), isIsolated(site, spec))
       }
       const checkpoint = checkpointOf(machine, spec.trackingId)
       await machine.start()
-      return { ref: machine.ref, checkpoint }
+      return { ref: machine.ref, name: machine.name, checkpoint }
     },
     async reattach({ runId, disks }) {
       const machine = ofRun(runId)
@@ -75,8 +77,8 @@ export function fakeTarget(site: FakeTargetSite): TargetPlatform {
       running(runId)
       return onePixel
     },
-    async probe(runId) {
-      const machine = running(runId)
+    async probe(ref) {
+      const machine = site.find(ref)
       const answered = machine.power === 'running' && machine.guest !== null
       return {
         addresses: answered ? [`http://${machine.ref}.invalid`] : [],
@@ -143,11 +145,7 @@ function checkpointOf(machine: FakeMachine, trackingId: string | null): string |
   return machine.power === 'off' ? machine.addCheckpoint(trackingId, []).id : null
 }
 
-function findings(
-  site: FakeTargetSite,
-  spec: Omit<BootSpec, 'disks' | 'runId'>,
-  runId: RunId | null,
-): readonly Finding[] {
+function findings(site: FakeTargetSite, spec: Omit<BootSpec, 'disks' | 'runId'>): readonly Finding[] {
   const found: Finding[] = []
   for (const networkId of spec.networks.values()) {
     const network = site.networks.find(({ id }) => id === networkId)
@@ -166,16 +164,19 @@ function findings(
         remedy: 'Choose an isolated network for tests.',
       })
   }
-  const sameName = site.list().find(({ name }) => name === spec.name)
-  if (sameName && (runId === null || sameName.runId !== runId))
+  const name = freeName(site, spec.name)
+  if (name !== spec.name)
     found.push({
-      level: 'blocker',
+      level: 'warning',
       code: 'machine/name-taken',
-      message: `There is a machine ${spec.name} already`,
-      remedy: 'Rename or remove it.',
+      message: `There is a machine ${spec.name} already; this one would be called ${name}`,
+      remedy: 'Rename that one if this name matters.',
     })
   return found
 }
+
+const freeName = (site: FakeTargetSite, wished: string): string =>
+  chooseFreeName(wished, new Set(site.list().map(({ name }) => name)))
 
 const isIsolated = (site: FakeTargetSite, spec: BootSpec): boolean =>
   [...spec.networks.values()].every(

@@ -1,5 +1,5 @@
 import type { Brand } from '@understudy/base/brand'
-import type { Instant } from '@understudy/base/instant'
+import { type Instant, secondsBetween } from '@understudy/base/instant'
 import { stateMachine } from '@understudy/base/state-machine'
 import type { MachineRef } from '../machines/machine.ts'
 import type { ProtectionId, ReplicaId } from '../protection/protection.ts'
@@ -40,10 +40,18 @@ export type Run = {
   /** 0 to 1: how much of the disks no longer needs our journal. */
   readonly hydrated: number
   readonly failure: string | null
+  /** When the operator asked for it: the moment the API accepted the request. */
   readonly startedAt: Instant
-  /** First successful answer of the guest to the probe, or the moment it was seen running where there is no probe. */
+  /** First successful answer of the guest to the probe; null: none so far. What counts as one: see ProbeResult. */
   readonly answeredAt: Instant | null
   readonly endedAt: Instant | null
   /** When the timer of an uncommitted failover does what the policy says; null: never. */
   readonly commitDeadline: Instant | null
 }
+
+/**
+ * From the operator's click to the answer of the guest; null without one. Waiting for a retry or for the operator's own
+ * answer is in it: the business waits too. Never below zero, whatever was done to a clock meanwhile. Pure.
+ */
+export const recoverySeconds = (run: Pick<Run, 'startedAt' | 'answeredAt'>): number | null =>
+  run.answeredAt === null ? null : Math.max(0, secondsBetween(run.startedAt, run.answeredAt))

@@ -23,7 +23,7 @@ import {
 import { withMonitor } from './monitor.ts'
 import { type Checkpoint, checkpointText } from './ownership.ts'
 import { powerState, startMachine } from './power.ts'
-import { choosePlace, preflightFindings } from './preflight.ts'
+import { choosePlace, freeMachineName, preflightFindings } from './preflight.ts'
 import type { Qmp } from './qmp.ts'
 import { backingSocketPath, replicaDefinition, replicaFolderName } from './replica-definition.ts'
 import { loadRunRecord, type RunRecord, saveRunRecord } from './run-record.ts'
@@ -46,7 +46,11 @@ export async function bootReplica(
   for (const disk of machine.definition.disks) await createOverlay(machine, disk)
   await serveDisks(deps, machine, spec)
   const checkpoint = await startReplica(deps, machine, record ?? newRecord(spec), spec.trackingId, signal)
-  return { ref: machine.ref, checkpoint: checkpoint === null ? null : checkpointText(checkpoint) }
+  return {
+    ref: machine.ref,
+    name: machine.name,
+    checkpoint: checkpoint === null ? null : checkpointText(checkpoint),
+  }
 }
 
 /** Offers the disks that still need us. Nothing to do for a machine that is hydrated. */
@@ -77,7 +81,8 @@ async function makeReplica(deps: TargetSite, spec: BootSpec, signal?: AbortSigna
   const folder = join(host.machinesFolder, replicaFolderName(spec.name, spec.runId))
   await host.makeFolder(folder)
   const takePort = await chooseFreePorts(host, facts.machines)
-  await saveMachineDefinition(host, folder, replicaDefinition(spec, deps.settings, { folder, takePort }))
+  const named = { ...spec, name: freeMachineName(spec.name, facts) }
+  await saveMachineDefinition(host, folder, replicaDefinition(named, deps.settings, { folder, takePort }))
   const machine = await loadRunMachine(host, folder)
   if (machine === null) throw hostFailed(host.name, `keep ${folder}`, new Error('it is gone again'))
   return machine

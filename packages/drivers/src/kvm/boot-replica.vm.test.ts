@@ -163,9 +163,12 @@ describe('a boot that is repeated', () => {
     }
   })
 
-  test('is refused where a machine of that name is not ours', async () => {
-    await target.boot({ ...spec(), runId: 'other' as RunId })
-    await expect(target.boot(spec())).rejects.toMatchObject({ name: 'Refusal', code: 'machine/name-taken' })
+  test('beside a machine of the same name gets a number, and goes without touching the other', async () => {
+    const other = await target.boot({ ...spec(), runId: 'other' as RunId })
+    const { name } = await target.boot(spec())
+    expect(name).toBe(`${other.name}-2`)
+    await target.destroy(runId)
+    expect(await readdir(folder)).toHaveLength(1)
     await target.destroy('other' as RunId)
     expect(await readdir(folder)).toEqual([])
   })

@@ -5,7 +5,13 @@ import { expect, test } from 'vitest'
 import type { HostRoom } from './host-room.ts'
 import { localHost } from './local-host.ts'
 import type { MachineDefinition } from './machine-definition.ts'
-import { choosePlace, type PreflightFacts, type PreflightSpec, preflightFindings } from './preflight.ts'
+import {
+  choosePlace,
+  freeMachineName,
+  type PreflightFacts,
+  type PreflightSpec,
+  preflightFindings,
+} from './preflight.ts'
 import { replicaDefinition } from './replica-definition.ts'
 import type { KvmNetwork } from './settings.ts'
 
@@ -82,7 +88,7 @@ const cases: readonly [string, 'blocker' | 'warning', PreflightSpec, Partial<Pre
     onProd,
     { machines: [{ name: 'other', definition: definition('r', 'prod') }] },
   ],
-  ['machine/name-taken', 'blocker', spec, { machines: [{ name: 'web', definition: null }] }],
+  ['machine/name-taken', 'warning', spec, { machines: [{ name: 'web', definition: null }] }],
   ['target/disk-key', 'blocker', withDisk({ key: 'a-name-with-more-than-22-characters' as DiskKey }), {}],
   ['target/disk-bus', 'warning', withDisk({ bus: 'ide' }), {}],
   ['target/host-unreachable', 'blocker', spec, { rooms: [unreachable] }],
@@ -103,6 +109,21 @@ const cases: readonly [string, 'blocker' | 'warning', PreflightSpec, Partial<Pre
 test.each(cases)('%s is found as a %s', (code, level, wanted, change) => {
   const findings = preflightFindings(wanted, { ...facts, ...change })
   expect(findings).toContainEqual(expect.objectContaining({ code, level }))
+})
+
+test('a name that is taken is answered by the name that the machine gets', () => {
+  const machines = ['web', 'web-2'].map((name) => ({ name, definition: null }))
+  const [finding] = preflightFindings(spec, { ...facts, machines })
+  expect(finding?.message).toContain('web-3')
+})
+
+test('names are compared as QEMU takes them, and one that is cut short keeps its number', () => {
+  const machines = [{ name: 'web-1', definition: null }]
+  expect(freeMachineName('web/1', { machines, runId: null })).toBe('web-1-2')
+  const long = 'x'.repeat(70)
+  const cut = freeMachineName(long, { machines: [], runId: null })
+  const second = freeMachineName(long, { machines: [{ name: cut, definition: null }], runId: null })
+  expect(second).toBe(`${'x'.repeat(61)}-2`)
 })
 
 test('what the run itself made does not stand in its way', () => {

@@ -1,11 +1,12 @@
 // Everything that would make a boot fail or surprise, from facts. Pure.
 import { formatBytes, MiB } from '@understudy/base/bytes'
 import type { RunId } from '@understudy/domain/failover/failover'
+import { chooseFreeName } from '@understudy/domain/machines/choose-free-name'
 import type { Finding } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
 import type { HostRoom } from './host-room.ts'
 import { DISK_KEY, type MachineDefinition } from './machine-definition.ts'
-import { replicaFolderName, toMachineName } from './replica-definition.ts'
+import { LONGEST_NAME_CHARACTERS, replicaFolderName, toMachineName } from './replica-definition.ts'
 import type { KvmNetwork, KvmSettings } from './settings.ts'
 
 export type PreflightSpec = Omit<BootSpec, 'disks' | 'runId'>
@@ -101,11 +102,15 @@ function addressFindings(
 
 function machineFindings(spec: PreflightSpec, { machines, runId }: PreflightFacts): Finding[] {
   const findings: Finding[] = []
-  const name = toMachineName(spec.name)
-  const sameName = machines.find((machine) => machine.name === name && !isOfRun(machine.definition, runId))
-  if (sameName !== undefined)
+  const wished = toMachineName(spec.name)
+  const name = freeMachineName(spec.name, { machines, runId })
+  if (name !== wished)
     findings.push(
-      blocker('machine/name-taken', `The target site has a machine ${name} already`, 'Rename or remove it.'),
+      warning(
+        'machine/name-taken',
+        `The target site has a machine ${wished} already; the replica will be called ${name}`,
+        'Rename one of the two if the name matters.',
+      ),
     )
   const longKey = spec.hardware.disks.find(({ key }) => !DISK_KEY.test(key))
   if (longKey !== undefined)
@@ -126,6 +131,19 @@ function machineFindings(spec: PreflightSpec, { machines, runId }: PreflightFact
       ),
     )
   return findings
+}
+
+/** What a machine that shall have this name is called at the site. What this run made already is in nobody's way. */
+export function freeMachineName(
+  wished: string,
+  { machines, runId }: Pick<PreflightFacts, 'machines' | 'runId'>,
+): string {
+  const others = machines.filter(({ definition }) => !isOfRun(definition, runId))
+  return chooseFreeName(
+    toMachineName(wished),
+    new Set(others.map(({ name }) => name)),
+    LONGEST_NAME_CHARACTERS,
+  )
 }
 
 const isOfRun = (definition: MachineDefinition | null, runId: RunId | null): boolean =>

@@ -4,7 +4,6 @@ import net from 'node:net'
 import { isAbort, Outage } from '@understudy/base/errors'
 import type { ProbeResult } from '@understudy/engine/ports/target-platform'
 import { connectGuestAgent } from './guest-agent.ts'
-import type { MachineDefinition } from './machine-definition.ts'
 import type { MachineLocation } from './monitor.ts'
 
 const ANSWER_MILLISECONDS = 3000
@@ -15,40 +14,24 @@ type Interface = {
   readonly 'ip-addresses'?: readonly { readonly 'ip-address': string; readonly 'ip-address-type': string }[]
 }
 
-/** Forwarded ports first, then the guest agent. Never throws because the guest is silent; bounded by a few seconds. */
-export async function probeMachine(
-  machine: MachineLocation & { readonly definition: MachineDefinition },
-  signal?: AbortSignal,
-): Promise<ProbeResult> {
-  const forwards = machine.definition.adapters.flatMap((adapter) => adapter.forwards)
+/**
+ * The services behind forwarded ports are what the machine is there for, so where one can be reached, only its answer
+ * counts: an agent is up long before them. The agent counts where no port is known or none can be reached from here. Never
+ * throws because the guest is silent; bounded by a few seconds.
+ */
+export async function probeMachine(machine: MachineLocation, signal?: AbortSignal): Promise<ProbeResult> {
+  const forwards = machine.definition?.adapters.flatMap((adapter) => adapter.forwards) ?? []
   // Elsewhere the forwards lead to that host's loopback, which we cannot reach.
   const reachable = machine.host.isLocal ? forwards : []
   const found = await Promise.all(reachable.map(({ hostPort }) => askPort(hostPort, signal)))
   const addresses = found.filter((address) => address !== null)
   signal?.throwIfAborted()
   if (addresses.length > 0)
-    return { addresses, answered: true, note: `Answers at ${addresses.join(' and ')}` }
-  return askAgent(
-    machine,
-    reachable.map(({ guestPort }) => guestPort),
-    signal,
-  )
-}
-
-/**
- * A guest whose agent answers is up, though the service behind a forwarded port may still be starting: the port is already
- * known to be where it will be found. Nothing else would tell later.
- */
-export function withForwards(
-  { host, definition }: MachineLocation & { readonly definition: MachineDefinition },
-  result: ProbeResult,
-): ProbeResult {
-  if (!result.answered || result.addresses.length > 0 || !host.isLocal) return result
-  const forwards = definition.adapters.flatMap((adapter) => adapter.forwards)
-  return {
-    ...result,
-    addresses: forwards.map(({ guestPort, hostPort }) => addressOf(hostPort, guestPort === 80)),
-  }
+    return { addresses, answered: true, note: `its service answers at ${addresses.join(' and ')}` }
+  const agent = await askAgent(machine, signal)
+  if (reachable.length === 0) return agent
+  const ports = reachable.map(({ guestPort }) => guestPort).join(', ')
+  return { addresses: [], answered: false, note: `nothing answers on port ${ports}; ${agent.note}` }
 }
 
 const addressOf = (hostPort: number, isWeb: boolean): string =>
@@ -78,14 +61,9 @@ function askPort(port: number, signal: AbortSignal | undefined): Promise<string 
   })
 }
 
-async function askAgent(
-  machine: MachineLocation & { readonly definition: MachineDefinition },
-  silentPorts: readonly number[],
-  signal: AbortSignal | undefined,
-): Promise<ProbeResult> {
+async function askAgent(machine: MachineLocation, signal: AbortSignal | undefined): Promise<ProbeResult> {
   const { agentPath, host, name } = machine
-  const silent = silentPorts.length === 0 ? '' : `Nothing answers on port ${silentPorts.join(', ')}; `
-  if (agentPath === null) return { addresses: [], answered: false, note: `${silent}there is no guest agent` }
+  if (agentPath === null) return { addresses: [], answered: false, note: 'there is no guest agent' }
   try {
     const agent = await connectGuestAgent(() => host.connect(agentPath, signal), {
       name,
@@ -98,21 +76,21 @@ async function askAgent(
         {},
         AGENT_MILLISECONDS,
       )
-      // Addresses inside a user network lead nowhere from outside.
-      const bridged = machine.definition.adapters.some(
-        ({ kind, networkId }) => kind === 'bridge' && networkId !== null,
-      )
-      const addresses = bridged ? interfaces.flatMap(publicAddresses) : []
-      return { addresses, answered: true, note: `${silent}the guest agent answers` }
+      const addresses = isBridged(machine) ? interfaces.flatMap(publicAddresses) : []
+      return { addresses, answered: true, note: 'the guest agent answers' }
     } finally {
       agent.close()
     }
   } catch (error) {
     if (isAbort(error)) throw error
     if (!(error instanceof Outage)) throw error
-    return { addresses: [], answered: false, note: `${silent}no answer from the guest agent` }
+    return { addresses: [], answered: false, note: 'no answer from the guest agent' }
   }
 }
+
+/** Addresses inside a user network lead nowhere from outside. */
+const isBridged = ({ definition }: MachineLocation): boolean =>
+  definition?.adapters.some(({ kind, networkId }) => kind === 'bridge' && networkId !== null) ?? false
 
 const publicAddresses = (one: Interface): string[] =>
   (one['ip-addresses'] ?? [])

@@ -8,7 +8,7 @@ import type { BootSpec } from '@understudy/engine/ports/target-platform'
 import type { DefinedAdapter, DefinedDisk, MachineDefinition } from './machine-definition.ts'
 import type { KvmNetwork, KvmSettings } from './settings.ts'
 
-const LONGEST_NAME_CHARACTERS = 63
+export const LONGEST_NAME_CHARACTERS = 63
 const NAME_IN_FOLDER_CHARACTERS = 12
 
 export const runDigest = (runId: RunId): string => createHash('sha256').update(`run:${runId}`).digest('hex')

@@ -14,7 +14,7 @@ import { toNetworks } from './networks.ts'
 import { checkpointText } from './ownership.ts'
 import { endProcess, powerState, startMachine } from './power.ts'
 import { preflightFindings } from './preflight.ts'
-import { probeMachine, withForwards } from './probe.ts'
+import { probeMachine } from './probe.ts'
 import { backingSocketPath } from './replica-definition.ts'
 import { type ReplicaExportsOptions, replicaExports } from './replica-exports.ts'
 import { restoreInto } from './restore-into.ts'
@@ -55,10 +55,7 @@ export function kvmTarget(deps: KvmTargetDeps): KvmTarget {
       await machine.host.removeFile(backingSocketPath(machine.folder))
     },
     screenshot: async (runId, signal) => takeScreenshot(await getRun(hosts, runId), signal),
-    async probe(runId, signal) {
-      const machine = await getRun(hosts, runId)
-      return withForwards(machine, await probeMachine(machine, signal))
-    },
+    probe: async (ref, signal) => probeMachine(await directory.find(ref, signal), signal),
     destroy: (runId) => destroyRun(site, runId),
     async adopt(runId) {
       const machine = await getRun(hosts, runId)

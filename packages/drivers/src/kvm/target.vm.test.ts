@@ -10,7 +10,7 @@ import { present } from '@understudy/base/invariant'
 import type { BlockReader } from '@understudy/block/device'
 import { openFileReader } from '@understudy/block/file-device'
 import type { RunId } from '@understudy/domain/failover/failover'
-import type { DiskKey, MachineHardware } from '@understudy/domain/machines/machine'
+import type { DiskKey, MachineHardware, MachineRef } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { buildGuestBase, type GuestDisk, makeGuestDisks } from './lab/guest-image.ts'
@@ -112,10 +112,10 @@ type Status = {
   readonly chain: { readonly state: string; readonly step: number; readonly bootCheck: string }
 }
 
-async function untilAnswered(runId: RunId, seconds = 150): Promise<string> {
+async function untilAnswered(ref: MachineRef, seconds = 150): Promise<string> {
   const deadline = performance.now() + seconds * 1000
   for (;;) {
-    const { addresses, answered, note } = await target.probe(runId)
+    const { addresses, answered, note } = await target.probe(ref)
     const [address] = addresses
     if (answered && address !== undefined) return address
     if (performance.now() > deadline) throw new Error(`no answer within ${seconds} s: ${note}`)
@@ -164,7 +164,7 @@ describe('a replica on KVM', () => {
     expect((await target.preflight(spec)).filter(({ level }) => level === 'blocker')).toEqual([])
     const { ref, checkpoint } = await target.boot(spec)
     expect(checkpoint).toBeNull()
-    const address = await untilAnswered(spec.runId)
+    const address = await untilAnswered(ref)
     const page = await (await fetch(address)).text()
     expect(page).toMatch(/lab-db|The machine has started/)
     await statusWhen(address, isWriting)
@@ -185,7 +185,7 @@ describe('a replica on KVM', () => {
   test('goes on when our server was away, also under another process, and the first boot is found again', async () => {
     const spec = await specOf('run-2', { trackingId: 'p1', mode: 'failover' })
     const first = await target.boot(spec)
-    const address = await untilAnswered(spec.runId)
+    const address = await untilAnswered(first.ref)
     const before = await statusWhen(address, isWriting)
 
     await target.close()
@@ -215,21 +215,21 @@ describe('a replica on KVM', () => {
         },
       },
     }))
-    await target.boot({ ...spec, disks: failing })
+    const { ref } = await target.boot({ ...spec, disks: failing })
     const machine = present(await findRun([host()], spec.runId), 'the run has a machine')
     const deadline = performance.now() + 60_000
     while ((await powerState(machine)) !== 'paused' && performance.now() < deadline) await setTimeout(100)
     expect(await powerState(machine)).toBe('paused')
-    expect((await target.probe(spec.runId)).answered).toBe(false)
+    expect((await target.probe(ref)).answered).toBe(false)
 
     await target.reattach(spec)
-    await statusWhen(await untilAnswered(spec.runId), isWriting)
+    await statusWhen(await untilAnswered(ref), isWriting)
   })
 
   test('needs us no more once it is hydrated, and streamed data does not count as changed', async () => {
     const spec = await specOf('run-3', { trackingId: 'p1', mode: 'failover' })
-    await target.boot(spec)
-    const address = await untilAnswered(spec.runId)
+    const { ref } = await target.boot(spec)
+    const address = await untilAnswered(ref)
     await expect(target.adopt(spec.runId)).rejects.toMatchObject({ code: 'run/not-hydrated' })
 
     const parts: number[] = []

@@ -3,14 +3,14 @@ import { Refusal } from '@understudy/base/errors'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import type { BootDisk, BootSpec, RunningReplica } from '@understudy/engine/ports/target-platform'
-import { checkBoot } from './networks.ts'
+import { checkBoot, freeName } from './networks.ts'
 import { type DiskState, stampOf } from './simulated-disk.ts'
 import { addCheckpoint, type MachineState, powerOn, type SimulatedMachine } from './simulated-machine.ts'
 import { newMachineState, type SimulatedSite } from './simulated-site.ts'
 
 export async function bootReplica(site: SimulatedSite, spec: BootSpec): Promise<RunningReplica> {
   const machines = await site.machines()
-  const blocker = checkBoot(machines.values(), spec, spec.runId).find(({ level }) => level === 'blocker')
+  const blocker = checkBoot(machines.values(), spec).find(({ level }) => level === 'blocker')
   if (blocker) throw new Refusal(blocker)
   const known = await findRun(site, spec.runId)
   const machine = known ?? (await site.add(await newReplica(site, spec)))
@@ -19,7 +19,7 @@ export async function bootReplica(site: SimulatedSite, spec: BootSpec): Promise<
   powerOn(machine, site.now())
   await site.files.saveNow()
   site.changed()
-  return { ref: machine.state.ref, checkpoint }
+  return { ref: machine.state.ref, name: machine.state.name, checkpoint }
 }
 
 export async function findRun(site: SimulatedSite, runId: RunId): Promise<SimulatedMachine | null> {
@@ -67,7 +67,8 @@ async function newReplica(site: SimulatedSite, spec: BootSpec): Promise<MachineS
     disks.push({ key, bytes, origin: 'point', stamp, originSeed: '', churnSeed })
   }
   const stamp = disks[0]?.stamp ?? null
-  const { hardware, name, runId, mode, networks } = spec
+  const { hardware, runId, mode, networks } = spec
+  const name = freeName((await site.machines()).values(), spec.name)
   const ref = `sim-run-${runId}` as MachineRef
   return {
     ...newMachineState({ ref, name, disks, now: site.now() }),

@@ -1,13 +1,13 @@
+import { chooseFreeName } from '@understudy/domain/machines/choose-free-name'
 import type { Finding } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
 import { simulatedNetworks } from './settings.ts'
 import type { SimulatedMachine } from './simulated-machine.ts'
 
-/** Everything that would make a boot fail or surprise. `runId`: the run whose own machine does not count as a clash. */
+/** Everything that would make a boot fail or surprise. */
 export function checkBoot(
   machines: Iterable<SimulatedMachine>,
   spec: Omit<BootSpec, 'disks' | 'runId'>,
-  runId: BootSpec['runId'] | null,
 ): readonly Finding[] {
   const found: Finding[] = []
   for (const networkId of spec.networks.values()) {
@@ -27,13 +27,16 @@ export function checkBoot(
         remedy: 'Choose an isolated network for tests.',
       })
   }
-  for (const { state } of machines)
-    if (state.name === spec.name && (runId === null || state.run?.id !== runId))
-      found.push({
-        level: 'blocker',
-        code: 'machine/name-taken',
-        message: `The simulated site has a machine ${spec.name} already`,
-        remedy: 'Rename or remove that machine.',
-      })
+  const name = freeName(machines, spec.name)
+  if (name !== spec.name)
+    found.push({
+      level: 'warning',
+      code: 'machine/name-taken',
+      message: `The simulated site has a machine ${spec.name} already; the replica will be called ${name}`,
+      remedy: 'Rename one of the two if the name matters.',
+    })
   return found
 }
+
+export const freeName = (machines: Iterable<SimulatedMachine>, wished: string): string =>
+  chooseFreeName(wished, new Set([...machines].map(({ state }) => state.name)))

@@ -137,7 +137,7 @@ test('over, back and to the original machine again, every byte is accounted for'
 
   const { ref, checkpoint } = await other.target.boot(bootSpec([original]))
   await clock.advance(7_000)
-  expect(await other.target.probe('run-1' as RunId)).toMatchObject({ answered: true })
+  expect(await other.target.probe(ref)).toMatchObject({ answered: true })
   await other.target.hydrate('run-1' as RunId, () => {})
   await other.target.adopt('run-1' as RunId)
   await clock.advance(3_000)

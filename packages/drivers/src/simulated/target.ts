@@ -5,7 +5,7 @@ import { bootReplica, findRun, offerPoints, requireRun, trackFromStart } from '.
 import { hydrateReplica } from './hydrate.ts'
 import { checkBoot } from './networks.ts'
 import { refuseMixed, refuseRunning } from './power.ts'
-import { probeReplica } from './probe.ts'
+import { probeMachine } from './probe.ts'
 import { restoreInto } from './restore-into.ts'
 import { textScreen } from './screenshot.ts'
 import { simulatedNetworks } from './settings.ts'
@@ -20,7 +20,7 @@ export function simulatedTarget(site: SimulatedSite): TargetPlatform {
     },
     async preflight(spec, signal) {
       await site.answer('preflight', signal)
-      return checkBoot((await site.machines()).values(), spec, null)
+      return checkBoot((await site.machines()).values(), spec)
     },
     async boot(spec, signal) {
       await site.answer('boot', signal)
@@ -47,9 +47,9 @@ export function simulatedTarget(site: SimulatedSite): TargetPlatform {
         new Date(site.now()).toISOString().slice(0, 19),
       ])
     },
-    async probe(runId, signal) {
+    async probe(ref, signal) {
       await site.answer('probe', signal)
-      return await probeReplica(site, await requireRun(site, runId), signal)
+      return await probeMachine(site, await site.find(ref), signal)
     },
     async destroy(runId) {
       await site.answer('destroy')

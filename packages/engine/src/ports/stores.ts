@@ -52,7 +52,7 @@ export type ProtectionSummary = {
   readonly lastCycle: CycleSummary | null
   readonly lastTestAt: Instant | null
   readonly lastTestPassed: boolean | null
-  /** Seconds from click to answer in the last test or failover. */
+  /** Seconds from click to answer in the last test, failover or fail-back that was answered; see recoverySeconds. */
   readonly lastRecoverySeconds: number | null
 }
 

@@ -16,6 +16,7 @@ export type BootDisk = {
 export type BootSpec = {
   /** Also the ownership tag of everything that is made. */
   readonly runId: RunId
+  /** What the machine shall be called. Where that is taken it gets a number; see chooseFreeName. */
   readonly name: string
   readonly mode: 'test' | 'failover'
   readonly hardware: MachineHardware
@@ -32,6 +33,8 @@ export type BootSpec = {
 
 export type RunningReplica = {
   readonly ref: MachineRef
+  /** What it is called now: the wished name, or the free one nearest to it. */
+  readonly name: string
   /** `since` for the first reverse cycle: the replica's disks equalled the point at it. Null: not tracked. */
   readonly checkpoint: string | null
 }
@@ -41,8 +44,13 @@ export type HydrateProgress = { readonly doneBytes: number; readonly totalBytes:
 export type ProbeResult = {
   /** Where the guest can be reached from this server, e.g. `http://127.0.0.1:18080` or `192.0.2.7`. */
   readonly addresses: readonly string[]
-  /** The guest itself answered (TCP alone is not proof behind a forwarder). */
+  /**
+   * The best evidence that there can be for this machine is there. Where a service of the guest is known (a port that is
+   * forwarded or declared), that is bytes from the service itself: a connection proves nothing behind a forwarder, and an
+   * agent that runs says nothing about the service. An agent's answer counts only where no service is known.
+   */
   readonly answered: boolean
+  /** Names the evidence, or what is missing. */
   readonly note: string
 }
 
@@ -57,11 +65,15 @@ export type RestoreDisk = {
 
 export interface TargetPlatform {
   networks(signal?: AbortSignal): Promise<readonly Network[]>
-  /** Everything that would make `boot` fail or surprise, found before the disaster. Touches nothing. */
+  /**
+   * Everything that would make `boot` fail or surprise, found before the disaster. A name that is taken is a warning
+   * (`machine/name-taken`) that says which one the machine gets. Touches nothing.
+   */
   preflight(spec: Omit<BootSpec, 'disks' | 'runId'>, signal?: AbortSignal): Promise<readonly Finding[]>
   /**
    * Starts the machine from the readers, nothing copied before. Repeatable: the same run id finds the machine that a
-   * killed predecessor made and goes on with it. Refuses when its name or resources clash with something not ours.
+   * killed predecessor made and goes on with it. Never touches what is not the run's: a name that is taken is not an obstacle,
+   * resources that clash are a refusal.
    */
   boot(spec: BootSpec, signal?: AbortSignal): Promise<RunningReplica>
   /** After our own restart: offers the readers again to a machine that still needs them. Finds nothing: does nothing. */
@@ -73,7 +85,11 @@ export interface TargetPlatform {
   hydrate(runId: RunId, onProgress: (progress: HydrateProgress) => void, signal?: AbortSignal): Promise<void>
   /** PNG of the machine's screen. */
   screenshot(runId: RunId, signal?: AbortSignal): Promise<Buffer>
-  probe(runId: RunId, signal?: AbortSignal): Promise<ProbeResult>
+  /**
+   * Asks the guest of any machine of the site, ours or an original that was brought home. Never throws because the guest is
+   * silent; bounded by a few seconds. Refuses a machine that is not there.
+   */
+  probe(ref: MachineRef, signal?: AbortSignal): Promise<ProbeResult>
   /** Machine, disks, files: everything tagged with the run, nothing else. Repeatable. */
   destroy(runId: RunId): Promise<void>
   /** Commit: the machine now belongs to the site; only its run tag stays. Must be hydrated. Repeatable. */

@@ -67,16 +67,30 @@ function preflightTests(current: Current): void {
     expect(await source.inventory()).toEqual([])
   })
 
-  test('a missing network and a name that is taken are found before anything is booted', async () => {
-    const { target, addMachine, isolatedNetwork } = current()
-    const content = [diskContent(MiB)]
-    const lost = testBoot(content, { runId: 'run-1', network: 'no-such-network' })
+  test('a missing network is found before anything is booted', async () => {
+    const { target } = current()
+    const lost = testBoot([diskContent(MiB)], { runId: 'run-1', network: 'no-such-network' })
     const [missing] = (await target.preflight(lost.spec)).filter(({ level }) => level === 'blocker')
     expect(missing?.message).toContain('no-such-network')
     expect(missing?.remedy).toMatch(/\w/)
-    await addMachine({ name: 'web-1', disks: [MiB] })
-    const clash = testBoot(content, { runId: 'run-1', network: isolatedNetwork, name: 'web-1' })
-    expect((await target.preflight(clash.spec)).some(({ level }) => level === 'blocker')).toBe(true)
+  })
+
+  test('a name that is taken stops no boot: the preflight says which one it gets, and nobody else is touched', async () => {
+    const { target, source, addMachine, isolatedNetwork } = current()
+    const foreign = await addMachine({ name: 'web', disks: [MiB] })
+    const { spec } = testBoot([diskContent(MiB)], { runId: 'run-1', network: isolatedNetwork, name: 'web' })
+    const findings = await target.preflight(spec)
+    expect(findings.filter(({ level }) => level === 'blocker')).toEqual([])
+    expect(findings.find(({ code }) => code === 'machine/name-taken')?.message).toContain('web-2')
+    const first = await target.boot(spec)
+    expect(first.name).toBe('web-2')
+    // A repetition goes on with the same machine under the same name.
+    expect(await target.boot(spec)).toEqual(first)
+    const machines = await source.inventory()
+    expect(machines.map(({ name }) => name).toSorted()).toEqual(['web', 'web-2'])
+    await target.destroy(spec.runId)
+    const [left] = await source.inventory()
+    expect(left).toMatchObject({ ref: foreign, name: 'web', power: 'running', ownedBy: null })
   })
 }
 
@@ -132,15 +146,6 @@ function bootTests(current: Current): void {
     await again.destroy(second.spec.runId)
   })
 
-  test('a name that a foreign machine has is refused, and the foreign machine is not touched', async () => {
-    const { target, source, addMachine, isolatedNetwork } = current()
-    const foreign = await addMachine({ name: 'web-1', disks: [MiB] })
-    const { spec } = testBoot([diskContent(MiB)], { runId: 'run-1', network: isolatedNetwork, name: 'web-1' })
-    await expect(target.boot(spec)).rejects.toMatchObject({ name: 'Refusal' })
-    await target.destroy(spec.runId)
-    expect((await source.inventory()).map(({ ref, power }) => [ref, power])).toEqual([[foreign, 'running']])
-  })
-
   test('two runs beside each other are two machines', async () => {
     const { target, source, readDiskNow, isolatedNetwork } = current()
     const contents = [diskContent(MiB), diskContent(MiB)]
@@ -161,10 +166,10 @@ function bootTests(current: Current): void {
   test('the screen of a running replica is a PNG, and the probe says where it could be reached', async () => {
     const { target, isolatedNetwork } = current()
     const { spec } = testBoot([diskContent(MiB)], { runId: 'run-1', network: isolatedNetwork })
-    await target.boot(spec)
+    const { ref } = await target.boot(spec)
     const png = await target.screenshot(spec.runId)
     expect(png.subarray(0, 8)).toEqual(Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]))
-    const probe = await target.probe(spec.runId)
+    const probe = await target.probe(ref)
     // Nobody is in there who could answer.
     expect(probe).toMatchObject({ answered: false })
     expect(probe.note).toMatch(/\w/)
@@ -175,7 +180,7 @@ function bootTests(current: Current): void {
     const { target } = current()
     const { spec } = testBoot([], { runId: 'run-9', network: 'none' })
     await expect(target.screenshot(spec.runId)).rejects.toThrow()
-    await expect(target.probe(spec.runId)).rejects.toThrow()
+    await expect(target.probe('no-such-machine' as MachineRef)).rejects.toThrow()
   })
 }
 
