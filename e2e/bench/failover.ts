@@ -161,7 +161,7 @@ async function failOver(folder: string, variant: Variant, round: number): Promis
   const point = await replica.openPoint(present(points.at(-1), 'the newest point').id)
   const openedSeconds = secondsNow()
   try {
-    await target.boot({
+    const { ref } = await target.boot({
       runId,
       name: 'bench',
       mode: 'failover',
@@ -171,7 +171,7 @@ async function failOver(folder: string, variant: Variant, round: number): Promis
       trackingId: 'bench',
     })
     const bootedSeconds = secondsNow()
-    await untilAnswered(() => target.probe(runId))
+    await untilAnswered(() => target.probe(ref))
     return { openedSeconds, bootedSeconds, answeredSeconds: secondsNow() }
   } finally {
     await target.destroy(runId)

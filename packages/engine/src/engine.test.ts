@@ -1,4 +1,5 @@
 import type { JobId } from '@understudy/domain/jobs/job'
+import type { MachineRef } from '@understudy/domain/machines/machine'
 import { defaultPolicySettings, type PolicySettings } from '@understudy/domain/protection/policy'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import { type FakeSite, fakeWorld, type NewFakeMachine } from '@understudy/simulator/fake-platform'
@@ -41,6 +42,9 @@ async function newLab(wanted: Wanted = {}) {
     ids += 1
     return `id-${ids}`
   }
+  // What the process sees: time goes on, only the figures are wrong.
+  let behindMilliseconds = 0
+  const engineClock = { now: () => clock.now() - behindMilliseconds }
   const newEngine = () => {
     const durable = memoryDurable({ log, clock })
     const engine = createEngine({
@@ -52,7 +56,7 @@ async function newLab(wanted: Wanted = {}) {
         forget: async () => {},
       },
       live: memoryLive(),
-      clock,
+      clock: engineClock,
       sleep: clock.sleep,
       newId,
       config: { ...defaultEngineConfig, moverId: 'mover', answerTimeoutSeconds: 30, ...wanted.config },
@@ -155,6 +159,9 @@ async function newLab(wanted: Wanted = {}) {
     openAlerts,
     holds,
     restart,
+    setClockBack(milliseconds: number) {
+      behindMilliseconds += milliseconds
+    },
   }
 }
 
@@ -170,6 +177,7 @@ function withSlowShutDown(platform: SitePlatform, clock: VirtualClock): SitePlat
 }
 
 type Lab = Awaited<ReturnType<typeof newLab>>
+type Ask = { readonly by: string; readonly protectionId: ProtectionId }
 
 async function newProtectedLab(wanted: Wanted = {}) {
   const lab = await newLab(wanted)
@@ -447,6 +455,98 @@ describe('a planned failover', () => {
   })
 })
 
+describe('recovery time', () => {
+  test('counts from the click, the operator’s time to answer included', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.a.burnDown()
+    const asking = lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false })
+    const { id, question, createdAt } = await lab.settle(asking)
+    await lab.clock.advance(5 * minute)
+    await lab.engine.answerJob(id, { by, questionId: question?.id ?? '', value: 'go-on' })
+    await lab.clock.advance(minute)
+    const [run] = await lab.activeRuns(protectionId)
+    expect(run?.startedAt).toBe(createdAt)
+    expect((await lab.stores.protections.summary(protectionId)).lastRecoverySeconds).toBeGreaterThan(300)
+  })
+
+  test.each([
+    ['a test', (lab: Lab, ask: Ask) => lab.engine.testFailover({ ...ask, choice: latest })],
+    ['a planned failover', (lab: Lab, ask: Ask) => lab.engine.plannedFailover(ask)],
+  ])('of %s includes what lay before the boot', async (_, start) => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    // The second attempt at the check comes two seconds later.
+    lab.b.faults.failNext('target.preflight')
+    const job = await lab.done(start(lab, ask))
+    const [run] = await lab.activeRuns(protectionId)
+    expect(run?.startedAt).toBe(job.createdAt)
+    const seconds = (await lab.stores.protections.summary(protectionId)).lastRecoverySeconds
+    expect(seconds).toBeGreaterThanOrEqual(2)
+    expect(job.tasks.at(-1)?.note).toContain(`answered ${seconds} s after the click: `)
+  })
+
+  test('a clock that is set back neither lengthens the wait for an answer nor makes it negative', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab({ machine: { writeEveryMilliseconds: 0 } })
+    const start = lab.clock.now()
+    const started = await lab.engine.testFailover({ ...ask, choice: latest })
+    await lab.clock.advance(3000)
+    lab.setClockBack(60 * minute)
+    await lab.clock.advance(minute)
+    expect((await lab.job(started.jobId)).state).toBe('succeeded')
+    expect(lab.clock.now() - start).toBeLessThan(2 * minute)
+    expect((await lab.activeRuns(protectionId))[0]).toMatchObject({ answeredAt: null })
+  })
+
+  test('a target that cannot be asked for a moment makes no failed job of a failover that is done', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.b.faults.failNext('target.probe', 12)
+    await lab.done(lab.engine.plannedFailover(ask))
+    expect((await lab.activeRuns(protectionId))[0]?.answeredAt).not.toBeNull()
+  })
+})
+
+describe('names', () => {
+  test('a machine of the same name at the target stops neither protection nor failover, and is not touched', async () => {
+    const lab = await newLab()
+    const foreign = await lab.b.addMachine({ name: 'web' })
+    await lab.engine.refreshSite(lab.siteB.id)
+    const request = { machineId: lab.row.id, targetSiteId: lab.siteB.id, adapters: [] }
+    const [finding] = await lab.engine.preflight(request)
+    expect(finding).toMatchObject({ level: 'warning', code: 'machine/name-taken' })
+    expect(finding?.message).toContain('web-2')
+    const { protectionId } = await lab.protect()
+    await lab.clock.advance(minute)
+    await lab.done(lab.engine.plannedFailover({ by, protectionId }))
+    expect(lab.b.machine((await failedOverRef(lab, protectionId)) as MachineRef).name).toBe('web-2')
+    await lab.done(lab.engine.rollBack({ by, protectionId }))
+    expect(lab.b.machines().map(({ ref, power }) => [ref, power])).toEqual([[foreign.ref, 'running']])
+  })
+
+  test('a machine of that name that comes between the check and the boot is no obstacle either', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const started = await lab.engine.plannedFailover(ask)
+    await lab.clock.advance(1000)
+    expect(lab.b.machines()).toEqual([])
+    await lab.b.addMachine({ name: 'web' })
+    await lab.done(Promise.resolve(started))
+    expect(lab.b.machine((await failedOverRef(lab, protectionId)) as MachineRef).name).toBe('web-2')
+  })
+
+  test('two machines of one name that are protected to one site are told of each other', async () => {
+    const lab = await newLab()
+    await lab.protect()
+    const twin = await lab.world.addSite('C').addMachine({ name: 'web' })
+    const nothing = { platform: 'simulated' as const, settings: {}, secrets: {} }
+    const siteC = await lab.engine.registerSite({ ...nothing, name: 'C' }, { by })
+    const row = await lab.stores.machines.findByRef(siteC.id, twin.ref)
+    if (!row) throw new Error('the inventory has the twin')
+    const request = { targetSiteId: lab.siteB.id, adapters: [] }
+    const codes = async (machineId: typeof row.id) =>
+      (await lab.engine.preflight({ ...request, machineId })).map(({ code }) => code)
+    expect(await codes(row.id)).toEqual(['machine/name-shared'])
+    expect(await codes(lab.row.id)).toEqual([])
+  })
+})
+
 describe('an unplanned failover', () => {
   test('needs nothing from a dead source site: it asks, and goes on with the operator’s word', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()
@@ -624,6 +724,37 @@ describe('reprotect and fail back', () => {
     expect(lab.a.machines().map(({ ref }) => ref)).toContain(lab.machine.ref)
     await lab.done(lab.engine.plannedFailover(ask))
     expect(lab.world.violations).toEqual([])
+  })
+
+  test('the original is asked like every other machine: recovery time ends with its answer, not with its start', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.clock.advance(minute)
+    // Two looks at a guest that is still booting.
+    lab.a.faults.failNext('target.probe', 2)
+    const job = await lab.done(lab.engine.failBack({ ...ask, overwriteModified: false }))
+    const [run] = await lab.activeRuns(protectionId)
+    const started = job.tasks.find(({ name }) => name === 'Start the original machine')
+    expect(run?.answeredAt).toBeGreaterThanOrEqual((started?.endedAt ?? Infinity) + 2000)
+    expect(run?.addresses).toEqual([`http://${lab.machine.ref}.invalid`])
+    expect(run?.startedAt).toBe(job.createdAt)
+    const { lastRecoverySeconds } = await lab.stores.protections.summary(protectionId)
+    expect(lastRecoverySeconds).toBe(Math.round(((run?.answeredAt ?? 0) - job.createdAt) / 1000))
+  })
+
+  test('an original that does not answer is at home all the same, and nobody says that it answered', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.clock.advance(minute)
+    const before = (await lab.stores.protections.summary(protectionId)).lastRecoverySeconds
+    lab.a.faults.hang('target.probe')
+    await lab.done(lab.engine.failBack({ ...ask, overwriteModified: false }))
+    const [run] = await lab.activeRuns(protectionId)
+    expect(run?.answeredAt).toBeNull()
+    expect(run?.failure).toContain('did not answer')
+    expect((await lab.state(protectionId)).state).toBe('failedOver')
+    expect((await lab.stores.protections.summary(protectionId)).lastRecoverySeconds).toBe(before)
+    expect(await lab.events('failover/no-answer')).toHaveLength(1)
   })
 
   test('an original that was written to is not overwritten without a word', async () => {

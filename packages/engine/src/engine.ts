@@ -3,7 +3,7 @@ import type { AllowedAction, ProtectionAction } from '@understudy/domain/failove
 import type { JobId, JobKind } from '@understudy/domain/jobs/job'
 import type { Eligibility, Finding, MachineId } from '@understudy/domain/machines/machine'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
-import type { AdapterMapping, ProtectionId } from '@understudy/domain/protection/protection'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { Network, Site, SiteId } from '@understudy/domain/sites/site'
 import { type EngineContext, loadProtection } from './engine-context.ts'
@@ -12,8 +12,8 @@ import { recordEvent } from './events/report.ts'
 import { changePoint } from './failover/change-point.ts'
 import { commit } from './failover/commit.ts'
 import { failBack } from './failover/fail-back.ts'
-import { chooseFailoverNetworks } from './failover/failover-networks.ts'
 import { plannedFailover } from './failover/planned-failover.ts'
+import { type PreflightRequest, preflight } from './failover/preflight.ts'
 import { reprotect } from './failover/reprotect.ts'
 import { rollBack } from './failover/roll-back.ts'
 import { createRunKeeper } from './failover/run-keeper.ts'
@@ -87,11 +87,7 @@ export type Engine = {
 
   eligibility(machineId: MachineId): Promise<Eligibility>
   /** What the target would say to this machine, before it is protected. */
-  preflight(request: {
-    readonly machineId: MachineId
-    readonly targetSiteId: SiteId
-    readonly adapters: readonly AdapterMapping[]
-  }): Promise<readonly Finding[]>
+  preflight(request: PreflightRequest): Promise<readonly Finding[]>
 
   protect(request: ProtectRequest): Promise<JobStarted & { readonly protectionId: ProtectionId }>
   editProtection(request: EditProtectionRequest): Promise<void>
@@ -188,12 +184,7 @@ export function createEngine(parts: EngineParts): Engine {
       const machine = await loadMachine(parts, machineId)
       return await (await sourceOf(parts, machine.siteId)).eligibility(machine.ref)
     },
-    async preflight({ machineId, targetSiteId, adapters }) {
-      const { name, hardware } = await loadMachine(parts, machineId)
-      const target = await targetOf(parts, targetSiteId)
-      const networks = await chooseFailoverNetworks(target, { adapters })
-      return await target.preflight({ name, mode: 'failover', hardware, networks, trackingId: null })
-    },
+    preflight: (request) => preflight(parts, request),
 
     protect: (request) => protect(context, request),
     async editProtection(request) {

@@ -1,6 +1,6 @@
-import { secondsBetween, toIso } from '@understudy/base/instant'
+import { toIso } from '@understudy/base/instant'
 import type { Run as ShownRun } from '@understudy/contract/protection'
-import type { Run } from '@understudy/domain/failover/failover'
+import { type Run, recoverySeconds } from '@understudy/domain/failover/failover'
 
 const isoOrNull = (instant: number | null): string | null => (instant === null ? null : toIso(instant))
 
@@ -22,7 +22,7 @@ export function showRun(run: Run, hasScreenshot: boolean): ShownRun {
     startedAt: toIso(run.startedAt),
     answeredAt: isoOrNull(run.answeredAt),
     endedAt: isoOrNull(run.endedAt),
-    recoverySeconds: run.answeredAt === null ? null : secondsBetween(run.startedAt, run.answeredAt),
+    recoverySeconds: recoverySeconds(run),
     commitDeadline: isoOrNull(run.commitDeadline),
   }
 }

@@ -1,86 +1,78 @@
 // From a recovery point to a guest that answers: the part that every kind of failover shares.
-import { Refusal } from '@understudy/base/errors'
+import { InvariantError, Refusal, toFailureReport } from '@understudy/base/errors'
+import type { Instant } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
 import { chooseBootNetworks } from '@understudy/domain/failover/boot-networks'
-import type { FailoverKind, Run, RunId } from '@understudy/domain/failover/failover'
-import type { DiscoveredMachine, Finding, MachineRef } from '@understudy/domain/machines/machine'
+import {
+  type FailoverKind,
+  type Run,
+  type RunId,
+  recoverySeconds,
+} from '@understudy/domain/failover/failover'
+import type { Finding } from '@understudy/domain/machines/machine'
 import type { Protection } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import { choosePoint, type PointChoice } from '@understudy/domain/recovery-points/choose-point'
 import type { EngineContext } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent, resolveAlert } from '../events/report.ts'
-import type { TaskScope } from '../jobs/job-scope.ts'
-import type { BootSpec } from '../ports/target-platform.ts'
+import type { JobScope, TaskScope } from '../jobs/job-scope.ts'
+import type { BootSpec, ProbeResult } from '../ports/target-platform.ts'
 import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
-import { platformOf, targetOf } from '../sites/platform-of.ts'
+import { targetOf } from '../sites/platform-of.ts'
 import { withinSeconds } from './bounded-call.ts'
 import { HYDRATION_ALERT } from './run-keeper.ts'
 
 export type RunPlan = {
   readonly runId: RunId
   readonly kind: FailoverKind
+  /** As wished for; the target says at the boot what it became. */
   readonly name: string
   readonly allowOpenNetworks: boolean
+  readonly askedAt: Instant
+}
+
+/**
+ * When the API accepted the request: recovery time counts from here. Retries and questions to the operator are in it,
+ * because whoever needs the machine waits through them as well.
+ */
+export async function loadAskedAt(
+  { stores }: Pick<EngineParts, 'stores'>,
+  { id }: Pick<JobScope, 'id'>,
+): Promise<Instant> {
+  return present(await stores.jobs.find(id), 'a running job is written down').createdAt
 }
 
 /** Decided once and kept by the step that decides it: a repeated boot must ask for the same machine. Touches nothing. */
 export async function planRun(
   context: EngineContext,
+  job: Pick<JobScope, 'id'>,
   protection: Protection,
   wanted: {
     readonly kind: FailoverKind
     readonly allowOpenNetworks: boolean
-    /** A machine that goes before this one boots: its name and resources will be free. */
-    readonly replacing?: MachineRef | null
+    /** A machine of ours goes before this one boots: the room it takes will be free. */
+    readonly replacing?: boolean
   },
 ): Promise<RunPlan> {
   const { parts } = context
-  const { kind, allowOpenNetworks, replacing = null } = wanted
-  const base = kind === 'test' ? `${protection.name}-test` : protection.name
-  const name = await freeName(parts, protection, { base, replacing })
-  const plan: RunPlan = { runId: parts.newId() as RunId, kind, allowOpenNetworks, name }
-  // What is to be replaced would be found in the way; the boot itself checks again.
-  if (replacing === null) await checkTarget(parts, protection, plan)
+  const { kind, allowOpenNetworks, replacing = false } = wanted
+  const name = kind === 'test' ? `${protection.name}-test` : protection.name
+  const askedAt = await loadAskedAt(parts, job)
+  const plan: RunPlan = { runId: parts.newId() as RunId, kind, allowOpenNetworks, name, askedAt }
+  await checkTarget(parts, protection, { plan, replacing })
   return plan
 }
 
-type WantedName = { readonly base: string; readonly replacing: MachineRef | null }
-
-/** The name, or the name with a number: the original or an earlier failover may still have it at the target site. */
-async function freeName(parts: EngineParts, protection: Protection, wanted: WantedName): Promise<string> {
-  const known = await parts.stores.machines.list(protection.targetSiteId)
-  const machines = [...known.filter((machine) => machine.present), ...(await machinesNow(parts, protection))]
-  const taken = new Set(machines.filter(({ ref }) => ref !== wanted.replacing).map(({ name }) => name))
-  if (!taken.has(wanted.base)) return wanted.base
-  // Among one more names than are taken, one is free.
-  const numbered = Array.from({ length: taken.size + 1 }, (_, index) => `${wanted.base}-${index + 2}`)
-  return present(
-    numbered.find((name) => !taken.has(name)),
-    'there are more names than machines',
-  )
-}
-
-/** Fresh where the target can tell quickly; the kept inventory and the preflight do where it cannot. */
-async function machinesNow(
+async function checkTarget(
   parts: EngineParts,
   protection: Protection,
-): Promise<readonly DiscoveredMachine[]> {
-  const { source } = await platformOf(parts, protection.targetSiteId)
-  if (!source) return []
-  const bound = { seconds: parts.config.deadSiteSeconds, signal: new AbortController().signal }
-  try {
-    return await withinSeconds(parts, bound, (signal) => source.inventory(signal))
-  } catch (error) {
-    parts.log('warn', 'the inventory could not be read before a boot', { protection: protection.id, error })
-    return []
-  }
-}
-
-async function checkTarget(parts: EngineParts, protection: Protection, plan: RunPlan): Promise<void> {
+  { plan, replacing }: { readonly plan: RunPlan; readonly replacing: boolean },
+): Promise<void> {
   const target = await targetOf(parts, protection.targetSiteId)
+  // Refuses networks that have gone, also where what is to be replaced would still be found in the way of all else.
   const { runId, ...spec } = await machineSpec(parts, protection, plan)
-  refuseBlockers(await target.preflight(spec))
+  if (!replacing) refuseBlockers(await target.preflight(spec))
 }
 
 export function refuseBlockers(findings: readonly Finding[]): void {
@@ -140,7 +132,7 @@ export async function openRun(
     addresses: [],
     hydrated: 0,
     failure: null,
-    startedAt: parts.clock.now(),
+    startedAt: plan.askedAt,
     answeredAt: null,
     endedAt: null,
     commitDeadline: null,
@@ -162,12 +154,12 @@ export async function bootRun(
   const target = await targetOf(parts, run.targetSiteId)
   const disks = await keeper.open(run, protection.hardware)
   const spec = { ...(await machineSpec(parts, protection, plan)), disks }
-  const { ref, checkpoint } = await target.boot(spec, task.signal)
+  const { ref, name, checkpoint } = await target.boot(spec, task.signal)
   if (plan.kind !== 'test')
     await parts.stores.protections.updateNotes(protection.id, { runningCheckpoint: checkpoint })
   await parts.stores.runs.update(run.id, { machineRef: ref })
   parts.live.changed('runs', run.id)
-  task.note(`${plan.name} runs from the point of ${new Date(run.pointInstant).toISOString()}`)
+  task.note(`${name} runs from the point of ${new Date(run.pointInstant).toISOString()}`)
 }
 
 /** The failover of a protection that is not over, or null. */
@@ -182,35 +174,72 @@ export const isFailBack = (run: Run, protection: Protection): boolean =>
 
 export type Answered = { readonly answered: boolean; readonly note: string }
 
-/** Asks the guest until it answers or the time is over. A guest that does not answer is told, never an error. */
+/**
+ * Asks the guest until it answers or the time is over, and keeps what came of it. A guest that does not answer is told, and
+ * so is a target that does not: what was asked for is done, only nobody knows yet how it went.
+ */
 export async function waitForAnswer(
   context: EngineContext,
   plan: RunPlan,
-  wait: { readonly timeoutSeconds: number; readonly clickedAt: number; readonly task: TaskScope },
+  wait: { readonly timeoutSeconds: number; readonly task: TaskScope },
 ): Promise<Answered> {
   const { parts } = context
   const run = present(await parts.stores.runs.find(plan.runId), 'a run that boots is written down')
-  const target = await targetOf(parts, run.targetSiteId)
-  const deadline = parts.clock.now() + wait.timeoutSeconds * 1000
-  for (;;) {
-    wait.task.signal.throwIfAborted()
-    const result = await target.probe(run.id, wait.task.signal)
-    if (result.answered) {
-      const answeredAt = parts.clock.now()
-      const seconds = Math.round((answeredAt - wait.clickedAt) / 1000)
-      await parts.stores.runs.update(run.id, { addresses: result.addresses, answeredAt })
-      await parts.stores.protections.updateSummary(run.protectionId, { lastRecoverySeconds: seconds })
-      parts.live.changed('runs', run.id)
-      wait.task.note(`The guest answered ${seconds} s after the click`)
-      return { answered: true, note: result.note }
+  const over = new AbortController()
+  let timeIsUp = false
+  // Slept, not read from the clock: clocks are set back.
+  const limit = AbortSignal.any([over.signal, wait.task.signal])
+  const timer = parts.sleep(wait.timeoutSeconds * 1000, limit).then(
+    () => (timeIsUp = true),
+    () => {},
+  )
+  try {
+    for (;;) {
+      wait.task.signal.throwIfAborted()
+      const { answered, addresses, note } = await askGuest(parts, run, wait.task.signal)
+      if (answered) {
+        await recordAnswer(parts, plan, { addresses, note, task: wait.task })
+        return { answered, note }
+      }
+      if (timeIsUp) {
+        await parts.stores.runs.update(run.id, { addresses })
+        wait.task.note(`No answer within ${wait.timeoutSeconds} s: ${note}`)
+        return { answered, note }
+      }
+      await parts.sleep(parts.config.probeEverySeconds * 1000, wait.task.signal)
     }
-    if (parts.clock.now() >= deadline) {
-      await parts.stores.runs.update(run.id, { addresses: result.addresses })
-      wait.task.note(`No answer within ${wait.timeoutSeconds} s: ${result.note}`)
-      return { answered: false, note: result.note }
-    }
-    await parts.sleep(parts.config.probeEverySeconds * 1000, wait.task.signal)
+  } finally {
+    over.abort(new DOMException('The guest was asked', 'AbortError'))
+    await timer
   }
+}
+
+async function askGuest(parts: EngineParts, run: Run, signal: AbortSignal): Promise<ProbeResult> {
+  const ref = present(run.machineRef, 'a run that is asked has a machine')
+  try {
+    return await withinSeconds(parts, { seconds: parts.config.deadSiteSeconds, signal }, async (bound) =>
+      (await targetOf(parts, run.targetSiteId)).probe(ref, bound),
+    )
+  } catch (error) {
+    if (signal.aborted || error instanceof InvariantError) throw error
+    return { addresses: [], answered: false, note: toFailureReport(error).message }
+  }
+}
+
+async function recordAnswer(
+  parts: EngineParts,
+  plan: RunPlan,
+  answer: { readonly addresses: readonly string[]; readonly note: string; readonly task: TaskScope },
+): Promise<void> {
+  const { addresses, note, task } = answer
+  const run = present(await parts.stores.runs.find(plan.runId), 'a run that answers is written down')
+  // A repetition after a crash finds an answer that came earlier.
+  const answeredAt = run.answeredAt ?? parts.clock.now()
+  const seconds = recoverySeconds({ startedAt: plan.askedAt, answeredAt }) ?? 0
+  await parts.stores.runs.update(run.id, { addresses, answeredAt })
+  await parts.stores.protections.updateSummary(run.protectionId, { lastRecoverySeconds: Math.round(seconds) })
+  parts.live.changed('runs', run.id)
+  task.note(`The guest answered ${Math.round(seconds)} s after the click: ${note}`)
 }
 
 /** Removes everything that was made for the run, and lets its point go. Repeatable. */

@@ -24,7 +24,7 @@ export const changePoint = (context: EngineContext): JobBody<ChangePointRequest>
   tasks: () => tasks,
   async run(job, request) {
     const { protectionId } = request
-    const { plan, pointId } = await job.task('Check the recovery point', () => check(context, request))
+    const { plan, pointId } = await job.task('Check the recovery point', () => check(context, job, request))
     job.passPointOfNoReturn()
     try {
       await job.task('Remove the running replica', async () => {
@@ -55,6 +55,7 @@ export const changePoint = (context: EngineContext): JobBody<ChangePointRequest>
 /** Everything that can be refused is refused while the first machine still runs. */
 async function check(
   context: EngineContext,
+  job: JobScope,
   request: ChangePointRequest,
 ): Promise<{ readonly plan: RunPlan; readonly pointId: PointId }> {
   const protection = await loadProtection(context.parts, request.protectionId)
@@ -64,8 +65,8 @@ async function check(
     choosePoint(replica.points(), request.choice),
   )
   const kind = run?.kind === 'planned' ? 'planned' : 'unplanned'
-  const replacing = run?.machineRef ?? null
-  const plan = await planRun(context, protection, { kind, allowOpenNetworks: false, replacing })
+  const replacing = run !== null
+  const plan = await planRun(context, job, protection, { kind, allowOpenNetworks: false, replacing })
   return { plan, pointId: point.id }
 }
 

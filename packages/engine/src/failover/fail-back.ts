@@ -2,7 +2,6 @@
 // in place, so only what changed is written; it must be off and unmodified, or a person says that it may be overwritten.
 import { formatBytes } from '@understudy/base/bytes'
 import { Refusal } from '@understudy/base/errors'
-import { present } from '@understudy/base/invariant'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
@@ -16,8 +15,8 @@ import type { RestoreDisk } from '../ports/target-platform.ts'
 import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
 import type { FailBackRequest } from '../requests.ts'
 import { sourceOf, targetOf } from '../sites/platform-of.ts'
-import { closeRun, openRun, type RunPlan, tellFailover } from './boot-run.ts'
-import { settleFailedOver } from './failed-over.ts'
+import { closeRun, loadAskedAt, openRun, type RunPlan, tellFailover } from './boot-run.ts'
+import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { refuseRunningSource } from './fence.ts'
 import { putBack, quiesceSource, takeOver } from './planned-failover.ts'
 import { fingerprintsOf, stopOriginal } from './roll-back.ts'
@@ -31,6 +30,7 @@ const tasks = [
   'Restore the original machine',
   'Start the original machine',
   'Hand over to the original',
+  'Wait for the guest to answer',
 ]
 
 /** What is known of the original before anything begins. Small JSON. */
@@ -46,7 +46,7 @@ export const failBack = (context: EngineContext): JobBody<FailBackRequest> => ({
   tasks: () => tasks,
   async run(job, request) {
     const { protectionId } = request
-    const original = await job.task('Check the original machine', () => check(context, request))
+    const original = await job.task('Check the original machine', () => check(context, job, request))
     const { runId } = original.plan
     const claim = await takeOver(context, job, protectionId)
     try {
@@ -62,10 +62,11 @@ export const failBack = (context: EngineContext): JobBody<FailBackRequest> => ({
     await job.task('Hand over to the original', () =>
       settleFailedOver(context, { jobId: job.id, protectionId, runId }),
     )
+    await waitForFailedOver(context, job, original.plan)
   },
 })
 
-async function check(context: EngineContext, request: FailBackRequest): Promise<Original> {
+async function check(context: EngineContext, job: JobScope, request: FailBackRequest): Promise<Original> {
   const { parts } = context
   const protection = await loadProtection(parts, request.protectionId)
   const ref = protection.originalRef
@@ -88,7 +89,13 @@ async function check(context: EngineContext, request: FailBackRequest): Promise<
   const notes = await parts.stores.protections.notes(protection.id)
   const common = notes.originalPoint?.replicaId === protection.replicaId ? notes.originalPoint.pointId : null
   return {
-    plan: { runId: parts.newId() as RunId, kind: 'planned', name: protection.name, allowOpenNetworks: false },
+    plan: {
+      runId: parts.newId() as RunId,
+      kind: 'planned',
+      name: protection.name,
+      allowOpenNetworks: false,
+      askedAt: await loadAskedAt(parts, job),
+    },
     ref,
     fingerprints: notes.originalFingerprints,
     equals: modified === null ? ((common as PointId | null) ?? null) : null,
@@ -207,11 +214,6 @@ async function start(
     await parts.stores.runs.update(original.plan.runId, { machineRef: original.ref, hydrated: 1 })
     const checkpoint = await startOnce(context, protection, original.ref, task.signal)
     await parts.stores.protections.updateNotes(protectionId, { runningCheckpoint: checkpoint })
-    const now = parts.clock.now()
-    await parts.stores.runs.update(original.plan.runId, { answeredAt: now })
-    await parts.stores.protections.updateSummary(protectionId, {
-      lastRecoverySeconds: await secondsSince(context, job),
-    })
     parts.live.changed('runs', original.plan.runId)
   })
 }
@@ -227,11 +229,6 @@ async function startOnce(
   if ((await source.powerState(ref, signal)) === 'running') return null
   const target = await targetOf(context.parts, protection.targetSiteId)
   return (await target.startTracked(ref, trackingIdOf(protection.id), signal)).checkpoint
-}
-
-async function secondsSince({ parts }: EngineContext, job: JobScope): Promise<number> {
-  const { createdAt } = present(await parts.stores.jobs.find(job.id), 'a running job is written down')
-  return Math.round((parts.clock.now() - createdAt) / 1000)
 }
 
 /** The original stays where it is and off; whatever the restore got to is noted as its content now. */

@@ -1,6 +1,6 @@
 // A replica has booted for good: the state says so, the timer runs, the data streams in behind.
 import { present } from '@understudy/base/invariant'
-import type { RunId } from '@understudy/domain/failover/failover'
+import { type RunId, recoverySeconds } from '@understudy/domain/failover/failover'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
@@ -36,21 +36,22 @@ export async function settleFailedOver(
   })
 }
 
-/** The failover is done whether or not the guest answers: the operator may change the point or roll back. */
+/** The failover is done whether or not the guest answers: the operator may still take it back. */
 export async function waitForFailedOver(context: EngineContext, job: JobScope, plan: RunPlan): Promise<void> {
   const { parts } = context
   await job.task('Wait for the guest to answer', async (task) => {
-    const clickedAt = (await parts.stores.jobs.find(job.id))?.createdAt ?? parts.clock.now()
     const timeoutSeconds = parts.config.answerTimeoutSeconds
-    const { answered, note } = await waitForAnswer(context, plan, { timeoutSeconds, clickedAt, task })
-    if (answered) return
+    const { answered, note } = await waitForAnswer(context, plan, { timeoutSeconds, task })
     const run = present(await parts.stores.runs.find(plan.runId), 'a run that has booted is written down')
     const protection = await loadProtection(parts, run.protectionId)
-    await parts.stores.runs.update(run.id, { failure: note })
+    if (!answered) await parts.stores.runs.update(run.id, { failure: note })
+    const seconds = Math.round(recoverySeconds(run) ?? 0)
     await tellFailover(context, protection, {
-      severity: 'warning',
-      code: 'failover/no-answer',
-      message: `The replica of ${protection.name} runs but did not answer in time: ${note}. Look at its screen, change the point or roll back.`,
+      severity: answered ? 'info' : 'warning',
+      code: answered ? 'failover/answered' : 'failover/no-answer',
+      message: answered
+        ? `${protection.name} answered ${seconds} s after it was asked for: ${note}`
+        : `${protection.name} runs at the target site but did not answer in time: ${note}. Look at its screen; the failover can still be rolled back.`,
       facts: { runId: run.id },
     })
   })

@@ -31,7 +31,7 @@ export const testFailover = (context: EngineContext): JobBody<TestFailoverReques
     const plan = await job.task('Check the target', async () => {
       const protection = await loadProtection(context.parts, request.protectionId)
       await refuseSecondTest(context, request)
-      return await planRun(context, protection, { kind: 'test', allowOpenNetworks })
+      return await planRun(context, job, protection, { kind: 'test', allowOpenNetworks })
     })
     try {
       await holdAndBoot(context, job, request, plan)
@@ -92,24 +92,18 @@ async function judge(
   const { parts } = context
   job.passPointOfNoReturn()
   await job.task('Wait for the guest to answer', async (task) => {
-    const startedAt = (await parts.stores.jobs.find(job.id))?.createdAt ?? parts.clock.now()
     const timeoutSeconds = request.answerTimeoutSeconds ?? parts.config.answerTimeoutSeconds
-    const { answered, note } = await waitForAnswer(context, plan, {
-      timeoutSeconds,
-      clickedAt: startedAt,
-      task,
-    })
+    const { answered, note } = await waitForAnswer(context, plan, { timeoutSeconds, task })
     await keepScreenshot(context, plan.runId, task)
     await moveTest(context, plan.runId, 'running', answered ? null : note)
-    await recordVerdict(context, request, plan, answered)
+    await recordVerdict(context, request, { plan, answered, note })
   })
 }
 
 async function recordVerdict(
   context: EngineContext,
   request: TestFailoverRequest,
-  plan: RunPlan,
-  answered: boolean,
+  { plan, answered, note }: { readonly plan: RunPlan; readonly answered: boolean; readonly note: string },
 ): Promise<void> {
   const { parts } = context
   const protection = await loadProtection(parts, request.protectionId)
@@ -125,8 +119,8 @@ async function recordVerdict(
     severity: answered ? 'info' : 'warning',
     code: answered ? 'failover/test-passed' : 'failover/test-no-answer',
     message: answered
-      ? `The test failover of ${protection.name} booted and answered`
-      : `The test failover of ${protection.name} booted but did not answer in time`,
+      ? `The test failover of ${protection.name} booted and answered: ${note}`
+      : `The test failover of ${protection.name} booted but did not answer in time: ${note}`,
     facts: { runId: run.id, pointId: run.pointId },
   })
 }

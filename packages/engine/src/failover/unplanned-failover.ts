@@ -31,7 +31,7 @@ export const unplannedFailover = (context: EngineContext): JobBody<UnplannedFail
     const { parts } = context
     const { protectionId } = request
     const plan = await job.task('Check the target site', async () =>
-      planRun(context, await loadProtection(parts, protectionId), {
+      planRun(context, job, await loadProtection(parts, protectionId), {
         kind: 'unplanned',
         allowOpenNetworks: false,
       }),
