@@ -36,6 +36,11 @@ export type EngineConfig = {
   readonly maximumProtections: number
   readonly heartbeatSeconds: number
   readonly leaseSeconds: number
+  /**
+   * Longest wait for something that was asked to stop and does not: a cycle whose source ignores it, a hydration. Then it is
+   * left behind, which an event tells; the epoch keeps it from doing harm.
+   */
+  readonly letGoSeconds: number
   /** How often the mover looks at states, policies and timers. */
   readonly lookSeconds: number
   /** Waits after a first, second ... outage; the last one goes on for ever. */
@@ -67,6 +72,7 @@ export const defaultEngineConfig: Omit<EngineConfig, 'moverId'> = {
   maximumProtections: 2_000,
   heartbeatSeconds: 5,
   leaseSeconds: 20,
+  letGoSeconds: 30,
   lookSeconds: 2,
   retryDelaysSeconds: [60, 120, 240, 480, 600],
   retentionEverySeconds: 60,

@@ -2,6 +2,9 @@
 import { Outage } from '@understudy/base/errors'
 import type { EngineParts } from '../engine-parts.ts'
 
+/** The code of the Outage when the time is over. */
+export const NO_ANSWER = 'site/no-answer'
+
 /**
  * What `work` gives, or Outage `site/no-answer` after so many seconds. Work that ignores its signal is left behind; what
  * comes of it later is not looked at.
@@ -15,7 +18,7 @@ export async function withinSeconds<Result>(
   const signal = AbortSignal.any([bound.signal, over.signal])
   const timeout = parts.sleep(bound.seconds * 1000, signal).then((): never => {
     throw new Outage({
-      code: 'site/no-answer',
+      code: NO_ANSWER,
       message: `The site did not answer within ${bound.seconds} s`,
       remedy: 'Check the site and its network.',
     })

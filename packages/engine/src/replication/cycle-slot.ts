@@ -46,6 +46,8 @@ async function attemptCycle(parts: EngineParts, slot: Slot, signal: AbortSignal)
   slot.protection = protection
   const notes = await parts.stores.protections.notes(slot.id)
   const source = await sourceOf(parts, protection.sourceSiteId)
+  // Before it is opened: one that was left behind and wakes up late must not depose whoever writes by now.
+  signal.throwIfAborted()
   const replica = await openSlotReplica(parts, slot)
   signal.throwIfAborted()
 

@@ -326,6 +326,117 @@ describe('a mover', () => {
     const differing = copies.map((copy, index) => differingGrains(copy, sources[index] ?? Buffer.alloc(0)))
     for (const count of differing) expect(count).toBeLessThanOrEqual(15)
   })
+
+  describe('whose source ignores that its answer is not wanted any more', () => {
+    /** The next point is opened only when it is let go; nobody who asks for it can take that back. */
+    function stuckSource() {
+      let letGo = (): void => {}
+      let gate: Promise<void> | null = null
+      let asked = 0
+      const change = (parts: EngineParts): EngineParts => ({
+        ...parts,
+        platforms: {
+          ...parts.platforms,
+          async of(site) {
+            const platform = await parts.platforms.of(site)
+            const { source } = platform
+            if (!source) return platform
+            const openPoint: typeof source.openPoint = async (request) => {
+              asked += 1
+              await gate
+              return await source.openPoint(request)
+            }
+            return { ...platform, source: { ...source, openPoint } }
+          },
+        },
+      })
+      const hang = (): void => {
+        gate = new Promise((resolve) => (letGo = resolve))
+      }
+      return {
+        change,
+        hang,
+        asked: () => asked,
+        letGo: () => {
+          gate = null
+          letGo()
+        },
+      }
+    }
+
+    test('leaves the cycle behind after a while and says so; what wakes up late writes nothing', async () => {
+      const { clock, stores, startMover, points, events, b } = await newWorld()
+      const stuck = stuckSource()
+      const mover = startMover('m1', stuck.change)
+      await clock.advance(12_000)
+      stuck.hang()
+      await clock.advance(6000)
+      await stores.protections.moveState(id, 'protected', 'failingOver', null)
+      const count = (await points()).length
+      expect(await clock.until(mover.quiesce(id), 31_000)).toBe(true)
+      const [event] = await events('protection/cycle-abandoned')
+      expect(event?.message).toContain('within 30 s')
+      // A failover writes as the newest owner, and stays that.
+      const epoch = await stores.protections.nextEpoch(id)
+      const writer = await b.replicas.openReplica(replicaId, epoch)
+      stuck.letGo()
+      await clock.advance(20_000)
+      expect((await points()).length).toBe(count)
+      expect((await stores.protections.find(id))?.epoch).toBe(epoch)
+      const newest = writer.points().at(-1)
+      await expect(writer.beginPoint(newest?.id ?? null, newest?.disks ?? [])).resolves.toBeDefined()
+    })
+
+    test('can be stopped, and gives its lease back', async () => {
+      const { clock, stores, startMover } = await newWorld()
+      const stuck = stuckSource()
+      const mover = startMover('m1', stuck.change)
+      await clock.advance(12_000)
+      stuck.hang()
+      await clock.advance(6000)
+      await clock.until(mover.stop(), 31_000)
+      expect(await stores.leases.movers()).toEqual([])
+    })
+
+    test('goes on with a new cycle when the protection was paused elsewhere and resumed', async () => {
+      const { clock, stores, startMover, points, events } = await newWorld()
+      const stuck = stuckSource()
+      startMover('m1', stuck.change)
+      await clock.advance(12_000)
+      stuck.hang()
+      await clock.advance(6000)
+      await stores.protections.moveState(id, 'protected', 'paused', null, 'protected')
+      await clock.advance(40_000)
+      expect(await events('protection/cycle-abandoned')).toHaveLength(1)
+      const count = (await points()).length
+      stuck.letGo()
+      await stores.protections.moveState(id, 'paused', 'protected', null, null)
+      await clock.advance(20_000)
+      expect((await points()).length).toBeGreaterThan(count)
+    })
+
+    test('counts what was left behind among the cycles that run at once', async () => {
+      const { clock, stores, startMover, points } = await newWorld()
+      const stuck = stuckSource()
+      const one = (parts: EngineParts): EngineParts => ({
+        ...stuck.change(parts),
+        config: { ...parts.config, concurrentCycles: 1 },
+      })
+      startMover('m1', one)
+      await clock.advance(12_000)
+      stuck.hang()
+      await clock.advance(6000)
+      await stores.protections.moveState(id, 'protected', 'paused', null, 'protected')
+      await clock.advance(40_000)
+      const [count, asked] = [(await points()).length, stuck.asked()]
+      await stores.protections.moveState(id, 'paused', 'protected', null, null)
+      await clock.advance(30_000)
+      expect(stuck.asked()).toBe(asked)
+      stuck.letGo()
+      await clock.advance(20_000)
+      expect((await points()).length).toBeGreaterThan(count)
+    })
+  })
 })
 
 function differingGrains(one: Buffer, other: Buffer): number {

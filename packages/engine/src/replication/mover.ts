@@ -1,15 +1,18 @@
 // A mover: takes protections by lease, runs their cycles in order of urgency, keeps their points within the policy.
+import { Outage } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { Policy } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import { chooseNextCycle } from '@understudy/domain/replication/next-cycle'
-import type { EngineParts } from '../engine-parts.ts'
+import type { EngineConfig, EngineParts } from '../engine-parts.ts'
+import { recordEvent } from '../events/report.ts'
+import { NO_ANSWER, withinSeconds } from '../failover/bounded-call.ts'
 import type { Measurement } from '../ports/live.ts'
 import { closeSlotReplica, cycleSlot } from './cycle-slot.ts'
 import { applyRetention } from './retention.ts'
 import { scrubSlot } from './scrub.ts'
-import { replicatingStates, type Slot } from './slot.ts'
+import { replicatingStates, type Slot, subjectOf } from './slot.ts'
 import { watchLag } from './watch-lag.ts'
 
 export type MoverHooks = {
@@ -24,8 +27,9 @@ export type Mover = {
   /** A cycle as soon as there is room. False when this mover does not hold the protection. */
   runNow(id: ProtectionId): boolean
   /**
-   * Stops the protection's cycle and closes its replica. Resolves when nothing of it runs here any more: true when this
-   * mover holds it. Whoever calls this has moved the state before, so that no new cycle begins.
+   * Stops the protection's cycle and closes its replica. Resolves when nothing of it runs here any more, or when what runs
+   * ignores that for `letGoSeconds` and is left behind: true when this mover holds it. Whoever calls this has moved the
+   * state before, so that no new cycle begins.
    */
   quiesce(id: ProtectionId): Promise<boolean>
   /** A state changed: look now, not at the next beat. */
@@ -37,6 +41,8 @@ type MoverState = {
   readonly parts: EngineParts
   readonly hooks: MoverHooks
   readonly slots: Map<ProtectionId, Slot>
+  /** Left behind, and still not over: they hold memory, so they count among the cycles that run at once. */
+  readonly abandoned: Set<Slot>
   readonly stopping: AbortController
   beatAt: Instant | null
   lookAt: Instant
@@ -49,6 +55,7 @@ export function createMover(parts: EngineParts, hooks: MoverHooks): Mover {
     parts,
     hooks,
     slots: new Map(),
+    abandoned: new Set(),
     stopping: new AbortController(),
     beatAt: null,
     lookAt: 0,
@@ -74,7 +81,7 @@ export function createMover(parts: EngineParts, hooks: MoverHooks): Mover {
     },
     async quiesce(id) {
       const slot = state.slots.get(id)
-      if (slot) await letGo(slot)
+      if (slot) await letGo(state, slot)
       return slot !== undefined
     },
     look() {
@@ -109,7 +116,7 @@ async function lookSafely(state: MoverState): Promise<void> {
     // Without a heartbeat others may take over at any moment. Their epoch protects the store; we stop all the same.
     const silentFor = state.parts.clock.now() - (state.beatAt ?? 0)
     if (silentFor < state.parts.config.leaseSeconds * 1000) return
-    await Promise.all([...state.slots.values()].map(letGo))
+    await Promise.all([...state.slots.values()].map((slot) => letGo(state, slot)))
     state.slots.clear()
   }
 }
@@ -131,6 +138,7 @@ async function look(state: MoverState): Promise<void> {
     stores.policies.list(),
     stores.runs.active(),
   ])
+  for (const slot of slots.values()) if (isStuck(slot, config, now)) await abandon(state, slot)
   const mine = new Map(protections.filter(({ id }) => held.has(id)).map((row) => [row.id, row]))
   const byId = new Map(policies.map((policy) => [policy.id, policy]))
   for (const protection of mine.values()) await refreshSlot(state, protection, byId.get(protection.policyId))
@@ -157,7 +165,7 @@ async function refreshSlot(
   const cameBack = slot.dueAt === Number.POSITIVE_INFINITY
   if (replicates && (!wasReplicating || cameBack)) startAfresh(slot, state.parts.clock.now())
   // Paused or failing over by another process: its wish reaches a running cycle here.
-  if (!replicates) await letGoSoon(slot)
+  if (!replicates) await letGoSoon(state, slot)
   await watchLag(state.parts, slot)
 }
 
@@ -180,6 +188,7 @@ async function newSlot(state: MoverState, protection: Protection, policy: Policy
     deposed: 0,
     replica: null,
     running: null,
+    stopAskedAt: null,
     lastConsistencyAttemptAt: null,
     newestInstant: newestPoint?.instant ?? null,
     lagRaised: null,
@@ -196,7 +205,7 @@ async function newSlot(state: MoverState, protection: Protection, policy: Policy
 function startDueCycles(state: MoverState): void {
   const { parts, slots } = state
   const running = [...slots.values()].filter((slot) => slot.running !== null).length
-  for (let free = parts.config.concurrentCycles - running; free > 0; free -= 1) {
+  for (let free = parts.config.concurrentCycles - running - state.abandoned.size; free > 0; free -= 1) {
     const ready = [...slots.values()].filter(
       (slot) => slot.running === null && replicatingStates.includes(slot.protection.state),
     )
@@ -226,6 +235,7 @@ function startCycle(state: MoverState, slot: Slot): void {
       state.wake()
     })
   slot.running = { stop, done }
+  slot.stopAskedAt = null
 }
 
 /** One expiry at a time: what it reads and writes shall not compete with cycles. */
@@ -258,22 +268,79 @@ function startScrub(state: MoverState): void {
   due.scrubbing = { stop, done }
 }
 
-async function letGo(slot: Slot): Promise<void> {
-  askToStop(slot)
+/** Waits for what runs, but not for ever: a failover must not wait for a driver that is stuck in its dead source. */
+async function letGo(state: MoverState, slot: Slot): Promise<void> {
+  const { parts } = state
+  askToStop(slot, parts.clock.now())
+  const bound = { seconds: parts.config.letGoSeconds, signal: new AbortController().signal }
+  try {
+    await withinSeconds(parts, bound, () => whenQuiet(slot).then(() => closeSlotReplica(slot)))
+  } catch (error) {
+    if (!(error instanceof Outage) || error.code !== NO_ANSWER) throw error
+    await abandon(state, slot)
+  }
+}
+
+async function whenQuiet(slot: Slot): Promise<void> {
   await slot.running?.done
   await slot.retaining?.done
   await slot.scrubbing?.done
-  await closeSlotReplica(slot)
 }
 
 /** The same without waiting: a look must not wait for a slow source, or the heartbeat would stop with it. */
-async function letGoSoon(slot: Slot): Promise<void> {
-  askToStop(slot)
-  if (!slot.running && !slot.retaining && !slot.scrubbing) await closeSlotReplica(slot)
+async function letGoSoon(state: MoverState, slot: Slot): Promise<void> {
+  askToStop(slot, state.parts.clock.now())
+  if (!isBusy(slot)) await closeSlotReplica(slot)
 }
 
-function askToStop(slot: Slot): void {
+const isBusy = (slot: Slot): boolean =>
+  slot.running !== null || slot.retaining !== null || slot.scrubbing !== null
+
+const isStuck = (slot: Slot, { letGoSeconds }: EngineConfig, now: Instant): boolean =>
+  isBusy(slot) && slot.stopAskedAt !== null && now - slot.stopAskedAt >= letGoSeconds * 1000
+
+/**
+ * Goes on without it. Should it wake up one day, it finds its signal aborted before it would seal, and whoever writes next has
+ * a newer epoch. Its replica stays open until then: it may be in the middle of a write.
+ */
+async function abandon(state: MoverState, slot: Slot): Promise<void> {
+  const { parts, slots, abandoned } = state
+  if (abandoned.has(slot)) return
+  abandoned.add(slot)
+  if (slots.get(slot.id) === slot) slots.delete(slot.id)
+  void whenQuiet(slot)
+    .then(() => closeSlotReplica(slot))
+    .catch((error: unknown) => parts.log('warn', 'a late replica was not closed', { id: slot.id, error }))
+    .finally(() => {
+      abandoned.delete(slot)
+      state.wake()
+    })
+  await tellAbandoned(parts, slot)
+}
+
+async function tellAbandoned(parts: EngineParts, slot: Slot): Promise<void> {
+  const { name } = slot.protection
+  try {
+    await recordEvent(parts, {
+      severity: 'warning',
+      code: 'protection/cycle-abandoned',
+      message: `A cycle of ${name} was asked to stop and did not within ${parts.config.letGoSeconds} s; it was left behind and can write nothing any more`,
+      subject: subjectOf(slot.protection),
+      facts: {
+        moverId: parts.config.moverId,
+        remedy:
+          'Check the source site. Restart the server when this comes often: what is left behind keeps its memory.',
+      },
+    })
+  } catch (error) {
+    // A mover without its database must still be able to stop.
+    parts.log('error', 'an event could not be recorded', { protection: slot.id, error })
+  }
+}
+
+function askToStop(slot: Slot, now: Instant): void {
   const reason = new DOMException('The cycle is not wanted any more', 'AbortError')
+  if (isBusy(slot)) slot.stopAskedAt ??= now
   slot.running?.stop.abort(reason)
   slot.retaining?.stop.abort(reason)
   slot.scrubbing?.stop.abort(reason)
@@ -282,14 +349,15 @@ function askToStop(slot: Slot): void {
 /** Lost or ended: nothing may start here any more, and the slot goes when what runs has stopped. */
 async function dropSlot(state: MoverState, slot: Slot): Promise<void> {
   slot.dueAt = Number.POSITIVE_INFINITY
-  await letGoSoon(slot)
+  await letGoSoon(state, slot)
   if (slot.replica === null && !slot.running) state.slots.delete(slot.id)
 }
 
 async function nap(state: MoverState): Promise<void> {
   const { parts, slots, stopping } = state
   const waiting = [...slots.values()].filter((slot) => slot.running === null)
-  const full = slots.size - waiting.length >= parts.config.concurrentCycles
+  const running = slots.size - waiting.length + state.abandoned.size
+  const full = running >= parts.config.concurrentCycles
   const replicating = waiting.filter((slot) => replicatingStates.includes(slot.protection.state))
   const dueAt = full ? Infinity : Math.min(Infinity, ...replicating.map((slot) => slot.dueAt))
   const milliseconds = Math.min(state.lookAt, dueAt) - parts.clock.now()
@@ -303,7 +371,7 @@ async function nap(state: MoverState): Promise<void> {
 
 async function leave(state: MoverState): Promise<void> {
   const { parts, slots } = state
-  await Promise.all([...slots.values()].map(letGo))
+  await Promise.all([...slots.values()].map((slot) => letGo(state, slot)))
   slots.clear()
   await parts.stores.leases.leave(parts.config.moverId)
 }

@@ -20,6 +20,8 @@ export type Slot = {
   /** Opened once per lease, with an epoch of its own. */
   replica: Replica | null
   running: { readonly stop: AbortController; readonly done: Promise<void> } | null
+  /** Since when what runs here has been asked to stop; null: it has not. */
+  stopAskedAt: Instant | null
   lastConsistencyAttemptAt: Instant | null
   newestInstant: Instant | null
   /** Null: not known yet to this mover. */
