@@ -8,6 +8,7 @@ import { fakeWorld } from '@understudy/simulator/fake-platform'
 import { readAll } from '@understudy/simulator/memory-disk'
 import {
   type DurableCrash,
+  type DurableLog,
   durableLog,
   type MemoryDurable,
   memoryDurable,
@@ -26,6 +27,7 @@ import { describe, expect, test } from 'vitest'
 import { createEngine, type Engine } from './engine.ts'
 import { defaultEngineConfig } from './engine-parts.ts'
 import type { SitePlatform } from './ports/platforms.ts'
+import type { Stores } from './ports/stores.ts'
 import type { JobStarted } from './requests.ts'
 
 const by = 'olga'
@@ -36,6 +38,7 @@ const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9))
 const RANDOM_CRASHES = 6
 
 type Crash = { readonly act?: DurableCrash; readonly call?: CrashPoint }
+type Other = { readonly moverId?: string; readonly log?: DurableLog; readonly stores?: Stores }
 type Process = {
   readonly engine: Engine
   readonly durable: MemoryDurable
@@ -59,14 +62,19 @@ async function newLab() {
     preview: async ({ name }: { name: string }) => world.site(name).platform,
     forget: async () => {},
   }
-  const begin = async (crash: Crash): Promise<Process> => {
-    const durable = memoryDurable({ log, clock, ...(crash.act ? { crash: crash.act } : {}) })
+  /** Another process at the same time has a log of its own: its jobs are nobody else's. */
+  const begin = async (crash: Crash, other: Other = {}): Promise<Process> => {
+    const durable = memoryDurable({
+      log: other.log ?? log,
+      clock,
+      ...(crash.act ? { crash: crash.act } : {}),
+    })
     const outside = simulatedProcess(crash.call ?? null)
     // A clean stop announces itself in the same way, and is no death.
     void durable.died.then(() => durable.dead && outside.kill())
     void outside.died.then(() => durable.kill())
     const engine = createEngine({
-      stores: outside.wrap(stores),
+      stores: outside.wrap(other.stores ?? stores),
       durable,
       platforms: outside.wrap(platforms),
       live: memoryLive(),
@@ -75,7 +83,7 @@ async function newLab() {
       newId,
       config: {
         ...defaultEngineConfig,
-        moverId: 'mover',
+        moverId: other.moverId ?? 'mover',
         answerTimeoutSeconds: 20,
         inventoryEverySeconds: 3600,
       },
@@ -102,11 +110,11 @@ function withSlowShutDown(platform: SitePlatform, clock: VirtualClock): SitePlat
 type Lab = Awaited<ReturnType<typeof newLab>> & { readonly protectionId: ProtectionId; process: Process }
 const askOf = (lab: Lab) => ({ by, protectionId: lab.protectionId })
 
-async function protectedLab(): Promise<Lab> {
+async function protectedLab(disks = [2 ** 18, 2 ** 17]): Promise<Lab> {
   const lab = await newLab()
   const machine = await lab.a.addMachine({
     name: 'web',
-    disks: [2 ** 18, 2 ** 17],
+    disks,
     writeEveryMilliseconds: 700,
   })
   const process = await lab.begin({})
@@ -430,5 +438,82 @@ describe.each(scenarios)('$name', (scenario) => {
       })
       await ran.lab.process.engine.stop()
     }
+  })
+})
+
+describe('two processes on one store', () => {
+  /** A guest writes over small disks before long, and needs no point any more. */
+  const large = [2 ** 22]
+  /** A failover that `process` carries out, while the other one may hold the lease; nothing streams in yet. */
+  async function failOverFrom(lab: Lab, process: Process): Promise<{ run: Run; release: () => void }> {
+    const release = lab.b.faults.hang('target.hydrate')
+    const { jobId } = await process.engine.plannedFailover(askOf(lab))
+    for (let seconds = 0; seconds < 120; seconds += 1) {
+      if ((await lab.stores.jobs.find(jobId))?.state === 'succeeded') break
+      await lab.clock.advance(1000)
+    }
+    const [run] = await lab.stores.runs.active(lab.protectionId)
+    if (!run) throw new Error('a replica runs')
+    return { run, release }
+  }
+  const hydrated = async (lab: Lab, { id }: Run) => (await lab.stores.runs.find(id))?.hydrated
+  const secondProcess = (lab: Lab, stores = lab.stores) =>
+    lab.begin({}, { moverId: 'second', log: durableLog(), stores })
+  const holderOf = async ({ stores, protectionId }: Lab, moverId: string) =>
+    (await stores.leases.held(moverId)).includes(protectionId)
+
+  test('the one that booted a replica serves it again when the holder, which had taken it up, dies', async () => {
+    const lab = await protectedLab(large)
+    const second = await secondProcess(lab)
+    const { run, release } = await failOverFrom(lab, second)
+    await lab.clock.advance(10_000)
+    expect(await holderOf(lab, 'mover')).toBe(true)
+    lab.process.outside.kill()
+    await lab.clock.advance(minute)
+    expect(await holderOf(lab, 'second')).toBe(true)
+    release()
+    await lab.clock.advance(minute)
+    expect(await hydrated(lab, run)).toBe(1)
+    await second.engine.stop()
+  })
+
+  test('the holder serves a replica when the one that booted it dies', async () => {
+    const lab = await protectedLab(large)
+    const second = await secondProcess(lab)
+    const { run, release } = await failOverFrom(lab, second)
+    second.outside.kill()
+    release()
+    await lab.clock.advance(minute)
+    expect(await hydrated(lab, run)).toBe(1)
+    await lab.process.engine.stop()
+  })
+
+  test('a holder that lost its lease and gets it back serves again what another one had taken up meanwhile', async () => {
+    const lab = await protectedLab(large)
+    await lab.process.engine.stop()
+    let cutOff = false
+    const leases = {
+      ...lab.stores.leases,
+      beat: async (...beat: Parameters<Stores['leases']['beat']>) => {
+        if (cutOff) throw new Error('the database does not answer')
+        await lab.stores.leases.beat(...beat)
+      },
+    }
+    const first = await lab.begin({}, { stores: { ...lab.stores, leases } })
+    const { run, release } = await failOverFrom(lab, first)
+    cutOff = true
+    await lab.clock.advance(5000)
+    const second = await secondProcess(lab)
+    await lab.clock.advance(minute)
+    expect(await holderOf(lab, 'second')).toBe(true)
+    cutOff = false
+    await lab.clock.advance(10_000)
+    second.outside.kill()
+    await lab.clock.advance(minute)
+    expect(await holderOf(lab, 'mover')).toBe(true)
+    release()
+    await lab.clock.advance(minute)
+    expect(await hydrated(lab, run)).toBe(1)
+    await first.engine.stop()
   })
 })

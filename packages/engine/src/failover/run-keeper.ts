@@ -10,6 +10,7 @@ import { raiseAlert, recordEvent, resolveAlert, type Subject } from '../events/r
 import type { OpenedPoint, Replica } from '../ports/replica-store.ts'
 import type { BootDisk, HydrateProgress } from '../ports/target-platform.ts'
 import { platformOf, targetOf } from '../sites/platform-of.ts'
+import { NO_ANSWER, withinSeconds } from './bounded-call.ts'
 
 export type RunKeeper = {
   /** Opens the run's point for its boot. Repeatable: the same readers come back while they are kept. */
@@ -30,6 +31,7 @@ export type RunKeeper = {
 
 type Kept = {
   readonly runId: RunId
+  readonly protectionId: ProtectionId
   readonly replica: Replica
   readonly opened: OpenedPoint
   readonly disks: readonly BootDisk[]
@@ -47,32 +49,32 @@ const REPORT_GAP_MILLISECONDS = 1000
 
 export function createRunKeeper(parts: EngineParts): RunKeeper {
   const kept = new Map<RunId, Kept>()
+  /** A boot and a take-up may come at once; they share the readers. */
+  const opening = new Map<RunId, Promise<Kept>>()
   /** Of this process: a machine on its way out must not be taken up again by the next look. */
   const dropped = new Set<RunId>()
-  /** Their readers are open, but the machine could not be told yet. */
+  /**
+   * Their readers are open here, but the machine could not be told yet; or another process holds their protection and may
+   * have told it of its own. When the protection comes (back) to this process, the machine is told of ours.
+   */
   const unattached = new Set<RunId>()
   const stopping = new AbortController()
-  let takingUp: Promise<void> | null = null
+  const takingUp = new Map<RunId, Promise<void>>()
+  let dropping: Promise<void> | null = null
 
   const open: RunKeeper['open'] = async (run, hardware) => {
     dropped.delete(run.id)
     const known = kept.get(run.id)
     if (known) return known.disks
-    const { replicas } = await platformOf(parts, run.targetSiteId)
-    const replica = await replicas.openReplica(run.replicaId, null)
-    const opened = await replica.openPoint(run.pointId)
-    const entry: Kept = {
-      runId: run.id,
-      replica,
-      opened,
-      disks: toBootDisks(opened, hardware),
-      stop: new AbortController(),
-      hydrating: null,
-      progress: { doneBytes: 0, totalBytes: 0 },
-      failure: null,
+    const begun = opening.get(run.id) ?? openRun(parts, run, hardware)
+    opening.set(run.id, begun)
+    try {
+      const entry = await begun
+      kept.set(run.id, entry)
+      return entry.disks
+    } finally {
+      opening.delete(run.id)
     }
-    kept.set(run.id, entry)
-    return entry.disks
   }
 
   const hydrate: RunKeeper['hydrate'] = (run) => {
@@ -89,14 +91,17 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
     const entry = kept.get(runId)
     if (!entry) return
     kept.delete(runId)
-    await letGo(entry)
+    await letGo(parts, entry)
   }
 
   async function takeUpOne(run: Run, hardware: MachineHardware): Promise<void> {
     unattached.add(run.id)
+    const bound = { seconds: parts.config.deadSiteSeconds, signal: stopping.signal }
     try {
-      const target = await targetOf(parts, run.targetSiteId)
-      await target.reattach({ runId: run.id, disks: await open(run, hardware) }, stopping.signal)
+      await withinSeconds(parts, bound, async (signal) => {
+        const target = await targetOf(parts, run.targetSiteId)
+        await target.reattach({ runId: run.id, disks: await open(run, hardware) }, signal)
+      })
       unattached.delete(run.id)
       if (run.kind !== 'test') hydrate(run)
       parts.log('info', 'took up a running replica', { run: run.id })
@@ -106,18 +111,13 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
     }
   }
 
-  async function takeUpAll(
-    runs: readonly Run[],
-    hardwareOf: (id: ProtectionId) => MachineHardware | null,
-  ): Promise<void> {
-    const wanted = runs.flatMap((run) => {
-      const hardware = hardwareOf(run.protectionId)
-      const needsUs = run.machineRef !== null && run.hydrated < 1 && !dropped.has(run.id)
-      const isKept = kept.has(run.id) && !unattached.has(run.id)
-      return hardware && needsUs && !isKept ? [takeUpOne(run, hardware)] : []
-    })
-    await Promise.all(wanted)
-    await dropWhatIsOver(runs)
+  /** One at a time for each run: a site that does not answer must not hold up the others. */
+  function beginToTakeUp(run: Run, hardware: MachineHardware): void {
+    if (takingUp.has(run.id)) return
+    takingUp.set(
+      run.id,
+      takeUpOne(run, hardware).finally(() => takingUp.delete(run.id)),
+    )
   }
 
   /** Another process may have ended what is kept here. `runs` may be older than a boot of this moment, so each is asked for. */
@@ -144,27 +144,76 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
     },
     takeUp(runs, hardwareOf) {
       if (stopping.signal.aborted) return
-      takingUp ??= takeUpAll(runs, hardwareOf)
+      for (const { runId, protectionId } of kept.values())
+        if (hardwareOf(protectionId) === null) unattached.add(runId)
+      for (const run of runs) {
+        const hardware = hardwareOf(run.protectionId)
+        const needsUs = run.machineRef !== null && run.hydrated < 1 && !dropped.has(run.id)
+        const isKept = kept.has(run.id) && !unattached.has(run.id)
+        if (hardware && needsUs && !isKept) beginToTakeUp(run, hardware)
+      }
+      dropping ??= dropWhatIsOver(runs)
         .catch((error: unknown) => parts.log('warn', 'running replicas could not be looked at', { error }))
         .finally(() => {
-          takingUp = null
+          dropping = null
         })
     },
     async stop() {
       stopping.abort(new DOMException('The keeper stops', 'AbortError'))
-      await takingUp
+      await Promise.all([...takingUp.values(), dropping])
       const entries = [...kept.values()]
       kept.clear()
-      await Promise.all(entries.map(letGo))
+      await Promise.all(entries.map((entry) => letGo(parts, entry)))
     },
   }
 }
 
-async function letGo(entry: Kept): Promise<void> {
+async function openRun(parts: EngineParts, run: Run, hardware: MachineHardware): Promise<Kept> {
+  const { replicas } = await platformOf(parts, run.targetSiteId)
+  const replica = await replicas.openReplica(run.replicaId, null)
+  const opened = await replica.openPoint(run.pointId)
+  return {
+    runId: run.id,
+    protectionId: run.protectionId,
+    replica,
+    opened,
+    disks: toBootDisks(opened, hardware),
+    stop: new AbortController(),
+    hydrating: null,
+    progress: { doneBytes: 0, totalBytes: 0 },
+    failure: null,
+  }
+}
+
+/** Bounded: a target that ignores its signal must not hold up a shut-down. Its readers then stay open for as long as it reads. */
+async function letGo(parts: EngineParts, entry: Kept): Promise<void> {
   entry.stop.abort(new DOMException('The run is not kept any more', 'AbortError'))
-  await entry.hydrating
-  await entry.opened.close()
-  await entry.replica.close()
+  const closed = (async () => {
+    await entry.hydrating
+    await entry.opened.close()
+    await entry.replica.close()
+  })()
+  const bound = { seconds: parts.config.letGoSeconds, signal: new AbortController().signal }
+  try {
+    await withinSeconds(parts, bound, () => closed)
+  } catch (error) {
+    if (!(error instanceof Outage) || error.code !== NO_ANSWER) throw error
+    await tellLeftBehind(parts, entry)
+  }
+}
+
+async function tellLeftBehind(parts: EngineParts, entry: Kept): Promise<void> {
+  try {
+    await recordEvent(parts, {
+      severity: 'warning',
+      code: 'failover/hydration-abandoned',
+      message: `The hydration of a replica was asked to stop and did not within ${parts.config.letGoSeconds} s; it was left behind`,
+      subject: { id: entry.protectionId, name: entry.protectionId },
+      facts: { runId: entry.runId, moverId: parts.config.moverId },
+    })
+  } catch (error) {
+    parts.log('error', 'an event could not be recorded', { run: entry.runId, error })
+  }
 }
 
 async function isOver(parts: EngineParts, runId: RunId): Promise<boolean> {
