@@ -13,7 +13,7 @@ import { changePoint } from './failover/change-point.ts'
 import { commit } from './failover/commit.ts'
 import { failBack } from './failover/fail-back.ts'
 import { plannedFailover } from './failover/planned-failover.ts'
-import { type PreflightRequest, preflight } from './failover/preflight.ts'
+import { type PreflightRequest, preflight, preflightFailover } from './failover/preflight.ts'
 import { reprotect } from './failover/reprotect.ts'
 import { rollBack } from './failover/roll-back.ts'
 import { createRunKeeper } from './failover/run-keeper.ts'
@@ -88,6 +88,11 @@ export type Engine = {
   eligibility(machineId: MachineId): Promise<Eligibility>
   /** What the target would say to this machine, before it is protected. */
   preflight(request: PreflightRequest): Promise<readonly Finding[]>
+  /** The same for a protected machine and a failover or test of it now. Needs nothing of the source site. */
+  preflightFailover(request: {
+    readonly protectionId: ProtectionId
+    readonly mode: 'test' | 'failover'
+  }): Promise<readonly Finding[]>
 
   protect(request: ProtectRequest): Promise<JobStarted & { readonly protectionId: ProtectionId }>
   editProtection(request: EditProtectionRequest): Promise<void>
@@ -185,6 +190,7 @@ export function createEngine(parts: EngineParts): Engine {
       return await (await sourceOf(parts, machine.siteId)).eligibility(machine.ref)
     },
     preflight: (request) => preflight(parts, request),
+    preflightFailover: (request) => preflightFailover(parts, request),
 
     protect: (request) => protect(context, request),
     async editProtection(request) {

@@ -62,10 +62,9 @@ async function findingsOf(deps: ApiDeps, protection: Protection, question: Quest
   if (question.kind === 'fail-back') return findings
   try {
     findings.push(
-      ...(await deps.engine.preflight({
-        machineId: protection.machineId,
-        targetSiteId: protection.targetSiteId,
-        adapters: protection.adapters,
+      ...(await deps.engine.preflightFailover({
+        protectionId: protection.id,
+        mode: question.kind === 'test' ? 'test' : 'failover',
       })),
     )
   } catch (error) {

@@ -1,8 +1,11 @@
 // What the target would say to a machine, asked long before the disaster.
+import { chooseBootNetworks } from '@understudy/domain/failover/boot-networks'
 import type { Finding, Machine, MachineId } from '@understudy/domain/machines/machine'
-import type { AdapterMapping } from '@understudy/domain/protection/protection'
+import type { AdapterMapping, ProtectionId } from '@understudy/domain/protection/protection'
 import type { SiteId } from '@understudy/domain/sites/site'
+import { loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
+import type { BootSpec } from '../ports/target-platform.ts'
 import { loadMachine } from '../protection/protect.ts'
 import { targetOf } from '../sites/platform-of.ts'
 import { chooseFailoverNetworks } from './failover-networks.ts'
@@ -24,6 +27,28 @@ export async function preflight(
   const { name, hardware } = machine
   const spec = { name, mode: 'failover', hardware, networks, trackingId: null } as const
   return [...(await target.preflight(spec)), ...(await sharedNames(parts, machine, targetSiteId))]
+}
+
+/**
+ * The findings of the target for what a failover of this protection would boot there: from what is kept of the machine, which
+ * may be gone at its source.
+ */
+export async function preflightFailover(
+  parts: EngineParts,
+  { protectionId, mode }: { readonly protectionId: ProtectionId; readonly mode: BootSpec['mode'] },
+): Promise<readonly Finding[]> {
+  const protection = await loadProtection(parts, protectionId)
+  const { hardware, adapters } = protection
+  const target = await targetOf(parts, protection.targetSiteId)
+  const name = mode === 'test' ? `${protection.name}-test` : protection.name
+  // Whether open networks are allowed is asked by the dialog; the target warns of them.
+  const networks = chooseBootNetworks({
+    mode,
+    adapters,
+    networks: await target.networks(),
+    allowOpenNetworks: true,
+  })
+  return target.preflight({ name, mode, hardware, networks, trackingId: null })
 }
 
 /** Another machine of this name is protected to the same site: whichever boots second there gets a number. */
