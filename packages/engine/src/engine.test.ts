@@ -1,3 +1,4 @@
+import { Refusal } from '@understudy/base/errors'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import { defaultPolicySettings, type PolicySettings } from '@understudy/domain/protection/policy'
@@ -579,6 +580,18 @@ describe('an unplanned failover', () => {
     expect(lab.clock.now() - clicked).toBeLessThan(2 * minute)
   })
 
+  test('can be weighed and done although the machine was deleted at its source', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.a.removeMachine(lab.machine.ref)
+    await lab.engine.refreshSite(lab.siteA.id)
+    const blockers = (await lab.engine.preflightFailover({ protectionId, mode: 'failover' })).filter(
+      ({ level }) => level === 'blocker',
+    )
+    expect(blockers).toEqual([])
+    await lab.done(lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: true }))
+    expect(runningAt(lab.b)).toHaveLength(1)
+  })
+
   test('a source that can be reached is fenced without a question', async () => {
     const { lab, ask } = await newProtectedLab()
     const job = await lab.done(
@@ -897,6 +910,33 @@ describe('a restart', () => {
     expect(lab.clock.now() - (mover?.beatAt ?? 0)).toBeLessThan(10_000)
     letGo()
   })
+})
+
+test('hydration that failed for good is begun again by itself, and the failover can be committed', async () => {
+  const { lab, protectionId, ask } = await newProtectedLab()
+  const full = { code: 'target/disk-full', message: 'The disk is full', remedy: 'Make room.' }
+  lab.b.faults.failNext('target.hydrate', 1, new Refusal(full))
+  await lab.done(lab.engine.plannedFailover(ask))
+  expect(await lab.openAlerts()).toContain('failover/hydration')
+  await lab.clock.advance(minute)
+  expect((await lab.activeRuns(protectionId))[0]?.hydrated).toBe(1)
+  expect(await lab.openAlerts()).not.toContain('failover/hydration')
+  await lab.done(lab.engine.commit(ask))
+})
+
+test('a replica that depends on us is told of its readers again and again, and no more once it does not', async () => {
+  const { lab, ask } = await newProtectedLab()
+  const release = lab.b.faults.hang('target.hydrate')
+  await lab.done(lab.engine.plannedFailover(ask))
+  const told = () => lab.b.faults.calls.get('target.reattach') ?? 0
+  const before = told()
+  await lab.clock.advance(minute)
+  expect(told()).toBeGreaterThanOrEqual(before + 3)
+  release()
+  await lab.clock.advance(minute)
+  const after = told()
+  await lab.clock.advance(minute)
+  expect(told()).toBe(after)
 })
 
 test('a replica that another process has removed is let go here without an alarm', async () => {

@@ -1,6 +1,7 @@
 // Running replicas read from recovery points until they are hydrated. The keeper holds those points open, copies behind
 // the guests, and takes both up again after a restart.
 import { Outage, toFailureReport } from '@understudy/base/errors'
+import type { Instant } from '@understudy/base/instant'
 import type { Run, RunId } from '@understudy/domain/failover/failover'
 import type { MachineHardware } from '@understudy/domain/machines/machine'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
@@ -38,7 +39,12 @@ type Kept = {
   readonly stop: AbortController
   hydrating: Promise<void> | null
   progress: HydrateProgress
+  /** Why it does not hydrate at the moment. */
   failure: unknown
+  /** When the machine was last told of these readers. */
+  attachedAt: Instant
+  /** When hydration that ended in a failure is begun again. */
+  hydrateAgainAt: Instant
 }
 
 /** Resolved when the machine needs its point no more, or has gone. */
@@ -46,6 +52,12 @@ export const HYDRATION_ALERT = 'failover/hydration'
 
 /** A second: hydration is watched by people, and every report is a row that changes. */
 const REPORT_GAP_MILLISECONDS = 1000
+/**
+ * A machine that depends on us is told of its readers again and again: the site's settings may have been saved, which ends
+ * what was offered under the old ones, or a read that failed may have stopped the guest.
+ */
+const ATTACH_AGAIN_MILLISECONDS = 15_000
+const HYDRATE_AGAIN_MILLISECONDS = 30_000
 
 export function createRunKeeper(parts: EngineParts): RunKeeper {
   const kept = new Map<RunId, Kept>()
@@ -80,8 +92,11 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
   const hydrate: RunKeeper['hydrate'] = (run) => {
     const entry = kept.get(run.id)
     if (!entry || entry.hydrating !== null) return
+    entry.failure = null
     entry.hydrating = keepHydrating(parts, run, entry).catch((error: unknown) => {
       entry.failure = error
+      entry.hydrating = null
+      entry.hydrateAgainAt = parts.clock.now() + HYDRATE_AGAIN_MILLISECONDS
     })
   }
 
@@ -95,6 +110,7 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
   }
 
   async function takeUpOne(run: Run, hardware: MachineHardware): Promise<void> {
+    const isNew = !isAttached(run.id)
     unattached.add(run.id)
     const bound = { seconds: parts.config.deadSiteSeconds, signal: stopping.signal }
     try {
@@ -103,12 +119,26 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
         await target.reattach({ runId: run.id, disks: await open(run, hardware) }, signal)
       })
       unattached.delete(run.id)
+      const entry = kept.get(run.id)
+      if (entry) entry.attachedAt = parts.clock.now()
       if (run.kind !== 'test') hydrate(run)
-      parts.log('info', 'took up a running replica', { run: run.id })
+      if (isNew) parts.log('info', 'took up a running replica', { run: run.id })
     } catch (error) {
       // The guest waits for its disks meanwhile (reads are retried at its side); the next look tries again.
       parts.log('warn', 'a running replica could not be taken up', { run: run.id, error })
     }
+  }
+
+  const isAttached = (runId: RunId): boolean => kept.has(runId) && !unattached.has(runId)
+
+  /** Nothing is wanted of it before that instant. */
+  function nextCareAt(run: Run): Instant {
+    const entry = kept.get(run.id)
+    if (!entry || !isAttached(run.id)) return 0
+    const attachAt = entry.attachedAt + ATTACH_AGAIN_MILLISECONDS
+    return run.kind === 'test' || entry.hydrating !== null
+      ? attachAt
+      : Math.min(attachAt, entry.hydrateAgainAt)
   }
 
   /** One at a time for each run: a site that does not answer must not hold up the others. */
@@ -149,8 +179,7 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
       for (const run of runs) {
         const hardware = hardwareOf(run.protectionId)
         const needsUs = run.machineRef !== null && run.hydrated < 1 && !dropped.has(run.id)
-        const isKept = kept.has(run.id) && !unattached.has(run.id)
-        if (hardware && needsUs && !isKept) beginToTakeUp(run, hardware)
+        if (hardware && needsUs && nextCareAt(run) <= parts.clock.now()) beginToTakeUp(run, hardware)
       }
       dropping ??= dropWhatIsOver(runs)
         .catch((error: unknown) => parts.log('warn', 'running replicas could not be looked at', { error }))
@@ -182,6 +211,8 @@ async function openRun(parts: EngineParts, run: Run, hardware: MachineHardware):
     hydrating: null,
     progress: { doneBytes: 0, totalBytes: 0 },
     failure: null,
+    attachedAt: parts.clock.now(),
+    hydrateAgainAt: Number.POSITIVE_INFINITY,
   }
 }
 
@@ -234,9 +265,10 @@ function toBootDisks(opened: OpenedPoint, hardware: MachineHardware): readonly B
 }
 
 async function keepHydrating(parts: EngineParts, run: Run, entry: Kept): Promise<void> {
-  const subject = await subjectOfRun(parts, run)
+  let subject: Subject = { id: run.protectionId, name: run.protectionId }
   for (let failures = 0; ; ) {
     try {
+      subject = await subjectOfRun(parts, run)
       await hydrateOnce(parts, run, entry)
       await resolveAlert(parts, HYDRATION_ALERT, subject)
       await recordEvent(parts, {

@@ -1,4 +1,5 @@
 // Sites from the operator's side: test, register, change, remove.
+import { isDeepStrictEqual } from 'node:util'
 import { Refusal } from '@understudy/base/errors'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
@@ -58,7 +59,8 @@ export async function updateSite(
   const secrets = change.secrets ?? (await parts.stores.sites.secrets(siteId))
   if (change.settings || change.secrets) await tryOut(parts, { ...site, name, settings }, secrets)
   await parts.stores.sites.update(siteId, { name, settings }, change.secrets)
-  await parts.platforms.forget(siteId)
+  // What is open to the site serves running replicas: not for a new name.
+  if (change.secrets || !isDeepStrictEqual(settings, site.settings)) await parts.platforms.forget(siteId)
   parts.live.changed('sites', siteId)
   await tell(parts, site, 'site/changed', `${name} was changed by ${asker.by}`)
   await refreshQuietly(parts, await loadSite(parts, siteId), never())
