@@ -21,6 +21,7 @@ import { createMover, type Mover } from './mover.ts'
 const id = 'p1' as ProtectionId
 const replicaId = 'r1' as ReplicaId
 const movers: Mover[] = []
+const minute = 60_000
 
 afterEach(async () => {
   for (const mover of movers.splice(0)) await mover.stop()
@@ -325,6 +326,20 @@ describe('a mover', () => {
     // Only the records that the guest wrote since may differ: at most five seconds of it, each a record and a header.
     const differing = copies.map((copy, index) => differingGrains(copy, sources[index] ?? Buffer.alloc(0)))
     for (const count of differing) expect(count).toBeLessThanOrEqual(15)
+  })
+
+  test('a clock that is set back stops neither cycles nor heartbeats', async () => {
+    const { clock, stores, startMover, points } = await newWorld()
+    let behindMilliseconds = 0
+    const ownClock = { now: () => clock.now() - behindMilliseconds }
+    startMover('m1', (parts) => ({ ...parts, clock: ownClock }))
+    await clock.advance(20_000)
+    const count = (await points()).length
+    behindMilliseconds = 3_600_000
+    await clock.advance(minute)
+    expect((await points()).length).toBeGreaterThan(count + 8)
+    const [mover] = await stores.leases.movers()
+    expect(Math.abs(ownClock.now() - (mover?.beatAt ?? 0))).toBeLessThan(10_000)
   })
 
   describe('whose source ignores that its answer is not wanted any more', () => {

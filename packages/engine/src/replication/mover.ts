@@ -46,6 +46,8 @@ type MoverState = {
   readonly stopping: AbortController
   beatAt: Instant | null
   lookAt: Instant
+  /** What the clock said last. */
+  seenAt: Instant
   /** Ends the nap: something is due earlier than thought. */
   wake: () => void
 }
@@ -59,6 +61,7 @@ export function createMover(parts: EngineParts, hooks: MoverHooks): Mover {
     stopping: new AbortController(),
     beatAt: null,
     lookAt: 0,
+    seenAt: parts.clock.now(),
     wake: () => {},
   }
   let loop: Promise<void> | null = null
@@ -95,6 +98,7 @@ export function createMover(parts: EngineParts, hooks: MoverHooks): Mover {
 async function runLoop(state: MoverState): Promise<void> {
   const { parts, stopping } = state
   while (!stopping.signal.aborted) {
+    noticeClock(state)
     if (parts.clock.now() >= state.lookAt) {
       // Set before, not after: a wish that comes while looking must not be forgotten.
       state.lookAt = parts.clock.now() + parts.config.lookSeconds * 1000
@@ -106,6 +110,24 @@ async function runLoop(state: MoverState): Promise<void> {
     await nap(state)
   }
   await leave(state)
+}
+
+/** A clock that is set back would leave everything due in a future that was the present: no cycle, no look, no heartbeat. */
+function noticeClock(state: MoverState): void {
+  const now = state.parts.clock.now()
+  const jumpMilliseconds = state.seenAt - now
+  state.seenAt = now
+  if (jumpMilliseconds <= 0) return
+  state.parts.log('warn', 'the clock was set back', { jumpMilliseconds })
+  state.lookAt = now
+  state.beatAt = null
+  for (const slot of state.slots.values()) {
+    slot.dueAt -= jumpMilliseconds
+    slot.retentionDueAt -= jumpMilliseconds
+    slot.scrubDueAt -= jumpMilliseconds
+    if (slot.stopAskedAt !== null) slot.stopAskedAt -= jumpMilliseconds
+    if (slot.lastConsistencyAttemptAt !== null) slot.lastConsistencyAttemptAt -= jumpMilliseconds
+  }
 }
 
 async function lookSafely(state: MoverState): Promise<void> {
