@@ -1,8 +1,9 @@
-import { Refusal } from '@understudy/base/errors'
+import { Outage, Refusal } from '@understudy/base/errors'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import { defaultPolicySettings, type PolicySettings } from '@understudy/domain/protection/policy'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
+import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import { type FakeSite, fakeWorld, type NewFakeMachine } from '@understudy/simulator/fake-platform'
 import { readAll } from '@understudy/simulator/memory-disk'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
@@ -10,10 +11,11 @@ import { memoryLive } from '@understudy/simulator/memory-live'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { checkGuest } from '@understudy/simulator/synthetic-guest'
 import { type VirtualClock, virtualClock } from '@understudy/simulator/virtual-clock'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createEngine, type Engine } from './engine.ts'
 import { defaultEngineConfig, type EngineConfig } from './engine-parts.ts'
 import type { SitePlatform } from './ports/platforms.ts'
+import type { JobStarted } from './requests.ts'
 
 const by = 'olga'
 const minute = 60_000
@@ -194,6 +196,16 @@ async function newProtectedLab(wanted: Wanted = {}) {
   expect((await lab.state(protectionId)).state).toBe('protected')
   return { lab, protectionId, ask: { by, protectionId } }
 }
+
+const rollBack = (lab: Lab, ask: Ask) => lab.engine.rollBack(ask)
+const commit = (lab: Lab, ask: Ask) => lab.engine.commit(ask)
+const firstPointOf = async (lab: Lab, { protectionId }: Ask) => {
+  const [first] = await lab.engine.recoveryPoints(protectionId)
+  if (!first) throw new Error('there is a point')
+  return first.id
+}
+const changeTo = (lab: Lab, ask: Ask, id: PointId) =>
+  lab.engine.changePoint({ ...ask, choice: { kind: 'point', id } })
 
 const runningAt = (site: FakeSite) => site.machines().filter(({ power }) => power === 'running')
 
@@ -434,7 +446,7 @@ describe('a planned failover', () => {
     const { jobId } = await lab.engine.plannedFailover(ask)
     await lab.clock.advance(10_000)
     await lab.engine.cancelJob(jobId, { by })
-    await lab.clock.advance(20_000)
+    await lab.clock.advance(minute)
     expect((await lab.job(jobId)).state).toBe('cancelled')
     expect((await lab.state(protectionId)).state).toBe('protected')
     expect(lab.machine.power).toBe('running')
@@ -872,6 +884,240 @@ test('a clock that was set back loses nothing of a planned failover: the final p
   const sealed = Buffer.concat(await Promise.all(disks.map(({ reader }) => readAll(reader))))
   const original = Buffer.concat(await Promise.all(lab.machine.readDisks().map(readAll)))
   expect(sealed.equals(original)).toBe(true)
+})
+
+describe('two operators at once', () => {
+  /** Both are accepted before either job has begun; both are over at the end. */
+  async function both(lab: Lab, one: () => Promise<JobStarted>, other: () => Promise<JobStarted>) {
+    const started = await Promise.all([one(), other()])
+    const first = await lab.settle(Promise.resolve(started[0]))
+    const second = await lab.settle(Promise.resolve(started[1]))
+    await lab.clock.advance(minute)
+    return [first, second] as const
+  }
+  const liveCopies = (lab: Lab) => [...runningAt(lab.a), ...runningAt(lab.b)].map(({ ref }) => ref)
+
+  test.each([
+    ['a change of the point', 'a roll back', changeTo, rollBack],
+    ['a roll back', 'a change of the point', rollBack, changeTo],
+    ['a commit', 'a roll back', commit, rollBack],
+    ['a roll back', 'a commit', rollBack, commit],
+    ['a commit', 'a change of the point', commit, changeTo],
+    ['a roll back', 'a roll back', rollBack, rollBack],
+    ['a change of the point', 'a change of the point', changeTo, changeTo],
+  ])(
+    '%s and %s: one of them happens, whole, and the other one changes nothing',
+    async (_, __, one, other) => {
+      const { lab, protectionId, ask } = await newProtectedLab()
+      await lab.done(lab.engine.plannedFailover(ask))
+      await lab.clock.advance(minute)
+      const first = await firstPointOf(lab, ask)
+      const jobs = await both(
+        lab,
+        () => one(lab, ask, first),
+        () => other(lab, ask, first),
+      )
+      expect(jobs.map(({ state }) => state).toSorted()).toEqual(['failed', 'succeeded'])
+      const done = jobs.find(({ state }) => state === 'succeeded')?.kind
+      const { state } = await lab.state(protectionId)
+      expect(state).toBe(done === 'roll-back' ? 'protected' : done === 'commit' ? 'committed' : 'failedOver')
+      expect(liveCopies(lab)).toHaveLength(1)
+      expect(lab.world.violations).toEqual([])
+    },
+  )
+
+  test('a roll back that comes while a commit tidies up comes too late: there are not two of the machine', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    const { protections, runs } = lab.stores
+    const { claimState } = protections
+    const { update } = runs
+    let open = (): void => {}
+    const tidyingUp = new Promise<void>((resolve) => (open = resolve))
+    vi.spyOn(protections, 'claimState').mockImplementationOnce(async (...claim) => {
+      await tidyingUp
+      return await claimState(...claim)
+    })
+    vi.spyOn(runs, 'update').mockImplementation(async (id, change) => {
+      await update(id, change)
+      if (change.over !== true) return
+      open()
+      await lab.clock.sleep(1000)
+    })
+    const jobs = await both(
+      lab,
+      () => rollBack(lab, ask),
+      () => commit(lab, ask),
+    )
+    expect(jobs.map(({ state }) => state)).toEqual(['failed', 'succeeded'])
+    expect((await lab.state(protectionId)).state).toBe('committed')
+    expect(lab.world.violations).toEqual([])
+    expect(liveCopies(lab)).toHaveLength(1)
+  })
+
+  test('the one who lost and tries again does not take over what the winner is doing', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const started = await Promise.all([lab.engine.plannedFailover(ask), lab.engine.plannedFailover(ask)])
+    let loser: JobId | undefined
+    for (let turn = 0; turn < 20 && loser === undefined; turn += 1) {
+      await lab.clock.advance(100)
+      const jobs = await Promise.all(started.map(({ jobId }) => lab.job(jobId)))
+      loser = jobs.find(({ state }) => state === 'failed')?.id
+    }
+    if (loser === undefined) throw new Error('one of them lost at once')
+    expect((await lab.state(protectionId)).state).toBe('failingOver')
+    await lab.engine.retryJob(loser, { by })
+    await lab.clock.advance(2 * minute)
+    expect((await lab.job(loser)).failure?.code).toBe('protection/state-changed')
+    expect(lab.b.machines()).toHaveLength(1)
+    expect(liveCopies(lab)).toHaveLength(1)
+    expect(lab.world.violations).toEqual([])
+  })
+})
+
+describe('an act that fails between two lines', () => {
+  const away = () => new Outage({ code: 'test/away', message: 'It is away', remedy: 'Wait.' })
+
+  test('a reverse replica that cannot be made leaves the protection committed', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    await lab.done(lab.engine.commit(ask))
+    vi.spyOn(lab.a.replicas, 'createReplica').mockRejectedValue(away())
+    const job = await lab.settle(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    expect(job).toMatchObject({ state: 'failed', failure: { code: 'test/away' } })
+    expect((await lab.state(protectionId)).state).toBe('committed')
+  })
+
+  test('a replica store that is away when old writers are to be shut out leaves the protection as it was', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.engine.pause(ask)
+    const spy = vi.spyOn(lab.b.replicas, 'openReplica').mockRejectedValue(away())
+    const request = { ...ask, choice: latest, acceptUnfenced: false }
+    const job = await lab.settle(lab.engine.unplannedFailover(request))
+    expect(job.state).toBe('failed')
+    expect(await lab.state(protectionId)).toMatchObject({ state: 'paused', resumeState: 'protected' })
+    spy.mockRestore()
+    expect(lab.machine.power).toBe('running')
+  })
+
+  test('a claim that was made and could not be finished is given back', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    vi.spyOn(lab.stores.leases, 'movers').mockRejectedValue(away())
+    vi.spyOn(lab.stores.leases, 'held').mockResolvedValue([])
+    await lab.clock.advance(10_000)
+    const job = await lab.settle(lab.engine.plannedFailover(ask))
+    expect(job).toMatchObject({ state: 'failed', failure: { code: 'test/away' } })
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    expect(lab.machine.power).toBe('running')
+  })
+
+  test('a power state that comes too late does not switch off a machine that went on meanwhile', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    let answer = (): void => {}
+    const late = new Promise<void>((resolve) => (answer = resolve))
+    vi.spyOn(lab.a.source, 'powerState').mockImplementationOnce(async () => {
+      await late
+      return 'running'
+    })
+    const waiting = await lab.settle(
+      lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false }),
+    )
+    await lab.engine.answerJob(waiting.id, { by, questionId: waiting.question?.id ?? '', value: 'stop' })
+    await lab.clock.advance(10_000)
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    answer()
+    await lab.clock.advance(10_000)
+    expect(lab.machine.power).toBe('running')
+    const { sourceStoppedByRun = null } = await lab.stores.protections.notes(protectionId)
+    expect(sourceStoppedByRun).toBeNull()
+  })
+
+  test('a run that is written down at the second attempt, from a newer point, holds no point for ever', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab({ policy: { intervalSeconds: 1 } })
+    vi.spyOn(lab.stores.runs, 'create').mockRejectedValueOnce(away())
+    await lab.done(lab.engine.testFailover({ ...ask, choice: latest }))
+    expect(new Set(await lab.holds(protectionId)).size).toBe(1)
+    await lab.done(lab.engine.cleanUpTest(ask))
+    expect(await lab.holds(protectionId)).toEqual([])
+  })
+
+  test('a target network that has gone stops a change of the point while the first machine still runs', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    const before = runningAt(lab.b).map(({ ref }) => ref)
+    vi.spyOn(lab.b.target, 'networks').mockResolvedValue([])
+    expect((await lab.settle(changeTo(lab, ask, await firstPointOf(lab, ask)))).state).toBe('failed')
+    expect(runningAt(lab.b).map(({ ref }) => ref)).toEqual(before)
+    expect((await lab.state(protectionId)).state).toBe('failedOver')
+  })
+
+  test('a change of the point whose rest cannot be removed leaves a state that can be acted on', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    const spy = vi.spyOn(lab.b.target, 'destroy').mockRejectedValue(away())
+    expect((await lab.settle(changeTo(lab, ask, await firstPointOf(lab, ask)))).state).toBe('failed')
+    expect((await lab.state(protectionId)).state).toBe('failedOver')
+    spy.mockRestore()
+    await lab.done(lab.engine.rollBack(ask))
+    expect(lab.machine.power).toBe('running')
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('a guest that goes on shutting down after the cancel is started again', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    vi.spyOn(lab.a.source, 'shutDown').mockImplementationOnce(async (_, { signal }) => {
+      void lab.clock.sleep(9000).then(() => lab.machine.shutDown())
+      await lab.clock.sleep(2 * minute, signal)
+      throw away()
+    })
+    const { jobId } = await lab.engine.plannedFailover(ask)
+    const started = async () =>
+      (await lab.job(jobId)).tasks.find(({ name }) => name.startsWith('Shut down'))?.state
+    while ((await started()) !== 'running') await lab.clock.advance(100)
+    await lab.clock.advance(4000)
+    await lab.engine.cancelJob(jobId, { by })
+    await lab.clock.advance(minute)
+    expect((await lab.job(jobId)).state).toBe('cancelled')
+    expect(lab.machine.power).toBe('running')
+    expect((await lab.state(protectionId)).state).toBe('protected')
+  })
+
+  test('a state that moves while a protection is ended does not let it replicate while it is taken apart', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const { moveState } = lab.stores.protections
+    vi.spyOn(lab.stores.protections, 'moveState').mockImplementationOnce(async (id, from, to, note) => {
+      await moveState(id, 'protected', 'resyncing', null)
+      return await moveState(id, from, to, note)
+    })
+    let seen: string | undefined
+    const remove = lab.b.replicas.deleteReplica
+    vi.spyOn(lab.b.replicas, 'deleteReplica').mockImplementationOnce(async (id) => {
+      seen = (await lab.state(protectionId)).state
+      await remove(id)
+    })
+    await lab.done(lab.engine.endProtection({ ...ask, deleteReplica: true }))
+    expect(seen).toBe('ending')
+  })
+
+  test('a job that is retried after a later failover was taken back reprotects the machine that runs', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.b.faults.failNext('target.boot', 3)
+    const failed = await lab.settle(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.done(lab.engine.rollBack(ask))
+    await lab.clock.advance(minute)
+    await lab.engine.retryJob(failed.id, { by })
+    await lab.clock.advance(2 * minute)
+    const ref = await failedOverRef(lab, protectionId)
+    await lab.done(lab.engine.commit(ask))
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    expect((await lab.state(protectionId)).sourceRef).toBe(ref)
+  })
 })
 
 describe('a restart', () => {

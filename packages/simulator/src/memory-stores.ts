@@ -191,6 +191,13 @@ function memoryProtectionStore(): { store: ProtectionStore; rows: ProtectionRows
       found.protection = { ...found.protection, state: to, stateNote: note, resumeState: resume }
       return true
     },
+    async claimState(id, from, to, { note, notes }) {
+      const found = rows.get(id)
+      if (found?.protection.state !== from) return false
+      found.protection = { ...found.protection, state: to, stateNote: note, resumeState: from }
+      found.notes = copy({ ...found.notes, ...notes })
+      return true
+    },
     async update(id, change) {
       const found = row(id)
       found.protection = copy({ ...found.protection, ...change })

@@ -67,6 +67,14 @@ export function protectionStore(database: Database): ProtectionStore {
       })
       return (await prisma.protection.updateMany({ where: { id, state: from }, data: columns })).count === 1
     },
+    async claimState(id, from, to, { note, notes }) {
+      protectionLife.move(from, to)
+      const statement = `UPDATE "Protection"
+        SET "state" = $3, "stateNote" = $4, "resumeState" = $2, "notes" = "notes" || $5::jsonb
+        WHERE "id" = $1 AND "state" = $2`
+      const result = await pool.query(statement, [id, from, to, note, JSON.stringify(notes)])
+      return result.rowCount === 1
+    },
     async update(id, change) {
       const columns = defined({
         ...change,

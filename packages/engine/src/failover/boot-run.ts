@@ -257,9 +257,11 @@ export async function closeRun(context: EngineContext, run: Run, end: Partial<Ru
   const runId = run.id
   // Only when the machine has gone, or reads from us no more.
   await keeper.drop(runId)
-  await withReplica(parts, { siteId: run.targetSiteId, replicaId: run.replicaId }, (replica) =>
-    replica.unhold(run.pointId, runId),
-  )
+  await withReplica(parts, { siteId: run.targetSiteId, replicaId: run.replicaId }, async (replica) => {
+    // Also what a step held that was killed before it wrote the run down, and then chose a newer point.
+    const held = replica.points().filter(({ heldBy }) => heldBy.includes(runId))
+    for (const { id } of held) await replica.unhold(id, runId)
+  })
   await parts.stores.runs.update(runId, { over: true, endedAt: parts.clock.now(), ...end })
   // Also one that was raised because the machine went away under its hydration a moment ago.
   await resolveAlert(parts, HYDRATION_ALERT, { id: run.protectionId, name: run.protectionId })

@@ -10,10 +10,11 @@ import type { ChangePointRequest } from '../requests.ts'
 import { bootRun, destroyRun, findFailover, isFailBack, openRun, planRun, type RunPlan } from './boot-run.ts'
 import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { refuseRunningSource } from './fence.ts'
-import { claimState, settleState } from './state-claim.ts'
+import { claimInTask, settleState } from './state-claim.ts'
 
 const tasks = [
   'Check the recovery point',
+  'Take over the protection',
   'Remove the running replica',
   'Boot the other point',
   'Hand over to the replica',
@@ -26,23 +27,23 @@ export const changePoint = (context: EngineContext): JobBody<ChangePointRequest>
     const { protectionId } = request
     const { plan, pointId } = await job.task('Check the recovery point', () => check(context, job, request))
     job.passPointOfNoReturn()
+    // Apart from what follows: who was not quick enough must not tidy up what belongs to the other.
+    await claimInTask(context, job, 'Take over the protection', {
+      protectionId,
+      from: ['failedOver'],
+      to: 'failingOver',
+      note: 'Another recovery point is being booted',
+    })
     try {
       await job.task('Remove the running replica', async () => {
-        const note = 'Another recovery point is being booted'
-        await claimState(context, {
-          protectionId,
-          jobId: job.id,
-          from: ['failedOver'],
-          to: 'failingOver',
-          note,
-        })
         const run = await findFailover(context, protectionId)
         if (run) await destroyRun(context, run.id, { failure: 'Replaced by another recovery point' })
       })
       await bootOther(context, job, { request, plan, pointId })
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
-      await job.undo('Tell how things stand', () => stayFailedOver(context, request, error))
+      const gone = await job.undo('Remove what did not boot', () => removeRest(context, request, error))
+      await job.undo('Tell how things stand', () => stayFailedOver(context, request, gone))
       throw error
     }
     await job.task('Hand over to the replica', () =>
@@ -97,18 +98,27 @@ async function wasProvenOff(context: EngineContext, { id }: Protection): Promise
   return (stoppedSource ?? null) !== null || (sourceStoppedByRun ?? null) !== null
 }
 
-async function stayFailedOver(
+/** A boot that failed half-way may have left a machine that nobody knows. */
+async function removeRest(
   context: EngineContext,
   { protectionId }: ChangePointRequest,
   failure: JobFailure,
 ): Promise<void> {
   const run = await findFailover(context, protectionId)
-  // A boot that failed half-way may have left a machine that nobody knows.
   if (run) await destroyRun(context, run.id, { failure: failure.message })
+}
+
+async function stayFailedOver(
+  context: EngineContext,
+  { protectionId }: ChangePointRequest,
+  gone: boolean,
+): Promise<void> {
   await settleState(context, {
     protectionId,
     from: 'failingOver',
     to: 'failedOver',
-    note: 'No replica runs: the other point did not boot. Choose a point again or roll back.',
+    note: gone
+      ? 'No replica runs: the other point did not boot. Choose a point again or roll back.'
+      : 'The other point did not boot, and what was there could not be removed. Choose a point again or roll back.',
   })
 }

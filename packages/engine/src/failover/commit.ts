@@ -26,11 +26,13 @@ export const commit = (context: EngineContext): JobBody<ProtectionRequest> => ({
     await job.task('Hand it over to its site', async () => {
       const run = await parts.stores.runs.find(runId)
       const protection = await loadProtection(parts, protectionId)
-      if (run) await handOver(context, protection, run)
+      if (run && !isFailBack(run, protection)) await (await targetOf(parts, run.targetSiteId)).adopt(run.id)
+      const note = 'Runs at the target site; reprotect it to replicate back'
+      // Before the run is over: a roll back at this very moment must either find it, or find that it came too late.
+      await settleState(context, { protectionId, from: 'failedOver', to: 'committed', note })
       // From here on nothing of ours starts the former source again.
       await parts.stores.protections.updateNotes(protectionId, { sourceStoppedByRun: null })
-      const note = 'Runs at the target site; reprotect it to replicate back'
-      await settleState(context, { protectionId, from: 'failedOver', to: 'committed', note })
+      if (run) await letGo(context, run)
       await resolveAlert(parts, UNCOMMITTED_ALERT, protection)
       await tellFailover(context, protection, {
         severity: 'info',
@@ -52,9 +54,7 @@ async function loadRun(context: EngineContext, id: Protection['id']): Promise<Ru
 }
 
 /** The point stays held: it is the common point of a later reprotect. Repeatable. */
-async function handOver(context: EngineContext, protection: Protection, run: Run): Promise<void> {
-  const { parts, keeper } = context
-  if (!isFailBack(run, protection)) await (await targetOf(parts, run.targetSiteId)).adopt(run.id)
+async function letGo({ parts, keeper }: EngineContext, run: Run): Promise<void> {
   await keeper.drop(run.id)
   await parts.stores.runs.update(run.id, {
     over: true,

@@ -24,7 +24,10 @@ export async function tryFence(
   return await askSource(parts, machine, how.signal, async (source, bound): Promise<Fenced> => {
     if ((await source.powerState(machine.sourceRef, bound)) === 'off')
       return { proven: true, evidence: 'It was off already' }
+    // An answer that comes too late: by now it may have been decided otherwise, and the machine be in use again.
+    bound.throwIfAborted()
     await how.beforePowerOff()
+    bound.throwIfAborted()
     const { evidence } = await source.powerOff(machine.sourceRef, bound)
     return { proven: true, evidence }
   })

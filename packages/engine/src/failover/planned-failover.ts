@@ -12,7 +12,7 @@ import { bootRun, destroyRun, openRun, planRun, type RunPlan, tellFailover } fro
 import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { refuseRunningSource } from './fence.ts'
 import { type FinalPoint, sealFinalPoint } from './last-delta.ts'
-import { type Claim, claimState, giveBackState } from './state-claim.ts'
+import { type Claim, claimInTask, giveBackState } from './state-claim.ts'
 
 const tasks = [
   'Check both sites',
@@ -24,6 +24,9 @@ const tasks = [
   'Hand over to the replica',
   'Wait for the guest to answer',
 ]
+
+/** How long a guest may go on shutting down after nobody wants that any more. */
+const SHUT_DOWN_ECHO_SECONDS = 30
 
 export const plannedFailover = (context: EngineContext): JobBody<PlannedFailoverRequest> => ({
   tasks: () => tasks,
@@ -59,20 +62,13 @@ export async function takeOver(
   job: JobScope,
   protectionId: ProtectionId,
 ): Promise<Claim> {
-  return await job.task('Take over from replication', async () => {
-    const claim = await claimState(context, {
-      protectionId,
-      jobId: job.id,
-      from: ['protected', 'resyncing'],
-      to: 'failingOver',
-      note: 'A planned failover is under way',
-    })
+  return await claimInTask(context, job, 'Take over from replication', {
+    protectionId,
+    from: ['protected', 'resyncing'],
+    to: 'failingOver',
+    note: 'A planned failover is under way',
     // What an earlier failover knew about its source says nothing about this one.
-    await context.parts.stores.protections.updateNotes(protectionId, {
-      stoppedSource: null,
-      sourceStoppedByRun: null,
-    })
-    return claim
+    notes: { stoppedSource: null, sourceStoppedByRun: null },
   })
 }
 
@@ -184,9 +180,14 @@ export async function restartSource(context: EngineContext, protectionId: Protec
 }
 
 async function startOff(context: EngineContext, protection: Protection): Promise<void> {
-  const source = await sourceOf(context.parts, protection.sourceSiteId)
-  const power = await source.powerState(protection.sourceRef)
+  const { parts } = context
+  const source = await sourceOf(parts, protection.sourceSiteId)
+  let power = await source.powerState(protection.sourceRef)
   // A guest that was asked to shut down and has not yet would be off a moment after we looked.
+  for (let second = 0; power === 'running' && second < SHUT_DOWN_ECHO_SECONDS; second += 1) {
+    await parts.sleep(1000)
+    power = await source.powerState(protection.sourceRef)
+  }
   if (power === 'off') return await source.start(protection.sourceRef)
   if (power === 'running') return
   throw new Refusal({

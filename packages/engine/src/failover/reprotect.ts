@@ -24,10 +24,11 @@ import { sinkOf, sumBytes } from '../replication/run-cycle.ts'
 import type { ReprotectRequest } from '../requests.ts'
 import { platformOf, sourceOf } from '../sites/platform-of.ts'
 import { refuseBlockers, tellFailover } from './boot-run.ts'
-import { type Claim, claimState, giveBackState, settleState } from './state-claim.ts'
+import { type Claim, claimInTask, giveBackState, settleState } from './state-claim.ts'
 
 const tasks = [
   'Check both sites',
+  'Take over the protection',
   'Prepare the reverse replica',
   'Copy the common point',
   'Replicate what changed since',
@@ -61,20 +62,17 @@ export const reprotect = (context: EngineContext): JobBody<ReprotectRequest> => 
     const { parts } = context
     const { protectionId } = request
     const plan = await job.task('Check both sites', () => check(context, request))
-    const claim = await job.task('Prepare the reverse replica', async () => {
-      const note = 'The direction of replication is being turned'
-      const taken = await claimState(context, {
-        protectionId,
-        jobId: job.id,
-        from: ['committed'],
-        to: 'reprotecting',
-        note,
-      })
-      await createReverseReplica(context, await loadProtection(parts, protectionId), plan)
-      return taken
+    const claim = await claimInTask(context, job, 'Take over the protection', {
+      protectionId,
+      from: ['committed'],
+      to: 'reprotecting',
+      note: 'The direction of replication is being turned',
     })
     let commonPointId: PointId
     try {
+      await job.task('Prepare the reverse replica', async () =>
+        createReverseReplica(context, await loadProtection(parts, protectionId), plan),
+      )
       commonPointId = await fillReverseReplica(context, job, protectionId, plan)
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
@@ -119,7 +117,7 @@ async function check(context: EngineContext, request: ReprotectRequest): Promise
   }
 }
 
-/** The boot that was committed: the youngest that has a machine. */
+/** The boot that was committed: of those that had a machine, the one that was over last. */
 async function committedRun(
   context: EngineContext,
   protection: Protection,
@@ -127,7 +125,7 @@ async function committedRun(
   const history = await context.parts.stores.runs.history(protection.id, 50)
   const booted = history.filter(({ kind, machineRef }) => kind !== 'test' && machineRef !== null)
   const run = present(
-    booted.sort((a, b) => b.startedAt - a.startedAt)[0],
+    booted.toSorted((a, b) => (b.endedAt ?? Infinity) - (a.endedAt ?? Infinity))[0],
     'a committed failover has a machine',
   )
   return { ...run, machineRef: present(run.machineRef, 'it was filtered') }

@@ -10,25 +10,29 @@ import type { ProtectionRequest } from '../requests.ts'
 import { sourceOf } from '../sites/platform-of.ts'
 import { closeRun, destroyRun, findFailover, isFailBack, tellFailover } from './boot-run.ts'
 import { restartSource } from './planned-failover.ts'
-import { claimState, settleState } from './state-claim.ts'
+import { claimInTask, settleState } from './state-claim.ts'
 import { UNCOMMITTED_ALERT } from './uncommitted.ts'
 
-const tasks = ['Remove the replica machine', 'Start the source machine again', 'Go back to replication']
+const tasks = [
+  'Take over the protection',
+  'Remove the replica machine',
+  'Start the source machine again',
+  'Go back to replication',
+]
 
 export const rollBack = (context: EngineContext): JobBody<ProtectionRequest> => ({
   tasks: () => tasks,
   async run(job, { protectionId }) {
     job.passPointOfNoReturn()
+    // Apart from what follows: who was not quick enough must not undo what belongs to the other.
+    await claimInTask(context, job, 'Take over the protection', {
+      protectionId,
+      from: ['failedOver'],
+      to: 'rollingBack',
+      note: 'The failover is being rolled back',
+    })
     try {
       await job.task('Remove the replica machine', async () => {
-        const note = 'The failover is being rolled back'
-        await claimState(context, {
-          protectionId,
-          jobId: job.id,
-          from: ['failedOver'],
-          to: 'rollingBack',
-          note,
-        })
         await removeReplica(context, await loadProtection(context.parts, protectionId))
       })
     } catch (error) {

@@ -3,6 +3,8 @@ import { Refusal } from '@understudy/base/errors'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { Protection, ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
+import { JobFailure, type JobScope } from '../jobs/job-scope.ts'
+import type { ProtectionNotes } from '../ports/stores.ts'
 
 /** What the protection was before the job took it. Small JSON. */
 export type Claim = {
@@ -16,8 +18,41 @@ export type ClaimRequest = {
   readonly jobId: JobId
   readonly from: readonly ProtectionState[]
   readonly to: ProtectionState
-  /** For people; the job's id is added, which is how a repeated step knows its own claim. */
+  /** For people. */
   readonly note: string
+  /** What becomes true with the claim, in the same act. */
+  readonly notes?: Partial<ProtectionNotes>
+}
+
+/**
+ * A task that claims, and gives back what it got when it could not be finished: nobody must be left in a working state that
+ * no job works on.
+ */
+export async function claimInTask(
+  context: EngineContext,
+  job: JobScope,
+  task: string,
+  request: Omit<ClaimRequest, 'jobId'>,
+): Promise<Claim> {
+  try {
+    return await job.task(task, () => claimState(context, { ...request, jobId: job.id }))
+  } catch (error) {
+    if (!(error instanceof JobFailure)) throw error
+    await job.undo('Put the protection back', () => giveBackOwn(context, job, request))
+    throw error
+  }
+}
+
+async function giveBackOwn(
+  context: EngineContext,
+  job: JobScope,
+  { protectionId, to }: Omit<ClaimRequest, 'jobId'>,
+): Promise<void> {
+  const { state } = await loadProtection(context.parts, protectionId)
+  const { claim } = await context.parts.stores.protections.notes(protectionId)
+  // Somebody else was quicker: what is under way is theirs.
+  if (state !== to || claim?.jobId !== job.id) return
+  await giveBackState(context, { protectionId, to, claim: claim.former })
 }
 
 /**
@@ -41,24 +76,17 @@ async function takeState(
   request: ClaimRequest,
 ): Promise<Claim> {
   const { protections } = context.parts.stores
-  const notes = await protections.notes(protection.id)
-  if (protection.state === request.to && notes.claim?.jobId === request.jobId) return notes.claim.former
+  const known = (await protections.notes(protection.id)).claim
+  if (protection.state === request.to && known?.jobId === request.jobId) return known.former
   if (!request.from.includes(protection.state)) throw changed(protection)
-  const former: Claim = {
-    state: protection.state,
-    note: protection.stateNote,
-    resumeState: protection.resumeState,
-  }
-  // Written first: after a crash in between, the claim says what was before and the state has not moved yet.
-  await protections.updateNotes(protection.id, { claim: { jobId: request.jobId, former } })
-  const moved = await protections.moveState(
-    protection.id,
-    protection.state,
-    request.to,
-    request.note,
-    protection.state,
-  )
-  if (!moved) throw changed(protection)
+  const { state, stateNote, resumeState } = protection
+  const former: Claim = { state, note: stateNote, resumeState }
+  // In one act: of two jobs at once, the one that lost must not be found as the owner when either is repeated.
+  const moved = await protections.claimState(protection.id, state, request.to, {
+    note: request.note,
+    notes: { ...request.notes, claim: { jobId: request.jobId, former } },
+  })
+  if (!moved) throw changed(await loadProtection(context.parts, protection.id))
   return former
 }
 

@@ -10,7 +10,7 @@ import { bootRun, openRun, planRun, type RunPlan, tellFailover } from './boot-ru
 import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { type Fenced, refuseRunningSource, tryFence } from './fence.ts'
 import { putBack } from './planned-failover.ts'
-import { claimState } from './state-claim.ts'
+import { claimInTask } from './state-claim.ts'
 
 const tasks = [
   'Check the target site',
@@ -36,18 +36,16 @@ export const unplannedFailover = (context: EngineContext): JobBody<UnplannedFail
         allowOpenNetworks: false,
       }),
     )
-    const claim = await job.task('Stop replication', async () => {
-      const note = 'An unplanned failover is under way'
-      const taken = await claimState(context, { protectionId, jobId: job.id, from, to: 'failingOver', note })
-      await parts.stores.protections.updateNotes(protectionId, {
-        stoppedSource: null,
-        sourceStoppedByRun: null,
-      })
-      await shutOutOldWriters(context, protectionId)
-      return taken
+    const claim = await claimInTask(context, job, 'Stop replication', {
+      protectionId,
+      from,
+      to: 'failingOver',
+      note: 'An unplanned failover is under way',
+      notes: { stoppedSource: null, sourceStoppedByRun: null },
     })
     try {
       await job.task('Hold the recovery point', async (task) => {
+        await shutOutOldWriters(context, protectionId)
         const run = await openRun(context, await loadProtection(parts, protectionId), plan, request.choice)
         task.note(new Date(run.pointInstant).toISOString())
       })

@@ -115,6 +115,16 @@ export interface ProtectionStore {
     note: string | null,
     resumeState?: ProtectionState | null,
   ): Promise<boolean>
+  /**
+   * Moves the state and changes notes in one act: whoever finds the state moved finds by whom. Returns false, changing
+   * neither, when the state is not `from` any more. `resumeState` becomes `from`.
+   */
+  claimState(
+    id: ProtectionId,
+    from: ProtectionState,
+    to: ProtectionState,
+    what: { readonly note: string | null; readonly notes: Partial<ProtectionNotes> },
+  ): Promise<boolean>
   update(
     id: ProtectionId,
     change: Partial<Omit<Protection, 'id' | 'state' | 'stateNote' | 'resumeState' | 'createdAt'>>,

@@ -1,4 +1,5 @@
 // The end of a protection: nothing of ours stays on the source, and the replica goes or stays as asked.
+import { Refusal } from '@understudy/base/errors'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
@@ -20,6 +21,7 @@ const tasks = [
 ]
 
 const OTHER_JOBS_SECONDS = 120
+const MOVE_ATTEMPTS = 10
 
 export const endProtection = (context: EngineContext): JobBody<EndProtectionRequest> => ({
   tasks: () => tasks,
@@ -58,10 +60,23 @@ async function stopReplication(context: EngineContext, id: ProtectionId, jobId: 
     if (parts.clock.now() >= deadline) break
     await parts.sleep(1000)
   }
-  const { state } = await loadProtection(parts, id)
-  if (state !== 'ending') await parts.stores.protections.moveState(id, state, 'ending', null, null)
+  await moveToEnding(context, id)
   parts.live.changed('protections', id)
   await mover.quiesce(id)
+}
+
+/** A job that gives its state back at this moment must not leave a protection replicating while it is taken apart. */
+async function moveToEnding({ parts }: EngineContext, id: ProtectionId): Promise<void> {
+  for (let attempt = 0; attempt < MOVE_ATTEMPTS; attempt += 1) {
+    const { state } = await loadProtection(parts, id)
+    if (state === 'ending' || (await parts.stores.protections.moveState(id, state, 'ending', null, null)))
+      return
+  }
+  throw new Refusal({
+    code: 'protection/state-changed',
+    message: 'The protection changed its state again and again',
+    remedy: 'Wait until its other jobs are done, then end it.',
+  })
 }
 
 const othersOf = async ({ parts }: EngineContext, id: ProtectionId, jobId: string) =>

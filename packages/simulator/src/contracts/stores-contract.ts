@@ -1,6 +1,7 @@
 // What every implementation of the engine's stores must do. Apply it to memory and to the database alike.
 import type { Instant } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
+import type { JobId } from '@understudy/domain/jobs/job'
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { Page, PageRequest, Stores } from '@understudy/engine/ports/stores'
@@ -235,6 +236,25 @@ function protectionTests(current: Current): void {
       current().protections.moveState(protection.id, 'protected', 'failingOver', null),
     )
     expect((await Promise.all(moves)).filter(Boolean)).toHaveLength(1)
+  })
+  test('a claim is in the notes of the one who moved the state, and of nobody else', async () => {
+    const { protection } = await addProtection(current(), { state: 'protected' })
+    const { protections } = current()
+    await protections.updateNotes(protection.id, { runningCheckpoint: 'kept' })
+    const former = { state: 'protected', note: null, resumeState: null } as const
+    const claims = Array.from({ length: 8 }, (_, index) => {
+      const claim = { jobId: `job-${index}` as JobId, former }
+      const what = { note: `by ${index}`, notes: { claim, stoppedSource: null } }
+      return protections.claimState(protection.id, 'protected', 'failingOver', what)
+    })
+    const winner = (await Promise.all(claims)).indexOf(true)
+    expect((await Promise.all(claims)).filter(Boolean)).toHaveLength(1)
+    const moved = { state: 'failingOver', stateNote: `by ${winner}`, resumeState: 'protected' }
+    expect(await protections.find(protection.id)).toMatchObject(moved)
+    expect(await protections.notes(protection.id)).toMatchObject({
+      claim: { jobId: `job-${winner}` },
+      runningCheckpoint: 'kept',
+    })
   })
   test('moving the state of a protection that has gone changes nothing', async () => {
     const { protection } = await addProtection(current())
