@@ -112,6 +112,10 @@ export const damaged = (where: {
       where.disk === null
         ? `The replica is damaged: ${where.why}`
         : `The replica is damaged at ${where.offset} of disk ${where.disk} (${where.bytes} bytes): ${where.why}`,
-    remedy: 'Resync the protection: it compares with the source and writes what is damaged again.',
+    // What was on the disk can be had from the source once more; where which part of it lies can not.
+    remedy:
+      where.disk === null
+        ? 'Points from the damaged place on cannot be read again. Check the disks that hold the replica, end the protection (keep the replica while its older points are wanted) and protect the machine anew.'
+        : 'Resync the protection: it compares with the source and writes what is damaged again.',
     facts: where,
   })
