@@ -13,6 +13,7 @@ import { startEmbeddedPostgres } from '@understudy/store/embedded-postgres'
 import { openHintPool } from '@understudy/store/hint-pool'
 import { migrateDeploy } from '@understudy/store/migrate'
 import { type OpenedStores, openStores } from '@understudy/store/open-stores'
+import { takeProcessName } from '@understudy/store/process-name'
 import { loadSecretKey } from '@understudy/store/secret-key'
 import type { Logger } from 'pino'
 import { composeLab } from './compose-lab.ts'
@@ -51,6 +52,8 @@ export async function composeControlPlane(config: Config, log: Logger): Promise<
   try {
     mkdirSync(config.home, { recursive: true, mode: 0o755 })
     const databaseUrl = await openDatabase(config, log, closers)
+    const name = await takeProcessName(databaseUrl, config.processName)
+    closers.push(() => name.release())
     const secretKey = loadSecretKey(config.home)
     const stores = await openStores({ databaseUrl, secretKey })
     closers.push(() => stores.close())

@@ -1,6 +1,6 @@
 // Every setting of the server, in one checked place: defaults, then `<home>/understudy.json`, then the environment.
 import { existsSync, readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { homedir, hostname } from 'node:os'
 import path from 'node:path'
 import { MiB } from '@understudy/base/bytes'
 import { Refusal } from '@understudy/base/errors'
@@ -11,6 +11,15 @@ const onOff = z.union([
   z.boolean(),
   z.enum(['true', 'false', '1', '0', 'yes', 'no']).transform((text) => ['true', '1', 'yes'].includes(text)),
 ])
+
+/** Of a host: `Vault-2.example` is `vault-2-example`. Two servers on one host and one database need names of their own. */
+function defaultProcessName(host: string): string {
+  const name = host
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9-]+/g, '-')
+    .slice(0, 40)
+  return name === '' ? 'server' : name
+}
 
 type Setting = {
   readonly variable: string
@@ -92,7 +101,7 @@ const settings = {
   processName: setting(
     'UNDERSTUDY_PROCESS',
     z.string().regex(/^[a-z0-9-]{1,40}$/),
-    'server-1',
+    defaultProcessName(hostname()),
     'Name of this process; must differ between servers on one database',
   ),
   lab: setting('UNDERSTUDY_LAB', onOff, false, 'Create the lab at the start, as --lab does'),
