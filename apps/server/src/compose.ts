@@ -126,6 +126,7 @@ function engineConfig(config: Config): EngineConfig {
     ...defaultEngineConfig,
     moverId: config.processName,
     concurrentCycles: config.moverConcurrency,
+    letGoSeconds: config.letGoSeconds,
     requestBytes,
     requestsInFlight: Math.max(2, Math.min(16, perCycle)),
   }

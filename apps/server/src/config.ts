@@ -98,6 +98,12 @@ const settings = {
     256 * MiB,
     'Bytes of buffers that all running cycles share',
   ),
+  letGoSeconds: setting(
+    'UNDERSTUDY_LET_GO_SECONDS',
+    wholeNumber(1, 3600),
+    30,
+    'How long a cycle that was asked to stop may go on; then it is left behind, and an event says so',
+  ),
   processName: setting(
     'UNDERSTUDY_PROCESS',
     z.string().regex(/^[a-z0-9-]{1,40}$/),

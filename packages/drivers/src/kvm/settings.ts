@@ -30,7 +30,7 @@ export type KvmNetwork = {
   readonly kind: 'user' | 'bridge'
   readonly isolated: boolean
   readonly bridge?: string
-  /** Guest ports that a probe may reach on a `user` network. */
+  /** Guest ports of services on a `user` network: a boot has answered when one of them does. None: the guest agent counts. */
   readonly probePorts: readonly number[]
 }
 
