@@ -926,6 +926,20 @@ describe('two operators at once', () => {
     },
   )
 
+  test('two tests of one machine are never up at a time', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const start = () => lab.engine.testFailover({ ...ask, choice: latest })
+    const jobs = await both(lab, start, start)
+    expect(jobs.some(({ failure }) => failure?.code === 'failover/test-is-up')).toBe(true)
+    const active = await lab.activeRuns(protectionId)
+    expect(active.length).toBeLessThan(2)
+    expect(lab.b.machines()).toHaveLength(active.length)
+    if (active.length === 0) await lab.done(start())
+    await lab.done(lab.engine.cleanUpTest(ask))
+    expect(await lab.holds(protectionId)).toEqual([])
+    expect(lab.b.machines()).toEqual([])
+  })
+
   test('a roll back that comes while a commit tidies up comes too late: there are not two of the machine', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()
     await lab.done(lab.engine.plannedFailover(ask))

@@ -1,7 +1,7 @@
 // A test: any point, in an isolated network, while replication goes on. It stays up until somebody cleans it up.
 import { Refusal } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
-import { type RunId, type TestState, testLife } from '@understudy/domain/failover/failover'
+import { type Run, type RunId, type TestState, testLife } from '@understudy/domain/failover/failover'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import { type JobBody, JobFailure, type JobScope, type TaskScope } from '../jobs/job-scope.ts'
 import { withReplica } from '../recovery-points/with-replica.ts'
@@ -9,6 +9,7 @@ import type { ProtectionRequest, TestFailoverRequest } from '../requests.ts'
 import { targetOf } from '../sites/platform-of.ts'
 import {
   bootRun,
+  closeRun,
   destroyRun,
   openRun,
   planRun,
@@ -46,12 +47,26 @@ export const testFailover = (context: EngineContext): JobBody<TestFailoverReques
 
 async function refuseSecondTest(context: EngineContext, { protectionId }: ProtectionRequest): Promise<void> {
   const active = await context.parts.stores.runs.active(protectionId)
-  if (!active.some(({ kind }) => kind === 'test')) return
-  throw new Refusal({
+  if (active.some(({ kind }) => kind === 'test')) throw testIsUp()
+}
+
+const testIsUp = (): Refusal =>
+  new Refusal({
     code: 'failover/test-is-up',
     message: 'A test failover is up already',
     remedy: 'Clean it up first.',
   })
+
+/**
+ * Of two that passed the check at the same moment, each has written its run down before it looks: at least one sees the
+ * other and gives way. Both may; then neither is up, which is better than two.
+ */
+async function giveWayToOther(context: EngineContext, run: Run): Promise<void> {
+  const active = await context.parts.stores.runs.active(run.protectionId)
+  if (!active.some(({ kind, id }) => kind === 'test' && id !== run.id)) return
+  const refusal = testIsUp()
+  await closeRun(context, run, { testState: 'gone', failure: refusal.message })
+  throw refusal
 }
 
 async function holdAndBoot(
@@ -63,6 +78,7 @@ async function holdAndBoot(
   await job.task('Hold the recovery point', async (task) => {
     const protection = await loadProtection(context.parts, request.protectionId)
     const run = await openRun(context, protection, plan, request.choice)
+    await giveWayToOther(context, run)
     task.note(new Date(run.pointInstant).toISOString())
   })
   await job.task('Boot in the isolated network', async (task) => {
@@ -74,7 +90,7 @@ async function holdAndBoot(
 /** A failed test keeps what it made until it is cleaned up: that is the evidence. A cancelled one leaves nothing. */
 async function stopEarly(context: EngineContext, runId: RunId, failure: JobFailure): Promise<void> {
   const run = await context.parts.stores.runs.find(runId)
-  if (!run) return
+  if (!run || run.over) return
   if (failure.report.kind === 'aborted') {
     await moveTest(context, runId, 'cleaningUp')
     await destroyRun(context, runId, { testState: 'gone' })
