@@ -926,6 +926,35 @@ describe('two operators at once', () => {
     },
   )
 
+  test('who was not quick enough with a change of the point leaves the other one’s new machine alone', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    const first = await firstPointOf(lab, ask)
+    const { protections } = lab.stores
+    const { claimState } = protections
+    const { boot } = lab.b.target
+    let open = (): void => {}
+    const booted = new Promise<void>((resolve) => (open = resolve))
+    vi.spyOn(protections, 'claimState')
+      .mockImplementationOnce(claimState)
+      .mockImplementationOnce(async (...claim) => {
+        await booted
+        return await claimState(...claim)
+      })
+    vi.spyOn(lab.b.target, 'boot').mockImplementationOnce(async (...spec) => {
+      const replica = await boot(...spec)
+      open()
+      await lab.clock.sleep(3000)
+      return replica
+    })
+    const start = () => changeTo(lab, ask, first)
+    const jobs = await both(lab, start, start)
+    expect(jobs.map(({ state }) => state)).toEqual(['succeeded', 'failed'])
+    expect(liveCopies(lab)).toEqual([await failedOverRef(lab, protectionId)])
+    expect((await lab.state(protectionId)).state).toBe('failedOver')
+  })
+
   test('two tests of one machine are never up at a time', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()
     const start = () => lab.engine.testFailover({ ...ask, choice: latest })
