@@ -13,6 +13,7 @@ import { installPackages } from './install-packages.mjs'
 import { installTools } from './install-tools.mjs'
 import { generateDatabaseClient, prismaConfig, runConsoleBuild } from './prepare.mjs'
 import { runChild } from './run-child.mjs'
+import { checkScriptBudget } from './script-budget.mjs'
 
 /** @typedef {import('./count-tests.mjs').Tally} Tally */
 
@@ -55,7 +56,7 @@ const checks = {
 const tests = {
   tests: () => runVitest('unit', 1500),
   machines: () => runVitest('vm', 3000),
-  console: async () => toTally(await runConsoleBuild()),
+  console: buildAndWeighConsole,
   browser: runPlaywright,
 }
 
@@ -173,6 +174,14 @@ async function runVitest(project, limitSeconds) {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   const code = await runChild(pinnedNode(), [binOf('vitest'), ...args, ...reporters], { limitSeconds })
   return settle(existsSync(report) ? countVitest(readReport(report)) : undefined, code)
+}
+
+/** @returns {Promise<Tally>} */
+async function buildAndWeighConsole() {
+  const code = await runConsoleBuild()
+  if (code !== 0) return toTally(code)
+  const tooLarge = checkScriptBudget(join(root, 'apps/console/dist'))
+  return { passed: tooLarge.length === 0 ? 1 : 0, failed: tooLarge.length, notes: tooLarge }
 }
 
 /** @returns {Promise<Tally>} */
