@@ -4,7 +4,7 @@ import type { ContractRouterClient } from '@orpc/contract'
 import { OpenAPILink } from '@orpc/openapi-client/fetch'
 import { createTanstackQueryUtils } from '@orpc/tanstack-query'
 import { contract } from '@understudy/contract/api'
-import { Problem } from '@understudy/contract/problem'
+import type { Problem } from '@understudy/contract/problem'
 
 /** A refused or failed request, in words for the operator. */
 export class ApiProblem extends Error {
@@ -45,8 +45,8 @@ const link = new OpenAPILink<CallContext>(contract, {
       throw new ApiProblem(unreachable(cause))
     }
     if (response.ok) return response
-    const parsed = Problem.safeParse(await response.json().catch(() => null))
-    const problem = parsed.success ? parsed.data : unexpected(response.status)
+    const answer: unknown = await response.json().catch(() => null)
+    const problem = isProblem(answer) ? answer : unexpected(response.status)
     // Asking who is signed in may well be answered with nobody; anything else means that the session has ended.
     const asking = request.method === 'GET' && new URL(request.url).pathname.endsWith('/session')
     if (problem.code === 'access/signed-out' && !asking) onSignedOut()
@@ -71,6 +71,16 @@ export function fieldProblem(error: unknown, path: string): string | null {
   if (error === null || error === undefined) return null
   return problemOf(error).fields?.find((field) => field.path === path)?.message ?? null
 }
+
+/** A proxy in between answers in its own way: only what has our code and our words is ours. */
+const isProblem = (answer: unknown): answer is Problem =>
+  typeof answer === 'object' &&
+  answer !== null &&
+  ['code', 'title', 'detail', 'remedy'].every(
+    (key) => typeof (answer as Record<string, unknown>)[key] === 'string',
+  ) &&
+  'status' in answer &&
+  typeof answer.status === 'number'
 
 const unreachable = (cause: unknown): Problem => ({
   type: 'about:blank',

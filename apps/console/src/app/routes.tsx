@@ -8,9 +8,9 @@ import {
   Outlet,
   redirect,
 } from '@tanstack/react-router'
-import { z } from 'zod'
 import { client, whenSignedOut } from '../api/client.ts'
 import { sessionQuery } from '../api/session.ts'
+import { flag, oneOf, searchParams, text } from '../lib/search-params.ts'
 import { RouteFailure } from '../ui/RouteFailure.tsx'
 import { RoutePending } from '../ui/RoutePending.tsx'
 import { leave } from './leave.ts'
@@ -24,13 +24,13 @@ const root = createRootRouteWithContext<Context>()({ component: Outlet, errorCom
 const setup = createRoute({
   getParentRoute: () => root,
   path: '/setup',
-  validateSearch: z.object({ token: z.string().optional() }),
+  validateSearch: searchParams({ token: text }),
   component: lazyRouteComponent(() => import('../pages/SetupPage.tsx'), 'SetupPage'),
 })
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
-  validateSearch: z.object({ from: z.string().optional() }),
+  validateSearch: searchParams({ from: text }),
   component: lazyRouteComponent(() => import('../pages/SignInPage.tsx'), 'SignInPage'),
 })
 
@@ -55,51 +55,51 @@ const overview = createRoute({
 const sites = createRoute({
   getParentRoute: () => signedIn,
   path: '/sites',
-  validateSearch: z.object({ register: z.boolean().optional() }),
+  validateSearch: searchParams({ register: flag }),
   component: lazyRouteComponent(() => import('../pages/SitesPage.tsx'), 'SitesPage'),
 })
 const site = createRoute({
   getParentRoute: () => signedIn,
   path: '/sites/$siteId',
-  validateSearch: z.object({ tab: z.enum(['machines', 'replicas', 'networks', 'settings']).optional() }),
+  validateSearch: searchParams({ tab: oneOf('machines', 'replicas', 'networks', 'settings') }),
   component: lazyRouteComponent(() => import('../pages/SitePage.tsx'), 'SitePage'),
 })
 const machines = createRoute({
   getParentRoute: () => signedIn,
   path: '/machines',
-  validateSearch: z.object({
-    search: z.string().optional(),
-    siteId: z.string().optional(),
-    health: z.string().optional(),
-    state: z.string().optional(),
-    show: z.enum(['all', 'protected', 'unprotected']).optional(),
-    sort: z.string().optional(),
+  validateSearch: searchParams({
+    search: text,
+    siteId: text,
+    health: text,
+    state: text,
+    show: oneOf('all', 'protected', 'unprotected'),
+    sort: text,
   }),
   component: lazyRouteComponent(() => import('../pages/MachinesPage.tsx'), 'MachinesPage'),
 })
 const machine = createRoute({
   getParentRoute: () => signedIn,
   path: '/machines/$machineId',
-  validateSearch: z.object({
-    tab: z.enum(['overview', 'points', 'disks', 'network', 'runs', 'jobs', 'events']).optional(),
-    point: z.string().optional(),
+  validateSearch: searchParams({
+    tab: oneOf('overview', 'points', 'disks', 'network', 'runs', 'jobs', 'events'),
+    point: text,
   }),
   component: lazyRouteComponent(() => import('../pages/MachinePage.tsx'), 'MachinePage'),
 })
 const protect = createRoute({
   getParentRoute: () => signedIn,
   path: '/protect',
-  validateSearch: z.object({
-    machines: z.string().optional(),
-    sourceSiteId: z.string().optional(),
-    targetSiteId: z.string().optional(),
+  validateSearch: searchParams({
+    machines: text,
+    sourceSiteId: text,
+    targetSiteId: text,
   }),
   component: lazyRouteComponent(() => import('../pages/ProtectPage.tsx'), 'ProtectPage'),
 })
 const jobs = createRoute({
   getParentRoute: () => signedIn,
   path: '/jobs',
-  validateSearch: z.object({ state: z.string().optional(), kind: z.string().optional() }),
+  validateSearch: searchParams({ state: text, kind: text }),
   component: lazyRouteComponent(() => import('../pages/JobsPage.tsx'), 'JobsPage'),
 })
 const job = createRoute({
@@ -110,25 +110,25 @@ const job = createRoute({
 const alerts = createRoute({
   getParentRoute: () => signedIn,
   path: '/alerts',
-  validateSearch: z.object({ show: z.enum(['open', 'all']).optional() }),
+  validateSearch: searchParams({ show: oneOf('open', 'all') }),
   component: lazyRouteComponent(() => import('../pages/AlertsPage.tsx'), 'AlertsPage'),
 })
 const events = createRoute({
   getParentRoute: () => signedIn,
   path: '/events',
-  validateSearch: z.object({ severity: z.enum(['info', 'warning', 'critical']).optional() }),
+  validateSearch: searchParams({ severity: oneOf('info', 'warning', 'critical') }),
   component: lazyRouteComponent(() => import('../pages/EventsPage.tsx'), 'EventsPage'),
 })
 const policies = createRoute({
   getParentRoute: () => signedIn,
   path: '/policies',
-  validateSearch: z.object({ edit: z.string().optional() }),
+  validateSearch: searchParams({ edit: text }),
   component: lazyRouteComponent(() => import('../pages/PoliciesPage.tsx'), 'PoliciesPage'),
 })
 const settings = createRoute({
   getParentRoute: () => signedIn,
   path: '/settings',
-  validateSearch: z.object({ tab: z.enum(['users', 'tokens', 'audit', 'processes']).optional() }),
+  validateSearch: searchParams({ tab: oneOf('users', 'tokens', 'audit', 'processes') }),
   component: lazyRouteComponent(() => import('../pages/SettingsPage.tsx'), 'SettingsPage'),
 })
 

@@ -14,7 +14,7 @@ import {
 import { useDisclosure } from '@mantine/hooks'
 import { IconKey, IconPlus } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { Role } from '@understudy/contract/access'
+import type { Role } from '@understudy/contract/access'
 import { type FormEvent, useState } from 'react'
 import { api, client, fieldProblem } from '../../api/client.ts'
 import { ConfirmByName } from '../../ui/ConfirmByName.tsx'
@@ -23,7 +23,7 @@ import { EmptyState } from '../../ui/EmptyState.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { RowSkeletons } from '../../ui/RowSkeletons.tsx'
 import { When } from '../../ui/When.tsx'
-import { roleOptions } from './role-words.ts'
+import { findRole, roleOptions } from './role-words.ts'
 
 type Token = { readonly id: string; readonly name: string }
 
@@ -182,8 +182,8 @@ function TokenForm({ onDone }: { readonly onDone: () => void }) {
           value={role}
           data={roleOptions}
           onChange={(value) => {
-            const chosen = Role.safeParse(value)
-            if (chosen.success) setRole(chosen.data)
+            const chosen = findRole(value)
+            if (chosen) setRole(chosen)
           }}
         />
         <NumberInput

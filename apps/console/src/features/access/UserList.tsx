@@ -12,7 +12,7 @@ import {
 import { useDisclosure } from '@mantine/hooks'
 import { IconPlus } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { Role, type User } from '@understudy/contract/access'
+import type { Role, User } from '@understudy/contract/access'
 import { type FormEvent, useState } from 'react'
 import { api, client, fieldProblem } from '../../api/client.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
@@ -21,7 +21,7 @@ import { RowSkeletons } from '../../ui/RowSkeletons.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { toastDone, toastProblem } from '../../ui/toast-job.tsx'
 import { When } from '../../ui/When.tsx'
-import { roleOptions } from './role-words.ts'
+import { findRole, roleOptions } from './role-words.ts'
 
 /** Who may sign in, and as what. `me`: nobody takes their own rights away by a slip. */
 export function UserList({ me }: { readonly me: string }) {
@@ -97,8 +97,8 @@ function UserRow({ user, mine }: { readonly user: User; readonly mine: boolean }
           value={user.role}
           data={roleOptions}
           onChange={(value) => {
-            const role = Role.safeParse(value)
-            if (role.success) change.mutate({ role: role.data })
+            const chosen = findRole(value)
+            if (chosen) change.mutate({ role: chosen })
           }}
         />
       </Table.Td>
@@ -173,8 +173,8 @@ function UserForm({ onDone }: { readonly onDone: () => void }) {
           value={role}
           data={roleOptions}
           onChange={(value) => {
-            const chosen = Role.safeParse(value)
-            if (chosen.success) setRole(chosen.data)
+            const chosen = findRole(value)
+            if (chosen) setRole(chosen)
           }}
         />
         <PasswordInput

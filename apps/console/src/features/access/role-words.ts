@@ -1,4 +1,5 @@
-import { Role } from '@understudy/contract/access'
+import type { Role } from '@understudy/contract/access'
+import { keysOf } from '../../lib/keys-of.ts'
 
 const wordsOfRole: Record<Role, string> = {
   reader: 'Reader: looks',
@@ -7,4 +8,9 @@ const wordsOfRole: Record<Role, string> = {
   owner: 'Owner: everything',
 }
 
-export const roleOptions = Role.options.map((value) => ({ value, label: wordsOfRole[value] }))
+const roles = keysOf(wordsOfRole)
+
+export const roleOptions = roles.map((value) => ({ value, label: wordsOfRole[value] }))
+
+/** What was chosen of `roleOptions`. */
+export const findRole = (value: string | null): Role | undefined => roles.find((role) => role === value)

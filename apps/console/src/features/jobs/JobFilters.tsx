@@ -1,5 +1,5 @@
 import { Group, MultiSelect } from '@mantine/core'
-import { JobKind, JobState } from '@understudy/contract/job'
+import { keysOf } from '../../lib/keys-of.ts'
 import { wordsOfJob, wordsOfKind } from './job-words.ts'
 
 /** Comma lists, as the API and the address hold them. */
@@ -17,7 +17,7 @@ export function JobFilters({ filter, onChange }: JobFiltersProps) {
         miw={190}
         clearable
         clearButtonProps={{ 'aria-label': 'Any state' }}
-        data={JobState.options.map((value) => ({ value, label: wordsOfJob[value] }))}
+        data={keysOf(wordsOfJob).map((value) => ({ value, label: wordsOfJob[value] }))}
         value={listOf(filter.state)}
         onChange={(values) => onChange({ ...filter, state: textOf(values) })}
       />
@@ -28,7 +28,7 @@ export function JobFilters({ filter, onChange }: JobFiltersProps) {
         miw={190}
         clearable
         clearButtonProps={{ 'aria-label': 'Any kind' }}
-        data={JobKind.options.map((value) => ({ value, label: wordsOfKind[value] }))}
+        data={keysOf(wordsOfKind).map((value) => ({ value, label: wordsOfKind[value] }))}
         value={listOf(filter.kind)}
         onChange={(values) => onChange({ ...filter, kind: textOf(values) })}
       />

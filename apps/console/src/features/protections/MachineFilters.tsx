@@ -1,8 +1,8 @@
 import { Group, MultiSelect, SegmentedControl, Select, TextInput } from '@mantine/core'
 import { useDebouncedCallback } from '@mantine/hooks'
 import { IconSearch } from '@tabler/icons-react'
-import { ProtectionHealth, ProtectionState } from '@understudy/contract/protection'
 import { useState } from 'react'
+import { keysOf } from '../../lib/keys-of.ts'
 import { listOf, type MachineFilter } from './machine-rows.ts'
 import { wordsOfHealth, wordsOfState } from './state-words.ts'
 
@@ -63,7 +63,7 @@ export function MachineFilters({ filter, sites, onChange }: MachineFiltersProps)
         w={150}
         clearable
         clearButtonProps={{ 'aria-label': 'Any health' }}
-        data={ProtectionHealth.options.map((value) => ({ value, label: wordsOfHealth[value] }))}
+        data={keysOf(wordsOfHealth).map((value) => ({ value, label: wordsOfHealth[value] }))}
         value={listOf(filter.health)}
         onChange={(values) => onChange({ health: values.length === 0 ? undefined : values.join(',') })}
       />
@@ -74,7 +74,7 @@ export function MachineFilters({ filter, sites, onChange }: MachineFiltersProps)
         w={150}
         clearable
         clearButtonProps={{ 'aria-label': 'Any state' }}
-        data={ProtectionState.options
+        data={keysOf(wordsOfState)
           .filter((value) => value !== 'gone')
           .map((value) => ({ value, label: wordsOfState[value] }))}
         value={listOf(filter.state)}
