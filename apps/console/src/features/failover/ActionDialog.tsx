@@ -1,33 +1,19 @@
-import {
-  Alert,
-  Button,
-  Checkbox,
-  Group,
-  Modal,
-  Select,
-  SimpleGrid,
-  Stack,
-  Text,
-  TextInput,
-} from '@mantine/core'
+import { Alert, Button, Checkbox, Group, Modal, Select, Stack, Text, TextInput } from '@mantine/core'
 import { IconHandStop } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import type { FailoverPreview, Protection, ProtectionAction } from '@understudy/contract/protection'
+import type { Protection, ProtectionAction } from '@understudy/contract/protection'
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
 import { type FormEvent, type ReactNode, useState } from 'react'
-import type { z } from 'zod'
 import { api } from '../../api/client.ts'
-import { formatDateTime, formatDuration } from '../../lib/format.ts'
+import { formatDateTime } from '../../lib/format.ts'
 import { Findings } from '../../ui/Findings.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
-import { Stat } from '../../ui/Stat.tsx'
 import { toastDone, toastJob } from '../../ui/toast-job.tsx'
-import { useNow } from '../../ui/use-now.ts'
-import { type ActionPlan, asksForName, planOf } from './action-plan.ts'
+import { asksForName, planOf } from './action-plan.ts'
+import { Foresight, Prospects, type SourcePower } from './Foresight.tsx'
 import { type ActionOptions, type PointChoice, plainOptions, runAction } from './run-action.ts'
 
 export type AskedAction = Exclude<ProtectionAction, 'edit'>
-type Preview = z.infer<typeof FailoverPreview>
 
 type ActionDialogProps = {
   readonly protection: Protection
@@ -96,7 +82,14 @@ export function ActionDialog({ protection, action, point, flow, onClose }: Actio
               onChange={(choice) => set({ point: choice })}
             />
           )}
-          {plan.preview !== null && <Foresight protection={protection} plan={plan} preview={preview.data} />}
+          {plan.preview !== null && (
+            <Foresight protection={protection} kind={plan.preview} preview={preview.data} />
+          )}
+          <Prospects
+            action={action}
+            protection={protection}
+            pointInstant={instantOf(options.point, point, protection)}
+          />
           {preview.error && <ProblemAlert error={preview.error} title="What it would cost is not known" />}
           <Findings findings={preview.data?.findings ?? []} label="What stands in the way" />
           <Options
@@ -158,6 +151,18 @@ function pointIdOf(choice: PointChoice, protection: Protection): { pointId?: str
   }
 }
 
+/** When the point was taken that the failover would start from. Null: there is none. */
+function instantOf(choice: PointChoice, point: RecoveryPoint | null, protection: Protection): string | null {
+  switch (choice.kind) {
+    case 'latest':
+      return protection.newestPoint?.instant ?? null
+    case 'latest-application-consistent':
+      return protection.newestApplicationPoint?.instant ?? null
+    case 'point':
+      return point?.instant ?? null
+  }
+}
+
 type PointSelectProps = {
   readonly protection: Protection
   readonly point: RecoveryPoint | null
@@ -210,82 +215,10 @@ function PointSelect({ protection, point, value, onChange }: PointSelectProps) {
   )
 }
 
-type ForesightProps = {
-  readonly protection: Protection
-  readonly plan: ActionPlan
-  readonly preview: Preview | undefined
-}
-
-/** Expected loss and time, with what they rest on. */
-function Foresight({ protection, plan, preview }: ForesightProps) {
-  useNow(1000)
-  const loss = preview?.expectedLossSeconds ?? null
-  return (
-    <SimpleGrid
-      cols={{ base: 1, xs: plan.preview === 'test' ? 2 : 3 }}
-      spacing="sm"
-      p="sm"
-      style={{ border: '1px solid var(--line)', borderRadius: 'var(--mantine-radius-md)' }}
-    >
-      <Stat
-        label={plan.preview === 'test' ? 'Age of the point' : 'Data loss'}
-        value={
-          preview === undefined
-            ? '…'
-            : loss === null
-              ? 'not known'
-              : loss === 0
-                ? 'none'
-                : formatDuration(loss)
-        }
-        ink={
-          loss !== null && loss > protection.lagTargetSeconds && plan.preview !== 'test'
-            ? 'var(--at-risk)'
-            : 'var(--ink)'
-        }
-        note={plan.preview === 'test' ? 'a test loses nothing' : 'what was written since the point'}
-      />
-      <Stat
-        label="Answers after about"
-        value={
-          preview === undefined
-            ? '…'
-            : preview.expectedRecoverySeconds === null
-              ? 'not measured'
-              : formatDuration(preview.expectedRecoverySeconds)
-        }
-        note={preview?.expectedRecoveryBasis}
-      />
-      {plan.preview !== 'test' && (
-        <Stat
-          label="The original is"
-          value={preview === undefined ? '…' : wordsOfSource[preview.sourcePower]}
-          note={noteOfSource[preview?.sourcePower ?? 'unknown']}
-        />
-      )}
-    </SimpleGrid>
-  )
-}
-
-const wordsOfSource: Record<Preview['sourcePower'], string> = {
-  running: 'running',
-  paused: 'paused',
-  off: 'off',
-  unknown: 'not known',
-  unreachable: 'unreachable',
-}
-const noteOfSource: Record<Preview['sourcePower'], string> = {
-  running: 'it is shut down first',
-  paused: 'it is switched off first',
-  off: 'no second copy can run',
-  unknown: 'you are asked if it cannot be proven down',
-  unreachable: 'you are asked before the copy starts',
-}
-
 type OptionsProps = {
   readonly action: AskedAction
   readonly options: ActionOptions
-  readonly power: Preview['sourcePower'] | null
+  readonly power: SourcePower | null
   readonly onChange: (change: Partial<ActionOptions>) => void
 }
 
