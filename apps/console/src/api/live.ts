@@ -24,9 +24,14 @@ const comeBackMilliseconds = 3000
 
 let connection: Connection = 'connecting'
 const measurements = new Map<string, Measurement>()
-/** The last minute or two of each protection, oldest first; bounded, and a new array with every addition. */
-const recent = new Map<string, readonly Measurement[]>()
-const mostRecent = 90
+/**
+ * The lag of each protection in the last minute or two, oldest first. Ten thousand are measured every second, and a few of
+ * them are looked at: a measurement costs two numbers here, and a list for React is made of those that are looked at only.
+ */
+type Trail = { readonly at: number[]; readonly lagSeconds: number[]; shown: readonly LagSample[] | null }
+export type LagSample = { readonly at: number; readonly lagSeconds: number | null }
+const trails = new Map<string, Trail>()
+const longestTrail = 90
 const listeners = new Set<() => void>()
 let socket: Socket<ServerToClient, ClientToServer> | null = null
 const rooms = new Map<Room, number>()
@@ -34,9 +39,28 @@ const rooms = new Map<Room, number>()
 function tell(): void {
   for (const listener of listeners) listener()
 }
-function remember(measurement: Measurement): void {
-  const known = recent.get(measurement.protectionId) ?? none
-  recent.set(measurement.protectionId, [...known.slice(1 - mostRecent), measurement])
+function remember({ protectionId, at, lagSeconds }: Measurement): void {
+  let trail = trails.get(protectionId)
+  if (!trail) {
+    trail = { at: [], lagSeconds: [], shown: null }
+    trails.set(protectionId, trail)
+  }
+  trail.at.push(at)
+  // Not null, so that the engine keeps the list as plain numbers.
+  trail.lagSeconds.push(lagSeconds ?? Number.NaN)
+  trail.shown = null
+  // Now and then half of it, not one with every addition.
+  if (trail.at.length < 2 * longestTrail) return
+  trail.at.splice(0, longestTrail)
+  trail.lagSeconds.splice(0, longestTrail)
+}
+
+function showTrail(trail: Trail): readonly LagSample[] {
+  const from = Math.max(0, trail.at.length - longestTrail)
+  return trail.at.slice(from).map((at, index) => {
+    const lag = trail.lagSeconds[from + index] ?? Number.NaN
+    return { at, lagSeconds: Number.isNaN(lag) ? null : lag }
+  })
 }
 function subscribe(listener: () => void): () => void {
   listeners.add(listener)
@@ -95,7 +119,7 @@ export function startLive(queries: QueryClient): () => void {
     opened.disconnect()
     if (socket === opened) socket = null
     measurements.clear()
-    recent.clear()
+    trails.clear()
     setConnection('connecting')
   }
 }
@@ -173,7 +197,12 @@ export const useConnection = (): Connection => useSyncExternalStore(subscribe, (
 export const useMeasurement = (protectionId: string): Measurement | null =>
   useSyncExternalStore(subscribe, () => measurements.get(protectionId) ?? null)
 
-const none: readonly Measurement[] = []
-/** What this page has heard of one protection since it was opened: at most the last 90 measurements. */
-export const useRecentMeasurements = (protectionId: string): readonly Measurement[] =>
-  useSyncExternalStore(subscribe, () => recent.get(protectionId) ?? none)
+const none: readonly LagSample[] = []
+/** What this page has heard of one protection's lag since it was opened: at most the last 90 measurements. */
+export const useRecentLag = (protectionId: string): readonly LagSample[] =>
+  useSyncExternalStore(subscribe, () => {
+    const trail = trails.get(protectionId)
+    if (!trail) return none
+    trail.shown ??= showTrail(trail)
+    return trail.shown
+  })

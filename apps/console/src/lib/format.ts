@@ -57,4 +57,5 @@ export function formatTick(milliseconds: number): string {
   return date.getHours() === 0 && date.getMinutes() === 0 ? day.format(date) : clock.format(date)
 }
 
-export const formatCount = (count: number): string => new Intl.NumberFormat().format(count)
+const counts = new Intl.NumberFormat()
+export const formatCount = (count: number): string => counts.format(count)

@@ -13,7 +13,6 @@ import { MachineTable } from '../features/protections/MachineTable.tsx'
 import { csvColumns } from '../features/protections/machine-columns.tsx'
 import {
   filterRows,
-  joinRows,
   type MachineFilter,
   type MachineRow,
   sortRows,
@@ -21,6 +20,7 @@ import {
 } from '../features/protections/machine-rows.ts'
 import { SavedFilters } from '../features/protections/SavedFilters.tsx'
 import { wordsOfAction } from '../features/protections/state-words.ts'
+import { useMachineRows } from '../features/protections/use-machine-rows.ts'
 import { downloadCsv, toCsv } from '../lib/csv.ts'
 import { formatCount } from '../lib/format.ts'
 import { EmptyState } from '../ui/EmptyState.tsx'
@@ -42,10 +42,7 @@ export function MachinesPage() {
   const machines = useQuery(allMachines)
   const protections = useQuery(allProtections)
   const sites = useQuery(api.sites.list.queryOptions())
-  const all = useMemo(
-    () => joinRows(machines.data ?? [], protections.data ?? []),
-    [machines.data, protections.data],
-  )
+  const all = useMachineRows(machines.data, protections.data)
   const key = JSON.stringify(filter)
   const rows = useMemo(
     () => sortRows(filterRows(all, JSON.parse(key) as MachineFilter), sort),

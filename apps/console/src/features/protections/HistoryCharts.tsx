@@ -2,11 +2,10 @@ import { SimpleGrid, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { formatBytes } from '@understudy/base/bytes'
 import type { HistorySample, Protection } from '@understudy/contract/protection'
-import type { Measurement } from '@understudy/contract/socket-shapes'
 import { useMemo } from 'react'
 import type { z } from 'zod'
 import { api } from '../../api/client.ts'
-import { useRecentMeasurements } from '../../api/live.ts'
+import { type LagSample, useRecentLag } from '../../api/live.ts'
 import { formatDuration } from '../../lib/format.ts'
 import { LineChart } from '../../ui/LineChart.tsx'
 import { Panel } from '../../ui/Panel.tsx'
@@ -21,7 +20,7 @@ export function HistoryCharts({ protection }: { readonly protection: Protection 
     refetchInterval: 60_000,
     staleTime: 30_000,
   })
-  const recent = useRecentMeasurements(protection.id)
+  const recent = useRecentLag(protection.id)
   const lag = useMemo(() => lagSeries(data?.items ?? [], recent), [data, recent])
   const writes = useMemo(() => writeSeries(data?.items ?? []), [data])
   if (error) return <ProblemAlert error={error} />
@@ -70,7 +69,7 @@ const Quiet = () => (
   </Text>
 )
 
-function lagSeries(samples: readonly Sample[], recent: readonly Measurement[]) {
+function lagSeries(samples: readonly Sample[], recent: readonly LagSample[]) {
   const times: number[] = []
   const values: (number | null)[] = []
   for (const sample of samples) {

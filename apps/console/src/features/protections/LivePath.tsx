@@ -3,7 +3,7 @@ import { formatBytes } from '@understudy/base/bytes'
 import type { Protection } from '@understudy/contract/protection'
 import type { Measurement } from '@understudy/contract/socket-shapes'
 import type { ReactNode } from 'react'
-import { useMeasurement, useRecentMeasurements } from '../../api/live.ts'
+import { useMeasurement, useRecentLag } from '../../api/live.ts'
 import { formatCount, formatDuration } from '../../lib/format.ts'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { Spark } from '../../ui/Spark.tsx'
@@ -23,7 +23,7 @@ const wordsOfPhase: Record<Measurement['phase'], string> = {
 /** Source, wire and target as they are this second. The wire moves only while data flows. */
 export function LivePath({ protection }: { readonly protection: Protection }) {
   const measured = useMeasurement(protection.id)
-  const recent = useRecentMeasurements(protection.id)
+  const recent = useRecentLag(protection.id)
   const lag = useLagSeconds(protection)
   const flowing = measured?.phase === 'copying' && measured.bytesPerSecond > 0
   const backlog = measured ? Math.max(0, measured.totalBytes - measured.doneBytes) : 0

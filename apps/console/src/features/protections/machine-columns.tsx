@@ -1,7 +1,7 @@
 import { formatBytes } from '@understudy/base/bytes'
 import type { Protection } from '@understudy/contract/protection'
 import type { ReactNode } from 'react'
-import { useMeasurement, useRecentMeasurements } from '../../api/live.ts'
+import { useMeasurement, useRecentLag } from '../../api/live.ts'
 import type { Column } from '../../lib/csv.ts'
 import { formatCount, formatDuration } from '../../lib/format.ts'
 import { Spark } from '../../ui/Spark.tsx'
@@ -225,7 +225,7 @@ function StateCell({ protection }: { readonly protection: Protection }) {
 }
 
 function LagCell({ protection }: { readonly protection: Protection }) {
-  const recent = useRecentMeasurements(protection.id)
+  const recent = useRecentLag(protection.id)
   return (
     <span className={classes.line}>
       <LagMeter protection={protection} />

@@ -67,10 +67,10 @@ const namesOf = (found: readonly { readonly name: string }[]): string[] => found
 
 describe('machines and protections in one table', () => {
   test('a protection whose machine has left the inventory keeps its row', () => {
-    expect(namesOf(rows)).toEqual(['web-10', 'web-9', 'replica', 'lost'])
+    expect(namesOf(rows)).toEqual(['lost', 'replica', 'web-9', 'web-10'])
   })
   test('a site finds what runs there and what is replicated to or from it', () => {
-    expect(namesOf(filterRows(rows, { siteId: 'paris' }))).toEqual(['web-10', 'lost'])
+    expect(namesOf(filterRows(rows, { siteId: 'paris' }))).toEqual(['lost', 'web-10'])
     expect(namesOf(filterRows(rows, { siteId: 'rome' }))).toEqual(['lost'])
   })
   test('our own replicas are not offered as unprotected', () => {
@@ -78,7 +78,26 @@ describe('machines and protections in one table', () => {
   })
   test('several healths are one filter, and the search looks at sites and policies too', () => {
     expect(namesOf(filterRows(rows, { health: 'at-risk,bad' }))).toEqual(['web-10'])
-    expect(namesOf(filterRows(rows, { search: 'gold' }))).toEqual(['web-10', 'lost'])
+    expect(namesOf(filterRows(rows, { search: 'gold' }))).toEqual(['lost', 'web-10'])
+  })
+  test('rows that say the same as before are the same rows, in their order, with the new ones between them', () => {
+    const machines = [machine('b'), machine('c', { protectionId: 'p' }), machine('d')]
+    const before = joinRows(machines, [protection('p')])
+    const after = joinRows(
+      [machine('a'), ...machines.toReversed()],
+      [protection('p', { pointCount: 9 })],
+      before,
+    )
+    expect(namesOf(after)).toEqual(['a', 'b', 'c', 'd'])
+    expect([after[1] === before[0], after[2] === before[1], after[3] === before[2]]).toEqual([
+      true,
+      false,
+      true,
+    ])
+    expect(after[2]?.protection?.pointCount).toBe(9)
+  })
+  test('downwards by name is the other way round', () => {
+    expect(namesOf(sortRows(rows, '-name'))).toEqual(['web-10', 'web-9', 'replica', 'lost'])
   })
   test('numbers in names sort as numbers', () => {
     expect(namesOf(sortRows(rows, 'name'))).toEqual(['lost', 'replica', 'web-9', 'web-10'])

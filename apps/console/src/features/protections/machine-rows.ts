@@ -20,18 +20,43 @@ export type MachineFilter = {
   readonly show?: 'all' | 'protected' | 'unprotected' | undefined
 }
 
-export function joinRows(machines: readonly Machine[], protections: readonly Protection[]): MachineRow[] {
+/** In the order of their names. A row whose machine and protection are the same as before is the same row. */
+export function joinRows(
+  machines: readonly Machine[],
+  protections: readonly Protection[],
+  before: readonly MachineRow[] = [],
+): MachineRow[] {
+  const known = new Map(before.map((row) => [row.id, row]))
+  const kept = (row: MachineRow): MachineRow => {
+    const was = known.get(row.id)
+    return was && was.machine === row.machine && was.protection === row.protection ? was : row
+  }
   const byId = new Map(protections.map((protection) => [protection.id, protection]))
   const joined = new Set<string>()
   const rows = machines.map((machine): MachineRow => {
     const protection = machine.protectionId === null ? null : (byId.get(machine.protectionId) ?? null)
     if (protection) joined.add(protection.id)
-    return { id: machine.id, name: machine.name, machine, protection }
+    return kept({ id: machine.id, name: machine.name, machine, protection })
   })
   for (const protection of protections)
     if (!joined.has(protection.id) && protection.state !== 'gone')
-      rows.push({ id: protection.machineId, name: protection.name, machine: null, protection })
-  return rows
+      rows.push(kept({ id: protection.machineId, name: protection.name, machine: null, protection }))
+  return byName(rows, before)
+}
+
+/** Those that were there keep their order first: sorting what is sorted is quick, and ten thousand names are not. */
+function byName(rows: readonly MachineRow[], before: readonly MachineRow[]): MachineRow[] {
+  const place = new Map(before.map(({ id }, index) => [id, index]))
+  const placed: MachineRow[] = []
+  const fresh: MachineRow[] = []
+  for (const row of rows) {
+    const index = place.get(row.id)
+    if (index === undefined || placed[index]) fresh.push(row)
+    else placed[index] = row
+  }
+  return [...placed.filter((row) => row !== undefined), ...fresh].sort((left, right) =>
+    names.compare(left.name, right.name),
+  )
 }
 
 export function filterRows(rows: readonly MachineRow[], filter: MachineFilter): MachineRow[] {
@@ -90,21 +115,22 @@ const valueFor: Record<SortKey, (row: MachineRow) => string | number | null> = {
 
 const names = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' })
 
-/** `lag` or `-lag`. Rows without a value come last either way; equal ones by name. */
+/** `lag` or `-lag`, of rows in the order of their names. Rows without a value come last either way; equal ones by name. */
 export function sortRows(rows: readonly MachineRow[], sort: string): MachineRow[] {
   const down = sort.startsWith('-')
   const key = sortKeys.find((each) => each === sort.replace(/^-/, '')) ?? 'name'
+  if (key === 'name') return down ? rows.toReversed() : [...rows]
   const keyed = rows.map((row) => ({ row, value: valueFor[key](row) }))
   keyed.sort((left, right) => {
     if (left.value === null || right.value === null) {
-      if (left.value !== right.value) return left.value === null ? 1 : -1
-      return names.compare(left.row.name, right.row.name)
+      if (left.value === right.value) return 0
+      return left.value === null ? 1 : -1
     }
     const order =
       typeof left.value === 'number' && typeof right.value === 'number'
         ? left.value - right.value
         : names.compare(String(left.value), String(right.value))
-    return (down ? -order : order) || names.compare(left.row.name, right.row.name)
+    return down ? -order : order
   })
   return keyed.map(({ row }) => row)
 }
