@@ -3,6 +3,7 @@
 import { type Browser, expect, type Locator, type Page, test } from '@playwright/test'
 import type { Machine } from '@understudy/contract/machine'
 import type { Protection } from '@understudy/contract/protection'
+import type { Site } from '@understudy/contract/site'
 import { checkAccessibility } from './accessibility.ts'
 import {
   ask,
@@ -32,6 +33,8 @@ let errors: readonly string[]
 /** A simulated machine that is protected, and one that is not. */
 let protectedMachine: Machine
 let freeMachine: Machine
+/** Another that is protected: it is failed over and comes home. */
+let travellingMachine: Machine
 
 test.beforeAll(async ({ browser }) => {
   home = await newHome()
@@ -91,6 +94,7 @@ test('the wizard protects machines of one site to the other', async () => {
     return protections.length === 2 ? true : null
   })
   protectedMachine = first
+  travellingMachine = second
   await openMachine(page, first.name)
   await expect(page.getByRole('main').getByText('simulated', { exact: true }).first()).toBeVisible()
 })
@@ -182,6 +186,139 @@ test('from signing in to a test failover with the keyboard alone', async () => {
   const dialog = await ask(page, 'Clean up test')
   await dialog.getByRole('button', { name: 'Clean up' }).click()
   await followTheJob(page, 'Clean up the test', protectedMachine.name, 90)
+})
+
+test('an unplanned failover, another point and a roll back are walked from their dialogs, and replication goes on', async () => {
+  const { name } = travellingMachine
+  await page.goto(product.address)
+  await openMachine(page, name)
+  const failover = await ask(page, 'Unplanned failover')
+  await expect(failover.getByRole('heading', { name: `Unplanned failover: ${name}` })).toBeVisible()
+  await sayFlow(failover, 'Harbour', 'Hillside')
+  await expect(failover.getByRole('combobox', { name: 'Recovery point' })).toHaveValue(/^Latest, /)
+  await expect(failover.getByRole('group', { name: 'Data loss' })).toContainText(/\d+ (m?s|min)/)
+  await expect(failover.getByRole('group', { name: 'Answers after about' })).toContainText('not measured')
+  await expect(failover.getByRole('group', { name: 'The original is' })).toContainText('running')
+  await failover.getByRole('textbox', { name: /Type .* to go on/ }).fill(name)
+  await failover.getByRole('button', { name: 'Fail over now' }).click()
+  await followTheJob(page, 'Unplanned failover', name, 120)
+
+  await expect(
+    page.getByRole('region', { name: `${name} runs at Hillside: keep it, or go back?` }),
+  ).toBeVisible()
+  const first = await protectionOf(travellingMachine)
+  expect([first.state, first.activeSiteId]).toEqual(['failedOver', first.target.id])
+  await checkBothThemes('machine-failed-over')
+
+  // Three points before the newest.
+  const line = page.getByRole('slider', { name: 'Recovery points' })
+  await line.focus()
+  for (const key of ['End', 'ArrowLeft', 'ArrowLeft', 'ArrowLeft']) await page.keyboard.press(key)
+  await expect(page).toHaveURL(/point=/)
+  const chosen = new URL(page.url()).searchParams.get('point')
+  expect(chosen).not.toBe(first.failover?.pointId)
+  const change = await ask(page, 'Change point')
+  await sayFlow(change, 'Harbour', 'Hillside')
+  await expect(change.getByRole('combobox', { name: 'Recovery point' })).toHaveValue(
+    /^Chosen on the time line, /,
+  )
+  await expect(change.getByRole('group', { name: 'Data loss' })).toContainText(/\d+ (s|min)/)
+  await expect(change.getByRole('group', { name: 'Answers after about' })).toContainText(
+    /measured in the last/,
+  )
+  await settle()
+  await checkBothThemes('dialog-change-point')
+  await change.getByRole('button', { name: 'Boot this point instead' }).click()
+  await followTheJob(page, 'Change the recovery point', name, 120)
+  expect((await protectionOf(travellingMachine)).failover?.pointId).toBe(chosen)
+
+  const back = await ask(page, 'Roll back')
+  await sayFlow(back, 'Harbour', 'Hillside')
+  await expect(back.getByRole('group', { name: 'Runs then at' })).toContainText('Harbour')
+  await settle()
+  await checkBothThemes('dialog-roll-back')
+  await back.getByRole('button', { name: 'Roll back', exact: true }).click()
+  await followTheJob(page, 'Roll back the failover', name, 120)
+  const rolledBack = await protectionOf(travellingMachine)
+  expect(rolledBack.activeSiteId).toBe(rolledBack.source.id)
+  await newerPointThan(rolledBack)
+  await expect(
+    page.getByRole('group', { name: 'Actions' }).getByRole('button', { name: 'Unplanned failover' }),
+  ).toBeEnabled()
+})
+
+test('a site that does not answer: the failover asks, reprotect is refused with its remedy, and the machine comes home', async () => {
+  const { name } = travellingMachine
+  await failSite('Harbour', true)
+  await page.goto(product.address)
+  await openMachine(page, name)
+  const failover = await ask(page, 'Unplanned failover')
+  await expect(failover.getByRole('group', { name: 'The original is' })).toContainText('unreachable', {
+    timeout: 90_000,
+  })
+  await failover.getByRole('textbox', { name: /Type .* to go on/ }).fill(name)
+  await failover.getByRole('button', { name: 'Fail over now' }).click()
+  // Nobody vouched for the original, so the job waits until somebody does, right beside the machine.
+  const question = page.getByRole('alert').filter({ hasText: 'could not be proven off' })
+  await expect(question).toBeVisible({ timeout: 120_000 })
+  await checkBothThemes('machine-waiting')
+  await question.getByRole('button', { name: 'It is off or cut off: go on' }).click()
+  const decision = page.getByRole('region', { name: `${name} runs at Hillside: keep it, or go back?` })
+  await expect(decision).toBeVisible({ timeout: 120_000 })
+  await until('nothing works on it any more', 60, async () =>
+    (await protectionOf(travellingMachine)).busyJobId === null ? true : null,
+  )
+  await refused('Reprotect', 'Not while the protection is failed over and not committed')
+  const commit = await ask(page, 'Commit')
+  await expect(commit.getByRole('group', { name: 'Runs for good at' })).toContainText('Hillside')
+  await commit.getByRole('button', { name: 'Commit', exact: true }).click()
+  await followTheJob(page, 'Commit the failover', name, 60)
+  await refused('Roll back', 'Not while the protection is committed')
+
+  // The site is back, and the original never knew: it has gone on running.
+  await failSite('Harbour', false)
+  const early = await ask(page, 'Reprotect')
+  await expect(early.getByRole('group', { name: 'Replicates then' })).toContainText('Hillside → Harbour')
+  await settle()
+  await checkBothThemes('dialog-reprotect')
+  await early.getByRole('button', { name: 'Reprotect', exact: true }).click()
+  await page
+    .getByRole('alert')
+    .filter({ hasText: `Reprotect of ${name} has begun` })
+    .getByRole('link', { name: 'Follow the job' })
+    .click()
+  const why = page.getByRole('alert').filter({ hasText: 'Refused as things stand' })
+  await expect(why).toContainText(`The original ${name} runs at the site that it would be replicated to`)
+  await expect(why).toContainText('Switch it off, or let the reprotect switch it off.')
+  await page.getByRole('region', { name: 'About this job' }).getByRole('link', { name }).click()
+  const reprotect = await ask(page, 'Reprotect')
+  await reprotect.getByRole('checkbox', { name: 'If the original runs again, switch it off' }).check()
+  await reprotect.getByRole('button', { name: 'Reprotect', exact: true }).click()
+  await followTheJob(page, 'Reprotect', name, 180)
+
+  await actFromMenu('Pause', 'Pause')
+  await expect(
+    page.getByRole('group', { name: 'Actions' }).getByRole('button', { name: 'Fail back' }),
+  ).toHaveAccessibleDescription('Not while the protection is paused')
+  await page.getByRole('group', { name: 'Actions' }).getByRole('button', { name: 'Resume' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Resume' }).click()
+  const home = await askWhenAllowed('Fail back')
+  await sayFlow(home, 'Hillside', 'Harbour')
+  await expect(home.getByRole('group', { name: 'Data loss' })).toContainText('none')
+  await settle()
+  await checkBothThemes('dialog-fail-back')
+  await home.getByRole('button', { name: 'Fail back', exact: true }).click()
+  await followTheJob(page, 'Fail back', name, 180)
+  await (await ask(page, 'Commit')).getByRole('button', { name: 'Commit', exact: true }).click()
+  await followTheJob(page, 'Commit the failover', name, 60)
+  await (await ask(page, 'Reprotect')).getByRole('button', { name: 'Reprotect', exact: true }).click()
+  await followTheJob(page, 'Reprotect', name, 180)
+  const atHome = (await items<Protection>('/protections')).find((each) => each.name === name)
+  expect([atHome?.source.name, atHome?.target.name, atHome?.activeSiteId === atHome?.source.id]).toEqual([
+    'Harbour',
+    'Hillside',
+    true,
+  ])
 })
 
 test('a reader sees everything and may do nothing, in the console and in the API', async ({ browser }) => {
@@ -282,6 +419,56 @@ test('when the server is killed the console says so, and goes on by itself once 
   await goTo(page, 'Sites')
   await expect(page.getByRole('row', { name: 'Harbour' })).toBeVisible()
 })
+
+/** Which way a dialog says that it flows, and where it runs now. */
+async function sayFlow(dialog: Locator, source: string, target: string): Promise<void> {
+  await expect(dialog).toContainText(new RegExp(`${source}.*${target}`))
+  await expect(dialog.getByLabel('replicates to')).toBeVisible()
+}
+
+/** The menu says why an action is not possible now. */
+async function refused(action: string, reason: string): Promise<void> {
+  await page.getByRole('group', { name: 'Actions' }).getByRole('button', { name: 'More' }).click()
+  const item = page.getByRole('menuitem', { name: action })
+  await expect(item).toHaveAttribute('aria-disabled', 'true')
+  await expect(item).toContainText(reason)
+  await page.keyboard.press('Escape')
+}
+
+async function actFromMenu(action: string, confirm: string): Promise<void> {
+  await page.getByRole('group', { name: 'Actions' }).getByRole('button', { name: 'More' }).click()
+  await page.getByRole('menuitem', { name: action, exact: true }).click()
+  await page.getByRole('dialog').getByRole('button', { name: confirm, exact: true }).click()
+}
+
+/** Waits until the server allows it: right after a change it may still be at work. */
+async function askWhenAllowed(action: string): Promise<Locator> {
+  const button = page.getByRole('main').getByRole('button', { name: action, exact: true }).first()
+  await expect(button).toHaveAccessibleDescription('', { timeout: 60_000 })
+  return ask(page, action)
+}
+
+async function newerPointThan(before: Protection): Promise<void> {
+  await until('a newer recovery point', 60, async () => {
+    const now = (await items<Protection>('/protections')).find(({ id }) => id === before.id)
+    return now?.newestPoint && now.newestPoint.instant > (before.newestPoint?.instant ?? '') ? true : null
+  })
+}
+
+/** As when the whole site is lost, or its link: its machines run on, and nobody can ask them. */
+async function failSite(name: string, unreachable: boolean): Promise<void> {
+  const site = (await items<Site>('/sites')).find((each) => each.name === name)
+  if (!site) throw new Error(`There is no site ${name}`)
+  const session = await page.request.get(`${product.address}/api/v1/session`)
+  const { csrfToken } = (await session.json()) as { readonly csrfToken: string }
+  const answer = await page.request.patch(`${product.address}/api/v1/sites/${site.id}`, {
+    headers: { 'x-csrf-token': csrfToken, origin: product.address },
+    data: {
+      site: { name, platform: site.platform, settings: { ...site.settings, faults: { unreachable } } },
+    },
+  })
+  expect(answer.ok(), await answer.text()).toBe(true)
+}
 
 async function signedInPage(browser: Browser): Promise<Page> {
   const context = await browser.newContext({ storageState: await page.context().storageState() })
