@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { formatDuration, formatRelative } from './format.ts'
+import { formatDuration, formatRelative, formatWithZone, withLocalTimes, zoneName } from './format.ts'
 
 describe('durations', () => {
   test.each([
@@ -26,5 +26,19 @@ describe('moments', () => {
     ['2026-03-01T08:59:59Z', '3 h ago'],
   ])('%s reads as %s', (iso, text) => {
     expect(formatRelative(iso, now)).toBe(text)
+  })
+})
+
+describe('moments as they are written', () => {
+  test('count the hours to 23 and name their zone', () => {
+    const late = formatWithZone(new Date(2026, 2, 1, 23, 5, 7).toISOString())
+    expect(late).toContain('23:05:07')
+    expect(late.endsWith(zoneName())).toBe(true)
+  })
+  test('what the server says about a moment is said in the same way', () => {
+    const iso = '2026-03-01T21:53:07.222Z'
+    expect(withLocalTimes(`runs from the point of ${iso}, and since ${iso}`)).toBe(
+      `runs from the point of ${formatWithZone(iso)}, and since ${formatWithZone(iso)}`,
+    )
   })
 })

@@ -23,8 +23,11 @@ export function formatDuration(seconds: number): string {
   return words.join(' ')
 }
 
-const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+// Of the reader's own language, but always 0 to 23 hours: at three in the morning AM and PM are mixed up.
+const hours = { hourCycle: 'h23' } as const
+const dateTime = new Intl.DateTimeFormat(undefined, { ...hours, dateStyle: 'medium', timeStyle: 'medium' })
 const withZone = new Intl.DateTimeFormat(undefined, {
+  ...hours,
   year: 'numeric',
   month: 'short',
   day: 'numeric',
@@ -34,8 +37,17 @@ const withZone = new Intl.DateTimeFormat(undefined, {
   timeZoneName: 'short',
 })
 
+/** Without its zone: for columns whose head names it. */
 export const formatDateTime = (iso: string): string => dateTime.format(new Date(iso))
 export const formatWithZone = (iso: string): string => withZone.format(new Date(iso))
+
+/** The reader's zone as those times have it: `UTC`, `GMT+1`. */
+export const zoneName = (): string =>
+  withZone.formatToParts().find(({ type }) => type === 'timeZoneName')?.value ?? ''
+
+/** What the server wrote, with its moments as people here read them. */
+export const withLocalTimes = (text: string): string =>
+  text.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z\b/g, (iso) => formatWithZone(iso))
 
 /** `just now`, `12 s ago`, `in 5 min`. */
 export function formatRelative(iso: string, now: number): string {
@@ -48,7 +60,7 @@ export function formatRelative(iso: string, now: number): string {
   return seconds > 0 ? `${text} ago` : `in ${text}`
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' })
+const clock = new Intl.DateTimeFormat(undefined, { ...hours, hour: '2-digit', minute: '2-digit' })
 const day = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' })
 
 /** A tick of an axis: the time of day, and at midnight the day. */

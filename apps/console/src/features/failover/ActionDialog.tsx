@@ -5,7 +5,7 @@ import type { Protection, ProtectionAction } from '@understudy/contract/protecti
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
 import { type FormEvent, type ReactNode, useState } from 'react'
 import { api } from '../../api/client.ts'
-import { formatDateTime } from '../../lib/format.ts'
+import { formatWithZone } from '../../lib/format.ts'
 import { Findings } from '../../ui/Findings.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { toastDone, toastJob } from '../../ui/toast-job.tsx'
@@ -175,18 +175,18 @@ function PointSelect({ protection, point, value, onChange }: PointSelectProps) {
   const data = [
     {
       value: 'latest',
-      label: `Latest${newestPoint ? `, ${formatDateTime(newestPoint.instant)}` : ''}`,
+      label: `Latest${newestPoint ? `, ${formatWithZone(newestPoint.instant)}` : ''}`,
     },
     ...(newestApplicationPoint
       ? [
           {
             value: 'latest-application-consistent',
-            label: `Latest application-consistent, ${formatDateTime(newestApplicationPoint.instant)}`,
+            label: `Latest application-consistent, ${formatWithZone(newestApplicationPoint.instant)}`,
           },
         ]
       : []),
     ...(point
-      ? [{ value: 'point', label: `Chosen on the time line, ${formatDateTime(point.instant)}` }]
+      ? [{ value: 'point', label: `Chosen on the time line, ${formatWithZone(point.instant)}` }]
       : []),
   ]
   return (

@@ -2,7 +2,7 @@ import { Group, Stack, Text } from '@mantine/core'
 import { IconFlask } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { api } from '../../api/client.ts'
-import { formatDateTime, formatDuration } from '../../lib/format.ts'
+import { formatDuration, formatWithZone } from '../../lib/format.ts'
 import { EmptyState } from '../../ui/EmptyState.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { RowSkeletons } from '../../ui/RowSkeletons.tsx'
@@ -47,7 +47,7 @@ export function RunList({ protectionId, name }: { readonly protectionId: string;
               </Text>
             </Group>
             <Text size="sm">
-              From the point of {formatDateTime(run.pointInstant)};{' '}
+              From the point of {formatWithZone(run.pointInstant)};{' '}
               {run.recoverySeconds === null
                 ? 'no answer recorded'
                 : `answered ${formatDuration(run.recoverySeconds)} after the click`}

@@ -1,7 +1,7 @@
 import { Box, Group, Progress, SimpleGrid, Stack, Text } from '@mantine/core'
 import type { Protection, Run } from '@understudy/contract/protection'
 import type { ReactNode } from 'react'
-import { formatDateTime, formatDuration, formatWithZone } from '../../lib/format.ts'
+import { formatDuration, formatWithZone } from '../../lib/format.ts'
 import { Panel } from '../../ui/Panel.tsx'
 import { Stat } from '../../ui/Stat.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
@@ -39,7 +39,7 @@ export function RunningFailover({ protection, run, clickedAt, title, steps, acti
               value={
                 run ? (
                   <Text fz={15} fw={600}>
-                    {formatDateTime(run.pointInstant)}
+                    {formatWithZone(run.pointInstant)}
                   </Text>
                 ) : (
                   '–'

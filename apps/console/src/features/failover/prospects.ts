@@ -1,6 +1,6 @@
 // What the steps after a failover mean, from what is known of it. Pure.
 import type { Protection, ProtectionAction } from '@understudy/contract/protection'
-import { formatDateTime, formatDuration } from '../../lib/format.ts'
+import { formatDuration, formatWithZone } from '../../lib/format.ts'
 
 export type Prospect = {
   readonly label: string
@@ -31,7 +31,7 @@ export function prospectsOf(action: ProtectionAction, facts: Facts): readonly Pr
         recovery(facts),
         {
           label: 'Runs now from',
-          value: failover ? formatDateTime(failover.pointInstant) : 'not known',
+          value: failover ? formatWithZone(failover.pointInstant) : 'not known',
           note: `at ${target.name}; it is switched off first`,
         },
       ]

@@ -2,7 +2,7 @@ import { Table, UnstyledButton } from '@mantine/core'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { formatBytes } from '@understudy/base/bytes'
 import { useRef } from 'react'
-import { formatDateTime } from '../../lib/format.ts'
+import { formatDateTime, zoneName } from '../../lib/format.ts'
 import { When } from '../../ui/When.tsx'
 import { wordsOfPoint } from './point-words.ts'
 import type { TimedPoint } from './time-line-layout.ts'
@@ -39,7 +39,7 @@ export function PointTable({ points, selectedId, onSelect }: PointTableProps) {
       <Table stickyHeader miw={640}>
         <Table.Thead>
           <Table.Tr>
-            <Table.Th>Instant</Table.Th>
+            <Table.Th>Instant, {zoneName()}</Table.Th>
             <Table.Th>Age</Table.Th>
             <Table.Th>Kind</Table.Th>
             <Table.Th ta="right">Changed</Table.Th>

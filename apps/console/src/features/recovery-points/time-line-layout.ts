@@ -155,6 +155,7 @@ export function labelOfTick(at: number, step: number): string {
   const midnight = date.getHours() === 0 && date.getMinutes() === 0 && date.getSeconds() === 0
   if (midnight) return date.toLocaleDateString(undefined, { month: 'short', day: 'numeric' })
   return date.toLocaleTimeString(undefined, {
+    hourCycle: 'h23',
     hour: '2-digit',
     minute: '2-digit',
     ...(step < 60_000 ? { second: '2-digit' } : {}),
