@@ -18,6 +18,7 @@ type ReviewProps = {
 /** What it would mean: space, promise, and what stands in the way of which machine. */
 export function Review({ preview, policy, machines }: ReviewProps) {
   const short = preview?.freeBytes != null && preview.freeBytes < preview.diskBytes
+  const warnings = preview?.findings.filter(({ level }) => level === 'warning').length ?? 0
   const named = machines
     .map((machine) => ({
       machine,
@@ -47,7 +48,7 @@ export function Review({ preview, policy, machines }: ReviewProps) {
           label="Standing in the way"
           value={preview ? preview.findings.filter(({ level }) => level === 'blocker').length : '…'}
           ink={preview?.findings.some(({ level }) => level === 'blocker') ? 'var(--bad)' : 'var(--ink)'}
-          note={`${preview?.findings.filter(({ level }) => level === 'warning').length ?? 0} warnings`}
+          note={warnings === 1 ? 'and one warning' : `and ${warnings} warnings`}
         />
       </SimpleGrid>
       {named.map(({ machine, findings }) => (
