@@ -38,7 +38,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'name',
     label: 'Name',
-    width: 170,
+    width: 140,
     grows: true,
     sort: 'name',
     standard: true,
@@ -47,7 +47,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'state',
     label: 'State',
-    width: 214,
+    width: 160,
     grows: true,
     sort: 'health',
     standard: true,
@@ -61,7 +61,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'direction',
     label: 'Direction',
-    width: 190,
+    width: 140,
     grows: true,
     standard: true,
     cell: ({ machine, protection }) =>
@@ -74,7 +74,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'lag',
     label: 'Lag and target',
-    width: 262,
+    width: 228,
     sort: 'lag',
     standard: true,
     cell: ofProtection((protection) => <LagCell protection={protection} />),
@@ -82,7 +82,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'newestPoint',
     label: 'Newest point',
-    width: 130,
+    width: 100,
     sort: 'newestPoint',
     standard: true,
     cell: ofProtection((protection) => <NewestPoint protection={protection} plain />),
@@ -99,7 +99,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'lastTest',
     label: 'Last test',
-    width: 150,
+    width: 106,
     sort: 'lastTest',
     standard: true,
     cell: ofProtection((protection) => <TestCell protection={protection} />),
@@ -107,7 +107,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'policy',
     label: 'Policy',
-    width: 130,
+    width: 110,
     sort: 'policy',
     standard: true,
     cell: ofProtection((protection) => protection.policyName),
@@ -117,7 +117,7 @@ export const machineColumns: readonly MachineColumn[] = [
     label: 'Power',
     width: 110,
     sort: 'power',
-    standard: true,
+    standard: false,
     cell: ({ machine }) =>
       machine ? (
         <StatusMark tone={toneOfPower[machine.power]}>{wordsOfPower[machine.power]}</StatusMark>
@@ -155,7 +155,7 @@ export const machineColumns: readonly MachineColumn[] = [
     width: 100,
     sort: 'stored',
     right: true,
-    standard: true,
+    standard: false,
     cell: ofProtection((protection) => formatBytes(protection.storedBytes)),
   },
   {
@@ -233,7 +233,7 @@ function LagCell({ protection }: { readonly protection: Protection }) {
         values={recent.flatMap((each) => each.lagSeconds ?? [])}
         target={protection.lagTargetSeconds}
         ink="var(--busy-fill)"
-        width={44}
+        width={40}
       />
       <span className={`${classes.quiet} ${classes.small}`}>
         of {formatDuration(protection.lagTargetSeconds)}
