@@ -66,7 +66,12 @@ export const theme = createTheme({
     Badge: Badge.extend({ defaultProps: { variant: 'light', radius: 'sm', tt: 'none', fw: 500 } }),
     Table: Table.extend({
       defaultProps: { verticalSpacing: 7, horizontalSpacing: 'sm', fz: 'sm' },
-      vars: () => ({ table: { '--table-border-color': 'var(--line)' } }),
+      vars: () => ({
+        table: {
+          '--table-border-color': 'var(--line)',
+          '--table-highlight-on-hover-color': 'var(--panel-quiet)',
+        },
+      }),
     }),
     // Its labels keep the other theme's colour while they fade.
     SegmentedControl: SegmentedControl.extend({ defaultProps: { transitionDuration: 0 } }),

@@ -2,6 +2,7 @@ import { Group, SimpleGrid } from '@mantine/core'
 import { formatBytes } from '@understudy/base/bytes'
 import type { Overview } from '@understudy/contract/overview'
 import { formatCount } from '../../lib/format.ts'
+import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { Panel } from '../../ui/Panel.tsx'
 import { Stat } from '../../ui/Stat.tsx'
 
@@ -15,17 +16,23 @@ export function HealthTiles({ overview }: { readonly overview: Overview }) {
       <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="md">
         <Stat
           label="Protected and on time"
-          value={formatCount(healthy)}
+          value={<Count of={healthy} health="good" label="Machines that are protected and on time" />}
           note={`of ${formatCount(counts.protections)} protections`}
           ink={healthy > 0 ? 'var(--good)' : 'var(--ink)'}
         />
         <Stat
           label="At risk or broken"
-          value={formatCount(troubled)}
+          value={<Count of={troubled} health="at-risk,bad" label="Machines that are at risk or broken" />}
           note={troubled === 0 ? 'nothing to do' : 'needs a look'}
           ink={troubled > 0 ? 'var(--at-risk)' : 'var(--ink)'}
         />
-        <Stat label="Not replicating" value={formatCount(counts.byHealth.off ?? 0)} note="paused or ending" />
+        <Stat
+          label="Not replicating"
+          value={
+            <Count of={counts.byHealth.off ?? 0} health="off" label="Machines that are not replicating" />
+          }
+          note="paused or ending"
+        />
         <Stat
           label="Never tested"
           value={formatCount(neverTested)}
@@ -44,3 +51,21 @@ export function HealthTiles({ overview }: { readonly overview: Overview }) {
     </Panel>
   )
 }
+
+type CountProps = { readonly of: number; readonly health: string; readonly label: string }
+
+/** The number leads to the machines that it counts. */
+const Count = ({ of, health, label }: CountProps) =>
+  of === 0 ? (
+    formatCount(of)
+  ) : (
+    <LinkAnchor
+      to="/machines"
+      search={{ health }}
+      inherit
+      c="inherit"
+      aria-label={`${label}: ${formatCount(of)}`}
+    >
+      {formatCount(of)}
+    </LinkAnchor>
+  )

@@ -2,6 +2,7 @@
 import { Text } from '@mantine/core'
 import { useNavigate } from '@tanstack/react-router'
 import type { Overview } from '@understudy/contract/overview'
+import { isPlainClick } from '../../ui/plain-click.ts'
 import { fillOf, inkOf, type Tone } from '../../ui/tone.ts'
 
 type Site = Overview['sites'][number]
@@ -41,6 +42,9 @@ export function SiteMap({ overview }: { readonly overview: Overview }) {
           <Arrow
             key={`${link.sourceSiteId} ${link.targetSiteId}`}
             link={link}
+            onOpen={() =>
+              void navigate({ to: '/machines', search: { siteId: link.targetSiteId, show: 'protected' } })
+            }
             from={place.get(link.sourceSiteId)}
             to={place.get(link.targetSiteId)}
             back={overview.links.some(
@@ -55,6 +59,7 @@ export function SiteMap({ overview }: { readonly overview: Overview }) {
               key={site.id}
               href={`/sites/${site.id}`}
               onClick={(event) => {
+                if (!isPlainClick(event)) return
                 event.preventDefault()
                 void navigate({ to: '/sites/$siteId', params: { siteId: site.id } })
               }}
@@ -100,13 +105,15 @@ const placeOf = (index: number, columns: number): { x: number; y: number } => ({
 
 type ArrowProps = {
   readonly link: Link
+  /** To the machines that it stands for. */
+  readonly onOpen: () => void
   readonly from: { x: number; y: number } | undefined
   readonly to: { x: number; y: number } | undefined
   /** Another link goes the other way: keep the two apart. */
   readonly back: boolean
 }
 
-function Arrow({ link, from, to, back }: ArrowProps) {
+function Arrow({ link, onOpen, from, to, back }: ArrowProps) {
   if (!from || !to) return null
   const rightwards = to.x >= from.x
   const lane = back ? (rightwards ? -10 : 10) : 0
@@ -121,8 +128,17 @@ function Arrow({ link, from, to, back }: ArrowProps) {
   const broken = link.health === 'bad'
   const id = `tip-${link.sourceSiteId}-${link.targetSiteId}`
   return (
-    <g>
+    <a
+      href={`/machines?siteId=${encodeURIComponent(link.targetSiteId)}&show=protected`}
+      onClick={(event) => {
+        if (!isPlainClick(event)) return
+        event.preventDefault()
+        onOpen()
+      }}
+    >
       <title>{`${link.protections} protections, ${broken ? 'broken' : link.health === 'at-risk' ? 'at risk' : 'working'}`}</title>
+      {/* A line alone is hard to hit. */}
+      <line x1={start.x} y1={start.y} x2={end.x} y2={end.y} stroke="transparent" strokeWidth={24} />
       <marker id={id} viewBox="0 0 8 8" refX={5} refY={4} markerWidth={6} markerHeight={6} orient="auto">
         <path d="M0 0 L8 4 L0 8 z" fill={fillOf(link.health)} />
       </marker>
@@ -145,6 +161,6 @@ function Arrow({ link, from, to, back }: ArrowProps) {
       >
         {link.protections} {link.protections === 1 ? 'machine' : 'machines'}
       </text>
-    </g>
+    </a>
   )
 }

@@ -3,6 +3,7 @@ import { Checkbox, UnstyledButton } from '@mantine/core'
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { type KeyboardEvent, type MouseEvent, memo, useCallback, useRef, useState } from 'react'
+import { isPlainClick } from '../../ui/plain-click.ts'
 import classes from './MachineTable.module.css'
 import type { MachineColumn } from './machine-columns.tsx'
 import type { MachineRow } from './machine-rows.ts'
@@ -70,7 +71,7 @@ export function MachineTable(props: MachineTableProps) {
   const onClick = (event: MouseEvent): void => {
     const link = event.target instanceof Element ? event.target.closest('a[data-machine]') : null
     const id = link?.getAttribute('data-machine')
-    if (!id || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
+    if (!id || !isPlainClick(event)) return
     event.preventDefault()
     onOpen(id)
   }
