@@ -4,6 +4,7 @@ import type { ClientToServer, Room, ServerToClient } from '@understudy/contract/
 import type { Measurement, Topic } from '@understudy/contract/socket-shapes'
 import { useEffect, useSyncExternalStore } from 'react'
 import { io, type Socket } from 'socket.io-client'
+import { createLagTrails, type LagSample } from './lag-trails.ts'
 
 export type Connection = 'connecting' | 'live' | 'lost'
 
@@ -24,43 +25,13 @@ const comeBackMilliseconds = 3000
 
 let connection: Connection = 'connecting'
 const measurements = new Map<string, Measurement>()
-/**
- * The lag of each protection in the last minute or two, oldest first. Ten thousand are measured every second, and a few of
- * them are looked at: a measurement costs two numbers here, and a list for React is made of those that are looked at only.
- */
-type Trail = { readonly at: number[]; readonly lagSeconds: number[]; shown: readonly LagSample[] | null }
-export type LagSample = { readonly at: number; readonly lagSeconds: number | null }
-const trails = new Map<string, Trail>()
-const longestTrail = 90
+const trails = createLagTrails()
 const listeners = new Set<() => void>()
 let socket: Socket<ServerToClient, ClientToServer> | null = null
 const rooms = new Map<Room, number>()
 
 function tell(): void {
   for (const listener of listeners) listener()
-}
-function remember({ protectionId, at, lagSeconds }: Measurement): void {
-  let trail = trails.get(protectionId)
-  if (!trail) {
-    trail = { at: [], lagSeconds: [], shown: null }
-    trails.set(protectionId, trail)
-  }
-  trail.at.push(at)
-  // Not null, so that the engine keeps the list as plain numbers.
-  trail.lagSeconds.push(lagSeconds ?? Number.NaN)
-  trail.shown = null
-  // Now and then half of it, not one with every addition.
-  if (trail.at.length < 2 * longestTrail) return
-  trail.at.splice(0, longestTrail)
-  trail.lagSeconds.splice(0, longestTrail)
-}
-
-function showTrail(trail: Trail): readonly LagSample[] {
-  const from = Math.max(0, trail.at.length - longestTrail)
-  return trail.at.slice(from).map((at, index) => {
-    const lag = trail.lagSeconds[from + index] ?? Number.NaN
-    return { at, lagSeconds: Number.isNaN(lag) ? null : lag }
-  })
 }
 function subscribe(listener: () => void): () => void {
   listeners.add(listener)
@@ -110,7 +81,7 @@ export function startLive(queries: QueryClient): () => void {
   opened.on('measured', (batch) => {
     for (const measurement of batch) {
       measurements.set(measurement.protectionId, measurement)
-      remember(measurement)
+      trails.add(measurement)
     }
     notifyManager.batch(tell)
   })
@@ -197,12 +168,6 @@ export const useConnection = (): Connection => useSyncExternalStore(subscribe, (
 export const useMeasurement = (protectionId: string): Measurement | null =>
   useSyncExternalStore(subscribe, () => measurements.get(protectionId) ?? null)
 
-const none: readonly LagSample[] = []
 /** What this page has heard of one protection's lag since it was opened: at most the last 90 measurements. */
 export const useRecentLag = (protectionId: string): readonly LagSample[] =>
-  useSyncExternalStore(subscribe, () => {
-    const trail = trails.get(protectionId)
-    if (!trail) return none
-    trail.shown ??= showTrail(trail)
-    return trail.shown
-  })
+  useSyncExternalStore(subscribe, () => trails.get(protectionId))
