@@ -16,6 +16,7 @@ const id = 'replica' as ReplicaId
 const SECTOR = 512
 const tight: Partial<JournalLimits> = {
   segmentBytes: 16 * KiB,
+  syncBehindBytes: 6 * KiB,
   recordBytes: 4 * KiB,
   openFiles: 2,
   maintenanceBytesPerSecond: 0,

@@ -16,6 +16,7 @@ const id = 'replica' as ReplicaId
 const CLUSTER = 512
 const tight: Partial<JournalLimits> = {
   segmentBytes: 64 * KiB,
+  syncBehindBytes: 6 * KiB,
   recordBytes: 8 * KiB,
   openFiles: 3,
   cacheBytes: 32 * KiB,

@@ -29,6 +29,7 @@ const newProcess = ({ fs }: World): ReplicaStore =>
     clock: { now: () => 1 },
     limits: {
       segmentBytes: 16 * KiB,
+      syncBehindBytes: 6 * KiB,
       recordBytes: 4 * KiB,
       openFiles: 1,
       maintenanceBytesPerSecond: 0,
@@ -131,6 +132,18 @@ test.each(['at once', 'after the next point'])(
     await expectIntact(world, await newProcess(world).openReplica(id, 2))
   },
 )
+
+test('a sync behind the copy that fails fails its point, although the sync of the seal would succeed', async () => {
+  const { world, first } = await newWorld(1, 1)
+  const point = await first.beginPoint(present(first.points()[0], 'the first point').id, [disk])
+  world.fs.failNext('sync /replicas/replica/segments')
+  await point.write(disk.key, 0, world.random.bytes(8 * KiB))
+  const facts = { consistency: 'crash', consistencyNote: null, checkpoint: null, cycle: 'delta' } as const
+  await expect(point.seal({ ...facts, instant: 2 })).rejects.toMatchObject({ name: 'Outage' })
+  await point.abort()
+  await writePoint(world, first)
+  expect((await newProcess(world).openReplica(id, 2)).points()).toHaveLength(2)
+})
 
 test('a writer that was overtaken while it merges deletes no file of its successor', async () => {
   await inEveryOrder(80, async (seed) => {

@@ -4,6 +4,8 @@ import { KiB, MiB } from '@understudy/base/bytes'
 export type JournalLimits = {
   /** A segment file is closed at this size, so that reclaiming one never copies more. Below 4 GiB: positions are 32 bits. */
   readonly segmentBytes: number
+  /** So much is written to a segment between two syncs behind the copy: the seal then waits for the last of it only. */
+  readonly syncBehindBytes: number
   /** A record holds at most this much content and never crosses a multiple of it, so 4 KiB cost at most this much decoding. */
   readonly recordBytes: number
   readonly openFiles: number
@@ -34,6 +36,7 @@ export type JournalLimits = {
 
 export const defaultLimits: JournalLimits = {
   segmentBytes: 256 * MiB,
+  syncBehindBytes: 16 * MiB,
   recordBytes: 64 * KiB,
   openFiles: 64,
   cacheBytes: 8 * MiB,

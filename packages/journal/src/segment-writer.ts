@@ -16,6 +16,12 @@ type OpenSegment = {
   bytes: number
   readonly queue: QueuedWrite[]
   isFlushing: boolean
+  /** Written since the last sync behind the copy began. */
+  unsyncedBytes: number
+  /** Under way behind the copy; it never rejects. */
+  syncing: Promise<void> | null
+  /** A system reports a failed write-out once: no later sync of this file may hide it. */
+  syncFailure: { readonly error: unknown } | null
 }
 
 type QueuedWrite = {
@@ -65,6 +71,7 @@ export class SegmentWriter {
       at += record.storedBytes
     }
     await enqueue(segment, { parts, position, bytes })
+    this.#syncBehind(segment, bytes)
     return locations
   }
 
@@ -82,14 +89,35 @@ export class SegmentWriter {
   async sync(): Promise<void> {
     if (this.#segments.length === 0) return
     await Promise.all([
-      ...this.#segments.map(({ handle }) => handle.sync()),
+      ...this.#segments.map(syncSegment),
       this.#core.deps.fs.syncFolder(this.#core.folder('segments')),
     ])
   }
 
   async close(): Promise<void> {
     await this.#turn
-    await Promise.all(this.#segments.map(({ handle }) => handle.close()))
+    await Promise.all(
+      this.#segments.map(async ({ handle, syncing }) => {
+        await syncing
+        await handle.close()
+      }),
+    )
+  }
+
+  /** Keeps the medium busy while the next content is still on its way, instead of idle first and waited for at the end. */
+  #syncBehind(segment: OpenSegment, bytes: number): void {
+    throwSyncFailure(segment)
+    segment.unsyncedBytes += bytes
+    if (segment.syncing !== null || segment.unsyncedBytes < this.#core.deps.limits.syncBehindBytes) return
+    segment.unsyncedBytes = 0
+    segment.syncing = segment.handle
+      .sync()
+      .catch((error: unknown) => {
+        segment.syncFailure = { error }
+      })
+      .then(() => {
+        segment.syncing = null
+      })
   }
 
   /** Space at the end of the last segment. What a failed write leaves there is never written over: its nonce is spent. */
@@ -112,11 +140,31 @@ export class SegmentWriter {
     if (!isFull || last?.bytes === SEGMENT_HEAD_BYTES)
       return present(last, 'a segment that is not full is there')
     const { number, handle, head } = await this.#core.createSegment()
-    const segment = { number, handle, key: head.key, bytes: SEGMENT_HEAD_BYTES, queue: [], isFlushing: false }
+    const segment: OpenSegment = {
+      number,
+      handle,
+      key: head.key,
+      bytes: SEGMENT_HEAD_BYTES,
+      queue: [],
+      isFlushing: false,
+      unsyncedBytes: 0,
+      syncing: null,
+      syncFailure: null,
+    }
     this.#segments.push(segment)
     await enqueue(segment, { parts: [head.bytes], position: 0, bytes: SEGMENT_HEAD_BYTES })
     return segment
   }
+}
+
+async function syncSegment(segment: OpenSegment): Promise<void> {
+  await segment.syncing
+  throwSyncFailure(segment)
+  await segment.handle.sync()
+}
+
+function throwSyncFailure({ syncFailure }: OpenSegment): void {
+  if (syncFailure !== null) throw syncFailure.error
 }
 
 /** Resolves when the operating system has it. */
