@@ -3,12 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KiB, MiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
+import type { FileSystem } from '@understudy/block/file-system'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
 import type { PointFacts, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { Replica } from '@understudy/engine/ports/replica-store'
 import { seededRandom } from '@understudy/simulator/seeded-random'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { diskFileSystem } from './disk-file-system.ts'
 import { type JournalOptions, openJournalStore } from './journal-store.ts'
 
 const id = 'replica-1' as ReplicaId
@@ -139,7 +141,37 @@ describe('points', () => {
     expect((await replica.usage()).storedBytes).toBeLessThan(1.1 * MiB)
     await replica.close()
   })
+
+  test('a replica that waits for its next cycle holds one file open, however much was merged and read before', async () => {
+    const fs = countingOpenFiles(diskFileSystem())
+    const replica = await newReplica({ fs, limits: { sealsPerMaintenance: 4, runFanout: 2 } })
+    for (let count = 0; count < 10; count += 1)
+      await writePoint(replica, [[a, count * 64 * KiB, random.bytes(8 * KiB)]])
+    await readDisk(replica, present(replica.points()[5], 'a point'), a)
+    for (let count = 0; count < 4; count += 1) await writePoint(replica, [[a, 0, random.bytes(4 * KiB)]])
+    // The log, to which the next seal appends.
+    expect(fs.openFiles()).toBe(1)
+    await replica.close()
+    expect(fs.openFiles()).toBe(0)
+  })
 })
+
+function countingOpenFiles(fs: FileSystem): FileSystem & { openFiles(): number } {
+  let open = 0
+  return {
+    ...fs,
+    openFiles: () => open,
+    async open(path, mode) {
+      const handle = await fs.open(path, mode)
+      open += 1
+      const close = async (): Promise<void> => {
+        await handle.close()
+        open -= 1
+      }
+      return { ...handle, close }
+    },
+  }
+}
 
 describe('refusals', () => {
   test.each([

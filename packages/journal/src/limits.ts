@@ -36,7 +36,7 @@ export type JournalLimits = {
 
 export const defaultLimits: JournalLimits = {
   segmentBytes: 256 * MiB,
-  syncBehindBytes: 16 * MiB,
+  syncBehindBytes: 32 * MiB,
   recordBytes: 64 * KiB,
   openFiles: 64,
   cacheBytes: 8 * MiB,

@@ -22,13 +22,7 @@ export class Maintenance {
   /** Starts a run unless one is under way. What goes wrong behind is thrown by the next call: nothing is lost, only late. */
   async run(signal?: AbortSignal): Promise<void> {
     const { maintainBehind } = this.#core.deps.limits
-    this.#running ??= this.#work(signal)
-      .catch((error: unknown) => {
-        if (!isAbort(error)) this.#failure = { error }
-      })
-      .finally(() => {
-        this.#running = null
-      })
+    this.#running ??= this.#workQuietly(signal)
     if (!maintainBehind) await this.#running
     const failure = this.#failure
     this.#failure = null
@@ -48,6 +42,16 @@ export class Maintenance {
   async close(): Promise<void> {
     this.#stop.abort()
     await this.#running
+  }
+
+  async #workQuietly(signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.#work(signal)
+      await this.#core.rest()
+    } catch (error) {
+      if (!isAbort(error)) this.#failure = { error }
+    }
+    this.#running = null
   }
 
   async #work(signal: AbortSignal | undefined): Promise<void> {

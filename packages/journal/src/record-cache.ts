@@ -29,4 +29,8 @@ export class RecordCache {
       this.#bytes -= data.length
     }
   }
+  clear(): void {
+    this.#records.clear()
+    this.#bytes = 0
+  }
 }

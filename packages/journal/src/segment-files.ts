@@ -84,6 +84,13 @@ export class SegmentFiles {
     await closeSlot(slot)
   }
 
+  /** Closes what nobody reads at this moment. The next read opens it again. */
+  async closeUnused(): Promise<void> {
+    const unused = [...this.#slots].filter(([, { users }]) => users === 0)
+    for (const [number] of unused) this.#slots.delete(number)
+    await Promise.all(unused.map(([, slot]) => closeSlot(slot)))
+  }
+
   async close(): Promise<void> {
     const slots = [...this.#slots.values()]
     this.#slots.clear()
