@@ -65,8 +65,11 @@ type BitmapInfo = {
 }
 
 export async function readBlockGraph(qmp: Qmp): Promise<BlockGraph> {
-  const drives = await qmp.execute<readonly BlockInfo[]>('query-block')
-  const nodes = await qmp.execute<readonly NodeInfo[]>('query-named-block-nodes', { flat: true })
+  // Asked together: a busy QEMU makes every round trip wait for its main loop.
+  const [drives, nodes] = await Promise.all([
+    qmp.execute<readonly BlockInfo[]>('query-block'),
+    qmp.execute<readonly NodeInfo[]>('query-named-block-nodes', { flat: true }),
+  ])
   const byName = new Map(nodes.map((node) => [node['node-name'] ?? '', node]))
   const disks: GraphDisk[] = []
   const skipped: SkippedDrive[] = []

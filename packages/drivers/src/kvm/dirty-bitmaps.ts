@@ -103,13 +103,14 @@ const lost = (code: string, message: string): CycleReason => ({ code, message })
 /**
  * Makes `since` complete and recording again, and the only bitmap of this owner. Needed when a predecessor was killed while
  * a point was open, or a point was given up. Drained by QEMU for the time of the transaction: no write falls in between.
+ * False when there was nothing to do.
  */
 export async function restoreSince(
   qmp: Qmp,
   disks: readonly GraphDisk[],
   trackingId: string,
   since: Checkpoint,
-): Promise<void> {
+): Promise<boolean> {
   const actions = disks.flatMap((disk): Action[] => {
     const row = bitmapsOf(disk, trackingId)
     const kept = row.find(({ name }) => name === since.bitmap)
@@ -130,6 +131,7 @@ export async function restoreSince(
     ]
   })
   await qmp.transaction(actions)
+  return actions.length > 0
 }
 
 /** `persistent` where the format can keep it: tracking then survives an orderly restart of the machine. */

@@ -1,10 +1,10 @@
 // One instant over all disks of all machines of a request: prepare, hold still, mark, let go, read.
 import { Outage } from '@understudy/base/errors'
 import type { OpenPointRequest, OpenPointResult, SourcePoint } from '@understudy/engine/ports/source-platform'
-import { readBlockGraph } from './block-graph.ts'
 import { isOlder, removeBitmaps, restoreSince } from './dirty-bitmaps.ts'
 import { type Held, holdAndMark } from './hold-and-mark.ts'
 import { withMonitor } from './monitor.ts'
+import type { OurNode } from './ownership.ts'
 import { type OpenedMachine, openDisks } from './point-disks.ts'
 import {
   type PreparedMachine,
@@ -98,8 +98,8 @@ async function releaseMachine(prepared: PreparedMachine, kept: boolean): Promise
   const tails = new Set(snapshots.map(({ tail }) => tail))
   try {
     await withMonitor(machine, async (qmp) => {
-      await removeSnapshots(qmp, machine.host, machine.folder, ({ tail }) => tails.has(tail))
-      const { disks } = await readBlockGraph(qmp)
+      const isOurs = ({ tail }: OurNode): boolean => tails.has(tail)
+      const { disks } = await removeSnapshots(qmp, machine.host, machine.folder, isOurs)
       if (kept) await removeBitmaps(qmp, disks, trackingId, (name) => isOlder(name, checkpoint.bitmap))
       else if (since === null)
         await removeBitmaps(qmp, disks, trackingId, (name) => name === checkpoint.bitmap)

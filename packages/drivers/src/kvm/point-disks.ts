@@ -34,16 +34,14 @@ export async function openDisks(prepared: PreparedMachine): Promise<OpenedMachin
       devices.push(device)
       return device
     }
-    const disks = await Promise.all(
+    const disks = await allSettled(
       snapshots.map(async (snapshot) => {
         const bitmaps = snapshot.sinceBitmap === null ? [] : [`qemu:dirty-bitmap:${snapshot.sinceBitmap}`]
-        const access = await connect(accessExport(snapshot), ...bitmaps)
-        return toSourceDisk(
-          prepared,
-          snapshot,
-          access,
-          toSnapshotDisk(access, await connect(scratchExport(snapshot))),
-        )
+        const [access, scratch] = await allSettled([
+          connect(accessExport(snapshot), ...bitmaps),
+          connect(scratchExport(snapshot)),
+        ])
+        return toSourceDisk(prepared, snapshot, access, toSnapshotDisk(access, scratch))
       }),
     )
     return { point: { ref: machine.ref, checkpoint: checkpointText(checkpoint), disks }, close }
@@ -51,6 +49,14 @@ export async function openDisks(prepared: PreparedMachine): Promise<OpenedMachin
     await close()
     throw error
   }
+}
+
+/** As Promise.all, but a failure is thrown only when all have settled: what connects late is known then, and closed. */
+async function allSettled<Works extends readonly Promise<unknown>[] | []>(
+  works: Works,
+): Promise<{ -readonly [Key in keyof Works]: Awaited<Works[Key]> }> {
+  await Promise.allSettled(works)
+  return Promise.all(works)
 }
 
 function toSourceDisk(

@@ -19,6 +19,7 @@ import { startNbdServer } from './nbd-server.ts'
 import {
   type Checkpoint,
   newTail,
+  type OurNode,
   ownerDigest,
   parseCheckpoint,
   scratchFileName,
@@ -117,12 +118,15 @@ async function prepareVisited(
 ): Promise<PreparedMachine | { readonly lost: CycleReason }> {
   const { qmp } = visiting
   const { trackingId } = item
-  const { status } = await qmp.execute<{ readonly status: string }>('query-status')
+  const [{ status }, process] = await Promise.all([
+    qmp.execute<{ readonly status: string }>('query-status'),
+    processIdentity(qmp),
+    startNbdServer(qmp, machine),
+  ])
   const owner = ownerDigest(trackingId)
-  await removeSnapshots(qmp, machine.host, machine.folder, (node) => node.owner === owner)
+  const isOurs = (node: OurNode): boolean => node.owner === owner
+  let graph = await removeSnapshots(qmp, machine.host, machine.folder, isOurs)
 
-  const process = await processIdentity(qmp)
-  let graph = await readBlockGraph(qmp)
   const since = item.since === null ? null : parseCheckpoint(item.since, trackingId)
   if (item.since !== null && since === null)
     return { lost: { code: 'tracking/foreign', message: `"${item.since}" is no checkpoint of this machine` } }
@@ -130,13 +134,11 @@ async function prepareVisited(
   if (since !== null) {
     const lost = checkSince(graph.disks.filter(included), trackingId, since, process)
     if (lost !== null) return { lost }
-    await restoreSince(qmp, graph.disks, trackingId, since)
-    graph = await readBlockGraph(qmp)
+    if (await restoreSince(qmp, graph.disks, trackingId, since)) graph = await readBlockGraph(qmp)
   } else await dropAbandoned(visiting, graph, trackingId)
 
   const disks = graph.disks.filter(included)
   refuseUnusable(machine, disks)
-  await startNbdServer(qmp, machine)
   const snapshots = await addScratches(deps, machine, visiting, disks, trackingId, since)
   const bitmap = nextBitmapName(graph.disks, trackingId, since)
   const checkpoint = { bitmap, process, disks: new Map(disks.map(({ key, bytes }) => [key, bytes])) }

@@ -7,7 +7,7 @@
 //
 // Inserting filters is no part of a QMP transaction, so with several disks the guest is stopped for these few
 // milliseconds. All commands go out in one write; a network's round trips do not lengthen the pause.
-import type { GraphDisk } from './block-graph.ts'
+import type { BlockGraph, GraphDisk } from './block-graph.ts'
 import { childOf, isDeadFilter, readBlockGraph } from './block-graph.ts'
 import { additions, disabling } from './dirty-bitmaps.ts'
 import type { Host } from './host.ts'
@@ -140,29 +140,37 @@ export const exportCommand = (
 /**
  * Takes down every snapshot of ours for which `isOurs` says so: export, access node, filter, scratch. Repeatable, also after
  * it was interrupted anywhere. A filter below another owner's stays until that one goes; then whoever comes removes it.
+ * Resolves with what the block layer looks like then. Where nothing has to go, that costs one round trip.
  */
 export async function removeSnapshots(
   qmp: Qmp,
   host: Host,
   folder: string,
   isOurs: (node: OurNode) => boolean,
-): Promise<void> {
-  await removeExports(qmp, isOurs)
-  const before = await readBlockGraph(qmp)
+): Promise<BlockGraph> {
+  // QEMU answers in order, so what is asked together costs one round trip. Ending exports takes no node away.
+  const [exports, before] = await Promise.all([listExports(qmp), readBlockGraph(qmp)])
+  await endExports(qmp, exports, isOurs)
   const access = [...before.nodeNames].filter((name) => matches('acc', name, isOurs))
-  await qmp.batch(access.map(deletion))
-  await takeOutDeadFilters(qmp)
+  const unexposed = await withoutNodes(qmp, before, access)
+  const after = await takeOutDeadFilters(qmp, unexposed)
 
   // What was never inserted, or lies unused: deleting something that is in use fails, and that is right.
-  const after = await readBlockGraph(qmp)
   const names = [...after.nodeNames]
   const unused = [
     ...names.filter((name) => matches('cbw', name, isOurs) && isDeadFilter(name, after.nodeNames)),
     ...names.filter((name) => matches('scr', name, isOurs)),
   ]
-  await qmp.batch(unused.map(deletion))
-  const last = unused.length === 0 ? after : await readBlockGraph(qmp)
+  const last = await withoutNodes(qmp, after, unused)
   await removeScratchFiles(host, folder, last.nodeNames, isOurs)
+  return last
+}
+
+/** Tries to delete the nodes. The graph afterwards. */
+async function withoutNodes(qmp: Qmp, graph: BlockGraph, names: readonly string[]): Promise<BlockGraph> {
+  if (names.length === 0) return graph
+  const [, after] = await Promise.all([qmp.batch(names.map(deletion)), readBlockGraph(qmp)])
+  return after
 }
 
 const deletion = (node: string): QmpCommand => ({ execute: 'blockdev-del', arguments: { 'node-name': node } })
@@ -172,8 +180,14 @@ const matches = (kind: 'cbw' | 'acc' | 'scr', name: string, isOurs: (node: OurNo
   return node !== null && isOurs(node)
 }
 
-async function removeExports(qmp: Qmp, isOurs: (node: OurNode) => boolean): Promise<void> {
-  const exports = await qmp.execute<readonly { readonly id: string }[]>('query-block-exports')
+const listExports = (qmp: Qmp): Promise<readonly { readonly id: string }[]> =>
+  qmp.execute<readonly { readonly id: string }[]>('query-block-exports')
+
+async function endExports(
+  qmp: Qmp,
+  exports: readonly { readonly id: string }[],
+  isOurs: (node: OurNode) => boolean,
+): Promise<void> {
   const ours = exports
     .map(({ id }) => id)
     .filter((id) => matches('acc', id, isOurs) || matches('scr', id, isOurs))
@@ -191,10 +205,9 @@ export async function endExport(qmp: Qmp, id: string): Promise<void> {
   await ended
 }
 
-/** From the top of every disk, as long as the topmost filter shows nobody anything. */
-async function takeOutDeadFilters(qmp: Qmp): Promise<void> {
-  for (;;) {
-    const graph = await readBlockGraph(qmp)
+/** From the top of every disk, as long as the topmost filter shows nobody anything. The graph afterwards. */
+async function takeOutDeadFilters(qmp: Qmp, before: BlockGraph): Promise<BlockGraph> {
+  for (let graph = before; ; ) {
     const commands = graph.disks
       .filter((disk) => isDeadFilter(disk.topNode, graph.nodeNames))
       .flatMap((disk): QmpCommand[] => {
@@ -203,13 +216,14 @@ async function takeOutDeadFilters(qmp: Qmp): Promise<void> {
         if (below === null || tail === undefined) return []
         return [setDrive(disk, below), deletion(disk.topNode), deletion(scratchNode(tail))]
       })
-    if (commands.length === 0) return
-    const settled = await qmp.batch(commands)
+    if (commands.length === 0) return graph
+    const [settled, after] = await Promise.all([qmp.batch(commands), readBlockGraph(qmp)])
     // Without progress the next round would be the same one again.
     const failure = settled.find(
       ({ command, failure }) => command.execute === 'qom-set' && failure !== undefined,
     )
     if (failure?.failure !== undefined) throw failure.failure
+    graph = after
   }
 }
 

@@ -2,11 +2,10 @@
 import { join } from 'node:path'
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { MachineRef } from '@understudy/domain/machines/machine'
-import { readBlockGraph } from './block-graph.ts'
 import { removeBitmaps } from './dirty-bitmaps.ts'
 import type { MachineDirectory } from './machine-directory.ts'
 import { type MachineLocation, withMonitor } from './monitor.ts'
-import { ownerDigest, TRACKING_ID } from './ownership.ts'
+import { type OurNode, ownerDigest, TRACKING_ID } from './ownership.ts'
 import type { Qmp } from './qmp.ts'
 import { removeSnapshots } from './snapshot.ts'
 
@@ -32,8 +31,9 @@ export async function stopTracking(
 
 async function removeOwner(qmp: Qmp, machine: MachineLocation, trackingId: string): Promise<void> {
   const owner = ownerDigest(trackingId)
-  await removeSnapshots(qmp, machine.host, machine.folder, (node) => node.owner === owner)
-  await removeBitmaps(qmp, (await readBlockGraph(qmp)).disks, trackingId, () => true)
+  const isOurs = (node: OurNode): boolean => node.owner === owner
+  const { disks } = await removeSnapshots(qmp, machine.host, machine.folder, isOurs)
+  await removeBitmaps(qmp, disks, trackingId, () => true)
 }
 
 const PREFIX = 'us-unwanted-'
