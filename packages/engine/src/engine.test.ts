@@ -1276,5 +1276,7 @@ test('every action says why it is not allowed, and the engine refuses with the s
   ])
   const commit = actions.find(({ action }) => action === 'commit')
   await expect(lab.engine.commit(ask)).rejects.toThrow(commit?.reason ?? 'missing')
-  expect((await lab.engine.allAllowedActions()).get(protectionId)).toEqual(actions)
+  const { protections } = lab.stores
+  const all = await lab.engine.allAllowedActions(await protections.list(), await protections.summaries())
+  expect(all.get(protectionId)).toEqual(actions)
 })

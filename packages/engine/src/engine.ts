@@ -3,7 +3,7 @@ import type { AllowedAction, ProtectionAction } from '@understudy/domain/failove
 import type { JobId, JobKind } from '@understudy/domain/jobs/job'
 import type { Eligibility, Finding, MachineId } from '@understudy/domain/machines/machine'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
-import type { ProtectionId } from '@understudy/domain/protection/protection'
+import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { Network, Site, SiteId } from '@understudy/domain/sites/site'
 import { type EngineContext, loadProtection } from './engine-context.ts'
@@ -25,6 +25,7 @@ import { type Cancels, jobWorkflow } from './jobs/run-job.ts'
 import { answerJob, cancelJob, failLostJobs, retryJob, startJob } from './jobs/start-job.ts'
 import type { Measurement } from './ports/live.ts'
 import type { ReplicaUsage } from './ports/replica-store.ts'
+import type { ProtectionSummary } from './ports/stores.ts'
 import { actionsOf, actionsOfAll, refuseUnlessAllowed } from './protection/actions.ts'
 import { endProtection } from './protection/end-protection.ts'
 import { removePolicy, savePolicy } from './protection/policies.ts'
@@ -126,8 +127,11 @@ export type Engine = {
   replicaUsage(protectionId: ProtectionId): Promise<ReplicaUsage>
   /** Every action with its verdict and the reason when it is not allowed. */
   allowedActions(protectionId: ProtectionId): Promise<readonly AllowedAction[]>
-  /** The same for all, with few queries: for lists. */
-  allAllowedActions(): Promise<ReadonlyMap<ProtectionId, readonly AllowedAction[]>>
+  /** The same for lists: of protections that were just read, with their summaries. */
+  allAllowedActions(
+    protections: readonly Protection[],
+    summaries: ReadonlyMap<ProtectionId, ProtectionSummary>,
+  ): Promise<ReadonlyMap<ProtectionId, readonly AllowedAction[]>>
   /** The last measurement of this process's mover, or null. */
   measurement(protectionId: ProtectionId): Measurement | null
 }
@@ -253,7 +257,7 @@ export function createEngine(parts: EngineParts): Engine {
       return await withReplica(parts, whereIs(protection), (replica) => replica.usage())
     },
     allowedActions: (protectionId) => actionsOf(parts, protectionId),
-    allAllowedActions: () => actionsOfAll(parts),
+    allAllowedActions: (protections, summaries) => actionsOfAll(parts, protections, summaries),
     measurement: (protectionId) => mover.measurement(protectionId),
   }
 }

@@ -35,9 +35,10 @@ export function protectionStore(database: Database): ProtectionStore {
     if (result.rowCount !== 1) throw notFound('protection', id)
   }
   return withFailures<ProtectionStore>({
-    list: async () => (await prisma.protection.findMany({ orderBy: oldestFirst })).map(toProtection),
+    list: async () =>
+      (await prisma.protection.findMany({ omit: keptApart, orderBy: oldestFirst })).map(toProtection),
     async find(id) {
-      const row = await prisma.protection.findUnique({ where: { id } })
+      const row = await prisma.protection.findUnique({ where: { id }, omit: keptApart })
       return row && toProtection(row)
     },
     async create(protection) {
@@ -122,6 +123,9 @@ export function protectionStore(database: Database): ProtectionStore {
   })
 }
 
+/** Read by methods of their own. With them, a list of a thousand rows took twice the time. */
+const keptApart = { summary: true, notes: true } as const
+
 const oldestFirst = [{ createdAt: 'asc' as const }, { id: 'asc' as const }]
 
 const emptySummary: ProtectionSummary = {
@@ -143,7 +147,7 @@ const emptyNotes: ProtectionNotes = {
   lastApplicationConsistentAt: null,
 }
 
-const toProtection = (row: ProtectionRow): Protection => ({
+const toProtection = (row: Omit<ProtectionRow, keyof typeof keptApart>): Protection => ({
   id: row.id as ProtectionId,
   name: row.name,
   state: row.state as ProtectionState,

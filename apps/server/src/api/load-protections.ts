@@ -7,12 +7,14 @@ import { showProtection } from './show-protection.ts'
 
 /** Every protection there is. */
 export async function loadProtections(deps: ApiDeps): Promise<readonly ShownProtection[]> {
-  const [protections, summaries, actions] = await Promise.all([
+  const [protections, summaries] = await Promise.all([
     deps.stores.protections.list(),
     deps.stores.protections.summaries(),
-    deps.engine.allAllowedActions(),
   ])
-  const around = await loadSurroundings(deps)
+  const [actions, around] = await Promise.all([
+    deps.engine.allAllowedActions(protections, summaries),
+    loadSurroundings(deps),
+  ])
   return protections.flatMap((protection) => {
     const summary = summaries.get(protection.id)
     // Removed between two of the queries above: it is no longer there to show.

@@ -12,6 +12,7 @@ import { loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import { describeKind } from '../jobs/run-job.ts'
 import { activeJobStates, activeJobsOf } from '../jobs/start-job.ts'
+import type { ProtectionSummary } from '../ports/stores.ts'
 
 type ActionParts = Pick<EngineParts, 'stores'>
 
@@ -27,12 +28,13 @@ export async function actionsOf(parts: ActionParts, id: ProtectionId): Promise<r
   return verdicts(protection, summary.newestPoint !== null, runs, jobs)
 }
 
+/** Of protections that were just read, with their summaries: a thousand rows are not read twice for one answer. */
 export async function actionsOfAll(
   parts: ActionParts,
+  protections: readonly Protection[],
+  summaries: ReadonlyMap<ProtectionId, ProtectionSummary>,
 ): Promise<ReadonlyMap<ProtectionId, readonly AllowedAction[]>> {
-  const [protections, summaries, runs, jobs] = await Promise.all([
-    parts.stores.protections.list(),
-    parts.stores.protections.summaries(),
+  const [runs, jobs] = await Promise.all([
     parts.stores.runs.active(),
     parts.stores.jobs.list({ states: activeJobStates }, MANY),
   ])
