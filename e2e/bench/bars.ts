@@ -58,6 +58,15 @@ export function newBars(bench: string): Bars {
   }
 }
 
+/** `--name=12` on the command line, or what the bench takes by itself. */
+export function numberOption(name: string, otherwise: number): number {
+  const given = process.argv.find((word) => word.startsWith(`--${name}=`))
+  if (given === undefined) return otherwise
+  const value = Number(given.slice(name.length + 3))
+  if (!Number.isFinite(value) || value <= 0) throw new Error(`--${name} wants a number above zero`)
+  return value
+}
+
 const wordsOf = (wanted: Wanted): string =>
   'atMost' in wanted ? `<= ${wanted.atMost}` : `>= ${wanted.atLeast}`
 

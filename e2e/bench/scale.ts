@@ -1,24 +1,21 @@
-// npm run bench:scale [-- --quick]. A thousand simulated machines replicated every 30 s by one server process, while
-// somebody looks at the console: what it costs, how far behind they are, and how quickly the API answers.
+// npm run bench:scale [-- --quick | --machines=N --windows=N]. A thousand simulated machines replicated every 30 s by one server
+// process, while somebody looks at the console: what it costs, how far behind they are, and how quickly the API answers. What
+// the simulated guests and sites cost is in the server's figures.
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { KiB, MiB } from '@understudy/base/bytes'
 import { newHome, type Product, removeHome, startProduct } from '../product.ts'
-import { median, newBars, quantile } from './bars.ts'
+import { type Api, type Listed, listAll, signUp } from './api-client.ts'
+import { median, newBars, numberOption, quantile } from './bars.ts'
 
 const isQuick = process.argv.includes('--quick')
-const machines = isQuick ? 40 : 1_000
+const machines = numberOption('machines', isQuick ? 40 : 1_000)
 const intervalSeconds = isQuick ? 10 : 30
-const windows = isQuick ? 1 : 3
+const windows = numberOption('windows', isQuick ? 1 : 3)
 const windowSeconds = isQuick ? 10 : 60
 const setUpLimitSeconds = isQuick ? 60 : 1_200
 
-type Api = <Answer>(method: string, path: string, body?: unknown) => Promise<Answer>
-type Listed<Item> = {
-  readonly items: readonly Item[]
-  readonly next: string | null
-  readonly total: number | null
-}
 type Identified = { readonly id: string }
 type ShownProtection = Identified & { readonly state: string; readonly lagSeconds: number | null }
 
@@ -30,8 +27,9 @@ try {
   })
   try {
     const api = await signUp(product)
+    const emptyBytes = await residentBytes(product.serverPid())
     await protectAll(api)
-    await measure(api, product)
+    await measure(api, product, emptyBytes)
   } finally {
     await product.stop()
   }
@@ -39,43 +37,6 @@ try {
   await removeHome(home)
 }
 await bars.finish()
-
-/** Makes the owner and a token of theirs: programs use tokens. */
-async function signUp({ address, setupLink }: Product): Promise<Api> {
-  const password = 'a long enough password'
-  const token = new URL(setupLink ?? 'http://no-link').searchParams.get('token')
-  const origin = new URL(address).origin
-  const setUp = await fetch(`${origin}/api/v1/setup`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ token, name: 'bench', password }),
-  })
-  const session: { csrfToken: string } = JSON.parse(await textOf(setUp))
-  const cookie = setUp.headers
-    .getSetCookie()
-    .map((one) => one.split(';')[0])
-    .join('; ')
-  const made = await fetch(`${origin}/api/v1/tokens`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', cookie, 'x-csrf-token': session.csrfToken },
-    body: JSON.stringify({ name: 'bench', role: 'owner', expiresInDays: 1 }),
-  })
-  const { secret }: { secret: string } = JSON.parse(await textOf(made))
-  return async (method, path, body) => {
-    const answer = await fetch(`${origin}/api/v1${path}`, {
-      method,
-      headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-    return JSON.parse(await textOf(answer))
-  }
-}
-
-async function textOf(answer: Response): Promise<string> {
-  const text = await answer.text()
-  if (!answer.ok) throw new Error(`${answer.status} ${answer.url}: ${text.slice(0, 500)}`)
-  return text
-}
 
 async function protectAll(api: Api): Promise<void> {
   const startedAt = Date.now()
@@ -132,17 +93,6 @@ async function untilProtected(api: Api, startedAt: number): Promise<void> {
   }
 }
 
-async function listAll<Item>(api: Api, path: string): Promise<Item[]> {
-  const items: Item[] = []
-  for (let cursor: string | null = ''; cursor !== null; ) {
-    const query: string = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`
-    const page: Listed<Item> = await api('GET', `${path}${path.includes('?') ? '&' : '?'}limit=500${query}`)
-    items.push(...page.items)
-    cursor = page.next
-  }
-  return items
-}
-
 type Sample = {
   readonly cores: number
   readonly memoryBytes: number
@@ -150,13 +100,21 @@ type Sample = {
   readonly answers: readonly number[]
 }
 
-async function measure(api: Api, { serverPid }: Product): Promise<void> {
+async function measure(api: Api, { serverPid, home }: Product, emptyBytes: number): Promise<void> {
   const pid = serverPid()
   if (pid === 0) throw new Error('The server did not say which process it is')
   // One round first, so that the seeds' wave has passed.
   await wait(intervalSeconds * 1000)
   const samples: Sample[] = []
+  const databaseBefore = await databaseCpuSeconds(home)
+  const startedAt = Date.now()
   for (let window = 0; window < windows; window += 1) samples.push(await measureWindow(api, pid))
+  const seconds = (Date.now() - startedAt) / 1000
+  bars.note('scale-postgres-cpu', ((await databaseCpuSeconds(home)) - databaseBefore) / seconds, 'cores')
+  const memory = samples.map(({ memoryBytes }) => memoryBytes)
+  bars.note('scale-memory-empty', emptyBytes / MiB, 'MiB')
+  bars.note('scale-memory-per-protection', (Math.max(...memory) - emptyBytes) / machines / MiB, 'MiB')
+  bars.note('scale-memory-grows', ((memory.at(-1) ?? 0) - (memory[0] ?? 0)) / MiB, 'MiB')
   const all = (pick: (sample: Sample) => readonly number[], share: number): number =>
     median(samples.map((sample) => quantile(pick(sample), share)))
   bars.bar('scale-cpu', median(samples.map(({ cores }) => cores)), 'cores', { atMost: 1 })
@@ -166,6 +124,11 @@ async function measure(api: Api, { serverPid }: Product): Promise<void> {
   bars.note(
     'scale-lag-p50',
     all(({ lags }) => lags, 0.5),
+    's',
+  )
+  bars.note(
+    'scale-lag-worst',
+    all(({ lags }) => lags, 1),
     's',
   )
   bars.bar(
@@ -227,6 +190,15 @@ async function cpuSeconds(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+/** Of PostgreSQL's processes that live now: they come and go with connections, and few do while we measure. */
+async function databaseCpuSeconds(home: string): Promise<number> {
+  const postmaster = Number((await readFile(join(home, 'postgres/postmaster.pid'), 'utf8')).split('\n')[0])
+  const children = await readFile(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8')
+  const pids = [postmaster, ...children.trim().split(' ').map(Number)]
+  const all = await Promise.all(pids.map((pid) => cpuSeconds(pid).catch(() => 0)))
+  return all.reduce((sum, one) => sum + one, 0)
 }
 
 async function residentBytes(pid: number): Promise<number> {
