@@ -16,6 +16,7 @@ import { endProcess } from '@understudy/drivers/kvm/power'
 import { kvmSource } from '@understudy/drivers/kvm/source'
 import { type TinyDisk, tinyDefinition } from '@understudy/drivers/kvm/tiny-machine'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
+import { withCleanUp } from './clean-up.ts'
 
 const installer = fileURLToPath(
   new URL('../../packages/toolchain/src/run-install-tools.mjs', import.meta.url),
@@ -34,11 +35,10 @@ export function installTools(...packages: readonly string[]): void {
 /** A folder that is gone afterwards. Short, because sockets lie below it. */
 export async function withFolder<Result>(work: (folder: string) => Promise<Result>): Promise<Result> {
   const folder = await mkdtemp(join(process.env.UNDERSTUDY_BENCH_FOLDER ?? tmpdir(), 'us-b-'))
-  try {
-    return await work(folder)
-  } finally {
-    await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 })
-  }
+  return withCleanUp(
+    () => rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }),
+    () => work(folder),
+  )
 }
 
 /** Runs a program to its end; an error shows what it said. */

@@ -1,4 +1,4 @@
-// npm run bench:copy [-- --quick]. The first copy of a machine: 2 GiB, a quarter allocated, through the engine's own cycle
+// npm run bench:copy [-- --quick | --rounds=N]. The first copy of a machine: 2 GiB, a quarter allocated, through the engine's own cycle
 // into the journal, beside nbdcopy and virtnbdbackup on equal disks, turn by turn. And the mover's memory, also for 1 TiB.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,7 +14,7 @@ import { type MachineLocation, withMonitor } from '@understudy/drivers/kvm/monit
 import { exportSocketPath, startNbdServer } from '@understudy/drivers/kvm/nbd-server'
 import { startMachine } from '@understudy/drivers/kvm/power'
 import { openJournalStore } from '@understudy/journal/journal-store'
-import { median, newBars } from './bars.ts'
+import { median, newBars, numberOption } from './bars.ts'
 import {
   installTools,
   makeNoisyDisk,
@@ -26,11 +26,12 @@ import {
   toQcow2,
   withFolder,
 } from './bench-site.ts'
+import { withCleanUp } from './clean-up.ts'
 import type { MoverOrder, MoverReport } from './mover.ts'
 import { type PrivateLibvirt, startPrivateLibvirt } from './private-libvirt.ts'
 
 const isQuick = process.argv.includes('--quick')
-const rounds = isQuick ? 3 : 7
+const rounds = numberOption('rounds', isQuick ? 3 : 7)
 const shape = { bytes: 2 * GiB, runBytes: 4 * MiB, strideBytes: 16 * MiB }
 const dataBytes = (shape.bytes / shape.strideBytes) * shape.runBytes
 const hugeRuns = isQuick ? 64 : 512
@@ -52,12 +53,13 @@ installTools()
 await withFolder(async (folder) => {
   const machinesFolder = join(folder, 'machines')
   const site = openSite(machinesFolder)
-  try {
-    await compareSpeeds(folder, site)
-    await measureHuge(folder, site)
-  } finally {
-    await site.close()
-  }
+  await withCleanUp(
+    () => site.close(),
+    async () => {
+      await compareSpeeds(folder, site)
+      await measureHuge(folder, site)
+    },
+  )
 })
 await bars.finish()
 
@@ -72,7 +74,11 @@ async function compareSpeeds(folder: string, site: ReturnType<typeof openSite>):
   const mover = startMover()
   const times = { ours: [] as number[], nbdcopy: [] as number[], virtnbdbackup: [] as number[] }
   let peakBytes = 0
-  try {
+  const close = async (): Promise<void> => {
+    mover.close()
+    if (libvirt.kind === 'open') await libvirt.peer.close()
+  }
+  await withCleanUp(close, async () => {
     for (let round = 0; round < rounds; round += 1) {
       times.nbdcopy.push(await timeNbdcopy(folder, machine))
       const seeded = await timeOurs(folder, machine, mover, round === 0 ? content : null)
@@ -80,10 +86,7 @@ async function compareSpeeds(folder: string, site: ReturnType<typeof openSite>):
       peakBytes = Math.max(peakBytes, seeded.peakBytes)
       if (libvirt.kind === 'open') times.virtnbdbackup.push(await timeVirtnbdbackup(folder, libvirt.peer))
     }
-  } finally {
-    mover.close()
-    if (libvirt.kind === 'open') await libvirt.peer.close()
-  }
+  })
   const rate = (milliseconds: readonly number[]): number =>
     mebibytes(dataBytes) / (median(milliseconds) / 1000)
   // Neighbours in time are compared: what else this computer does, both have to bear.

@@ -25,6 +25,7 @@ import {
   run,
   withFolder,
 } from './bench-site.ts'
+import { withCleanUp } from './clean-up.ts'
 import { runOneCycle, trackingId } from './mover.ts'
 
 const isQuick = process.argv.includes('--quick')
@@ -55,12 +56,13 @@ await withFolder(async (folder) => {
   const machinesFolder = join(folder, 'machines')
   const site = openSite(machinesFolder)
   const stage = { folder, site, source: openSource(machinesFolder) }
-  try {
-    await measureSmallWrites(stage)
-    await measureWritingGuest(stage)
-  } finally {
-    await site.close()
-  }
+  await withCleanUp(
+    () => site.close(),
+    async () => {
+      await measureSmallWrites(stage)
+      await measureWritingGuest(stage)
+    },
+  )
 })
 await bars.finish()
 

@@ -38,44 +38,47 @@ export const quickVariants: readonly Variant[] = [
 ]
 export type Variant = { readonly name: string; readonly bytes: number; readonly points: number }
 
+export type StageSites = {
+  readonly source: BenchSite
+  readonly folders: { readonly source: string; readonly target: string; readonly replicas: string }
+  /** Ends every machine of both sites. */
+  close(): Promise<void>
+}
 export type Stage = {
   /** Where the failed over machines come up. */
   readonly targetFolder: string
-  readonly protections: ReadonlyMap<Variant['name'], string>
-  /** Ends every machine of both sites. */
-  close(): Promise<void>
+  readonly protections: ReadonlyMap<string, string>
 }
 
 type Identified = { readonly id: string }
 type SeenMachine = Identified & { readonly name: string }
 
+export function openStageSites(folder: string): StageSites {
+  const folders = { source: join(folder, 'a'), target: join(folder, 'b'), replicas: join(folder, 'replicas') }
+  const source = openSite(folders.source)
+  return {
+    source,
+    folders,
+    async close() {
+      await source.close()
+      for (const machine of await machinesIn(folders.target)) await endProcess(machine)
+    },
+  }
+}
+
 /** Resolves when every variant is protected and paused, has its points, and its source machine is gone. */
 export async function prepareStage(
   api: Api,
-  where: { readonly folder: string; readonly image: string; readonly variants: readonly Variant[] },
+  { source, folders }: StageSites,
+  wanted: { readonly image: string; readonly variants: readonly Variant[] },
 ): Promise<Stage> {
-  const folders = {
-    source: join(where.folder, 'a'),
-    target: join(where.folder, 'b'),
-    replicas: join(where.folder, 'replicas'),
-  }
   for (const folder of Object.values(folders)) await mkdir(folder, { recursive: true })
-  const site = openSite(folders.source)
-  const close = async (): Promise<void> => {
-    await site.close()
-    for (const machine of await machinesIn(folders.target)) await endProcess(machine)
-  }
-  try {
-    const started: MachineLocation[] = []
-    for (const variant of where.variants) started.push(await startSource(site, where.image, variant))
-    const protections = await protectAll(api, folders, where.variants)
-    // The disaster: what the failover asks of the source is answered at once, and nothing of it can be read any more.
-    for (const machine of started) await endProcess(machine)
-    return { targetFolder: folders.target, protections, close }
-  } catch (error) {
-    await close()
-    throw error
-  }
+  const started: MachineLocation[] = []
+  for (const variant of wanted.variants) started.push(await startSource(source, wanted.image, variant))
+  const protections = await protectAll(api, folders, wanted.variants)
+  // The disaster: what the failover asks of the source is answered at once, and nothing of it can be read any more.
+  for (const machine of started) await endProcess(machine)
+  return { targetFolder: folders.target, protections }
 }
 
 export const userAdapter = (hostPort: number | null): MachineDefinition['adapters'][number] => ({
@@ -109,9 +112,9 @@ export async function placeGuest(image: string, folder: string, bytes: number): 
 
 async function protectAll(
   api: Api,
-  folders: { readonly source: string; readonly target: string; readonly replicas: string },
+  folders: StageSites['folders'],
   wanted: readonly Variant[],
-): Promise<ReadonlyMap<Variant['name'], string>> {
+): Promise<ReadonlyMap<string, string>> {
   const source = await makeSite(api, 'bench source', folders.source, folders.replicas)
   const target = await makeSite(api, 'bench target', folders.target, folders.replicas)
   const policy = await api<Identified>('POST', '/policies', {
@@ -128,7 +131,7 @@ async function protectAll(
     uncommittedAction: 'commit',
   })
   const machines = await listAll<SeenMachine>(api, `/machines?siteId=${source.id}`)
-  const protections = new Map<Variant['name'], string>()
+  const protections = new Map<string, string>()
   for (const variant of wanted) {
     const machine = present(
       machines.find(({ name }) => name === variant.name),

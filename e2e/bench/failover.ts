@@ -14,11 +14,13 @@ import { dismantle, newHome, type Product, startProduct } from '../product.ts'
 import { type Api, finishJob, signUp } from './api-client.ts'
 import { median, newBars, numberOption } from './bars.ts'
 import { guestCacheFolder, installTools, openSite, settleDisks, withFolder } from './bench-site.ts'
+import { withCleanUp } from './clean-up.ts'
 import {
   bootDeadlineSeconds,
   freePort,
   guestBytes,
   machinesIn,
+  openStageSites,
   pause,
   placeGuest,
   prepareStage,
@@ -42,20 +44,13 @@ await withFolder(async (folder) => {
   const image = await makeGuest(folder)
   const home = await newHome()
   let product: Product | null = null
-  try {
-    product = await startProduct(home, { environment: { UNDERSTUDY_REQUESTS_PER_MINUTE: '1000000' } })
-    const api = await signUp(product)
-    const startedAt = performance.now()
-    const stage = await prepareStage(api, { folder, image, variants: chosen })
-    bars.note('failover-set-up', (performance.now() - startedAt) / 1000, 's')
-    try {
-      await measure(api, stage, folder, image)
-    } finally {
-      await stage.close()
-    }
-  } finally {
-    await dismantle(home, product)
-  }
+  await withCleanUp(
+    () => dismantle(home, product),
+    async () => {
+      product = await startProduct(home, { environment: { UNDERSTUDY_REQUESTS_PER_MINUTE: '1000000' } })
+      await failOverAll(await signUp(product), folder, image)
+    },
+  )
 })
 await bars.finish()
 
@@ -64,6 +59,16 @@ async function makeGuest(folder: string): Promise<string> {
   const file = join(folder, 'guest.raw')
   await makeGuestDisks(base, { name: 'lab-web', disks: [{ file, format: 'raw', bytes: guestBytes }] })
   return file
+}
+
+async function failOverAll(api: Api, folder: string, image: string): Promise<void> {
+  const sites = openStageSites(folder)
+  await withCleanUp(sites.close, async () => {
+    const startedAt = performance.now()
+    const stage = await prepareStage(api, sites, { image, variants: chosen })
+    bars.note('failover-set-up', (performance.now() - startedAt) / 1000, 's')
+    await measure(api, stage, folder, image)
+  })
 }
 
 async function measure(api: Api, stage: Stage, folder: string, image: string): Promise<void> {
@@ -136,13 +141,14 @@ async function coldBoot(folder: string, image: string, round: number): Promise<n
   })
   await placeGuest(image, machine.folder, bytes)
   await settleDisks()
-  try {
+  const remove = async (): Promise<void> => {
+    await endProcess(machine)
+    await rm(machine.folder, { recursive: true })
+  }
+  return withCleanUp(remove, async () => {
     const startedAt = performance.now()
     await startMachine(machine, { bootDeadlineSeconds })
     await untilGuestAnswers(port, answerSeconds)
     return (performance.now() - startedAt) / 1000
-  } finally {
-    await endProcess(machine)
-    await rm(machine.folder, { recursive: true })
-  }
+  })
 }

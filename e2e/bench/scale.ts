@@ -5,9 +5,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { KiB, MiB } from '@understudy/base/bytes'
-import { newHome, type Product, removeHome, startProduct } from '../product.ts'
+import { dismantle, newHome, type Product, startProduct } from '../product.ts'
 import { type Api, type Listed, listAll, signUp } from './api-client.ts'
 import { median, newBars, numberOption, quantile } from './bars.ts'
+import { withCleanUp } from './clean-up.ts'
 
 const isQuick = process.argv.includes('--quick')
 const machines = numberOption('machines', isQuick ? 40 : 1_000)
@@ -21,21 +22,17 @@ type ShownProtection = Identified & { readonly state: string; readonly lagSecond
 
 const bars = newBars(isQuick ? 'scale-quick' : 'scale')
 const home = await newHome()
-try {
-  const product = await startProduct(home, {
-    environment: { UNDERSTUDY_REQUESTS_PER_MINUTE: '1000000' },
-  })
-  try {
+let product: Product | null = null
+await withCleanUp(
+  () => dismantle(home, product),
+  async () => {
+    product = await startProduct(home, { environment: { UNDERSTUDY_REQUESTS_PER_MINUTE: '1000000' } })
     const api = await signUp(product)
     const emptyBytes = await residentBytes(product.serverPid())
     await protectAll(api)
     await measure(api, product, emptyBytes)
-  } finally {
-    await product.stop()
-  }
-} finally {
-  await removeHome(home)
-}
+  },
+)
 await bars.finish()
 
 async function protectAll(api: Api): Promise<void> {
