@@ -1,7 +1,7 @@
 // A job is a durable workflow whose steps are kept as tasks for people to watch: progress, notes, questions, failures.
 
 import type { FailureReport } from '@understudy/base/errors'
-import { isAbort, Outage, toFailureReport } from '@understudy/base/errors'
+import { isAbort, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
 import {
   type Job,
   type JobId,
@@ -29,6 +29,12 @@ export type Cancels = Map<JobId, AbortController>
 const ATTEMPT_LIMIT = 5
 const UNDO_RETRIES = 4
 const RETRY_PAUSES_SECONDS = [2, 5, 15, 30]
+/** What a job is (its state, its question) is worth half an hour of a database that is away. */
+const ROW_RETRIES = 60
+/** What a task looks like is not worth holding the task up for long. */
+const DISPLAY_RETRIES = 2
+/** Messages of an earlier attempt: more than people can click. */
+const LEFT_OVER_LIMIT = 100
 
 type JobRun = {
   readonly parts: EngineParts
@@ -58,23 +64,29 @@ export function jobWorkflow<Request>(
       if (attempt === ATTEMPT_LIMIT) return
       const again = await context.waitForSignal<boolean>(RETRY_TOPIC, parts.config.retryWindowSeconds)
       if (again !== true) return
-      // A cancel that came too late last time is no wish for this time.
-      await context.waitForSignal<boolean>(CANCEL_TOPIC, 0)
+      // A cancel or an answer that came too late last time is no wish for this time.
+      await drain(context, CANCEL_TOPIC)
+      await drain(context, ANSWER_TOPIC)
     }
   }
+}
+
+async function drain(context: DurableContext, topic: string): Promise<void> {
+  for (let left = 0; left < LEFT_OVER_LIMIT; left += 1)
+    if ((await context.waitForSignal<unknown>(topic, 0)) === null) return
 }
 
 /** True: it is over for good. False: it failed and may be tried again. */
 async function runAttempt<Request>(run: JobRun, body: JobBody<Request>, request: Request): Promise<boolean> {
   const by = await run.context.step(`begin ${run.attempt}`, () => begin(run, body.tasks(request)))
+  // Another job works on the subject by now: this one stays failed, and can be tried again.
+  if (by === null) return false
   try {
     await body.run(scopeOf(run, by), request)
     await run.context.step(`end ${run.attempt}`, () => finish(run, 'succeeded', null))
     return true
   } catch (error) {
-    // Cut short from outside: nothing is known about the job's end, and it goes on elsewhere or was ended there.
-    if (!(error instanceof JobFailure) && isAbort(error)) throw error
-    const report = error instanceof JobFailure ? error.report : toFailureReport(error)
+    const { report } = asJobFailure(error)
     const cancelled = report.kind === 'aborted'
     await run.context.step(`end ${run.attempt}`, () =>
       finish(run, cancelled ? 'cancelled' : 'failed', report),
@@ -90,10 +102,11 @@ function scopeOf(run: JobRun, by: string): JobScope {
     id: run.jobId,
     by,
     task: (name, work, options) => runTask(run, name, work, options ?? {}),
-    async skip(name, note) {
-      await run.context.step(stepName(run, name), () => changeTask(run, name, { state: 'skipped', note }))
-    },
-    ask: (question) => ask(run, question),
+    skip: (name, note) =>
+      orJobFailure(() =>
+        run.context.step(stepName(run, name), () => showTask(run, name, { state: 'skipped', note })),
+      ),
+    ask: (question) => orJobFailure(() => ask(run, { ...question, id: stepName(run, question.id) })),
     passPointOfNoReturn() {
       run.pastNoReturn = true
     },
@@ -104,8 +117,8 @@ function scopeOf(run: JobRun, by: string): JobScope {
         await runTask(run, name, work, { retries: UNDO_RETRIES })
         return true
       } catch (error) {
-        if (error instanceof JobFailure) return false
-        throw error
+        asJobFailure(error)
+        return false
       }
     },
   }
@@ -120,12 +133,30 @@ async function runTask<Result>(
   work: (task: TaskScope) => Promise<Result>,
   options: TaskOptions,
 ): Promise<Result> {
-  await stopIfCancelled(run)
-  const settled = await run.context.step(stepName(run, name), (signal) =>
-    carryOut(run, name, work, { options, signal }),
-  )
+  const settled = await orJobFailure(async () => {
+    await stopIfCancelled(run)
+    return await run.context.step(stepName(run, name), (signal) =>
+      carryOut(run, name, work, { options, signal }),
+    )
+  })
   if (settled.ok) return settled.value
   throw new JobFailure(settled.failure)
+}
+
+/** Whatever goes wrong between a body and its tasks is a failure of the job: only then the body puts things back. */
+async function orJobFailure<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    throw asJobFailure(error)
+  }
+}
+
+/** Cut short from outside is no failure: nothing is known about the job's end, and it goes on elsewhere or was ended there. */
+function asJobFailure(error: unknown): JobFailure {
+  if (error instanceof JobFailure) return error
+  if (isAbort(error)) throw error
+  return new JobFailure(toFailureReport(error))
 }
 
 async function stopIfCancelled(run: JobRun): Promise<void> {
@@ -151,7 +182,7 @@ async function carryOut<Result>(
   const cancel = run.pastNoReturn ? null : cancelOf(run)
   const signal = cancel ? AbortSignal.any([how.signal, cancel.signal]) : how.signal
   const startedAt = parts.clock.now()
-  await changeTask(run, name, { state: 'running', startedAt, endedAt: null, progress: null, note: null })
+  await showTask(run, name, { state: 'running', startedAt, endedAt: null, progress: null, note: null })
   const reporter = progressReporter(run, name)
   let note: string | null = null
   const scope: TaskScope = {
@@ -167,7 +198,7 @@ async function carryOut<Result>(
       signal,
     })
     await reporter.settle()
-    await changeTask(run, name, { state: 'succeeded', endedAt: parts.clock.now(), note })
+    await showTask(run, name, { state: 'succeeded', endedAt: parts.clock.now(), note })
     return { ok: true, value }
   } catch (error) {
     await reporter.settle()
@@ -176,7 +207,7 @@ async function carryOut<Result>(
     const failure = cancel?.signal.aborted && isAbort(error) ? cancelled().report : toFailureReport(error)
     if (failure.kind === 'invariant')
       parts.log('error', 'a task failed by our own fault', { job: run.jobId, error })
-    await changeTask(run, name, { state: 'failed', endedAt: parts.clock.now(), note: failure.message })
+    await showTask(run, name, { state: 'failed', endedAt: parts.clock.now(), note: failure.message })
     return { ok: false, failure }
   }
 }
@@ -200,12 +231,40 @@ async function withRetries<Result>(
       return await work()
     } catch (error) {
       if (!(error instanceof Outage) || failures >= how.retries || how.signal.aborted) throw error
-      const pause = RETRY_PAUSES_SECONDS[Math.min(failures, RETRY_PAUSES_SECONDS.length - 1)] ?? 30
-      await changeTask(run, name, { note: `${error.message} Trying again in ${pause} s.` })
+      const pause = pauseSeconds(failures)
+      await showTask(run, name, { note: `${error.message} Trying again in ${pause} s.` })
       await run.parts.sleep(pause * 1000, how.signal)
     }
   }
 }
+
+/** What people see of a task. Tried again for a moment; when it fails all the same it costs a display, never the task. */
+async function showTask(run: JobRun, name: string, change: Partial<Task>): Promise<void> {
+  try {
+    await overOutages(run, DISPLAY_RETRIES, () => changeTask(run, name, change))
+  } catch (error) {
+    run.parts.log('warn', 'a task could not be shown', { job: run.jobId, task: name, error })
+  }
+}
+
+/** Once more after an outage, with growing pauses, at most `retries` times. */
+async function overOutages<Result>(
+  { parts }: JobRun,
+  retries: number,
+  write: () => Promise<Result>,
+): Promise<Result> {
+  for (let failures = 0; ; failures += 1) {
+    try {
+      return await write()
+    } catch (error) {
+      if (!(error instanceof Outage) || failures >= retries) throw error
+      await parts.sleep(pauseSeconds(failures) * 1000)
+    }
+  }
+}
+
+const pauseSeconds = (failures: number): number =>
+  RETRY_PAUSES_SECONDS[Math.min(failures, RETRY_PAUSES_SECONDS.length - 1)] ?? 30
 
 /** Writes progress at most twice a second, one write at a time; a write that fails costs a display, not the job. */
 function progressReporter(run: JobRun, name: string) {
@@ -250,7 +309,7 @@ async function ask(run: JobRun, question: JobQuestion): Promise<string | null> {
   }
   await context.step(`answered ${question.id}`, async () => {
     await moveJob(run, 'running', { question: null })
-    await tellAnswer(parts, jobId, question, value)
+    await overOutages(run, ROW_RETRIES, () => tellAnswer(parts, jobId, question, value))
   })
   return value
 }
@@ -272,23 +331,33 @@ async function tellAnswer(parts: EngineParts, jobId: JobId, question: JobQuestio
   })
 }
 
-async function begin(run: JobRun, names: readonly string[]): Promise<string> {
+/** Who started the job. Null: another one works on its subject. */
+async function begin(run: JobRun, names: readonly string[]): Promise<string | null> {
   const tasks = names.map((name): Task => ({ ...newTask(name), state: 'pending' }))
-  const job = await moveJob(run, 'running', { tasks, failure: null, question: null, endedAt: null })
-  return job?.startedBy ?? 'unknown'
+  try {
+    const job = await moveJob(run, 'running', { tasks, failure: null, question: null, endedAt: null })
+    return job?.startedBy ?? 'unknown'
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    const { parts, jobId } = run
+    await parts.stores.jobs.update(jobId, { failure: toFailureReport(error), endedAt: parts.clock.now() })
+    parts.live.changed('jobs', jobId)
+    return null
+  }
 }
 
 async function finish(run: JobRun, state: JobState, failure: FailureReport | null): Promise<void> {
   const { parts } = run
   const job = await moveJob(run, state, { failure, question: null, endedAt: parts.clock.now() })
   if (!job || state !== 'failed' || failure === null) return
-  await recordEvent(parts, {
+  const told = {
     severity: 'warning',
     code: 'job/failed',
     message: `${describeKind(job.kind)} of ${job.subjectName} failed: ${failure.message}`,
     subject: { id: job.subjectId, name: job.subjectName },
     facts: { jobId: job.id, code: failure.code, remedy: failure.remedy },
-  })
+  } as const
+  await overOutages(run, ROW_RETRIES, () => recordEvent(parts, told))
 }
 
 export const describeKind = (kind: Job['kind']): string => {
@@ -298,6 +367,10 @@ export const describeKind = (kind: Job['kind']): string => {
 
 /** Repeatable: a job that is there already stays. Returns the job as it was before, or null when it has gone. */
 async function moveJob(run: JobRun, to: JobState, change: Partial<Job>): Promise<Job | null> {
+  return await overOutages(run, ROW_RETRIES, () => moveJobOnce(run, to, change))
+}
+
+async function moveJobOnce(run: JobRun, to: JobState, change: Partial<Job>): Promise<Job | null> {
   const { parts, jobId } = run
   const job = await parts.stores.jobs.find(jobId)
   if (!job) return null
