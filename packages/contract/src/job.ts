@@ -17,6 +17,7 @@ export const JobKind = z.enum([
   'commit',
   'reprotect',
   'fail-back',
+  'tidy-up',
   'create-lab',
   'scrub',
 ])

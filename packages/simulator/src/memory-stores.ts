@@ -4,7 +4,7 @@ import type { Instant } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
 import type { Alert, Event, Severity } from '@understudy/domain/events/event'
 import type { Run } from '@understudy/domain/failover/failover'
-import type { Job } from '@understudy/domain/jobs/job'
+import { exclusiveKeyOf, type Job } from '@understudy/domain/jobs/job'
 import type { DiscoveredMachine, Machine, MachineId } from '@understudy/domain/machines/machine'
 import type { Policy } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
@@ -273,8 +273,20 @@ function pageOf<Row>(all: Iterable<Listed<Row>>, page: PageRequest): Page<Row> {
 function memoryJobStore(): JobStore {
   const rows = new Map<string, Listed<Job>>()
   let order = 0
+  const refuseSecond = (job: Job): void => {
+    const key = exclusiveKeyOf(job)
+    if (key === null) return
+    for (const { row } of rows.values())
+      if (row.id !== job.id && exclusiveKeyOf(row) === key)
+        throw new Refusal({
+          code: 'job/another-works',
+          message: `Another job works on ${job.subjectName}`,
+          remedy: 'Wait until it is over, then look again.',
+        })
+  }
   return {
     async create(job) {
+      refuseSecond(job)
       order += 1
       rows.set(job.id, { at: job.createdAt, order, row: copy(job) })
     },
@@ -290,6 +302,7 @@ function memoryJobStore(): JobStore {
     },
     async update(id, change) {
       const listed = findOrRefuse(rows, 'job', id)
+      refuseSecond({ ...listed.row, ...change })
       rows.set(id, { ...listed, row: copy({ ...listed.row, ...change }) })
     },
     async trim(before) {

@@ -1,3 +1,4 @@
+import { Refusal } from '@understudy/base/errors'
 import type { Job, JobId, JobKind, JobState } from '@understudy/domain/jobs/job'
 import type { JobStore } from '@understudy/engine/ports/stores'
 import type { Database } from './database.ts'
@@ -5,6 +6,7 @@ import {
   defined,
   fromJson,
   refuseMissing,
+  refuseTaken,
   toDate,
   toInstant,
   toJson,
@@ -30,7 +32,8 @@ export function jobStore({ prisma }: Database): JobStore {
         startedBy: job.startedBy,
       }
       // A durable step that creates a job may be repeated after a crash.
-      await prisma.job.upsert({ where: { id: job.id }, create: columns, update: columns })
+      const write = prisma.job.upsert({ where: { id: job.id }, create: columns, update: columns })
+      await refuseTaken(write, () => anotherWorks(job.subjectName))
     },
     async find(id) {
       const row = await prisma.job.findUnique({ where: { id } })
@@ -58,16 +61,20 @@ export function jobStore({ prisma }: Database): JobStore {
         question: toNullableJson(change.question),
         endedAt: toDate(change.endedAt),
       })
-      await refuseMissing(
-        prisma.job.update({ where: { id }, data: columns, select: { id: true } }),
-        'job',
-        id,
-      )
+      const write = prisma.job.update({ where: { id }, data: columns, select: { id: true } })
+      await refuseTaken(refuseMissing(write, 'job', id), () => anotherWorks(change.subjectName ?? 'it'))
     },
     trim: async (before) =>
       (await prisma.job.deleteMany({ where: { endedAt: { lt: toDate(before) } } })).count,
   })
 }
+
+const anotherWorks = (name: string): Refusal =>
+  new Refusal({
+    code: 'job/another-works',
+    message: `Another job works on ${name}`,
+    remedy: 'Wait until it is over, then look again.',
+  })
 
 const toJob = (row: JobRow): Job => ({
   id: row.id as JobId,

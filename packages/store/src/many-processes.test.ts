@@ -134,6 +134,20 @@ test('every epoch is given once among processes', async () => {
   expect(epochs.sort((a, b) => a - b)).toEqual(Array.from({ length: 80 }, (_, index) => index + 1))
 })
 
+test('of many processes that start a job on one subject at the same moment one does', async () => {
+  const script = (kind: string) => `
+    const wanted = { kind: '${kind}', state: 'queued', subjectId: 'web', subjectName: 'web', tasks: [], failure: null,
+      question: null, createdAt: 0, endedAt: null, startedBy: 'ada' }
+    await stores.leases.beat('${kind}', Date.now(), Date.now() + 60_000)
+    while ((await stores.leases.movers()).length < 3) await new Promise((resolve) => setTimeout(resolve, 1))
+    return await stores.jobs.create({ id: '${kind}', ...wanted }).then(() => 'created', (error) => error.code)`
+  const ends = await Promise.all(
+    ['commit', 'roll-back', 'change-point'].map((kind) => inProcess<string>(script(kind))),
+  )
+  expect(ends.sort()).toEqual(['created', 'job/another-works', 'job/another-works'])
+  expect((await stores.jobs.list({ subjectId: 'web' }, { limit: 10, cursor: null })).rows).toHaveLength(1)
+})
+
 test('while the database is away every call is an outage, and afterwards the same stores work with nothing lost', async () => {
   const site = sampleSite()
   await stores.sites.create(site, { privateKey: 'PEM' })

@@ -72,11 +72,30 @@ test('the committed migrations make exactly the tables that the schema describes
 
 test('the database is created when it is absent, and a second run has nothing to do', async () => {
   const url = databaseUrl('fresh')
-  expect(await migrateDeploy(url)).toEqual([expect.stringMatching(/_first$/)])
+  expect(await migrateDeploy(url)).toEqual([
+    expect.stringMatching(/_first$/),
+    expect.stringMatching(/_one_job_at_a_time$/),
+  ])
   expect(await migrateDeploy(url)).toEqual([])
   await dropDatabase(url)
   await dropDatabase(url)
   await expect(ask(url, 'SELECT 1')).rejects.toMatchObject({ code: '3D000' })
+})
+
+test('jobs that a former version has left active beside each other do not keep the server from starting', async () => {
+  const url = databaseUrl('doubled')
+  const [first] = (await readMigrations(migrationsFolder)).migrationDirectories
+  const sql = first && readFileSync(path.join(migrationsFolder, first.path, 'migration.sql'), 'utf8')
+  await migrateDeploy(url, draft('only-first', { [first?.path ?? '']: sql ?? '' }))
+  const row = (id: string, kind: string) => `('${id}', '${kind}', 'queued', 'web', 'web', '[]', now(), 'ada')`
+  await ask(
+    url,
+    `INSERT INTO "Job" ("id", "kind", "state", "subjectId", "subjectName", "tasks", "createdAt", "startedBy")
+     VALUES ${row('lost', 'commit')}, ${row('beside', 'resync')}, ${row('end', 'end-protection')}, ${row('newest', 'roll-back')}`,
+  )
+  await migrateDeploy(url)
+  const active = await ask(url, `SELECT "id" FROM "Job" WHERE "state" = 'queued' ORDER BY "id"`)
+  expect(active).toEqual([{ id: 'beside' }, { id: 'end' }, { id: 'newest' }])
 })
 
 test('of several processes that migrate at once one does the work and the others wait for it', async () => {

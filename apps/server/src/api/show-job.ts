@@ -15,6 +15,7 @@ const titleOf: Record<JobKind, string> = {
   commit: 'Commit the failover of',
   reprotect: 'Reprotect',
   'fail-back': 'Fail back',
+  'tidy-up': 'Tidy up after a failover of',
   'create-lab': 'Create',
   scrub: 'Check the replica of',
 }

@@ -18,6 +18,7 @@ export type JobKind =
   | 'commit'
   | 'reprotect'
   | 'fail-back'
+  | 'tidy-up'
   | 'create-lab'
   | 'scrub'
 
@@ -31,6 +32,21 @@ export const jobLife = stateMachine<JobState>('job', {
   failed: ['running'],
   cancelled: [],
 })
+
+/** A job in one of these is at work, or will be. */
+export const activeJobStates: readonly JobState[] = ['queued', 'running', 'waiting']
+
+/** These get in nobody's way: they only watch the mover, for which a failover must not wait, or read, or are about no machine. */
+export const harmlessKinds: readonly JobKind[] = ['protect', 'resync', 'create-lab', 'scrub']
+
+/**
+ * Two jobs of one key must never be active at once: each would undo what the other does. The end of a protection has a key
+ * of its own, because it stops the other jobs itself. Null: gets in nobody's way. The database has it as a unique index.
+ */
+export function exclusiveKeyOf(job: Pick<Job, 'kind' | 'state' | 'subjectId'>): string | null {
+  if (!activeJobStates.includes(job.state) || harmlessKinds.includes(job.kind)) return null
+  return job.kind === 'end-protection' ? `end of ${job.subjectId}` : job.subjectId
+}
 
 export type TaskState = 'pending' | 'running' | 'succeeded' | 'failed' | 'skipped'
 

@@ -1,4 +1,5 @@
 // The timer of failovers that nobody has committed: it warns, then does what the policy says.
+import { Refusal } from '@understudy/base/errors'
 import { checkCommitTimer } from '@understudy/domain/failover/commit-timer'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { JobId } from '@understudy/domain/jobs/job'
@@ -49,11 +50,14 @@ async function act(parts: EngineParts, protection: Protection, run: Run): Promis
   if ((await activeJobsOf(parts, protection.id)).length > 0) return
   const kind = await actionOf(parts, protection)
   const subject = { id: protection.id, name: protection.name }
-  await startJob(parts, kind, subject, {
-    by: `policy (${Math.round((parts.clock.now() - run.startedAt) / 1000)} s after the failover)`,
-    jobId,
-    protectionId: protection.id,
-  })
+  const by = `policy (${Math.round((parts.clock.now() - run.startedAt) / 1000)} s after the failover)`
+  try {
+    await startJob(parts, kind, subject, { by, jobId, protectionId: protection.id })
+  } catch (error) {
+    // The operator was quicker, at this very moment.
+    if (error instanceof Refusal) return
+    throw error
+  }
   await resolveAlert(parts, UNCOMMITTED_ALERT, subject)
 }
 

@@ -1,6 +1,6 @@
 // Jobs from the outside: start, answer, cancel, retry, and finding those that a crash left without a workflow.
 import { Refusal } from '@understudy/base/errors'
-import type { Job, JobId, JobKind, JobState } from '@understudy/domain/jobs/job'
+import { activeJobStates, type Job, type JobId, type JobKind } from '@understudy/domain/jobs/job'
 import type { EngineParts } from '../engine-parts.ts'
 import type { Subject } from '../events/report.ts'
 import type { AnswerRequest, Asker, JobStarted } from '../requests.ts'
@@ -13,7 +13,6 @@ import {
   RETRY_TOPIC,
 } from './run-job.ts'
 
-export const activeJobStates: readonly JobState[] = ['queued', 'running', 'waiting']
 /** A job this old without a workflow was lost between its row and its workflow. */
 const LOST_AFTER_MILLISECONDS = 60_000
 

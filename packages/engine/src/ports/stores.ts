@@ -151,6 +151,7 @@ export interface RunStore {
 }
 
 export interface JobStore {
+  /** Refuses, as `update` does, while another active job has the same `exclusiveKeyOf` (`job/another-works`). */
   create(job: Job): Promise<void>
   find(id: JobId): Promise<Job | null>
   list(

@@ -6,12 +6,18 @@ import {
   type ProtectionAction,
 } from '@understudy/domain/failover/allowed-actions'
 import type { Run } from '@understudy/domain/failover/failover'
-import type { Job } from '@understudy/domain/jobs/job'
+import {
+  activeJobStates,
+  harmlessKinds,
+  type Job,
+  type JobId,
+  type JobKind,
+} from '@understudy/domain/jobs/job'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import { loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import { describeKind } from '../jobs/run-job.ts'
-import { activeJobStates, activeJobsOf } from '../jobs/start-job.ts'
+import { activeJobsOf } from '../jobs/start-job.ts'
 import type { ProtectionSummary } from '../ports/stores.ts'
 
 type ActionParts = Pick<EngineParts, 'stores'>
@@ -55,8 +61,7 @@ function verdicts(
   runs: readonly Run[],
   jobs: readonly Job[],
 ): readonly AllowedAction[] {
-  // These two only watch the mover; a failover in the middle of a long copy must not wait for them.
-  const busy = jobs.find(({ kind }) => kind !== 'protect' && kind !== 'resync')
+  const busy = jobs.find(({ kind }) => !harmlessKinds.includes(kind))
   return allowedActions({
     protection,
     hasPoint,
@@ -80,4 +85,36 @@ export async function refuseUnlessAllowed(
     remedy: 'See the protection for what is possible now.',
     facts: { action },
   })
+}
+
+/** What the job does must be allowed now, not only when it was asked for first. */
+export async function refuseRetry(parts: ActionParts, jobId: JobId): Promise<void> {
+  const job = await parts.stores.jobs.find(jobId)
+  const action = job && actionOfJob(job.kind)
+  // A first copy that failed is asked for in no other way; whether a job can be run again at all is told by the retry itself.
+  if (job?.state === 'failed' && action)
+    await refuseUnlessAllowed(parts, job.subjectId as ProtectionId, action)
+}
+
+function actionOfJob(kind: JobKind): ProtectionAction | null {
+  switch (kind) {
+    case 'protect':
+    case 'tidy-up':
+    case 'create-lab':
+    case 'scrub':
+      return null
+    case 'end-protection':
+      return 'end'
+    case 'resync':
+    case 'test-failover':
+    case 'clean-up-test':
+    case 'planned-failover':
+    case 'unplanned-failover':
+    case 'change-point':
+    case 'roll-back':
+    case 'commit':
+    case 'reprotect':
+    case 'fail-back':
+      return kind
+  }
 }

@@ -428,6 +428,30 @@ function jobTests(current: Current): void {
     expect(await ids({ kinds: ['protect'] })).toEqual([c.id, a.id])
     expect(await ids({ subjectId: a.subjectId, kinds: ['protect'] })).toEqual([a.id])
   })
+  test('one job at a time works on a subject; what only watches and what ends it may be beside it', async () => {
+    const { jobs } = current()
+    const active = sampleJob({ kind: 'commit', state: 'running' })
+    const { subjectId } = active
+    const refused = { name: 'Refusal', code: 'job/another-works' }
+    await jobs.create(active)
+    for (const state of ['queued', 'running', 'waiting'] as const)
+      await expect(jobs.create(sampleJob({ kind: 'roll-back', state, subjectId }))).rejects.toMatchObject(
+        refused,
+      )
+    const failed = sampleJob({ kind: 'roll-back', state: 'failed', subjectId })
+    await jobs.create(failed)
+    await expect(jobs.update(failed.id, { state: 'running' })).rejects.toMatchObject(refused)
+    await jobs.create(sampleJob({ kind: 'resync', state: 'running', subjectId }))
+    await jobs.create(sampleJob({ kind: 'protect', state: 'running', subjectId }))
+    await jobs.create(sampleJob({ kind: 'end-protection', state: 'running', subjectId }))
+    const secondEnd = sampleJob({ kind: 'end-protection', state: 'queued', subjectId })
+    await expect(jobs.create(secondEnd)).rejects.toMatchObject(refused)
+    await jobs.create(sampleJob({ kind: 'roll-back', state: 'running' }))
+    await jobs.update(active.id, { state: 'waiting' })
+    await jobs.update(active.id, { state: 'succeeded' })
+    await jobs.update(failed.id, { state: 'running' })
+    expect(await jobs.find(failed.id)).toMatchObject({ state: 'running' })
+  })
   test('pages of jobs neither repeat nor skip a row while new ones come', async () => {
     const { jobs } = current()
     const old = Array.from({ length: 7 }, () => sampleJob())

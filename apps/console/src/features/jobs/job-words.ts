@@ -32,6 +32,7 @@ export const wordsOfKind: Record<Job['kind'], string> = {
   commit: 'Commit',
   reprotect: 'Reprotect',
   'fail-back': 'Fail back',
+  'tidy-up': 'Tidy up',
   'create-lab': 'Create lab',
   scrub: 'Check replica',
 }
