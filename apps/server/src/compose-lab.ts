@@ -38,6 +38,7 @@ const sourceMayBeOff: readonly ProtectionState[] = [
   'failingOver',
   'failedOver',
   'rollingBack',
+  'committing',
   'committed',
   'reprotecting',
 ]

@@ -13,6 +13,7 @@ export const ProtectionState = z.enum([
   'failingOver',
   'failedOver',
   'rollingBack',
+  'committing',
   'committed',
   'reprotecting',
   'ending',

@@ -77,7 +77,7 @@ export function showProtection(protection: Protection, around: ProtectionSurroun
 }
 
 const runsAtTarget = (state: ProtectionState): boolean =>
-  state === 'failedOver' || state === 'committed' || state === 'reprotecting'
+  state === 'failedOver' || state === 'committing' || state === 'committed' || state === 'reprotecting'
 
 /** Pure: what the coloured mark of a row says. */
 export function healthOf(
@@ -97,6 +97,7 @@ export function healthOf(
     case 'rollingBack':
     case 'reprotecting':
     case 'failedOver':
+    case 'committing':
     case 'committed':
       return 'at-risk'
     case 'paused':

@@ -45,6 +45,7 @@ const stateWords: Record<ProtectionState, string> = {
   failingOver: 'failing over',
   failedOver: 'failed over and not committed',
   rollingBack: 'rolling back',
+  committing: 'being committed',
   committed: 'committed',
   reprotecting: 'reprotecting',
   ending: 'ending',
@@ -115,6 +116,8 @@ function whyNot(action: ProtectionAction, facts: ActionFacts): string | null {
     case 'edit':
       return only(['seeding', 'protected', 'resyncing', 'paused', 'broken'])
     case 'end':
-      return state === 'ending' || state === 'gone' ? 'It is already ending' : null
+      // An end that stopped early is begun again: nothing else leads out of `ending`.
+      if (state === 'gone') return 'It has ended'
+      return state === 'ending' && facts.busyWith !== null ? 'It is already ending' : null
   }
 }

@@ -19,6 +19,7 @@ export type ProtectionState =
   | 'failingOver'
   | 'failedOver'
   | 'rollingBack'
+  | 'committing'
   | 'committed'
   | 'reprotecting'
   | 'ending'
@@ -34,7 +35,8 @@ export const protectionLife = stateMachine<ProtectionState>('protection', {
   broken: ['seeding', 'resyncing', 'failingOver', 'ending'],
   // A failover that stops before its point of no return goes back to where it came from.
   failingOver: ['failedOver', 'seeding', 'protected', 'resyncing', 'paused', 'broken', 'ending'],
-  failedOver: ['failingOver', 'rollingBack', 'committed', 'ending'],
+  failedOver: ['failingOver', 'rollingBack', 'committing', 'ending'],
+  committing: ['committed', 'failedOver', 'ending'],
   rollingBack: ['protected', 'resyncing', 'failedOver', 'broken', 'ending'],
   committed: ['reprotecting', 'ending'],
   reprotecting: ['protected', 'committed', 'ending'],

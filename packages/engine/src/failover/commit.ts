@@ -1,17 +1,21 @@
 // The replica stays: it becomes independent of its recovery point and belongs to its site.
 import { Refusal } from '@understudy/base/errors'
 import type { Run } from '@understudy/domain/failover/failover'
-import type { Protection } from '@understudy/domain/protection/protection'
+import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import { resolveAlert } from '../events/report.ts'
-import type { JobBody } from '../jobs/job-scope.ts'
+import { type JobBody, JobFailure } from '../jobs/job-scope.ts'
 import type { ProtectionRequest } from '../requests.ts'
 import { targetOf } from '../sites/platform-of.ts'
 import { findFailover, isFailBack, tellFailover } from './boot-run.ts'
-import { settleState } from './state-claim.ts'
+import { claimInTask, settleState } from './state-claim.ts'
 import { UNCOMMITTED_ALERT } from './uncommitted.ts'
 
-const tasks = ['Wait until the machine is independent', 'Hand it over to its site']
+const tasks = [
+  'Wait until the machine is independent',
+  'Take over the protection',
+  'Hand it over to its site',
+]
 
 export const commit = (context: EngineContext): JobBody<ProtectionRequest> => ({
   tasks: () => tasks,
@@ -23,25 +27,47 @@ export const commit = (context: EngineContext): JobBody<ProtectionRequest> => ({
       return run.id
     })
     job.passPointOfNoReturn()
-    await job.task('Hand it over to its site', async () => {
-      const run = await parts.stores.runs.find(runId)
-      const protection = await loadProtection(parts, protectionId)
-      if (run && !isFailBack(run, protection)) await (await targetOf(parts, run.targetSiteId)).adopt(run.id)
-      const note = 'Runs at the target site; reprotect it to replicate back'
-      // Before the run is over: a roll back at this very moment must either find it, or find that it came too late.
-      await settleState(context, { protectionId, from: 'failedOver', to: 'committed', note })
-      // From here on nothing of ours starts the former source again.
-      await parts.stores.protections.updateNotes(protectionId, { sourceStoppedByRun: null })
-      if (run) await letGo(context, run)
-      await resolveAlert(parts, UNCOMMITTED_ALERT, protection)
-      await tellFailover(context, protection, {
-        severity: 'info',
-        code: 'failover/committed',
-        message: `The failover of ${protection.name} is committed`,
-      })
+    // Whoever wants to change the point or roll back has lost from here on.
+    await claimInTask(context, job, 'Take over the protection', {
+      protectionId,
+      from: ['failedOver'],
+      to: 'committing',
+      note: 'The failover is being committed',
     })
+    try {
+      await job.task('Hand it over to its site', async () => {
+        const run = await findFailover(context, protectionId)
+        if (run?.id === runId) await handOver(context, await loadProtection(parts, protectionId), run)
+        await settleCommit(context, protectionId)
+      })
+    } catch (error) {
+      if (!(error instanceof JobFailure)) throw error
+      await job.undo('Tell how things stand', () => settleCommit(context, protectionId))
+      throw error
+    }
   },
 })
+
+/** The run says how far a commit got: one that is not over has not been handed over. Repeatable. */
+export async function settleCommit(context: EngineContext, protectionId: ProtectionId): Promise<void> {
+  const { parts } = context
+  const protection = await loadProtection(parts, protectionId)
+  if (protection.state !== 'committing') return
+  if ((await findFailover(context, protectionId)) !== null) {
+    const note = 'Runs at the target site; the commit did not succeed: commit it again or roll it back'
+    return await settleState(context, { protectionId, from: 'committing', to: 'failedOver', note })
+  }
+  // From here on nothing of ours starts the former source again.
+  await parts.stores.protections.updateNotes(protectionId, { sourceStoppedByRun: null })
+  const note = 'Runs at the target site; reprotect it to replicate back'
+  await settleState(context, { protectionId, from: 'committing', to: 'committed', note })
+  await resolveAlert(parts, UNCOMMITTED_ALERT, protection)
+  await tellFailover(context, protection, {
+    severity: 'info',
+    code: 'failover/committed',
+    message: `The failover of ${protection.name} is committed`,
+  })
+}
 
 async function loadRun(context: EngineContext, id: Protection['id']): Promise<Run> {
   const run = await findFailover(context, id)
@@ -54,7 +80,9 @@ async function loadRun(context: EngineContext, id: Protection['id']): Promise<Ru
 }
 
 /** The point stays held: it is the common point of a later reprotect. Repeatable. */
-async function letGo({ parts, keeper }: EngineContext, run: Run): Promise<void> {
+async function handOver(context: EngineContext, protection: Protection, run: Run): Promise<void> {
+  const { parts, keeper } = context
+  if (!isFailBack(run, protection)) await (await targetOf(parts, run.targetSiteId)).adopt(run.id)
   await keeper.drop(run.id)
   await parts.stores.runs.update(run.id, {
     over: true,

@@ -11,9 +11,13 @@ import { encryptionIsFixed } from './policies.ts'
 import { loadPolicy } from './protect.ts'
 import { waitForCycle } from './wait-for-cycle.ts'
 
+/** Anything else is at work, and a pause must not take it out of a job's hands. */
+const pauseFrom: readonly ProtectionState[] = ['seeding', 'protected', 'resyncing']
+
 export async function pause(context: EngineContext, request: ProtectionRequest): Promise<void> {
   const { protections } = context.parts.stores
   const { state } = await loadProtection(context.parts, request.protectionId)
+  if (!pauseFrom.includes(state)) throw stateChanged()
   const moved = await protections.moveState(
     request.protectionId,
     state,

@@ -37,6 +37,7 @@ export async function waitForCycle(context: EngineContext, id: ProtectionId, tas
       case 'failingOver':
       case 'failedOver':
       case 'rollingBack':
+      case 'committing':
       case 'committed':
       case 'reprotecting':
       case 'ending':

@@ -92,7 +92,8 @@ async function watchSplitBrain(parts: EngineParts, siteId: SiteId): Promise<void
   }
 }
 
-const runsElsewhere = ({ state }: Protection): boolean => state === 'failedOver' || state === 'committed'
+const runsElsewhere = ({ state }: Protection): boolean =>
+  state === 'failedOver' || state === 'committing' || state === 'committed'
 
 async function isSourceOn(parts: EngineParts, protection: Protection): Promise<boolean> {
   const machine = await parts.stores.machines.findByRef(protection.sourceSiteId, protection.sourceRef)

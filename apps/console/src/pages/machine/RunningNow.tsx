@@ -29,7 +29,7 @@ const startKinds: readonly Job['kind'][] = [
   'test-failover',
 ]
 const testKinds = 'test-failover,clean-up-test'
-const inFailover: readonly Protection['state'][] = ['failingOver', 'failedOver', 'rollingBack']
+const inFailover: readonly Protection['state'][] = ['failingOver', 'failedOver', 'committing', 'rollingBack']
 
 /** Whatever goes on with this machine at the moment: a failover, a test that is up, or any other job. */
 export function RunningNow({ protection, point, flow }: RunningNowProps) {
