@@ -6,8 +6,9 @@ import { api, client } from '../../api/client.ts'
 import { useMay } from '../../api/session.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
+import { retryKey } from './retry-key.ts'
 
-/** Cancel and retry. `onRetried`: a retry is a new job; go and watch that one. */
+/** Cancel and retry. `onRetried`: the job runs again, under its own id; go and watch it. */
 export function JobActions({
   job,
   onRetried,
@@ -20,7 +21,7 @@ export function JobActions({
   const onSettled = () => queries.invalidateQueries({ queryKey: api.jobs.key() })
   const cancel = useMutation({ mutationFn: () => client.jobs.cancel({ id: job.id }), onSettled })
   const retry = useMutation({
-    mutationFn: () => client.jobs.retry({ id: job.id }, { context: { idempotencyKey: `retry-${job.id}` } }),
+    mutationFn: () => client.jobs.retry({ id: job.id }, { context: { idempotencyKey: retryKey(job) } }),
     onSuccess: ({ jobId }) => onRetried(jobId),
     onSettled,
   })
