@@ -113,7 +113,9 @@ export async function openRun(
   const known = await parts.stores.runs.find(plan.runId)
   if (known) return known
   const point = await withReplica(parts, whereIs(protection), async (replica) => {
-    const chosen = choosePoint(replica.points(), choice)
+    // A predecessor that was killed before it wrote the run down has chosen already; its hold must not stay behind.
+    const held = replica.points().find(({ heldBy }) => heldBy.includes(plan.runId))
+    const chosen = held ?? choosePoint(replica.points(), choice)
     // Held before anything depends on it: retention may run at this very moment.
     await replica.hold(chosen.id, plan.runId)
     return chosen
@@ -137,9 +139,21 @@ export async function openRun(
     endedAt: null,
     commitDeadline: null,
   }
-  await parts.stores.runs.create(run)
+  await writeDown(parts, protection, run)
   parts.live.changed('runs', run.id)
   return run
+}
+
+/** A hold of a run that nobody has heard of would never be let go. */
+async function writeDown(parts: EngineParts, protection: Protection, run: Run): Promise<void> {
+  try {
+    await parts.stores.runs.create(run)
+  } catch (error) {
+    // It may have been written all the same: then the hold is known.
+    if ((await parts.stores.runs.find(run.id)) === null)
+      await withReplica(parts, whereIs(protection), (replica) => replica.unhold(run.pointId, run.id))
+    throw error
+  }
 }
 
 /** Boots the run's machine. Repeatable: the same machine goes on. */

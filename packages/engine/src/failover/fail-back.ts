@@ -18,8 +18,8 @@ import { sourceOf, targetOf } from '../sites/platform-of.ts'
 import { closeRun, loadAskedAt, openRun, type RunPlan, tellFailover } from './boot-run.ts'
 import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { refuseRunningSource } from './fence.ts'
-import { putBack, quiesceSource, takeOver } from './planned-failover.ts'
-import { fingerprintsOf, stopOriginal } from './roll-back.ts'
+import { putBack, quiesceSource, REPLACED, STOPPED_EARLY, takeOver } from './planned-failover.ts'
+import { fingerprintsOf, noteOriginal, removeReplicas } from './remove-replica.ts'
 
 const tasks = [
   'Check the original machine',
@@ -55,8 +55,11 @@ export const failBack = (context: EngineContext): JobBody<FailBackRequest> => ({
       await start(context, job, protectionId, original)
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
-      const remove = () => leaveOriginal(context, protectionId, runId)
-      await putBack(context, job, { protectionId, runId, claim, remove })
+      const remove = () => stopWhatRuns(context, protectionId, runId)
+      await putBack(context, job, { protectionId, claim, remove })
+      // Last and on their own: a home site that has died must not keep production off.
+      await job.undo('Note what the original holds', () => noteNeverStarted(context, protectionId, runId))
+      await job.undo('Let the recovery point go', () => letGo(context, runId))
       throw error
     }
     await job.task('Hand over to the original', () =>
@@ -146,6 +149,7 @@ async function restore(
   const { original, request } = what
   await job.task('Restore the original machine', async (task) => {
     const protection = await loadProtection(parts, request.protectionId)
+    await removeReplicas(context, protection.id, { failure: REPLACED, except: original.plan.runId })
     const run = await openRun(context, protection, original.plan, { kind: 'point', id: what.pointId })
     const { originalFingerprints } = await parts.stores.protections.notes(protection.id)
     // An earlier life of this step has written to the disks already: they equal nothing that is known, so compare it all.
@@ -231,14 +235,26 @@ async function startOnce(
   return (await target.startTracked(ref, trackingIdOf(protection.id), signal)).checkpoint
 }
 
+/** The run names its machine before it starts it: without the name it was never started, and nothing has to be asked. */
+async function stopWhatRuns(context: EngineContext, protectionId: ProtectionId, runId: RunId): Promise<void> {
+  const run = await context.parts.stores.runs.find(runId)
+  const neverStarted = run?.machineRef === null
+  const except = neverStarted ? { except: runId } : {}
+  await removeReplicas(context, protectionId, { failure: STOPPED_EARLY, ...except })
+}
+
 /** The original stays where it is and off; whatever the restore got to is noted as its content now. */
-async function leaveOriginal(
+async function noteNeverStarted(
   context: EngineContext,
   protectionId: ProtectionId,
   runId: RunId,
 ): Promise<void> {
   const run = await context.parts.stores.runs.find(runId)
-  if (!run) return
-  await stopOriginal(context, await loadProtection(context.parts, protectionId))
-  await closeRun(context, run, { failure: 'The fail-back stopped early' })
+  if (!run || run.over || run.machineRef !== null) return
+  await noteOriginal(context, await loadProtection(context.parts, protectionId))
+}
+
+async function letGo(context: EngineContext, runId: RunId): Promise<void> {
+  const run = await context.parts.stores.runs.find(runId)
+  if (run && !run.over && run.machineRef === null) await closeRun(context, run, { failure: STOPPED_EARLY })
 }

@@ -8,11 +8,12 @@ import { type JobBody, JobFailure, type JobScope } from '../jobs/job-scope.ts'
 import { cycleInJob } from '../replication/cycle-in-job.ts'
 import type { PlannedFailoverRequest } from '../requests.ts'
 import { sourceOf } from '../sites/platform-of.ts'
-import { bootRun, destroyRun, openRun, planRun, type RunPlan, tellFailover } from './boot-run.ts'
+import { bootRun, openRun, planRun, type RunPlan, tellFailover } from './boot-run.ts'
 import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { refuseRunningSource } from './fence.ts'
 import { type FinalPoint, sealFinalPoint } from './last-delta.ts'
-import { type Claim, claimInTask, giveBackState } from './state-claim.ts'
+import { removeReplicas } from './remove-replica.ts'
+import { type Claim, claimForFailover, giveBackState } from './state-claim.ts'
 
 const tasks = [
   'Check both sites',
@@ -27,6 +28,9 @@ const tasks = [
 
 /** How long a guest may go on shutting down after nobody wants that any more. */
 const SHUT_DOWN_ECHO_SECONDS = 30
+/** Why a run is over, as its history says it. */
+export const REPLACED = 'Left over from an earlier failover'
+export const STOPPED_EARLY = 'The failover stopped early'
 
 export const plannedFailover = (context: EngineContext): JobBody<PlannedFailoverRequest> => ({
   tasks: () => tasks,
@@ -38,7 +42,7 @@ export const plannedFailover = (context: EngineContext): JobBody<PlannedFailover
       await bootReplica(context, job, { protectionId: request.protectionId, plan, pointId })
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
-      await putBack(context, job, { protectionId: request.protectionId, runId: plan.runId, claim })
+      await putBack(context, job, { protectionId: request.protectionId, claim })
       throw error
     }
     await job.task('Hand over to the replica', () =>
@@ -62,13 +66,10 @@ export async function takeOver(
   job: JobScope,
   protectionId: ProtectionId,
 ): Promise<Claim> {
-  return await claimInTask(context, job, 'Take over from replication', {
+  return await claimForFailover(context, job, 'Take over from replication', {
     protectionId,
     from: ['protected', 'resyncing'],
-    to: 'failingOver',
     note: 'A planned failover is under way',
-    // What an earlier failover knew about its source says nothing about this one.
-    notes: { stoppedSource: null, sourceStoppedByRun: null },
   })
 }
 
@@ -124,6 +125,7 @@ async function bootReplica(
   await job.task('Boot the replica', async (task) => {
     const protection = await loadProtection(parts, what.protectionId)
     await refuseRunningSource(parts, protection, task.signal)
+    await removeReplicas(context, protection.id, { failure: REPLACED, except: what.plan.runId })
     await openRun(context, protection, what.plan, { kind: 'point', id: what.pointId })
     await bootRun(context, protection, what.plan, task)
   })
@@ -135,14 +137,13 @@ export async function putBack(
   job: JobScope,
   what: {
     readonly protectionId: ProtectionId
-    readonly runId: RunId
     readonly claim: Claim
-    /** How the replica goes, when not by destroying what was made for the run. */
+    /** How the replica goes, when not by removing all that was made. */
     readonly remove?: () => Promise<void>
   },
 ): Promise<void> {
-  const destroy = () => destroyRun(context, what.runId, { failure: 'The failover stopped early' })
-  const removed = await job.undo('Remove the replica machine', what.remove ?? destroy)
+  const remove = () => removeReplicas(context, what.protectionId, { failure: STOPPED_EARLY })
+  const removed = await job.undo('Remove the replica machine', what.remove ?? remove)
   // Never two: a replica that cannot be removed may run, so the source stays off until a person has looked.
   const started =
     removed &&

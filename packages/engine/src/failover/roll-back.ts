@@ -1,15 +1,12 @@
 // Before the commit: the failover is undone. The replica's machine goes with what it wrote, the source takes over again.
-import { present } from '@understudy/base/invariant'
 import type { Protection } from '@understudy/domain/protection/protection'
-import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import { resolveAlert } from '../events/report.ts'
 import { type JobBody, JobFailure } from '../jobs/job-scope.ts'
-import type { DiskFingerprint } from '../ports/source-platform.ts'
 import type { ProtectionRequest } from '../requests.ts'
-import { sourceOf } from '../sites/platform-of.ts'
-import { closeRun, destroyRun, findFailover, isFailBack, tellFailover } from './boot-run.ts'
+import { tellFailover } from './boot-run.ts'
 import { restartSource } from './planned-failover.ts'
+import { removeReplicas } from './remove-replica.ts'
 import { claimInTask, settleState } from './state-claim.ts'
 import { UNCOMMITTED_ALERT } from './uncommitted.ts'
 
@@ -33,7 +30,7 @@ export const rollBack = (context: EngineContext): JobBody<ProtectionRequest> => 
     })
     try {
       await job.task('Remove the replica machine', async () => {
-        await removeReplica(context, await loadProtection(context.parts, protectionId))
+        await removeReplicas(context, protectionId, { failure: 'Rolled back' })
       })
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
@@ -55,42 +52,8 @@ export const rollBack = (context: EngineContext): JobBody<ProtectionRequest> => 
   },
 })
 
-async function removeReplica(context: EngineContext, protection: Protection): Promise<void> {
-  const run = await findFailover(context, protection.id)
-  if (!run) return
-  if (!isFailBack(run, protection)) return await destroyRun(context, run.id, { failure: 'Rolled back' })
-  await stopOriginal(context, protection)
-  await closeRun(context, run, { failure: 'Rolled back' })
-}
-
-/** The original ran for a while: it is off again, and what is on it now is noted for the next fail-back. Repeatable. */
-export async function stopOriginal(context: EngineContext, protection: Protection): Promise<void> {
-  const source = await sourceOf(context.parts, protection.targetSiteId)
-  const ref = present(protection.originalRef, 'only a protection with an original fails back')
-  if ((await source.powerState(ref)) !== 'off') await source.powerOff(ref)
-  await context.parts.stores.protections.updateNotes(protection.id, {
-    originalFingerprints: await fingerprintsOf(context, protection, ref),
-    originalPoint: null,
-  })
-}
-
-/** Of a machine that is off, at the protection's target site. */
-export async function fingerprintsOf(
-  context: EngineContext,
-  protection: Protection,
-  ref: Protection['sourceRef'],
-): Promise<readonly DiskFingerprint[]> {
-  const source = await sourceOf(context.parts, protection.targetSiteId)
-  const stopped = await source.openStoppedDisks(ref, {
-    excludedDisks: protection.excludedDisks,
-    trackingId: trackingIdOf(protection.id),
-    since: null,
-  })
-  await stopped.close()
-  return stopped.fingerprints
-}
-
-async function goOn(context: EngineContext, id: Protection['id'], started: boolean): Promise<void> {
+/** Repeatable. */
+export async function goOn(context: EngineContext, id: Protection['id'], started: boolean): Promise<void> {
   const protection = await loadProtection(context.parts, id)
   await settleState(context, {
     protectionId: id,

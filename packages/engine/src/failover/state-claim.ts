@@ -5,6 +5,7 @@ import type { Protection, ProtectionId, ProtectionState } from '@understudy/doma
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import { JobFailure, type JobScope } from '../jobs/job-scope.ts'
 import type { ProtectionNotes } from '../ports/stores.ts'
+import { findFailover } from './boot-run.ts'
 
 /** What the protection was before the job took it. Small JSON. */
 export type Claim = {
@@ -20,8 +21,8 @@ export type ClaimRequest = {
   readonly to: ProtectionState
   /** For people. */
   readonly note: string
-  /** What becomes true with the claim, in the same act. */
-  readonly notes?: Partial<ProtectionNotes>
+  /** What becomes true with the claim, in the same act. A claim that is repeated keeps what it has noted since. */
+  readonly notes?: () => Promise<Partial<ProtectionNotes>>
 }
 
 /**
@@ -42,6 +43,23 @@ export async function claimInTask(
     throw error
   }
 }
+
+/** Claims for a failover. */
+export const claimForFailover = (
+  context: EngineContext,
+  job: JobScope,
+  task: string,
+  request: Pick<ClaimRequest, 'protectionId' | 'from' | 'note'>,
+): Promise<Claim> =>
+  claimInTask(context, job, task, {
+    ...request,
+    to: 'failingOver',
+    async notes() {
+      // What an earlier failover knew about its source says nothing about this one, unless it was never put back.
+      const leftOver = await findFailover(context, request.protectionId)
+      return leftOver === null ? { stoppedSource: null, sourceStoppedByRun: null } : {}
+    },
+  })
 
 async function giveBackOwn(
   context: EngineContext,
@@ -84,7 +102,7 @@ async function takeState(
   // In one act: of two jobs at once, the one that lost must not be found as the owner when either is repeated.
   const moved = await protections.claimState(protection.id, state, request.to, {
     note: request.note,
-    notes: { ...request.notes, claim: { jobId: request.jobId, former } },
+    notes: { ...(await request.notes?.()), claim: { jobId: request.jobId, former } },
   })
   if (!moved) throw changed(await loadProtection(context.parts, protection.id))
   return former

@@ -9,8 +9,9 @@ import type { UnplannedFailoverRequest } from '../requests.ts'
 import { bootRun, openRun, planRun, type RunPlan, tellFailover } from './boot-run.ts'
 import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { type Fenced, refuseRunningSource, tryFence } from './fence.ts'
-import { putBack } from './planned-failover.ts'
-import { claimInTask } from './state-claim.ts'
+import { putBack, REPLACED } from './planned-failover.ts'
+import { removeReplicas } from './remove-replica.ts'
+import { claimForFailover } from './state-claim.ts'
 
 const tasks = [
   'Check the target site',
@@ -36,16 +37,15 @@ export const unplannedFailover = (context: EngineContext): JobBody<UnplannedFail
         allowOpenNetworks: false,
       }),
     )
-    const claim = await claimInTask(context, job, 'Stop replication', {
+    const claim = await claimForFailover(context, job, 'Stop replication', {
       protectionId,
       from,
-      to: 'failingOver',
       note: 'An unplanned failover is under way',
-      notes: { stoppedSource: null, sourceStoppedByRun: null },
     })
     try {
       await job.task('Hold the recovery point', async (task) => {
         await shutOutOldWriters(context, protectionId)
+        await removeReplicas(context, protectionId, { failure: REPLACED, except: plan.runId })
         const run = await openRun(context, await loadProtection(parts, protectionId), plan, request.choice)
         task.note(new Date(run.pointInstant).toISOString())
       })
@@ -53,7 +53,7 @@ export const unplannedFailover = (context: EngineContext): JobBody<UnplannedFail
       await bootFenced(context, job, { protectionId, plan, fenced })
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
-      await putBack(context, job, { protectionId, runId: plan.runId, claim })
+      await putBack(context, job, { protectionId, claim })
       throw error
     }
     await job.task('Hand over to the replica', () =>
