@@ -4,8 +4,13 @@ import { Refusal } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
 import { copyExtents } from '@understudy/block/copy-extents'
 import type { BlockReader, MappedExtent } from '@understudy/block/device'
-import type { Run, RunId } from '@understudy/domain/failover/failover'
-import { isEligible, type MachineHardware, type MachineRef } from '@understudy/domain/machines/machine'
+import type { RunId } from '@understudy/domain/failover/failover'
+import {
+  type DiskKey,
+  isEligible,
+  type MachineHardware,
+  type MachineRef,
+} from '@understudy/domain/machines/machine'
 import type {
   AdapterMapping,
   Protection,
@@ -24,6 +29,8 @@ import { sinkOf, sumBytes } from '../replication/run-cycle.ts'
 import type { ReprotectRequest } from '../requests.ts'
 import { platformOf, sourceOf } from '../sites/platform-of.ts'
 import { refuseBlockers, tellFailover } from './boot-run.ts'
+import { newestBoot } from './newest-boot.ts'
+import { fingerprintsOf } from './remove-replica.ts'
 import { type Claim, claimInTask, giveBackState, settleState } from './state-claim.ts'
 
 const tasks = [
@@ -39,6 +46,13 @@ const tasks = [
 /** Holds the common point in the reverse replica for as long as a fail-back may need it. */
 export const COMMON_POINT_HOLDER = 'common-point'
 
+/** `fingerprints` of the moment when its disks were the common point, byte for byte; null: they never were, or are not now. */
+type StandIn = {
+  readonly ref: MachineRef
+  readonly runId: RunId
+  readonly fingerprints: readonly DiskFingerprint[] | null
+}
+
 /** Decided once. Small JSON. */
 type TurnPlan = {
   readonly replicaId: ReplicaId
@@ -49,8 +63,8 @@ type TurnPlan = {
   readonly hardware: MachineHardware
   /** The machine that ran before, if it is still there and not ours to remove. */
   readonly originalRef: MachineRef | null
-  /** The machine that ran before was booted by this run of ours: it has done its part and goes once the direction has turned. */
-  readonly standIn: RunId | null
+  /** The machine that ran before was booted by a run of ours: it has done its part and may go once the direction has turned. */
+  readonly standIn: StandIn | null
   readonly fingerprints: readonly DiskFingerprint[]
   /** The original's disks are exactly the common point. */
   readonly originalIsCommonPoint: boolean
@@ -68,32 +82,35 @@ export const reprotect = (context: EngineContext): JobBody<ReprotectRequest> => 
       to: 'reprotecting',
       note: 'The direction of replication is being turned',
     })
-    let commonPointId: PointId
     try {
       await job.task('Prepare the reverse replica', async () =>
         createReverseReplica(context, await loadProtection(parts, protectionId), plan),
       )
-      commonPointId = await fillReverseReplica(context, job, protectionId, plan)
+      const commonPointId = await fillReverseReplica(context, job, protectionId, plan)
+      job.passPointOfNoReturn()
+      await job.task('Turn the direction', () => turn(context, request, plan, commonPointId))
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
       await putBack(context, job, { protectionId, plan, claim })
       throw error
     }
-    job.passPointOfNoReturn()
-    await job.task('Turn the direction', () => turn(context, request, plan, commonPointId))
     await job.undo('Remove the former replica', async () => {
       const protection = await loadProtection(parts, protectionId)
       const { replicas } = await platformOf(parts, protection.sourceSiteId)
       await replicas.deleteReplica(plan.formerReplicaId)
-      await removeStandIn(context, protection, plan)
     })
+    if (plan.standIn !== null)
+      await job.undo('Remove what stood in', async (task) => {
+        const protection = await loadProtection(parts, protectionId)
+        task.note(await removeStandIn(context, protection, present(plan.standIn, 'it was looked at')))
+      })
   },
 })
 
 async function check(context: EngineContext, request: ReprotectRequest): Promise<TurnPlan> {
   const { parts } = context
   const protection = await loadProtection(parts, request.protectionId)
-  const run = await committedRun(context, protection)
+  const run = present(await newestBoot(parts, protection.id), 'a committed failover has a machine')
   await refuseActiveTest(context, protection.id)
   const source = await sourceOf(parts, protection.targetSiteId)
   const eligibility = await source.eligibility(run.machineRef)
@@ -101,34 +118,47 @@ async function check(context: EngineContext, request: ReprotectRequest): Promise
   const machines = await source.inventory()
   const { stoppedSource = null } = await parts.stores.protections.notes(protection.id)
   const original = await lookAtOriginal(context, protection, request)
+  const originalIsCommonPoint =
+    original !== null && stoppedSource?.pointId === run.pointId && stoppedSource.replicaId === run.replicaId
+  const noted = originalIsCommonPoint ? (stoppedSource?.fingerprints ?? []) : []
+  const standIn = original && standInOf(protection, original, noted)
   return {
     replicaId: parts.newId() as ReplicaId,
     formerReplicaId: protection.replicaId,
     pointId: run.pointId,
     ref: run.machineRef,
     hardware: machines.find(({ ref }) => ref === run.machineRef)?.hardware ?? protection.hardware,
-    originalRef: original === null || original.standIn !== null ? null : protection.sourceRef,
-    standIn: original?.standIn ?? null,
+    // One that stays may hold data that nobody has copied: it is known, so it is watched and never protected by accident.
+    originalRef: original === null || goes(standIn) ? null : protection.sourceRef,
+    standIn,
     fingerprints: stoppedSource?.fingerprints ?? original?.fingerprints ?? [],
-    originalIsCommonPoint:
-      original !== null &&
-      stoppedSource?.pointId === run.pointId &&
-      stoppedSource.replicaId === run.replicaId,
+    originalIsCommonPoint,
   }
 }
 
-/** The boot that was committed: of those that had a machine, the one that was over last. */
-async function committedRun(
-  context: EngineContext,
+const goes = (standIn: StandIn | null): boolean => standIn !== null && standIn.fingerprints !== null
+
+/**
+ * Null: the machine that ran before is not ours. It may go only if every byte of it is in the common point: what it wrote after
+ * a point that was chosen by hand, after an unplanned failover or on an excluded disk exists nowhere else.
+ */
+function standInOf(
   protection: Protection,
-): Promise<Run & { readonly machineRef: MachineRef }> {
-  const history = await context.parts.stores.runs.history(protection.id, 50)
-  const booted = history.filter(({ kind, machineRef }) => kind !== 'test' && machineRef !== null)
-  const run = present(
-    booted.toSorted((a, b) => (b.endedAt ?? Infinity) - (a.endedAt ?? Infinity))[0],
-    'a committed failover has a machine',
-  )
-  return { ...run, machineRef: present(run.machineRef, 'it was filtered') }
+  original: Original,
+  noted: readonly DiskFingerprint[],
+): StandIn | null {
+  // Only where another machine is the original: the first machine of all is never ours to remove.
+  if (protection.direction === 'forward' || original.ownedBy === null) return null
+  const proven =
+    noted.length > 0 &&
+    original.disks.every((key) => !protection.excludedDisks.includes(key)) &&
+    areEqual(noted, original.fingerprints)
+  return { ref: protection.sourceRef, runId: original.ownedBy, fingerprints: proven ? noted : null }
+}
+
+function areEqual(noted: readonly DiskFingerprint[], now: readonly DiskFingerprint[]): boolean {
+  const values = new Map(now.map(({ key, value }) => [key, value]))
+  return noted.length === now.length && noted.every(({ key, value }) => values.get(key) === value)
 }
 
 async function refuseActiveTest(context: EngineContext, id: ProtectionId): Promise<void> {
@@ -141,6 +171,12 @@ async function refuseActiveTest(context: EngineContext, id: ProtectionId): Promi
   })
 }
 
+type Original = {
+  readonly fingerprints: readonly DiskFingerprint[]
+  readonly disks: readonly DiskKey[]
+  readonly ownedBy: RunId | null
+}
+
 /**
  * The machine that ran before must be off: its site would soon be told to overwrite it. Null when it is not there any
  * more, else its fingerprints as it is now.
@@ -149,7 +185,7 @@ async function lookAtOriginal(
   context: EngineContext,
   protection: Protection,
   request: ReprotectRequest,
-): Promise<{ readonly fingerprints: readonly DiskFingerprint[]; readonly standIn: RunId | null } | null> {
+): Promise<Original | null> {
   const source = await sourceOf(context.parts, protection.sourceSiteId)
   const ref = protection.sourceRef
   const machine = (await source.inventory()).find((each) => each.ref === ref)
@@ -161,9 +197,11 @@ async function lookAtOriginal(
     since: null,
   })
   await stopped.close()
-  // Only where another machine is the original: the first machine of all is never ours to remove.
-  const ours = protection.direction === 'reverse' && machine.ownedBy !== null
-  return { fingerprints: stopped.fingerprints, standIn: ours ? (machine.ownedBy as RunId) : null }
+  return {
+    fingerprints: stopped.fingerprints,
+    disks: machine.hardware.disks.map(({ key }) => key),
+    ownedBy: machine.ownedBy as RunId | null,
+  }
 }
 
 async function stopOriginal(source: SourcePlatform, protection: Protection, request: ReprotectRequest) {
@@ -176,15 +214,46 @@ async function stopOriginal(source: SourcePlatform, protection: Protection, requ
   await source.powerOff(protection.sourceRef)
 }
 
-/** After coming home: what stood in at the second site is off, and every byte of it is in the new replica's base. Repeatable. */
-async function removeStandIn(
-  { parts }: EngineContext,
+/** After coming home: what stood in at the second site goes if it is still what the common point holds. Repeatable. */
+async function removeStandIn(context: EngineContext, turned: Protection, standIn: StandIn): Promise<string> {
+  const { source, target } = await platformOf(context.parts, turned.targetSiteId)
+  const machine = (await source?.inventory())?.find(({ ref }) => ref === standIn.ref)
+  if (!machine) return 'It is not there any more'
+  // Copying took its time; somebody may have started it meanwhile.
+  const proven = standIn.fingerprints !== null && (await isUntouched(context, turned, standIn))
+  if (!proven) return await keepStandIn(context, turned, standIn, machine.name)
+  await target?.destroy(standIn.runId)
+  return `${machine.name} was removed`
+}
+
+async function isUntouched(
+  context: EngineContext,
   turned: Protection,
-  { standIn }: TurnPlan,
-): Promise<void> {
-  if (standIn === null) return
-  const { target } = await platformOf(parts, turned.targetSiteId)
-  await target?.destroy(standIn)
+  { ref, fingerprints }: StandIn,
+): Promise<boolean> {
+  const source = await sourceOf(context.parts, turned.targetSiteId)
+  if ((await source.powerState(ref)) !== 'off') return false
+  return areEqual(fingerprints ?? [], await fingerprintsOf(context, turned, ref))
+}
+
+async function keepStandIn(
+  context: EngineContext,
+  turned: Protection,
+  standIn: StandIn,
+  name: string,
+): Promise<string> {
+  const { protections, sites } = context.parts.stores
+  // As an original it is known: watched for a second life, and protected by nobody else.
+  await protections.update(turned.id, { originalRef: standIn.ref })
+  const site = await sites.find(turned.targetSiteId)
+  const where = `${name} stays at ${site?.name ?? 'its site'}`
+  await tellFailover(context, turned, {
+    severity: 'warning',
+    code: 'reprotect/stand-in-kept',
+    message: `${where}: it may hold what was written there and never copied. Save what you need from it, then remove it there.`,
+    facts: { siteId: turned.targetSiteId, machine: name },
+  })
+  return where
 }
 
 /** Repeatable. */
@@ -320,6 +389,11 @@ async function turn(
 ): Promise<void> {
   const { parts } = context
   const protection = await loadProtection(parts, request.protectionId)
+  // What the fail-back needs to know, before there is one: nobody reads it while the places have not turned.
+  await parts.stores.protections.updateNotes(protection.id, {
+    originalFingerprints: plan.fingerprints,
+    originalPoint: plan.originalIsCommonPoint ? { replicaId: plan.replicaId, pointId: commonPointId } : null,
+  })
   // A repetition finds the places turned already.
   if (protection.replicaId !== plan.replicaId) {
     const machine = await parts.stores.machines.findByRef(protection.targetSiteId, plan.ref)
@@ -332,10 +406,15 @@ async function turn(
       hardware: plan.hardware,
     })
   }
+  await finishTurn(context, protection.id)
+}
+
+/** Once the places have turned there is only forward. Repeatable. */
+export async function finishTurn(context: EngineContext, id: ProtectionId): Promise<void> {
+  const { parts } = context
+  const protection = await loadProtection(parts, id)
   await parts.stores.protections.updateSummary(protection.id, { newestApplicationPoint: null })
   await parts.stores.protections.updateNotes(protection.id, {
-    originalFingerprints: plan.fingerprints,
-    originalPoint: plan.originalIsCommonPoint ? { replicaId: plan.replicaId, pointId: commonPointId } : null,
     runningCheckpoint: null,
     stoppedSource: null,
     sourceStoppedByRun: null,
@@ -377,12 +456,16 @@ async function putBack(
   what: { readonly protectionId: ProtectionId; readonly plan: TurnPlan; readonly claim: Claim },
 ): Promise<void> {
   const { parts } = context
-  await job.undo('Remove the reverse replica', async () => {
-    const protection = await loadProtection(parts, what.protectionId)
-    const { replicas } = await platformOf(parts, protection.sourceSiteId)
-    await replicas.deleteReplica(what.plan.replicaId)
+  const { protectionId, plan, claim } = what
+  const load = () => loadProtection(parts, protectionId)
+  const isTurned = ({ replicaId }: Protection): boolean => replicaId === plan.replicaId
+  await job.undo('Put the protection back', async () => {
+    if (isTurned(await load())) return await finishTurn(context, protectionId)
+    await giveBackState(context, { protectionId, to: 'reprotecting', claim })
   })
-  await job.undo('Put the protection back', () =>
-    giveBackState(context, { protectionId: what.protectionId, to: 'reprotecting', claim: what.claim }),
-  )
+  await job.undo('Remove the replica that is not needed', async () => {
+    const protection = await load()
+    const { replicas } = await platformOf(parts, protection.sourceSiteId)
+    await replicas.deleteReplica(isTurned(protection) ? plan.formerReplicaId : plan.replicaId)
+  })
 }
