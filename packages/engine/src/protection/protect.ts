@@ -1,15 +1,17 @@
 // Setting a protection up: check, make the replica, wait until the mover has sealed the first point.
 import { Refusal } from '@understudy/base/errors'
+import type { Run } from '@understudy/domain/failover/failover'
 import { isEligible, type Machine, type MachineId } from '@understudy/domain/machines/machine'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
 import { checkPolicyFits } from '@understudy/domain/protection/policy-fits'
-import type { ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
+import type { Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import type { SiteId } from '@understudy/domain/sites/site'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import { refuseBlockers } from '../failover/boot-run.ts'
 import { chooseFailoverNetworks } from '../failover/failover-networks.ts'
+import { newestBoot } from '../failover/newest-boot.ts'
 import { type JobBody, JobFailure } from '../jobs/job-scope.ts'
 import { startJob } from '../jobs/start-job.ts'
 import type { Asker, JobStarted, ProtectRequest } from '../requests.ts'
@@ -67,19 +69,30 @@ export async function protect(
 /** One of a pair that is protected already: as its source, as the machine to fail back to, or as its running replica. */
 async function refuseKnownMachine(parts: EngineParts, machine: Machine): Promise<void> {
   const protections = await parts.stores.protections.list()
+  const nameOf = (id: ProtectionId | undefined) => protections.find((other) => other.id === id)?.name ?? id
   const owner = protections.find(
     (other) =>
       (other.sourceSiteId === machine.siteId && other.sourceRef === machine.ref) ||
       (other.targetSiteId === machine.siteId && other.originalRef === machine.ref),
   )
-  const runs = await parts.stores.runs.active()
+  const runs = [...(await parts.stores.runs.active()), ...(await committedRuns(parts, protections))]
   const run = runs.find((other) => other.targetSiteId === machine.siteId && other.machineRef === machine.ref)
   if (!owner && !run) return
   throw new Refusal({
     code: 'protection/exists',
-    message: `${machine.name} belongs to the protection "${owner?.name ?? run?.protectionId}" already`,
+    message: `${machine.name} belongs to the protection "${nameOf(owner?.id ?? run?.protectionId)}" already`,
     remedy: 'Open that protection, or end it first.',
   })
+}
+
+/** What a protection runs from since its commit, and will replicate once it is reprotected. Its run is over. */
+async function committedRuns(
+  parts: EngineParts,
+  protections: readonly Protection[],
+): Promise<readonly Run[]> {
+  const committed = protections.filter(({ state }) => state === 'committed' || state === 'reprotecting')
+  const runs = await Promise.all(committed.map(({ id }) => newestBoot(parts, id)))
+  return runs.filter((run) => run !== null)
 }
 
 const sameSite = (): Refusal =>
