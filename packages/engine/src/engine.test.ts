@@ -5,10 +5,12 @@ import { defaultPolicySettings, type PolicySettings } from '@understudy/domain/p
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import { type FakeSite, fakeWorld, type NewFakeMachine } from '@understudy/simulator/fake-platform'
+import { faultInjection } from '@understudy/simulator/faults'
 import { readAll } from '@understudy/simulator/memory-disk'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
 import { memoryStores } from '@understudy/simulator/memory-stores'
+import { seededRandom } from '@understudy/simulator/seeded-random'
 import { checkGuest } from '@understudy/simulator/synthetic-guest'
 import { type VirtualClock, virtualClock } from '@understudy/simulator/virtual-clock'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -39,6 +41,14 @@ async function newLab(wanted: Wanted = {}) {
   const a = world.addSite('A')
   const b = world.addSite('B')
   const stores = memoryStores()
+  // What the engine sees of the stores goes through these faults; the test looks past them.
+  const { faults: database, inject } = faultInjection(seededRandom(1))
+  const faultyStores = {
+    ...stores,
+    jobs: inject('jobs', stores.jobs),
+    protections: inject('protections', stores.protections),
+    runs: inject('runs', stores.runs),
+  }
   const log = durableLog()
   let ids = 0
   const newId = (): string => {
@@ -51,7 +61,7 @@ async function newLab(wanted: Wanted = {}) {
   const newEngine = () => {
     const durable = memoryDurable({ log, clock })
     const engine = createEngine({
-      stores,
+      stores: faultyStores,
       durable,
       platforms: {
         of: async ({ name }) => withSlowShutDown(world.site(name).platform, clock),
@@ -141,6 +151,7 @@ async function newLab(wanted: Wanted = {}) {
     a,
     b,
     stores,
+    database,
     machine,
     policy,
     siteA,
@@ -865,6 +876,344 @@ describe('reprotect and fail back', () => {
     expect((await lab.state(protectionId)).state).toBe('failedOver')
     expect(lab.world.violations).toEqual([])
   })
+})
+
+/** Lets time pass in small steps until it is so. */
+async function until(lab: Lab, isSo: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 2000 && !isSo(); turn += 1) await lab.clock.advance(100)
+  expect(isSo()).toBe(true)
+}
+
+/** A planned failover that has shut its source down and is about to copy the last changes. */
+async function stoppedSource(lab: Lab, ask: { by: string; protectionId: ProtectionId }) {
+  const release = lab.a.faults.hang('source.openStoppedDisks')
+  const started = lab.engine.plannedFailover(ask)
+  await started
+  await until(lab, () => lab.machine.power === 'off')
+  return { started, release }
+}
+
+describe('a database that is away', () => {
+  test('while tasks are shown costs a display and not the failover', async () => {
+    const { lab, ask } = await newProtectedLab()
+    const { started, release } = await stoppedSource(lab, ask)
+    lab.database.failNext('jobs.update', 6)
+    release()
+    await lab.done(started)
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('while a question is to be asked lets the job put everything back itself', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.a.faults.hang('source.powerState')
+    const before = lab.a.faults.calls.get('source.powerState') ?? 0
+    const started = lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false })
+    await started
+    await until(lab, () => (lab.a.faults.calls.get('source.powerState') ?? 0) > before)
+    lab.database.failNext('jobs.update', 80)
+    const job = await lab.settle(started)
+    expect(job).toMatchObject({ state: 'failed', failure: { code: 'simulated/broken-call' } })
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    expect(await lab.events('failover/tidied-up')).toEqual([])
+    expect(await lab.activeRuns(protectionId)).toEqual([])
+  })
+
+  test('longer than every retry leaves nothing stranded: the source runs again when it is back', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const { started, release } = await stoppedSource(lab, ask)
+    lab.database.siteDown = true
+    release()
+    await lab.clock.advance(10 * minute)
+    lab.database.siteDown = false
+    expect((await lab.settle(started)).state).toBe('failed')
+    expect((await lab.state(protectionId)).state).toBe('failingOver')
+    await lab.clock.advance(3 * minute)
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    expect(lab.machine.power).toBe('running')
+    expect(await lab.events('failover/tidied-up')).toHaveLength(1)
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('between the boot and the hand-over leaves the replica that runs, for the operator to decide', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const { started, release } = await stoppedSource(lab, ask)
+    lab.database.failNext('protections.moveState', 3)
+    release()
+    expect((await lab.settle(started)).state).toBe('failed')
+    await lab.clock.advance(3 * minute)
+    expect((await lab.state(protectionId)).state).toBe('failedOver')
+    await lab.done(lab.engine.commit(ask))
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('in the middle of a roll back ends with the source running, once', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    const release = lab.a.faults.hang('source.powerState')
+    const started = lab.engine.rollBack(ask)
+    await started
+    await until(lab, () => lab.b.machines().length === 0)
+    lab.database.siteDown = true
+    release()
+    await lab.clock.advance(10 * minute)
+    lab.database.siteDown = false
+    await lab.settle(started)
+    await lab.clock.advance(3 * minute)
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    expect(lab.machine.power).toBe('running')
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('for a moment when a run is written down leaves no hold behind', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.database.failNext('runs.create', 2)
+    await lab.done(lab.engine.testFailover({ ...ask, choice: latest }))
+    const [run] = await lab.activeRuns(protectionId)
+    expect(await lab.holds(protectionId)).toEqual([run?.id])
+    await lab.done(lab.engine.cleanUpTest(ask))
+    lab.database.failNext('runs.create', 3)
+    expect((await lab.settle(lab.engine.testFailover({ ...ask, choice: latest }))).state).toBe('failed')
+    expect(await lab.holds(protectionId)).toEqual([])
+  })
+})
+
+describe('a way out', () => {
+  test('of a change of the point whose target goes away: the operator has the choice again', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    lab.b.cutOff()
+    expect((await lab.settle(lab.engine.changePoint({ ...ask, choice: latest }))).state).toBe('failed')
+    expect((await lab.state(protectionId)).state).toBe('failedOver')
+    lab.b.comeBack()
+    await lab.done(lab.engine.rollBack(ask))
+    expect(lab.b.machines()).toEqual([])
+    expect(lab.machine.power).toBe('running')
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('of a reprotect that cannot turn: committed again, without a second replica, and it can be asked for again', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    lab.a.faults.failNext('target.networks', 3)
+    const failed = await lab.settle(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    expect(failed.tasks.find(({ name }) => name === 'Turn the direction')?.state).toBe('failed')
+    expect((await lab.state(protectionId)).state).toBe('committed')
+    expect(await lab.a.replicas.list()).toEqual([])
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    expect((await lab.state(protectionId)).direction).toBe('reverse')
+  })
+
+  test('of a reprotect that was cut short after the places had turned: it goes on in the new direction', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    const release = lab.a.faults.hang('target.networks')
+    const started = lab.engine.reprotect({ ...ask, powerOffOriginal: false })
+    await started
+    await until(lab, () => (lab.a.faults.calls.get('target.networks') ?? 0) > 0)
+    // Three times in the turn itself, five times in what is to finish it.
+    lab.database.failNext('protections.updateSummary', 8)
+    release()
+    await lab.settle(started)
+    expect(await lab.state(protectionId)).toMatchObject({ state: 'reprotecting', direction: 'reverse' })
+    await lab.clock.advance(3 * minute)
+    expect(await lab.state(protectionId)).toMatchObject({ state: 'protected', direction: 'reverse' })
+    expect((await lab.engine.recoveryPoints(protectionId)).length).toBeGreaterThan(1)
+  })
+
+  test('of an end whose target has died: it asks, and leaves behind what it cannot reach', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.testFailover({ ...ask, choice: latest }))
+    lab.b.cutOff()
+    const end = { ...ask, deleteReplica: false }
+    const waiting = await lab.settle(lab.engine.endProtection(end))
+    expect(waiting).toMatchObject({ state: 'waiting' })
+    await expect(lab.engine.endProtection(end)).rejects.toMatchObject({ code: 'protection/not-allowed' })
+    const questionId = waiting.question?.id ?? ''
+    await lab.engine.answerJob(waiting.id, { by, questionId, value: 'stop' })
+    await lab.clock.advance(10_000)
+    expect((await lab.job(waiting.id)).state).toBe('failed')
+    expect((await lab.state(protectionId)).state).toBe('ending')
+    const again = await lab.settle(lab.engine.endProtection(end))
+    await lab.engine.answerJob(again.id, { by, questionId: again.question?.id ?? '', value: 'leave' })
+    await lab.clock.advance(minute)
+    expect((await lab.job(again.id)).state).toBe('succeeded')
+    expect(await lab.stores.protections.find(protectionId)).toBeNull()
+    expect((await lab.events('protection/left-behind'))[0]?.message).toContain('stays at B')
+  })
+
+  test('of an end that waits for a hydration which never comes: its site is away, and it says so', async () => {
+    const { lab, ask } = await newProtectedLab()
+    lab.b.faults.hang('target.hydrate')
+    await lab.done(lab.engine.plannedFailover(ask))
+    lab.b.cutOff()
+    const waiting = await lab.settle(lab.engine.endProtection({ ...ask, deleteReplica: false }))
+    expect(waiting.question?.text).toContain('still needs its recovery point')
+  })
+
+  test('of a job that was lost between its row and its workflow: it is failed while the server runs', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const lost = 'lost-job' as JobId
+    await lab.stores.jobs.create({
+      id: lost,
+      kind: 'planned-failover',
+      state: 'queued',
+      subjectId: protectionId,
+      subjectName: 'web',
+      tasks: [],
+      failure: null,
+      question: null,
+      createdAt: lab.clock.now(),
+      endedAt: null,
+      startedBy: by,
+    })
+    await expect(lab.engine.plannedFailover(ask)).rejects.toMatchObject({ code: 'protection/not-allowed' })
+    await lab.clock.advance(3 * minute)
+    expect(await lab.job(lost)).toMatchObject({ state: 'failed', failure: { code: 'job/lost' } })
+    await lab.done(lab.engine.plannedFailover(ask))
+  })
+})
+
+describe('two who act at the same moment', () => {
+  test('one is refused, and the other finds the protection as it was', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    const ends = await Promise.allSettled([lab.engine.commit(ask), lab.engine.rollBack(ask)])
+    const refused = ends.filter((end) => end.status === 'rejected')
+    expect(refused.map(({ reason }) => reason.code)).toEqual(['job/another-works'])
+    await lab.clock.advance(minute)
+    expect(['committed', 'protected']).toContain((await lab.state(protectionId)).state)
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('a commit that cannot hand over leaves the choice, and is not retried into a roll back', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    lab.b.faults.failNext('target.adopt', 3)
+    const failed = await lab.settle(lab.engine.commit(ask))
+    expect(failed.state).toBe('failed')
+    expect((await lab.state(protectionId)).state).toBe('failedOver')
+    const rollingBack = lab.engine.rollBack(ask)
+    await rollingBack
+    await expect(lab.engine.retryJob(failed.id, { by })).rejects.toMatchObject({
+      code: 'protection/not-allowed',
+    })
+    await lab.done(rollingBack)
+    await expect(lab.engine.retryJob(failed.id, { by })).rejects.toMatchObject({
+      code: 'protection/not-allowed',
+    })
+    await lab.clock.advance(minute)
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    expect(lab.machine.power).toBe('running')
+  })
+
+  test('the machine that a commit is handing over cannot be taken away meanwhile', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    const release = lab.b.faults.hang('target.adopt')
+    const committing = lab.engine.commit(ask)
+    await committing
+    await until(lab, () => (lab.b.faults.calls.get('target.adopt') ?? 0) > 0)
+    expect((await lab.state(protectionId)).state).toBe('committing')
+    release()
+    await lab.done(committing)
+    expect((await lab.state(protectionId)).state).toBe('committed')
+  })
+
+  test('an answer that was given twice is not the answer to the next attempt', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.a.cutOff()
+    lab.b.faults.failNext('target.boot', 3)
+    const started = lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false })
+    const waiting = await lab.settle(started)
+    const answer = { by, questionId: waiting.question?.id ?? '', value: 'go-on' }
+    await Promise.all([1, 2].map(() => lab.engine.answerJob(waiting.id, answer)))
+    await until(lab, () => (lab.b.faults.calls.get('target.boot') ?? 0) === 3)
+    for (let turn = 0; turn < 100 && (await lab.job(waiting.id)).state !== 'failed'; turn += 1)
+      await lab.clock.advance(1000)
+    await lab.engine.retryJob(waiting.id, { by })
+    await lab.clock.advance(2 * minute)
+    expect(await lab.job(waiting.id)).toMatchObject({ state: 'waiting' })
+    expect(runningAt(lab.b)).toEqual([])
+    expect((await lab.state(protectionId)).state).toBe('failingOver')
+  })
+})
+
+test('a replica that was committed belongs to its protection and is not protected by another one', async () => {
+  const { lab, ask } = await failedOverAndCommitted()
+  await lab.engine.refreshSite(lab.siteB.id)
+  const [replica] = await lab.stores.machines.list(lab.siteB.id)
+  if (!replica) throw new Error('the replica is in the inventory')
+  const request = { by, machineId: replica.id, policyId: lab.policy.id, adapters: [], excludedDisks: [] }
+  const other = lab.engine.protect({ ...request, targetSiteId: lab.siteA.id })
+  await expect(other).rejects.toMatchObject({ code: 'protection/exists' })
+  await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+})
+
+describe('what stood in at the second site', () => {
+  test('stays when it holds what was never copied, and is told', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.clock.advance(minute)
+    const there = (await lab.state(protectionId)).sourceRef
+    const [oldest] = await lab.engine.recoveryPoints(protectionId)
+    if (!oldest) throw new Error('there is a point')
+    lab.b.cutOff()
+    const choice = { kind: 'point', id: oldest.id } as const
+    await lab.done(lab.engine.unplannedFailover({ ...ask, choice, acceptUnfenced: true }))
+    await lab.clock.advance(minute)
+    await lab.done(lab.engine.commit(ask))
+    lab.b.comeBack()
+    const records = await recordsOf(lab.b, there)
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: true }))
+    expect(lab.b.machines().find(({ ref }) => ref === there)?.power).toBe('off')
+    expect(await recordsOf(lab.b, there)).toBeGreaterThanOrEqual(records)
+    const [told] = await lab.events('reprotect/stand-in-kept')
+    expect(told?.message).toContain('stays at B')
+    // And it is in nobody's way.
+    await lab.clock.advance(minute)
+    await lab.done(lab.engine.plannedFailover(ask))
+    expect(lab.b.machines().map(({ ref }) => ref)).toContain(there)
+  })
+
+  test('stays when it was written to after it had been shut down', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.clock.advance(minute)
+    const there = lab.b.machine((await lab.state(protectionId)).sourceRef)
+    await lab.done(lab.engine.failBack({ ...ask, overwriteModified: false }))
+    await lab.done(lab.engine.commit(ask))
+    const [disk] = [...there.disks.keys()]
+    if (!disk) throw new Error('there is a disk')
+    await there.write(disk, 500_000, Buffer.alloc(100, 1))
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    expect(lab.b.machines()).toContain(there)
+    expect(await lab.events('reprotect/stand-in-kept')).toHaveLength(1)
+    expect((await lab.state(protectionId)).originalRef).toBe(there.ref)
+  })
+})
+
+test('a fail-back whose home site dies in the middle starts the machine at the second site again', async () => {
+  const { lab, protectionId, ask } = await failedOverAndCommitted()
+  await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+  await lab.clock.advance(minute)
+  const release = lab.a.faults.hang('target.restoreInto')
+  const started = lab.engine.failBack({ ...ask, overwriteModified: false })
+  await started
+  await until(lab, () => (lab.a.faults.calls.get('target.restoreInto') ?? 0) > 0)
+  expect(runningAt(lab.b)).toEqual([])
+  lab.a.cutOff()
+  release()
+  expect((await lab.settle(started)).state).toBe('failed')
+  expect(runningAt(lab.b)).toHaveLength(1)
+  expect((await lab.state(protectionId)).state).toBe('protected')
+  lab.a.comeBack()
+  await lab.clock.advance(15 * minute)
+  expect(await lab.activeRuns(protectionId)).toEqual([])
+  expect(await lab.holds(protectionId)).toEqual([])
+  expect(lab.world.violations).toEqual([])
 })
 
 test('a clock that was set back loses nothing of a planned failover: the final point is not told by its time', async () => {

@@ -18,15 +18,17 @@ import { reprotect } from './failover/reprotect.ts'
 import { rollBack } from './failover/roll-back.ts'
 import { createRunKeeper } from './failover/run-keeper.ts'
 import { cleanUpTest, testFailover } from './failover/test-failover.ts'
+import { tidyUp } from './failover/tidy-up.ts'
 import { watchUncommitted } from './failover/uncommitted.ts'
 import { unplannedFailover } from './failover/unplanned-failover.ts'
 import type { JobBody } from './jobs/job-scope.ts'
 import { type Cancels, jobWorkflow } from './jobs/run-job.ts'
 import { answerJob, cancelJob, failLostJobs, retryJob, startJob } from './jobs/start-job.ts'
+import { createJobWatcher, type JobWatcher } from './jobs/watch-jobs.ts'
 import type { Measurement } from './ports/live.ts'
 import type { ReplicaUsage } from './ports/replica-store.ts'
 import type { ProtectionSummary } from './ports/stores.ts'
-import { actionsOf, actionsOfAll, refuseUnlessAllowed } from './protection/actions.ts'
+import { actionsOf, actionsOfAll, refuseRetry, refuseUnlessAllowed } from './protection/actions.ts'
 import { endProtection } from './protection/end-protection.ts'
 import { removePolicy, savePolicy } from './protection/policies.ts'
 import { loadMachine, protect, protectJob } from './protection/protect.ts'
@@ -118,7 +120,10 @@ export type Engine = {
   answerJob(jobId: JobId, answer: AnswerRequest): Promise<void>
   /** Asks the job to stop and put things back. Before its point of no return it will; after it, it goes on and says so. */
   cancelJob(jobId: JobId, asker: Asker): Promise<void>
-  /** Runs a failed job again, under the same id. Refuses when it is too old for that (`job/not-retryable`). */
+  /**
+   * Runs a failed job again, under the same id. Refuses when it is too old for that (`job/not-retryable`), or when its action
+   * is not allowed now (`protection/not-allowed`).
+   */
   retryJob(jobId: JobId, asker: Asker): Promise<void>
 
   /** From old to new. */
@@ -139,7 +144,7 @@ export type Engine = {
 /** Builds the engine of one process. Nothing runs before `start`. */
 export function createEngine(parts: EngineParts): Engine {
   const context = createContext(parts)
-  const { mover, keeper, cancels, sites } = context
+  const { mover, keeper, cancels, sites, jobs } = context
   registerJobs(context)
 
   /** A job on a protection, if the action is allowed now. */
@@ -163,6 +168,7 @@ export function createEngine(parts: EngineParts): Engine {
     },
     async stop() {
       await Promise.all([sites.stop(), mover.stop()])
+      await jobs.stop()
       await parts.durable.shutDown()
       await keeper.stop()
     },
@@ -241,7 +247,10 @@ export function createEngine(parts: EngineParts): Engine {
         facts: { jobId },
       })
     },
-    retryJob: (jobId) => retryJob(parts, jobId),
+    async retryJob(jobId) {
+      await refuseRetry(parts, jobId)
+      await retryJob(parts, jobId)
+    },
 
     async recoveryPoints(protectionId) {
       const protection = await loadProtection(parts, protectionId)
@@ -262,19 +271,21 @@ export function createEngine(parts: EngineParts): Engine {
   }
 }
 
-type EngineInside = EngineContext & { readonly sites: SiteWatcher }
+type EngineInside = EngineContext & { readonly sites: SiteWatcher; readonly jobs: JobWatcher }
 
 function createContext(parts: EngineParts): EngineInside {
   const cancels: Cancels = new Map()
   const keeper = createRunKeeper(parts)
+  const jobs = createJobWatcher(parts)
   const mover = createMover(parts, {
     async onLook(held, runs) {
       const mine = runs.filter((run) => held.has(run.protectionId))
       keeper.takeUp(mine, (id) => held.get(id)?.hardware ?? null)
+      jobs.look(held, mine)
       await watchUncommitted(parts, held, mine)
     },
   })
-  return { parts, mover, keeper, cancels, sites: createSiteWatcher(parts) }
+  return { parts, mover, keeper, cancels, sites: createSiteWatcher(parts), jobs }
 }
 
 function registerJobs(context: EngineContext): void {
@@ -292,4 +303,5 @@ function registerJobs(context: EngineContext): void {
   register('roll-back', rollBack(context))
   register('reprotect', reprotect(context))
   register('fail-back', failBack(context))
+  register('tidy-up', tidyUp(context))
 }

@@ -36,7 +36,14 @@ export function NewestPoint({
   return <When at={newest === null ? null : new Date(newest).toISOString()} absent="none yet" plain={plain} />
 }
 
-const quiet: readonly Protection['state'][] = ['paused', 'failedOver', 'committing', 'committed', 'ending', 'gone']
+const quiet: readonly Protection['state'][] = [
+  'paused',
+  'failedOver',
+  'committing',
+  'committed',
+  'ending',
+  'gone',
+]
 
 /** Lag against its target: a number, and a bar that is full at the target. */
 export function LagMeter({ protection }: { readonly protection: LagFacts }) {

@@ -1,0 +1,59 @@
+// A job has stopped, or was lost, before it could put its protection back or settle it. What leads out of the state it left.
+import type { MachineRef } from '../machines/machine.ts'
+import type { ProtectionState } from '../protection/protection.ts'
+
+export type StrandedFacts = {
+  readonly state: ProtectionState
+  /** What the protection was before the job took it; null: not known. */
+  readonly former: ProtectionState | null
+  /** The failover that is not over. Its machine has a name as soon as it may run. */
+  readonly failover: { readonly machineRef: MachineRef | null } | null
+  /** The machine that was failed over to is the source already. */
+  readonly turned: boolean
+}
+
+export type Exit =
+  /** Nothing is stranded. */
+  | 'none'
+  /** A replica may run and counts: the operator commits it, changes its point or rolls it back. */
+  | 'failed-over'
+  /** No replica runs: whatever was made goes, the source runs again, replication goes on. */
+  | 'put-back'
+  /** The replica has been removed for good: only the source is missing. */
+  | 'start-source'
+  /** As far as the run goes: committed, or not yet. */
+  | 'commit'
+  | 'turned'
+  | 'not-turned'
+  /** Replication goes on, but a run that never had a machine still holds its point. */
+  | 'let-go'
+
+/** Pure. Never starts a source beside a replica that may run. */
+export function chooseExit({ state, former, failover, turned }: StrandedFacts): Exit {
+  switch (state) {
+    case 'failingOver':
+      // The change of a point: there is no source to go back to before somebody rolls back.
+      if (former === 'failedOver') return 'failed-over'
+      return failover !== null && failover.machineRef !== null ? 'failed-over' : 'put-back'
+    case 'rollingBack':
+      return failover === null ? 'start-source' : 'failed-over'
+    case 'committing':
+      return 'commit'
+    case 'reprotecting':
+      return turned ? 'turned' : 'not-turned'
+    case 'seeding':
+    case 'protected':
+    case 'resyncing':
+    case 'paused':
+    case 'broken':
+      // One with a machine is left alone: a person was told that it could not be put back.
+      return failover !== null && failover.machineRef === null ? 'let-go' : 'none'
+    // An end asks about what it cannot reach, so a person begins it again.
+    case 'ending':
+    case 'enabling':
+    case 'failedOver':
+    case 'committed':
+    case 'gone':
+      return 'none'
+  }
+}

@@ -1,0 +1,129 @@
+// A job that stopped for good without its undo, or was lost, leaves a protection in a state that belongs to nobody. This job
+// leads it out, by what the run's row proves. Nobody asks for it: the mover's look finds what is stranded.
+import { chooseExit, type Exit } from '@understudy/domain/failover/choose-exit'
+import { harmlessKinds } from '@understudy/domain/jobs/job'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
+import { type EngineContext, loadProtection } from '../engine-context.ts'
+import type { EngineParts } from '../engine-parts.ts'
+import type { JobBody, JobScope } from '../jobs/job-scope.ts'
+import { activeJobsOf } from '../jobs/start-job.ts'
+import type { ProtectionRequest } from '../requests.ts'
+import { findFailover, tellFailover } from './boot-run.ts'
+import { settleCommit } from './commit.ts'
+import { settleFailedOver } from './failed-over.ts'
+import { isTurnedTo, newestBoot } from './newest-boot.ts'
+import { putBack, restartSource, STOPPED_EARLY } from './planned-failover.ts'
+import { removeReplicas } from './remove-replica.ts'
+import { finishTurn } from './reprotect.ts'
+import { goOn } from './roll-back.ts'
+import { type Claim, giveBackState, settleState } from './state-claim.ts'
+
+export const tidyUp = (context: EngineContext): JobBody<ProtectionRequest> => ({
+  tasks: () => ['See how things stand'],
+  async run(job, { protectionId }) {
+    const { exit, from } = await job.task('See how things stand', async (task) => {
+      const { state } = await loadProtection(context.parts, protectionId)
+      const found = { exit: await exitOf(context.parts, protectionId), from: state }
+      task.note(found.exit === 'none' ? 'Nothing is left over' : `A job stopped while it was ${state}`)
+      return found
+    })
+    job.passPointOfNoReturn()
+    await leave(context, job, { protectionId, exit, from })
+  },
+})
+
+/** What leads out, if the protection is stranded: `none` while a job is at work on it. */
+export async function exitOf(parts: Pick<EngineParts, 'stores'>, id: ProtectionId): Promise<Exit> {
+  const protection = await loadProtection(parts, id)
+  const [notes, active, booted] = await Promise.all([
+    parts.stores.protections.notes(id),
+    parts.stores.runs.active(id),
+    newestBoot(parts, id),
+  ])
+  const failovers = active.filter(({ kind }) => kind !== 'test')
+  return chooseExit({
+    state: protection.state,
+    former: notes.claim?.former.state ?? protection.resumeState,
+    // One that may run outweighs one that has nothing.
+    failover: failovers.find(({ machineRef }) => machineRef !== null) ?? failovers[0] ?? null,
+    turned: booted !== null && isTurnedTo(protection, booted),
+  })
+}
+
+/** A job that could put the protection back itself is at work, or will be. */
+export const isWorkedOn = async (parts: Pick<EngineParts, 'stores'>, id: ProtectionId): Promise<boolean> =>
+  (await activeJobsOf(parts, id)).some(({ kind }) => !harmlessKinds.includes(kind))
+
+type Way = {
+  readonly protectionId: ProtectionId
+  readonly exit: Exit
+  readonly from: Awaited<ReturnType<typeof loadProtection>>['state']
+}
+
+async function leave(context: EngineContext, job: JobScope, way: Way): Promise<void> {
+  const { protectionId } = way
+  switch (way.exit) {
+    case 'none':
+      return
+    case 'failed-over':
+      await job.task('Give the choice back to the operator', () => giveChoice(context, job, way))
+      break
+    case 'put-back':
+      await putBack(context, job, { protectionId, claim: await claimOf(context, job, protectionId) })
+      break
+    case 'start-source': {
+      const started = await job.undo('Start the source machine again', () =>
+        restartSource(context, protectionId),
+      )
+      await job.task('Go back to replication', () => goOn(context, protectionId, started))
+      break
+    }
+    case 'commit':
+      await job.task('Settle the commit', () => settleCommit(context, protectionId))
+      break
+    case 'turned':
+      await job.task('Go on in the new direction', () => finishTurn(context, protectionId))
+      break
+    case 'not-turned': {
+      const claim = await claimOf(context, job, protectionId)
+      await job.task('Put the protection back', () =>
+        giveBackState(context, { protectionId, to: 'reprotecting', claim: { ...claim, state: 'committed' } }),
+      )
+      break
+    }
+    case 'let-go':
+      await job.task('Let the recovery point go', () =>
+        removeReplicas(context, protectionId, { failure: STOPPED_EARLY }),
+      )
+  }
+  await job.undo('Tell about it', () => tell(context, protectionId))
+}
+
+async function giveChoice(context: EngineContext, job: JobScope, { protectionId, from }: Way): Promise<void> {
+  const run = await findFailover(context, protectionId)
+  // The hand-over that the failover did not get to: its timer, its hydration, its event.
+  if (from === 'failingOver' && run !== null && run.machineRef !== null)
+    return await settleFailedOver(context, { jobId: job.id, protectionId, runId: run.id })
+  await settleState(context, {
+    protectionId,
+    from,
+    to: 'failedOver',
+    note: 'A job stopped early. See whether the replica runs, then commit it, change its point or roll it back.',
+  })
+}
+
+const claimOf = (context: EngineContext, job: JobScope, id: ProtectionId): Promise<Claim> =>
+  job.task('Look up what it was before', async () => {
+    const { claim } = await context.parts.stores.protections.notes(id)
+    const { resumeState } = await loadProtection(context.parts, id)
+    return claim?.former ?? { state: resumeState ?? 'broken', note: null, resumeState: null }
+  })
+
+async function tell(context: EngineContext, id: ProtectionId): Promise<void> {
+  const protection = await loadProtection(context.parts, id)
+  await tellFailover(context, protection, {
+    severity: 'warning',
+    code: 'failover/tidied-up',
+    message: `A job on ${protection.name} had stopped half-way; it is ${protection.state} again`,
+  })
+}

@@ -1,0 +1,71 @@
+// Jobs that nobody runs any more, and what they left behind: found while the server runs, not only when it starts.
+import { Refusal } from '@understudy/base/errors'
+import type { Run } from '@understudy/domain/failover/failover'
+import type { Protection, ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
+import type { EngineParts } from '../engine-parts.ts'
+import { exitOf, isWorkedOn } from '../failover/tidy-up.ts'
+import { failLostJobs, startJob } from './start-job.ts'
+
+export type JobWatcher = {
+  /**
+   * Begins to look, once a minute at most, at the protections that this process holds. Does not wait: the durable log may be
+   * slow to answer, and the mover's heartbeat must not stop with it.
+   */
+  look(held: ReadonlyMap<ProtectionId, Protection>, runs: readonly Run[]): void
+  stop(): Promise<void>
+}
+
+const EVERY_MILLISECONDS = 60_000
+/** What could not be tidied up is tried again after this long. */
+const AGAIN_AFTER_MILLISECONDS = 10 * 60_000
+
+const working: readonly ProtectionState[] = ['failingOver', 'rollingBack', 'committing', 'reprotecting']
+
+export function createJobWatcher(parts: EngineParts): JobWatcher {
+  let dueAt = 0
+  let looking: Promise<void> | null = null
+  let stopped = false
+
+  const lookOnce = async (held: readonly Protection[], runs: readonly Run[]): Promise<void> => {
+    await failLostJobs(parts)
+    const inRun = new Set(runs.filter(({ kind }) => kind !== 'test').map(({ protectionId }) => protectionId))
+    const candidates = held.filter(({ id, state }) => working.includes(state) || inRun.has(id))
+    for (const { id, name } of candidates)
+      if (!stopped && (await isStranded(parts, id))) await startTidyUp(parts, { id, name })
+  }
+
+  return {
+    look(held, runs) {
+      const now = parts.clock.now()
+      if (stopped || looking !== null || now < dueAt) return
+      dueAt = now + EVERY_MILLISECONDS
+      looking = lookOnce([...held.values()], runs)
+        .catch((error: unknown) => parts.log('warn', 'lost jobs could not be looked for', { error }))
+        .finally(() => {
+          looking = null
+        })
+    },
+    async stop() {
+      stopped = true
+      await looking
+    },
+  }
+}
+
+/** In this order: a job that ends between the two questions has settled the state by then. */
+async function isStranded(parts: EngineParts, id: ProtectionId): Promise<boolean> {
+  if (await isWorkedOn(parts, id)) return false
+  if ((await parts.stores.protections.find(id)) === null || (await exitOf(parts, id)) === 'none') return false
+  const filter = { subjectId: id, kinds: ['tidy-up'] }
+  const [last] = (await parts.stores.jobs.list(filter, { limit: 1, cursor: null })).rows
+  return last?.state !== 'failed' || parts.clock.now() - (last.endedAt ?? 0) >= AGAIN_AFTER_MILLISECONDS
+}
+
+async function startTidyUp(parts: EngineParts, subject: Pick<Protection, 'id' | 'name'>): Promise<void> {
+  try {
+    await startJob(parts, 'tidy-up', subject, { by: 'the server', protectionId: subject.id })
+  } catch (error) {
+    // An operator or another process was quicker.
+    if (!(error instanceof Refusal)) throw error
+  }
+}
