@@ -32,6 +32,8 @@ type Wanted = {
   readonly policy?: Partial<PolicySettings>
   readonly config?: Partial<EngineConfig>
   readonly machine?: Partial<NewFakeMachine>
+  /** Without the rule that one job at a time works on a protection. */
+  readonly jobsMeet?: boolean
 }
 
 /** Two sites, one machine, one engine; `protectedMachine` is a minute into its protection. */
@@ -40,7 +42,7 @@ async function newLab(wanted: Wanted = {}) {
   const world = fakeWorld(clock)
   const a = world.addSite('A')
   const b = world.addSite('B')
-  const stores = memoryStores()
+  const stores = memoryStores({ jobsMeet: wanted.jobsMeet ?? false })
   // What the engine sees of the stores goes through these faults; the test looks past them.
   const { faults: database, inject } = faultInjection(seededRandom(1))
   const faultyStores = {
@@ -1236,7 +1238,7 @@ test('a clock that was set back loses nothing of a planned failover: the final p
 })
 
 describe('two operators at once', () => {
-  /** Both are accepted before either job has begun; both are over at the end. */
+  /** Both are accepted before either job has begun, as if nothing kept them apart; both are over at the end. */
   async function both(lab: Lab, one: () => Promise<JobStarted>, other: () => Promise<JobStarted>) {
     const started = await Promise.all([one(), other()])
     const first = await lab.settle(Promise.resolve(started[0]))
@@ -1257,7 +1259,7 @@ describe('two operators at once', () => {
   ])(
     '%s and %s: one of them happens, whole, and the other one changes nothing',
     async (_, __, one, other) => {
-      const { lab, protectionId, ask } = await newProtectedLab()
+      const { lab, protectionId, ask } = await newProtectedLab({ jobsMeet: true })
       await lab.done(lab.engine.plannedFailover(ask))
       await lab.clock.advance(minute)
       const first = await firstPointOf(lab, ask)
@@ -1276,7 +1278,7 @@ describe('two operators at once', () => {
   )
 
   test('who was not quick enough with a change of the point leaves the other one’s new machine alone', async () => {
-    const { lab, protectionId, ask } = await newProtectedLab()
+    const { lab, protectionId, ask } = await newProtectedLab({ jobsMeet: true })
     await lab.done(lab.engine.plannedFailover(ask))
     await lab.clock.advance(minute)
     const first = await firstPointOf(lab, ask)
@@ -1305,7 +1307,7 @@ describe('two operators at once', () => {
   })
 
   test('two tests of one machine are never up at a time', async () => {
-    const { lab, protectionId, ask } = await newProtectedLab()
+    const { lab, protectionId, ask } = await newProtectedLab({ jobsMeet: true })
     const start = () => lab.engine.testFailover({ ...ask, choice: latest })
     const jobs = await both(lab, start, start)
     expect(jobs.some(({ failure }) => failure?.code === 'failover/test-is-up')).toBe(true)
@@ -1319,7 +1321,7 @@ describe('two operators at once', () => {
   })
 
   test('a roll back that comes while a commit tidies up comes too late: there are not two of the machine', async () => {
-    const { lab, protectionId, ask } = await newProtectedLab()
+    const { lab, protectionId, ask } = await newProtectedLab({ jobsMeet: true })
     await lab.done(lab.engine.plannedFailover(ask))
     await lab.clock.advance(minute)
     const { protections, runs } = lab.stores
@@ -1349,7 +1351,7 @@ describe('two operators at once', () => {
   })
 
   test('the one who lost and tries again does not take over what the winner is doing', async () => {
-    const { lab, protectionId, ask } = await newProtectedLab()
+    const { lab, protectionId, ask } = await newProtectedLab({ jobsMeet: true })
     const started = await Promise.all([lab.engine.plannedFailover(ask), lab.engine.plannedFailover(ask)])
     let loser: JobId | undefined
     for (let turn = 0; turn < 20 && loser === undefined; turn += 1) {
@@ -1359,7 +1361,9 @@ describe('two operators at once', () => {
     }
     if (loser === undefined) throw new Error('one of them lost at once')
     expect((await lab.state(protectionId)).state).toBe('failingOver')
-    await lab.engine.retryJob(loser, { by })
+    await expect(lab.engine.retryJob(loser, { by })).rejects.toMatchObject({
+      code: 'protection/not-allowed',
+    })
     await lab.clock.advance(2 * minute)
     expect((await lab.job(loser)).failure?.code).toBe('protection/state-changed')
     expect(lab.b.machines()).toHaveLength(1)

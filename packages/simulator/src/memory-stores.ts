@@ -29,8 +29,9 @@ import type {
 /**
  * All stores over plain maps. What goes in and out is copied, so a caller cannot change a row behind the store's back.
  * Every operation is atomic: nothing awaits between reading and writing. Keep the object to simulate a restart of the process.
+ * `jobsMeet`: two jobs may work on one subject, to see that what lies behind that rule holds alone.
  */
-export function memoryStores(): Stores {
+export function memoryStores({ jobsMeet = false }: { readonly jobsMeet?: boolean } = {}): Stores {
   const protections = memoryProtectionStore()
   return {
     sites: memorySiteStore(),
@@ -38,7 +39,7 @@ export function memoryStores(): Stores {
     policies: memoryPolicyStore(),
     protections: protections.store,
     runs: memoryRunStore(),
-    jobs: memoryJobStore(),
+    jobs: memoryJobStore(jobsMeet),
     events: memoryEventStore(),
     alerts: memoryAlertStore(),
     leases: memoryLeaseStore(protections.rows),
@@ -270,12 +271,12 @@ function pageOf<Row>(all: Iterable<Listed<Row>>, page: PageRequest): Page<Row> {
   return { rows: rows.map(({ row }) => copy(row)), next }
 }
 
-function memoryJobStore(): JobStore {
+function memoryJobStore(jobsMeet: boolean): JobStore {
   const rows = new Map<string, Listed<Job>>()
   let order = 0
   const refuseSecond = (job: Job): void => {
     const key = exclusiveKeyOf(job)
-    if (key === null) return
+    if (jobsMeet || key === null) return
     for (const { row } of rows.values())
       if (row.id !== job.id && exclusiveKeyOf(row) === key)
         throw new Refusal({
