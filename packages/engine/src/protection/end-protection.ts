@@ -228,8 +228,8 @@ async function forget(context: EngineContext, request: EndProtectionRequest): Pr
   const id = request.protectionId
   const protection = await parts.stores.protections.find(id)
   if (!protection) return
-  for (const code of ['protection/lag', 'protection/outage', 'protection/broken', 'protection/retention'])
-    await parts.stores.alerts.resolve(code, id, parts.clock.now())
+  await parts.stores.alerts.resolveAll(id, parts.clock.now())
+  parts.live.changed('alerts', null)
   await recordEvent(parts, {
     severity: 'info',
     code: 'protection/ended',
