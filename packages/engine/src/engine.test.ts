@@ -1,4 +1,5 @@
 import { Outage, Refusal } from '@understudy/base/errors'
+import type { AlertId } from '@understudy/domain/events/event'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import { defaultPolicySettings, type PolicySettings } from '@understudy/domain/protection/policy'
@@ -348,6 +349,22 @@ describe('steering', () => {
     expect(await lab.b.replicas.exists(replicaId)).toBe(false)
     expect(lab.machine.checkpoints.size).toBe(0)
   })
+
+  test('ending it resolves whatever is open about it', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const facts = { severity: 'critical', message: 'Damaged', remedy: 'Look.', acknowledgedBy: null } as const
+    await lab.stores.alerts.raise({
+      ...facts,
+      id: 'alert-1' as AlertId,
+      code: 'replica/damaged',
+      subjectId: protectionId,
+      subjectName: 'web',
+      raisedAt: lab.clock.now(),
+      resolvedAt: null,
+    })
+    await lab.done(lab.engine.endProtection({ ...ask, deleteReplica: true }))
+    expect(await lab.openAlerts()).toEqual([])
+  })
 })
 
 describe('a test failover', () => {
@@ -425,6 +442,18 @@ describe('a planned failover', () => {
     expect(await recordsOf(lab.b, ref)).toBeGreaterThanOrEqual(await recordsOf(lab.a, lab.machine.ref))
     expect((await lab.state(protectionId)).state).toBe('failedOver')
     expect(lab.world.violations).toEqual([])
+  })
+
+  test.each([
+    { power: 'a running machine', found: 'on', consistency: 'application' },
+    { power: 'a machine that was found off', found: 'off', consistency: 'crash' },
+  ] as const)('the final point of $power is $consistency-consistent', async ({ found, consistency }) => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    if (found === 'off') lab.machine.powerOff()
+    await lab.done(lab.engine.plannedFailover(ask))
+    const run = (await lab.activeRuns(protectionId))[0]
+    const point = (await lab.engine.recoveryPoints(protectionId)).find(({ id }) => id === run?.pointId)
+    expect(point?.consistency).toBe(consistency)
   })
 
   test('a machine that does not shut down stops it, and everything is as before', async () => {

@@ -1,5 +1,6 @@
 // The last point of a machine that was shut down: nothing can change any more, so nothing is lost.
 import { formatBytes } from '@understudy/base/bytes'
+import type { Instant } from '@understudy/base/instant'
 import type { Protection } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import type { PointId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
@@ -18,6 +19,12 @@ export type FinalPoint = {
   readonly fingerprints: readonly DiskFingerprint[]
 }
 
+export type MachineOff = {
+  readonly at: Instant
+  /** The guest shut down by itself when we asked. False: it was found off, perhaps after a crash. */
+  readonly orderly: boolean
+}
+
 /**
  * Seals what the machine's disks are now. Refuses (by the driver) a machine that is not off. Repeatable: a final point
  * that is sealed already is found again.
@@ -25,7 +32,7 @@ export type FinalPoint = {
 export async function sealFinalPoint(
   parts: EngineParts,
   protection: Protection,
-  offAt: number,
+  off: MachineOff,
   task: TaskScope,
 ): Promise<FinalPoint> {
   const source = await sourceOf(parts, protection.sourceSiteId)
@@ -45,9 +52,9 @@ export async function sealFinalPoint(
       // The very instant and nothing later: clocks are set back and differ between processes, and a point that only seems to be
       // younger than the shut-down lacks what the guest wrote last.
       const point =
-        newest && newest.instant === offAt
+        newest && newest.instant === off.at
           ? newest
-          : await copyFinal(parts, { replica, newest, stopped, offAt, task })
+          : await copyFinal(parts, { replica, newest, stopped, off, task })
       const { pointCount, storedBytes } = await replica.usage()
       await parts.stores.protections.updateSummary(protection.id, {
         newestPoint: { id: point.id, instant: point.instant, consistency: point.consistency },
@@ -65,12 +72,12 @@ type FinalCopy = {
   readonly replica: Replica
   readonly newest: RecoveryPoint | null
   readonly stopped: StoppedDisks
-  readonly offAt: number
+  readonly off: MachineOff
   readonly task: TaskScope
 }
 
 async function copyFinal(parts: EngineParts, copy: FinalCopy): Promise<RecoveryPoint> {
-  const { replica, newest, stopped, offAt, task } = copy
+  const { replica, newest, stopped, off, task } = copy
   const plan = planFinal(newest, stopped)
   const disks = stopped.disks.map(({ key, bytes }) => ({ key, bytes }))
   const writer = await replica.beginPoint(newest?.id ?? null, disks)
@@ -88,10 +95,10 @@ async function copyFinal(parts: EngineParts, copy: FinalCopy): Promise<RecoveryP
     })
     task.signal.throwIfAborted()
     const point = await writer.seal({
-      instant: offAt,
-      // The guest closed its files itself when it shut down.
-      consistency: 'application',
-      consistencyNote: null,
+      instant: off.at,
+      // A guest that shuts down closes its files itself; one that was found off may have lost its power.
+      consistency: off.orderly ? 'application' : 'crash',
+      consistencyNote: off.orderly ? null : 'The machine was found off',
       // The older mark still covers everything since: that is more than needed and never too little.
       checkpoint: stopped.sinceKnown ? (newest?.checkpoint ?? null) : null,
       cycle: plan.kind,

@@ -99,11 +99,11 @@ export async function quiesceSource(
     const timeoutSeconds = request.shutDownTimeoutSeconds ?? parts.config.shutDownTimeoutSeconds
     const proof = await source.shutDown(protection.sourceRef, { timeoutSeconds, signal: task.signal })
     task.note(proof.evidence)
-    return proof
+    return { at: proof.at, orderly: !wasOff }
   })
   return await job.task('Copy the last changes', async (task) => {
     const protection = await load()
-    const final = await sealFinalPoint(parts, protection, off.at, task)
+    const final = await sealFinalPoint(parts, protection, off, task)
     await parts.stores.protections.updateNotes(protection.id, {
       stoppedSource: {
         fingerprints: final.fingerprints,
