@@ -62,7 +62,14 @@ export interface Host {
    * The other way round, only where the host is not this computer: connections to `hostPath` there lead to the socket
    * `localPath` here, also after the connection to the host was lost and came back.
    */
-  offer?(localPath: string, hostPath: string): Promise<{ close(): Promise<void> }>
+  offer?(
+    localPath: string,
+    hostPath: string,
+    /** Called each time that `hostPath` is there anew, before anybody is told. */
+    onListening?: () => Promise<void>,
+  ): Promise<{ close(): Promise<void> }>
+  /** Only where QEMU runs with another user than we do: makes a file, folder or socket of ours that user's. */
+  handOver?(path: string): Promise<void>
   /** The command line of a live process, or null. A zombie counts as gone. */
   commandLineOf(pid: number): Promise<string | null>
   kill(pid: number, signal: 'SIGTERM' | 'SIGKILL'): Promise<void>

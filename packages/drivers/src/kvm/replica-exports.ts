@@ -70,6 +70,12 @@ async function openOffer(
 ): Promise<Offer> {
   if (host.offer === undefined) {
     const server = await startNbdServer({ address: { kind: 'unix', path: socketPath }, ...settings })
+    try {
+      await host.handOver?.(socketPath)
+    } catch (error) {
+      await server.close()
+      throw error
+    }
     return { server, close: () => server.close() }
   }
   const folder = await mkdtemp(join(tmpdir(), 'understudy-'))
@@ -80,7 +86,7 @@ async function openOffer(
     await rm(folder, { recursive: true, force: true })
   }
   try {
-    const there = await host.offer(path, socketPath)
+    const there = await host.offer(path, socketPath, async () => host.handOver?.(socketPath))
     return {
       server,
       async close() {

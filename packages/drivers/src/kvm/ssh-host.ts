@@ -120,10 +120,14 @@ export function sshHost(options: SshHostOptions): Host {
       }
     },
     forward: (socketPath) => forwardSocket(() => host.connect(socketPath)),
-    offer: (localPath, hostPath) =>
+    offer: (localPath, hostPath, onListening) =>
       attempt(
         `listen on ${hostPath}`,
-        offerSocket({ client, removeFile: (path) => host.removeFile(path) }, localPath, hostPath),
+        offerSocket(
+          { client, removeFile: (path) => host.removeFile(path), onListening },
+          localPath,
+          hostPath,
+        ),
       ),
     async commandLineOf(pid) {
       const bytes = await host.readFile(`/proc/${pid}/cmdline`)

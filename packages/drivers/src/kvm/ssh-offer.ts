@@ -10,6 +10,8 @@ export type OfferDeps = {
   /** The living connection, or a new one. */
   readonly client: () => Promise<Client>
   readonly removeFile: (path: string) => Promise<void>
+  /** Each time that the far socket is there anew. */
+  readonly onListening?: (() => Promise<void>) | undefined
 }
 
 const AGAIN_MILLISECONDS = 2000
@@ -53,6 +55,7 @@ export async function offerSocket(
     // sshd does not replace a socket file that is there (StreamLocalBindUnlink is off by default).
     await deps.removeFile(hostPath)
     await forwardIn(client, hostPath)
+    await deps.onListening?.()
     client.on('unix connection', onConnection)
     client.once('close', () => void establishAgain())
     current = client
