@@ -69,7 +69,12 @@ export async function serveDisks(
   await exports.serve(spec.runId, machine.host, backingSocketPath(machine.folder), disks)
 }
 
-const newRecord = ({ runId, mode }: BootSpec): RunRecord => ({ runId, mode, started: false, adopted: false })
+export const newRecord = ({ runId, mode }: BootSpec): RunRecord => ({
+  runId,
+  mode,
+  started: false,
+  adopted: false,
+})
 
 async function makeReplica(deps: TargetSite, spec: BootSpec, signal?: AbortSignal): Promise<RunMachine> {
   const facts = await readPreflightFacts(deps, spec.runId, signal)
@@ -88,16 +93,20 @@ async function makeReplica(deps: TargetSite, spec: BootSpec, signal?: AbortSigna
   return machine
 }
 
-const toRefusal = ({ code, message, remedy }: Finding): Refusal => new Refusal({ code, message, remedy })
+export const toRefusal = ({ code, message, remedy }: Finding): Refusal =>
+  new Refusal({ code, message, remedy })
 
-const nowhere = ({ name }: BootSpec) => ({
+export const nowhere = ({ name }: Pick<BootSpec, 'name'>) => ({
   code: 'target/no-host',
   message: `No host of the site can run ${name}`,
   remedy: 'Look at the preflight findings of this machine.',
 })
 
 /** Names its backing in its header as well: whoever opens it without us then fails, and does not read zeros. */
-async function createOverlay({ host, folder }: RunMachine, disk: DefinedDisk): Promise<void> {
+export async function createOverlay(
+  { host, folder }: Pick<RunMachine, 'host' | 'folder'>,
+  disk: DefinedDisk,
+): Promise<void> {
   const { backing } = disk
   const path = diskPath(folder, disk)
   if (backing === undefined || (await host.status(path)) !== null) return
@@ -123,17 +132,12 @@ async function startReplica(
   trackingId: string | null,
   signal: AbortSignal | undefined,
 ): Promise<Checkpoint | null> {
-  const { host, folder } = machine
   if ((await powerState(machine, signal)) === 'running')
     return withMonitor(machine, (qmp) => findCheckpoint(qmp, trackingId), { signal })
 
   let checkpoint: Checkpoint | null = null
   const beforeFirstInstruction = async (qmp: Qmp): Promise<void> => {
-    if (record.started) checkpoint = await findCheckpoint(qmp, trackingId)
-    else if (trackingId !== null)
-      checkpoint = await beginTracking(qmp, (await readBlockGraph(qmp)).disks, trackingId)
-    // From here on the guest may have written; tracking cannot begin at the point any more.
-    await saveRunRecord(host, folder, { ...record, started: true })
+    checkpoint = await trackFromFirstInstruction(qmp, machine, record, trackingId)
   }
   await startWithFreePorts(deps, machine, (withPorts) =>
     startAfterPredecessor(
@@ -173,8 +177,23 @@ const mayBePredecessor = (error: unknown): boolean =>
   (error.code === 'source/power-unknown' ||
     (error.code === 'kvm/start-failed' && /pid file|lock/i.test(error.message)))
 
+/** While the guest is still to run its first instruction. At a later start it finds what the first one began. */
+export async function trackFromFirstInstruction(
+  qmp: Qmp,
+  { host, folder }: Pick<RunMachine, 'host' | 'folder'>,
+  record: RunRecord,
+  trackingId: string | null,
+): Promise<Checkpoint | null> {
+  if (record.started) return findCheckpoint(qmp, trackingId)
+  const checkpoint =
+    trackingId === null ? null : await beginTracking(qmp, (await readBlockGraph(qmp)).disks, trackingId)
+  // From here on the guest may have written; tracking cannot begin at the point any more.
+  await saveRunRecord(host, folder, { ...record, started: true })
+  return checkpoint
+}
+
 /** What a killed predecessor began; null when it was lost since, for instance with the host. */
-async function findCheckpoint(qmp: Qmp, trackingId: string | null): Promise<Checkpoint | null> {
+export async function findCheckpoint(qmp: Qmp, trackingId: string | null): Promise<Checkpoint | null> {
   if (trackingId === null) return null
   const { disks } = await readBlockGraph(qmp)
   const names = new Set(disks.map((disk) => oldestBitmap(disk, trackingId)))

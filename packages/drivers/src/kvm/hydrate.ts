@@ -32,30 +32,47 @@ export type HydrateOptions = {
 type Job = { readonly id: string; readonly 'current-progress': number; readonly 'total-progress': number }
 type Drive = { readonly qdev?: string; readonly inserted?: { readonly backing_file_depth: number } }
 /** What is seen of one disk, and what follows from it. */
-type DiskState =
+export type DiskState =
   | { readonly kind: 'streaming'; readonly part: number }
   | { readonly kind: 'idle' }
   | { readonly kind: 'independent' }
 
 /** Resolves when no disk needs us. Repeatable; adopts jobs that run already. Outage when the machine is not there. */
 export async function hydrateReplica(machine: RunMachine, options: HydrateOptions): Promise<void> {
+  let definition = machine.definition
+  await followStreams(machine, {
+    ...options,
+    look: (disks) => withMonitor(machine, (qmp) => look(qmp, disks), { signal: options.signal }),
+    async onIndependent(key) {
+      definition = withoutBacking(definition, key)
+      await saveMachineDefinition(machine.host, machine.folder, definition)
+      await options.onIndependent(key)
+    },
+  })
+}
+
+export type FollowOptions = HydrateOptions & {
+  /** Sees how far each of these disks is and does what is next for it: begins its stream, or settles what is complete. */
+  readonly look: (disks: readonly DefinedDisk[]) => Promise<ReadonlyMap<DiskKey, DiskState>>
+}
+
+/** Looks again and again until every disk is independent. Outage `target/hydrate-failed` when a stream keeps failing. */
+export async function followStreams(machine: RunMachine, options: FollowOptions): Promise<void> {
   const { signal } = options
   const all = machine.definition.disks
   const totalBytes = all.reduce((sum, { bytes }) => sum + bytes, 0)
   const waiting = new Map(all.filter(({ backing }) => backing !== undefined).map((disk) => [disk.key, disk]))
-  let definition = machine.definition
   const begun = new Map<DiskKey, number>()
+  let doneBytes = 0
 
   while (waiting.size > 0) {
     signal?.throwIfAborted()
-    const seen = await withMonitor(machine, (qmp) => look(qmp, [...waiting.values()]), { signal })
+    const seen = await options.look([...waiting.values()])
     for (const [key, state] of seen) {
       if (state.kind === 'idle') begun.set(key, (begun.get(key) ?? 0) + 1)
       // A job that is not there any more while the backing still is has failed.
       if ((begun.get(key) ?? 0) > MOST_ATTEMPTS) throw streamFailed(machine, key)
       if (state.kind !== 'independent') continue
-      definition = withoutBacking(definition, key)
-      await saveMachineDefinition(machine.host, machine.folder, definition)
       await options.onIndependent(key)
       waiting.delete(key)
     }
@@ -63,7 +80,9 @@ export async function hydrateReplica(machine: RunMachine, options: HydrateOption
       (sum, disk) => sum + disk.bytes * (1 - partOf(seen.get(disk.key))),
       0,
     )
-    options.onProgress({ doneBytes: Math.round(totalBytes - missingBytes), totalBytes })
+    // A stream that begins again passes over what it has copied; nothing of that is lost.
+    doneBytes = Math.max(doneBytes, Math.round(totalBytes - missingBytes))
+    options.onProgress({ doneBytes, totalBytes })
     if (waiting.size > 0) await sleep(POLL_MILLISECONDS, undefined, signal === undefined ? {} : { signal })
   }
   options.onProgress({ doneBytes: totalBytes, totalBytes })

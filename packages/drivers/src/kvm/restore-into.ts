@@ -12,7 +12,13 @@ import type { DiskFingerprint } from '@understudy/engine/ports/source-platform'
 import type { HydrateProgress, RestoreDisk } from '@understudy/engine/ports/target-platform'
 import { diskFingerprints } from './fingerprints.ts'
 import { hostFailed } from './local-host.ts'
-import { type DefinedDisk, diskNodeName, diskPath, saveMachineDefinition } from './machine-definition.ts'
+import {
+  type DefinedDisk,
+  diskNodeName,
+  diskPath,
+  machineFiles,
+  saveMachineDefinition,
+} from './machine-definition.ts'
 import type { MachineLocation } from './monitor.ts'
 import { parseBitmap } from './ownership.ts'
 import { definitionOf, endProcess, powerState } from './power.ts'
@@ -113,6 +119,8 @@ async function resizeDisks(machine: MachineLocation, pairs: readonly Pair[]): Pr
     if (result.code !== 0)
       throw hostFailed(host.name, `resize disk ${defined.key}`, new Error(result.stderr.trim()))
   }
+  // libvirt's machines have none: it asks the image.
+  if ((await host.status(machineFiles(folder).definition)) === null) return
   const sizes = new Map(pairs.map(({ wanted }) => [wanted.key, wanted.bytes]))
   const resized = definition.disks.map((disk) => ({ ...disk, bytes: sizes.get(disk.key) ?? disk.bytes }))
   await saveMachineDefinition(host, folder, { ...definition, disks: resized })

@@ -5,29 +5,34 @@ import { Outage } from '@understudy/base/errors'
 import { type MachineLocation, withMonitor } from './monitor.ts'
 import { isQemuRefusal } from './qmp.ts'
 
+/** The signature that every PNG begins with (RFC 2083, section 3.1). */
+const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
+
 /** PNG. QEMU writes the file on its host; it is removed again. Works for a paused machine as well. */
 export async function takeScreenshot(machine: MachineLocation, signal?: AbortSignal): Promise<Buffer> {
-  const { host } = machine
   const path = join(machine.folder, 'us-screen')
-  const isPng = await withMonitor(
+  await withMonitor(
     machine,
     async (qmp) => {
       try {
         await qmp.execute('screendump', { filename: path, format: 'png' })
-        return true
       } catch (error) {
         // QEMU before 7.1, or built without libpng.
         if (!isQemuRefusal(error)) throw error
         await qmp.execute('screendump', { filename: path })
-        return false
       }
     },
     { signal },
   )
-  const picture = await host.readFile(path)
-  await host.removeFile(path)
+  return takePicture(machine, path)
+}
+
+/** The picture that was put there, as PNG; the file is gone afterwards. Outage `target/no-screenshot` when there is none. */
+export async function takePicture(machine: MachineLocation, path: string): Promise<Buffer> {
+  const picture = await machine.host.readFile(path)
+  await machine.host.removeFile(path)
   if (picture === null || picture.length === 0) throw noPicture(machine)
-  return isPng ? picture : portablePixmapToPng(picture)
+  return picture.subarray(0, PNG.length).equals(PNG) ? picture : portablePixmapToPng(picture)
 }
 
 const noPicture = (machine: MachineLocation): Outage =>
@@ -56,9 +61,8 @@ export function portablePixmapToPng(pixmap: Buffer): Buffer {
   size.writeUInt32BE(height, 4)
   // 8 bits a channel, RGB, deflate, adaptive filters, not interlaced.
   size.set([8, 2, 0, 0, 0], 8)
-  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
   return Buffer.concat([
-    signature,
+    PNG,
     chunk('IHDR', size),
     chunk('IDAT', deflateSync(rows)),
     chunk('IEND', Buffer.alloc(0)),

@@ -90,7 +90,7 @@ export function kvmTarget(deps: KvmTargetDeps): KvmTarget {
 }
 
 /** A read that waited for us longer than QEMU's patience has stopped the guest; the same read works now. */
-async function resumeAfterError(machine: RunMachine, signal: AbortSignal | undefined): Promise<void> {
+export async function resumeAfterError(machine: RunMachine, signal: AbortSignal | undefined): Promise<void> {
   if ((await powerState(machine, signal)) !== 'paused') return
   await withMonitor(
     machine,
@@ -125,7 +125,7 @@ async function isUnfinished(host: Host, folder: string): Promise<boolean> {
   return (await host.list(folder)).every(({ name }) => name === 'machine.json.new')
 }
 
-function refuseUnhydrated({ name, definition }: RunMachine): void {
+export function refuseUnhydrated({ name, definition }: RunMachine): void {
   if (definition.disks.every(({ backing }) => backing === undefined)) return
   throw new Refusal({
     code: 'run/not-hydrated',
@@ -134,7 +134,7 @@ function refuseUnhydrated({ name, definition }: RunMachine): void {
   })
 }
 
-const alreadyOn = (name: string): Refusal =>
+export const alreadyOn = (name: string): Refusal =>
   new Refusal({
     code: 'machine/running',
     message: `${name} is on already; its changes cannot be tracked from the beginning`,
