@@ -126,6 +126,29 @@ test('names are compared as QEMU takes them, and one that is cut short keeps its
   expect(second).toBe(`${'x'.repeat(61)}-2`)
 })
 
+test('a network of libvirt that is not active is told from a missing bridge, with the way to start it', () => {
+  const lan = { ...prod, id: 'lan', name: 'lan', bridge: 'lan', managedByLibvirt: true } as const
+  const settings = { networks: [lan], accelerator: 'tcg' } as const
+  const onLan: PreflightSpec = { ...spec, mode: 'failover', networks: new Map([['a', 'lan']]) }
+  const [missing] = preflightFindings(onLan, { ...facts, settings })
+  expect(missing).toMatchObject({
+    code: 'network/bridge-missing',
+    message: expect.stringContaining('libvirt'),
+  })
+  expect(missing?.remedy).toContain('virsh net-start lan')
+  expect(
+    preflightFindings(onLan, { ...facts, settings, rooms: [room({ bridges: new Set(['lan']) })] }),
+  ).toEqual([])
+})
+
+test('a site that gives its replicas shorter folders may have a longer machines folder', () => {
+  const rooms = [room({}, 'one', `/${'x'.repeat(64)}`)]
+  const codes = (change: Partial<PreflightFacts>) =>
+    preflightFindings(spec, { ...facts, rooms, ...change }).map(({ code }) => code)
+  expect(codes({ folderName: 'x'.repeat(12) })).not.toContain('target/path-too-long')
+  expect(codes({ folderName: 'x'.repeat(30) })).toContain('target/path-too-long')
+})
+
 test('what the run itself made does not stand in its way', () => {
   const own = { name: 'web', definition: definition('run-1', 'prod') }
   const findings = preflightFindings(onProd, { ...facts, machines: [own], runId: 'run-1' as RunId })

@@ -6,16 +6,19 @@ import type { Finding } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
 import type { HostRoom } from './host-room.ts'
 import { DISK_KEY, type MachineDefinition } from './machine-definition.ts'
+import type { SiteNetwork } from './networks.ts'
 import { LONGEST_NAME_CHARACTERS, replicaFolderName, toMachineName } from './replica-definition.ts'
-import type { KvmNetwork, KvmSettings } from './settings.ts'
+import type { KvmSettings } from './settings.ts'
 
 export type PreflightSpec = Omit<BootSpec, 'disks' | 'runId'>
 export type PreflightFacts = {
-  readonly settings: Pick<KvmSettings, 'networks' | 'accelerator'>
+  readonly settings: Pick<KvmSettings, 'accelerator'> & { readonly networks: readonly SiteNetwork[] }
   readonly rooms: readonly HostRoom[]
   readonly machines: readonly { readonly name: string; readonly definition: MachineDefinition | null }[]
   /** What this run made already does not stand in its way. */
   readonly runId: RunId | null
+  /** The name of the folder that a replica gets, when it is not `replicaFolderName`. */
+  readonly folderName?: string
 }
 
 /** QEMU itself, beside the guest's memory. */
@@ -66,7 +69,7 @@ function networkFindings(spec: PreflightSpec, { settings, machines, runId }: Pre
   })
 }
 
-const isolationFindings = (spec: PreflightSpec, network: KvmNetwork): Finding[] =>
+const isolationFindings = (spec: PreflightSpec, network: SiteNetwork): Finding[] =>
   spec.mode === 'test' && !network.isolated
     ? [
         warning(
@@ -80,7 +83,7 @@ const isolationFindings = (spec: PreflightSpec, network: KvmNetwork): Finding[] 
 /** Two machines with one hardware address in one bridge disturb each other. Machines on user networks are alone. */
 function addressFindings(
   spec: PreflightSpec,
-  network: KvmNetwork,
+  network: SiteNetwork,
   machines: PreflightFacts['machines'],
   runId: RunId | null,
 ): Finding[] {
@@ -194,7 +197,8 @@ function tightnessAt(room: Extract<HostRoom, { reachable: true }>, { hardware }:
   return findings
 }
 
-function obstaclesAt(room: HostRoom, spec: PreflightSpec, { settings }: PreflightFacts): Finding[] {
+function obstaclesAt(room: HostRoom, spec: PreflightSpec, facts: PreflightFacts): Finding[] {
+  const { settings } = facts
   const { name, machinesFolder } = room.host
   if (!room.reachable)
     return [
@@ -239,7 +243,8 @@ function obstaclesAt(room: HostRoom, spec: PreflightSpec, { settings }: Prefligh
       ),
     )
   // Any run's folder name is as long as that of another run.
-  const folderBytes = Buffer.byteLength(`${machinesFolder}/${replicaFolderName(spec.name, 'x' as RunId)}`)
+  const folderName = facts.folderName ?? replicaFolderName(spec.name, 'x' as RunId)
+  const folderBytes = Buffer.byteLength(`${machinesFolder}/${folderName}`)
   if (folderBytes + LONGEST_SOCKET_NAME.length > LONGEST_SOCKET_PATH_BYTES)
     findings.push(
       blocker(
@@ -254,17 +259,23 @@ function obstaclesAt(room: HostRoom, spec: PreflightSpec, { settings }: Prefligh
 const bridgeObstacles = (
   room: Extract<HostRoom, { reachable: true }>,
   spec: PreflightSpec,
-  networks: readonly KvmNetwork[],
+  networks: readonly SiteNetwork[],
 ): Finding[] =>
   networks
     .filter(
       ({ id, bridge }) =>
         bridge !== undefined && [...spec.networks.values()].includes(id) && !room.bridges.has(bridge),
     )
-    .map(({ name, bridge }) =>
-      blocker(
-        'network/bridge-missing',
-        `Host ${room.host.name} has no bridge ${bridge} for network ${name}`,
-        'Make the bridge, or correct the network.',
-      ),
+    .map(({ name, bridge, managedByLibvirt }) =>
+      managedByLibvirt === true
+        ? blocker(
+            'network/bridge-missing',
+            `On host ${room.host.name} libvirt has no active network ${bridge}`,
+            `Start it there (virsh net-start ${bridge}), or choose another network.`,
+          )
+        : blocker(
+            'network/bridge-missing',
+            `Host ${room.host.name} has no bridge ${bridge} for network ${name}`,
+            'Make the bridge, or correct the network.',
+          ),
     )
