@@ -1,5 +1,6 @@
 // What QEMU's block layer looks like right now: the guest's disks, what lies above them, and who tracks their changes.
 import type { DiskKey } from '@understudy/domain/machines/machine'
+import { keyOfAlias } from './device-alias.ts'
 import { DISK_KEY } from './machine-definition.ts'
 import { accessNode, digest, parseNode } from './ownership.ts'
 import type { Qmp } from './qmp.ts'
@@ -129,11 +130,14 @@ function toBitmap(info: BitmapInfo): GraphBitmap[] {
   ]
 }
 
-/** The key of a disk is its device's id; we give ours `dev-<key>`. Unnamed devices have no name that lasts. */
+/**
+ * The key of a disk is its device's id; we give ours `dev-<key>`, and behind libvirt an alias. Unnamed devices have no name
+ * that lasts.
+ */
 function deviceKey(devicePath: string): DiskKey | null {
   const id = /^\/machine\/peripheral\/([^/]+)(\/|$)/.exec(devicePath)?.[1]
   if (id === undefined) return null
-  const key = id.startsWith('dev-') ? id.slice('dev-'.length) : id
+  const key = id.startsWith('dev-') ? id.slice('dev-'.length) : (keyOfAlias(id) ?? id)
   return DISK_KEY.test(key) ? (key as DiskKey) : null
 }
 
