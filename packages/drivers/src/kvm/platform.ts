@@ -6,8 +6,10 @@ import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { isAtLeast } from './eligibility.ts'
 import type { Host } from './host.ts'
 import { checkLibvirt } from './libvirt/check-libvirt.ts'
+import { libvirtDirectory } from './libvirt/libvirt-directory.ts'
 import { libvirtHost } from './libvirt/libvirt-host.ts'
 import { libvirtSource } from './libvirt/libvirt-source.ts'
+import { libvirtTarget } from './libvirt/libvirt-target.ts'
 import { DEFAULT_URI, toLibvirtUri } from './libvirt/uri.ts'
 import { machineDirectory } from './machine-directory.ts'
 import { openHosts } from './open-hosts.ts'
@@ -28,8 +30,7 @@ export type KvmPlatform = {
   readonly settings: KvmSettings
   readonly hosts: readonly Host[]
   readonly source: SourcePlatform
-  /** Absent where machines cannot be made: behind libvirt. */
-  readonly target?: KvmTarget
+  readonly target: KvmTarget
   checkConnection(signal?: AbortSignal): Promise<{ readonly summary: string }>
   close(): Promise<void>
 }
@@ -64,7 +65,7 @@ export function openKvmPlatform(
   }
 }
 
-/** Machines that libvirt manages: a source only. Refusal `kvm/libvirt-uri`, see toLibvirtUri. */
+/** Machines that libvirt manages. Refusal `kvm/libvirt-uri`, see toLibvirtUri. */
 function openLibvirtPlatform(
   settings: KvmSettings,
   secrets: KvmSecrets,
@@ -75,8 +76,11 @@ function openLibvirtPlatform(
     libvirtHost(host, uris[index] ?? DEFAULT_URI),
   )
   const { bootDeadlineSeconds } = settings
+  const directory = libvirtDirectory(hosts)
+  const target = libvirtTarget({ hosts, directory, settings, clock })
   const source = libvirtSource({
     hosts,
+    directory,
     clock,
     bootDeadlineSeconds,
     ...(scratchBytes === undefined ? {} : { scratchBytes }),
@@ -85,12 +89,14 @@ function openLibvirtPlatform(
     settings,
     hosts,
     source,
+    target,
     async checkConnection(signal) {
       const summaries: string[] = []
       for (const host of hosts) summaries.push(await checkLibvirt(host, signal))
       return { summary: summaries.join('; ') }
     },
     async close() {
+      await target.close()
       await Promise.all(hosts.map((host) => host.close()))
     },
   }

@@ -17,7 +17,7 @@ export type KvmHostAddress =
 export type KvmHostSettings = {
   readonly name: string
   readonly address: KvmHostAddress
-  /** Absolute. One folder per machine lies in it. Behind libvirt they hold only what points need; QEMU's user must be able to enter. */
+  /** Absolute. One folder per machine lies in it. Behind libvirt: what points need, and replicas' disks; QEMU's user must be able to enter. */
   readonly machinesFolder: string
   /** Only with the adapter libvirt, as seen on that host; qemu:///system when it is not given. See toLibvirtUri. */
   readonly libvirtUri?: string

@@ -9,10 +9,13 @@ import { KiB, MiB } from '@understudy/base/bytes'
 import { copyExtents } from '@understudy/block/copy-extents'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
+import { testBoot } from '@understudy/simulator/contracts/platform-harness'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Host } from './host.ts'
+import { libvirtDirectory } from './libvirt/libvirt-directory.ts'
 import { libvirtHost } from './libvirt/libvirt-host.ts'
 import { libvirtSource } from './libvirt/libvirt-source.ts'
+import { libvirtTarget } from './libvirt/libvirt-target.ts'
 import { privateLibvirtd } from './libvirt/private-libvirtd.ts'
 import { localHost } from './local-host.ts'
 import { machineDirectory } from './machine-directory.ts'
@@ -292,7 +295,7 @@ test.each(['here', 'far away'])(
   },
 )
 
-test('a domain of a libvirt at the far end gives a point that equals its disk', async () => {
+test('a libvirt at the far end gives a point that equals its disk, and runs a replica that becomes independent', async () => {
   const libvirtd = await privateLibvirtd()
   const host = libvirtHost(await hostWith({}), libvirtd.uri)
   try {
@@ -309,7 +312,8 @@ test('a domain of a libvirt at the far end gives a point that equals its disk', 
     )
     await libvirtd.virsh('define', xml)
     await run('chmod', ['755', site.folder])
-    const source = libvirtSource({ hosts: [host], clock: { now: () => Date.now() }, bootDeadlineSeconds: 60 })
+    const deps = { hosts: [host], directory: libvirtDirectory([host]), clock: { now: () => Date.now() } }
+    const source = libvirtSource({ ...deps, bootDeadlineSeconds: 60 })
     await source.start(ref)
     const machines = [{ ref, trackingId: 'p1', since: null, excludedDisks: [] }]
     const result = await source.openPoint({ machines, consistency: 'crash' })
@@ -320,6 +324,23 @@ test('a domain of a libvirt at the far end gives a point that equals its disk', 
     expected.fill(7, 64 * KiB, 72 * KiB)
     expect(content?.equals(expected)).toBe(true)
     expect((await source.powerOff(ref)).evidence).toContain('no process with this uuid')
+
+    // And back: a replica there reads from here, over a socket that its QEMU's user must be able to use.
+    const target = libvirtTarget({
+      ...deps,
+      settings: { networks: [], accelerator: 'tcg', bootDeadlineSeconds: 60 },
+    })
+    const { spec } = testBoot([expected], { runId: 'run-1', network: 'us-unplugged' })
+    const replica = await target.boot(spec)
+    await target.hydrate(spec.runId, () => undefined)
+    await target.stop(spec.runId)
+    const overlay = join(host.folderOf(replica.ref), 'disk0.qcow2')
+    const whole = join(site.folder, 'whole.raw')
+    await run('qemu-img', ['convert', '-O', 'raw', overlay, whole])
+    expect((await readFile(whole)).equals(expected)).toBe(true)
+    await target.destroy(spec.runId)
+    expect(await host.status(host.folderOf(replica.ref))).toBeNull()
+    await target.close()
   } finally {
     await host.close()
     await libvirtd.close()

@@ -116,6 +116,8 @@ export function KvmFields({ draft, problems, saved, onChange }: KvmFieldsProps) 
           <Text size="xs" c="var(--ink-quiet)">
             What replicas can be connected to here. At least one isolated network lets tests run without
             touching production.
+            {draft.adapter === 'libvirt' &&
+              " libvirt's own networks and the bridges of its hosts are found without being named here."}
           </Text>
         </div>
         {draft.networks.map((network, index) => (

@@ -18,7 +18,8 @@ export async function checkLibvirt(host: LibvirtHost, signal: AbortSignal | unde
       message: `Host ${host.name} has QEMU ${version}; 7.1 is needed`,
       remedy: 'Install a newer QEMU.',
     })
-  for (const tool of ['qemu-storage-daemon', 'pgrep', 'flock']) await requireTool(host, tool, signal)
+  for (const tool of ['qemu-img', 'qemu-storage-daemon', 'pgrep', 'flock'])
+    await requireTool(host, tool, signal)
   await requireRoot(host, signal)
   if ((await host.status(host.machinesFolder)) === null)
     throw new Refusal({

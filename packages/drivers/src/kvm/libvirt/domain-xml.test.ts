@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseDomain, replicable } from './domain-xml.ts'
+import { parseDomain, replicable, toDefinition } from './domain-xml.ts'
 
 const UUID = '4dea22b3-1d52-d8f3-2516-782e98ab3fa0'
 const domain = (devices: string, more = ''): string =>
@@ -76,6 +76,35 @@ test('only image files on virtio-blk that nobody shares can be replicated', () =
   )
   expect(found?.disks).toHaveLength(4)
   expect(found === null ? [] : replicable(found).map(({ target }) => target)).toEqual(['vda'])
+})
+
+test.each([
+  ['<understudy:run xmlns:understudy="urn:understudy:run" id="run-1"/>', 'run-1'],
+  ['<a:run xmlns:a="urn:understudy:run" id="run-1"/>', 'run-1'],
+  ['<run xmlns="urn:understudy:run" id="run-1"/>', 'run-1'],
+  ['<other xmlns="urn:other"/><u:run xmlns:u="urn:understudy:run" id="run-1"/>', 'run-1'],
+  ['<understudy:run xmlns:understudy="urn:other" id="run-1"/>', null],
+  ['<u:about xmlns:u="urn:understudy:run" id="run-1"/>', null],
+  ['', null],
+])('a domain with the metadata %s is of run %s, whatever prefix its namespace has', (metadata, run) => {
+  expect(parseDomain(domain('', `<metadata>${metadata}</metadata>`))?.ownedBy).toBe(run)
+})
+
+test('only a backing on a socket of this host is that of a replica', () => {
+  const backing = (type: string, source: string): string =>
+    `<backingStore type='${type}'><format type='raw'/>${source}<backingStore/></backingStore>`
+  const ours = "<source protocol='nbd' name='a'><host transport='unix' socket='/s'/></source>"
+  const found = parseDomain(
+    domain(
+      disk('vda', 'virtio', backing('network', ours)) +
+        disk('vdb', 'virtio', backing('file', "<source file='/base'/>")) +
+        disk('vdc', 'virtio', '<backingStore/>'),
+    ),
+  )
+  const expected = { kind: 'nbd-unix', path: '/s', exportName: 'a' }
+  expect(found?.disks.map((each) => each.backing)).toEqual([expected, null, null])
+  const definition = found === null ? null : toDefinition(found, new Map())
+  expect(definition?.disks.map((each) => each.backing)).toEqual([expected, undefined, undefined])
 })
 
 test('text that is no domain is none', () => {

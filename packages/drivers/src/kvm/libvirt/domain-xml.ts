@@ -1,12 +1,20 @@
 // What a domain's XML says: https://libvirt.org/formatdomain.html
+
+import type { RunId } from '@understudy/domain/failover/failover'
 import type {
   DiskKey,
   MachineHardware,
   MachineRef,
   NetworkAdapter,
 } from '@understudy/domain/machines/machine'
-import { XMLParser } from 'fast-xml-parser'
-import { type DefinedDisk, DISK_KEY, type MachineDefinition } from '../machine-definition.ts'
+import { keyOfAlias } from '../device-alias.ts'
+import {
+  type DefinedAdapter,
+  type DefinedDisk,
+  DISK_KEY,
+  type MachineDefinition,
+} from '../machine-definition.ts'
+import { all, attribute, type Element, namesIn, one, parseXml, textOf } from './xml.ts'
 
 export type DomainDisk = {
   /** As QEMU's device is called, so that it is the same key whether the domain runs or not. Null: no key can be made of it. */
@@ -21,6 +29,8 @@ export type DomainDisk = {
   readonly file: string | null
   readonly boot: boolean
   readonly shareable: boolean
+  /** What was never written to the file is read from this export: a replica of ours that is not hydrated. */
+  readonly backing: DefinedDisk['backing'] | null
 }
 
 export type Domain = {
@@ -40,24 +50,16 @@ export type Domain = {
   readonly owner: string | null
   /** `apparmor`, `selinux`: what confines QEMU beside its user. */
   readonly confinedBy: string | null
+  /** The run that made it, by our tag. */
+  readonly ownedBy: RunId | null
 }
 
-/** An element: attributes begin with `@`, text is `#`. Every element is a list, because any may be repeated. */
-type Element = { readonly [name: string]: readonly Element[] | string | undefined }
-
-const parser = new XMLParser({
-  ignoreAttributes: false,
-  attributeNamePrefix: '@',
-  textNodeName: '#',
-  alwaysCreateTextNode: true,
-  parseTagValue: false,
-  parseAttributeValue: false,
-  isArray: (_name, _path, _isLeaf, isAttribute) => !isAttribute,
-})
+/** The tag that everything carries that we make: an element of this namespace in the domain's metadata. */
+export const TAG_NAMESPACE = 'urn:understudy:run'
 
 /** Null when the text is no domain. */
 export function parseDomain(xml: string): Domain | null {
-  const domain = all(parser.parse(xml) as Element, 'domain')[0]
+  const domain = all(parseXml(xml), 'domain')[0]
   if (domain === undefined) return null
   const uuid = textOf(domain, 'uuid')
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid)) return null
@@ -78,6 +80,7 @@ export function parseDomain(xml: string): Domain | null {
     ),
     owner: toOwner(textOf(labels.find((label) => attribute(label, 'model') === 'dac') ?? {}, 'label')),
     confinedBy: labels.map((label) => attribute(label, 'model')).find(isConfinement) ?? null,
+    ownedBy: toOwnerRun(one(domain, 'metadata')),
   }
 }
 
@@ -102,7 +105,7 @@ export function toDefinition(domain: Domain, bytes: ReadonlyMap<string, number>)
     memoryBytes: domain.memoryBytes,
     firmware: domain.firmware,
     disks: replicable(domain).map(
-      ({ key, target, file, format, boot }): DefinedDisk => ({
+      ({ key, target, file, format, boot, backing }): DefinedDisk => ({
         key,
         label: target,
         file,
@@ -110,13 +113,13 @@ export function toDefinition(domain: Domain, bytes: ReadonlyMap<string, number>)
         bus: 'virtio',
         boot,
         bytes: bytes.get(target) ?? 0,
+        ...(backing === null || backing === undefined ? {} : { backing }),
       }),
     ),
-    // libvirt starts its domains itself, so nobody needs them here.
-    adapters: [],
+    adapters: domain.adapters.map(toDefinedAdapter),
     guestAgent: domain.agentChannel,
     accelerator: domain.accelerator,
-    ownedBy: null,
+    ownedBy: domain.ownedBy,
   }
 }
 
@@ -128,6 +131,17 @@ export const toHardware = (domain: Domain, bytes: ReadonlyMap<string, number>): 
     key === null ? [] : [{ key, label: target, bytes: bytes.get(target) ?? 0, format, bus, boot }],
   ),
   adapters: domain.adapters,
+})
+
+/** libvirt starts its domains itself: all that is asked here is whom a machine can reach, and by which hardware address. */
+const toDefinedAdapter = ({ key, macAddress, networkId }: NetworkAdapter): DefinedAdapter => ({
+  key,
+  macAddress,
+  networkId,
+  model: 'virtio-net-pci',
+  kind: networkId === null ? 'user' : 'bridge',
+  restrict: false,
+  forwards: [],
 })
 
 const isHardDisk = (disk: Element): boolean =>
@@ -154,7 +168,15 @@ function toDisk(disk: Element): DomainDisk {
     file: attribute(disk, 'type') === 'file' && file !== '' ? file : null,
     boot: false,
     shareable: all(disk, 'shareable').length > 0,
+    backing: toBacking(one(disk, 'backingStore')),
   }
+}
+
+function toBacking(backingStore: Element): DomainDisk['backing'] {
+  const source = one(backingStore, 'source')
+  const host = one(source, 'host')
+  if (attribute(source, 'protocol') !== 'nbd' || attribute(host, 'transport') !== 'unix') return null
+  return { kind: 'nbd-unix', path: attribute(host, 'socket'), exportName: attribute(source, 'name') }
 }
 
 /**
@@ -178,18 +200,32 @@ function diskIndex(target: string): number {
 
 /** As block-graph.ts makes a key of a device's id. */
 function toKey(alias: string): DiskKey | null {
-  const key = alias.startsWith('dev-') ? alias.slice('dev-'.length) : alias
+  const key = alias.startsWith('dev-') ? alias.slice('dev-'.length) : (keyOfAlias(alias) ?? alias)
   return DISK_KEY.test(key) ? (key as DiskKey) : null
 }
 
 function toAdapter(element: Element, index: number): NetworkAdapter {
   const source = one(element, 'source')
+  const alias = attribute(one(element, 'alias'), 'name')
   return {
-    key: attribute(one(element, 'alias'), 'name') || `net${index}`,
+    key: keyOfAlias(alias) ?? (alias || `net${index}`),
     macAddress: attribute(one(element, 'mac'), 'address'),
     networkId: attribute(source, 'network') || attribute(source, 'bridge') || null,
     model: attribute(one(element, 'model'), 'type') || 'unknown',
   }
+}
+
+/** Our element declares its namespace itself; what its prefix is does not matter. */
+function toOwnerRun(metadata: Element): RunId | null {
+  for (const name of namesIn(metadata)) {
+    const [prefix, local] = name.includes(':') ? name.split(':') : ['', name]
+    const declaration = prefix === '' ? 'xmlns' : `xmlns:${prefix}`
+    const tag = one(metadata, name)
+    const runId = attribute(tag, 'id')
+    if (local === 'run' && attribute(tag, declaration) === TAG_NAMESPACE && runId !== '')
+      return runId as RunId
+  }
+  return null
 }
 
 const isUefi = (os: Element): boolean =>
@@ -202,17 +238,3 @@ const toOwner = (label: string): string | null => {
 }
 
 const isConfinement = (model: string): boolean => model !== '' && model !== 'dac' && model !== 'none'
-
-const all = (element: Element, name: string): readonly Element[] => {
-  const found = element[name]
-  return Array.isArray(found) ? found : []
-}
-const one = (element: Element, name: string): Element => all(element, name)[0] ?? {}
-const attribute = (element: Element, name: string): string => {
-  const value = element[`@${name}`]
-  return typeof value === 'string' ? value : ''
-}
-const textOf = (element: Element, name: string): string => {
-  const value = one(element, name)['#']
-  return typeof value === 'string' ? value.trim() : ''
-}

@@ -17,6 +17,8 @@ export type LibvirtMachine = {
 export interface LibvirtDirectory extends MachineDirectory {
   /** As it is now. Errors as `find`. */
   findMachine(ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine>
+  /** As it is now. Null when no host has it. */
+  lookFor(ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine | null>
   inventory(signal?: AbortSignal): Promise<readonly DiscoveredMachine[]>
 }
 
@@ -27,7 +29,7 @@ export function libvirtDirectory(hosts: readonly LibvirtHost[]): LibvirtDirector
   /** Where each machine was last seen, to ask that host first. */
   const seen = new Map<MachineRef, LibvirtHost>()
 
-  const findMachine = async (ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine> => {
+  const lookFor = async (ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine | null> => {
     const last = seen.get(ref)
     const order = last === undefined ? hosts : [last, ...hosts.filter((host) => host !== last)]
     for (const host of order) {
@@ -40,7 +42,12 @@ export function libvirtDirectory(hosts: readonly LibvirtHost[]): LibvirtDirector
       const { domain, bytes } = found
       return { host, domain, location: toLocation(host, domain, bytes) }
     }
-    throw noSuchMachine(ref)
+    return null
+  }
+  const findMachine = async (ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine> => {
+    const machine = await lookFor(ref, signal)
+    if (machine === null) throw noSuchMachine(ref)
+    return machine
   }
   const readAll = async (signal?: AbortSignal) => {
     const found = await Promise.all(hosts.map((host) => readHost(host, signal)))
@@ -49,6 +56,7 @@ export function libvirtDirectory(hosts: readonly LibvirtHost[]): LibvirtDirector
   }
   return {
     findMachine,
+    lookFor,
     find: async (ref, signal) => (await findMachine(ref, signal)).location,
     all: async (signal) =>
       (await readAll(signal)).map(({ host, domain, bytes }) => toLocation(host, domain, bytes)),
@@ -60,7 +68,7 @@ export function libvirtDirectory(hosts: readonly LibvirtHost[]): LibvirtDirector
         power,
         hardware: toHardware(domain, bytes),
         guestAgent: domain.agentChannel,
-        ownedBy: null,
+        ownedBy: domain.ownedBy,
       })),
   }
 }

@@ -11,8 +11,10 @@ import { type Domain, parseDomain } from './domain-xml.ts'
 import { monitorStream } from './monitor-stream.ts'
 import { isNoSuchDomain } from './virsh-failure.ts'
 import { openVirsh, type VirshSession, withVirsh, word } from './virsh-session.ts'
+import { all, one, parseXml, textOf } from './xml.ts'
 
 export type LibvirtHost = Host & {
+  handOver(path: string): Promise<void>
   readonly uri: string
   /** One virsh for everything that `work` asks. */
   virsh<Result>(work: (session: VirshSession) => Promise<Result>, signal?: AbortSignal): Promise<Result>
@@ -27,6 +29,17 @@ export const agentAddress = (ref: MachineRef): string => `libvirt:agent:${ref}`
 export function libvirtHost(host: Host, uri: string): LibvirtHost {
   /** By folder, the user that its machine's QEMU runs with. */
   const owners = new Map<string, string>()
+  /** The user of QEMUs that are still to be started. Null: our own. */
+  let nextOwner: Promise<string | null> | null = null
+  const findNextOwner = (): Promise<string | null> => {
+    nextOwner ??= withVirsh(host, uri, async (session) =>
+      toQemuUser(await session.ask('capabilities')),
+    ).catch((error: unknown) => {
+      nextOwner = null
+      throw error
+    })
+    return nextOwner
+  }
   const folderOf = (ref: MachineRef): string => join(host.machinesFolder, shortName(ref))
 
   const giveTo = async (path: string, owner: string): Promise<void> => {
@@ -63,6 +76,10 @@ export function libvirtHost(host: Host, uri: string): LibvirtHost {
     uri,
     virsh: (work, signal) => withVirsh(host, uri, work, signal),
     folderOf,
+    async handOver(path) {
+      const owner = await findNextOwner()
+      if (owner !== null) await giveTo(path, owner)
+    },
     async connect(path, signal) {
       const [, kind, ref] = /^libvirt:(monitor|agent):(.+)$/.exec(path) ?? []
       if (ref === undefined) return host.connect(path, signal)
@@ -75,6 +92,15 @@ export function libvirtHost(host: Host, uri: string): LibvirtHost {
       if (owner !== undefined) await giveTo(path, owner)
     },
   }
+}
+
+/** `uid:gid`, as `virsh capabilities` says: https://libvirt.org/formatcaps.html. Null where QEMU runs as libvirtd itself. */
+export function toQemuUser(capabilities: string): string | null {
+  const host = one(one(parseXml(capabilities), 'capabilities'), 'host')
+  const dac = all(host, 'secmodel').find((model) => textOf(model, 'model') === 'dac')
+  const label = dac === undefined ? '' : textOf(dac, 'baselabel')
+  const [, user, group] = /^\+?([\w-]+):\+?([\w-]+)$/.exec(label) ?? []
+  return user === undefined || group === undefined ? null : `${user}:${group}`
 }
 
 /** The domain, when it has a QEMU. Outage `kvm/socket-closed` as from a socket that nobody listens on. */

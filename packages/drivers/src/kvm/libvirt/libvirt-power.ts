@@ -5,7 +5,8 @@ import type { Clock } from '@understudy/base/instant'
 import type { PowerState } from '@understudy/domain/machines/machine'
 import type { ShutDownProof } from '@understudy/engine/ports/source-platform'
 import { withMonitor } from '../monitor.ts'
-import { stillOn, waitUntilRunning } from '../power.ts'
+import { type StartOptions, stillOn, waitUntilRunning } from '../power.ts'
+import { refuseHalfRestored } from '../restoring-marker.ts'
 import { removeUnwanted } from '../stop-tracking.ts'
 import { type LibvirtMachine, readPower } from './libvirt-directory.ts'
 import { isNoSuchDomain } from './virsh-failure.ts'
@@ -104,10 +105,7 @@ export async function powerOffDomain(machine: LibvirtMachine, clock: Clock): Pro
 }
 
 /** Starts it and proves that its processor runs. Repeatable: a running machine is left as it is. */
-export async function startDomain(
-  machine: LibvirtMachine,
-  options: { bootDeadlineSeconds: number; signal?: AbortSignal | undefined },
-): Promise<void> {
+export async function startDomain(machine: LibvirtMachine, options: StartOptions): Promise<void> {
   const { host, domain, location } = machine
   const ref = word(domain.ref)
   const command = (line: string): Promise<string> =>
@@ -120,10 +118,14 @@ export async function startDomain(
       message: `Cannot start ${domain.name}: libvirt does not say whether it runs`,
       remedy: 'Look at its host; destroy the domain if it hangs.',
     })
+  await refuseHalfRestored(location)
   const wasOff = power === 'off'
   if (wasOff) await command(`start ${ref} --paused`)
   try {
-    if (wasOff) await withMonitor(location, (qmp) => removeUnwanted(qmp, location))
+    await withMonitor(location, async (qmp) => {
+      if (wasOff) await removeUnwanted(qmp, location)
+      await options.beforeFirstInstruction?.(qmp)
+    })
     await command(`resume ${ref}`)
     await withMonitor(location, (qmp) => waitUntilRunning(location, qmp, options))
   } catch (error) {

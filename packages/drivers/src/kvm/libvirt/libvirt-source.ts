@@ -7,7 +7,7 @@ import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { kvmSource } from '../source.ts'
 import { replicable } from './domain-xml.ts'
-import { type LibvirtDirectory, type LibvirtMachine, libvirtDirectory } from './libvirt-directory.ts'
+import type { LibvirtDirectory, LibvirtMachine } from './libvirt-directory.ts'
 import { folderFindings, libvirtFindings } from './libvirt-eligibility.ts'
 import type { LibvirtHost } from './libvirt-host.ts'
 import {
@@ -20,6 +20,7 @@ import {
 
 export type LibvirtSourceDeps = {
   readonly hosts: readonly LibvirtHost[]
+  readonly directory: LibvirtDirectory
   readonly clock: Clock
   readonly bootDeadlineSeconds: number
   /** See PreparePointDeps.scratchBytes. */
@@ -31,9 +32,8 @@ const POLL_MILLISECONDS = 5000
 const SHORTEST_INTERVAL_SECONDS = 5
 
 export function libvirtSource(deps: LibvirtSourceDeps): SourcePlatform {
-  const { hosts, clock } = deps
-  const directory = libvirtDirectory(hosts)
-  const points = kvmSource({ ...deps, directory })
+  const { hosts, clock, directory } = deps
+  const points = kvmSource(deps)
   return {
     ...points,
     inventory: (signal) => directory.inventory(signal),

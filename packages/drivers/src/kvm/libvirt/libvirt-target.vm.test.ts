@@ -1,0 +1,208 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { MachineRef } from '@understudy/domain/machines/machine'
+import {
+  bufferReader,
+  expectEqual,
+  MiB,
+  type TargetHarness,
+  testBoot,
+} from '@understudy/simulator/contracts/platform-harness'
+import { targetPlatformContract } from '@understudy/simulator/contracts/target-platform-contract'
+import { seededRandom } from '@understudy/simulator/seeded-random'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { KvmPlatform } from '../platform.ts'
+import { type TinyDomains, tinyDomains } from './tiny-domains.ts'
+
+const networks = [
+  { id: 'dark', name: 'Isolated', kind: 'user' as const, isolated: true, probePorts: [] },
+  { id: 'open', name: 'Open', kind: 'user' as const, isolated: false, probePorts: [] },
+]
+let domains: TinyDomains
+
+beforeAll(async () => {
+  domains = await tinyDomains()
+})
+afterAll(() => domains?.close())
+
+async function harness(): Promise<TargetHarness> {
+  const platforms: KvmPlatform[] = []
+  const open = (): KvmPlatform => {
+    const platform = domains.open({ networks })
+    platforms.push(platform)
+    return platform
+  }
+  const { source, target } = open()
+  return {
+    source,
+    target,
+    isolatedNetwork: 'dark',
+    openNetwork: 'open',
+    obeysShutDown: false,
+    guestAgent: false,
+    async addMachine({ name, disks }) {
+      const ref = await domains.define(
+        name,
+        disks.map((bytes, index) => ({ bytes, format: index % 2 === 0 ? 'qcow2' : 'raw' })),
+      )
+      await domains.libvirtd.virsh('start', ref)
+      return ref
+    },
+    removeMachine: domains.remove,
+    writeToDisk: domains.writeToDisk,
+    readDiskNow: domains.readDiskNow,
+    killMachine: domains.killQemu,
+    async reopen() {
+      await platforms.at(-1)?.target.close()
+      return open()
+    },
+    pass: (milliseconds) => sleep(milliseconds),
+    async close() {
+      for (const ref of await everyDomain()) await domains.remove(ref)
+      for (const platform of platforms) await platform.close()
+    },
+  }
+}
+
+async function everyDomain(): Promise<readonly MachineRef[]> {
+  const list = await domains.libvirtd.virsh('list', '--all', '--uuid')
+  return list.split('\n').filter((line) => line.trim() !== '') as MachineRef[]
+}
+
+targetPlatformContract('kvm behind libvirt', harness)
+
+describe('a replica as a domain', () => {
+  const random = seededRandom(7)
+  let platform: KvmPlatform
+  beforeEach(() => {
+    platform = domains.open({ networks })
+  })
+  afterEach(async () => {
+    for (const ref of await everyDomain()) await domains.remove(ref)
+    await platform.close()
+  })
+
+  test('is libvirt’s own once it is hydrated: its definition names nothing of ours, and it starts again without us', async () => {
+    const { virsh, folder } = domains.libvirtd
+    const contents = [random.bytes(2 * MiB), random.bytes(MiB)]
+    const { spec, readers } = testBoot(contents, {
+      runId: 'run-1',
+      network: 'dark',
+      name: "O'Neill & <sons>",
+    })
+    const { ref } = await platform.target.boot(spec)
+    const before = await domains.domain(ref, 'inactive')
+    expect(before).toMatchObject({ name: 'O-Neill- -sons-', ownedBy: 'run-1' })
+    expect(before.disks.map(({ backing }) => backing?.exportName)).toEqual(['disk0', 'disk1'])
+
+    await platform.target.hydrate(spec.runId, () => {})
+    await platform.close()
+    for (const reader of readers) reader.broken = true
+    expect(await virsh('dumpxml', ref)).not.toContain('us-base.sock')
+    expect(await virsh('dumpxml', ref, '--inactive')).not.toContain('us-base.sock')
+    const list = await virsh('domblklist', ref)
+    const files = (await domains.domain(ref)).disks.map(({ file }) => file ?? '')
+    for (const file of files) expect(list).toContain(file)
+    await virsh('destroy', ref)
+    await virsh('start', ref)
+    for (const [index, key] of (['disk0', 'disk1'] as const).entries())
+      expectEqual(await domains.readDiskNow(ref, key as never), contents[index] ?? Buffer.alloc(0), key)
+
+    const again = domains.open({ networks })
+    await again.target.destroy(spec.runId)
+    await again.close()
+    expect(await everyDomain()).toEqual([])
+    expect(await readdir(join(folder, 'points'))).toEqual([])
+  })
+
+  test('does not start without us before that, rather than to read zeros', async () => {
+    const { virsh } = domains.libvirtd
+    const { spec } = testBoot([random.bytes(MiB)], { runId: 'run-1', network: 'dark' })
+    const { ref } = await platform.target.boot(spec)
+    await platform.target.stop(spec.runId)
+    await platform.target.close()
+    await expect(virsh('start', ref)).rejects.toThrow(/us-base\.sock|Failed to connect/)
+    expect(await domains.isOn(ref)).toBe(false)
+    await platform.target.reattach(spec)
+    await virsh('start', ref)
+    expect(await domains.isOn(ref)).toBe(true)
+  })
+
+  test('that lost its tag is not ours: it is neither booted over nor destroyed', async () => {
+    const { virsh } = domains.libvirtd
+    const { spec } = testBoot([random.bytes(MiB)], { runId: 'run-1', network: 'dark' })
+    const { ref } = await platform.target.boot(spec)
+    await virsh('metadata', ref, '--uri', 'urn:understudy:run', '--remove', '--live', '--config')
+    await platform.target.destroy(spec.runId)
+    expect(await domains.isOn(ref)).toBe(true)
+    await expect(platform.target.boot({ ...spec, name: 'other' })).rejects.toMatchObject({
+      code: 'run/tag-lost',
+    })
+  })
+
+  test('that was killed before its first instruction is tracked from it all the same', async () => {
+    const { virsh } = domains.libvirtd
+    const ref = await domains.define('web', [{ bytes: MiB, format: 'raw' }])
+    await virsh('start', ref, '--paused')
+    const { checkpoint } = await platform.target.startTracked(ref, 'owner-1')
+    expect(checkpoint).toMatch(/^us-owner-1-/)
+    await expect(platform.target.startTracked(ref, 'owner-1')).rejects.toMatchObject({
+      code: 'machine/running',
+    })
+  })
+
+  test('whose memory libvirt keeps is restored into only when that may be lost, and then starts from its disk', async () => {
+    const { virsh } = domains.libvirtd
+    const ref = await domains.define('web', [{ bytes: MiB, format: 'qcow2' }])
+    await virsh('start', ref)
+    await virsh('managedsave', ref)
+    const content = random.bytes(MiB)
+    const key = 'virtio-disk0' as never
+    const disks = [{ key, bytes: MiB, reader: bufferReader(content), differs: null }]
+    const options = { runId: 'run-1' as never, fingerprints: [], onProgress: () => {} }
+    await expect(
+      platform.target.restoreInto(ref, disks, { ...options, overwriteModified: false }),
+    ).rejects.toMatchObject({
+      code: 'fail-back/original-modified',
+      message: expect.stringContaining('managed save'),
+    })
+    await platform.target.restoreInto(ref, disks, { ...options, overwriteModified: true })
+    expectEqual(await domains.readDiskNow(ref, key), content, 'the disk')
+    expect(await virsh('dominfo', ref)).toMatch(/Managed save:\s+no/)
+    // A mutation that fails when our folder of the machine is mistaken for a machine of plain KVM.
+    expect(await readdir(join(domains.libvirtd.folder, 'points'), { recursive: true })).not.toContainEqual(
+      expect.stringContaining('machine.json'),
+    )
+  })
+
+  test('can be plugged into networks of libvirt, and one that is not active is found beforehand', async () => {
+    const { virsh, folder } = domains.libvirtd
+    const { writeFile } = await import('node:fs/promises')
+    const path = join(folder, 'net.xml')
+    await writeFile(
+      path,
+      "<network><name>lan</name><forward mode='bridge'/><bridge name='br-none'/></network>",
+    )
+    await virsh('net-define', path)
+    try {
+      expect(await platform.target.networks()).toMatchObject([
+        { id: 'dark', isolated: true },
+        { id: 'open', isolated: false },
+        { id: 'lan', isolated: false, description: 'Network lan of libvirt' },
+        { id: 'us-unplugged', isolated: true },
+      ])
+      const { spec } = testBoot([], { runId: 'run-1', network: 'lan', mode: 'failover' })
+      const blockers = async () =>
+        (await platform.target.preflight(spec)).filter(({ level }) => level === 'blocker')
+      expect(await blockers()).toMatchObject([
+        { code: 'network/bridge-missing', message: 'On host here libvirt has no active network lan' },
+      ])
+      await virsh('net-start', 'lan')
+      expect(await blockers()).toEqual([])
+    } finally {
+      await virsh('net-destroy', 'lan').catch(() => undefined)
+      await virsh('net-undefine', 'lan')
+    }
+  })
+})

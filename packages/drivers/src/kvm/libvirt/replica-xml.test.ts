@@ -1,0 +1,105 @@
+import { MiB } from '@understudy/base/bytes'
+import type { RunId } from '@understudy/domain/failover/failover'
+import type { DiskKey, MachineHardware } from '@understudy/domain/machines/machine'
+import type { BootSpec } from '@understudy/engine/ports/target-platform'
+import { expect, test } from 'vitest'
+import type { SiteNetwork } from '../networks.ts'
+import { replicaDefinition, replicaRef } from '../replica-definition.ts'
+import { parseDomain } from './domain-xml.ts'
+import { replicaXml, targetName } from './replica-xml.ts'
+
+const networks: readonly SiteNetwork[] = [
+  { id: 'prod', name: 'Production', kind: 'bridge', bridge: 'br0', isolated: false, probePorts: [] },
+  {
+    id: 'lan',
+    name: 'lan',
+    kind: 'bridge',
+    bridge: 'lan',
+    isolated: true,
+    probePorts: [],
+    managedByLibvirt: true,
+  },
+  { id: 'out', name: 'Out', kind: 'user', isolated: false, probePorts: [] },
+  { id: 'dark', name: 'Dark', kind: 'user', isolated: true, probePorts: [] },
+]
+const hardware = (more: Partial<MachineHardware> = {}): MachineHardware => ({
+  cpus: 2,
+  memoryBytes: 256 * MiB,
+  firmware: 'bios',
+  disks: [],
+  adapters: [],
+  ...more,
+})
+const reader = { bytes: MiB, read: async () => Buffer.alloc(0), close: async () => undefined }
+
+function xmlOf(spec: Partial<BootSpec>, accelerator: 'tcg' | 'kvm' = 'tcg'): string {
+  const whole: BootSpec = {
+    runId: 'run-1' as RunId,
+    name: 'web',
+    mode: 'failover',
+    hardware: hardware(),
+    disks: [],
+    networks: new Map(),
+    trackingId: null,
+    ...spec,
+  }
+  const takePort = (): number => {
+    throw new Error('nobody forwards ports')
+  }
+  const definition = replicaDefinition(whole, { networks, accelerator }, { folder: '/m/0123', takePort })
+  return replicaXml(definition, '/m/0123', networks)
+}
+
+test('what we write is read back as the same machine, with our tag', () => {
+  const disks = [
+    { key: 'scsi0-0-1-0' as DiskKey, bytes: MiB, boot: false, reader },
+    { key: 'a.b_c' as DiskKey, bytes: 2 * MiB, boot: true, reader },
+  ]
+  const adapter = { key: 'net_0', macAddress: '52:54:00:00:00:01', networkId: 'x', model: 'e1000' }
+  const wanted = { hardware: hardware({ adapters: [adapter] }), disks, networks: new Map([['net_0', 'lan']]) }
+  const found = parseDomain(xmlOf(wanted))
+  expect(found).toMatchObject({
+    ref: replicaRef('run-1' as RunId),
+    name: 'web',
+    ownedBy: 'run-1',
+    cpus: 2,
+    firmware: 'bios',
+    accelerator: 'tcg',
+    agentChannel: true,
+    adapters: [{ key: 'net_0', macAddress: '52:54:00:00:00:01', networkId: 'lan', model: 'virtio' }],
+  })
+  expect(found?.disks).toMatchObject([
+    {
+      key: 'scsi0-0-1-0',
+      target: 'vda',
+      boot: false,
+      format: 'qcow2',
+      file: '/m/0123/scsi0-0-1-0.qcow2',
+      backing: { kind: 'nbd-unix', path: '/m/0123/us-base.sock', exportName: 'scsi0-0-1-0' },
+    },
+    { key: 'a.b_c', target: 'vdb', boot: true, backing: { exportName: 'a.b_c' } },
+  ])
+})
+
+test.each([
+  ['prod', "<interface type='bridge'><source bridge='br0'/>", false],
+  ['lan', "<interface type='network'><source network='lan'/>", false],
+  ['out', "<link state='up'/>", false],
+  ['dark', "<link state='down'/>", true],
+  ['gone', "<link state='down'/>", true],
+])('an adapter in network %s is %s', (id, expected, cableOut) => {
+  const adapters = [{ key: 'net0', macAddress: '52:54:00:00:00:01', networkId: 'x', model: 'virtio' }]
+  const xml = xmlOf({ hardware: hardware({ adapters }), networks: new Map([['net0', id]]) })
+  expect(xml).toContain(expected)
+  expect(xml.includes("state='down'")).toBe(cableOut)
+})
+
+test('with UEFI libvirt chooses the firmware, and with KVM the processor is the host’s', () => {
+  const xml = xmlOf({ hardware: hardware({ firmware: 'uefi' }) }, 'kvm')
+  expect(parseDomain(xml)).toMatchObject({ firmware: 'uefi', accelerator: 'kvm' })
+  expect(xml).toContain("<cpu mode='host-passthrough'/>")
+})
+
+test('targets are counted as libvirt counts them', () => {
+  expect([0, 25, 26, 27, 701, 702].map(targetName)).toEqual(['vda', 'vdz', 'vdaa', 'vdab', 'vdzz', 'vdaaa'])
+})
