@@ -1644,6 +1644,24 @@ test('a site that cannot be reached raises an alert that resolves by itself', as
   expect(await lab.openAlerts()).toEqual([])
 })
 
+test('a site with one host away is degraded, and what its other hosts have does not grow old', async () => {
+  const lab = await newLab()
+  const whole = lab.a.platform.checkConnection
+  const away = { code: 'kvm/host-unreachable', message: 'Host h2 cannot be reached', remedy: 'Test.' }
+  Object.assign(lab.a.platform, { checkConnection: () => Promise.reject(new Outage(away)) })
+  await lab.a.addMachine({ name: 'young' })
+  await lab.clock.advance(2 * minute)
+  expect(await lab.stores.sites.find(lab.siteA.id)).toMatchObject({
+    health: 'degraded',
+    healthNote: away.message,
+  })
+  expect(await lab.openAlerts()).toContain('site/unreachable')
+  expect((await lab.stores.machines.list(lab.siteA.id)).map(({ name }) => name)).toContain('young')
+  Object.assign(lab.a.platform, { checkConnection: whole })
+  await lab.clock.advance(2 * minute)
+  expect(await lab.openAlerts()).toEqual([])
+})
+
 test('every action says why it is not allowed, and the engine refuses with the same words', async () => {
   const { lab, protectionId, ask } = await newProtectedLab()
   const actions = await lab.engine.allowedActions(protectionId)

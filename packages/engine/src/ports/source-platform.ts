@@ -74,7 +74,10 @@ export type ShutDownProof = {
 }
 
 export interface SourcePlatform {
-  /** Everything that is there now. */
+  /**
+   * Everything that is there now. Whoever is missing counts as gone: what cannot be looked at just now is listed as it was last
+   * seen, with power `unknown`, or the whole is an Outage.
+   */
   inventory(signal?: AbortSignal): Promise<readonly DiscoveredMachine[]>
   /** Calls back whenever the inventory may have changed, until aborted. Hints only: may call too often, never too seldom. */
   watch(onChange: () => void, signal: AbortSignal): void
@@ -86,6 +89,7 @@ export interface SourcePlatform {
   openPoint(request: OpenPointRequest, signal?: AbortSignal): Promise<OpenPointResult>
   /** Removes everything of this owner from the machine. Repeatable; a machine that has gone is fine. */
   stopTracking(ref: MachineRef, trackingId: TrackingId): Promise<void>
+  /** `off` only with proof: where any host that may run it cannot be asked, it is `unknown`. */
   powerState(ref: MachineRef, signal?: AbortSignal): Promise<PowerState>
   /** Asks the guest to shut down and waits until it is proven off. Outage when it is still on at the deadline. */
   shutDown(ref: MachineRef, options: { timeoutSeconds: number; signal?: AbortSignal }): Promise<ShutDownProof>

@@ -1,6 +1,6 @@
 // Keeping what is known of the sites fresh: inventories, health, and whether a machine has come back that must not run.
 import { isDeepStrictEqual } from 'node:util'
-import { toFailureReport } from '@understudy/base/errors'
+import { Outage, toFailureReport } from '@understudy/base/errors'
 import type { DiscoveredMachine } from '@understudy/domain/machines/machine'
 import type { Protection } from '@understudy/domain/protection/protection'
 import type { Site, SiteHealth, SiteId } from '@understudy/domain/sites/site'
@@ -15,35 +15,70 @@ const CHECK_SECONDS = 60
 /** Takes the inventory, settles the site's health and its alert. Never throws for a site that misbehaves. */
 export async function refreshQuietly(parts: EngineParts, site: Site, signal: AbortSignal): Promise<void> {
   try {
-    await refreshSite(parts, site, signal)
+    const trouble = await look(parts, site, signal)
+    if (trouble !== null) await tellTrouble(parts, site, 'degraded', trouble)
   } catch (error) {
     if (signal.aborted) return
-    const failure = toFailureReport(error)
-    await setHealth(parts, site, failure.kind === 'outage' ? 'unreachable' : 'degraded', failure.message)
-    await raiseAlert(parts, {
-      severity: 'critical',
-      code: 'site/unreachable',
-      message: `${site.name}: ${failure.message}`,
-      remedy: failure.remedy,
-      subject: site,
-      facts: { cause: failure.code },
-    })
+    const { kind } = toFailureReport(error)
+    await tellTrouble(parts, site, kind === 'outage' ? 'unreachable' : 'degraded', error)
   }
 }
 
 /** Throws what the site says. */
 export async function refreshSite(parts: EngineParts, site: Site, signal: AbortSignal): Promise<void> {
-  await withinSeconds(parts, { seconds: CHECK_SECONDS, signal }, async (bound) => {
+  const trouble = await look(parts, site, signal)
+  if (trouble !== null) throw trouble
+}
+
+/**
+ * Returns why the site is not whole although it could be read: one of its hosts may be away, and what the others have must not
+ * grow old for that. Throws when nothing could be read.
+ */
+async function look(parts: EngineParts, site: Site, signal: AbortSignal): Promise<Outage | null> {
+  const trouble = await withinSeconds(parts, { seconds: CHECK_SECONDS, signal }, async (bound) => {
     const platform = await parts.platforms.of(site)
-    await platform.checkConnection(bound)
+    const outage = await outageOf(platform.checkConnection(bound))
+    if (outage !== null && platform.source === undefined) throw outage
     const machines = await platform.source?.inventory(bound)
     if (machines && (await parts.stores.machines.replaceInventory(site.id, machines, parts.clock.now())))
       parts.live.changed('machines', null)
     if (machines) await renewHardware(parts, site.id, machines)
+    return outage
   })
-  await setHealth(parts, site, 'healthy', null)
-  await resolveAlert(parts, 'site/unreachable', site)
+  if (trouble === null) {
+    await setHealth(parts, site, 'healthy', null)
+    await resolveAlert(parts, 'site/unreachable', site)
+  }
   await watchSplitBrain(parts, site.id)
+  return trouble
+}
+
+async function outageOf(work: Promise<unknown>): Promise<Outage | null> {
+  try {
+    await work
+    return null
+  } catch (error) {
+    if (error instanceof Outage) return error
+    throw error
+  }
+}
+
+async function tellTrouble(
+  parts: EngineParts,
+  site: Site,
+  health: SiteHealth,
+  error: unknown,
+): Promise<void> {
+  const failure = toFailureReport(error)
+  await setHealth(parts, site, health, failure.message)
+  await raiseAlert(parts, {
+    severity: 'critical',
+    code: 'site/unreachable',
+    message: `${site.name}: ${failure.message}`,
+    remedy: failure.remedy,
+    subject: site,
+    facts: { cause: failure.code },
+  })
 }
 
 /** What boots in a disaster has the memory, processors and adapters that the machine has now, not those of its first day. */
