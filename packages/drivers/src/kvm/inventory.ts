@@ -2,30 +2,63 @@
 import { watch as watchFolder } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isAbort, Outage } from '@understudy/base/errors'
-import type { DiscoveredMachine, MachineHardware } from '@understudy/domain/machines/machine'
+import type { DiscoveredMachine, MachineHardware, PowerState } from '@understudy/domain/machines/machine'
 import { type GraphDisk, readBlockGraph } from './block-graph.ts'
 import type { Host } from './host.ts'
 import { toHardware } from './machine-definition.ts'
-import { inGroups, type MachineDirectory } from './machine-directory.ts'
+import { inGroups, type MachineDirectory, type Unread } from './machine-directory.ts'
 import { type MachineLocation, withMonitor } from './monitor.ts'
 import { powerState, toPowerState } from './power.ts'
+import { type LookAtProcesses, rememberedProcesses } from './processes.ts'
 import type { Qmp } from './qmp.ts'
 
 const SIDE_BY_SIDE = 8
 const LOOK_MILLISECONDS = 5000
 const POLL_MILLISECONDS = 5000
 
-/** Everything that is there now. A machine that does not answer is listed with power `unknown`. */
-export async function readInventory(
-  directory: MachineDirectory,
-  signal?: AbortSignal,
-): Promise<readonly DiscoveredMachine[]> {
-  const machines = await directory.all(signal)
-  return inGroups(machines, SIDE_BY_SIDE, (machine) => discover(machine, signal))
+export type InventoryReader = (signal?: AbortSignal) => Promise<readonly DiscoveredMachine[]>
+
+type Row = { readonly place: MachineLocation; readonly row: DiscoveredMachine }
+
+/**
+ * Reads everything that is there now. A machine that does not answer is listed with power `unknown`, and so is one whose host or
+ * folder cannot be read just now: that it has gone is concluded only where one could look. Outage when something that was
+ * never read before cannot be read: nobody knows what is there.
+ */
+export function inventoryReader(directory: MachineDirectory): InventoryReader {
+  let before: readonly Row[] = []
+  const seenHosts = new Set<Host>()
+  return async (signal) => {
+    const { machines, hosts, unread } = await directory.survey(signal)
+    const processes = rememberedProcesses(signal)
+    const now = await inGroups(machines, SIDE_BY_SIDE, async (place) => ({
+      place,
+      row: await discover(place, processes, signal),
+    }))
+    const refs = new Set(machines.map(({ ref }) => ref))
+    const hidden = before.filter(
+      ({ place }) => !refs.has(place.ref) && unread.some((one) => isHiddenBy(place, one)),
+    )
+    for (const one of unread)
+      if (!isKnown(one, seenHosts, hidden) && one.foreignMonitor === null) throw one.error
+    for (const host of hosts) seenHosts.add(host)
+    before = [
+      ...now,
+      ...hidden.map(({ place, row }) => ({ place, row: { ...row, power: 'unknown' as const } })),
+    ]
+    return before.map(({ row }) => row)
+  }
 }
+
+const isHiddenBy = (place: MachineLocation, { host, folder }: Unread): boolean =>
+  place.host === host && (folder === null || folder === place.folder)
+
+const isKnown = (one: Unread, seenHosts: ReadonlySet<Host>, hidden: readonly Row[]): boolean =>
+  one.folder === null ? seenHosts.has(one.host) : hidden.some(({ place }) => isHiddenBy(place, one))
 
 async function discover(
   machine: MachineLocation,
+  processes: LookAtProcesses,
   signal: AbortSignal | undefined,
 ): Promise<DiscoveredMachine> {
   const { definition } = machine
@@ -51,7 +84,21 @@ async function discover(
   } catch (error) {
     if (!(error instanceof Outage)) throw error
     const hardware = definition === null ? nothingKnown : toHardware(definition)
-    return { ...common, power: await powerState(machine, signal), hardware }
+    return { ...common, power: await powerNow(machine, processes, signal), hardware }
+  }
+}
+
+/** Its host may go away between two questions. */
+async function powerNow(
+  machine: MachineLocation,
+  processes: LookAtProcesses,
+  signal: AbortSignal | undefined,
+): Promise<PowerState> {
+  try {
+    return await powerState(machine, signal, processes)
+  } catch (error) {
+    if (error instanceof Outage) return 'unknown'
+    throw error
   }
 }
 
@@ -96,12 +143,12 @@ async function foreignHardware(qmp: Qmp, disks: readonly GraphDisk[]): Promise<M
 /** Looks every few seconds and compares; folders of this computer report by themselves in between. */
 export function watchInventory(
   hosts: readonly Host[],
-  directory: MachineDirectory,
+  read: InventoryReader,
   onChange: () => void,
   signal: AbortSignal,
 ): void {
   for (const host of hosts) if (host.isLocal) watchLocal(host.machinesFolder, onChange, signal)
-  void poll(directory, onChange, signal)
+  void poll(read, onChange, signal)
 }
 
 function watchLocal(folder: string, onChange: () => void, signal: AbortSignal): void {
@@ -114,11 +161,11 @@ function watchLocal(folder: string, onChange: () => void, signal: AbortSignal): 
   }
 }
 
-async function poll(directory: MachineDirectory, onChange: () => void, signal: AbortSignal): Promise<void> {
+async function poll(read: InventoryReader, onChange: () => void, signal: AbortSignal): Promise<void> {
   let before: string | null = null
   while (!signal.aborted) {
     try {
-      const now = JSON.stringify(await readInventory(directory, signal))
+      const now = JSON.stringify(await read(signal))
       if (before !== null && now !== before) onChange()
       before = now
     } catch (error) {

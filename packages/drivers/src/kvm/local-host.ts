@@ -191,8 +191,9 @@ async function connect(name: string, socketPath: string, signal: AbortSignal | u
     try {
       return await connectOnce(socketPath)
     } catch (cause) {
-      if (isCode(cause, 'ENOENT') || isCode(cause, 'ECONNREFUSED'))
-        throw socketClosed(name, socketPath, cause)
+      if (isCode(cause, 'ECONNREFUSED')) throw socketClosed(name, socketPath, cause)
+      // A listener whose socket file was removed listens on; nobody can reach it, but it is there.
+      if (isCode(cause, 'ENOENT') && !(await isBound(socketPath))) throw socketClosed(name, socketPath, cause)
       // The listener's queue is full (unix(7)): QEMU keeps room for one waiting client. Anything else says nothing about
       // whether somebody listens.
       const queueIsFull = isCode(cause, 'EAGAIN')
@@ -201,6 +202,12 @@ async function connect(name: string, socketPath: string, signal: AbortSignal | u
       await sleep(SOCKET_POLL_MILLISECONDS, undefined, signal === undefined ? {} : { signal })
     }
   }
+}
+
+/** proc(5): every unix socket with the path that it was bound to, also after the file has gone. */
+async function isBound(socketPath: string): Promise<boolean> {
+  const sockets = await readFile('/proc/net/unix', 'utf8')
+  return sockets.split('\n').some((line) => line.endsWith(` ${socketPath}`))
 }
 
 const connectOnce = (socketPath: string): Promise<Duplex> =>

@@ -7,6 +7,7 @@ import type { ShutDownProof } from '@understudy/engine/ports/source-platform'
 import { connectGuestAgent } from './guest-agent.ts'
 import { type MachineDefinition, machineFiles } from './machine-definition.ts'
 import { type MachineLocation, withMonitor } from './monitor.ts'
+import { type LookAtProcesses, runningUuids } from './processes.ts'
 import { QEMU, qemuCommand, UEFI_VARIABLES_TEMPLATE } from './qemu-command.ts'
 import type { Qmp } from './qmp.ts'
 import { refuseHalfRestored } from './restoring-marker.ts'
@@ -41,8 +42,12 @@ export function toPowerState(status: string): PowerState {
   }
 }
 
-/** `unknown` when it may run but does not answer. */
-export async function powerState(machine: MachineLocation, signal?: AbortSignal): Promise<PowerState> {
+/** As its host knows it; see site-power.ts for other hosts. `unknown` when it may run but does not answer. */
+export async function powerState(
+  machine: MachineLocation,
+  signal?: AbortSignal,
+  processes: LookAtProcesses = (host) => runningUuids(host, signal),
+): Promise<PowerState> {
   try {
     return await withMonitor(machine, async (qmp) => toPowerState((await statusOf(qmp)).status), {
       connectMilliseconds: LOOK_MILLISECONDS,
@@ -50,7 +55,7 @@ export async function powerState(machine: MachineLocation, signal?: AbortSignal)
     })
   } catch (error) {
     if (!(error instanceof Outage)) throw error
-    if (error.code === 'kvm/socket-closed' && (await processOf(machine)) === null) return 'off'
+    if (error.code === 'kvm/socket-closed' && !(await isAlive(machine, processes))) return 'off'
     if (error.code.startsWith('kvm/qemu-') || error.code === 'kvm/socket-closed') return 'unknown'
     throw error
   }
@@ -58,8 +63,28 @@ export async function powerState(machine: MachineLocation, signal?: AbortSignal)
 
 const statusOf = (qmp: Qmp): Promise<Status> => qmp.execute<Status>('query-status')
 
+/**
+ * Whether a process of the machine lives: by its pid file, or by its uuid whatever started it. A socket file that nobody
+ * listens on, or that was removed, says nothing about the process.
+ */
+async function isAlive(machine: MachineLocation, processes: LookAtProcesses): Promise<boolean> {
+  if ((await pidInFile(machine)) !== null) return true
+  return (await processes(machine.host)).has(machine.ref)
+}
+
 /** The process id of the machine's QEMU, or null when no such process lives. Another program that got the id is not it. */
 export async function processOf(machine: MachineLocation): Promise<number | null> {
+  const pid = await pidInFile(machine)
+  if (pid !== null) return pid
+  // Without a pid file the uuid tells, and the monitor's path tells it from a copy of the machine.
+  for (const candidate of (await runningUuids(machine.host)).get(machine.ref) ?? []) {
+    const commandLine = await machine.host.commandLineOf(candidate)
+    if (commandLine?.includes(machine.monitorPath) === true) return candidate
+  }
+  return null
+}
+
+async function pidInFile(machine: MachineLocation): Promise<number | null> {
   if (machine.definition === null) return null
   const text = await machine.host.readFile(machineFiles(machine.folder).pid)
   const pid = Number(text?.toString('utf8').trim())
@@ -169,13 +194,18 @@ const hasRunAnInstruction = async (qmp: Qmp): Promise<boolean> =>
 export async function shutDownMachine(
   machine: MachineLocation,
   clock: Clock,
-  options: { timeoutSeconds: number; signal?: AbortSignal | undefined },
+  options: {
+    readonly timeoutSeconds: number
+    readonly signal?: AbortSignal | undefined
+    readonly evidence?: EvidenceOfOff
+  },
 ): Promise<ShutDownProof> {
+  const prove = options.evidence ?? evidenceOfOff
   const deadline = performance.now() + options.timeoutSeconds * 1000
   let asked = 'was found off'
   let nextAsk = 0
   for (;;) {
-    const evidence = await evidenceOfOff(machine)
+    const evidence = await prove(machine)
     if (evidence !== null) return { at: clock.now(), evidence: `guest ${asked}; ${evidence}` }
     if (performance.now() > deadline) throw stillOn(machine, options.timeoutSeconds)
     if (performance.now() >= nextAsk) {
@@ -219,8 +249,10 @@ async function askToPowerOff(machine: MachineLocation): Promise<string> {
   return 'was asked to power down by its power button'
 }
 
-/** What proves that no processor of the machine runs any more; null while it may. */
-async function evidenceOfOff(machine: MachineLocation): Promise<string | null> {
+export type EvidenceOfOff = (machine: MachineLocation) => Promise<string | null>
+
+/** What proves that no processor of the machine runs on its host any more; null while it may. */
+export async function evidenceOfOff(machine: MachineLocation): Promise<string | null> {
   try {
     return await withMonitor(machine, async (qmp) =>
       (await statusOf(qmp)).status === 'shutdown' ? 'QEMU reports run state shutdown' : null,
@@ -229,16 +261,20 @@ async function evidenceOfOff(machine: MachineLocation): Promise<string | null> {
     if (!(error instanceof Outage)) throw error
     if (error.code !== 'kvm/socket-closed' && error.code !== 'kvm/qemu-gone') throw error
   }
-  if ((await processOf(machine)) !== null) return null
-  return machine.definition === null
-    ? 'its monitor socket is closed'
-    : 'its process has ended and its monitor is closed'
+  if (await isAlive(machine, runningUuids)) return null
+  return 'no process has its uuid and its monitor is closed'
 }
 
 /** Pulls the plug: QEMU is told to quit, then killed. Repeatable. */
-export async function powerOffMachine(machine: MachineLocation, clock: Clock): Promise<ShutDownProof> {
+export async function powerOffMachine(
+  machine: MachineLocation,
+  clock: Clock,
+  prove: EvidenceOfOff = evidenceOfOff,
+): Promise<ShutDownProof> {
   const how = await endProcess(machine)
-  return { at: clock.now(), evidence: how }
+  const evidence = await prove(machine)
+  if (evidence === null) throw unclear(machine, 'prove the end of')
+  return { at: clock.now(), evidence: `${how}; ${evidence}` }
 }
 
 /**
@@ -325,7 +361,7 @@ export const stillOn = (machine: MachineLocation, seconds: number): Outage =>
     remedy: 'Wait longer, shut it down from inside, or power it off.',
   })
 
-const unclear = (machine: MachineLocation, what: string): Outage =>
+export const unclear = (machine: MachineLocation, what: string): Outage =>
   new Outage({
     code: 'source/power-unknown',
     message: `Cannot ${what} ${machine.name}: it may be running, but does not answer`,

@@ -7,12 +7,13 @@ import { readBlockGraph } from './block-graph.ts'
 import { checkEligibility, type EligibilityFacts } from './eligibility.ts'
 import { connectGuestAgent } from './guest-agent.ts'
 import type { Host } from './host.ts'
-import { readInventory, watchInventory } from './inventory.ts'
+import { inventoryReader, watchInventory } from './inventory.ts'
 import type { MachineDirectory } from './machine-directory.ts'
 import { type MachineLocation, withMonitor } from './monitor.ts'
 import { openPoint } from './open-point.ts'
-import { powerOffMachine, powerState, shutDownMachine, startMachine } from './power.ts'
+import { powerOffMachine, powerState, shutDownMachine, startMachine, unclear } from './power.ts'
 import { refuseHalfRestored } from './restoring-marker.ts'
+import { type SitePower, sitePower } from './site-power.ts'
 import { stopTracking } from './stop-tracking.ts'
 import { openStoppedDisks } from './stopped-disks.ts'
 
@@ -23,36 +24,43 @@ export type KvmSourceDeps = {
   readonly bootDeadlineSeconds: number
   /** See PreparePointDeps.scratchBytes. */
   readonly scratchBytes?: number
+  /** Where others know better: behind libvirt. */
+  readonly power?: SitePower
 }
 
 export function kvmSource(deps: KvmSourceDeps): SourcePlatform {
   const { directory, clock, hosts } = deps
   const find = (ref: MachineRef, signal?: AbortSignal): Promise<MachineLocation> =>
     directory.find(ref, signal)
+  const inventory = inventoryReader(directory)
+  const power = deps.power ?? sitePower(hosts, directory)
   return {
-    inventory: (signal) => readInventory(directory, signal),
-    watch: (onChange, signal) => watchInventory(hosts, directory, onChange, signal),
+    inventory,
+    // Of its own: what one of them has seen must not hide a change from the other.
+    watch: (onChange, signal) => watchInventory(hosts, inventoryReader(directory), onChange, signal),
     async eligibility(ref, signal): Promise<Eligibility> {
       return checkEligibility(await eligibilityFacts(await find(ref, signal), signal))
     },
     openPoint: (request, signal) => openPoint(deps, request, signal),
     stopTracking: (ref, trackingId) => stopTracking(directory, ref, trackingId),
-    async powerState(ref, signal) {
-      return powerState(await find(ref, signal), signal)
-    },
+    powerState: power.state,
     async shutDown(ref, options) {
-      return shutDownMachine(await find(ref, options.signal), clock, options)
+      const machine = await power.locate(ref, options.signal)
+      return shutDownMachine(machine, clock, { ...options, evidence: power.evidenceOfOff })
     },
     async powerOff(ref, signal) {
-      return powerOffMachine(await find(ref, signal), clock)
+      return powerOffMachine(await power.locate(ref, signal), clock, power.evidenceOfOff)
     },
     async start(ref, signal) {
-      const machine = await find(ref, signal)
+      const machine = await power.locate(ref, signal)
       await refuseHalfRestored(machine)
+      // Where another host runs it, or may, a second copy of it would begin here.
+      if ((await power.state(ref, signal)) === 'unknown') throw unclear(machine, 'start')
       await startMachine(machine, { bootDeadlineSeconds: deps.bootDeadlineSeconds, signal })
     },
     async openStoppedDisks(ref, options, signal) {
-      return openStoppedDisks(await find(ref, signal), options)
+      const machine = await power.locate(ref, signal)
+      return openStoppedDisks(machine, { ...options, evidence: power.evidenceOfOff })
     },
   }
 }

@@ -18,7 +18,7 @@ import { type DefinedDisk, diskNodeName } from './machine-definition.ts'
 import { type MachineLocation, visit } from './monitor.ts'
 import { exportSocketPath, startNbdServer } from './nbd-server.ts'
 import { type Checkpoint, ownerDigest, parseCheckpoint } from './ownership.ts'
-import { definitionOf, endProcess, powerState, processOf } from './power.ts'
+import { definitionOf, type EvidenceOfOff, endProcess, evidenceOfOff, processOf } from './power.ts'
 import type { Qmp } from './qmp.ts'
 import { endExport, exportCommand, removeSnapshots } from './snapshot.ts'
 import { openStorageDaemon } from './storage-daemon.ts'
@@ -27,6 +27,8 @@ export type StoppedRequest = {
   readonly excludedDisks: readonly DiskKey[]
   readonly trackingId: string
   readonly since: string | null
+  /** What proves it off; by its own host alone when nothing is given. */
+  readonly evidence?: EvidenceOfOff
 }
 
 /** What is known to have changed, by disk; a disk that is missing here must be read whole. */
@@ -38,7 +40,7 @@ export async function openStoppedDisks(
   request: StoppedRequest,
 ): Promise<StoppedDisks> {
   const definition = definitionOf(machine)
-  if ((await powerState(machine)) !== 'off')
+  if ((await (request.evidence ?? evidenceOfOff)(machine)) === null)
     throw new Refusal({
       code: 'source/not-off',
       message: `${machine.name} is not off, so its disks still change`,

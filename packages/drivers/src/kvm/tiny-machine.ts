@@ -1,6 +1,7 @@
 // A QEMU without an operating system, for tests: its firmware idles at "no bootable device", and `qemu-io` inside QEMU
 // writes where a guest would. What was written is kept as a model to compare with.
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -75,7 +76,8 @@ export function tinyDefinition(
 ): MachineDefinition {
   return {
     version: 1,
-    ref: `00000000-0000-4000-8000-${String(index + 1).padStart(12, '0')}` as MachineRef,
+    // Nobody else's: being off is proven by looking for it among all processes.
+    ref: `${randomBytes(4).toString('hex')}-0000-4000-8000-${String(index + 1).padStart(12, '0')}` as MachineRef,
     name,
     cpus: 1,
     memoryBytes: 64 * 1024 * 1024,

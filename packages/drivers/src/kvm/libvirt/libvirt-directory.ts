@@ -1,7 +1,7 @@
 // Finding machines: libvirt knows them.
-import { Refusal } from '@understudy/base/errors'
+import { Outage, Refusal } from '@understudy/base/errors'
 import type { DiscoveredMachine, MachineRef, PowerState } from '@understudy/domain/machines/machine'
-import { inGroups, type MachineDirectory } from '../machine-directory.ts'
+import { inGroups, type MachineDirectory, type Unread } from '../machine-directory.ts'
 import type { MachineLocation } from '../monitor.ts'
 import { type Domain, parseDomain, toDefinition, toHardware } from './domain-xml.ts'
 import { agentAddress, findDomain, type LibvirtHost, monitorAddress } from './libvirt-host.ts'
@@ -12,13 +12,17 @@ export type LibvirtMachine = {
   readonly host: LibvirtHost
   readonly domain: Domain
   readonly location: MachineLocation
+  /** The other hosts of its site: it may be defined there too, and run there. */
+  readonly otherHosts: readonly LibvirtHost[]
+  /** It was last seen running on this host, and not on another. */
+  readonly ranHere: boolean
 }
 
 export interface LibvirtDirectory extends MachineDirectory {
+  /** As it is now, on the host where it runs, else on one that knows it. Null when no host does, and all were asked. */
+  lookFor(ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine | null>
   /** As it is now. Errors as `find`. */
   findMachine(ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine>
-  /** As it is now. Null when no host has it. */
-  lookFor(ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine | null>
   inventory(signal?: AbortSignal): Promise<readonly DiscoveredMachine[]>
 }
 
@@ -26,22 +30,31 @@ export interface LibvirtDirectory extends MachineDirectory {
 const SIDE_BY_SIDE = 8
 
 export function libvirtDirectory(hosts: readonly LibvirtHost[]): LibvirtDirectory {
-  /** Where each machine was last seen, to ask that host first. */
-  const seen = new Map<MachineRef, LibvirtHost>()
+  /** Where each machine was last seen running, to ask that host first. */
+  const ranAt = new Map<MachineRef, LibvirtHost>()
 
-  const lookFor = async (ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine | null> => {
-    const last = seen.get(ref)
-    const order = last === undefined ? hosts : [last, ...hosts.filter((host) => host !== last)]
-    for (const host of order) {
-      const found = await host.virsh(async (session) => {
-        const domain = await findDomain(session, ref)
-        return domain === null ? null : { domain, bytes: await readSizes(session, ref) }
-      }, signal)
-      if (found === null) continue
-      seen.set(ref, host)
-      const { domain, bytes } = found
-      return { host, domain, location: toLocation(host, domain, bytes) }
+  const toMachine = ({ host, domain, bytes }: Known): LibvirtMachine => {
+    if (domain.active) ranAt.set(domain.ref, host)
+    return {
+      host,
+      domain,
+      location: toLocation(host, domain, bytes),
+      otherHosts: hosts.filter((other) => other !== host),
+      ranHere: ranAt.get(domain.ref) === host,
     }
+  }
+  const lookFor = async (ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine | null> => {
+    const last = ranAt.get(ref)
+    const first = last === undefined ? null : await askHost(last, ref, signal)
+    // Where it runs there is nothing to ask the others.
+    if (first !== null && 'domain' in first && first.domain.active) return toMachine(first)
+    const others = hosts.filter((host) => host !== last)
+    const answers = [first, ...(await Promise.all(others.map((host) => askHost(host, ref, signal))))]
+    const known = answers.filter((answer) => answer !== null && 'domain' in answer)
+    const found = known.find(({ domain }) => domain.active) ?? known[0]
+    if (found !== undefined) return toMachine(found)
+    const silent = answers.find((answer) => answer !== null && 'outage' in answer)
+    if (silent !== undefined) throw silent.outage
     return null
   }
   const findMachine = async (ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine> => {
@@ -50,34 +63,117 @@ export function libvirtDirectory(hosts: readonly LibvirtHost[]): LibvirtDirector
     return machine
   }
   const readAll = async (signal?: AbortSignal) => {
-    const found = await Promise.all(hosts.map((host) => readHost(host, signal)))
-    for (const { host, domain } of found.flat()) seen.set(domain.ref, host)
-    return found.flat()
+    const asked = await Promise.all(hosts.map((host) => readOrSilent(host, signal)))
+    const found = asked.flatMap((one) => one.found)
+    for (const { host, domain } of found) if (domain.active) ranAt.set(domain.ref, host)
+    const unread = asked.flatMap((one) => one.unread)
+    const answered = hosts.filter((host) => !unread.some((one) => one.host === host))
+    return { found: whereTheyRun(found), hosts: answered, unread }
   }
+  const readInventory = libvirtInventory(readAll)
   return {
-    findMachine,
     lookFor,
+    findMachine,
     find: async (ref, signal) => (await findMachine(ref, signal)).location,
-    all: async (signal) =>
-      (await readAll(signal)).map(({ host, domain, bytes }) => toLocation(host, domain, bytes)),
-    inventory: async (signal) =>
-      (await readAll(signal)).map(({ host, domain, bytes, power }) => ({
-        ref: domain.ref,
-        name: domain.name,
-        host: host.name,
-        power,
-        hardware: toHardware(domain, bytes),
-        guestAgent: domain.agentChannel,
-        ownedBy: domain.ownedBy,
-      })),
+    async survey(signal) {
+      const { found, ...rest } = await readAll(signal)
+      return { ...rest, machines: found.map(({ host, domain, bytes }) => toLocation(host, domain, bytes)) }
+    },
+    async all(signal) {
+      const { found, unread } = await readAll(signal)
+      const [silent] = unread
+      if (silent !== undefined) throw silent.error
+      return found.map(({ host, domain, bytes }) => toLocation(host, domain, bytes))
+    },
+    inventory: readInventory,
   }
 }
+
+type Known = {
+  readonly host: LibvirtHost
+  readonly domain: Domain
+  readonly bytes: ReadonlyMap<string, number>
+}
+
+/** Null: this host does not know it. */
+async function askHost(
+  host: LibvirtHost,
+  ref: MachineRef,
+  signal: AbortSignal | undefined,
+): Promise<Known | { readonly outage: Outage } | null> {
+  try {
+    return await host.virsh(async (session) => {
+      const domain = await findDomain(session, ref)
+      return domain === null ? null : { host, domain, bytes: await readSizes(session, ref) }
+    }, signal)
+  } catch (error) {
+    if (error instanceof Outage) return { outage: error }
+    throw error
+  }
+}
+
+/** A domain that was migrated away may stay defined where it was: the one that runs counts. */
+function whereTheyRun(found: readonly Found[]): readonly Found[] {
+  const chosen = new Map<MachineRef, Found>()
+  for (const one of found) {
+    const other = chosen.get(one.domain.ref)
+    if (other === undefined || (one.domain.active && !other.domain.active)) chosen.set(one.domain.ref, one)
+  }
+  return [...chosen.values()]
+}
+
+type ReadAll = (signal?: AbortSignal) => Promise<{
+  readonly found: readonly Found[]
+  readonly hosts: readonly LibvirtHost[]
+  readonly unread: readonly Unread[]
+}>
+
+/** See inventoryReader: what a silent host had is listed with power `unknown`. Outage when that host was never read. */
+function libvirtInventory(readAll: ReadAll): LibvirtDirectory['inventory'] {
+  let before: readonly DiscoveredMachine[] = []
+  const seenHosts = new Set<string>()
+  return async (signal) => {
+    const { found, hosts, unread } = await readAll(signal)
+    const silent = unread.find(({ host }) => !seenHosts.has(host.name))
+    if (silent !== undefined) throw silent.error
+    const now = found.map(toRow)
+    const refs = new Set(now.map(({ ref }) => ref))
+    const hidden = before
+      .filter(({ ref, host }) => !refs.has(ref) && unread.some((one) => one.host.name === host))
+      .map((row) => ({ ...row, power: 'unknown' as const }))
+    for (const host of hosts) seenHosts.add(host.name)
+    before = [...now, ...hidden]
+    return before
+  }
+}
+
+const toRow = ({ host, domain, bytes, power }: Found): DiscoveredMachine => ({
+  ref: domain.ref,
+  name: domain.name,
+  host: host.name,
+  power,
+  hardware: toHardware(domain, bytes),
+  guestAgent: domain.agentChannel,
+  ownedBy: domain.ownedBy,
+})
 
 type Found = {
   readonly host: LibvirtHost
   readonly domain: Domain
   readonly bytes: ReadonlyMap<string, number>
   readonly power: PowerState
+}
+
+async function readOrSilent(
+  host: LibvirtHost,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly found: readonly Found[]; readonly unread: readonly Unread[] }> {
+  try {
+    return { found: await readHost(host, signal), unread: [] }
+  } catch (error) {
+    if (!(error instanceof Outage)) throw error
+    return { found: [], unread: [{ host, folder: null, foreignMonitor: null, error }] }
+  }
 }
 
 const readHost = (host: LibvirtHost, signal: AbortSignal | undefined): Promise<readonly Found[]> =>

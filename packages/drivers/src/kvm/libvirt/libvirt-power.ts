@@ -2,13 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Outage } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
-import type { PowerState } from '@understudy/domain/machines/machine'
+import type { MachineRef, PowerState } from '@understudy/domain/machines/machine'
 import type { ShutDownProof } from '@understudy/engine/ports/source-platform'
+import { hasProcess, judgeElsewhere, lookElsewhere } from '../elsewhere.ts'
 import { withMonitor } from '../monitor.ts'
 import { type StartOptions, stillOn, waitUntilRunning } from '../power.ts'
 import { refuseHalfRestored } from '../restoring-marker.ts'
 import { removeUnwanted } from '../stop-tracking.ts'
 import { type LibvirtMachine, readPower } from './libvirt-directory.ts'
+import { findDomain, type LibvirtHost } from './libvirt-host.ts'
 import { isNoSuchDomain } from './virsh-failure.ts'
 import { word } from './virsh-session.ts'
 
@@ -18,11 +20,23 @@ const ASK_AGAIN_MILLISECONDS = 15_000
 const DESTROY_MILLISECONDS = 60_000
 const START_MILLISECONDS = 120_000
 
-/** A transient domain that libvirt has forgotten is off. */
-export async function libvirtPowerState(
-  { host, domain }: LibvirtMachine,
-  signal?: AbortSignal,
-): Promise<PowerState> {
+/**
+ * `off` only with proof from every host of the site: a domain that was migrated away stays "shut off" where it was, and
+ * libvirt also loses processes. `unknown` where a process lives that no libvirt speaks of, or a host cannot be asked.
+ */
+export async function libvirtPowerState(machine: LibvirtMachine, signal?: AbortSignal): Promise<PowerState> {
+  const said = await libvirtSays(machine, signal)
+  if (said !== 'off') return said
+  try {
+    return (await evidenceOfOff(machine, signal)) === null ? 'unknown' : 'off'
+  } catch (error) {
+    if (error instanceof Outage && error.code === 'source/power-unknown') return 'unknown'
+    throw error
+  }
+}
+
+/** What its host's libvirt alone says. A transient domain that it has forgotten is off as far as it knows. */
+async function libvirtSays({ host, domain }: LibvirtMachine, signal?: AbortSignal): Promise<PowerState> {
   try {
     return await host.virsh((session) => readPower(session, domain.ref), signal)
   } catch (error) {
@@ -31,20 +45,40 @@ export async function libvirtPowerState(
   }
 }
 
-/** Null while it may run. libvirt gives up on a process that it cannot kill; so the processes are looked at as well. */
-export async function evidenceOfOff(machine: LibvirtMachine): Promise<string | null> {
-  if ((await libvirtPowerState(machine)) !== 'off') return null
-  const { host, domain } = machine
-  // The brackets keep pgrep, and a shell that started it, from finding themselves.
-  const result = await host.run('pgrep', ['-f', '--', `[-]uuid ${domain.ref}`])
-  if (result.code === 0) return null
-  if (result.code === 1) return 'libvirt reports shut off; no process with this uuid'
-  throw new Outage({
-    code: 'source/power-unknown',
-    message: `Cannot look at the processes of host ${host.name}: ${result.stderr.trim()}`,
-    remedy: 'Install pgrep there (Debian: procps).',
-  })
+/** Null while it may run. Outage `source/power-unknown` when another host runs it, or cannot be asked and may. */
+export async function evidenceOfOff(machine: LibvirtMachine, signal?: AbortSignal): Promise<string | null> {
+  const here = await evidenceOnHost(machine, signal)
+  if (here === null) return null
+  const looks = await lookElsewhere(machine.otherHosts, (host) => runsAt(host, machine.domain.ref, signal))
+  const elsewhere = judgeElsewhere(looks, machine.ranHere)
+  switch (elsewhere.kind) {
+    case 'nowhere':
+      return here + elsewhere.evidence
+    case 'runs':
+      throw runsElsewhere(machine, elsewhere.host)
+    case 'unknown':
+      throw elsewhere.why
+  }
 }
+
+/** By its own host alone. libvirt gives up on a process that it cannot kill; so the processes are looked at as well. */
+export async function evidenceOnHost(machine: LibvirtMachine, signal?: AbortSignal): Promise<string | null> {
+  if ((await libvirtSays(machine, signal)) !== 'off') return null
+  if (await hasProcess(machine.host, machine.domain.ref, signal)) return null
+  return 'libvirt reports shut off; no process with this uuid'
+}
+
+async function runsAt(host: LibvirtHost, ref: MachineRef, signal: AbortSignal | undefined): Promise<boolean> {
+  const domain = await host.virsh((session) => findDomain(session, ref), signal)
+  return domain?.active === true || hasProcess(host, ref, signal)
+}
+
+const runsElsewhere = ({ domain, host }: LibvirtMachine, other: string): Outage =>
+  new Outage({
+    code: 'source/power-unknown',
+    message: `${domain.name} is shut off on host ${host.name}, but runs on host ${other}`,
+    remedy: 'Try again; the host where it runs is asked then.',
+  })
 
 export async function shutDownDomain(
   machine: LibvirtMachine,
@@ -86,17 +120,21 @@ const notNow = (error: unknown): null => {
   throw error
 }
 
-/** Pulls the plug. Repeatable. */
-export async function powerOffDomain(machine: LibvirtMachine, clock: Clock): Promise<ShutDownProof> {
+/** Pulls the plug. Repeatable. `prove`: what must be shown in the end; `evidenceOnHost` for what we made on that host. */
+export async function powerOffDomain(
+  machine: LibvirtMachine,
+  clock: Clock,
+  prove: (machine: LibvirtMachine) => Promise<string | null> = evidenceOfOff,
+): Promise<ShutDownProof> {
   const { host, domain, location } = machine
-  const destroy = (await libvirtPowerState(machine)) !== 'off'
+  const destroy = (await libvirtSays(machine)) !== 'off'
   if (destroy)
     await host.virsh((session) =>
       session.ask(`destroy ${word(domain.ref)}`, DESTROY_MILLISECONDS).catch(notNow),
     )
   const deadline = performance.now() + DESTROY_MILLISECONDS
   for (;;) {
-    const evidence = await evidenceOfOff(machine)
+    const evidence = await prove(machine)
     if (evidence !== null)
       return { at: clock.now(), evidence: `${destroy ? 'destroyed' : 'was found off'}; ${evidence}` }
     if (performance.now() > deadline) throw stillOn(location, DESTROY_MILLISECONDS / 1000)
@@ -110,7 +148,9 @@ export async function startDomain(machine: LibvirtMachine, options: StartOptions
   const ref = word(domain.ref)
   const command = (line: string): Promise<string> =>
     host.virsh((session) => session.ask(line, START_MILLISECONDS), options.signal)
-  const power = await libvirtPowerState(machine, options.signal)
+  // By this host alone: whether another one runs it is for those to ask who start what they did not make.
+  const said = await libvirtSays(machine, options.signal)
+  const power = said === 'off' && (await evidenceOnHost(machine, options.signal)) === null ? 'unknown' : said
   if (power === 'running') return
   if (power === 'unknown')
     throw new Outage({

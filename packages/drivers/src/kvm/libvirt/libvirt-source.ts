@@ -5,6 +5,8 @@ import { Outage, Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
+import { unclear } from '../power.ts'
+import type { SitePower } from '../site-power.ts'
 import { kvmSource } from '../source.ts'
 import { replicable } from './domain-xml.ts'
 import type { LibvirtDirectory, LibvirtMachine } from './libvirt-directory.ts'
@@ -33,7 +35,12 @@ const SHORTEST_INTERVAL_SECONDS = 5
 
 export function libvirtSource(deps: LibvirtSourceDeps): SourcePlatform {
   const { hosts, clock, directory } = deps
-  const points = kvmSource(deps)
+  const power: SitePower = {
+    locate: directory.find,
+    state: async (ref, signal) => libvirtPowerState(await directory.findMachine(ref, signal), signal),
+    evidenceOfOff: async ({ ref }) => evidenceOfOff(await directory.findMachine(ref)),
+  }
+  const points = kvmSource({ ...deps, power })
   return {
     ...points,
     inventory: (signal) => directory.inventory(signal),
@@ -46,15 +53,15 @@ export function libvirtSource(deps: LibvirtSourceDeps): SourcePlatform {
       const also = common.findings.filter(({ code }) => !ours.some((finding) => finding.code === code))
       return { ...common, findings: [...also, ...ours], shortestIntervalSeconds: SHORTEST_INTERVAL_SECONDS }
     },
-    powerState: async (ref, signal) => libvirtPowerState(await directory.findMachine(ref, signal), signal),
+    powerState: power.state,
     shutDown: async (ref, options) =>
       shutDownDomain(await directory.findMachine(ref, options.signal), clock, options),
     powerOff: async (ref, signal) => powerOffDomain(await directory.findMachine(ref, signal), clock),
-    start: async (ref, signal) =>
-      startDomain(await directory.findMachine(ref, signal), {
-        bootDeadlineSeconds: deps.bootDeadlineSeconds,
-        signal,
-      }),
+    async start(ref, signal) {
+      const machine = await directory.findMachine(ref, signal)
+      if ((await libvirtPowerState(machine, signal)) === 'unknown') throw unclear(machine.location, 'start')
+      await startDomain(machine, { bootDeadlineSeconds: deps.bootDeadlineSeconds, signal })
+    },
     async openStoppedDisks(ref, options, signal) {
       const machine = await directory.findMachine(ref, signal)
       refuseUnreadable(machine, options.excludedDisks)

@@ -1,0 +1,148 @@
+import type { MachineRef } from '@understudy/domain/machines/machine'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { testHost } from '../test-host.ts'
+import { type LibvirtDirectory, libvirtDirectory } from './libvirt-directory.ts'
+import type { LibvirtHost } from './libvirt-host.ts'
+import { evidenceOfOff, libvirtPowerState } from './libvirt-power.ts'
+import { libvirtSource } from './libvirt-source.ts'
+import { toVirshFailure } from './virsh-failure.ts'
+
+const ref = '11111111-2222-4333-8444-555555555555' as MachineRef
+
+/** A libvirt for tests: it knows the one domain or not. */
+type TestLibvirt = LibvirtHost & {
+  domain: 'running' | 'shut off' | null
+  cutOff: boolean
+  readonly running: Set<MachineRef>
+}
+
+function testLibvirt(name: string): TestLibvirt {
+  const host = testHost(name, `/nowhere/${name}`)
+  const xml = (active: boolean): string =>
+    `<domain type='qemu'${active ? " id='7'" : ''}><name>web</name><uuid>${ref}</uuid><memory>65536</memory><devices/></domain>`
+  const ask = async (line: string): Promise<string> => {
+    await host.list('/nowhere')
+    if (line.startsWith('list')) return libvirt.domain === null ? '' : ref
+    if (line.startsWith('domblkinfo')) return ''
+    if (libvirt.domain === null)
+      throw toVirshFailure({ hostName: name, uri: '', commandLine: line, text: 'Domain not found' })
+    if (line.startsWith('dumpxml')) return xml(libvirt.domain === 'running')
+    if (line.startsWith('domstate')) return libvirt.domain
+    throw new Error(`not expected: ${line}`)
+  }
+  const libvirt: TestLibvirt = Object.assign(host, {
+    domain: null as TestLibvirt['domain'],
+    handOver: async () => undefined,
+    uri: 'qemu:///system',
+    folderOf: () => `/nowhere/${name}/machine`,
+    virsh: <Result>(
+      work: (session: { ask: typeof ask; closed: Promise<void>; close(): void }) => Promise<Result>,
+    ) => work({ ask, closed: new Promise<void>(() => undefined), close: () => undefined }),
+  })
+  return libvirt
+}
+
+let one: TestLibvirt
+let two: TestLibvirt
+let directory: LibvirtDirectory
+beforeEach(() => {
+  one = testLibvirt('one')
+  two = testLibvirt('two')
+  directory = libvirtDirectory([one, two])
+})
+const power = async () => libvirtPowerState(await directory.findMachine(ref))
+
+describe('a domain that two hosts know', () => {
+  test('is that of the host where it runs', async () => {
+    one.domain = 'shut off'
+    two.domain = 'running'
+    expect((await directory.findMachine(ref)).host.name).toBe('two')
+    expect(await power()).toBe('running')
+    expect(await directory.inventory()).toMatchObject([{ host: 'two', power: 'running' }])
+  })
+
+  test('is asked for where it ran last, and found where it has gone since', async () => {
+    one.domain = 'running'
+    await directory.findMachine(ref)
+    one.domain = 'shut off'
+    two.domain = 'running'
+    expect(await power()).toBe('running')
+  })
+
+  test('is off when neither runs it, which the evidence says of both', async () => {
+    one.domain = 'shut off'
+    two.domain = 'shut off'
+    expect(await power()).toBe('off')
+    expect(await evidenceOfOff(await directory.findMachine(ref))).toBe(
+      'libvirt reports shut off; no process with this uuid; not on two either',
+    )
+  })
+})
+
+describe('shut off, says libvirt', () => {
+  test('and is not believed while a process with the uuid lives on that host', async () => {
+    one.domain = 'shut off'
+    one.running.add(ref)
+    expect(await power()).toBe('unknown')
+  })
+
+  test('and is not believed while a process lives on a host that does not know the domain', async () => {
+    one.domain = 'shut off'
+    two.running.add(ref)
+    expect(await power()).toBe('unknown')
+    await expect(directory.findMachine(ref).then((machine) => evidenceOfOff(machine))).rejects.toMatchObject({
+      code: 'source/power-unknown',
+    })
+  })
+
+  test('and is not believed while the other host cannot be asked', async () => {
+    one.domain = 'shut off'
+    two.cutOff = true
+    expect(await power()).toBe('unknown')
+  })
+
+  test('and is believed without the other host when it was seen running here', async () => {
+    one.domain = 'running'
+    await directory.findMachine(ref)
+    one.domain = 'shut off'
+    two.cutOff = true
+    expect(await power()).toBe('off')
+  })
+})
+
+test('a domain that vanished is off only when no host has a process with its uuid', async () => {
+  one.domain = 'shut off'
+  const machine = await directory.findMachine(ref)
+  one.domain = null
+  expect(await libvirtPowerState(machine)).toBe('off')
+  two.running.add(ref)
+  expect(await libvirtPowerState(machine)).toBe('unknown')
+})
+
+test('a domain is found although another host is away, and one that is not found is an outage then', async () => {
+  two.domain = 'running'
+  one.cutOff = true
+  expect((await directory.findMachine(ref)).host.name).toBe('two')
+  two.domain = null
+  await expect(directory.findMachine(ref)).rejects.toMatchObject({ code: 'kvm/host-unreachable' })
+  one.cutOff = false
+  await expect(directory.findMachine(ref)).rejects.toMatchObject({ code: 'source/no-such-machine' })
+})
+
+test('the inventory keeps what a host had that is away, with unknown power', async () => {
+  two.domain = 'running'
+  expect(await directory.inventory()).toMatchObject([{ ref, power: 'running' }])
+  two.cutOff = true
+  expect(await directory.inventory()).toMatchObject([{ ref, power: 'unknown' }])
+  await expect(libvirtDirectory([one, two]).inventory()).rejects.toMatchObject({ name: 'Outage' })
+})
+
+test('disks are not read, and nothing is started, while another host may run the machine', async () => {
+  one.domain = 'shut off'
+  two.running.add(ref)
+  const source = libvirtSource({ hosts: [one, two], directory, clock: { now: () => 0 }, bootDeadlineSeconds: 5 })
+  await expect(
+    source.openStoppedDisks(ref, { excludedDisks: [], trackingId: 'p1', since: null }),
+  ).rejects.toMatchObject({ code: 'source/power-unknown' })
+  await expect(source.start(ref)).rejects.toMatchObject({ code: 'source/power-unknown' })
+})
