@@ -7,6 +7,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Outage, Refusal } from '@understudy/base/errors'
+import type { RunId } from '@understudy/domain/failover/failover'
 import type { Finding } from '@understudy/domain/machines/machine'
 import type { BootSpec, RunningReplica } from '@understudy/engine/ports/target-platform'
 import { type GraphDisk, readBlockGraph } from './block-graph.ts'
@@ -26,8 +27,9 @@ import { powerState, startMachine } from './power.ts'
 import { choosePlace, freeMachineName, preflightFindings } from './preflight.ts'
 import type { Qmp } from './qmp.ts'
 import { backingSocketPath, replicaDefinition, replicaFolderName } from './replica-definition.ts'
+import { claimedPlaces, claimPlace } from './run-claims.ts'
 import { loadRunRecord, type RunRecord, saveRunRecord } from './run-record.ts'
-import { findRun, loadRunMachine, type RunMachine } from './runs.ts'
+import { loadRunMachine, type RunMachine, searchRun } from './runs.ts'
 import { readPreflightFacts, type TargetSite } from './target-site.ts'
 
 const PORT_ATTEMPTS = 5
@@ -40,7 +42,7 @@ export async function bootReplica(
   spec: BootSpec,
   signal?: AbortSignal,
 ): Promise<RunningReplica> {
-  const existing = await findRun(deps.hosts, spec.runId)
+  const existing = await findBegun(deps.hosts, spec.runId)
   const machine = existing ?? (await makeReplica(deps, spec, signal))
   const record = await loadRunRecord(machine.host, machine.folder)
   for (const disk of machine.definition.disks) await createOverlay(machine, disk)
@@ -51,6 +53,20 @@ export async function bootReplica(
     name: machine.name,
     checkpoint: checkpoint === null ? null : checkpointText(checkpoint),
   }
+}
+
+/**
+ * What an earlier attempt has made. A host that cannot be asked stands in the way only when this run was begun there: there
+ * must never be two machines of one run.
+ */
+async function findBegun(hosts: readonly Host[], runId: RunId): Promise<RunMachine | null> {
+  const { machine, silent } = await searchRun(hosts, runId)
+  if (machine !== null || silent.length === 0) return machine
+  if (silent.length === hosts.length) throw silent[0]?.error
+  const claimed = await claimedPlaces(hosts, runId)
+  const begunThere = silent.find(({ host }) => claimed.has(host.name))
+  if (begunThere !== undefined) throw begunThere.error
+  return null
 }
 
 /** Offers the disks that still need us. Nothing to do for a machine that is hydrated. */
@@ -84,6 +100,7 @@ async function makeReplica(deps: TargetSite, spec: BootSpec, signal?: AbortSigna
   if (host === null) throw new Refusal(nowhere(spec))
 
   const folder = join(host.machinesFolder, replicaFolderName(spec.name, spec.runId))
+  await claimPlace(deps.hosts, host, spec.runId)
   await host.makeFolder(folder)
   const takePort = await chooseFreePorts(host, facts.machines)
   const named = { ...spec, name: freeMachineName(spec.name, facts) }
@@ -224,7 +241,7 @@ async function startWithFreePorts(
     } catch (error) {
       if (attempt === PORT_ATTEMPTS || !isPortTaken(error)) throw error
     }
-    const takePort = await chooseFreePorts(machine.host, await deps.directory.all())
+    const takePort = await chooseFreePorts(machine.host, (await deps.directory.survey()).machines)
     const definition = withPorts(current.definition, takePort)
     await saveMachineDefinition(machine.host, machine.folder, definition)
     current = { ...current, definition }

@@ -1,6 +1,6 @@
 // Finding what was made for a run. A folder's name only says where to look; the definition inside says whose it is.
 import { join } from 'node:path'
-import { Refusal } from '@understudy/base/errors'
+import { Outage, Refusal } from '@understudy/base/errors'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { Host } from './host.ts'
 import { loadMachineDefinition, machineFiles } from './machine-definition.ts'
@@ -9,13 +9,24 @@ import { folderEnd } from './replica-definition.ts'
 
 export type RunMachine = MachineLocation & { readonly definition: NonNullable<MachineLocation['definition']> }
 
-/** Null when nothing of this run is on any host. Outage when a host that may have it cannot be asked. */
+/** Of the hosts' own lives: which runs were seen there. They are asked first, so the others need not answer. */
+const seenRuns = new WeakMap<Host, Set<RunId>>()
+
+export type RunSearch = {
+  readonly machine: RunMachine | null
+  /** Folders that may be this run's, by their name alone. */
+  readonly folders: readonly RunFolder[]
+  /** Hosts that could not be asked. Empty when it was found where it was seen before. */
+  readonly silent: readonly { readonly host: Host; readonly error: Outage }[]
+}
+export type RunFolder = { readonly host: Host; readonly folder: string }
+
+/** Null when nothing of this run is on any host. Outage when it was not found and a host that may have it cannot be asked. */
 export async function findRun(hosts: readonly Host[], runId: RunId): Promise<RunMachine | null> {
-  for (const { host, folder } of await runFolders(hosts, runId)) {
-    const machine = await loadRunMachine(host, folder)
-    if (machine?.definition.ownedBy === runId) return machine
-  }
-  return null
+  const { machine, silent } = await searchRun(hosts, runId)
+  const [first] = silent
+  if (machine === null && first !== undefined) throw first.error
+  return machine
 }
 
 /** Refusal `run/not-found` when there is nothing. */
@@ -29,21 +40,52 @@ export async function getRun(hosts: readonly Host[], runId: RunId): Promise<RunM
   })
 }
 
-/** Folders that may be this run's, by their name alone. */
-export async function runFolders(
-  hosts: readonly Host[],
-  runId: RunId,
-): Promise<readonly { readonly host: Host; readonly folder: string }[]> {
-  const found = await Promise.all(
-    hosts.map(async (host) => {
-      const entries = await host.list(host.machinesFolder)
-      return entries
-        .filter(({ name, kind }) => kind === 'folder' && name.endsWith(folderEnd(runId)))
-        .map(({ name }) => ({ host, folder: join(host.machinesFolder, name) }))
-    }),
+/** Asks where it was seen before; only when it is not there, all hosts. Never fails for a host that does not answer. */
+export async function searchRun(hosts: readonly Host[], runId: RunId): Promise<RunSearch> {
+  const before = hosts.filter((host) => seenRuns.get(host)?.has(runId))
+  const first = await searchHosts(before, runId)
+  if (first.machine !== null || before.length === hosts.length) return first
+  const rest = await searchHosts(
+    hosts.filter((host) => !before.includes(host)),
+    runId,
   )
-  return found.flat()
+  return {
+    machine: rest.machine,
+    folders: [...first.folders, ...rest.folders],
+    silent: [...first.silent, ...rest.silent],
+  }
 }
+
+async function searchHosts(hosts: readonly Host[], runId: RunId): Promise<RunSearch> {
+  const searches = await Promise.all(hosts.map((host) => searchHost(host, runId)))
+  return {
+    machine: searches.map(({ machine }) => machine).find((machine) => machine !== null) ?? null,
+    folders: searches.flatMap(({ folders }) => folders),
+    silent: searches.flatMap(({ silent }) => silent),
+  }
+}
+
+async function searchHost(host: Host, runId: RunId): Promise<RunSearch> {
+  try {
+    const entries = await host.list(host.machinesFolder)
+    const folders = entries
+      .filter(({ name, kind }) => kind === 'folder' && name.endsWith(folderEnd(runId)))
+      .map(({ name }) => ({ host, folder: join(host.machinesFolder, name) }))
+    for (const { folder } of folders) {
+      const machine = await loadRunMachine(host, folder)
+      if (machine?.definition.ownedBy !== runId) continue
+      seenRuns.set(host, (seenRuns.get(host) ?? new Set<RunId>()).add(runId))
+      return { machine, folders, silent: [] }
+    }
+    return { machine: null, folders, silent: [] }
+  } catch (error) {
+    if (!(error instanceof Outage)) throw error
+    return { machine: null, folders: [], silent: [{ host, error }] }
+  }
+}
+
+/** The run's machine has been removed. */
+export const forgetRun = (host: Host, runId: RunId): void => void seenRuns.get(host)?.delete(runId)
 
 export async function loadRunMachine(host: Host, folder: string): Promise<RunMachine | null> {
   const definition = await loadMachineDefinition(host, folder)

@@ -20,7 +20,7 @@ export async function readPreflightFacts(
   signal?: AbortSignal,
 ): Promise<PreflightFacts> {
   const rooms = await Promise.all(hosts.map((host) => readHostRoom(host, signal)))
-  // With a host away the directory cannot be complete; what the others have still counts.
-  const reachable = rooms.every((room) => room.reachable)
-  return { settings, rooms, machines: reachable ? await directory.all(signal) : [], runId }
+  // A host that is away takes part in nothing; what the others have still counts.
+  const { machines } = await directory.survey(signal)
+  return { settings, rooms, machines, runId }
 }

@@ -18,8 +18,17 @@ import { probeMachine } from './probe.ts'
 import { backingSocketPath } from './replica-definition.ts'
 import { type ReplicaExportsOptions, replicaExports } from './replica-exports.ts'
 import { restoreInto } from './restore-into.ts'
+import { claimedPlaces, dropClaims } from './run-claims.ts'
 import { loadRunRecord, saveRunRecord } from './run-record.ts'
-import { findRun, getRun, loadRunMachine, type RunMachine, runFolders } from './runs.ts'
+import {
+  findRun,
+  forgetRun,
+  getRun,
+  loadRunMachine,
+  type RunMachine,
+  type RunSearch,
+  searchRun,
+} from './runs.ts'
 import { takeScreenshot } from './screenshot.ts'
 import type { KvmSettings } from './settings.ts'
 import { readPreflightFacts, type TargetSite } from './target-site.ts'
@@ -102,9 +111,13 @@ export async function resumeAfterError(machine: RunMachine, signal: AbortSignal 
   )
 }
 
-/** Only folders whose definition carries the run's tag, and those of our naming in which nothing was made yet. */
+/**
+ * Only folders whose definition carries the run's tag, and those of our naming in which nothing was made yet. Outage when
+ * nothing was found and the run was begun on a host that cannot be asked.
+ */
 async function destroyRun({ hosts, exports }: TargetSite, runId: RunId): Promise<void> {
-  for (const { host, folder } of await runFolders(hosts, runId)) {
+  const { folders, silent, machine: found } = await searchRun(hosts, runId)
+  for (const { host, folder } of folders) {
     const machine = await loadRunMachine(host, folder)
     if (machine === null) {
       if (await isUnfinished(host, folder)) await host.removeFolder(folder)
@@ -115,8 +128,22 @@ async function destroyRun({ hosts, exports }: TargetSite, runId: RunId): Promise
     await endProcess(machine)
     await exports.end(runId)
     await host.removeFolder(folder)
+    forgetRun(host, runId)
   }
   await exports.end(runId)
+  if (found === null) await refuseBegunAt(hosts, silent, runId)
+  await dropClaims(hosts, runId)
+}
+
+async function refuseBegunAt(
+  hosts: readonly Host[],
+  silent: RunSearch['silent'],
+  runId: RunId,
+): Promise<void> {
+  if (silent.length === hosts.length && silent[0] !== undefined) throw silent[0].error
+  const claimed = await claimedPlaces(hosts, runId)
+  const begunThere = silent.find(({ host }) => claimed.has(host.name))
+  if (begunThere !== undefined) throw begunThere.error
 }
 
 /** We were killed before the definition was in place: the folder holds at most its unfinished file. */
