@@ -17,6 +17,12 @@ export type FileStatus = {
   readonly inode: string
 }
 
+export type SocketOffer = {
+  /** The connection stayed away for so long that only a new offer helps. */
+  isLost(): boolean
+  close(): Promise<void>
+}
+
 /**
  * All paths are absolute paths on that host. Every call is bounded in time. Outage `kvm/host-unreachable` when the host
  * cannot be reached, `kvm/host-failed` when a file or command there fails for another reason.
@@ -67,7 +73,7 @@ export interface Host {
     hostPath: string,
     /** Called each time that `hostPath` is there anew, before anybody is told. */
     onListening?: () => Promise<void>,
-  ): Promise<{ close(): Promise<void> }>
+  ): Promise<SocketOffer>
   /** Only where QEMU runs with another user than we do: makes a file, folder or socket of ours that user's. */
   handOver?(path: string): Promise<void>
   /** The command line of a live process, or null. A zombie counts as gone. */

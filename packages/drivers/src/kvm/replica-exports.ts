@@ -9,17 +9,14 @@ import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { BootDisk } from '@understudy/engine/ports/target-platform'
 import type { Host } from './host.ts'
 
+export type ServedDisk = Pick<BootDisk, 'key' | 'reader'>
+
 export interface ReplicaExports {
   /**
-   * Offers exactly these disks, under their keys, at a socket path of the host; replaces what this run offered before.
-   * Closes no reader.
+   * Offers these disks, under their keys, at a socket path of the host; replaces what this run offered before. Does nothing
+   * while these very readers are offered there, so that nobody is disturbed. Closes no reader.
    */
-  serve(
-    runId: RunId,
-    host: Host,
-    socketPath: string,
-    disks: readonly Pick<BootDisk, 'key' | 'reader'>[],
-  ): Promise<void>
+  serve(runId: RunId, host: Host, socketPath: string, disks: readonly ServedDisk[]): Promise<void>
   /** This disk needs us no more. Repeatable. */
   withdraw(runId: RunId, key: DiskKey): Promise<void>
   /** Repeatable. */
@@ -44,11 +41,15 @@ export function replicaExports(options: ReplicaExportsOptions = {}): ReplicaExpo
 
   return {
     async serve(runId, host, socketPath, disks) {
+      const offer = offers.get(runId)
+      if (offer !== undefined && offer.holds(disks) && !(await offer.isLost())) return
       await end(runId)
       const onFailure = (disk: string, error: unknown) => options.onFailure?.(runId, disk, error)
       // From the first moment on: a guest that waits for us connects at once and must not be told that its disk is unknown.
       const exports = disks.map(({ key, reader }) => ({ name: key, disk: reader, readOnly: true }))
-      offers.set(runId, await openOffer(host, socketPath, { exports, onFailure }))
+      const holds = (wanted: readonly ServedDisk[]): boolean =>
+        wanted.every(({ key, reader }) => disks.some((disk) => disk.key === key && disk.reader === reader))
+      offers.set(runId, { ...(await openOffer(host, socketPath, { exports, onFailure })), holds })
     },
     async withdraw(runId, key) {
       await offers.get(runId)?.server.unexport(key)
@@ -60,14 +61,20 @@ export function replicaExports(options: ReplicaExportsOptions = {}): ReplicaExpo
   }
 }
 
-type Offer = { readonly server: NbdServer; close(): Promise<void> }
+type OpenOffer = {
+  readonly server: NbdServer
+  /** Nobody can find it any more. */
+  isLost(): Promise<boolean>
+  close(): Promise<void>
+}
+type Offer = OpenOffer & { holds(disks: readonly ServedDisk[]): boolean }
 
 /** Listens in the machine's folder, or, when that is elsewhere, here, and is offered there. */
 async function openOffer(
   host: Host,
   socketPath: string,
   settings: Pick<NbdServerSettings, 'exports' | 'onFailure'>,
-): Promise<Offer> {
+): Promise<OpenOffer> {
   if (host.offer === undefined) {
     const server = await startNbdServer({ address: { kind: 'unix', path: socketPath }, ...settings })
     try {
@@ -76,7 +83,8 @@ async function openOffer(
       await server.close()
       throw error
     }
-    return { server, close: () => server.close() }
+    const isLost = async (): Promise<boolean> => (await host.status(socketPath)) === null
+    return { server, isLost, close: () => server.close() }
   }
   const folder = await mkdtemp(join(tmpdir(), 'understudy-'))
   const path = join(folder, 'base.sock')
@@ -89,6 +97,7 @@ async function openOffer(
     const there = await host.offer(path, socketPath, async () => host.handOver?.(socketPath))
     return {
       server,
+      isLost: async () => there.isLost(),
       async close() {
         await there.close()
         await closeHere()

@@ -5,6 +5,7 @@
 import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AcceptConnection, Client, RejectConnection, UNIXConnectionDetails } from 'ssh2'
+import type { SocketOffer } from './host.ts'
 
 export type OfferDeps = {
   /** The living connection, or a new one. */
@@ -12,10 +13,12 @@ export type OfferDeps = {
   readonly removeFile: (path: string) => Promise<void>
   /** Each time that the far socket is there anew. */
   readonly onListening?: (() => Promise<void>) | undefined
+  readonly attempts?: number
+  readonly againMilliseconds?: number
 }
 
 const AGAIN_MILLISECONDS = 2000
-/** An hour. After that only a new offer helps. */
+/** An hour. After that the offer counts as lost, and whoever needs it makes a new one. */
 const MOST_ATTEMPTS = 1800
 
 /**
@@ -26,9 +29,11 @@ export async function offerSocket(
   deps: OfferDeps,
   localPath: string,
   hostPath: string,
-): Promise<{ close(): Promise<void> }> {
+): Promise<SocketOffer> {
+  const { attempts = MOST_ATTEMPTS, againMilliseconds = AGAIN_MILLISECONDS } = deps
   const end = new AbortController()
   let current: Client | null = null
+  let lost = false
 
   const onConnection = (
     details: UNIXConnectionDetails,
@@ -62,18 +67,20 @@ export async function offerSocket(
   }
   const establishAgain = async (): Promise<void> => {
     current = null
-    for (let attempt = 0; attempt < MOST_ATTEMPTS && !end.signal.aborted; attempt += 1) {
+    for (let attempt = 0; attempt < attempts && !end.signal.aborted; attempt += 1) {
       try {
         return await establish()
       } catch {
         // Whoever needs the socket waits meanwhile, and says so when it takes too long.
-        await sleep(AGAIN_MILLISECONDS, undefined, { signal: end.signal, ref: false }).catch(() => undefined)
+        await sleep(againMilliseconds, undefined, { signal: end.signal, ref: false }).catch(() => undefined)
       }
     }
+    lost = true
   }
 
   await establish()
   return {
+    isLost: () => lost,
     async close() {
       if (end.signal.aborted) return
       end.abort()

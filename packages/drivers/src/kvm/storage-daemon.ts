@@ -88,7 +88,8 @@ async function endDaemon(
     while (await isOurs()) {
       if (performance.now() > deadline) await host.kill(pid, 'SIGKILL')
       await sleep(POLL_MILLISECONDS)
-      if (performance.now() > deadline + endMilliseconds) throw cannotOpen(machine, `process ${pid} does not end`)
+      if (performance.now() > deadline + endMilliseconds)
+        throw cannotOpen(machine, `process ${pid} does not end`)
     }
   }
   for (const path of Object.values(paths)) await host.removeFile(path)

@@ -1,5 +1,5 @@
 // KVM hosts as a place where replicas run.
-import { Refusal } from '@understudy/base/errors'
+import { Outage, Refusal } from '@understudy/base/errors'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { TargetPlatform } from '@understudy/engine/ports/target-platform'
 import { readBlockGraph } from './block-graph.ts'
@@ -100,15 +100,19 @@ export function kvmTarget(deps: KvmTargetDeps): KvmTarget {
 
 /** A read that waited for us longer than QEMU's patience has stopped the guest; the same read works now. */
 export async function resumeAfterError(machine: RunMachine, signal: AbortSignal | undefined): Promise<void> {
-  if ((await powerState(machine, signal)) !== 'paused') return
-  await withMonitor(
-    machine,
-    async (qmp) => {
-      const { status } = await qmp.execute<{ readonly status: string }>('query-status')
-      if (status === 'io-error') await qmp.execute('cont')
-    },
-    { signal },
-  )
+  try {
+    await withMonitor(
+      machine,
+      async (qmp) => {
+        const { status } = await qmp.execute<{ readonly status: string }>('query-status')
+        if (status === 'io-error') await qmp.execute('cont')
+      },
+      { signal },
+    )
+  } catch (error) {
+    // It is off: there is nothing to go on with.
+    if (!(error instanceof Outage) || error.code !== 'kvm/socket-closed') throw error
+  }
 }
 
 /**

@@ -76,7 +76,11 @@ export interface TargetPlatform {
    * resources that clash are a refusal.
    */
   boot(spec: BootSpec, signal?: AbortSignal): Promise<RunningReplica>
-  /** After our own restart: offers the readers again to a machine that still needs them. Finds nothing: does nothing. */
+  /**
+   * Offers the readers to a machine that still needs them, unless they are offered already, and lets a guest go on that a
+   * failed read has stopped meanwhile. Repeatable and cheap: after our own restart, and at every look while the run is kept.
+   * Finds nothing: does nothing.
+   */
   reattach(spec: Pick<BootSpec, 'runId' | 'disks'>, signal?: AbortSignal): Promise<void>
   /**
    * Copies behind the running guest what it still reads from us, until it needs us no more. Repeatable; goes on where it

@@ -140,7 +140,12 @@ test('the inventory keeps what a host had that is away, with unknown power', asy
 test('disks are not read, and nothing is started, while another host may run the machine', async () => {
   one.domain = 'shut off'
   two.running.add(ref)
-  const source = libvirtSource({ hosts: [one, two], directory, clock: { now: () => 0 }, bootDeadlineSeconds: 5 })
+  const source = libvirtSource({
+    hosts: [one, two],
+    directory,
+    clock: { now: () => 0 },
+    bootDeadlineSeconds: 5,
+  })
   await expect(
     source.openStoppedDisks(ref, { excludedDisks: [], trackingId: 'p1', since: null }),
   ).rejects.toMatchObject({ code: 'source/power-unknown' })

@@ -1,0 +1,126 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connectNbd } from '@understudy/block/nbd/client'
+import type { RunId } from '@understudy/domain/failover/failover'
+import type { DiskKey } from '@understudy/domain/machines/machine'
+import { memoryDisk } from '@understudy/simulator/memory-disk'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type MachineDefinition, saveMachineDefinition } from './machine-definition.ts'
+import { machineDirectory } from './machine-directory.ts'
+import { backingSocketPath, replicaFolderName } from './replica-definition.ts'
+import { type KvmTarget, kvmTarget } from './target.ts'
+import { testHost } from './test-host.ts'
+import { tinyDefinition } from './tiny-machine.ts'
+
+const runId = 'run-1' as RunId
+const key = 'system' as DiskKey
+const bytes = 1024 * 1024
+let home: string
+let folder: string
+let target: KvmTarget
+let closeQemu: () => void
+/** What the monitor says of the guest. */
+let status: string
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'us-again-'))
+  folder = join(home, replicaFolderName('web', runId))
+  await mkdir(folder)
+  const host = testHost('here', home)
+  const path = backingSocketPath(folder)
+  const [disk] = tinyDefinition('web', [{ key, format: 'qcow2', bytes }], 0).disks
+  if (disk === undefined) throw new Error('it has a disk')
+  const disks: MachineDefinition['disks'] = [
+    { ...disk, backing: { kind: 'nbd-unix', path, exportName: key } },
+  ]
+  await saveMachineDefinition(host, folder, tinyDefinition('web', [], 0, { ownedBy: runId, disks }))
+  target = kvmTarget({
+    hosts: [host],
+    directory: machineDirectory([host], () => undefined),
+    settings: { networks: [], accelerator: 'tcg', bootDeadlineSeconds: 5 },
+  })
+  status = 'running'
+  closeQemu = await fakeQemu(join(folder, 'qmp.sock'))
+})
+afterEach(async () => {
+  await target.close()
+  closeQemu()
+  await rm(home, { recursive: true, force: true })
+})
+
+/** A monitor that knows the run state and how to go on. */
+async function fakeQemu(path: string): Promise<() => void> {
+  const answers: Record<string, () => unknown> = {
+    'query-status': () => ({ status, running: status === 'running' }),
+    'qom-list': () => [],
+    cont: () => {
+      status = 'running'
+      return {}
+    },
+  }
+  const server = net.createServer((socket) => {
+    socket.write('{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}}, "capabilities": []}}\n')
+    let rest = ''
+    socket.on('data', (chunk) => {
+      const lines = (rest + chunk.toString()).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines.filter((text) => text.trim() !== '')) {
+        const { execute, id } = JSON.parse(line) as { execute: string; id?: number }
+        socket.write(`${JSON.stringify({ id, return: answers[execute]?.() ?? {} })}\n`)
+      }
+    })
+    socket.on('error', () => undefined)
+  })
+  await new Promise<void>((resolve) => server.listen(path, resolve))
+  return () => server.close()
+}
+
+const connect = () =>
+  connectNbd({ address: { kind: 'unix', path: backingSocketPath(folder) }, exportName: key })
+const spec = (reader = memoryDisk(bytes)) => ({ runId, disks: [{ key, bytes, boot: true, reader }] })
+
+test('a guest that a failed read has stopped goes on at the next look, every time', async () => {
+  const attached = spec()
+  await target.reattach(attached)
+  for (const state of ['io-error', 'io-error']) {
+    status = state
+    await target.reattach(attached)
+    expect(status).toBe('running')
+  }
+  // Whoever paused it has a reason.
+  status = 'paused'
+  await target.reattach(attached)
+  expect(status).toBe('paused')
+})
+
+test('a look does not disturb a guest whose readers are offered already', async () => {
+  const attached = spec()
+  await target.reattach(attached)
+  const guest = await connect()
+  await target.reattach(attached)
+  expect(await guest.read(0, 512)).toEqual(Buffer.alloc(512))
+  await guest.close()
+})
+
+test('other readers, and a socket that has gone, are offered anew', async () => {
+  const attached = spec()
+  await target.reattach(attached)
+  await rm(backingSocketPath(folder))
+  await target.reattach(attached)
+  await (await connect()).close()
+
+  const disk = memoryDisk(bytes)
+  await disk.write(0, Buffer.alloc(512, 7))
+  await target.reattach(spec(disk))
+  const guest = await connect()
+  expect(await guest.read(0, 512)).toEqual(Buffer.alloc(512, 7))
+  await guest.close()
+})
+
+test('a machine that is off is offered its readers, and nothing else is done', async () => {
+  closeQemu()
+  await target.reattach(spec())
+  await (await connect()).close()
+})
