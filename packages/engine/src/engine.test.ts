@@ -1644,6 +1644,22 @@ test('a site that cannot be reached raises an alert that resolves by itself', as
   expect(await lab.openAlerts()).toEqual([])
 })
 
+test('a last point without a disk that the newest one has is not made, and the source goes on', async () => {
+  const { lab, ask, protectionId } = await newProtectedLab()
+  const { openStoppedDisks } = lab.a.source
+  Object.assign(lab.a.source, {
+    openStoppedDisks: async (...request: Parameters<typeof openStoppedDisks>) => {
+      const stopped = await openStoppedDisks(...request)
+      return { ...stopped, disks: stopped.disks.slice(0, 1) }
+    },
+  })
+  const job = await lab.settle(lab.engine.plannedFailover(ask))
+  expect(job).toMatchObject({ state: 'failed', failure: { code: 'failover/disk-missing' } })
+  await lab.clock.advance(minute)
+  expect((await lab.stores.protections.find(protectionId))?.state).toBe('protected')
+  expect(lab.a.named('web')?.power).toBe('running')
+})
+
 test('a site with one host away is degraded, and what its other hosts have does not grow old', async () => {
   const lab = await newLab()
   const whole = lab.a.platform.checkConnection

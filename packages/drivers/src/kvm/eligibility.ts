@@ -1,5 +1,5 @@
 // Whether a machine can be replicated, and what limits it. Pure: facts in, findings out.
-import type { Eligibility, Finding, PowerState } from '@understudy/domain/machines/machine'
+import type { DiskKey, Eligibility, Finding, PowerState } from '@understudy/domain/machines/machine'
 import type { GraphDisk, SkippedDrive } from './block-graph.ts'
 import type { MachineDefinition } from './machine-definition.ts'
 
@@ -14,6 +14,8 @@ export type EligibilityFacts = {
     readonly skipped: readonly SkippedDrive[]
     /** The guest agent answered just now. */
     readonly agentAnswered: boolean
+    /** See driftOf. */
+    readonly drift: { readonly key: DiskKey; readonly what: string } | null
   } | null
   readonly agentChannel: boolean
 }
@@ -29,6 +31,7 @@ export function checkEligibility(facts: EligibilityFacts): Eligibility {
     ...versionFindings(facts),
     ...diskFindings(facts),
     ...(facts.running?.skipped ?? []).map((drive) => skippedFinding(drive)),
+    ...driftFindings(facts),
     ...agentFindings(facts),
   ]
   return {
@@ -129,6 +132,18 @@ function skippedFinding({ label, reason }: SkippedDrive): Finding {
         'Give its -device an id of up to 22 letters, digits, dots, hyphens or underscores.',
       )
   }
+}
+
+function driftFindings({ name, running }: EligibilityFacts): Finding[] {
+  const drift = running?.drift ?? null
+  if (drift === null) return []
+  return [
+    warning(
+      'source/disks-not-defined',
+      `Disk ${drift.key} ${drift.what}; a planned failover of ${name} will be refused`,
+      "Make the machine's machine.json say what it runs with, or exclude the disk.",
+    ),
+  ]
 }
 
 function agentFindings({ name, running, agentChannel }: EligibilityFacts): Finding[] {

@@ -1,5 +1,4 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connectNbd } from '@understudy/block/nbd/client'
@@ -12,6 +11,7 @@ import { machineDirectory } from './machine-directory.ts'
 import { backingSocketPath, replicaFolderName } from './replica-definition.ts'
 import { type KvmTarget, kvmTarget } from './target.ts'
 import { testHost } from './test-host.ts'
+import { type TestMonitor, testMonitor } from './test-monitor.ts'
 import { tinyDefinition } from './tiny-machine.ts'
 
 const runId = 'run-1' as RunId
@@ -20,7 +20,7 @@ const bytes = 1024 * 1024
 let home: string
 let folder: string
 let target: KvmTarget
-let closeQemu: () => void
+let monitor: TestMonitor
 /** What the monitor says of the guest. */
 let status: string
 
@@ -42,40 +42,19 @@ beforeEach(async () => {
     settings: { networks: [], accelerator: 'tcg', bootDeadlineSeconds: 5 },
   })
   status = 'running'
-  closeQemu = await fakeQemu(join(folder, 'qmp.sock'))
-})
-afterEach(async () => {
-  await target.close()
-  closeQemu()
-  await rm(home, { recursive: true, force: true })
-})
-
-/** A monitor that knows the run state and how to go on. */
-async function fakeQemu(path: string): Promise<() => void> {
-  const answers: Record<string, () => unknown> = {
+  monitor = await testMonitor(join(folder, 'qmp.sock'), {
     'query-status': () => ({ status, running: status === 'running' }),
-    'qom-list': () => [],
     cont: () => {
       status = 'running'
       return {}
     },
-  }
-  const server = net.createServer((socket) => {
-    socket.write('{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}}, "capabilities": []}}\n')
-    let rest = ''
-    socket.on('data', (chunk) => {
-      const lines = (rest + chunk.toString()).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines.filter((text) => text.trim() !== '')) {
-        const { execute, id } = JSON.parse(line) as { execute: string; id?: number }
-        socket.write(`${JSON.stringify({ id, return: answers[execute]?.() ?? {} })}\n`)
-      }
-    })
-    socket.on('error', () => undefined)
   })
-  await new Promise<void>((resolve) => server.listen(path, resolve))
-  return () => server.close()
-}
+})
+afterEach(async () => {
+  await target.close()
+  monitor.close()
+  await rm(home, { recursive: true, force: true })
+})
 
 const connect = () =>
   connectNbd({ address: { kind: 'unix', path: backingSocketPath(folder) }, exportName: key })
@@ -120,7 +99,7 @@ test('other readers, and a socket that has gone, are offered anew', async () => 
 })
 
 test('a machine that is off is offered its readers, and nothing else is done', async () => {
-  closeQemu()
+  monitor.close()
   await target.reattach(spec())
   await (await connect()).close()
 })

@@ -4,6 +4,7 @@ import type { Clock } from '@understudy/base/instant'
 import type { Eligibility, MachineRef } from '@understudy/domain/machines/machine'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { readBlockGraph } from './block-graph.ts'
+import { driftOf, refuseDrift } from './definition-drift.ts'
 import { checkEligibility, type EligibilityFacts } from './eligibility.ts'
 import { connectGuestAgent } from './guest-agent.ts'
 import type { Host } from './host.ts'
@@ -46,6 +47,7 @@ export function kvmSource(deps: KvmSourceDeps): SourcePlatform {
     powerState: power.state,
     async shutDown(ref, options) {
       const machine = await power.locate(ref, options.signal)
+      await refuseDrift(machine, options.excludedDisks ?? [], options.signal)
       return shutDownMachine(machine, clock, { ...options, evidence: power.evidenceOfOff })
     },
     async powerOff(ref, signal) {
@@ -82,7 +84,9 @@ async function eligibilityFacts(
       machine,
       async (qmp) => {
         const { disks, skipped } = await readBlockGraph(qmp)
-        return { ...common, running: { version: qmp.version, disks, skipped, agentAnswered } }
+        const { definition, folder } = machine
+        const drift = definition === null ? null : driftOf(definition.disks, disks, folder)
+        return { ...common, running: { version: qmp.version, disks, skipped, agentAnswered, drift } }
       },
       { signal },
     )

@@ -12,6 +12,7 @@ import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { DiskFingerprint, SourceDisk, StoppedDisks } from '@understudy/engine/ports/source-platform'
 import { readBlockGraph } from './block-graph.ts'
 import { mappedRuns, toMappedDisk, wholeDisk } from './changed-extents.ts'
+import { refuseDrift } from './definition-drift.ts'
 import { bitmapsOf, checkSince, disabling, processIdentity, restoreSince } from './dirty-bitmaps.ts'
 import { diskFingerprints } from './fingerprints.ts'
 import { type DefinedDisk, diskNodeName } from './machine-definition.ts'
@@ -49,6 +50,8 @@ export async function openStoppedDisks(
   const since = request.since === null ? null : parseCheckpoint(request.since, request.trackingId)
   const disks = definition.disks.filter(({ key }) => !request.excludedDisks.includes(key))
   if ((await processOf(machine)) !== null) {
+    // With its process goes the only description of disks that were added to it.
+    await refuseDrift(machine, request.excludedDisks)
     if (since !== null) await keepLastChanges(machine, disks, request.trackingId, since)
     await endProcess(machine)
   }

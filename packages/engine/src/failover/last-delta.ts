@@ -1,5 +1,6 @@
 // The last point of a machine that was shut down: nothing can change any more, so nothing is lost.
 import { formatBytes } from '@understudy/base/bytes'
+import { Refusal } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import type { Protection } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
@@ -49,6 +50,7 @@ export async function sealFinalPoint(
       task.signal,
     )
     try {
+      refuseMissingDisk(protection, newest, stopped)
       // The very instant and nothing later: clocks are set back and differ between processes, and a point that only seems to be
       // younger than the shut-down lacks what the guest wrote last.
       const point =
@@ -65,6 +67,23 @@ export async function sealFinalPoint(
     } finally {
       await stopped.close()
     }
+  })
+}
+
+/** A point without a disk that the one before has would boot a machine without it, and be called lossless. */
+function refuseMissingDisk(
+  { name, excludedDisks }: Protection,
+  newest: RecoveryPoint | null,
+  stopped: StoppedDisks,
+): void {
+  const missing = newest?.disks.find(
+    ({ key }) => !excludedDisks.includes(key) && !stopped.disks.some((disk) => disk.key === key),
+  )
+  if (missing === undefined) return
+  throw new Refusal({
+    code: 'failover/disk-missing',
+    message: `Disk ${missing.key} of ${name} is in its newest recovery point, but cannot be read now that the machine is off`,
+    remedy: 'Give the machine this disk in its definition, or exclude the disk; then fail over again.',
   })
 }
 

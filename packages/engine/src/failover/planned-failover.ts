@@ -97,7 +97,12 @@ export async function quiesceSource(
     // Before the act: after a crash in between it is started again for nothing rather than left off.
     if (!wasOff) await parts.stores.protections.updateNotes(protection.id, { sourceStoppedByRun: runId })
     const timeoutSeconds = request.shutDownTimeoutSeconds ?? parts.config.shutDownTimeoutSeconds
-    const proof = await source.shutDown(protection.sourceRef, { timeoutSeconds, signal: task.signal })
+    const { excludedDisks } = protection
+    const proof = await source.shutDown(protection.sourceRef, {
+      timeoutSeconds,
+      excludedDisks,
+      signal: task.signal,
+    })
     task.note(proof.evidence)
     return { at: proof.at, orderly: !wasOff }
   })

@@ -91,8 +91,14 @@ export interface SourcePlatform {
   stopTracking(ref: MachineRef, trackingId: TrackingId): Promise<void>
   /** `off` only with proof: where any host that may run it cannot be asked, it is `unknown`. */
   powerState(ref: MachineRef, signal?: AbortSignal): Promise<PowerState>
-  /** Asks the guest to shut down and waits until it is proven off. Outage when it is still on at the deadline. */
-  shutDown(ref: MachineRef, options: { timeoutSeconds: number; signal?: AbortSignal }): Promise<ShutDownProof>
+  /**
+   * Asks the guest to shut down and waits until it is proven off. Outage when it is still on at the deadline. Refuses, with the
+   * guest untouched, when disks that are not excluded could not be read once it is off: what was attached since its start.
+   */
+  shutDown(
+    ref: MachineRef,
+    options: { timeoutSeconds: number; excludedDisks?: readonly DiskKey[]; signal?: AbortSignal },
+  ): Promise<ShutDownProof>
   /** Pulls the plug and proves it. */
   powerOff(ref: MachineRef, signal?: AbortSignal): Promise<ShutDownProof>
   start(ref: MachineRef, signal?: AbortSignal): Promise<void>

@@ -1,4 +1,4 @@
-import type { MachineRef } from '@understudy/domain/machines/machine'
+import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { testHost } from '../test-host.ts'
 import { type LibvirtDirectory, libvirtDirectory } from './libvirt-directory.ts'
@@ -14,24 +14,41 @@ type TestLibvirt = LibvirtHost & {
   domain: 'running' | 'shut off' | null
   cutOff: boolean
   readonly running: Set<MachineRef>
+  disks: string[]
+  /** Of the running domain alone. */
+  hotDisks: string[]
+  persistent: boolean
 }
 
 function testLibvirt(name: string): TestLibvirt {
   const host = testHost(name, `/nowhere/${name}`)
-  const xml = (active: boolean): string =>
-    `<domain type='qemu'${active ? " id='7'" : ''}><name>web</name><uuid>${ref}</uuid><memory>65536</memory><devices/></domain>`
+  const xml = (active: boolean): string => {
+    const disks = active ? [...libvirt.disks, ...libvirt.hotDisks] : libvirt.disks
+    const elements = disks.map(
+      (target) =>
+        `<disk type='file' device='disk'><driver type='raw'/><source file='/vm/${target}'/><target dev='${target}' bus='virtio'/></disk>`,
+    )
+    return `<domain type='qemu'${active ? " id='7'" : ''}><name>web</name><uuid>${ref}</uuid><memory>65536</memory><devices>${elements.join('')}</devices></domain>`
+  }
   const ask = async (line: string): Promise<string> => {
     await host.list('/nowhere')
     if (line.startsWith('list')) return libvirt.domain === null ? '' : ref
     if (line.startsWith('domblkinfo')) return ''
     if (libvirt.domain === null)
       throw toVirshFailure({ hostName: name, uri: '', commandLine: line, text: 'Domain not found' })
+    if (line.startsWith('dominfo')) return `Persistent:     ${libvirt.persistent ? 'yes' : 'no'}`
+    if (line.endsWith('--inactive')) return xml(false)
+    if (line.startsWith('shutdown')) libvirt.domain = 'shut off'
+    if (line.startsWith('shutdown')) return ''
     if (line.startsWith('dumpxml')) return xml(libvirt.domain === 'running')
     if (line.startsWith('domstate')) return libvirt.domain
     throw new Error(`not expected: ${line}`)
   }
   const libvirt: TestLibvirt = Object.assign(host, {
     domain: null as TestLibvirt['domain'],
+    disks: ['vda'],
+    hotDisks: [] as string[],
+    persistent: true,
     handOver: async () => undefined,
     uri: 'qemu:///system',
     folderOf: () => `/nowhere/${name}/machine`,
@@ -150,4 +167,35 @@ test('disks are not read, and nothing is started, while another host may run the
     source.openStoppedDisks(ref, { excludedDisks: [], trackingId: 'p1', since: null }),
   ).rejects.toMatchObject({ code: 'source/power-unknown' })
   await expect(source.start(ref)).rejects.toMatchObject({ code: 'source/power-unknown' })
+})
+
+describe('a planned failover', () => {
+  const source = () =>
+    libvirtSource({ hosts: [one, two], directory, clock: { now: () => 5 }, bootDeadlineSeconds: 5 })
+  const shutDown = (excludedDisks: readonly DiskKey[] = []) =>
+    source().shutDown(ref, { timeoutSeconds: 5, excludedDisks })
+
+  test('shuts down a domain whose definition has all its disks', async () => {
+    one.domain = 'running'
+    expect((await shutDown()).evidence).toContain('no process with this uuid')
+  })
+
+  test('does not shut down a domain with a disk that is attached to the running one alone, unless it is excluded', async () => {
+    one.domain = 'running'
+    one.hotDisks = ['vdb']
+    await expect(shutDown()).rejects.toMatchObject({
+      code: 'source/disks-not-defined',
+      message: expect.stringContaining('virtio-disk1'),
+    })
+    expect(one.domain).toBe('running')
+    await shutDown(['virtio-disk1' as DiskKey])
+    expect(one.domain).toBe('shut off')
+  })
+
+  test('does not shut down a transient domain, which would leave nothing to read', async () => {
+    one.domain = 'running'
+    one.persistent = false
+    await expect(shutDown()).rejects.toMatchObject({ code: 'source/disks-not-defined' })
+    expect(one.domain).toBe('running')
+  })
 })

@@ -8,6 +8,7 @@ import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { unclear } from '../power.ts'
 import type { SitePower } from '../site-power.ts'
 import { kvmSource } from '../source.ts'
+import { refuseDomainDrift } from './domain-drift.ts'
 import { replicable } from './domain-xml.ts'
 import type { LibvirtDirectory, LibvirtMachine } from './libvirt-directory.ts'
 import { folderFindings, libvirtFindings } from './libvirt-eligibility.ts'
@@ -54,8 +55,11 @@ export function libvirtSource(deps: LibvirtSourceDeps): SourcePlatform {
       return { ...common, findings: [...also, ...ours], shortestIntervalSeconds: SHORTEST_INTERVAL_SECONDS }
     },
     powerState: power.state,
-    shutDown: async (ref, options) =>
-      shutDownDomain(await directory.findMachine(ref, options.signal), clock, options),
+    async shutDown(ref, options) {
+      const machine = await directory.findMachine(ref, options.signal)
+      await refuseDomainDrift(machine, options.excludedDisks ?? [], options.signal)
+      return shutDownDomain(machine, clock, options)
+    },
     powerOff: async (ref, signal) => powerOffDomain(await directory.findMachine(ref, signal), clock),
     async start(ref, signal) {
       const machine = await directory.findMachine(ref, signal)
