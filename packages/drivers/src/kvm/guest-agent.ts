@@ -68,7 +68,10 @@ function toAgent(
     }
   })
   stream.on('error', end)
-  stream.once('close', () => end(new Error('connection closed')))
+  const over = (): void => end(new Error('connection closed'))
+  // A command that carries the connection ends its output first.
+  stream.once('end', over)
+  stream.once('close', over)
 
   /** Waits for the first reply that `accepts` wants. */
   const exchange = (

@@ -2,6 +2,7 @@
 import { Outage } from '@understudy/base/errors'
 import type { Clock, Instant } from '@understudy/base/instant'
 import type { Consistency } from '@understudy/domain/recovery-points/recovery-point'
+import { connectToFreeze } from './dead-mans-thaw.ts'
 import { connectGuestAgent, type GuestAgent } from './guest-agent.ts'
 import { thaw } from './monitor.ts'
 import { HELD_FROZEN } from './ownership.ts'
@@ -37,20 +38,27 @@ export async function holdAndMark(
   const frozen: Frozen[] = []
   let note: string | null = null
   let marked: Marked
+  let stayedFrozen = false
   try {
     note = await freezeAll(machines, frozen)
     // A point that is not application-consistent anyway must not keep some of the guests frozen.
     if (note !== null) await thawAll(frozen.splice(0))
     marked = await mark(machines, clock)
   } finally {
-    await thawAll(frozen)
+    stayedFrozen = await thawAll(frozen)
   }
+  if (note === null && !stayedFrozen) note = 'A guest was thawed before its disks were marked'
   if (note !== null) return { ...marked, consistency: 'crash', consistencyNote: note }
   const pauseMilliseconds = performance.now() - started
   return { ...marked, pauseMilliseconds, consistency: 'application', consistencyNote: null }
 }
 
-type Frozen = { readonly prepared: PreparedMachine; readonly agent: GuestAgent }
+type Frozen = {
+  readonly prepared: PreparedMachine
+  readonly agent: GuestAgent
+  /** How many of its file systems the agent froze. */
+  fileSystems: number
+}
 
 /** Freezes every guest's file systems, or says why one could not be. What was tried is in `frozen` and must be thawed. */
 async function freezeAll(machines: readonly PreparedMachine[], frozen: Frozen[]): Promise<string | null> {
@@ -61,10 +69,12 @@ async function freezeAll(machines: readonly PreparedMachine[], frozen: Frozen[])
       if (!running) return `${machine.name} is not running, so its applications could not be asked`
       if (agentPath === null) return `${machine.name} has no guest agent channel`
       try {
-        const agent = await connectGuestAgent(() => machine.host.connect(agentPath), { name: machine.name })
+        const open = () => connectToFreeze(machine.host, agentPath)
+        const agent = await connectGuestAgent(open, { name: machine.name })
         await visit.qmp.batch([addMarker(HELD_FROZEN)])
-        frozen.push({ prepared, agent })
-        await agent.call('guest-fsfreeze-freeze', {}, FREEZE_MILLISECONDS)
+        const one: Frozen = { prepared, agent, fileSystems: 0 }
+        frozen.push(one)
+        one.fileSystems = await agent.call<number>('guest-fsfreeze-freeze', {}, FREEZE_MILLISECONDS)
         return null
       } catch (error) {
         if (error instanceof Outage) return error.message
@@ -75,22 +85,22 @@ async function freezeAll(machines: readonly PreparedMachine[], frozen: Frozen[])
   return notes.find((note) => note !== null) ?? null
 }
 
-/** A guest whose thaw fails keeps its marker: every later visitor tries again (see monitor.ts). */
-async function thawAll(frozen: readonly Frozen[]): Promise<void> {
-  await Promise.all(
-    frozen.map(async ({ prepared, agent }) => {
-      const thawed = await agent.call('guest-fsfreeze-thaw').then(
-        () => true,
-        // The connection may be spoilt by a freeze that took too long. A new one begins in order.
-        () => {
-          agent.close()
-          return thaw(prepared.machine)
-        },
-      )
+/**
+ * Whether all were frozen until now: else somebody, such as the dead man's hand on the host, has let one go already. A guest
+ * whose thaw fails keeps its marker: every later visitor tries again (see monitor.ts).
+ */
+async function thawAll(frozen: readonly Frozen[]): Promise<boolean> {
+  const stayed = await Promise.all(
+    frozen.map(async ({ prepared, agent, fileSystems }) => {
+      const thawedNow = await agent.call<number>('guest-fsfreeze-thaw').catch(() => null)
       agent.close()
+      // The connection may be spoilt by a freeze that took too long. A new one begins in order.
+      const thawed = thawedNow !== null || (await thaw(prepared.machine))
       if (thawed) await prepared.visit.qmp.batch([removeMarker(HELD_FROZEN)])
+      return thawedNow !== null && (thawedNow > 0 || fileSystems === 0)
     }),
   )
+  return stayed.every((one) => one)
 }
 
 type Marked = { readonly instant: Instant; readonly pauseMilliseconds: number }

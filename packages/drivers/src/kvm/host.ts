@@ -59,6 +59,8 @@ export interface Host {
   freeBytes(path: string): Promise<number>
   /** Connects to a unix stream socket of the host. Outage `kvm/socket-closed` when nobody listens. */
   connect(socketPath: string, signal?: AbortSignal): Promise<Duplex>
+  /** Where a guest's agent is reached otherwise than by a socket: see dead-mans-thaw.ts. */
+  connectToFreeze?(agentPath: string, seconds: number): Promise<Duplex>
   /**
    * A unix socket path on this computer that leads to the host's socket: the path itself when the host is local. Close it
    * when the last connection is done.

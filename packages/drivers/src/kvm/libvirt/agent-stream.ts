@@ -9,8 +9,12 @@ const AGENT_SECONDS = 15
 
 type Request = { readonly execute: string; readonly arguments?: Readonly<Record<string, unknown>> }
 
-/** The session is the stream's from now on. */
-export function agentStream(session: VirshSession, ref: MachineRef): Duplex {
+/** The session is the stream's from now on. `onAnswer` hears of each request that the agent has granted. */
+export function agentStream(
+  session: VirshSession,
+  ref: MachineRef,
+  onAnswer: (command: string) => void = () => undefined,
+): Duplex {
   let rest = ''
   const stream = new Duplex({
     read: () => undefined,
@@ -36,6 +40,7 @@ export function agentStream(session: VirshSession, ref: MachineRef): Duplex {
         (AGENT_SECONDS + 5) * 1000,
       )
       const line = output.split('\n').find((candidate) => candidate.startsWith('{')) ?? '{}'
+      if ('return' in (JSON.parse(line) as object)) onAnswer(request.execute)
       if (!stream.destroyed) stream.push(`${line}\n`)
     } catch (cause) {
       stream.destroy(cause instanceof Error ? cause : new Error(String(cause)))

@@ -9,6 +9,7 @@ import { hostFailed, socketClosed } from '../local-host.ts'
 import { agentStream } from './agent-stream.ts'
 import { type Domain, parseDomain } from './domain-xml.ts'
 import { monitorStream } from './monitor-stream.ts'
+import { freezingStream, openThawTimer } from './thaw-timer.ts'
 import { isNoSuchDomain } from './virsh-failure.ts'
 import { openVirsh, type VirshSession, withVirsh, word } from './virsh-session.ts'
 import { all, one, parseXml, textOf } from './xml.ts'
@@ -85,6 +86,10 @@ export function libvirtHost(host: Host, uri: string): LibvirtHost {
       if (ref === undefined) return host.connect(path, signal)
       if (kind === 'monitor') return openMonitor(ref as MachineRef, signal)
       return agentStream(await openVirsh(host, uri, { signal }), ref as MachineRef)
+    },
+    async connectToFreeze(agentPath, seconds) {
+      const ref = agentPath.slice(agentAddress('' as MachineRef).length) as MachineRef
+      return freezingStream(await openVirsh(host, uri), ref, await openThawTimer(host, { uri, ref, seconds }))
     },
     async createSparseFile(path, bytes, pieces) {
       await host.createSparseFile(path, bytes, pieces)
