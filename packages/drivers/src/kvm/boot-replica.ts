@@ -27,7 +27,7 @@ import { powerState, startMachine } from './power.ts'
 import { choosePlace, freeMachineName, preflightFindings } from './preflight.ts'
 import type { Qmp } from './qmp.ts'
 import { backingSocketPath, replicaDefinition, replicaFolderName } from './replica-definition.ts'
-import { claimedPlaces, claimPlace } from './run-claims.ts'
+import { claimPlace, refuseBegunAway } from './run-claims.ts'
 import { loadRunRecord, type RunRecord, saveRunRecord } from './run-record.ts'
 import { loadRunMachine, type RunMachine, searchRun } from './runs.ts'
 import { readPreflightFacts, type TargetSite } from './target-site.ts'
@@ -55,34 +55,27 @@ export async function bootReplica(
   }
 }
 
-/**
- * What an earlier attempt has made. A host that cannot be asked stands in the way only when this run was begun there: there
- * must never be two machines of one run.
- */
+/** What an earlier attempt has made. */
 async function findBegun(hosts: readonly Host[], runId: RunId): Promise<RunMachine | null> {
   const { machine, silent } = await searchRun(hosts, runId)
-  if (machine !== null || silent.length === 0) return machine
-  if (silent.length === hosts.length) throw silent[0]?.error
-  const claimed = await claimedPlaces(hosts, runId)
-  const begunThere = silent.find(({ host }) => claimed.has(host.name))
-  if (begunThere !== undefined) throw begunThere.error
-  return null
+  if (machine === null) await refuseBegunAway(hosts, silent, runId)
+  return machine
 }
 
-/** Offers the disks that still need us. Nothing to do for a machine that is hydrated. */
+/** Offers the disks that still need us, unless they are offered; returns whether it did. Nothing to do for a machine that is hydrated. */
 export async function serveDisks(
   { exports }: Pick<TargetSite, 'exports'>,
   machine: RunMachine,
   spec: Pick<BootSpec, 'runId' | 'disks'>,
-): Promise<void> {
+): Promise<boolean> {
   const needed = machine.definition.disks.filter(({ backing }) => backing !== undefined)
-  if (needed.length === 0) return
+  if (needed.length === 0) return false
   const disks = needed.map(({ key }) => {
     const disk = spec.disks.find((candidate) => candidate.key === key)
     if (disk === undefined) throw diskMissing(machine, key)
     return disk
   })
-  await exports.serve(spec.runId, machine.host, backingSocketPath(machine.folder), disks)
+  return exports.serve(spec.runId, machine.host, backingSocketPath(machine.folder), disks)
 }
 
 export const newRecord = ({ runId, mode }: BootSpec): RunRecord => ({

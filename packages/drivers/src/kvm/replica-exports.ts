@@ -14,9 +14,9 @@ export type ServedDisk = Pick<BootDisk, 'key' | 'reader'>
 export interface ReplicaExports {
   /**
    * Offers these disks, under their keys, at a socket path of the host; replaces what this run offered before. Does nothing
-   * while these very readers are offered there, so that nobody is disturbed. Closes no reader.
+   * while these very readers are offered there, so that nobody is disturbed; returns whether it did anything. Closes no reader.
    */
-  serve(runId: RunId, host: Host, socketPath: string, disks: readonly ServedDisk[]): Promise<void>
+  serve(runId: RunId, host: Host, socketPath: string, disks: readonly ServedDisk[]): Promise<boolean>
   /** This disk needs us no more. Repeatable. */
   withdraw(runId: RunId, key: DiskKey): Promise<void>
   /** Repeatable. */
@@ -42,7 +42,7 @@ export function replicaExports(options: ReplicaExportsOptions = {}): ReplicaExpo
   return {
     async serve(runId, host, socketPath, disks) {
       const offer = offers.get(runId)
-      if (offer !== undefined && offer.holds(disks) && !(await offer.isLost())) return
+      if (offer?.holds(disks) === true && !(await offer.isLost())) return false
       await end(runId)
       const onFailure = (disk: string, error: unknown) => options.onFailure?.(runId, disk, error)
       // From the first moment on: a guest that waits for us connects at once and must not be told that its disk is unknown.
@@ -50,6 +50,7 @@ export function replicaExports(options: ReplicaExportsOptions = {}): ReplicaExpo
       const holds = (wanted: readonly ServedDisk[]): boolean =>
         wanted.every(({ key, reader }) => disks.some((disk) => disk.key === key && disk.reader === reader))
       offers.set(runId, { ...(await openOffer(host, socketPath, { exports, onFailure })), holds })
+      return true
     },
     async withdraw(runId, key) {
       await offers.get(runId)?.server.unexport(key)

@@ -15,8 +15,27 @@ export async function claimPlace(hosts: readonly Host[], place: Host, runId: Run
   await onEach(hosts, place, (host) => host.writeFile(claimPath(host, runId), place.name))
 }
 
+export type SilentHost = { readonly host: Host; readonly error: Outage }
+
+/**
+ * For a run of which the hosts that answer have nothing: throws the outage of a silent host on which it was begun. There must
+ * never be two machines of one run, and none may be taken for removed that only cannot be seen.
+ */
+export async function refuseBegunAway(
+  hosts: readonly Host[],
+  silent: readonly SilentHost[],
+  runId: RunId,
+): Promise<void> {
+  const [first] = silent
+  if (first === undefined) return
+  if (silent.length === hosts.length) throw first.error
+  const claimed = await claimedPlaces(hosts, runId)
+  const begunThere = silent.find(({ host }) => claimed.has(host.name))
+  if (begunThere !== undefined) throw begunThere.error
+}
+
 /** Names of hosts where this run was begun, as far as the hosts that answer know. */
-export async function claimedPlaces(hosts: readonly Host[], runId: RunId): Promise<ReadonlySet<string>> {
+async function claimedPlaces(hosts: readonly Host[], runId: RunId): Promise<ReadonlySet<string>> {
   const names = await onEach(hosts, null, (host) => host.readFile(claimPath(host, runId)))
   return new Set(names.flatMap((name) => (name === null ? [] : [name.toString('utf8')])))
 }

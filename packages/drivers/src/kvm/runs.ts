@@ -6,6 +6,7 @@ import type { Host } from './host.ts'
 import { loadMachineDefinition, machineFiles } from './machine-definition.ts'
 import type { MachineLocation } from './monitor.ts'
 import { folderEnd } from './replica-definition.ts'
+import type { SilentHost } from './run-claims.ts'
 
 export type RunMachine = MachineLocation & { readonly definition: NonNullable<MachineLocation['definition']> }
 
@@ -17,7 +18,7 @@ export type RunSearch = {
   /** Folders that may be this run's, by their name alone. */
   readonly folders: readonly RunFolder[]
   /** Hosts that could not be asked. Empty when it was found where it was seen before. */
-  readonly silent: readonly { readonly host: Host; readonly error: Outage }[]
+  readonly silent: readonly SilentHost[]
 }
 export type RunFolder = { readonly host: Host; readonly folder: string }
 

@@ -18,17 +18,9 @@ import { probeMachine } from './probe.ts'
 import { backingSocketPath } from './replica-definition.ts'
 import { type ReplicaExportsOptions, replicaExports } from './replica-exports.ts'
 import { restoreInto } from './restore-into.ts'
-import { claimedPlaces, dropClaims } from './run-claims.ts'
+import { dropClaims, refuseBegunAway } from './run-claims.ts'
 import { loadRunRecord, saveRunRecord } from './run-record.ts'
-import {
-  findRun,
-  forgetRun,
-  getRun,
-  loadRunMachine,
-  type RunMachine,
-  type RunSearch,
-  searchRun,
-} from './runs.ts'
+import { findRun, forgetRun, getRun, loadRunMachine, type RunMachine, searchRun } from './runs.ts'
 import { takeScreenshot } from './screenshot.ts'
 import type { KvmSettings } from './settings.ts'
 import { readPreflightFacts, type TargetSite } from './target-site.ts'
@@ -135,19 +127,8 @@ async function destroyRun({ hosts, exports }: TargetSite, runId: RunId): Promise
     forgetRun(host, runId)
   }
   await exports.end(runId)
-  if (found === null) await refuseBegunAt(hosts, silent, runId)
+  if (found === null) await refuseBegunAway(hosts, silent, runId)
   await dropClaims(hosts, runId)
-}
-
-async function refuseBegunAt(
-  hosts: readonly Host[],
-  silent: RunSearch['silent'],
-  runId: RunId,
-): Promise<void> {
-  if (silent.length === hosts.length && silent[0] !== undefined) throw silent[0].error
-  const claimed = await claimedPlaces(hosts, runId)
-  const begunThere = silent.find(({ host }) => claimed.has(host.name))
-  if (begunThere !== undefined) throw begunThere.error
 }
 
 /** We were killed before the definition was in place: the folder holds at most its unfinished file. */

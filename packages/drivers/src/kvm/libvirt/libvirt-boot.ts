@@ -20,11 +20,12 @@ import { withMonitor } from '../monitor.ts'
 import { type Checkpoint, checkpointText } from '../ownership.ts'
 import { choosePlace, preflightFindings } from '../preflight.ts'
 import { replicaDefinition, replicaRef } from '../replica-definition.ts'
+import { claimPlace } from '../run-claims.ts'
 import { loadRunRecord, saveRunRecord } from '../run-record.ts'
 import type { LibvirtHost } from './libvirt-host.ts'
 import { offerDisks } from './libvirt-offer.ts'
 import { libvirtPowerState, startDomain } from './libvirt-power.ts'
-import { findRun, type LibvirtRun, type LibvirtSite, readLibvirtFacts } from './libvirt-site.ts'
+import { findBegun, findRun, type LibvirtRun, type LibvirtSite, readLibvirtFacts } from './libvirt-site.ts'
 import { replicaXml } from './replica-xml.ts'
 import { word } from './virsh-session.ts'
 
@@ -34,7 +35,7 @@ export async function bootDomain(
   spec: BootSpec,
   signal?: AbortSignal,
 ): Promise<RunningReplica> {
-  const run = (await findRun(site, spec.runId, signal)) ?? (await makeDomain(site, spec, signal))
+  const run = (await findBegun(site, spec.runId, signal)) ?? (await makeDomain(site, spec, signal))
   await offerDisks(site, run, spec, signal)
   const checkpoint = await startReplica(site, run, spec, signal)
   return { ref: run.domain.ref, checkpoint: checkpoint === null ? null : checkpointText(checkpoint) }
@@ -54,6 +55,7 @@ async function makeDomain(
   if (host === undefined) throw new Refusal(nowhere(spec))
 
   const folder = host.folderOf(replicaRef(spec.runId))
+  await claimPlace(site.hosts, host, spec.runId)
   await host.makeFolder(folder)
   await host.handOver(folder)
   await saveRunRecord(host, folder, newRecord(spec))
@@ -67,7 +69,7 @@ async function makeDomain(
 
 /** libvirt would take our definition of a machine of the same uuid for a change of that machine. */
 async function refuseForeign({ directory }: LibvirtSite, { runId, name }: BootSpec): Promise<void> {
-  const found = await directory.lookFor(replicaRef(runId))
+  const { machine: found } = await directory.search(replicaRef(runId))
   if (found === null) return
   throw new Refusal({
     code: 'run/tag-lost',

@@ -3,6 +3,7 @@ import { Outage, Refusal } from '@understudy/base/errors'
 import type { DiscoveredMachine, MachineRef, PowerState } from '@understudy/domain/machines/machine'
 import { inGroups, type MachineDirectory, type Unread } from '../machine-directory.ts'
 import type { MachineLocation } from '../monitor.ts'
+import type { SilentHost } from '../run-claims.ts'
 import { type Domain, parseDomain, toDefinition, toHardware } from './domain-xml.ts'
 import { agentAddress, findDomain, type LibvirtHost, monitorAddress } from './libvirt-host.ts'
 import { isNoSuchDomain } from './virsh-failure.ts'
@@ -18,8 +19,15 @@ export type LibvirtMachine = {
   readonly ranHere: boolean
 }
 
+export type LibvirtSearch = {
+  readonly machine: LibvirtMachine | null
+  readonly silent: readonly SilentHost[]
+}
+
 export interface LibvirtDirectory extends MachineDirectory {
-  /** As it is now, on the host where it runs, else on one that knows it. Null when no host does, and all were asked. */
+  /** As it is now, on the host where it runs, else on one that knows it; and who could not be asked. */
+  search(ref: MachineRef, signal?: AbortSignal): Promise<LibvirtSearch>
+  /** The same. Null when no host has it; Outage when it was not found and a host that may have it cannot be asked. */
   lookFor(ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine | null>
   /** As it is now. Errors as `find`. */
   findMachine(ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine>
@@ -43,19 +51,26 @@ export function libvirtDirectory(hosts: readonly LibvirtHost[]): LibvirtDirector
       ranHere: ranAt.get(domain.ref) === host,
     }
   }
-  const lookFor = async (ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine | null> => {
+  const search = async (ref: MachineRef, signal?: AbortSignal): Promise<LibvirtSearch> => {
     const last = ranAt.get(ref)
     const first = last === undefined ? null : await askHost(last, ref, signal)
     // Where it runs there is nothing to ask the others.
-    if (first !== null && 'domain' in first && first.domain.active) return toMachine(first)
+    if (first !== null && 'domain' in first && first.domain.active)
+      return { machine: toMachine(first), silent: [] }
     const others = hosts.filter((host) => host !== last)
     const answers = [first, ...(await Promise.all(others.map((host) => askHost(host, ref, signal))))]
     const known = answers.filter((answer) => answer !== null && 'domain' in answer)
     const found = known.find(({ domain }) => domain.active) ?? known[0]
-    if (found !== undefined) return toMachine(found)
-    const silent = answers.find((answer) => answer !== null && 'outage' in answer)
-    if (silent !== undefined) throw silent.outage
-    return null
+    return {
+      machine: found === undefined ? null : toMachine(found),
+      silent: answers.filter((answer) => answer !== null && 'error' in answer),
+    }
+  }
+  const lookFor = async (ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine | null> => {
+    const { machine, silent } = await search(ref, signal)
+    const [first] = silent
+    if (machine === null && first !== undefined) throw first.error
+    return machine
   }
   const findMachine = async (ref: MachineRef, signal?: AbortSignal): Promise<LibvirtMachine> => {
     const machine = await lookFor(ref, signal)
@@ -72,6 +87,7 @@ export function libvirtDirectory(hosts: readonly LibvirtHost[]): LibvirtDirector
   }
   const readInventory = libvirtInventory(readAll)
   return {
+    search,
     lookFor,
     findMachine,
     find: async (ref, signal) => (await findMachine(ref, signal)).location,
@@ -100,14 +116,14 @@ async function askHost(
   host: LibvirtHost,
   ref: MachineRef,
   signal: AbortSignal | undefined,
-): Promise<Known | { readonly outage: Outage } | null> {
+): Promise<Known | SilentHost | null> {
   try {
     return await host.virsh(async (session) => {
       const domain = await findDomain(session, ref)
       return domain === null ? null : { host, domain, bytes: await readSizes(session, ref) }
     }, signal)
   } catch (error) {
-    if (error instanceof Outage) return { outage: error }
+    if (error instanceof Outage) return { host, error }
     throw error
   }
 }

@@ -1,10 +1,16 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { claimPlace } from '../run-claims.ts'
 import { testHost } from '../test-host.ts'
 import { type LibvirtDirectory, libvirtDirectory } from './libvirt-directory.ts'
 import type { LibvirtHost } from './libvirt-host.ts'
 import { evidenceOfOff, libvirtPowerState } from './libvirt-power.ts'
 import { libvirtSource } from './libvirt-source.ts'
+import { libvirtTarget } from './libvirt-target.ts'
 import { toVirshFailure } from './virsh-failure.ts'
 
 const ref = '11111111-2222-4333-8444-555555555555' as MachineRef
@@ -21,7 +27,7 @@ type TestLibvirt = LibvirtHost & {
 }
 
 function testLibvirt(name: string): TestLibvirt {
-  const host = testHost(name, `/nowhere/${name}`)
+  const host = testHost(name, join(home, name))
   const xml = (active: boolean): string => {
     const disks = active ? [...libvirt.disks, ...libvirt.hotDisks] : libvirt.disks
     const elements = disks.map(
@@ -31,9 +37,10 @@ function testLibvirt(name: string): TestLibvirt {
     return `<domain type='qemu'${active ? " id='7'" : ''}><name>web</name><uuid>${ref}</uuid><memory>65536</memory><devices>${elements.join('')}</devices></domain>`
   }
   const ask = async (line: string): Promise<string> => {
-    await host.list('/nowhere')
+    await host.list(home)
     if (line.startsWith('list')) return libvirt.domain === null ? '' : ref
     if (line.startsWith('domblkinfo')) return ''
+    if (line.startsWith('net-list') || line.startsWith('domcapabilities')) return ''
     if (libvirt.domain === null)
       throw toVirshFailure({ hostName: name, uri: '', commandLine: line, text: 'Domain not found' })
     if (line.startsWith('dominfo')) return `Persistent:     ${libvirt.persistent ? 'yes' : 'no'}`
@@ -51,7 +58,7 @@ function testLibvirt(name: string): TestLibvirt {
     persistent: true,
     handOver: async () => undefined,
     uri: 'qemu:///system',
-    folderOf: () => `/nowhere/${name}/machine`,
+    folderOf: () => join(home, name, 'machine'),
     virsh: <Result>(
       work: (session: { ask: typeof ask; closed: Promise<void>; close(): void }) => Promise<Result>,
     ) => work({ ask, closed: new Promise<void>(() => undefined), close: () => undefined }),
@@ -59,14 +66,17 @@ function testLibvirt(name: string): TestLibvirt {
   return libvirt
 }
 
+let home: string
 let one: TestLibvirt
 let two: TestLibvirt
 let directory: LibvirtDirectory
-beforeEach(() => {
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'us-libvirts-'))
   one = testLibvirt('one')
   two = testLibvirt('two')
   directory = libvirtDirectory([one, two])
 })
+afterEach(() => rm(home, { recursive: true, force: true }))
 const power = async () => libvirtPowerState(await directory.findMachine(ref))
 
 describe('a domain that two hosts know', () => {
@@ -197,5 +207,49 @@ describe('a planned failover', () => {
     one.persistent = false
     await expect(shutDown()).rejects.toMatchObject({ code: 'source/disks-not-defined' })
     expect(one.domain).toBe('running')
+  })
+})
+
+describe('a replica at a site with a host away', () => {
+  const runId = 'run-1' as RunId
+  const away = { code: 'kvm/host-unreachable' }
+  const target = () =>
+    libvirtTarget({
+      hosts: [one, two],
+      directory,
+      clock: { now: () => 5 },
+      settings: { networks: [], accelerator: 'tcg', bootDeadlineSeconds: 5 },
+    })
+  /** Refused by the preflight as soon as it gets there: its network does not exist. */
+  const boot = () =>
+    target().boot({
+      runId,
+      name: 'web',
+      mode: 'failover',
+      hardware: { cpus: 1, memoryBytes: 2 ** 26, firmware: 'bios', disks: [], adapters: [] },
+      disks: [],
+      networks: new Map([['net0', 'nowhere']]),
+      trackingId: null,
+    })
+
+  test('is begun, and removed, when it never had to do with that host', async () => {
+    two.cutOff = true
+    expect((await target().networks()).length).toBeGreaterThan(0)
+    await expect(boot()).rejects.toMatchObject({ code: 'network/not-found' })
+    await target().destroy(runId)
+  })
+
+  test('is neither begun again nor taken for removed when it was begun there', async () => {
+    await mkdir(join(home, 'one'))
+    await claimPlace([one, two], two, runId)
+    two.cutOff = true
+    await expect(boot()).rejects.toMatchObject(away)
+    await expect(target().destroy(runId)).rejects.toMatchObject(away)
+  })
+
+  test('has no networks when no host answers', async () => {
+    one.cutOff = true
+    two.cutOff = true
+    await expect(target().networks()).rejects.toMatchObject(away)
   })
 })

@@ -5,7 +5,7 @@
 // disks are there before a read of each of them has come through.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Outage } from '@understudy/base/errors'
-import type { DiskKey } from '@understudy/domain/machines/machine'
+import type { BlockReader } from '@understudy/block/device'
 import type { BootDisk, BootSpec } from '@understudy/engine/ports/target-platform'
 import { serveDisks } from '../boot-replica.ts'
 import { withMonitor } from '../monitor.ts'
@@ -22,45 +22,58 @@ export async function offerDisks(
   spec: Pick<BootSpec, 'runId' | 'disks'>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const heard = new Set<DiskKey>()
-  await serveDisks(site, run.replica, { ...spec, disks: spec.disks.map((disk) => listening(disk, heard)) })
+  const disks = spec.disks.map(listening)
+  const isNew = await serveDisks(site, run.replica, { ...spec, disks })
+  if (isNew) for (const { reader } of disks) heard.delete(reader)
   if (!run.domain.active) return
-  const needed = run.replica.definition.disks.filter(({ backing }) => backing !== undefined)
+  const needed = new Set(
+    run.replica.definition.disks.flatMap(({ key, backing }) => (backing === undefined ? [] : [key])),
+  )
+  const silent = (): boolean => disks.some(({ key, reader }) => needed.has(key) && !heard.has(reader))
   const deadline = performance.now() + CONNECT_MILLISECONDS
-  while (needed.some(({ key }) => !heard.has(key))) {
+  while (silent()) {
     if (performance.now() > deadline) throw notConnected(run)
     await readFromBacking(run, signal)
     await sleep(POLL_MILLISECONDS, undefined, signal === undefined ? {} : { signal })
   }
 }
 
+/** Readers of ours that QEMU has asked something since they were offered. */
+const heard = new WeakSet<BlockReader>()
+/** One for each reader: who offers the same reader twice is to be known by it. */
+const listeners = new WeakMap<BlockReader, BlockReader>()
+
 /** The same disk, except that whatever is asked of it is noticed. */
-function listening({ reader, ...disk }: BootDisk, heard: Set<DiskKey>): BootDisk {
+function listening({ reader, ...disk }: BootDisk): BootDisk {
+  const known = listeners.get(reader) ?? toListener(reader)
+  listeners.set(reader, known)
+  return { ...disk, reader: known }
+}
+
+function toListener(reader: BlockReader): BlockReader {
   const { readInto, map } = reader
-  const hear = (): void => void heard.add(disk.key)
-  return {
-    ...disk,
-    reader: {
-      bytes: reader.bytes,
-      read(...request) {
-        hear()
-        return reader.read(...request)
-      },
-      ...(readInto !== undefined && {
-        readInto: (...request: Parameters<typeof readInto>) => {
-          hear()
-          return readInto.apply(reader, request)
-        },
-      }),
-      ...(map !== undefined && {
-        map: (...request: Parameters<typeof map>) => {
-          hear()
-          return map.apply(reader, request)
-        },
-      }),
-      close: () => reader.close(),
+  const hear = (): void => void heard.add(listener)
+  const listener: BlockReader = {
+    bytes: reader.bytes,
+    read(...request) {
+      hear()
+      return reader.read(...request)
     },
+    ...(readInto !== undefined && {
+      readInto: (...request: Parameters<typeof readInto>) => {
+        hear()
+        return readInto.apply(reader, request)
+      },
+    }),
+    ...(map !== undefined && {
+      map: (...request: Parameters<typeof map>) => {
+        hear()
+        return map.apply(reader, request)
+      },
+    }),
+    close: () => reader.close(),
   }
+  return listener
 }
 
 type Node = { readonly 'node-name'?: string; readonly drv: string; readonly file: string }

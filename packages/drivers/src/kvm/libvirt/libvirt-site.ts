@@ -8,6 +8,7 @@ import type { SiteNetwork } from '../networks.ts'
 import type { PreflightFacts } from '../preflight.ts'
 import { replicaRef } from '../replica-definition.ts'
 import type { ReplicaExports } from '../replica-exports.ts'
+import { refuseBegunAway } from '../run-claims.ts'
 import type { RunMachine } from '../runs.ts'
 import type { KvmSettings } from '../settings.ts'
 import type { LibvirtDirectory, LibvirtMachine } from './libvirt-directory.ts'
@@ -36,6 +37,17 @@ export async function findRun(
   return machine !== null && machine.domain.ownedBy === runId ? toRun(machine) : null
 }
 
+/** What an earlier attempt has made. Outage when it was begun on a host that cannot be asked; see run-claims.ts. */
+export async function findBegun(
+  site: LibvirtSite,
+  runId: RunId,
+  signal?: AbortSignal,
+): Promise<LibvirtRun | null> {
+  const { machine, silent } = await site.directory.search(replicaRef(runId), signal)
+  if (machine === null) await refuseBegunAway(site.hosts, silent, runId)
+  return machine !== null && machine.domain.ownedBy === runId ? toRun(machine) : null
+}
+
 /** Refusal `run/not-found` when there is nothing. */
 export async function getRun(site: LibvirtSite, runId: RunId, signal?: AbortSignal): Promise<LibvirtRun> {
   const machine = await findRun(site, runId, signal)
@@ -52,12 +64,15 @@ export function toRun(machine: LibvirtMachine): LibvirtRun | null {
   return definition === null ? null : { ...machine, replica: { ...machine.location, definition } }
 }
 
+/** Of the hosts that answer. Outage when none does. */
 export async function readNetworks(site: LibvirtSite, signal?: AbortSignal): Promise<readonly SiteNetwork[]> {
-  const found = await Promise.all(site.hosts.map((host) => readHostNetworks(host, signal)))
-  return mergeNetworks(
-    site.settings.networks,
-    found.flatMap(({ networks }) => networks),
-  )
+  const asked = await Promise.allSettled(site.hosts.map((host) => readHostNetworks(host, signal)))
+  const failed = asked.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []))
+  const grave = failed.find((error) => !(error instanceof Outage))
+  if (grave !== undefined) throw grave
+  if (failed.length === asked.length) throw failed[0]
+  const found = asked.flatMap((one) => (one.status === 'fulfilled' ? one.value.networks : []))
+  return mergeNetworks(site.settings.networks, found)
 }
 
 /** Touches nothing but the machines folder, which is made when missing. */
@@ -71,9 +86,8 @@ export async function readLibvirtFacts(
     site.settings.networks,
     rooms.flatMap((room) => room.networks),
   )
-  // With a host away the directory cannot be complete; what the others have still counts.
-  const complete = rooms.every(({ room }) => room.reachable)
-  const machines = complete ? await site.directory.all(signal) : []
+  // A host that is away takes part in nothing; what the others have still counts.
+  const { machines } = await site.directory.survey(signal)
   return {
     settings: { accelerator: site.settings.accelerator, networks },
     rooms: rooms.map(({ room }) => room),

@@ -1,5 +1,6 @@
 // Hosts that libvirt manages as a place where replicas run: each is a domain, like any other for virsh.
 import { join } from 'node:path'
+import { Outage } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import type { RunId } from '@understudy/domain/failover/failover'
 import { toNetworks } from '../networks.ts'
@@ -7,6 +8,7 @@ import { preflightFindings } from '../preflight.ts'
 import { probeMachine } from '../probe.ts'
 import { backingSocketPath, replicaRef } from '../replica-definition.ts'
 import { type ReplicaExportsOptions, replicaExports } from '../replica-exports.ts'
+import { dropClaims, refuseBegunAway } from '../run-claims.ts'
 import { loadRunRecord, saveRunRecord } from '../run-record.ts'
 import { takePicture } from '../screenshot.ts'
 import { type KvmTarget, refuseUnhydrated, resumeAfterError } from '../target.ts'
@@ -14,7 +16,7 @@ import { bootDomain } from './libvirt-boot.ts'
 import type { LibvirtHost } from './libvirt-host.ts'
 import { hydrateDomain } from './libvirt-hydrate.ts'
 import { offerDisks } from './libvirt-offer.ts'
-import { powerOffDomain } from './libvirt-power.ts'
+import { evidenceOnHost, powerOffDomain } from './libvirt-power.ts'
 import { restoreIntoDomain, startDomainTracked } from './libvirt-restore.ts'
 import {
   findRun,
@@ -62,7 +64,7 @@ export function libvirtTarget(deps: LibvirtTargetDeps): KvmTarget {
     },
     async stop(runId) {
       const run = await findRun(site, runId)
-      if (run !== null) await powerOffDomain(run, clock)
+      if (run !== null) await powerOffDomain(run, clock, evidenceOnHost)
     },
     restoreInto: async (ref, disks, options, signal) =>
       restoreIntoDomain(await directory.findMachine(ref, signal), disks, options, signal),
@@ -85,21 +87,31 @@ async function takeScreenshot(
   return takePicture(replica, path)
 }
 
-/** Only what carries the run's tag, and a folder of the run's in which no domain was made yet. */
+/**
+ * Only what carries the run's tag, and a folder of the run's in which no domain was made yet. Outage when nothing was found and
+ * the run was begun on a host that cannot be asked.
+ */
 async function destroyRun(site: LibvirtSite, runId: RunId): Promise<void> {
   const { directory, hosts, exports, clock } = site
   const ref = replicaRef(runId)
-  const machine = await directory.lookFor(ref)
+  const { machine, silent } = await directory.search(ref)
+  if (machine === null) await refuseBegunAway(hosts, silent, runId)
   if (machine === null || machine.domain.ownedBy === runId) {
     if (machine !== null) {
       // The guest first: with its disks taken away while it runs it would only write errors.
-      await powerOffDomain(machine, clock)
+      await powerOffDomain(machine, clock, evidenceOnHost)
       await exports.end(runId)
       await undefine(machine.host, ref)
+      await removeRunFolder(machine.host, runId)
     }
-    for (const host of hosts) await removeRunFolder(host, runId)
+    for (const host of hosts) await removeRunFolder(host, runId).catch(unlessAway)
+    await dropClaims(hosts, runId)
   }
   await exports.end(runId)
+}
+
+const unlessAway = (error: unknown): void => {
+  if (!(error instanceof Outage)) throw error
 }
 
 const undefine = (host: LibvirtHost, ref: string): Promise<string> =>
