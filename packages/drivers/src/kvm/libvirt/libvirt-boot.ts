@@ -18,7 +18,7 @@ import {
 } from '../boot-replica.ts'
 import { withMonitor } from '../monitor.ts'
 import { type Checkpoint, checkpointText } from '../ownership.ts'
-import { choosePlace, preflightFindings } from '../preflight.ts'
+import { choosePlace, type PreflightFacts, preflightFindings } from '../preflight.ts'
 import { replicaDefinition, replicaRef } from '../replica-definition.ts'
 import { claimPlace } from '../run-claims.ts'
 import { loadRunRecord, saveRunRecord } from '../run-record.ts'
@@ -47,9 +47,9 @@ async function makeDomain(
   signal: AbortSignal | undefined,
 ): Promise<LibvirtRun> {
   const facts = await readLibvirtFacts(site, spec.runId, signal)
+  refuseForeign(facts, spec)
   const blocker = preflightFindings(spec, facts).find(({ level }) => level === 'blocker')
   if (blocker !== undefined) throw toRefusal(blocker)
-  await refuseForeign(site, spec)
   const place = choosePlace(spec, facts)
   const host = site.hosts.find((candidate) => candidate === place)
   if (host === undefined) throw new Refusal(nowhere(spec))
@@ -68,13 +68,13 @@ async function makeDomain(
 }
 
 /** libvirt would take our definition of a machine of the same uuid for a change of that machine. */
-async function refuseForeign({ directory }: LibvirtSite, { runId, name }: BootSpec): Promise<void> {
-  const { machine: found } = await directory.search(replicaRef(runId))
-  if (found === null) return
+function refuseForeign({ machines }: PreflightFacts, { runId, name }: BootSpec): void {
+  const found = machines.find(({ definition }) => definition?.ref === replicaRef(runId))
+  if (found === undefined) return
   throw new Refusal({
     code: 'run/tag-lost',
-    message: `The machine ${found.domain.name} was made for this run of ${name}, but its metadata does not say so any more`,
-    remedy: 'Rename nothing and remove that machine with virsh, or restore its metadata.',
+    message: `The machine ${found.name} was made for this run of ${name}, but its metadata does not say so any more`,
+    remedy: 'Remove that machine with virsh, or give it its metadata back.',
   })
 }
 

@@ -93,7 +93,7 @@ describe('a replica as a domain', () => {
     })
     const { ref } = await platform.target.boot(spec)
     const before = await domains.domain(ref, 'inactive')
-    expect(before).toMatchObject({ name: 'O-Neill- -sons-', ownedBy: 'run-1' })
+    expect(before).toMatchObject({ name: 'O-Neill - -sons-', ownedBy: 'run-1' })
     expect(before.disks.map(({ backing }) => backing?.exportName)).toEqual(['disk0', 'disk1'])
 
     await platform.target.hydrate(spec.runId, () => {})
