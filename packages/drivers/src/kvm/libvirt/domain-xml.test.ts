@@ -98,13 +98,15 @@ test('only a backing on a socket of this host is that of a replica', () => {
     domain(
       disk('vda', 'virtio', backing('network', ours)) +
         disk('vdb', 'virtio', backing('file', "<source file='/base'/>")) +
-        disk('vdc', 'virtio', '<backingStore/>'),
+        disk('vdc', 'virtio', '<backingStore/>') +
+        disk('vdd', 'virtio', backing('network', ours.replace('nbd', 'gluster'))) +
+        disk('vde', 'virtio', backing('network', ours.replace('unix', 'tcp'))),
     ),
   )
   const expected = { kind: 'nbd-unix', path: '/s', exportName: 'a' }
-  expect(found?.disks.map((each) => each.backing)).toEqual([expected, null, null])
+  expect(found?.disks.map((each) => each.backing)).toEqual([expected, null, null, null, null])
   const definition = found === null ? null : toDefinition(found, new Map())
-  expect(definition?.disks.map((each) => each.backing)).toEqual([expected, undefined, undefined])
+  expect(definition?.disks.map((each) => each.backing)).toEqual([expected, ...Array(4).fill(undefined)])
 })
 
 test('text that is no domain is none', () => {
