@@ -97,7 +97,7 @@ async function startReplica(
 ): Promise<Checkpoint | null> {
   const { replica } = run
   const { trackingId } = spec
-  if ((await libvirtPowerState(run, signal)) === 'running')
+  if (run.domain.active && (await libvirtPowerState(run, signal)) === 'running')
     return withMonitor(replica, (qmp) => findCheckpoint(qmp, trackingId), { signal })
 
   const record = (await loadRunRecord(replica.host, replica.folder)) ?? newRecord(spec)

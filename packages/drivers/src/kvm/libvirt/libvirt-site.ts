@@ -112,8 +112,10 @@ async function readLibvirtRoom(
   const room = await readHostRoom(host, signal)
   if (!room.reachable) return { room, networks: [] }
   try {
-    const { networks, present } = await readHostNetworks(host, signal)
-    const hasUefi = await hasUefiFirmware(host, settings, signal)
+    const [{ networks, present }, hasUefi] = await Promise.all([
+      readHostNetworks(host, signal),
+      hasUefiFirmware(host, settings, signal),
+    ])
     // libvirt has its own way to QEMU, whatever it is called there.
     return { room: { ...room, hasQemu: true, hasUefi, bridges: present }, networks }
   } catch (error) {

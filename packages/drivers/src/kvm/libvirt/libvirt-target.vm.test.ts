@@ -1,18 +1,27 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { MachineRef } from '@understudy/domain/machines/machine'
+import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
 import {
   bufferReader,
   expectEqual,
+  KiB,
   MiB,
+  openOne,
+  readDisks,
+  request,
   type TargetHarness,
   testBoot,
 } from '@understudy/simulator/contracts/platform-harness'
 import { targetPlatformContract } from '@understudy/simulator/contracts/target-platform-contract'
 import { seededRandom } from '@understudy/simulator/seeded-random'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { machineDirectory } from '../machine-directory.ts'
+import { withMonitor } from '../monitor.ts'
 import type { KvmPlatform } from '../platform.ts'
+import { kvmSource } from '../source.ts'
+import { kvmTarget } from '../target.ts'
+import { tinySite } from '../tiny-machine.ts'
 import { type TinyDomains, tinyDomains } from './tiny-domains.ts'
 
 const networks = [
@@ -71,6 +80,62 @@ async function everyDomain(): Promise<readonly MachineRef[]> {
 }
 
 targetPlatformContract('kvm behind libvirt', harness)
+
+test('a domain that ran at a plain KVM site meanwhile comes home with only what changed there', async () => {
+  const random = seededRandom(11)
+  const { source, target, close } = domains.open({ networks })
+  const ref = await domains.define('web', [
+    { bytes: 2 * MiB, format: 'qcow2' },
+    { bytes: MiB, format: 'raw' },
+  ])
+  const keys = ['virtio-disk0', 'virtio-disk1'] as DiskKey[]
+  for (const key of keys) await domains.writeToDisk(ref, key, 64 * KiB, random.bytes(64 * KiB))
+  const original = await source.openStoppedDisks(ref, { excludedDisks: [], trackingId: 'p1', since: null })
+  expect(original.disks.map(({ key }) => key)).toEqual(keys)
+
+  const away = await tinySite()
+  const directory = machineDirectory([away.host], () => undefined)
+  const settings = { networks, accelerator: 'tcg' as const, bootDeadlineSeconds: 60 }
+  const kvm = { hosts: [away.host], directory, clock: { now: () => Date.now() }, bootDeadlineSeconds: 60 }
+  const awayTarget = kvmTarget({ ...kvm, settings })
+  const disks = original.disks.map(({ key, bytes, reader }, index) => ({
+    key,
+    bytes,
+    boot: index === 0,
+    reader,
+  }))
+  const { spec } = testBoot([], { runId: 'run-1', network: 'dark', mode: 'failover', trackingId: 'p1' })
+  const replica = await awayTarget.boot({ ...spec, disks })
+  await awayTarget.hydrate(spec.runId, () => {})
+  const write = `qemu-io -d /machine/peripheral/dev-${keys[1]}/virtio-backend "write -P 7 128k 8k"`
+  await withMonitor(await directory.find(replica.ref), (qmp) => qmp.human(write))
+
+  const { point, disks: changed } = await openOne(
+    kvmSource(kvm),
+    request(replica.ref, replica.checkpoint, { trackingId: 'p1' }),
+  )
+  const content = await readDisks(changed)
+  const back = changed.map((disk) => ({ ...disk, differs: disk.changed() }))
+  await original.close()
+  const options = {
+    runId: spec.runId,
+    fingerprints: original.fingerprints,
+    overwriteModified: false,
+    onProgress: () => {},
+  }
+  const { writtenBytes } = await target.restoreInto(ref, back, options)
+  expect(writtenBytes).toBe(8 * KiB)
+  for (const key of keys)
+    expectEqual(await domains.readDiskNow(ref, key), content.get(key) ?? Buffer.alloc(0), key)
+  await point.release(true)
+  expect((await target.startTracked(ref, 'p1')).checkpoint).toMatch(/^us-p1-/)
+  expect(await source.powerState(ref)).toBe('running')
+
+  await awayTarget.destroy(spec.runId)
+  await away.close()
+  await domains.remove(ref)
+  await close()
+})
 
 describe('a replica as a domain', () => {
   const random = seededRandom(7)
@@ -178,7 +243,6 @@ describe('a replica as a domain', () => {
 
   test('can be plugged into networks of libvirt, and one that is not active is found beforehand', async () => {
     const { virsh, folder } = domains.libvirtd
-    const { writeFile } = await import('node:fs/promises')
     const path = join(folder, 'net.xml')
     await writeFile(
       path,
