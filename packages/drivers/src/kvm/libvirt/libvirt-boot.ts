@@ -18,7 +18,7 @@ import {
 } from '../boot-replica.ts'
 import { withMonitor } from '../monitor.ts'
 import { type Checkpoint, checkpointText } from '../ownership.ts'
-import { choosePlace, type PreflightFacts, preflightFindings } from '../preflight.ts'
+import { choosePlace, freeMachineName, type PreflightFacts, preflightFindings } from '../preflight.ts'
 import { replicaDefinition, replicaRef } from '../replica-definition.ts'
 import { claimPlace } from '../run-claims.ts'
 import { loadRunRecord, saveRunRecord } from '../run-record.ts'
@@ -38,7 +38,11 @@ export async function bootDomain(
   const run = (await findBegun(site, spec.runId, signal)) ?? (await makeDomain(site, spec, signal))
   await offerDisks(site, run, spec, signal)
   const checkpoint = await startReplica(site, run, spec, signal)
-  return { ref: run.domain.ref, checkpoint: checkpoint === null ? null : checkpointText(checkpoint) }
+  return {
+    ref: run.domain.ref,
+    name: run.domain.name,
+    checkpoint: checkpoint === null ? null : checkpointText(checkpoint),
+  }
 }
 
 async function makeDomain(
@@ -61,7 +65,8 @@ async function makeDomain(
   await saveRunRecord(host, folder, newRecord(spec))
   const { networks } = facts.settings
   const settings = { networks, accelerator: site.settings.accelerator }
-  const definition = replicaDefinition(spec, settings, { folder, takePort: noPort })
+  const named = { ...spec, name: freeMachineName(spec.name, facts) }
+  const definition = replicaDefinition(named, settings, { folder, takePort: noPort })
   for (const disk of definition.disks) await createOverlay({ host, folder }, disk)
   await defineDomain(host, folder, replicaXml(definition, folder, networks))
   return present(await findRun(site, spec.runId, signal), 'libvirt knows what it has just defined')

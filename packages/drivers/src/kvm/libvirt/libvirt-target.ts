@@ -53,7 +53,7 @@ export function libvirtTarget(deps: LibvirtTargetDeps): KvmTarget {
       await run.host.removeFile(backingSocketPath(run.replica.folder))
     },
     screenshot: async (runId, signal) => takeScreenshot(await getRun(site, runId, signal), signal),
-    probe: async (runId, signal) => probeMachine((await getRun(site, runId, signal)).replica, signal),
+    probe: async (ref, signal) => probeMachine(await directory.find(ref, signal), signal),
     destroy: (runId) => destroyRun(site, runId),
     async adopt(runId) {
       const { replica } = await getRun(site, runId)
