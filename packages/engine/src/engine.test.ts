@@ -1049,6 +1049,25 @@ describe('a way out', () => {
     await lab.clock.advance(3 * minute)
     expect(await lab.state(protectionId)).toMatchObject({ state: 'protected', direction: 'reverse' })
     expect((await lab.engine.recoveryPoints(protectionId)).length).toBeGreaterThan(1)
+    expect(await lab.b.replicas.list()).toEqual([])
+  })
+
+  test('of a reprotect that was lost before the places had turned: committed again, and nothing is left of it', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    const release = lab.a.faults.hang('target.networks')
+    const started = lab.engine.reprotect({ ...ask, powerOffOriginal: false })
+    await started
+    await until(lab, () => (lab.a.faults.calls.get('target.networks') ?? 0) > 0)
+    lab.database.siteDown = true
+    release()
+    await lab.clock.advance(10 * minute)
+    lab.database.siteDown = false
+    await lab.settle(started)
+    expect(await lab.state(protectionId)).toMatchObject({ state: 'reprotecting', direction: 'forward' })
+    await lab.clock.advance(3 * minute)
+    expect(await lab.state(protectionId)).toMatchObject({ state: 'committed', direction: 'forward' })
+    expect(await lab.a.replicas.list()).toEqual([])
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
   })
 
   test('of an end whose target has died: it asks, and leaves behind what it cannot reach', async () => {
@@ -1209,21 +1228,30 @@ describe('what stood in at the second site', () => {
     expect(lab.b.machines().map(({ ref }) => ref)).toContain(there)
   })
 
-  test('stays when it was written to after it had been shut down', async () => {
-    const { lab, protectionId, ask } = await failedOverAndCommitted()
-    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
-    await lab.clock.advance(minute)
-    const there = lab.b.machine((await lab.state(protectionId)).sourceRef)
-    await lab.done(lab.engine.failBack({ ...ask, overwriteModified: false }))
-    await lab.done(lab.engine.commit(ask))
-    const [disk] = [...there.disks.keys()]
-    if (!disk) throw new Error('there is a disk')
-    await there.write(disk, 500_000, Buffer.alloc(100, 1))
-    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
-    expect(lab.b.machines()).toContain(there)
-    expect(await lab.events('reprotect/stand-in-kept')).toHaveLength(1)
-    expect((await lab.state(protectionId)).originalRef).toBe(there.ref)
-  })
+  test.each(['before', 'in'])(
+    'stays when it was written to after it had been shut down, %s the reprotect',
+    async (moment) => {
+      const { lab, protectionId, ask } = await failedOverAndCommitted()
+      await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+      await lab.clock.advance(minute)
+      const there = lab.b.machine((await lab.state(protectionId)).sourceRef)
+      await lab.done(lab.engine.failBack({ ...ask, overwriteModified: false }))
+      await lab.done(lab.engine.commit(ask))
+      const [disk] = [...there.disks.keys()]
+      if (!disk) throw new Error('there is a disk')
+      const write = () => there.write(disk, 500_000, Buffer.alloc(100, 1))
+      if (moment === 'before') await write()
+      const { createReplica } = lab.b.replicas
+      vi.spyOn(lab.b.replicas, 'createReplica').mockImplementationOnce(async (...replica) => {
+        if (moment === 'in') await write()
+        return await createReplica(...replica)
+      })
+      await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+      expect(lab.b.machines()).toContain(there)
+      expect(await lab.events('reprotect/stand-in-kept')).toHaveLength(1)
+      expect((await lab.state(protectionId)).originalRef).toBe(there.ref)
+    },
+  )
 })
 
 test('a fail-back whose home site dies in the middle starts the machine at the second site again', async () => {

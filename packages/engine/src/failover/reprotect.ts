@@ -46,7 +46,7 @@ const tasks = [
 /** Holds the common point in the reverse replica for as long as a fail-back may need it. */
 export const COMMON_POINT_HOLDER = 'common-point'
 
-/** `fingerprints` of the moment when its disks were the common point, byte for byte; null: they never were, or are not now. */
+/** `fingerprints` of the moment when its disks were the common point, byte for byte; null: they never were. */
 type StandIn = {
   readonly ref: MachineRef
   readonly runId: RunId
@@ -81,6 +81,9 @@ export const reprotect = (context: EngineContext): JobBody<ReprotectRequest> => 
       from: ['committed'],
       to: 'reprotecting',
       note: 'The direction of replication is being turned',
+      notes: async () => ({
+        turning: { replicaId: plan.replicaId, formerReplicaId: plan.formerReplicaId },
+      }),
     })
     try {
       await job.task('Prepare the reverse replica', async () =>
@@ -94,18 +97,36 @@ export const reprotect = (context: EngineContext): JobBody<ReprotectRequest> => 
       await putBack(context, job, { protectionId, plan, claim })
       throw error
     }
-    await job.undo('Remove the former replica', async () => {
-      const protection = await loadProtection(parts, protectionId)
-      const { replicas } = await platformOf(parts, protection.sourceSiteId)
-      await replicas.deleteReplica(plan.formerReplicaId)
-    })
-    if (plan.standIn !== null)
-      await job.undo('Remove what stood in', async (task) => {
-        const protection = await loadProtection(parts, protectionId)
-        task.note(await removeStandIn(context, protection, present(plan.standIn, 'it was looked at')))
-      })
+    await job.undo('Remove the former replica', () => removeNeedless(context, protectionId))
+    await endStandIn(context, job, protectionId, plan)
   },
 })
+
+async function endStandIn(
+  context: EngineContext,
+  job: JobScope,
+  protectionId: ProtectionId,
+  { replicaId, standIn }: TurnPlan,
+): Promise<void> {
+  if (standIn === null) return
+  await job.undo('Remove what stood in', async (task) => {
+    const protection = await loadProtection(context.parts, protectionId)
+    // Without the turn it is the source still.
+    if (protection.replicaId === replicaId) task.note(await removeStandIn(context, protection, standIn))
+  })
+}
+
+/** Of the two replicas of a reprotect the one that the protection does not use. Repeatable. */
+export async function removeNeedless({ parts }: EngineContext, id: ProtectionId): Promise<void> {
+  const protection = await loadProtection(parts, id)
+  const { turning } = await parts.stores.protections.notes(id)
+  if (!turning) return
+  const isTurned = protection.replicaId === turning.replicaId
+  // Before the turn the reverse replica lies at the source's site, and after it the former one does.
+  const { replicas } = await platformOf(parts, protection.sourceSiteId)
+  await replicas.deleteReplica(isTurned ? turning.formerReplicaId : turning.replicaId)
+  await parts.stores.protections.updateNotes(id, { turning: null })
+}
 
 async function check(context: EngineContext, request: ReprotectRequest): Promise<TurnPlan> {
   const { parts } = context
@@ -149,10 +170,7 @@ function standInOf(
 ): StandIn | null {
   // Only where another machine is the original: the first machine of all is never ours to remove.
   if (protection.direction === 'forward' || original.ownedBy === null) return null
-  const proven =
-    noted.length > 0 &&
-    original.disks.every((key) => !protection.excludedDisks.includes(key)) &&
-    areEqual(noted, original.fingerprints)
+  const proven = noted.length > 0 && original.disks.every((key) => !protection.excludedDisks.includes(key))
   return { ref: protection.sourceRef, runId: original.ownedBy, fingerprints: proven ? noted : null }
 }
 
@@ -457,15 +475,11 @@ async function putBack(
 ): Promise<void> {
   const { parts } = context
   const { protectionId, plan, claim } = what
-  const load = () => loadProtection(parts, protectionId)
-  const isTurned = ({ replicaId }: Protection): boolean => replicaId === plan.replicaId
   await job.undo('Put the protection back', async () => {
-    if (isTurned(await load())) return await finishTurn(context, protectionId)
+    const { replicaId } = await loadProtection(parts, protectionId)
+    if (replicaId === plan.replicaId) return await finishTurn(context, protectionId)
     await giveBackState(context, { protectionId, to: 'reprotecting', claim })
   })
-  await job.undo('Remove the replica that is not needed', async () => {
-    const protection = await load()
-    const { replicas } = await platformOf(parts, protection.sourceSiteId)
-    await replicas.deleteReplica(isTurned(protection) ? plan.formerReplicaId : plan.replicaId)
-  })
+  await job.undo('Remove the replica that is not needed', () => removeNeedless(context, protectionId))
+  await endStandIn(context, job, protectionId, plan)
 }

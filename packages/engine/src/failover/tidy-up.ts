@@ -14,7 +14,7 @@ import { settleFailedOver } from './failed-over.ts'
 import { isTurnedTo, newestBoot } from './newest-boot.ts'
 import { putBack, restartSource, STOPPED_EARLY } from './planned-failover.ts'
 import { removeReplicas } from './remove-replica.ts'
-import { finishTurn } from './reprotect.ts'
+import { finishTurn, removeNeedless } from './reprotect.ts'
 import { goOn } from './roll-back.ts'
 import { type Claim, giveBackState, settleState } from './state-claim.ts'
 
@@ -83,12 +83,14 @@ async function leave(context: EngineContext, job: JobScope, way: Way): Promise<v
       break
     case 'turned':
       await job.task('Go on in the new direction', () => finishTurn(context, protectionId))
+      await job.undo('Remove the former replica', () => removeNeedless(context, protectionId))
       break
     case 'not-turned': {
       const claim = await claimOf(context, job, protectionId)
       await job.task('Put the protection back', () =>
         giveBackState(context, { protectionId, to: 'reprotecting', claim: { ...claim, state: 'committed' } }),
       )
+      await job.undo('Remove the reverse replica', () => removeNeedless(context, protectionId))
       break
     }
     case 'let-go':

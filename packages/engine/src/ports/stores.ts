@@ -5,7 +5,12 @@ import type { Run, RunId } from '@understudy/domain/failover/failover'
 import type { Job, JobId, JobState } from '@understudy/domain/jobs/job'
 import type { DiscoveredMachine, Machine, MachineId, MachineRef } from '@understudy/domain/machines/machine'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
-import type { Protection, ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
+import type {
+  Protection,
+  ProtectionId,
+  ProtectionState,
+  ReplicaId,
+} from '@understudy/domain/protection/protection'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type { DiskFingerprint } from './source-platform.ts'
@@ -91,6 +96,8 @@ export type ProtectionNotes = {
     readonly replicaId: string
     readonly pointId: string
   } | null
+  /** The two replicas of a reprotect under way: one of them goes, whichever way it ends. Absent: none. */
+  readonly turning?: { readonly replicaId: ReplicaId; readonly formerReplicaId: ReplicaId } | null
   /** The job that has taken the protection into a working state, and what was before. Absent: none. */
   readonly claim?: {
     readonly jobId: JobId
