@@ -143,7 +143,7 @@ describe('a boot that is repeated', () => {
     while ((await host().commandLineOf(pid)) !== null) await setTimeout(20)
 
     const second = await target.boot(spec('p1'))
-    expect(second).toEqual({ ref: first.ref, checkpoint: null })
+    expect(second).toEqual({ ref: first.ref, name: first.name, checkpoint: null })
     expect(await powerState(await machineNow())).toBe('running')
   })
 
