@@ -99,6 +99,7 @@ async function benchPoints(points: number): Promise<void> {
       const isLarge = points >= 3_000
       const [openAtMost, readAtMost] = isLarge ? [1000, 1000] : [250, 500]
       bar(`journal-open-${points}-points`, median(opening), 'ms', { atMost: openAtMost })
+      note(`journal-open-per-1000-of-${points}-points`, (median(opening) / points) * 1000, 'ms')
       bar(`journal-middle-of-${points}-points`, median(reading.middle), 'ms', { atMost: readAtMost })
       bar(`journal-newest-of-${points}-points`, median(reading.newest), 'ms', { atMost: readAtMost })
       if (isLarge) await benchThinning(points)
