@@ -9,7 +9,7 @@ import type { MachineLocation } from './monitor.ts'
 import { exportSocketPath } from './nbd-server.ts'
 import { checkpointText } from './ownership.ts'
 import type { PreparedMachine } from './prepare-point.ts'
-import { scratchFull } from './scratch.ts'
+import { CLUSTER_BYTES, scratchFull } from './scratch.ts'
 import { accessExport, type SnapshotDisk, scratchExport } from './snapshot.ts'
 
 export type OpenedMachine = { readonly point: SourceMachinePoint; close(): Promise<void> }
@@ -81,15 +81,17 @@ function toSourceDisk(
     reader: {
       bytes: device.bytes,
       async read(offset, bytes, signal) {
+        const target = Buffer.allocUnsafeSlow(bytes)
         try {
-          return await device.read(offset, bytes, signal)
+          await readSnapshot(device, offset, target, signal)
+          return target
         } catch (error) {
           throw await explain(error)
         }
       },
       async readInto(offset, target, signal) {
         try {
-          await device.readInto(offset, target, signal)
+          await readSnapshot(device, offset, target, signal)
         } catch (error) {
           throw await explain(error)
         }
@@ -104,6 +106,26 @@ function toSourceDisk(
           : changedSince(mapped, sinceBitmap, bytesThen, signal),
       ),
   }
+}
+
+/**
+ * No request crosses an edge of what copy-before-write saves at once. QEMU (7.2) takes a range that begins with saved content
+ * and ends with content that the guest has left alone for one that was not saved at all (hbitmap_status returns false there).
+ * Where the guest has discarded since, such a read comes back with zeros instead of the old data, silently.
+ */
+async function readSnapshot(
+  device: NbdDevice,
+  offset: number,
+  target: Buffer,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const pieces: Promise<void>[] = []
+  for (let done = 0; done < target.length; ) {
+    const bytes = Math.min(target.length - done, CLUSTER_BYTES - ((offset + done) % CLUSTER_BYTES))
+    pieces.push(device.readInto(offset + done, target.subarray(done, done + bytes), signal))
+    done += bytes
+  }
+  await Promise.all(pieces)
 }
 
 /** QEMU answers every read of a broken snapshot with the same plain error. The scratch file says why it broke. */

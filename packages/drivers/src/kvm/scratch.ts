@@ -10,7 +10,8 @@ import type { FilePiece } from './host.ts'
 import { scratchFileNode, scratchNode } from './ownership.ts'
 import type { QmpCommand } from './qmp.ts'
 
-const CLUSTER_BYTES = 64 * KiB
+/** What copy-before-write saves at once: a cluster of its target (block-copy.c), never less than this. */
+export const CLUSTER_BYTES = 64 * KiB
 /** Metadata of an empty image and its first tables. */
 const LEAST_SCRATCH_BYTES = 2 * MiB
 /** Of the free space, the share that all scratch files of one point together may take. */

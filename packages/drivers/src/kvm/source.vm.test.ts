@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { KiB, MiB } from '@understudy/base/bytes'
 import { Outage } from '@understudy/base/errors'
+import { present } from '@understudy/base/invariant'
 import { copyExtents } from '@understudy/block/copy-extents'
 import type { MappedExtent } from '@understudy/block/device'
 import { totalBytes } from '@understudy/block/extents'
@@ -165,6 +166,36 @@ describe('a point of a running machine', () => {
       for (const [key, content] of then) expect(replica.equals(key, content), key).toBe(true)
       await point.release(true)
       expect(await leftovers(machine)).toEqual([])
+    },
+  )
+
+  test.each(['write', 'discard'] as const)(
+    'reads across the edge of what the guest changes afterwards as it was, on both sides (%s)',
+    async (way) => {
+      const machine = await site.add('alpha', twoDisks)
+      await machine.start()
+      await machine.write('data', 0, 256 * KiB, 0x33)
+      const then = Buffer.from(machine.model('data'))
+      const point = await open(freshSource(), machine, { since: null })
+      await (way === 'write'
+        ? machine.write('data', 0, 128 * KiB, 0x44)
+        : machine.discard('data', 0, 128 * KiB))
+      const { reader } = present(
+        disksOf(point).find(({ key }) => key === 'data'),
+        'the point has the disk',
+      )
+      for (const [offset, bytes] of [
+        [96 * KiB, 64 * KiB],
+        [0, 256 * KiB],
+        [127 * KiB, 2 * KiB],
+      ] as const) {
+        const expected = then.subarray(offset, offset + bytes)
+        const into = Buffer.alloc(bytes)
+        await reader.readInto?.(offset, into)
+        expect(into.equals(expected), `${bytes} bytes at ${offset} in place`).toBe(true)
+        expect((await reader.read(offset, bytes)).equals(expected), `${bytes} bytes at ${offset}`).toBe(true)
+      }
+      await point.release(true)
     },
   )
 
