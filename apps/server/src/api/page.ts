@@ -29,6 +29,9 @@ export function pageRows<Row>(
   return { items, next: more && last !== undefined ? idOf(last) : null, total: rows.length }
 }
 
+/** Made once: to make one for every comparison took most of the time of sorting a thousand rows. */
+const byName = new Intl.Collator('en', { numeric: true })
+
 /** `-name` sorts downwards. Rows without a value come last either way. */
 export function sortRows<Row>(
   rows: readonly Row[],
@@ -43,9 +46,7 @@ export function sortRows<Row>(
     const b = key(right)
     if (a === null || b === null) return a === b ? 0 : a === null ? 1 : -1
     const order =
-      typeof a === 'number' && typeof b === 'number'
-        ? a - b
-        : String(a).localeCompare(String(b), 'en', { numeric: true })
+      typeof a === 'number' && typeof b === 'number' ? a - b : byName.compare(String(a), String(b))
     return down ? -order : order
   })
 }
