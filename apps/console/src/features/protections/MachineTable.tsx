@@ -2,7 +2,15 @@
 import { Checkbox, UnstyledButton } from '@mantine/core'
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { type KeyboardEvent, type MouseEvent, memo, useCallback, useRef, useState } from 'react'
+import {
+  type FocusEvent,
+  type KeyboardEvent,
+  type MouseEvent,
+  memo,
+  useCallback,
+  useRef,
+  useState,
+} from 'react'
 import { isPlainClick } from '../../ui/plain-click.ts'
 import classes from './MachineTable.module.css'
 import type { MachineColumn } from './machine-columns.tsx'
@@ -35,6 +43,9 @@ export function MachineTable(props: MachineTableProps) {
   const template = `42px ${columns.map(({ width, grows }) => (grows ? `minmax(${width}px, 1fr)` : `${width}px`)).join(' ')}`
   const least = columns.reduce((sum, { width }) => sum + width, 42)
   const at = Math.min(active, rows.length - 1)
+  const items = virtual.getVirtualItems()
+  const slots = useRef(1)
+  slots.current = Math.max(slots.current, items.length)
 
   const choose = useCallback(
     (id: string): void =>
@@ -68,6 +79,10 @@ export function MachineTable(props: MachineTableProps) {
     event.preventDefault()
     step()
   }
+  // Nothing in a row may keep the focus: when it is used again for another machine, Space would choose that one.
+  const onFocus = ({ target, currentTarget }: FocusEvent<HTMLElement>): void => {
+    if (target.closest('[role=row][id]')) currentTarget.focus({ preventScroll: true })
+  }
   const onClick = (event: MouseEvent): void => {
     const link = event.target instanceof Element ? event.target.closest('a[data-machine]') : null
     const id = link?.getAttribute('data-machine')
@@ -90,6 +105,7 @@ export function MachineTable(props: MachineTableProps) {
       aria-multiselectable
       aria-activedescendant={rows[at] ? `row-${rows[at].id}` : undefined}
       onKeyDown={onKeyDown}
+      onFocus={onFocus}
       onClick={onClick}
       style={{
         height: Math.min(rows.length * rowHeight + 38, 5000),
@@ -121,12 +137,13 @@ export function MachineTable(props: MachineTableProps) {
       </div>
       {/* biome-ignore lint/a11y/useSemanticElements: see above. */}
       <div role="rowgroup" style={{ height: virtual.getTotalSize(), minWidth: least, position: 'relative' }}>
-        {virtual.getVirtualItems().map((item) => {
+        {items.map((item) => {
           const row = rows[item.index]
           if (!row) return null
           return (
             <Row
-              key={row.id}
+              // Whatever leaves at one end is used again at the other: new text in elements that are there already.
+              key={item.index % slots.current}
               row={row}
               index={item.index}
               top={item.start}

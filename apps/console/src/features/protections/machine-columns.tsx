@@ -1,6 +1,6 @@
 import { formatBytes } from '@understudy/base/bytes'
 import type { Protection } from '@understudy/contract/protection'
-import type { ReactNode } from 'react'
+import { type ReactNode, useMemo } from 'react'
 import { useMeasurement, useRecentLag } from '../../api/live.ts'
 import type { Column } from '../../lib/csv.ts'
 import { formatCount, formatDuration } from '../../lib/format.ts'
@@ -226,15 +226,11 @@ function StateCell({ protection }: { readonly protection: Protection }) {
 
 function LagCell({ protection }: { readonly protection: Protection }) {
   const recent = useRecentLag(protection.id)
+  const values = useMemo(() => recent.flatMap((each) => each.lagSeconds ?? []), [recent])
   return (
     <span className={classes.line}>
       <LagMeter protection={protection} />
-      <Spark
-        values={recent.flatMap((each) => each.lagSeconds ?? [])}
-        target={protection.lagTargetSeconds}
-        ink="var(--busy-fill)"
-        width={40}
-      />
+      <Spark values={values} target={protection.lagTargetSeconds} ink="var(--busy-fill)" width={40} />
       <span className={`${classes.quiet} ${classes.small}`}>
         of {formatDuration(protection.lagTargetSeconds)}
       </span>
