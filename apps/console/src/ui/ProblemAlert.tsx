@@ -15,7 +15,7 @@ export function ProblemAlert({ error, title }: { readonly error: unknown; readon
       role="alert"
     >
       <Stack gap={6}>
-        <Text size="sm">{problem.detail}.</Text>
+        <Text size="sm">{problem.detail.replace(/\.?$/, '.')}</Text>
         {problem.cause && <Text size="sm">Cause: {problem.cause}</Text>}
         {problem.fields?.map((field) => (
           <Text size="sm" key={field.path}>

@@ -1,8 +1,10 @@
 import { Code, Table, Text, Tooltip } from '@mantine/core'
 import type { Event } from '@understudy/contract/event'
+import { withLocalTimes } from '../../lib/format.ts'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import type { Tone } from '../../ui/tone.ts'
 import { When } from '../../ui/When.tsx'
+import { wordsOfFacts } from './fact-words.ts'
 
 const toneOf: Record<Event['severity'], Tone> = { info: 'off', warning: 'at-risk', critical: 'bad' }
 const wordsOf: Record<Event['severity'], string> = { info: 'Info', warning: 'Warning', critical: 'Critical' }
@@ -43,7 +45,7 @@ export function EventTable({
                 </Table.Td>
               )}
               <Table.Td>
-                <Text size="sm">{event.message}</Text>
+                <Text size="sm">{withLocalTimes(event.message)}</Text>
                 <FactLine event={event} />
               </Table.Td>
             </Table.Tr>
@@ -55,8 +57,7 @@ export function EventTable({
 }
 
 function FactLine({ event }: { readonly event: Event }) {
-  const facts = Object.entries(event.facts)
-  const line = facts.map(([name, value]) => `${name} ${textOf(value)}`).join(' · ')
+  const line = wordsOfFacts(event.facts)
   return (
     <Tooltip label={line} disabled={line === ''}>
       <Text size="xs" c="var(--ink-quiet)" lineClamp={1} component="div">
@@ -65,8 +66,3 @@ function FactLine({ event }: { readonly event: Event }) {
     </Tooltip>
   )
 }
-
-export const textOf = (value: unknown): string =>
-  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-    ? String(value)
-    : JSON.stringify(value)
