@@ -11,6 +11,7 @@ import {
 import { client, whenSignedOut } from '../api/client.ts'
 import { sessionQuery } from '../api/session.ts'
 import { flag, oneOf, searchParams, text } from '../lib/search-params.ts'
+import { NoSuchPage } from '../ui/NoSuchPage.tsx'
 import { RouteFailure } from '../ui/RouteFailure.tsx'
 import { RoutePending } from '../ui/RoutePending.tsx'
 import { leave } from './leave.ts'
@@ -158,7 +159,7 @@ export const router = createRouter({
   defaultPendingComponent: RoutePending,
   defaultPendingMs: 150,
   defaultErrorComponent: RouteFailure,
-  defaultNotFoundComponent: () => <RouteFailure error={new Error('There is no such page.')} />,
+  defaultNotFoundComponent: NoSuchPage,
   scrollRestoration: true,
 })
 
