@@ -24,7 +24,7 @@ export function MachineFilters({ filter, sites, onChange }: MachineFiltersProps)
         aria-label="Search by name, host, site or policy"
         placeholder="Name, host, site, policy"
         size="xs"
-        w={210}
+        w={186}
         leftSection={<IconSearch size={14} aria-hidden />}
         value={typed}
         onChange={(event) => {
@@ -49,7 +49,7 @@ export function MachineFilters({ filter, sites, onChange }: MachineFiltersProps)
         aria-label="Site"
         placeholder="Any site"
         size="xs"
-        w={150}
+        w={122}
         clearable
         clearButtonProps={{ 'aria-label': 'Any site' }}
         data={sites.map(({ id, name }) => ({ value: id, label: name }))}
@@ -60,7 +60,7 @@ export function MachineFilters({ filter, sites, onChange }: MachineFiltersProps)
         aria-label="Health"
         placeholder={filter.health ? '' : 'Any health'}
         size="xs"
-        w={150}
+        w={122}
         clearable
         clearButtonProps={{ 'aria-label': 'Any health' }}
         data={keysOf(wordsOfHealth).map((value) => ({ value, label: wordsOfHealth[value] }))}
@@ -71,7 +71,7 @@ export function MachineFilters({ filter, sites, onChange }: MachineFiltersProps)
         aria-label="State"
         placeholder={filter.state ? '' : 'Any state'}
         size="xs"
-        w={150}
+        w={122}
         clearable
         clearButtonProps={{ 'aria-label': 'Any state' }}
         data={keysOf(wordsOfState)

@@ -38,7 +38,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'name',
     label: 'Name',
-    width: 140,
+    width: 180,
     grows: true,
     sort: 'name',
     standard: true,
@@ -47,7 +47,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'state',
     label: 'State',
-    width: 160,
+    width: 206,
     grows: true,
     sort: 'health',
     standard: true,
@@ -61,7 +61,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'direction',
     label: 'Direction',
-    width: 140,
+    width: 160,
     grows: true,
     standard: true,
     cell: ({ machine, protection }) =>
@@ -74,7 +74,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'lag',
     label: 'Lag and target',
-    width: 228,
+    width: 244,
     sort: 'lag',
     standard: true,
     cell: ofProtection((protection) => <LagCell protection={protection} />),
@@ -82,9 +82,9 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'newestPoint',
     label: 'Newest point',
-    width: 100,
+    width: 120,
     sort: 'newestPoint',
-    standard: true,
+    standard: false,
     cell: ofProtection((protection) => <NewestPoint protection={protection} plain />),
   },
   {
@@ -107,10 +107,11 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'policy',
     label: 'Policy',
-    width: 110,
+    width: 88,
+    grows: true,
     sort: 'policy',
     standard: true,
-    cell: ofProtection((protection) => protection.policyName),
+    cell: ofProtection(({ policyName }) => <span title={policyName}>{policyName}</span>),
   },
   {
     key: 'power',
