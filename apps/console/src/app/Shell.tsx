@@ -140,7 +140,7 @@ export function Shell() {
       </AppShell.Navbar>
       <AppShell.Main id="main" tabIndex={-1}>
         <ConnectionBanner />
-        <Box p={{ base: 'sm', sm: 'lg' }} maw={1920} mx="auto">
+        <Box p={{ base: 'sm', sm: 'lg' }} maw={2400} mx="auto">
           <Suspense fallback={<RoutePending />}>
             <Outlet />
           </Suspense>
@@ -196,9 +196,14 @@ function AlertCount() {
       color={critical ? 'red' : 'yellow'}
       size="lg"
       leftSection={<IconAlertTriangle size={13} aria-hidden />}
-      style={{ cursor: 'pointer' }}
+      style={{ cursor: 'pointer', flexShrink: 0 }}
+      aria-label={`${count} open ${count === 1 ? 'alert' : 'alerts'}`}
     >
-      {count} open {count === 1 ? 'alert' : 'alerts'}
+      {count}
+      <Text span inherit visibleFrom="sm">
+        {' '}
+        open {count === 1 ? 'alert' : 'alerts'}
+      </Text>
     </Badge>
   )
 }

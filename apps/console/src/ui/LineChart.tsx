@@ -51,7 +51,7 @@ export function LineChart(props: LineChartProps) {
         padding: [10, 8, 0, 0],
         cursor: { y: false, drag: { x: true, y: false } },
         legend: { show: true, live: true },
-        scales: { y: { range: (_, _low, high) => [0, Math.max(high * 1.12, 1)] } },
+        scales: { y: { range: (_, _low, high) => [0, Math.max(high * 1.12, least[unit])] } },
         axes: [
           { ...axis, values: (_, ticks) => ticks.map((tick) => formatTick(tick * 1000)) },
           {
@@ -110,6 +110,9 @@ export function LineChart(props: LineChartProps) {
     </Box>
   )
 }
+
+/** So high the axis is at least: below it lie halves of a byte and of a second, which nobody looks for. */
+const least = { seconds: 1, bytes: 1024 } as const
 
 const roundSeconds = [
   1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400,

@@ -88,19 +88,23 @@ function UserRow({ user, mine }: { readonly user: User; readonly mine: boolean }
         {mine ? ' (you)' : ''}
       </Table.Td>
       <Table.Td>
-        <Select
-          aria-label={`Role of ${user.name}`}
-          size="xs"
-          w={150}
-          allowDeselect={false}
-          disabled={mine}
-          value={user.role}
-          data={roleOptions}
-          onChange={(value) => {
-            const chosen = findRole(value)
-            if (chosen) change.mutate({ role: chosen })
-          }}
-        />
+        {mine ? (
+          // Nobody takes their own rights away by a slip.
+          roleOptions.find(({ value }) => value === user.role)?.label
+        ) : (
+          <Select
+            aria-label={`Role of ${user.name}`}
+            size="xs"
+            w={210}
+            allowDeselect={false}
+            value={user.role}
+            data={roleOptions}
+            onChange={(value) => {
+              const chosen = findRole(value)
+              if (chosen) change.mutate({ role: chosen })
+            }}
+          />
+        )}
       </Table.Td>
       <Table.Td>
         <StatusMark tone={user.disabled ? 'off' : 'good'}>{user.disabled ? 'Disabled' : 'Active'}</StatusMark>

@@ -8,7 +8,7 @@ import { fillOf, inkOf, type Tone } from '../../ui/tone.ts'
 type Site = Overview['sites'][number]
 type Link = Overview['links'][number]
 
-const box = { width: 190, height: 74, gapX: 150, gapY: 46 }
+const box = { width: 190, height: 74, gapX: 96, gapY: 46 }
 const toneOfSite: Record<Site['health'], Tone> = {
   unknown: 'off',
   healthy: 'good',
@@ -35,7 +35,7 @@ export function SiteMap({ overview }: { readonly overview: Overview }) {
       <svg
         viewBox={`-2 -2 ${width + 4} ${height + 4}`}
         width="100%"
-        style={{ maxWidth: width * 1.25, minWidth: Math.min(width, 420), display: 'block', margin: '0 auto' }}
+        style={{ maxWidth: width * 1.25, minWidth: width * 0.8, display: 'block', margin: '0 auto' }}
       >
         <title>Sites and the replication between them</title>
         {overview.links.map((link) => (

@@ -78,7 +78,7 @@ export function LivePath({ protection }: { readonly protection: Protection }) {
         <Stat
           label="Lag"
           value={
-            <Group gap={8} wrap="nowrap">
+            <Group gap={8} wrap="nowrap" style={{ whiteSpace: 'nowrap' }}>
               {lag === null ? '–' : formatDuration(lag)}
               <Spark
                 values={recent.flatMap((each) => each.lagSeconds ?? [])}

@@ -89,10 +89,10 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
           </>
         }
         note={
-          <Group gap={8} wrap="wrap">
+          <Group gap={16} wrap="wrap">
             {flow}
             <Text span size="sm">
-              · policy{' '}
+              policy{' '}
               <LinkAnchor to="/policies" search={{ edit: protection.policyId }} underline="always">
                 {protection.policyName}
               </LinkAnchor>
