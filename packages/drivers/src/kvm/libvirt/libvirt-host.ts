@@ -11,7 +11,8 @@ import { type Domain, parseDomain } from './domain-xml.ts'
 import { monitorStream } from './monitor-stream.ts'
 import { freezingStream, openThawTimer } from './thaw-timer.ts'
 import { isNoSuchDomain } from './virsh-failure.ts'
-import { openVirsh, type VirshSession, withVirsh, word } from './virsh-session.ts'
+import { virshPool } from './virsh-pool.ts'
+import { openVirsh, type VirshSession, word } from './virsh-session.ts'
 import { all, one, parseXml, textOf } from './xml.ts'
 
 export type LibvirtHost = Host & {
@@ -28,17 +29,18 @@ export const monitorAddress = (ref: MachineRef): string => `libvirt:monitor:${re
 export const agentAddress = (ref: MachineRef): string => `libvirt:agent:${ref}`
 
 export function libvirtHost(host: Host, uri: string): LibvirtHost {
+  const pool = virshPool(() => openVirsh(host, uri))
   /** By folder, the user that its machine's QEMU runs with. */
   const owners = new Map<string, string>()
   /** The user of QEMUs that are still to be started. Null: our own. */
   let nextOwner: Promise<string | null> | null = null
   const findNextOwner = (): Promise<string | null> => {
-    nextOwner ??= withVirsh(host, uri, async (session) =>
-      toQemuUser(await session.ask('capabilities')),
-    ).catch((error: unknown) => {
-      nextOwner = null
-      throw error
-    })
+    nextOwner ??= pool
+      .use(async (session) => toQemuUser(await session.ask('capabilities')))
+      .catch((error: unknown) => {
+        nextOwner = null
+        throw error
+      })
     return nextOwner
   }
   const folderOf = (ref: MachineRef): string => join(host.machinesFolder, shortName(ref))
@@ -61,7 +63,7 @@ export function libvirtHost(host: Host, uri: string): LibvirtHost {
   const openMonitor = async (ref: MachineRef, signal: AbortSignal | undefined): Promise<Duplex> => {
     const address = monitorAddress(ref)
     const look = (session: VirshSession): Promise<Domain> => findActive(session, host.name, address, ref)
-    const folder = await prepareFolder(await withVirsh(host, uri, look, signal))
+    const folder = await prepareFolder(await pool.use(look, signal))
     const session = await openVirsh(host, uri, { lockPath: join(folder, 'us-visit.lock'), signal })
     try {
       // The lock is ours from here on. Between the two looks the machine may have gone.
@@ -75,7 +77,7 @@ export function libvirtHost(host: Host, uri: string): LibvirtHost {
   return {
     ...host,
     uri,
-    virsh: (work, signal) => withVirsh(host, uri, work, signal),
+    virsh: (work, signal) => pool.use(work, signal),
     folderOf,
     async handOver(path) {
       const owner = await findNextOwner()
@@ -95,6 +97,10 @@ export function libvirtHost(host: Host, uri: string): LibvirtHost {
       await host.createSparseFile(path, bytes, pieces)
       const owner = owners.get(dirname(path))
       if (owner !== undefined) await giveTo(path, owner)
+    },
+    async close() {
+      pool.close()
+      await host.close()
     },
   }
 }

@@ -56,21 +56,6 @@ export async function openVirsh(host: Host, uri: string, options: VirshOptions =
   return session
 }
 
-/** Runs `work` with a session of its own. */
-export async function withVirsh<Result>(
-  host: Host,
-  uri: string,
-  work: (session: VirshSession) => Promise<Result>,
-  signal?: AbortSignal,
-): Promise<Result> {
-  const session = await openVirsh(host, uri, { signal })
-  try {
-    return await work(session)
-  } finally {
-    session.close()
-  }
-}
-
 /** A word of a virsh command line. Control characters would be taken by virsh's line editor. */
 export function word(text: string): string {
   const plain = [...text].every((character) => character >= ' ' && character !== '\x7f' && character !== "'")
