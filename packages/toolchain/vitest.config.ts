@@ -5,7 +5,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const notOurs = ['**/node_modules/**', '**/dist/**', '**/generated/**']
 
 /**
- * Two projects, because a test that boots a virtual machine wants the processor for itself.
+ * Two projects, because tests that boot virtual machines want the processors for themselves.
  * `x.vm.test.ts` boots one; every other `x.test.ts` does not.
  */
 export default defineConfig({
@@ -38,8 +38,8 @@ export default defineConfig({
           exclude: notOurs,
           testTimeout: 240_000,
           hookTimeout: 240_000,
-          fileParallelism: false,
-          maxWorkers: 1,
+          // A guest with one processor keeps one core busy; most computers have two.
+          maxWorkers: 2,
           // After the unit tests, never beside them.
           sequence: { groupOrder: 1 },
         },
