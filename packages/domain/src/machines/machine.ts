@@ -67,6 +67,8 @@ export type Finding = {
   readonly code: string
   readonly message: string
   readonly remedy: string
+  /** It is about this disk alone: not when the disk is excluded. */
+  readonly disk?: DiskKey
 }
 
 export type Eligibility = {
@@ -75,6 +77,12 @@ export type Eligibility = {
   readonly shortestIntervalSeconds: number
   readonly applicationConsistent: boolean
 }
+
+/** What is left of it when these disks are not replicated. */
+export const withoutDisks = (eligibility: Eligibility, excluded: readonly DiskKey[]): Eligibility => ({
+  ...eligibility,
+  findings: eligibility.findings.filter(({ disk }) => disk === undefined || !excluded.includes(disk)),
+})
 
 export const isEligible = (eligibility: Eligibility): boolean =>
   eligibility.findings.every((finding) => finding.level !== 'blocker')

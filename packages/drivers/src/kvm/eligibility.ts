@@ -76,19 +76,24 @@ function diskFindings({ definition, running, name }: EligibilityFacts): Finding[
     running?.disks ?? definition?.disks.map(({ key, format }) => ({ key, format, virtio: true })) ?? []
   if (disks.length === 0)
     return [blocker('source/no-disks', `${name} has no disk that can be replicated`, 'Attach a disk.')]
-  return disks.flatMap(({ key, format, virtio }): Finding[] => [
-    ...(virtio
-      ? []
-      : [
-          blocker(
-            'source/bus',
-            `Disk ${key} is not on virtio-blk`,
-            'Attach it as virtio-blk, or exclude it.',
-          ),
-        ]),
-    ...formatFindings(key, format),
-  ])
+  return disks.flatMap(({ key, format, virtio }) =>
+    about(key, [
+      ...(virtio
+        ? []
+        : [
+            blocker(
+              'source/bus',
+              `Disk ${key} is not on virtio-blk`,
+              'Attach it as virtio-blk, or exclude it.',
+            ),
+          ]),
+      ...formatFindings(key, format),
+    ]),
+  )
 }
+
+const about = (disk: DiskKey, findings: readonly Finding[]): Finding[] =>
+  findings.map((finding) => ({ ...finding, disk }))
 
 function formatFindings(key: string, format: string): Finding[] {
   if (format === 'qcow2') return []
@@ -137,13 +142,13 @@ function skippedFinding({ label, reason }: SkippedDrive): Finding {
 function driftFindings({ name, running }: EligibilityFacts): Finding[] {
   const drift = running?.drift ?? null
   if (drift === null) return []
-  return [
+  return about(drift.key, [
     warning(
       'source/disks-not-defined',
       `Disk ${drift.key} ${drift.what}; a planned failover of ${name} will be refused`,
       "Make the machine's machine.json say what it runs with, or exclude the disk.",
     ),
-  ]
+  ])
 }
 
 function agentFindings({ name, running, agentChannel }: EligibilityFacts): Finding[] {

@@ -1,7 +1,7 @@
 // Setting a protection up: check, make the replica, wait until the mover has sealed the first point.
 import { Refusal } from '@understudy/base/errors'
 import type { Run } from '@understudy/domain/failover/failover'
-import { isEligible, type Machine, type MachineId } from '@understudy/domain/machines/machine'
+import { isEligible, type Machine, type MachineId, withoutDisks } from '@understudy/domain/machines/machine'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
 import { checkPolicyFits } from '@understudy/domain/protection/policy-fits'
 import type { Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
@@ -122,7 +122,7 @@ export const protectJob = (context: EngineContext): JobBody<ProtectJob> => ({
 async function check({ parts }: EngineContext, id: ProtectionId): Promise<void> {
   const protection = await loadProtection(parts, id)
   const source = await sourceOf(parts, protection.sourceSiteId)
-  const eligibility = await source.eligibility(protection.sourceRef)
+  const eligibility = withoutDisks(await source.eligibility(protection.sourceRef), protection.excludedDisks)
   if (!isEligible(eligibility)) refuseBlockers(eligibility.findings)
   checkPolicyFits(await loadPolicy(parts, protection.policyId), eligibility)
   const target = await targetOf(parts, protection.targetSiteId)

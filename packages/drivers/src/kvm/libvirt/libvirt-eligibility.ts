@@ -22,7 +22,7 @@ function diskFindings(disk: DomainDisk): Finding[] {
   const { target } = disk
   const key = disk.key ?? target
   const blocker = (code: string, message: string, remedy: string): Finding[] => [
-    { level: 'blocker', code, message, remedy },
+    { level: 'blocker', code, message, remedy, ...(disk.key === null ? {} : { disk: disk.key }) },
   ]
   if (disk.bus !== 'virtio')
     return blocker(
