@@ -109,6 +109,6 @@ test('a foreign machine is tracked, is not ours to start, and another client on 
     code: 'kvm/qemu-busy',
   })
   intruder.close()
-  expect((await source.powerOff(uuid)).evidence).toContain('monitor closed')
+  expect((await source.powerOff(uuid)).evidence).toContain('no process has its uuid')
   await expect(source.start(uuid)).rejects.toMatchObject({ name: 'Refusal' })
 })

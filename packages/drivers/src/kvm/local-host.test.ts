@@ -12,7 +12,7 @@ test('a socket whose file was removed is closed only when nobody listens on it a
   const server = net.createServer()
   await new Promise<void>((resolve) => server.listen(path, resolve))
   await rm(path)
-  await expect(host.connect(path)).rejects.toMatchObject({ code: 'kvm/host-failed' })
+  await expect(host.connect(path)).rejects.toMatchObject({ code: 'kvm/qemu-silent' })
   await new Promise((resolve) => server.close(resolve))
   await expect(host.connect(path)).rejects.toMatchObject({ code: 'kvm/socket-closed' })
   await rm(folder, { recursive: true })

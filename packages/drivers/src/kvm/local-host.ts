@@ -71,6 +71,15 @@ export const socketClosed = (name: string, socketPath: string, cause: unknown): 
     cause,
   })
 
+/** Somebody listens and takes no connection: a QEMU that hangs, or whose socket file is gone. It may still be ended by its pid. */
+export const listenerHangs = (name: string, socketPath: string, cause: unknown): Outage =>
+  new Outage({
+    code: 'kvm/qemu-silent',
+    message: `Whoever listens on ${socketPath} on host ${name} takes no connection`,
+    remedy: 'See whether the machine hangs; power it off if it does.',
+    cause,
+  })
+
 function run(
   name: string,
   command: string,
@@ -193,12 +202,14 @@ async function connect(name: string, socketPath: string, signal: AbortSignal | u
     } catch (cause) {
       if (isCode(cause, 'ECONNREFUSED')) throw socketClosed(name, socketPath, cause)
       // A listener whose socket file was removed listens on; nobody can reach it, but it is there.
-      if (isCode(cause, 'ENOENT') && !(await isBound(socketPath))) throw socketClosed(name, socketPath, cause)
+      if (isCode(cause, 'ENOENT'))
+        throw (await isBound(socketPath))
+          ? listenerHangs(name, socketPath, cause)
+          : socketClosed(name, socketPath, cause)
       // The listener's queue is full (unix(7)): QEMU keeps room for one waiting client. Anything else says nothing about
       // whether somebody listens.
-      const queueIsFull = isCode(cause, 'EAGAIN')
-      if (!queueIsFull || performance.now() > deadline)
-        throw hostFailed(name, `connect to ${socketPath}`, cause)
+      if (!isCode(cause, 'EAGAIN')) throw hostFailed(name, `connect to ${socketPath}`, cause)
+      if (performance.now() > deadline) throw listenerHangs(name, socketPath, cause)
       await sleep(SOCKET_POLL_MILLISECONDS, undefined, signal === undefined ? {} : { signal })
     }
   }

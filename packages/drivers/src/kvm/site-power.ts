@@ -22,6 +22,9 @@ export function sitePower(hosts: readonly Host[], directory: MachineDirectory): 
   /** The host that each machine was last seen running on. */
   const ranAt = new Map<MachineRef, Host>()
 
+  const note = ({ ref, host }: MachineLocation, power: PowerState): void => {
+    if (power === 'running' || power === 'paused') ranAt.set(ref, host)
+  }
   const elsewhere = async ({ host, ref }: MachineLocation, signal?: AbortSignal) => {
     // A QEMU without a uuid can be known by its socket alone, which lies on one host.
     if (ref.startsWith('socket-')) return judgeElsewhere([], true)
@@ -42,14 +45,14 @@ export function sitePower(hosts: readonly Host[], directory: MachineDirectory): 
   return {
     async locate(ref, signal) {
       const machine = await locate(ref, signal)
-      const power = await powerState(machine, signal)
-      if (power === 'running' || power === 'paused') ranAt.set(ref, machine.host)
+      // Only where there are others does it matter where it ran; a QEMU that hangs is not asked for nothing.
+      if (hosts.length > 1) note(machine, await powerState(machine, signal))
       return machine
     },
     async state(ref, signal) {
       const machine = await locate(ref, signal)
       const power = await powerState(machine, signal)
-      if (power === 'running' || power === 'paused') ranAt.set(ref, machine.host)
+      note(machine, power)
       if (power !== 'off') return power
       return (await elsewhere(machine, signal)).kind === 'nowhere' ? 'off' : 'unknown'
     },

@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream'
 import { Outage, Refusal } from '@understudy/base/errors'
 import { Client, type ClientChannel, type SFTPWrapper } from 'ssh2'
 import type { CommandOptions, CommandResult, FileStatus, Host } from './host.ts'
-import { hostFailed, socketClosed } from './local-host.ts'
+import { hostFailed, listenerHangs, socketClosed } from './local-host.ts'
 import type { KvmHostAddress } from './settings.ts'
 import { sshFiles } from './ssh-files.ts'
 import { offerSocket } from './ssh-offer.ts'
@@ -116,6 +116,7 @@ export function sshHost(options: SshHostOptions): Host {
         // sshd does not say why. That nobody listens is part of proving a machine off, so the kernel is asked.
         const listening = await runBytes('grep', ['-qF', '--', socketPath, '/proc/net/unix'])
         if (listening.code === 1) throw socketClosed(name, socketPath, cause)
+        if (listening.code === 0) throw listenerHangs(name, socketPath, cause)
         throw hostFailed(name, `connect to ${socketPath}`, cause)
       }
     },
