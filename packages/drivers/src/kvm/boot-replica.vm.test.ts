@@ -9,9 +9,9 @@ import { promisify } from 'node:util'
 import { KiB, MiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
 import type { BlockReader } from '@understudy/block/device'
-import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
+import { testRun } from '@understudy/simulator/contracts/platform-harness'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { localHost } from './local-host.ts'
 import { saveMachineDefinition } from './machine-definition.ts'
@@ -23,7 +23,7 @@ import { findRun, type RunMachine } from './runs.ts'
 import { type KvmTarget, kvmTarget } from './target.ts'
 
 // Machines without an operating system: quick, and enough where the guest does not matter.
-const runId = 'run-1' as RunId
+const runId = testRun('1')
 const name = 'crash'
 const settings = {
   networks: [{ id: 'dark', name: 'Isolated', kind: 'user' as const, isolated: true, probePorts: [80] }],
@@ -164,12 +164,12 @@ describe('a boot that is repeated', () => {
   })
 
   test('beside a machine of the same name gets a number, and goes without touching the other', async () => {
-    const other = await target.boot({ ...spec(), runId: 'other' as RunId })
+    const other = await target.boot({ ...spec(), runId: testRun('other') })
     const { name } = await target.boot(spec())
     expect(name).toBe(`${other.name}-2`)
     await target.destroy(runId)
     expect(await readdir(folder)).toHaveLength(1)
-    await target.destroy('other' as RunId)
+    await target.destroy(testRun('other'))
     expect(await readdir(folder)).toEqual([])
   })
 })

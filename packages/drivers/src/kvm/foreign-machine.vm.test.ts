@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +15,8 @@ import { kvmSource } from './source.ts'
 
 // A QEMU that somebody else started in his own way, with drives of all kinds and a monitor socket in a folder of ours.
 const run = promisify(execFile)
-const uuid = 'c0ffee00-0000-4000-8000-000000000001' as MachineRef
+// Nobody else's: what runs is looked for by it among all processes.
+const uuid = randomUUID() as MachineRef
 let folder: string
 let source: SourcePlatform
 

@@ -7,9 +7,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { KiB, MiB } from '@understudy/base/bytes'
 import { copyExtents } from '@understudy/block/copy-extents'
-import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
-import { testBoot } from '@understudy/simulator/contracts/platform-harness'
+import { testBoot, testRun } from '@understudy/simulator/contracts/platform-harness'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Host } from './host.ts'
 import { libvirtDirectory } from './libvirt/libvirt-directory.ts'
@@ -242,7 +241,7 @@ describe('an ssh host', () => {
     })
     const settings = { networks: [], accelerator: 'tcg' as const, bootDeadlineSeconds: 30 }
     const target = kvmTarget({ hosts: [host], directory, settings })
-    const runId = 'far-run' as RunId
+    const runId = testRun('far')
     const read = async (_: number, bytes: number) => Buffer.alloc(bytes, 0xc3)
     const reader = { bytes: 4 * MiB, read, close: async () => undefined }
     const hardware = { cpus: 1, memoryBytes: 64 * MiB, firmware: 'bios' as const, disks: [], adapters: [] }
@@ -330,7 +329,7 @@ test('a libvirt at the far end gives a point that equals its disk, and runs a re
       ...deps,
       settings: { networks: [], accelerator: 'tcg', bootDeadlineSeconds: 60 },
     })
-    const { spec } = testBoot([expected], { runId: 'run-1', network: 'us-unplugged' })
+    const { spec } = testBoot([expected], { runId: testRun('1'), network: 'us-unplugged' })
     const replica = await target.boot(spec)
     await target.hydrate(spec.runId, () => undefined)
     await target.stop(spec.runId)

@@ -12,6 +12,7 @@ import { openFileReader } from '@understudy/block/file-device'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey, MachineHardware, MachineRef } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
+import { testRun } from '@understudy/simulator/contracts/platform-harness'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { buildGuestBase, type GuestDisk, makeGuestDisks } from './lab/guest-image.ts'
 import { verifyChain } from './lab/verify-chain.ts'
@@ -85,7 +86,7 @@ function freshTarget(): KvmTarget {
 }
 
 async function specOf(run: string, more: Partial<BootSpec> = {}): Promise<BootSpec> {
-  const runId = run as RunId
+  const runId = testRun(run)
   if (!runs.includes(runId)) runs.push(runId)
   const disks = await Promise.all(
     [...pointFiles].map(async ([key, file]) => {

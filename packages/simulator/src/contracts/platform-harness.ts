@@ -1,6 +1,7 @@
 // What a platform's tests must offer so that the contract suites can be run against it: real or simulated machines whose
 // disks the suite can write to as their guest would, and read whole.
 
+import { randomUUID } from 'node:crypto'
 import { present } from '@understudy/base/invariant'
 import type { BlockReader, MappedExtent } from '@understudy/block/device'
 import type { RunId } from '@understudy/domain/failover/failover'
@@ -181,6 +182,14 @@ export function bufferReader(content: Buffer): TestReader {
 }
 
 export type TestBoot = { readonly spec: BootSpec; readonly readers: readonly TestReader[] }
+
+const here = randomUUID().slice(0, 8)
+
+/**
+ * A run of this test file alone: a replica's uuid follows from its run, and being off is proven by looking for that uuid among all
+ * processes of the computer, where other tests run theirs.
+ */
+export const testRun = (name: string): RunId => `run-${name}-${here}` as RunId
 
 /** What to boot a machine with these disk contents from. */
 export function testBoot(

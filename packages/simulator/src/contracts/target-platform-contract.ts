@@ -16,6 +16,7 @@ import {
   type TargetHarness,
   type TestReader,
   testBoot,
+  testRun,
   until,
 } from './platform-harness.ts'
 
@@ -41,6 +42,8 @@ export function targetPlatformContract(name: string, make: () => Promise<TargetH
 type Current = () => TargetHarness
 
 const random = seededRandom(31)
+const run1 = testRun('1')
+const run9 = testRun('9')
 
 /** Mostly zeros, as disks are, with random content at a few places. */
 function diskContent(bytes: number): Buffer {
@@ -62,14 +65,14 @@ function preflightTests(current: Current): void {
 
   test('a sound machine passes the preflight, which touches nothing', async () => {
     const { target, source, isolatedNetwork } = current()
-    const { spec } = testBoot([diskContent(MiB)], { runId: 'run-1', network: isolatedNetwork })
+    const { spec } = testBoot([diskContent(MiB)], { runId: run1, network: isolatedNetwork })
     expect((await target.preflight(spec)).filter(({ level }) => level === 'blocker')).toEqual([])
     expect(await source.inventory()).toEqual([])
   })
 
   test('a missing network is found before anything is booted', async () => {
     const { target } = current()
-    const lost = testBoot([diskContent(MiB)], { runId: 'run-1', network: 'no-such-network' })
+    const lost = testBoot([diskContent(MiB)], { runId: run1, network: 'no-such-network' })
     const [missing] = (await target.preflight(lost.spec)).filter(({ level }) => level === 'blocker')
     expect(missing?.message).toContain('no-such-network')
     expect(missing?.remedy).toMatch(/\w/)
@@ -78,7 +81,7 @@ function preflightTests(current: Current): void {
   test('a name that is taken stops no boot: the preflight says which one it gets, and nobody else is touched', async () => {
     const { target, source, addMachine, isolatedNetwork } = current()
     const foreign = await addMachine({ name: 'web', disks: [MiB] })
-    const { spec } = testBoot([diskContent(MiB)], { runId: 'run-1', network: isolatedNetwork, name: 'web' })
+    const { spec } = testBoot([diskContent(MiB)], { runId: run1, network: isolatedNetwork, name: 'web' })
     const findings = await target.preflight(spec)
     expect(findings.filter(({ level }) => level === 'blocker')).toEqual([])
     expect(findings.find(({ code }) => code === 'machine/name-taken')?.message).toContain('web-2')
@@ -98,13 +101,13 @@ function bootTests(current: Current): void {
   test('a machine runs from its readers with nothing copied before, and is marked as ours', async () => {
     const { target, source, readDiskNow, isolatedNetwork } = current()
     const contents = [diskContent(16 * MiB), diskContent(2 * MiB)]
-    const { spec, readers } = testBoot(contents, { runId: 'run-1', network: isolatedNetwork })
+    const { spec, readers } = testBoot(contents, { runId: run1, network: isolatedNetwork })
     const { ref, checkpoint } = await target.boot(spec)
     expect(present(readers[0], 'two readers').readBytes).toBeLessThan(8 * MiB)
     expect(checkpoint).toBeNull()
     expect(await source.powerState(ref)).toBe('running')
     const machine = (await source.inventory()).find((candidate) => candidate.ref === ref)
-    expect(machine).toMatchObject({ name: spec.name, ownedBy: 'run-1', power: 'running' })
+    expect(machine).toMatchObject({ name: spec.name, ownedBy: run1, power: 'running' })
     expect(machine?.hardware.disks.map(({ bytes }) => bytes)).toEqual([16 * MiB, 2 * MiB])
     for (const [index, key] of (await diskKeys(source, ref)).entries())
       expectEqual(await readDiskNow(ref, key), present(contents[index], 'its content'), `disk ${key}`)
@@ -115,7 +118,7 @@ function bootTests(current: Current): void {
     const { target, source, readDiskNow, writeToDisk, isolatedNetwork } = current()
     const content = diskContent(2 * MiB)
     const kept = Buffer.from(content)
-    const { spec, readers } = testBoot([content], { runId: 'run-1', network: isolatedNetwork })
+    const { spec, readers } = testBoot([content], { runId: run1, network: isolatedNetwork })
     const { ref } = await target.boot(spec)
     const key = present((await diskKeys(source, ref))[0], 'it has a disk')
     const written = random.bytes(6 * KiB)
@@ -130,16 +133,16 @@ function bootTests(current: Current): void {
   test('booting a run again finds the machine that is there and goes on with it', async () => {
     const { target, source, readDiskNow, writeToDisk, reopen, isolatedNetwork } = current()
     const content = diskContent(2 * MiB)
-    const first = testBoot([content], { runId: 'run-1', network: isolatedNetwork })
+    const first = testBoot([content], { runId: run1, network: isolatedNetwork })
     const { ref } = await target.boot(first.spec)
     const key = present((await diskKeys(source, ref))[0], 'it has a disk')
     const written = random.bytes(8 * KiB)
     await writeToDisk(ref, key, 64 * KiB, written)
     const { source: sourceAgain, target: again } = await reopen()
     for (const reader of first.readers) reader.broken = true
-    const second = testBoot([content], { runId: 'run-1', network: isolatedNetwork })
+    const second = testBoot([content], { runId: run1, network: isolatedNetwork })
     expect((await again.boot(second.spec)).ref).toBe(ref)
-    expect((await sourceAgain.inventory()).filter(({ ownedBy }) => ownedBy === 'run-1')).toHaveLength(1)
+    expect((await sourceAgain.inventory()).filter(({ ownedBy }) => ownedBy === run1)).toHaveLength(1)
     const expected = Buffer.from(content)
     written.copy(expected, 64 * KiB)
     expectEqual(await readDiskNow(ref, key), expected, 'the replica')
@@ -151,7 +154,7 @@ function bootTests(current: Current): void {
     const contents = [diskContent(MiB), diskContent(MiB)]
     const refs: MachineRef[] = []
     for (const [index, content] of contents.entries()) {
-      const { spec } = testBoot([content], { runId: `run-${index}`, network: isolatedNetwork })
+      const { spec } = testBoot([content], { runId: testRun(`${index}`), network: isolatedNetwork })
       refs.push((await target.boot(spec)).ref)
     }
     for (const [index, ref] of refs.entries()) {
@@ -165,7 +168,7 @@ function bootTests(current: Current): void {
 
   test('the screen of a running replica is a PNG, and the probe says where it could be reached', async () => {
     const { target, isolatedNetwork } = current()
-    const { spec } = testBoot([diskContent(MiB)], { runId: 'run-1', network: isolatedNetwork })
+    const { spec } = testBoot([diskContent(MiB)], { runId: run1, network: isolatedNetwork })
     const { ref } = await target.boot(spec)
     const png = await target.screenshot(spec.runId)
     expect(png.subarray(0, 8)).toEqual(Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]))
@@ -178,13 +181,13 @@ function bootTests(current: Current): void {
 
   test('what is not running has no screen and no answer', async () => {
     const { target } = current()
-    const { spec } = testBoot([], { runId: 'run-9', network: 'none' })
+    const { spec } = testBoot([], { runId: run9, network: 'none' })
     await expect(target.screenshot(spec.runId)).rejects.toThrow()
     await expect(target.probe('no-such-machine' as MachineRef)).rejects.toThrow()
   })
 }
 
-const runOptions = (index: number, network: string) => ({ runId: `run-${index}`, network })
+const runOptions = (index: number, network: string) => ({ runId: testRun(`${index}`), network })
 
 function hydrateTests(current: Current): void {
   test('a hydrated replica needs its readers no more, and keeps what it wrote', async () => {
@@ -192,7 +195,7 @@ function hydrateTests(current: Current): void {
     const contents = [diskContent(4 * MiB), diskContent(MiB)]
     for (const offset of [MiB, 2 * MiB])
       random.bytes(16 * KiB).copy(present(contents[0], 'two disks'), offset)
-    const { spec, readers } = testBoot(contents, { runId: 'run-1', network: isolatedNetwork })
+    const { spec, readers } = testBoot(contents, { runId: run1, network: isolatedNetwork })
     const { ref } = await target.boot(spec)
     const keys = await diskKeys(source, ref)
     const written = random.bytes(8 * KiB)
@@ -219,7 +222,7 @@ function hydrateTests(current: Current): void {
   test('what the replica writes while it is hydrated is not overwritten', async () => {
     const { target, source, readDiskNow, writeToDisk, isolatedNetwork } = current()
     const content = random.bytes(8 * MiB)
-    const { spec } = testBoot([content], { runId: 'run-1', network: isolatedNetwork })
+    const { spec } = testBoot([content], { runId: run1, network: isolatedNetwork })
     const { ref } = await target.boot(spec)
     const key = present((await diskKeys(source, ref))[0], 'it has a disk')
     const expected = Buffer.from(content)
@@ -237,14 +240,14 @@ function hydrateTests(current: Current): void {
   test('hydration that was cut off goes on after a restart, with the readers offered again', async () => {
     const { target, readDiskNow, reopen, isolatedNetwork } = current()
     const content = diskContent(8 * MiB)
-    const { spec, readers } = testBoot([content], { runId: 'run-1', network: isolatedNetwork })
+    const { spec, readers } = testBoot([content], { runId: run1, network: isolatedNetwork })
     const { ref } = await target.boot(spec)
     const stop = new AbortController()
     const hydrating = target.hydrate(spec.runId, () => stop.abort(new Error('enough')), stop.signal)
     await hydrating.catch(() => {})
     const { source: sourceAgain, target: again } = await reopen()
     for (const reader of readers) reader.broken = true
-    const fresh = testBoot([content], { runId: 'run-1', network: isolatedNetwork })
+    const fresh = testBoot([content], { runId: run1, network: isolatedNetwork })
     await again.reattach({ runId: spec.runId, disks: fresh.spec.disks })
     await again.hydrate(spec.runId, () => {})
     for (const reader of fresh.readers) reader.broken = true
@@ -255,7 +258,7 @@ function hydrateTests(current: Current): void {
 
   test('offering readers to a run that is not there does nothing', async () => {
     const { target, source, isolatedNetwork } = current()
-    const { spec } = testBoot([diskContent(MiB)], { runId: 'run-9', network: isolatedNetwork })
+    const { spec } = testBoot([diskContent(MiB)], { runId: run9, network: isolatedNetwork })
     await target.reattach(spec)
     expect(await source.inventory()).toEqual([])
   })
@@ -265,7 +268,7 @@ function trackingTests(current: Current): void {
   test('a replica that is tracked from its first instruction needs only a delta on the way back', async () => {
     const { target, source, readDiskNow, writeToDisk, openNetwork } = current()
     const content = diskContent(4 * MiB)
-    const options = { runId: 'run-1', network: openNetwork, mode: 'failover', trackingId: 'owner-1' } as const
+    const options = { runId: run1, network: openNetwork, mode: 'failover', trackingId: 'owner-1' } as const
     const { spec } = testBoot([content], options)
     const { ref, checkpoint } = await target.boot(spec)
     const since = present(checkpoint, 'tracking was asked for')
@@ -309,7 +312,7 @@ function endTests(current: Current): void {
   test('destroying removes everything of the run and nothing else, and may be repeated', async () => {
     const { target, source, addMachine, isolatedNetwork } = current()
     const foreign = await addMachine({ name: 'web-1', disks: [MiB] })
-    const { spec } = testBoot([diskContent(MiB)], { runId: 'run-1', network: isolatedNetwork })
+    const { spec } = testBoot([diskContent(MiB)], { runId: run1, network: isolatedNetwork })
     await target.boot(spec)
     await target.destroy(spec.runId)
     await target.destroy(spec.runId)
@@ -322,7 +325,7 @@ function endTests(current: Current): void {
 
   test('a stopped run is off and still there, and stopping may be repeated', async () => {
     const { target, source, isolatedNetwork } = current()
-    const { spec } = testBoot([diskContent(MiB)], { runId: 'run-1', network: isolatedNetwork })
+    const { spec } = testBoot([diskContent(MiB)], { runId: run1, network: isolatedNetwork })
     const { ref } = await target.boot(spec)
     await target.stop(spec.runId)
     await target.stop(spec.runId)
@@ -334,7 +337,7 @@ function endTests(current: Current): void {
   test('a run is committed only when it is whole, and committing may be repeated', async () => {
     const { target, source, readDiskNow, openNetwork } = current()
     const content = diskContent(4 * MiB)
-    const { spec } = testBoot([content], { runId: 'run-1', network: openNetwork, mode: 'failover' })
+    const { spec } = testBoot([content], { runId: run1, network: openNetwork, mode: 'failover' })
     const { ref } = await target.boot(spec)
     await expect(target.adopt(spec.runId)).rejects.toMatchObject({ name: 'Refusal' })
     await target.hydrate(spec.runId, () => {})
@@ -369,7 +372,7 @@ function restoreTests(current: Current): void {
     return { ref, key, content: await readDiskNow(ref, key), fingerprints: stopped.fingerprints }
   }
   const restoreOptions = (fingerprints: Awaited<ReturnType<typeof stoppedMachine>>['fingerprints']) => ({
-    runId: testBoot([], { runId: 'run-1', network: '' }).spec.runId,
+    runId: testBoot([], { runId: run1, network: '' }).spec.runId,
     fingerprints,
     overwriteModified: false,
     onProgress: () => {},

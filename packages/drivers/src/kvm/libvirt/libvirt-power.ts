@@ -155,7 +155,7 @@ export async function startDomain(machine: LibvirtMachine, options: StartOptions
   if (power === 'unknown')
     throw new Outage({
       code: 'source/power-unknown',
-      message: `Cannot start ${domain.name}: libvirt does not say whether it runs`,
+      message: `Cannot start ${domain.name}: it may run, as libvirt says or a process with its uuid shows`,
       remedy: 'Look at its host; destroy the domain if it hangs.',
     })
   await refuseHalfRestored(location)

@@ -12,6 +12,7 @@ import {
   request,
   type TargetHarness,
   testBoot,
+  testRun,
 } from '@understudy/simulator/contracts/platform-harness'
 import { targetPlatformContract } from '@understudy/simulator/contracts/target-platform-contract'
 import { seededRandom } from '@understudy/simulator/seeded-random'
@@ -23,6 +24,8 @@ import { kvmSource } from '../source.ts'
 import { kvmTarget } from '../target.ts'
 import { tinySite } from '../tiny-machine.ts'
 import { type TinyDomains, tinyDomains } from './tiny-domains.ts'
+
+const run1 = testRun('1')
 
 const networks = [
   { id: 'dark', name: 'Isolated', kind: 'user' as const, isolated: true, probePorts: [] },
@@ -104,7 +107,7 @@ test('a domain that ran at a plain KVM site meanwhile comes home with only what 
     boot: index === 0,
     reader,
   }))
-  const { spec } = testBoot([], { runId: 'run-1', network: 'dark', mode: 'failover', trackingId: 'p1' })
+  const { spec } = testBoot([], { runId: run1, network: 'dark', mode: 'failover', trackingId: 'p1' })
   const replica = await awayTarget.boot({ ...spec, disks })
   await awayTarget.hydrate(spec.runId, () => {})
   const write = `qemu-io -d /machine/peripheral/dev-${keys[1]}/virtio-backend "write -P 7 128k 8k"`
@@ -152,13 +155,13 @@ describe('a replica as a domain', () => {
     const { virsh, folder } = domains.libvirtd
     const contents = [random.bytes(2 * MiB), random.bytes(MiB)]
     const { spec, readers } = testBoot(contents, {
-      runId: 'run-1',
+      runId: run1,
       network: 'dark',
       name: "O'Neill & <sons>",
     })
     const { ref } = await platform.target.boot(spec)
     const before = await domains.domain(ref, 'inactive')
-    expect(before).toMatchObject({ name: 'O-Neill - -sons-', ownedBy: 'run-1' })
+    expect(before).toMatchObject({ name: 'O-Neill - -sons-', ownedBy: run1 })
     expect(before.disks.map(({ backing }) => backing?.exportName)).toEqual(['disk0', 'disk1'])
 
     await platform.target.hydrate(spec.runId, () => {})
@@ -183,7 +186,7 @@ describe('a replica as a domain', () => {
 
   test('does not start without us before that, rather than to read zeros', async () => {
     const { virsh } = domains.libvirtd
-    const { spec } = testBoot([random.bytes(MiB)], { runId: 'run-1', network: 'dark' })
+    const { spec } = testBoot([random.bytes(MiB)], { runId: run1, network: 'dark' })
     const { ref } = await platform.target.boot(spec)
     await platform.target.stop(spec.runId)
     await platform.target.close()
@@ -196,7 +199,7 @@ describe('a replica as a domain', () => {
 
   test('that lost its tag is not ours: it is neither booted over nor destroyed', async () => {
     const { virsh } = domains.libvirtd
-    const { spec } = testBoot([random.bytes(MiB)], { runId: 'run-1', network: 'dark' })
+    const { spec } = testBoot([random.bytes(MiB)], { runId: run1, network: 'dark' })
     const { ref } = await platform.target.boot(spec)
     await virsh('metadata', ref, '--uri', 'urn:understudy:run', '--remove', '--live', '--config')
     await platform.target.destroy(spec.runId)
@@ -225,7 +228,7 @@ describe('a replica as a domain', () => {
     const content = random.bytes(MiB)
     const key = 'virtio-disk0' as never
     const disks = [{ key, bytes: MiB, reader: bufferReader(content), differs: null }]
-    const options = { runId: 'run-1' as never, fingerprints: [], onProgress: () => {} }
+    const options = { runId: run1, fingerprints: [], onProgress: () => {} }
     await expect(
       platform.target.restoreInto(ref, disks, { ...options, overwriteModified: false }),
     ).rejects.toMatchObject({
@@ -256,7 +259,7 @@ describe('a replica as a domain', () => {
         { id: 'lan', isolated: false, description: 'Network lan of libvirt' },
         { id: 'us-unplugged', isolated: true },
       ])
-      const { spec } = testBoot([], { runId: 'run-1', network: 'lan', mode: 'failover' })
+      const { spec } = testBoot([], { runId: run1, network: 'lan', mode: 'failover' })
       const blockers = async () =>
         (await platform.target.preflight(spec)).filter(({ level }) => level === 'blocker')
       expect(await blockers()).toMatchObject([
