@@ -429,7 +429,7 @@ async function sayFlow(dialog: Locator, source: string, target: string): Promise
 /** The menu says why an action is not possible now. */
 async function refused(action: string, reason: string): Promise<void> {
   await page.getByRole('group', { name: 'Actions' }).getByRole('button', { name: 'More' }).click()
-  const item = page.getByRole('menuitem', { name: action })
+  const item = page.getByRole('menuitem', { name: new RegExp(`^${action} `) })
   await expect(item).toHaveAttribute('aria-disabled', 'true')
   await expect(item).toContainText(reason)
   await page.keyboard.press('Escape')

@@ -38,8 +38,8 @@ export default defineConfig({
           exclude: notOurs,
           testTimeout: 240_000,
           hookTimeout: 240_000,
-          // A guest with one processor keeps one core busy; most computers have two.
-          maxWorkers: 2,
+          fileParallelism: false,
+          maxWorkers: 1,
           // After the unit tests, never beside them.
           sequence: { groupOrder: 1 },
         },
