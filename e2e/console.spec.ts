@@ -291,6 +291,8 @@ test('a site that does not answer: the failover asks, reprotect is refused with 
   await expect(why).toContainText(`The original ${name} runs at the site that it would be replicated to`)
   await expect(why).toContainText('Switch it off, or let the reprotect switch it off.')
   await page.getByRole('region', { name: 'About this job' }).getByRole('link', { name }).click()
+  // The message about the refused job is still on the screen, and leads to that one.
+  await page.reload()
   const reprotect = await ask(page, 'Reprotect')
   await reprotect.getByRole('checkbox', { name: 'If the original runs again, switch it off' }).check()
   await reprotect.getByRole('button', { name: 'Reprotect', exact: true }).click()
