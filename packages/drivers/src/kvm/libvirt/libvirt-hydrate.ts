@@ -4,7 +4,7 @@
 import { Outage } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
 import type { DiskKey } from '@understudy/domain/machines/machine'
-import { readBlockGraph } from '../block-graph.ts'
+import { aliasOfKey } from '../device-alias.ts'
 import { type DiskState, followStreams, type HydrateOptions } from '../hydrate.ts'
 import { socketClosed } from '../local-host.ts'
 import type { DefinedDisk } from '../machine-definition.ts'
@@ -38,6 +38,9 @@ async function look(
   if (now?.active !== true)
     throw socketClosed(host.name, replica.monitorPath, new Error('libvirt says that it is shut off'))
   const seen = new Map<DiskKey, DiskState>()
+  // One disk after the other: when two end at once, libvirt settles the first one and lists QEMU's nodes for it while the other
+  // ended stream is still kept, at which QEMU 7.2 crashes.
+  let isBusy = false
   for (const { key } of disks) {
     const { target, backing } = present(
       now.disks.find((disk) => disk.key === key),
@@ -46,12 +49,14 @@ async function look(
     const part = await readPart(session, `${word(ref)} ${target}`)
     if (part !== null) seen.set(key, { kind: 'streaming', part })
     else if (backing === null) seen.set(key, { kind: 'independent' })
+    else if (isBusy) seen.set(key, { kind: 'streaming', part: 0 })
     else {
       const begun = await begin(session, `${word(ref)} ${target}`, refusedSince.get(key) ?? performance.now())
       if (begun) refusedSince.delete(key)
       else refusedSince.set(key, refusedSince.get(key) ?? performance.now())
       seen.set(key, begun ? { kind: 'idle' } : { kind: 'streaming', part: 0 })
     }
+    isBusy ||= seen.get(key)?.kind !== 'independent'
   }
   return seen
 }
@@ -81,10 +86,12 @@ async function readPart(session: VirshSession, disk: string): Promise<number | n
   return total === 0 ? 0 : Math.min(1, done / total)
 }
 
-/** What was streamed must be on the disk before anybody is told that nothing is missing: a host may crash a moment later. */
+/**
+ * What was streamed must be on the disk before anybody is told that nothing is missing: a host may crash a moment later. The
+ * device's path is known and not asked for: QEMU 7.2 crashes on listing its nodes while an ended stream is kept, and libvirt keeps
+ * that of another disk until it has heard of its end.
+ */
 async function flush({ replica }: LibvirtRun, key: DiskKey): Promise<void> {
-  await withMonitor(replica, async (qmp) => {
-    const disk = (await readBlockGraph(qmp)).disks.find((candidate) => candidate.key === key)
-    await qmp.human(`qemu-io -d ${present(disk, `QEMU has disk ${key}`).devicePath} flush`)
-  })
+  const device = `/machine/peripheral/${aliasOfKey(key)}/virtio-backend`
+  await withMonitor(replica, (qmp) => qmp.human(`qemu-io -d ${device} flush`))
 }
