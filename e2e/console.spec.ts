@@ -438,8 +438,12 @@ async function refused(action: string, reason: string): Promise<void> {
 }
 
 async function actFromMenu(action: string, confirm: string): Promise<void> {
-  await page.getByRole('group', { name: 'Actions' }).getByRole('button', { name: 'More' }).click()
-  await page.getByRole('menuitem', { name: action, exact: true }).click()
+  const item = page.getByRole('menuitem', { name: action, exact: true })
+  // Right after a job the page may be drawn anew, which closes the menu; a person opens it once more.
+  await expect(async () => {
+    await page.getByRole('group', { name: 'Actions' }).getByRole('button', { name: 'More' }).click()
+    await item.click({ timeout: 5000 })
+  }).toPass({ timeout: 60_000 })
   await page.getByRole('dialog').getByRole('button', { name: confirm, exact: true }).click()
 }
 
