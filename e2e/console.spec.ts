@@ -299,9 +299,7 @@ test('a site that does not answer: the failover asks, reprotect is refused with 
   await followTheJob(page, 'Reprotect', name, 180)
 
   await actFromMenu('Pause', 'Pause')
-  await expect(
-    page.getByRole('group', { name: 'Actions' }).getByRole('button', { name: 'Fail back' }),
-  ).toHaveAccessibleDescription('Not while the protection is paused')
+  await refused('Fail back', 'Not while the protection is paused')
   await page.getByRole('group', { name: 'Actions' }).getByRole('button', { name: 'Resume' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Resume' }).click()
   const home = await askWhenAllowed('Fail back')
