@@ -55,9 +55,9 @@ export async function startProduct(
     },
   })
   const printed = collect(child)
-  // The set-up link is printed right after the address, and an empty line ends both.
+  // The set-up link, where there is one, is printed right after the address, and an empty line ends both.
   const ready = await until('the product is ready', startSeconds, async () => {
-    const found = /is ready: (\S+)\n([\s\S]*?)\n\n/.exec(printed())
+    const found = /is ready: (\S+)\n((?:[^\n]+\n)*)\n/.exec(printed())
     // The log goes its own way to the same end, and may come later.
     if (found && serverPids(printed()).length > 0) return found
     return hasEnded(child) ? 'ended' : null
