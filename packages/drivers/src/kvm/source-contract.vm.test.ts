@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -15,10 +15,14 @@ import { type TinyMachine, tinySite } from './tiny-machine.ts'
 
 const run = promisify(execFile)
 
-/** Its memory, and with it the command line, goes a moment before its sockets: only then it is a zombie, or gone. */
+/**
+ * The command line goes before the sockets are closed, and the first thread is a zombie before the others have let go of
+ * them: only without any other thread nobody is left.
+ */
 async function hasEnded(pid: number): Promise<boolean> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ') Z')
-  return /^ [ZX]/.test(text.slice(text.lastIndexOf(')') + 1))
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => [])
+  return /^ [ZX]/.test(text.slice(text.lastIndexOf(')') + 1)) && threads.length <= 1
 }
 
 /** Real QEMU processes without an operating system; qcow2 and raw disks in turn. */
