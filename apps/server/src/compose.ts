@@ -127,6 +127,7 @@ function engineConfig(config: Config): EngineConfig {
     moverId: config.processName,
     concurrentCycles: config.moverConcurrency,
     letGoSeconds: config.letGoSeconds,
+    lowSpaceBytes: config.lowSpaceBytes,
     requestBytes,
     requestsInFlight: Math.max(2, Math.min(16, perCycle)),
   }

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import path from 'node:path'
-import { MiB } from '@understudy/base/bytes'
+import { GiB, MiB } from '@understudy/base/bytes'
 import { Refusal } from '@understudy/base/errors'
 import { z } from 'zod'
 
@@ -97,6 +97,12 @@ const settings = {
     wholeNumber(32 * MiB, 64 * 1024 * MiB),
     256 * MiB,
     'Bytes of buffers that all running cycles share',
+  ),
+  lowSpaceBytes: setting(
+    'UNDERSTUDY_LOW_SPACE_BYTES',
+    wholeNumber(0, Number.MAX_SAFE_INTEGER),
+    5 * GiB,
+    'An alert tells when a replica folder has less room than this',
   ),
   letGoSeconds: setting(
     'UNDERSTUDY_LET_GO_SECONDS',

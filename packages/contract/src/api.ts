@@ -34,6 +34,7 @@ import {
   ProtectionHealth,
   ProtectionState,
   ProtectPreview,
+  ProtectPreviewInput,
   ReprotectInput,
   Run,
   TestFailoverInput,
@@ -143,7 +144,7 @@ export const contract = {
       .input(ById)
       .output(Protection),
     preview: post('/protections/preview', 'protections', 'What protecting these machines would mean')
-      .input(z.object({ machineIds: z.array(Id).min(1).max(500), targetSiteId: Id, policyId: Id }))
+      .input(ProtectPreviewInput)
       .output(ProtectPreview),
     create: starts('/protections', 'protections', 'Protect a machine')
       .input(ProtectInput)

@@ -141,6 +141,17 @@ export const ProtectionChange = z
     adapters: z.array(AdapterMapping).max(64).optional(),
   })
   .meta({ id: 'ProtectionChange' })
+export const ProtectPreviewInput = z
+  .object({
+    machineIds: z.array(Id).min(1).max(500),
+    targetSiteId: Id,
+    policyId: Id,
+    excludedDisks: z
+      .record(Id, z.array(z.string()).max(64))
+      .default({})
+      .describe('By machine: keys of the disks that would not be replicated'),
+  })
+  .meta({ id: 'ProtectPreviewInput' })
 /** What a set-up of these machines would mean, before anything is done. */
 export const ProtectPreview = z
   .object({

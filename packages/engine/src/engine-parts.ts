@@ -1,5 +1,5 @@
 // What the engine is made of: the ports, time, ids and the numbers that bound everything.
-import { KiB, MiB } from '@understudy/base/bytes'
+import { GiB, KiB, MiB } from '@understudy/base/bytes'
 import type { Clock } from '@understudy/base/instant'
 import type { Durable } from './ports/durable.ts'
 import type { Live } from './ports/live.ts'
@@ -50,6 +50,8 @@ export type EngineConfig = {
   readonly scrubEverySeconds: number
   readonly scrubBytesPerSecond: number
   readonly inventoryEverySeconds: number
+  /** Where replicas are kept, less than this gets an alert, in bytes. Copying stops long after. */
+  readonly lowSpaceBytes: number
   /** Longest wait for any answer of a source site that an unplanned failover does not need. */
   readonly deadSiteSeconds: number
   readonly shutDownTimeoutSeconds: number
@@ -79,6 +81,7 @@ export const defaultEngineConfig: Omit<EngineConfig, 'moverId'> = {
   scrubEverySeconds: 7 * 24 * 3600,
   scrubBytesPerSecond: 16 * MiB,
   inventoryEverySeconds: 60,
+  lowSpaceBytes: 5 * GiB,
   deadSiteSeconds: 15,
   shutDownTimeoutSeconds: 300,
   answerTimeoutSeconds: 600,

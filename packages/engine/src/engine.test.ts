@@ -1,3 +1,4 @@
+import { GiB } from '@understudy/base/bytes'
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { AlertId } from '@understudy/domain/events/event'
 import type { JobId } from '@understudy/domain/jobs/job'
@@ -1670,6 +1671,26 @@ test('a site that cannot be reached raises an alert that resolves by itself', as
   lab.a.comeBack()
   await lab.clock.advance(2 * minute)
   expect(await lab.openAlerts()).toEqual([])
+})
+
+test('little room for replicas raises an alert that resolves by itself, at the site that keeps them only', async () => {
+  const { lab } = await newProtectedLab()
+  const room = vi.spyOn(lab.b.replicas, 'freeBytes').mockResolvedValue(GiB)
+  vi.spyOn(lab.a.replicas, 'freeBytes').mockResolvedValue(GiB)
+  await lab.clock.advance(2 * minute)
+  const { rows } = await lab.stores.alerts.list({ open: true }, { limit: 100, cursor: null })
+  expect(rows).toMatchObject([{ code: 'site/low-space', subjectId: lab.siteB.id }])
+  room.mockResolvedValue(10 * GiB)
+  await lab.clock.advance(2 * minute)
+  expect(await lab.openAlerts()).toEqual([])
+})
+
+test('little room is told although the site itself does not answer', async () => {
+  const { lab } = await newProtectedLab()
+  vi.spyOn(lab.b.replicas, 'freeBytes').mockResolvedValue(GiB)
+  lab.b.cutOff()
+  await lab.clock.advance(2 * minute)
+  expect(await lab.openAlerts()).toContain('site/low-space')
 })
 
 test('a last point without a disk that the newest one has is not made, and the source goes on', async () => {

@@ -116,6 +116,8 @@ export function openJournalStore(options: JournalOptions): ReplicaStore {
     },
 
     list: () => onDisk(() => listReplicas(fs, options.folder)),
+
+    freeBytes: () => onDisk(async () => fs.freeBytes(await existingFolder(fs, options.folder))),
   }
 }
 
@@ -226,6 +228,12 @@ async function removeTree(fs: FileSystem, path: string): Promise<void> {
     // Another process sweeps as well.
     if (!isMissing(error)) throw error
   })
+}
+
+/** The folder is made with the first replica; until then it will lie on the file system of what is above it. */
+async function existingFolder(fs: FileSystem, folder: string): Promise<string> {
+  const parent = dirname(folder)
+  return parent === folder || (await fs.stat(folder)) !== null ? folder : await existingFolder(fs, parent)
 }
 
 async function namesIn(fs: FileSystem, folder: string): Promise<readonly string[]> {

@@ -60,6 +60,7 @@ export function memoryReplicaStore(clock: Clock): ReplicaStore {
       replicas.delete(id)
     },
     list: async () => [...replicas.keys()],
+    freeBytes: async () => FREE_BYTES,
   }
 }
 

@@ -103,7 +103,7 @@ export function SitePage() {
             <Stat
               label="Free"
               value={site.freeBytes === null ? '–' : formatBytes(site.freeBytes)}
-              note={site.freeBytes === null ? 'the platform does not say' : undefined}
+              note={site.freeBytes === null ? 'not known now' : 'for replicas'}
             />
           </SimpleGrid>
         </Panel>

@@ -1,35 +1,48 @@
 // What protecting some machines would mean: eligibility, the target's verdict, space, and networks that suggest themselves.
 
 import { toFailureReport } from '@understudy/base/errors'
-import type { ProtectPreview } from '@understudy/contract/protection'
-import type { Finding, Machine } from '@understudy/domain/machines/machine'
+import type { ProtectPreview, ProtectPreviewInput } from '@understudy/contract/protection'
+import { type DiskKey, type Finding, type Machine, withoutDisks } from '@understudy/domain/machines/machine'
 import type { AdapterMapping } from '@understudy/domain/protection/protection'
 import type { Network, Site, SiteId } from '@understudy/domain/sites/site'
 import type { z } from 'zod'
 import type { ApiDeps } from './context.ts'
 import { findMachine, findSite } from './find.ts'
+import { freeBytesOf } from './site-facts.ts'
 
 type Preview = z.infer<typeof ProtectPreview>
 
 export async function previewProtect(
   deps: ApiDeps,
-  input: { readonly machineIds: readonly string[]; readonly targetSiteId: string },
+  input: z.output<typeof ProtectPreviewInput>,
 ): Promise<Preview> {
   const target = await findSite(deps, input.targetSiteId)
   const networks = await deps.engine.networks(target.id)
   const machines = await Promise.all(input.machineIds.map((id) => findMachine(deps, id)))
-  const rows = await Promise.all(machines.map((machine) => previewMachine(deps, machine, target, networks)))
+  const excludedOf = (machine: Machine) => (input.excludedDisks[machine.id] ?? []) as DiskKey[]
+  const rows = await Promise.all(
+    machines.map((machine) =>
+      previewMachine(deps, { machine, excluded: excludedOf(machine), target, networks }),
+    ),
+  )
   return {
     findings: rows.flatMap((row) => row.findings),
     diskBytes: machines
-      .flatMap((machine) => machine.hardware.disks)
+      .flatMap((machine) => machine.hardware.disks.filter(({ key }) => !excludedOf(machine).includes(key)))
       .reduce((sum, disk) => sum + disk.bytes, 0),
-    freeBytes: null,
+    freeBytes: await freeBytesOf(deps, target),
     suggestedAdapters: Object.fromEntries(rows.map((row) => [row.machineId, row.adapters])),
   }
 }
 
-async function previewMachine(deps: ApiDeps, machine: Machine, target: Site, networks: readonly Network[]) {
+type Wanted = {
+  readonly machine: Machine
+  readonly excluded: readonly DiskKey[]
+  readonly target: Site
+  readonly networks: readonly Network[]
+}
+
+async function previewMachine(deps: ApiDeps, { machine, excluded, target, networks }: Wanted) {
   const adapters = suggestAdapters(machine, networks)
   const findings: Finding[] = []
   if (machine.siteId === (target.id as SiteId))
@@ -44,7 +57,7 @@ async function previewMachine(deps: ApiDeps, machine: Machine, target: Site, net
       deps.engine.eligibility(machine.id),
       deps.engine.preflight({ machineId: machine.id, targetSiteId: target.id, adapters }),
     ])
-    findings.push(...eligibility.findings, ...preflight)
+    findings.push(...withoutDisks(eligibility, excluded).findings, ...preflight)
   } catch (error) {
     // A site that does not answer is a finding here, not a failed request: the others are still worth showing.
     const { code, message, remedy } = toFailureReport(error)

@@ -1,3 +1,4 @@
+import { present } from '@understudy/base/invariant'
 import type { Site as ShownSite } from '@understudy/contract/site'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type { NewSite } from '@understudy/engine/requests'
@@ -5,6 +6,7 @@ import { askerOf } from './asker.ts'
 import { type ApiDeps, os } from './context.ts'
 import { findSite } from './find.ts'
 import { showSite } from './show-site.ts'
+import { abilitiesOf, freeBytesOf } from './site-facts.ts'
 
 type SiteBody = Parameters<Parameters<typeof os.sites.create.handler>[0]>[0]['input']
 
@@ -17,15 +19,6 @@ const toNewSite = (body: SiteBody): NewSite => ({
   ),
 })
 
-const noAbilities = { canBeSource: false, canBeTarget: false }
-
-/** What a platform lacks is absent from its object. One that cannot even be opened can do nothing; its health says why. */
-const abilitiesOf = ({ platforms }: ApiDeps, site: Site): Promise<typeof noAbilities> =>
-  platforms.of(site).then(
-    ({ source, target }) => ({ canBeSource: source !== undefined, canBeTarget: target !== undefined }),
-    () => noAbilities,
-  )
-
 export function siteRoutes(deps: ApiDeps) {
   const showAll = async (sites: readonly Site[]): Promise<ShownSite[]> => {
     const [machines, protections, summaries] = await Promise.all([
@@ -33,12 +26,21 @@ export function siteRoutes(deps: ApiDeps) {
       deps.stores.protections.list(),
       deps.stores.protections.summaries(),
     ])
-    const abilities = await Promise.all(sites.map((site) => abilitiesOf(deps, site)))
+    const facts = await Promise.all(
+      sites.map(async (site) => ({
+        ...(await abilitiesOf(deps, site)),
+        freeBytes: await freeBytesOf(deps, site),
+      })),
+    )
     return sites.map((site, index) => {
       const here = protections.filter((protection) => protection.targetSiteId === site.id)
       const storedBytes = here.reduce((sum, each) => sum + (summaries.get(each.id)?.storedBytes ?? 0), 0)
-      const can = abilities[index] ?? noAbilities
-      return showSite(site, { machines, protections, storedBytes, freeBytes: null, ...can })
+      return showSite(site, {
+        machines,
+        protections,
+        storedBytes,
+        ...present(facts[index], 'facts of each site'),
+      })
     })
   }
   const showOne = async (id: string): Promise<ShownSite> => {

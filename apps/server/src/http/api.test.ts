@@ -1,5 +1,8 @@
 import { createServer, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { MiB } from '@understudy/base/bytes'
+import type { Finding } from '@understudy/domain/machines/machine'
+import type { SiteId } from '@understudy/domain/sites/site'
 import type { Engine } from '@understudy/engine/engine'
 import { createEngine } from '@understudy/engine/engine'
 import { defaultEngineConfig } from '@understudy/engine/engine-parts'
@@ -12,7 +15,7 @@ import { memoryStores } from '@understudy/simulator/memory-stores'
 import { seededRandom } from '@understudy/simulator/seeded-random'
 import { virtualClock } from '@understudy/simulator/virtual-clock'
 import { pino } from 'pino'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { callerFinder } from '../access/caller.ts'
 import { offerSetupLink } from '../access/offer-setup-link.ts'
 import { accessOf } from '../access/roles.ts'
@@ -26,6 +29,9 @@ import { apiRoutes } from './route-table.ts'
 const password = 'correct horse battery'
 const stores = { ...memoryStores(), ...memoryAccessStores() }
 const clock = virtualClock()
+const world = fakeWorld(clock)
+const byName = async ({ name }: { readonly name: string }) => world.site(name as SiteId).platform
+const platforms = { of: byName, preview: byName, forget: async () => {} }
 let ids = 0
 const newId = (): string => {
   ids += 1
@@ -36,11 +42,10 @@ let http: Server
 let base = ''
 
 beforeAll(async () => {
-  const world = fakeWorld(clock)
   engine = createEngine({
     stores,
     durable: memoryDurable({ log: durableLog(), clock }),
-    platforms: world.platforms,
+    platforms,
     live: memoryLive(),
     clock,
     sleep: clock.sleep,
@@ -63,7 +68,6 @@ beforeAll(async () => {
     remove: () => Promise.resolve(),
   }
   const log = pino({ level: 'silent' })
-  const { platforms } = world
   const deps = { engine, stores, live: memoryLive(), platforms, clock, lab, version: '0.0.0', newId, session }
   const app = createApp({
     router: apiRouter(deps),
@@ -414,6 +418,38 @@ describe('bad input', () => {
     expect((await call('GET', '/api/v1/nonsense')).body.code).toBe('api/unknown-route')
     const wrong = await call('PUT', '/api/v1/sites', { headers: await headersOf('owner'), body: {} })
     expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'GET, POST'])
+  })
+})
+
+describe('what protecting would mean', () => {
+  test('the disks that are left out take no space and stand in nobody’s way, and the room that is left is told', async () => {
+    const headers = await headersOf('owner')
+    const a = world.addSite('A')
+    const b = world.addSite('B')
+    await a.addMachine({ name: 'db', disks: [2 * MiB, 8 * MiB] })
+    const bad = { level: 'blocker', code: 'disk/no-tracking', message: 'No', remedy: 'None', disk: 'disk1' }
+    vi.spyOn(a.source, 'eligibility').mockResolvedValue({
+      findings: [bad as Finding],
+      shortestIntervalSeconds: 1,
+      applicationConsistent: false,
+    })
+    vi.spyOn(b.replicas, 'freeBytes').mockResolvedValue(77 * MiB)
+    const siteOf = async (name: string) =>
+      (await engine.registerSite({ platform: 'simulated', settings: {}, secrets: {}, name }, { by: 'x' })).id
+    const [siteA, siteB] = [await siteOf('A'), await siteOf('B')]
+    const [db] = await stores.machines.list(siteA)
+    const ask = async (excludedDisks: object) => {
+      const body = { machineIds: [db?.id], targetSiteId: siteB, policyId: 'any', excludedDisks }
+      return (await call('POST', '/api/v1/protections/preview', { headers, body })).body
+    }
+    expect(await ask({})).toMatchObject({
+      diskBytes: 10 * MiB,
+      freeBytes: 77 * MiB,
+      findings: [{ code: 'disk/no-tracking', machineId: db?.id }],
+    })
+    expect(await ask({ [db?.id ?? '']: ['disk1'] })).toMatchObject({ diskBytes: 2 * MiB, findings: [] })
+    const shown = await call('GET', `/api/v1/sites/${siteB}`, { headers })
+    expect(shown.body).toMatchObject({ freeBytes: 77 * MiB, canBeSource: true })
   })
 })
 

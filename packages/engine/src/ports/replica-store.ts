@@ -96,4 +96,6 @@ export interface ReplicaStore {
   exists(id: ReplicaId): Promise<boolean>
   deleteReplica(id: ReplicaId): Promise<void>
   list(): Promise<readonly ReplicaId[]>
+  /** Bytes that can still be written where replicas are kept; null where nothing bounds them. */
+  freeBytes(): Promise<number | null>
 }

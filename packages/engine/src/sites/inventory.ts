@@ -8,6 +8,7 @@ import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
 import { withinSeconds } from '../failover/bounded-call.ts'
 import { replicatingStates } from '../replication/slot.ts'
+import { watchRoom } from './watch-room.ts'
 
 /** Longest that one site is asked before it counts as not answering. */
 const CHECK_SECONDS = 60
@@ -22,6 +23,10 @@ export async function refreshQuietly(parts: EngineParts, site: Site, signal: Abo
     const { kind } = toFailureReport(error)
     await tellTrouble(parts, site, kind === 'outage' ? 'unreachable' : 'degraded', error)
   }
+  // Replicas are kept whether the site answers or not.
+  await watchRoom(parts, site).catch((error: unknown) =>
+    parts.log('warn', 'the room for replicas is not known', { site: site.id, error }),
+  )
 }
 
 /** Throws what the site says. */

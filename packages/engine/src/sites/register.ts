@@ -6,6 +6,7 @@ import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { Asker, NewSite, SiteChange } from '../requests.ts'
 import { refreshQuietly } from './inventory.ts'
+import { LOW_SPACE } from './watch-room.ts'
 
 const never = (): AbortSignal => new AbortController().signal
 
@@ -80,7 +81,8 @@ export async function removeSite(parts: EngineParts, siteId: SiteId, asker: Aske
     })
   await parts.stores.sites.remove(siteId)
   await parts.platforms.forget(siteId)
-  await parts.stores.alerts.resolve('site/unreachable', siteId, parts.clock.now())
+  for (const code of ['site/unreachable', LOW_SPACE])
+    await parts.stores.alerts.resolve(code, siteId, parts.clock.now())
   parts.live.changed('sites', siteId)
   await tell(parts, site, 'site/removed', `${site.name} was removed by ${asker.by}`)
 }

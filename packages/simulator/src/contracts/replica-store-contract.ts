@@ -77,6 +77,7 @@ const remembering = (store: ReplicaStore, opened: Replica[]): ReplicaStore => ({
   exists: (replicaId) => store.exists(replicaId),
   deleteReplica: (replicaId) => store.deleteReplica(replicaId),
   list: () => store.list(),
+  freeBytes: () => store.freeBytes(),
   async openReplica(replicaId, epoch) {
     const replica = await store.openReplica(replicaId, epoch)
     opened.push(replica)
@@ -734,7 +735,7 @@ function expiryTests({ create, restart, store }: Tools): void {
   })
 }
 
-function measureTests({ create }: Tools): void {
+function measureTests({ store, create }: Tools): void {
   test('usage counts points and names the oldest and the newest', async () => {
     const replica = await create()
     expect(await replica.usage()).toMatchObject({ pointCount: 0, oldestInstant: null, newestInstant: null })
@@ -747,6 +748,11 @@ function measureTests({ create }: Tools): void {
     expect(usage).toMatchObject({ pointCount: 2, oldestInstant: noon, newestInstant: noon + 5 })
     expect(usage.storedBytes).toBeGreaterThanOrEqual(512 * KiB)
     expect(usage.freeBytes).toBeGreaterThan(0)
+  })
+  test('the room that is left is told, also before the first replica', async () => {
+    expect(await store().freeBytes()).toBeGreaterThan(MiB)
+    await create()
+    expect(await store().freeBytes()).toBeGreaterThan(MiB)
   })
   test('a scrub of a sound replica finds nothing wrong', async () => {
     const replica = await create()

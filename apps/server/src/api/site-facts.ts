@@ -1,0 +1,21 @@
+// What a site's platform says of itself while a page is built: an answer that does not come costs a figure, never the page.
+import type { Site } from '@understudy/domain/sites/site'
+import type { ApiDeps } from './context.ts'
+
+export type Abilities = { readonly canBeSource: boolean; readonly canBeTarget: boolean }
+
+const noAbilities: Abilities = { canBeSource: false, canBeTarget: false }
+
+/** What a platform lacks is absent from its object. One that cannot even be opened can do nothing; its health says why. */
+export const abilitiesOf = ({ platforms }: ApiDeps, site: Site): Promise<Abilities> =>
+  platforms.of(site).then(
+    ({ source, target }) => ({ canBeSource: source !== undefined, canBeTarget: target !== undefined }),
+    () => noAbilities,
+  )
+
+/** Bytes left for replicas; null where that is not bounded or not known now. */
+export const freeBytesOf = ({ platforms }: ApiDeps, site: Site): Promise<number | null> =>
+  platforms.of(site).then(
+    ({ replicas }) => replicas.freeBytes().catch(() => null),
+    () => null,
+  )
