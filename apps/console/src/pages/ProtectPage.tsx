@@ -7,6 +7,8 @@ import type { Site } from '@understudy/contract/site'
 import { useState } from 'react'
 import { api } from '../api/client.ts'
 import { useMay } from '../api/session.ts'
+import { DiskChoice } from '../features/protect/DiskChoice.tsx'
+import { type Excluded, excludedOf, machineLeftEmpty } from '../features/protect/excluded-disks.ts'
 import { MachinePicker } from '../features/protect/MachinePicker.tsx'
 import { NetworkMapping } from '../features/protect/NetworkMapping.tsx'
 import { groupNetworks, mapAdapters, type NetworkChoice } from '../features/protect/network-groups.ts'
@@ -82,13 +84,17 @@ function Wizard({ sources, targets, preset }: WizardProps) {
       new Map(preset.filter(({ siteId }) => siteId === sourceSiteId).map((machine) => [machine.id, machine])),
   )
   const [networks, setNetworks] = useState<Readonly<Record<string, NetworkChoice>>>({})
+  const [excluded, setExcluded] = useState<Excluded>({})
   const machines = [...chosen.values()]
+  const severalDisks = machines.filter(({ hardware }) => hardware.disks.length > 1)
+  const empty = machineLeftEmpty(machines, excluded)
   const preview = useQuery({
     ...api.protections.preview.queryOptions({
       input: {
         machineIds: machines.map(({ id }) => id),
         targetSiteId: target?.id ?? '',
         policyId: policy?.id ?? '',
+        excludedDisks: excludedOf(machines, excluded),
       },
     }),
     enabled: machines.length > 0 && machines.length <= 500 && target !== undefined && policy !== undefined,
@@ -107,23 +113,29 @@ function Wizard({ sources, targets, preset }: WizardProps) {
       ? 'Choose at least one machine'
       : machines.length > 500
         ? 'At most 500 at once'
-        : target === undefined
-          ? 'There is no site to protect to'
-          : policy === undefined
-            ? 'There is no policy yet'
-            : preview.isError
-              ? 'What it would mean could not be worked out'
-              : !preview.data
-                ? 'Working out what it would mean'
-                : able.length === 0
-                  ? 'Something stands in the way of each of them'
-                  : null
+        : empty !== undefined
+          ? `At least one disk of ${empty.name} has to be replicated`
+          : target === undefined
+            ? 'There is no site to protect to'
+            : policy === undefined
+              ? 'There is no policy yet'
+              : preview.isError
+                ? 'What it would mean could not be worked out'
+                : !preview.data
+                  ? 'Working out what it would mean'
+                  : able.length === 0
+                    ? 'Something stands in the way of each of them'
+                    : null
   const protect = (): void => {
     if (!target || !policy) return
     void start({
       targetSiteId: target.id,
       policyId: policy.id,
-      machines: able.map((machine) => ({ machine, adapters: mapAdapters(machine, suggested, networks) })),
+      machines: able.map((machine) => ({
+        machine,
+        adapters: mapAdapters(machine, suggested, networks),
+        excludedDisks: excluded[machine.id] ?? [],
+      })),
     })
   }
   const changeSite = (change: { sourceSiteId?: string; targetSiteId?: string }): void =>
@@ -184,6 +196,15 @@ function Wizard({ sources, targets, preset }: WizardProps) {
         </Panel>
         {machines.length > 0 && target && (
           <>
+            {severalDisks.length > 0 && (
+              <Panel title="Disks">
+                <DiskChoice
+                  machines={severalDisks}
+                  excluded={excluded}
+                  onChange={(id, keys) => setExcluded({ ...excluded, [id]: keys })}
+                />
+              </Panel>
+            )}
             <Panel title="Networks">
               <NetworkMapping
                 groups={groupNetworks(machines, suggested)}

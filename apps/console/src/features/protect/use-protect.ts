@@ -12,7 +12,12 @@ export type Outcome = {
 export type ProtectOrder = {
   readonly targetSiteId: string
   readonly policyId: string
-  readonly machines: readonly { readonly machine: Machine; readonly adapters: readonly Mapping[] }[]
+  readonly machines: readonly MachineOrder[]
+}
+type MachineOrder = {
+  readonly machine: Machine
+  readonly adapters: readonly Mapping[]
+  readonly excludedDisks: readonly string[]
 }
 
 /** How many requests are under way at once. */
@@ -28,7 +33,7 @@ export function useProtect() {
     const queue = [...order.machines]
     const work = async (): Promise<void> => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        const outcome = await protectOne(order, next.machine, next.adapters, key)
+        const outcome = await protectOne(order, next, key)
         setOutcomes((before) => [...(before ?? []), outcome])
       }
     }
@@ -40,8 +45,7 @@ export function useProtect() {
 
 async function protectOne(
   order: ProtectOrder,
-  machine: Machine,
-  adapters: readonly Mapping[],
+  { machine, adapters, excludedDisks }: MachineOrder,
   key: string,
 ): Promise<Outcome> {
   try {
@@ -51,6 +55,7 @@ async function protectOne(
         targetSiteId: order.targetSiteId,
         policyId: order.policyId,
         adapters: [...adapters],
+        excludedDisks: [...excludedDisks],
       },
       { context: { idempotencyKey: `${key}-${machine.id}`.slice(0, 120) } },
     )
