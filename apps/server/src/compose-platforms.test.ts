@@ -49,6 +49,13 @@ test('a replica folder that is not mounted is an outage, and nothing is made in 
   expect(await (await platforms.of(site)).replicas.exists(id)).toBe(true)
 })
 
+test('a folder where the file system takes none is refused, and does not keep the server busy', async () => {
+  const settings = { ...site.settings, replicaFolder: '/proc/understudy/replicas' }
+  await expect(platforms.preview({ ...site, settings }, {})).rejects.toMatchObject({
+    code: 'replica/folder-not-writable',
+  })
+})
+
 test('a folder that cannot be written is refused when the site is tried, with what to do', async () => {
   await writeFile(path.join(home, 'file'), '')
   const settings = { ...site.settings, replicaFolder: path.join(home, 'file', 'replicas') }

@@ -109,12 +109,24 @@ async function openReplicas(
   })
 }
 
+/**
+ * One level after the other: where the file system takes none (`/proc`), the recursive `mkdir` of Node asks the same question
+ * for ever, with a processor each.
+ */
+async function makeFolders(folder: string): Promise<void> {
+  if (await isThere(folder)) return
+  await makeFolders(path.dirname(folder))
+  await mkdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+}
+
 const folderMark = '.understudy-replicas'
 
 /** At a test of the connection and at registration: whoever saves the site has said that this folder is the right one. */
 async function makeReplicaFolder(folder: string, siteName: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolders(folder)
     await writeFile(path.join(folder, folderMark), 'Replicas of Understudy are kept in this folder.\n')
   } catch (cause) {
     throw new Refusal({
