@@ -12,15 +12,7 @@ import { serve, version } from './serve.ts'
 const stopMilliseconds = 25_000
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      help: { type: 'boolean', short: 'h' },
-      version: { type: 'boolean' },
-      lab: { type: 'boolean' },
-      port: { type: 'string' },
-      host: { type: 'string' },
-    },
-  })
+  const values = readOptions()
   if (values.help) return void process.stdout.write(describeConfig())
   if (values.version) return void process.stdout.write(`${version}\n`)
   const config = loadConfig(process.env, { lab: values.lab, port: values.port, host: values.host })
@@ -45,6 +37,26 @@ async function main(): Promise<void> {
     process.stdout.write(`  Make the first owner here (works once, for 24 hours):\n  ${link}\n`)
   process.stdout.write('\n')
   if (config.lab) await plane.lab.create({ by: 'system' })
+}
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean' },
+        lab: { type: 'boolean' },
+        port: { type: 'string' },
+        host: { type: 'string' },
+      },
+    }).values
+  } catch (error) {
+    throw new Refusal({
+      code: 'config/invalid',
+      message: error instanceof Error ? error.message : String(error),
+      remedy: 'npm start -- --help lists what can be set.',
+    })
+  }
 }
 
 /** The first signal stops cleanly; a second one, or a stop that takes too long, at once. */
