@@ -16,14 +16,15 @@ export const User = z
   })
   .meta({ id: 'User' })
 export type User = z.infer<typeof User>
-export const UserInput = z.object({ name: Name, role: Role, password: Password })
-export const UserChange = z.object({
+export const UserInput = z.strictObject({ name: Name, role: Role, password: Password })
+export const UserChange = z.strictObject({
   role: Role.optional(),
   disabled: z.boolean().optional(),
   password: Password.optional(),
 })
-export const SignInInput = z.object({ name: z.string().max(120), password: z.string().max(200) })
-export const SetupInput = z.object({ token: z.string().max(200), name: Name, password: Password })
+export const PasswordChange = z.strictObject({ current: z.string().max(200), password: Password })
+export const SignInInput = z.strictObject({ name: z.string().max(120), password: z.string().max(200) })
+export const SetupInput = z.strictObject({ token: z.string().max(200), name: Name, password: Password })
 export const SetupStatus = z
   .object({
     needed: z.boolean().describe('No user exists yet: open the set-up link that the server printed'),
@@ -44,7 +45,7 @@ export const Token = z
     lastUsedAt: InstantText.nullable(),
   })
   .meta({ id: 'Token' })
-export const TokenInput = z.object({
+export const TokenInput = z.strictObject({
   name: Name,
   role: Role,
   expiresInDays: z.number().int().min(1).max(3650).nullable().default(90),

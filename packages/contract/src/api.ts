@@ -4,6 +4,7 @@ import { z } from 'zod'
 import {
   AuditEntry,
   CreatedToken,
+  PasswordChange,
   Session,
   SetupInput,
   SetupStatus,
@@ -77,6 +78,9 @@ export const contract = {
       .input(SignInInput)
       .output(Session),
     signOut: remove('/session', 'session', 'Sign out').output(Nothing),
+    changePassword: post('/session/password', 'session', 'Change your own password; ends your other sessions')
+      .input(PasswordChange)
+      .output(Nothing),
   },
   overview: get('/overview', 'overview', 'The first screen').output(Overview),
   sites: {
@@ -84,7 +88,7 @@ export const contract = {
     get: get('/sites/{id}', 'sites', 'One site').input(ById).output(Site),
     create: created('/sites', 'sites', 'Register a site').input(SiteInput).output(Site),
     update: patch('/sites/{id}', 'sites', 'Change name, settings or secrets')
-      .input(z.object({ id: Id, site: SiteInput }))
+      .input(z.strictObject({ id: Id, site: SiteInput }))
       .output(Site),
     remove: remove('/sites/{id}', 'sites', 'Forget a site that nothing uses').input(ById).output(Nothing),
     testConnection: post('/sites/test-connection', 'sites', 'Try settings before saving them')
@@ -98,7 +102,7 @@ export const contract = {
   machines: {
     list: get('/machines', 'machines', 'Machines of all sites')
       .input(
-        z.object({
+        z.strictObject({
           ...pageQuery,
           ...sortQuery(['name', 'power', 'site']),
           siteId: Id.optional(),
@@ -118,7 +122,7 @@ export const contract = {
     get: get('/policies/{id}', 'policies', 'One policy').input(ById).output(Policy),
     create: created('/policies', 'policies', 'New policy').input(PolicyInput).output(Policy),
     update: patch('/policies/{id}', 'policies', 'Change a policy')
-      .input(z.object({ id: Id, policy: PolicyInput }))
+      .input(z.strictObject({ id: Id, policy: PolicyInput }))
       .output(Policy),
     remove: remove('/policies/{id}', 'policies', 'Remove a policy that nothing uses')
       .input(ById)
@@ -127,7 +131,7 @@ export const contract = {
   protections: {
     list: get('/protections', 'protections', 'Protections')
       .input(
-        z.object({
+        z.strictObject({
           ...pageQuery,
           ...sortQuery(['name', 'lag', 'state', 'storedBytes']),
           search: z.string().max(120).optional(),
@@ -168,7 +172,7 @@ export const contract = {
       'Recovery points, newest first',
     )
       .input(
-        z.object({
+        z.strictObject({
           id: Id,
           ...pageQuery,
           from: InstantText.optional(),
@@ -188,11 +192,11 @@ export const contract = {
       .input(ById)
       .output(z.object({ items: z.array(Run) })),
     history: get('/protections/{id}/history', 'protections', 'Lag and change rate over time')
-      .input(z.object({ id: Id, from: InstantText.optional(), to: InstantText.optional() }))
+      .input(z.strictObject({ id: Id, from: InstantText.optional(), to: InstantText.optional() }))
       .output(z.object({ items: z.array(HistorySample) })),
     failoverPreview: get('/protections/{id}/failover-preview', 'failover', 'What a failover would cost')
       .input(
-        z.object({
+        z.strictObject({
           id: Id,
           kind: z.enum(['test', 'planned', 'unplanned', 'fail-back']),
           pointId: Id.optional(),
@@ -244,7 +248,7 @@ export const contract = {
   jobs: {
     list: get('/jobs', 'jobs', 'Jobs, newest first')
       .input(
-        z.object({
+        z.strictObject({
           ...pageQuery,
           state: commaList(JobState),
           kind: commaList(JobKind),
@@ -254,7 +258,7 @@ export const contract = {
       .output(pageOf(Job)),
     get: get('/jobs/{id}', 'jobs', 'One job with its tasks').input(ById).output(Job),
     answer: post('/jobs/{id}/answer', 'jobs', 'Answer the question a job waits for')
-      .input(z.object({ id: Id, questionId: z.string(), value: z.string().max(200) }))
+      .input(z.strictObject({ id: Id, questionId: z.string(), value: z.string().max(200) }))
       .output(Job),
     cancel: post('/jobs/{id}/cancel', 'jobs', 'Stop a job before its next step').input(ById).output(Job),
     retry: starts('/jobs/{id}/retry', 'jobs', 'Start a failed job again').input(ById).output(Accepted),
@@ -262,7 +266,7 @@ export const contract = {
   events: {
     list: get('/events', 'events', 'What happened, newest first')
       .input(
-        z.object({
+        z.strictObject({
           ...pageQuery,
           subjectId: Id.optional(),
           severity: Severity.optional(),
@@ -273,7 +277,7 @@ export const contract = {
   },
   alerts: {
     list: get('/alerts', 'alerts', 'What wants attention')
-      .input(z.object({ ...pageQuery, open: z.stringbool().optional() }))
+      .input(z.strictObject({ ...pageQuery, open: z.stringbool().optional() }))
       .output(pageOf(Alert)),
     acknowledge: post('/alerts/{id}/acknowledge', 'alerts', 'Say that you are on it')
       .input(ById)
@@ -293,7 +297,7 @@ export const contract = {
     remove: remove('/tokens/{id}', 'tokens', 'Revoke a token').input(ById).output(Nothing),
   },
   audit: {
-    list: get('/audit', 'audit', 'Who did what').input(z.object(pageQuery)).output(pageOf(AuditEntry)),
+    list: get('/audit', 'audit', 'Who did what').input(z.strictObject(pageQuery)).output(pageOf(AuditEntry)),
   },
   movers: {
     list: get('/movers', 'movers', 'Processes that replicate').output(z.object({ items: z.array(Mover) })),

@@ -6,7 +6,7 @@ export const RetentionTier = z.object({
   forSeconds: z.number().int().min(1).max(315_360_000),
 })
 export const PolicyInput = z
-  .object({
+  .strictObject({
     name: Name,
     intervalSeconds: z.number().int().min(1).max(86_400),
     lagTargetSeconds: z.number().int().min(1).max(604_800),

@@ -19,4 +19,4 @@ export const sortQuery = <const Fields extends readonly [string, ...string[]]>(f
 export const pageOf = <Row extends z.ZodType>(row: Row) =>
   z.object({ items: z.array(row), next: z.string().nullable(), total: z.number().int().nullable() })
 
-export const ById = z.object({ id: Id })
+export const ById = z.strictObject({ id: Id })

@@ -126,7 +126,7 @@ export const Protection = z
 export type Protection = z.infer<typeof Protection>
 
 export const ProtectInput = z
-  .object({
+  .strictObject({
     machineId: Id,
     targetSiteId: Id,
     policyId: Id,
@@ -135,14 +135,14 @@ export const ProtectInput = z
   })
   .meta({ id: 'ProtectInput' })
 export const ProtectionChange = z
-  .object({
+  .strictObject({
     policyId: Id.optional(),
     excludedDisks: z.array(z.string()).max(64).optional(),
     adapters: z.array(AdapterMapping).max(64).optional(),
   })
   .meta({ id: 'ProtectionChange' })
 export const ProtectPreviewInput = z
-  .object({
+  .strictObject({
     machineIds: z.array(Id).min(1).max(500),
     targetSiteId: Id,
     policyId: Id,
@@ -170,12 +170,12 @@ export const ProtectPreview = z
   })
   .meta({ id: 'ProtectPreview' })
 
-export const TestFailoverInput = z.object({
+export const TestFailoverInput = z.strictObject({
   point: PointChoice.default({ kind: 'latest' }),
   /** Where no isolated network is mapped: use the failover's network. The copy can then reach production. */
   allowOpenNetworks: z.boolean().default(false),
 })
-export const FailoverInput = z.object({
+export const FailoverInput = z.strictObject({
   kind: z.enum(['planned', 'unplanned']),
   point: PointChoice.default({ kind: 'latest' }).describe(
     'Of an unplanned failover; a planned one makes its own',
@@ -183,13 +183,13 @@ export const FailoverInput = z.object({
   /** The operator vouches that the source is down, or accepts two live copies. Kept in the audit log. */
   acceptUnfenced: z.boolean().default(false),
 })
-export const ChangePointInput = z.object({ point: PointChoice })
-export const ReprotectInput = z.object({
+export const ChangePointInput = z.strictObject({ point: PointChoice })
+export const ReprotectInput = z.strictObject({
   /** The original machine runs again: switch it off. Without it that is refused. */
   powerOffOriginal: z.boolean().default(false),
 })
-export const FailBackInput = z.object({ overwriteModified: z.boolean().default(false) })
-export const EndInput = z.object({ keepReplica: z.boolean().default(false) })
+export const FailBackInput = z.strictObject({ overwriteModified: z.boolean().default(false) })
+export const EndInput = z.strictObject({ keepReplica: z.boolean().default(false) })
 
 /** What a failover would cost, for its dialog: facts only, worked out by the server. */
 export const FailoverPreview = z

@@ -4,11 +4,11 @@ import { Bytes, Id, InstantText, Name } from './primitives.ts'
 export const Platform = z.enum(['kvm', 'simulated'])
 export const SiteHealth = z.enum(['unknown', 'healthy', 'degraded', 'unreachable'])
 
-const KvmHost = z.object({
+const KvmHost = z.strictObject({
   name: Name,
   address: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('local') }),
-    z.object({
+    z.strictObject({ kind: z.literal('local') }),
+    z.strictObject({
       kind: z.literal('ssh'),
       host: z.string().min(1).max(255),
       port: z.number().int().min(1).max(65535).default(22),
@@ -22,7 +22,7 @@ const KvmHost = z.object({
   machinesFolder: z.string().min(1).describe('Absolute folder with one folder per machine, or QMP sockets'),
   libvirtUri: z.string().optional(),
 })
-export const KvmNetwork = z.object({
+export const KvmNetwork = z.strictObject({
   id: z.string().min(1).max(60),
   name: Name,
   kind: z.enum(['user', 'bridge']),
@@ -31,7 +31,7 @@ export const KvmNetwork = z.object({
   probePorts: z.array(z.number().int().min(1).max(65535)).max(20).optional(),
 })
 export const KvmSettings = z
-  .object({
+  .strictObject({
     adapter: z.enum(['qmp', 'libvirt']).default('qmp'),
     hosts: z.array(KvmHost).min(1).max(64),
     accelerator: z.enum(['tcg', 'kvm']).default('kvm'),
@@ -41,7 +41,7 @@ export const KvmSettings = z
   })
   .meta({ id: 'KvmSettings' })
 export const SimulatedSettings = z
-  .object({
+  .strictObject({
     machines: z.number().int().min(0).max(10_000).default(10),
     disksPerMachine: z.number().int().min(1).max(8).default(1),
     diskBytes: Bytes.default(64 * 1024 * 1024),
@@ -52,7 +52,7 @@ export const SimulatedSettings = z
     latencyMilliseconds: z.number().int().min(0).max(60_000).optional(),
     bootSeconds: z.number().int().min(0).max(600).optional(),
     faults: z
-      .object({
+      .strictObject({
         unreachable: z
           .boolean()
           .default(false)
@@ -68,17 +68,17 @@ const named = { name: Name }
 /** What is needed to register a site. Secrets are written only; no answer ever holds them. */
 export const SiteInput = z
   .discriminatedUnion('platform', [
-    z.object({
+    z.strictObject({
       ...named,
       platform: z.literal('kvm'),
       settings: KvmSettings,
-      secrets: z.object({ privateKey: z.string().max(20_000).optional() }).default({}),
+      secrets: z.strictObject({ privateKey: z.string().max(20_000).optional() }).default({}),
     }),
-    z.object({
+    z.strictObject({
       ...named,
       platform: z.literal('simulated'),
       settings: SimulatedSettings,
-      secrets: z.object({}).default({}),
+      secrets: z.strictObject({}).default({}),
     }),
   ])
   .meta({ id: 'SiteInput' })

@@ -12,7 +12,7 @@ type RolesOf<Node> = {
 
 export const roleOf: RolesOf<Contract> = {
   setup: { status: 'anyone', complete: 'anyone' },
-  session: { current: 'reader', signIn: 'anyone', signOut: 'reader' },
+  session: { current: 'reader', signIn: 'anyone', signOut: 'reader', changePassword: 'reader' },
   overview: 'reader',
   sites: {
     list: 'reader',

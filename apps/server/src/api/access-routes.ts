@@ -109,6 +109,20 @@ export function sessionRoutes(deps: ApiDeps) {
       await deps.stores.users.update(user.id, { signedInAt: deps.clock.now() })
       return beginSession(deps, user, context)
     }),
+    changePassword: os.session.changePassword.handler(async ({ input, context }) => {
+      const { user, session } = callerOf(context)
+      context.audit(user.id, { name: user.name })
+      if (!(await isPasswordRight(user.passwordHash, input.current)))
+        throw new Refusal({
+          code: 'password/wrong',
+          message: 'The current password is not right',
+          remedy: 'Type it again. If it is lost, an owner can set a new one under Settings, Users.',
+        })
+      await deps.stores.users.update(user.id, { passwordHash: await hashPassword(input.password) })
+      // Whoever else knew it is out now.
+      await deps.stores.sessions.removeOfUser(user.id, session?.idHash ?? null)
+      return {}
+    }),
     signOut: os.session.signOut.handler(async ({ context }) => {
       const { session } = callerOf(context)
       if (session) await deps.stores.sessions.remove(session.idHash)

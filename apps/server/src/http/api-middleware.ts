@@ -58,7 +58,7 @@ export function apiMiddleware(parts: ApiMiddlewareParts): Router {
     )
     response.set('cache-control', 'no-store')
   })
-  router.use(express.json({ limit: bodyLimit, strict: false, type: () => true }))
+  router.use(express.json({ limit: bodyLimit, strict: false, type: () => true, reviver: refuseNul }))
   router.use(((request, response, next) => {
     const passed = admitted.get(request)
     if (!passed) return next(new Error('A request came past the gate'))
@@ -72,6 +72,12 @@ export function apiMiddleware(parts: ApiMiddlewareParts): Router {
     sendProblem(response, problem)
   })
   return router
+}
+
+/** PostgreSQL keeps no text with a NUL, and no name of ours has one. */
+function refuseNul(_key: string, value: unknown): unknown {
+  if (typeof value === 'string' && value.includes('\0')) throw new SyntaxError('A text has a NUL character')
+  return value
 }
 
 class HttpProblem extends Error {
@@ -160,13 +166,13 @@ async function admit(parts: ApiMiddlewareParts, request: Request): Promise<Passe
  */
 function refuseAmbiguousPath(request: Request): void {
   const judged = `${request.baseUrl}${request.path}`
-  if (urlOf(request)?.pathname === judged) return
+  if (urlOf(request)?.pathname === judged && !request.originalUrl.includes('%00')) return
   throw new HttpProblem(
     toProblem({
       status: 400,
       code: 'api/bad-path',
       detail: 'The path is not in its plain form',
-      remedy: 'Leave out "..", "." and backslashes, and encode what is not plain ASCII.',
+      remedy: 'Leave out "..", ".", backslashes and NUL characters, and encode what is not plain ASCII.',
     }),
   )
 }
@@ -406,7 +412,7 @@ function problemOfHttp(error: unknown): Problem {
       return toProblem({
         status: 400,
         code: 'api/malformed-json',
-        detail: 'The body is not JSON',
+        detail: 'The body is not JSON, or a text in it has a NUL character',
         remedy: 'Send one JSON object in UTF-8.',
       })
     case 'entity.too.large':

@@ -239,6 +239,27 @@ describe('sessions', () => {
     expect((await call('GET', '/api/v1/session', { headers: { cookie: idle } })).status).toBe(401)
   })
 
+  test('everybody can change their own password, with the old one, and is out everywhere else', async () => {
+    const cookieOf = async () => {
+      const answer = await call('POST', '/api/v1/session', { body: { name: 'eva', password } })
+      const cookie = answer.headers.get('set-cookie')?.split(';')[0] ?? ''
+      return { cookie, 'x-csrf-token': String(answer.body.csrfToken) }
+    }
+    const owner = await headersOf('owner')
+    await call('POST', '/api/v1/users', { headers: owner, body: { name: 'eva', role: 'reader', password } })
+    const [here, there] = [await cookieOf(), await cookieOf()]
+    const change = (current: string) =>
+      call('POST', '/api/v1/session/password', {
+        headers: here,
+        body: { current, password: 'an entirely new one' },
+      })
+    expect(await change('not the old one')).toMatchObject({ status: 422, body: { code: 'password/wrong' } })
+    expect((await change(password)).status).toBe(200)
+    expect((await call('GET', '/api/v1/session', { headers: here })).status).toBe(200)
+    expect((await call('GET', '/api/v1/session', { headers: there })).status).toBe(401)
+    const old = await call('POST', '/api/v1/session', { body: { name: 'eva', password } })
+    expect(old.status).toBe(401)
+  })
   test('the last owner can be neither disabled nor removed', async () => {
     const alone = { ...memoryAccessStores() }
     const only: User = {
@@ -414,6 +435,21 @@ describe('bad input', () => {
     expect(answer.body).toMatchObject({ status: 400, fields: [{ path: 'priority' }] })
   })
 
+  test('a field that no request has is refused by name: a slip in a field would else do what nobody asked for', async () => {
+    const headers = await headersOf('owner')
+    const body = { machineId: 'm', targetSiteId: 's', policyId: 'p', excludedDisk: ['swap'] }
+    const answer = await call('POST', '/api/v1/protections', { headers, body })
+    expect(answer).toMatchObject({ status: 400, body: { code: 'api/invalid-input' } })
+    expect(JSON.stringify(answer.body)).toContain('excludedDisk')
+    const query = await call('GET', '/api/v1/machines?sight=A', { headers })
+    expect(query.status).toBe(400)
+  })
+  test('a NUL character is refused in a path and in a body', async () => {
+    const headers = await headersOf('owner')
+    expect((await call('GET', '/api/v1/protections/%00', { headers })).status).toBe(400)
+    const named = { ...policy, name: 'a\0b' }
+    expect((await call('POST', '/api/v1/policies', { headers, body: named })).status).toBe(400)
+  })
   test('unknown routes and wrong methods say what there is', async () => {
     expect((await call('GET', '/api/v1/nonsense')).body.code).toBe('api/unknown-route')
     const wrong = await call('PUT', '/api/v1/sites', { headers: await headersOf('owner'), body: {} })

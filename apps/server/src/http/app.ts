@@ -44,7 +44,7 @@ export function createApp(parts: AppParts): Express {
   app.use('/api', limit(60_000, parts.requestsPerMinute))
   // Only failures count: whoever signs in often and rightly is no guesser.
   const guessing = limit(guessWindowMilliseconds, guessesPerWindow, true)
-  app.post(['/api/v1/session', '/api/v1/setup'], guessing)
+  app.post(['/api/v1/session', '/api/v1/session/password', '/api/v1/setup'], guessing)
   app.use('/api/v1', apiMiddleware(parts))
   app.use('/api', (_request, response) => {
     sendProblem(

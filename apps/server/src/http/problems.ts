@@ -5,8 +5,8 @@ import type { Response } from 'express'
 
 const titles: Record<number, string> = {
   400: 'The request does not fit',
-  401: 'Sign in first',
-  403: 'Not allowed for your role',
+  401: 'Not signed in',
+  403: 'Not allowed',
   404: 'Not found',
   405: 'Method not allowed',
   409: 'Not as things stand',
