@@ -120,6 +120,7 @@ const synchronousCalls = new Set([
   'map',
   'difference',
   'measured',
+  'lagSeen',
   'now',
   'register',
 ])

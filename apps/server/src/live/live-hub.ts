@@ -56,6 +56,8 @@ export function createLiveHub(log: Logger): LiveHub {
       // Many changes of one thing within a moment are one hint.
       hints.set(`${topic} ${id ?? ''}`, { topic, id })
     },
+    // Browsers count the lag up themselves between two measurements.
+    lagSeen() {},
     measured(measurement) {
       measurements.set(measurement.protectionId, measurement)
     },

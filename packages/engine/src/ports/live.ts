@@ -21,4 +21,6 @@ export interface Live {
   changed(topic: Topic, id: string | null): void
   /** Throttled by the receiver to one a second and protection. */
   measured(measurement: Measurement): void
+  /** The lag as its mover sees it every few seconds, cycles or none; null: nothing replicates it now. */
+  lagSeen(protectionId: ProtectionId, lagSeconds: number | null): void
 }

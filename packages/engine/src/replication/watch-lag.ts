@@ -10,9 +10,11 @@ export async function watchLag(parts: EngineParts, slot: Slot): Promise<void> {
     // Nobody expects new points now; an alert that stays would cry wolf.
     if (slot.lagRaised !== false) await resolveAlert(parts, 'protection/lag', subject)
     slot.lagRaised = false
+    parts.live.lagSeen(slot.id, null)
     return
   }
   const lag = lagSeconds(slot.newestInstant, parts.clock.now())
+  parts.live.lagSeen(slot.id, lag)
   const targetSeconds = slot.policy.lagTargetSeconds
   // A mover that has just taken over does not know what its predecessor raised: it says the truth either way.
   const raised = slot.lagRaised ?? (lag !== null && lag <= targetSeconds)
