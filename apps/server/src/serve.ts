@@ -12,6 +12,7 @@ import type { ControlPlane } from './compose.ts'
 import type { Config } from './config.ts'
 import { consoleFolder, createApp } from './http/app.ts'
 import { openApiDocument } from './http/open-api.ts'
+import type { LiveHub } from './live/live-hub.ts'
 
 export const version = '0.1.0'
 
@@ -63,7 +64,7 @@ export async function serve(config: Config, plane: ControlPlane, log: Logger): P
   const scheme = config.tlsCertificate === null ? 'http' : 'https'
   return {
     address: config.publicUrl ?? `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`,
-    close: () => closeServer(http),
+    close: () => closeServer(http, live),
   }
 }
 
@@ -90,10 +91,13 @@ function whyNotListening(error: NodeJS.ErrnoException, config: Config): Error {
   return error
 }
 
-async function closeServer(http: Server): Promise<void> {
+/** Ends what is open: requests within a few seconds, browsers' sockets at once. */
+export async function closeServer(http: Server, live: Pick<LiveHub, 'close'>): Promise<void> {
   const closed = new Promise<void>((resolve) => http.close(() => resolve()))
   http.closeIdleConnections()
   const timer = setTimeout(() => http.closeAllConnections(), drainMilliseconds)
+  // No close of an http server ends a web socket: with one console open it would wait for ever.
+  await live.close()
   await closed
   clearTimeout(timer)
 }

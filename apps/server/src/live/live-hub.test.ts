@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
 import { afterEach, expect, test } from 'vitest'
+import { closeServer } from '../serve.ts'
 import { createLiveHub, type LiveHub } from './live-hub.ts'
 
 const opened: { http: Server; hub: LiveHub }[] = []
@@ -42,4 +43,16 @@ test('the console, the public address and programs get one', async () => {
   expect(await knock(base, base)).toBe(200)
   expect(await knock(base, 'https://recovery.example')).toBe(200)
   expect(await knock(base, null)).toBe(200)
+})
+
+test('a server closes although a browser has a socket open', { timeout: 20_000 }, async () => {
+  const base = await openHub(null)
+  const [last] = opened.slice(-1)
+  if (!last) throw new Error('a hub is open')
+  const socket = new WebSocket(`${base.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`)
+  await new Promise((resolve) => socket.addEventListener('message', resolve, { once: true }))
+  const ended = new Promise((resolve) => socket.addEventListener('close', resolve, { once: true }))
+  await closeServer(last.http, last.hub)
+  await ended
+  expect(last.http.listening).toBe(false)
 })
