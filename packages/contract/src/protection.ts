@@ -131,7 +131,11 @@ export const ProtectInput = z
     targetSiteId: Id,
     policyId: Id,
     excludedDisks: z.array(z.string()).max(64).default([]),
-    adapters: z.array(AdapterMapping).max(64).default([]),
+    adapters: z
+      .array(AdapterMapping)
+      .max(64)
+      .optional()
+      .describe('Left out: as the preview suggests. An adapter that is not named is connected to nothing'),
   })
   .meta({ id: 'ProtectInput' })
 export const ProtectionChange = z

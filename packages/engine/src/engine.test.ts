@@ -1673,6 +1673,43 @@ test('a site that cannot be reached raises an alert that resolves by itself', as
   expect(await lab.openAlerts()).toEqual([])
 })
 
+test('a stricter policy, and replication that begins again, get the time of their target before anybody is called', async () => {
+  const { lab, ask, protectionId } = await newProtectedLab({
+    policy: { intervalSeconds: 300, lagTargetSeconds: 600 },
+  })
+  await lab.clock.advance(4 * minute)
+  const strict = await lab.engine.savePolicy(
+    { ...defaultPolicySettings, name: 'strict', intervalSeconds: 5, lagTargetSeconds: 30 },
+    null,
+    { by },
+  )
+  await lab.engine.editProtection({ by, protectionId, policyId: strict.id })
+  await lab.done(lab.engine.plannedFailover(ask))
+  await lab.clock.advance(5 * minute)
+  await lab.done(lab.engine.rollBack(ask))
+  await lab.clock.advance(minute)
+  const { rows } = await lab.stores.events.list({}, { limit: 500, cursor: null })
+  expect(rows.map(({ code }) => code)).not.toContain('protection/lag')
+})
+
+test('the alert of replication that was stopped resolves when the machine runs elsewhere, and when cycles succeed again', async () => {
+  const { lab, ask } = await newProtectedLab()
+  const stopReplication = async () => {
+    lab.a.faults.failNext('source.openPoint', 1, new Refusal({ code: 'x/y', message: 'No', remedy: 'None.' }))
+    await lab.clock.advance(minute)
+    expect(await lab.openAlerts()).toContain('protection/broken')
+  }
+  await stopReplication()
+  await lab.done(lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: true }))
+  expect(await lab.openAlerts()).not.toContain('protection/broken')
+  await lab.done(lab.engine.rollBack(ask))
+  await lab.clock.advance(minute)
+  await stopReplication()
+  await lab.engine.resync(ask)
+  await lab.clock.advance(minute)
+  expect(await lab.openAlerts()).toEqual([])
+})
+
 test('little room for replicas raises an alert that resolves by itself, at the site that keeps them only', async () => {
   const { lab } = await newProtectedLab()
   const room = vi.spyOn(lab.b.replicas, 'freeBytes').mockResolvedValue(GiB)

@@ -70,6 +70,15 @@ async function previewMachine(deps: ApiDeps, { machine, excluded, target, networ
   }
 }
 
+export async function suggestedAdapters(
+  deps: ApiDeps,
+  { machineId, targetSiteId }: { readonly machineId: string; readonly targetSiteId: string },
+): Promise<AdapterMapping[]> {
+  const machine = await findMachine(deps, machineId)
+  const target = await findSite(deps, targetSiteId)
+  return suggestAdapters(machine, await deps.engine.networks(target.id))
+}
+
 /** The network of the same name for a failover, the first isolated one for tests. */
 export function suggestAdapters(machine: Machine, networks: readonly Network[]): AdapterMapping[] {
   const open = networks.filter((network) => !network.isolated)

@@ -5,6 +5,7 @@ import type { JobId } from '@understudy/domain/jobs/job'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import type { JobScope } from '../jobs/job-scope.ts'
+import { resolveTrouble } from '../replication/cycle-slot.ts'
 import { type RunPlan, tellFailover, waitForAnswer } from './boot-run.ts'
 import { settleState } from './state-claim.ts'
 
@@ -26,6 +27,8 @@ export async function settleFailedOver(
     to: 'failedOver',
     note: 'Runs at the target site; commit it or roll it back',
   })
+  // What had stopped replication is past: the machine runs elsewhere now.
+  await resolveTrouble(parts, protection)
   keeper.hydrate(run)
   parts.live.changed('runs', run.id)
   await tellFailover(context, protection, {

@@ -1,6 +1,7 @@
 // One cycle of a protection that this mover holds, from the state to the summary, and what follows from how it ended.
 import { InvariantError, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
+import type { Protection } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import { chooseConsistency } from '@understudy/domain/replication/choose-consistency'
 import { nextCycleAt, retryDelaySeconds } from '@understudy/domain/replication/next-cycle'
@@ -28,8 +29,8 @@ export async function cycleSlot(parts: EngineParts, slot: Slot, signal: AbortSig
       intervalSeconds: slot.policy.intervalSeconds,
     })
     if (!ran) return
-    if (slot.outageMayBeOpen) await resolveAlert(parts, 'protection/outage', subjectOf(slot.protection))
-    slot.outageMayBeOpen = false
+    if (slot.troubleMayBeOpen) await resolveTrouble(parts, slot.protection)
+    slot.troubleMayBeOpen = false
     slot.failures = 0
     slot.deposed = 0
   } catch (error) {
@@ -116,7 +117,7 @@ async function settleFailure(parts: EngineParts, slot: Slot, error: unknown): Pr
 async function retryLater(parts: EngineParts, slot: Slot, error: unknown): Promise<void> {
   const failure = toFailureReport(error)
   slot.failures += 1
-  slot.outageMayBeOpen = true
+  slot.troubleMayBeOpen = true
   const delaySeconds = retryDelaySeconds(slot.failures, parts.config.retryDelaysSeconds)
   slot.dueAt = parts.clock.now() + delaySeconds * 1000
   await raiseAlert(parts, {
@@ -129,11 +130,21 @@ async function retryLater(parts: EngineParts, slot: Slot, error: unknown): Promi
   })
 }
 
+/** Repeatable. Replication works again, or nobody expects it to. */
+export async function resolveTrouble(
+  parts: EngineParts,
+  protection: Pick<Protection, 'id' | 'name'>,
+): Promise<void> {
+  for (const code of ['protection/outage', 'protection/broken'])
+    await resolveAlert(parts, code, subjectOf(protection))
+}
+
 /** A refusal stops at once: trying again changes nothing until somebody has done something. */
 async function breakDown(parts: EngineParts, slot: Slot, error: unknown): Promise<void> {
   const failure = toFailureReport(error)
   const note = `${failure.message}. ${failure.remedy}`
   parts.log('error', 'cycle failed', { protection: slot.id, error })
+  slot.troubleMayBeOpen = true
   const { state } = slot.protection
   if (!(await parts.stores.protections.moveState(slot.id, state, 'broken', note))) return
   parts.live.changed('protections', slot.id)

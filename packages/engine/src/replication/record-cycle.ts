@@ -4,7 +4,7 @@ import { Refusal, toFailureReport } from '@understudy/base/errors'
 import type { Consistency } from '@understudy/domain/recovery-points/recovery-point'
 import type { CyclePlan } from '@understudy/domain/replication/plan-cycle'
 import type { EngineParts } from '../engine-parts.ts'
-import { recordEvent, resolveAlert } from '../events/report.ts'
+import { recordEvent } from '../events/report.ts'
 import type { ProtectionNotes } from '../ports/stores.ts'
 import type { CycleOutcome } from './run-cycle.ts'
 import { type Slot, subjectOf } from './slot.ts'
@@ -96,7 +96,6 @@ async function becomeProtected(parts: EngineParts, slot: Slot, { outcome }: Cycl
   if (state !== 'seeding' && state !== 'resyncing') return
   if (!(await parts.stores.protections.moveState(slot.id, state, 'protected', null))) return
   slot.protection = { ...slot.protection, state: 'protected', stateNote: null }
-  await resolveAlert(parts, 'protection/broken', subjectOf(slot.protection))
   await recordEvent(parts, {
     severity: 'info',
     code: 'protection/protected',

@@ -13,8 +13,8 @@ export type Slot = {
   dueAt: Instant
   /** Outages in a row. */
   failures: number
-  /** An alert of an outage may be open, perhaps from another process: the next cycle that succeeds resolves it. */
-  outageMayBeOpen: boolean
+  /** An alert may be open that replication does not work, perhaps from another process: the next cycle that succeeds resolves it. */
+  troubleMayBeOpen: boolean
   /** Times in a row that a newer writer came in between. */
   deposed: number
   /** Opened once per lease, with an epoch of its own. */
@@ -26,6 +26,8 @@ export type Slot = {
   newestInstant: Instant | null
   /** Null: not known yet to this mover. */
   lagRaised: boolean | null
+  /** Since when the lag is held against the target, and under which policy; null: not replicating. */
+  lagCountsFrom: { readonly terms: string; readonly since: Instant } | null
   retentionDueAt: Instant
   /** Not before; the stores know exactly. */
   scrubDueAt: Instant
