@@ -1101,6 +1101,57 @@ describe('a way out', () => {
     expect(waiting.question?.text).toContain('still needs its recovery point')
   })
 
+  test('of an end beside a job that does not stop: it is refused, and that job puts everything back first', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    let release = (): void => {}
+    const stubborn = new Promise<void>((resolve) => (release = resolve))
+    const { openStoppedDisks } = lab.a.source
+    vi.spyOn(lab.a.source, 'openStoppedDisks').mockImplementationOnce(async (...disks) => {
+      await stubborn
+      return await openStoppedDisks(...disks)
+    })
+    const started = lab.engine.plannedFailover(ask)
+    await started
+    await until(lab, () => lab.machine.power === 'off')
+    const end = { ...ask, deleteReplica: true }
+    const refused = await lab.settle(lab.engine.endProtection(end))
+    expect(refused).toMatchObject({ state: 'failed', failure: { code: 'protection/still-at-work' } })
+    expect((await lab.state(protectionId)).state).toBe('failingOver')
+    release()
+    expect((await lab.settle(started)).state).toBe('cancelled')
+    expect(lab.machine.power).toBe('running')
+    await lab.done(lab.engine.endProtection(end))
+    expect(await lab.stores.protections.find(protectionId)).toBeNull()
+  })
+
+  test('of an end after a failover that could not be put back: the source that it left off runs again', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.a.faults.failNext('source.start', 5)
+    lab.b.faults.failNext('target.boot', 3)
+    await lab.settle(lab.engine.plannedFailover(ask))
+    expect((await lab.state(protectionId)).state).toBe('broken')
+    expect(lab.machine.power).toBe('off')
+    await lab.done(lab.engine.endProtection({ ...ask, deleteReplica: true }))
+    expect(lab.machine.power).toBe('running')
+    expect(runningAt(lab.b)).toEqual([])
+  })
+
+  test('of an end after a commit that was given away and not settled: the source stays off beside it', async () => {
+    const { lab, ask } = await newProtectedLab()
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    const { updateNotes } = lab.stores.protections
+    const spy = vi.spyOn(lab.stores.protections, 'updateNotes').mockImplementation(async (id, change) => {
+      if ('sourceStoppedByRun' in change) throw new Error('it cannot be noted')
+      await updateNotes(id, change)
+    })
+    expect((await lab.settle(lab.engine.commit(ask))).state).toBe('failed')
+    spy.mockRestore()
+    await lab.done(lab.engine.endProtection({ ...ask, deleteReplica: false }))
+    expect(lab.machine.power).toBe('off')
+    expect(lab.world.violations).toEqual([])
+  })
+
   test('of a job that was lost between its row and its workflow: it is failed while the server runs', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()
     const lost = 'lost-job' as JobId

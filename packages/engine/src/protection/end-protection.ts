@@ -1,6 +1,7 @@
 // The end of a protection: nothing of ours stays on the source, and the replica goes or stays as asked.
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { Run } from '@understudy/domain/failover/failover'
+import { harmlessKinds, type Job } from '@understudy/domain/jobs/job'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import type { SiteId } from '@understudy/domain/sites/site'
@@ -9,7 +10,10 @@ import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import { destroyRun, isFailBack } from '../failover/boot-run.ts'
 import { withinSeconds } from '../failover/bounded-call.ts'
+import { settleCommit } from '../failover/commit.ts'
+import { restartSource } from '../failover/planned-failover.ts'
 import { type JobBody, JobFailure, type JobScope, type TaskScope } from '../jobs/job-scope.ts'
+import { describeKind } from '../jobs/run-job.ts'
 import { activeJobsOf, cancelJob } from '../jobs/start-job.ts'
 import type { EndProtectionRequest } from '../requests.ts'
 import { platformOf, sourceOf, targetOf } from '../sites/platform-of.ts'
@@ -17,12 +21,15 @@ import { platformOf, sourceOf, targetOf } from '../sites/platform-of.ts'
 const tasks = [
   'Stop replication',
   'Let go of running replicas',
+  'Leave the source running',
   'Tidy up the source',
   'Remove the replica',
   'Forget it',
 ]
 
 const OTHER_JOBS_SECONDS = 120
+/** Beside what a source site has for its answers: a guest that still shuts down is waited for before it is started. */
+const START_SECONDS = 60
 const MOVE_ATTEMPTS = 10
 /** How often a wait for hydration asks whether the site is still there, and how long it may be away. */
 const LOOK_MILLISECONDS = 5000
@@ -35,6 +42,7 @@ export const endProtection = (context: EngineContext): JobBody<EndProtectionRequ
     job.passPointOfNoReturn()
     await job.task('Stop replication', () => stopReplication(context, protectionId, job.id))
     await letGoOfRuns(context, job, protectionId)
+    await startSource(context, job, protectionId)
     // The source may be dead, which is often why a protection is ended.
     await job.undo('Tidy up the source', () => tidyUpSource(context, protectionId))
     await removeReplica(context, job, request)
@@ -43,9 +51,9 @@ export const endProtection = (context: EngineContext): JobBody<EndProtectionRequ
 })
 
 async function letGoOfRuns(context: EngineContext, job: JobScope, protectionId: ProtectionId): Promise<void> {
-  await orLeaveBehind(job, {
+  await orAsk(job, {
     name: 'Let go of running replicas',
-    what: 'A replica that still runs, or needs its recovery point,',
+    problem: 'A replica that still runs, or needs its recovery point, cannot be removed',
     work: async (task) => {
       const protection = await loadProtection(context.parts, protectionId)
       for (const run of await context.parts.stores.runs.active(protectionId))
@@ -55,15 +63,44 @@ async function letGoOfRuns(context: EngineContext, job: JobScope, protectionId: 
   })
 }
 
+/** What a failover of ours has stopped, and no replica replaces: soon nobody knows any more that it was us. */
+async function startSource(context: EngineContext, job: JobScope, protectionId: ProtectionId): Promise<void> {
+  const { parts } = context
+  await orAsk(job, {
+    name: 'Leave the source running',
+    problem: 'The source machine was shut down for a failover that did not come about, and cannot be started',
+    async work(task) {
+      const { sourceStoppedByRun = null } = await parts.stores.protections.notes(protectionId)
+      if (sourceStoppedByRun === null) return task.note('No failover of ours has left it off')
+      const bound = { seconds: parts.config.deadSiteSeconds + START_SECONDS, signal: task.signal }
+      await withinSeconds(parts, bound, () => restartSource(context, protectionId))
+      task.note('It was shut down for a failover that did not come about, and runs again')
+    },
+    leave: () => tellSourceOff(context, protectionId),
+  })
+}
+
+async function tellSourceOff({ parts }: EngineContext, id: ProtectionId): Promise<void> {
+  const protection = await loadProtection(parts, id)
+  await recordEvent(parts, {
+    severity: 'critical',
+    code: 'protection/source-left-off',
+    message: `${protection.name} was shut down for a failover and could not be started when its protection was ended. Start it by hand.`,
+    subject: { id, name: protection.name },
+    facts: { siteId: protection.sourceSiteId, ref: protection.sourceRef },
+  })
+  await parts.stores.protections.updateNotes(id, { sourceStoppedByRun: null })
+}
+
 async function removeReplica(
   context: EngineContext,
   job: JobScope,
   { protectionId, deleteReplica }: EndProtectionRequest,
 ): Promise<void> {
   if (!deleteReplica) return await job.skip('Remove the replica', 'It stays where it is')
-  await orLeaveBehind(job, {
+  await orAsk(job, {
     name: 'Remove the replica',
-    what: 'The replica with its recovery points',
+    problem: 'The replica with its recovery points cannot be removed',
     work: async () => {
       const protection = await loadProtection(context.parts, protectionId)
       const { replicas } = await platformOf(context.parts, protection.targetSiteId)
@@ -76,10 +113,10 @@ async function removeReplica(
   })
 }
 
-type Removal = {
+type Act = {
   readonly name: string
-  /** The subject of a sentence: what cannot be removed. */
-  readonly what: string
+  /** What a person is told when it fails. */
+  readonly problem: string
   readonly work: (task: TaskScope) => Promise<void>
   /** Forgets what `work` cannot reach, and tells where it stays. Needs nothing from the site. */
   readonly leave: () => Promise<void>
@@ -88,7 +125,7 @@ type Removal = {
 const ROUNDS = 20
 
 /** A site that is dead for good must not keep its protection for ever; but what stays behind there is a person's decision. */
-async function orLeaveBehind(job: JobScope, { name, what, work, leave }: Removal): Promise<void> {
+async function orAsk(job: JobScope, { name, problem, work, leave }: Act): Promise<void> {
   for (let round = 1; ; round += 1) {
     const suffix = round === 1 ? '' : ` (${round})`
     try {
@@ -97,7 +134,7 @@ async function orLeaveBehind(job: JobScope, { name, what, work, leave }: Removal
       if (!(error instanceof JobFailure) || error.report.kind === 'aborted' || round === ROUNDS) throw error
       const verdict = await job.ask({
         id: `${name.toLowerCase().replaceAll(' ', '-')}-${round}`,
-        text: `${what} cannot be removed: ${error.message}. End the protection all the same?`,
+        text: `${problem}: ${error.message}. End the protection all the same?`,
         answers: [
           { value: 'again', label: 'Try again', danger: false },
           { value: 'leave', label: 'Leave it behind', danger: true },
@@ -119,6 +156,8 @@ async function leaveRuns(context: EngineContext, id: ProtectionId): Promise<void
     await keeper.drop(run.id)
     const end = { over: true, endedAt: parts.clock.now(), failure: 'Left behind when the protection ended' }
     await parts.stores.runs.update(run.id, end)
+    // It may run: nothing of ours may start the source beside it.
+    await parts.stores.protections.updateNotes(id, { sourceStoppedByRun: null })
   }
 }
 
@@ -134,20 +173,38 @@ async function tellLeft({ parts }: EngineContext, protection: Protection, what: 
 }
 
 async function stopReplication(context: EngineContext, id: ProtectionId, jobId: string): Promise<void> {
-  const { parts, mover, cancels } = context
-  const deadline = parts.clock.now() + OTHER_JOBS_SECONDS * 1000
-  for (
-    let others = await othersOf(context, id, jobId);
-    others.length > 0;
-    others = await othersOf(context, id, jobId)
-  ) {
-    for (const job of others) await cancelJob(parts, cancels, job.id).catch(() => {})
-    if (parts.clock.now() >= deadline) break
-    await parts.sleep(1000)
-  }
+  const { parts, mover } = context
+  await stopOthers(context, id, jobId)
+  // A commit that stopped half-way may have given the replica away: then nothing starts the source any more.
+  await settleCommit(context, id)
   await moveToEnding(context, id)
   parts.live.changed('protections', id)
   await mover.quiesce(id)
+}
+
+/** What they have begun they put back themselves, which takes the protection: nothing is taken apart under a job at work. */
+async function stopOthers(context: EngineContext, id: ProtectionId, jobId: string): Promise<void> {
+  const { parts, cancels } = context
+  const deadline = parts.clock.now() + OTHER_JOBS_SECONDS * 1000
+  for (;;) {
+    const others = await othersOf(context, id, jobId)
+    if (others.length === 0) return
+    for (const job of others) await cancelJob(parts, cancels, job.id).catch(() => {})
+    if (parts.clock.now() >= deadline) return refuseAtWork(others)
+    await parts.sleep(1000)
+  }
+}
+
+/** Those that only watch the mover see the end by themselves. */
+function refuseAtWork(others: readonly Job[]): void {
+  const atWork = others.filter(({ kind }) => !harmlessKinds.includes(kind))
+  if (atWork.length === 0) return
+  const names = atWork.map(({ kind }) => describeKind(kind)).join(', ')
+  throw new Refusal({
+    code: 'protection/still-at-work',
+    message: `"${names}" was asked to stop and is still at work`,
+    remedy: 'Wait until it is over, then end the protection again.',
+  })
 }
 
 /** A job that gives its state back at this moment must not leave a protection replicating while it is taken apart. */
@@ -178,6 +235,8 @@ async function letGo(
     return await destroyRun(context, run.id, run.kind === 'test' ? { testState: 'gone' } : {})
   await whenHydratedOrAway(context, run, task)
   if (!isFailBack(run, protection)) await (await targetOf(parts, run.targetSiteId)).adopt(run.id)
+  // Before the run is over: whoever repeats this must not find a source to start beside the machine that stays.
+  await parts.stores.protections.updateNotes(protection.id, { sourceStoppedByRun: null })
   await keeper.drop(run.id)
   await parts.stores.runs.update(run.id, { over: true, endedAt: parts.clock.now() })
 }
