@@ -1224,6 +1224,22 @@ describe('two who act at the same moment', () => {
     expect((await lab.state(protectionId)).state).toBe('committed')
   })
 
+  test('a retry that was asked for twice runs the job once more, and not again after that', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.b.faults.failNext('target.boot', 6)
+    const failed = await lab.settle(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    await Promise.all([1, 2].map(() => lab.engine.retryJob(failed.id, { by })))
+    await until(lab, () => (lab.b.faults.calls.get('target.boot') ?? 0) === 6)
+    await lab.clock.advance(10 * minute)
+    expect(await lab.job(failed.id)).toMatchObject({ state: 'failed' })
+    expect(lab.machine.power).toBe('running')
+    expect(runningAt(lab.b)).toEqual([])
+    await lab.engine.retryJob(failed.id, { by })
+    await lab.clock.advance(2 * minute)
+    expect((await lab.state(protectionId)).state).toBe('failedOver')
+  })
+
   test('an answer that was given twice is not the answer to the next attempt', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()
     lab.a.cutOff()

@@ -2,6 +2,7 @@
 
 import type { FailureReport } from '@understudy/base/errors'
 import { isAbort, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
+import type { Instant } from '@understudy/base/instant'
 import {
   type Job,
   type JobId,
@@ -19,6 +20,8 @@ import { type JobBody, JobFailure, type JobScope, type TaskOptions, type TaskSco
 export const CANCEL_TOPIC = 'cancel'
 export const ANSWER_TOPIC = 'answer'
 export const RETRY_TOPIC = 'retry'
+/** Which failure is to be tried again, by its end: a wish that was given twice is not one for the attempt after the next. */
+export type Retry = { readonly failedAt: Instant }
 export type Answer = { readonly questionId: string; readonly value: string }
 /** An answer to whatever is asked: the job is to stop. */
 export const CANCEL_ANSWER: Answer = { questionId: '*', value: '(cancel)' }
@@ -60,10 +63,9 @@ export function jobWorkflow<Request>(
     const jobId = context.workflowId as JobId
     for (let attempt = 1; attempt <= ATTEMPT_LIMIT; attempt += 1) {
       const run: JobRun = { parts, cancels, context, jobId, attempt, pastNoReturn: false }
-      if (await runAttempt(run, body, request)) return
-      if (attempt === ATTEMPT_LIMIT) return
-      const again = await context.waitForSignal<boolean>(RETRY_TOPIC, parts.config.retryWindowSeconds)
-      if (again !== true) return
+      const failedAt = await runAttempt(run, body, request)
+      if (failedAt === null || attempt === ATTEMPT_LIMIT) return
+      if (!(await isWantedAgain(run, failedAt))) return
       // A cancel or an answer that came too late last time is no wish for this time.
       await drain(context, CANCEL_TOPIC)
       await drain(context, ANSWER_TOPIC)
@@ -71,27 +73,42 @@ export function jobWorkflow<Request>(
   }
 }
 
+/** False: nobody has asked for it in time. */
+async function isWantedAgain({ context, parts }: JobRun, failedAt: Instant): Promise<boolean> {
+  for (let left = 0; left < LEFT_OVER_LIMIT; left += 1) {
+    const wish = await context.waitForSignal<Retry>(RETRY_TOPIC, parts.config.retryWindowSeconds)
+    if (wish === null) return false
+    if (wish.failedAt === failedAt) return true
+  }
+  return false
+}
+
 async function drain(context: DurableContext, topic: string): Promise<void> {
   for (let left = 0; left < LEFT_OVER_LIMIT; left += 1)
     if ((await context.waitForSignal<unknown>(topic, 0)) === null) return
 }
 
-/** True: it is over for good. False: it failed and may be tried again. */
-async function runAttempt<Request>(run: JobRun, body: JobBody<Request>, request: Request): Promise<boolean> {
-  const by = await run.context.step(`begin ${run.attempt}`, () => begin(run, body.tasks(request)))
+/** Null: it is over for good. Else it failed then, and may be tried again. */
+async function runAttempt<Request>(
+  run: JobRun,
+  body: JobBody<Request>,
+  request: Request,
+): Promise<Instant | null> {
+  const begun = await run.context.step(`begin ${run.attempt}`, () => begin(run, body.tasks(request)))
   // Another job works on the subject by now: this one stays failed, and can be tried again.
-  if (by === null) return false
+  if ('refusedAt' in begun) return begun.refusedAt
+  const { by } = begun
   try {
     await body.run(scopeOf(run, by), request)
     await run.context.step(`end ${run.attempt}`, () => finish(run, 'succeeded', null))
-    return true
+    return null
   } catch (error) {
     const { report } = asJobFailure(error)
     const cancelled = report.kind === 'aborted'
-    await run.context.step(`end ${run.attempt}`, () =>
+    const endedAt = await run.context.step(`end ${run.attempt}`, () =>
       finish(run, cancelled ? 'cancelled' : 'failed', report),
     )
-    return cancelled
+    return cancelled ? null : endedAt
   } finally {
     run.cancels.delete(run.jobId)
   }
@@ -331,25 +348,30 @@ async function tellAnswer(parts: EngineParts, jobId: JobId, question: JobQuestio
   })
 }
 
-/** Who started the job. Null: another one works on its subject. */
-async function begin(run: JobRun, names: readonly string[]): Promise<string | null> {
+/** Who started the job; or since when it has failed, because another one works on its subject. */
+type Begun = { readonly by: string } | { readonly refusedAt: Instant }
+
+async function begin(run: JobRun, names: readonly string[]): Promise<Begun> {
   const tasks = names.map((name): Task => ({ ...newTask(name), state: 'pending' }))
   try {
     const job = await moveJob(run, 'running', { tasks, failure: null, question: null, endedAt: null })
-    return job?.startedBy ?? 'unknown'
+    return { by: job?.startedBy ?? 'unknown' }
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     const { parts, jobId } = run
-    await parts.stores.jobs.update(jobId, { failure: toFailureReport(error), endedAt: parts.clock.now() })
+    const refusedAt = parts.clock.now()
+    await parts.stores.jobs.update(jobId, { failure: toFailureReport(error), endedAt: refusedAt })
     parts.live.changed('jobs', jobId)
-    return null
+    return { refusedAt }
   }
 }
 
-async function finish(run: JobRun, state: JobState, failure: FailureReport | null): Promise<void> {
+/** Returns when, as the job's row says it. */
+async function finish(run: JobRun, state: JobState, failure: FailureReport | null): Promise<Instant> {
   const { parts } = run
-  const job = await moveJob(run, state, { failure, question: null, endedAt: parts.clock.now() })
-  if (!job || state !== 'failed' || failure === null) return
+  const endedAt = parts.clock.now()
+  const job = await moveJob(run, state, { failure, question: null, endedAt })
+  if (!job || state !== 'failed' || failure === null) return endedAt
   const told = {
     severity: 'warning',
     code: 'job/failed',
@@ -358,6 +380,7 @@ async function finish(run: JobRun, state: JobState, failure: FailureReport | nul
     facts: { jobId: job.id, code: failure.code, remedy: failure.remedy },
   } as const
   await overOutages(run, ROW_RETRIES, () => recordEvent(parts, told))
+  return endedAt
 }
 
 export const describeKind = (kind: Job['kind']): string => {

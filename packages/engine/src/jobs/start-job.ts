@@ -11,6 +11,7 @@ import {
   CANCEL_TOPIC,
   type Cancels,
   RETRY_TOPIC,
+  type Retry,
 } from './run-job.ts'
 
 /** A job this old without a workflow was lost between its row and its workflow. */
@@ -71,13 +72,14 @@ export async function cancelJob(parts: EngineParts, cancels: Cancels, jobId: Job
 
 export async function retryJob(parts: EngineParts, jobId: JobId): Promise<void> {
   const job = await findJob(parts, jobId)
-  if (job.state !== 'failed' || !(await parts.durable.isRunning(jobId)))
+  if (job.state !== 'failed' || job.endedAt === null || !(await parts.durable.isRunning(jobId)))
     throw new Refusal({
       code: 'job/not-retryable',
       message: 'The job has not failed, or too long ago to be run again',
       remedy: 'Start the action anew.',
     })
-  await parts.durable.signal(jobId, RETRY_TOPIC, true)
+  const wish: Retry = { failedAt: job.endedAt }
+  await parts.durable.signal(jobId, RETRY_TOPIC, wish)
 }
 
 /** After a crash between a job's row and its workflow nobody would ever end it. */
