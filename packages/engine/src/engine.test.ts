@@ -1641,6 +1641,68 @@ describe('an act that fails between two lines', () => {
   })
 })
 
+describe('a process that stood still while another one took its job over', () => {
+  /** Its failover stands still in the middle of its undo, until another process has ended it and the next one is through. */
+  async function stunnedIn(lab: Lab, { ask, stun }: { ask: Ask; stun: (gate: Promise<void>) => Stun }) {
+    let wake = (): void => {}
+    const { isStill } = stun(new Promise<void>((resolve) => (wake = resolve)))
+    lab.b.faults.failNext('target.boot', 3)
+    const started = lab.engine.plannedFailover(ask)
+    await started
+    await until(lab, isStill)
+    await lab.restart()
+    expect((await lab.settle(started)).state).toBe('failed')
+    expect(lab.machine.power).toBe('running')
+    await lab.done(lab.engine.plannedFailover(ask))
+    wake()
+    await lab.clock.advance(minute)
+  }
+  type Stun = { readonly isStill: () => boolean }
+  const bootFailed = (lab: Lab) => (lab.b.faults.calls.get('target.boot') ?? 0) >= 3
+
+  test.each([
+    [
+      'before it starts the source',
+      (lab: Lab) =>
+        (gate: Promise<void>): Stun => {
+          const { powerState } = lab.a.source
+          let still = false
+          vi.spyOn(lab.a.source, 'powerState').mockImplementation(async (...machine) => {
+            const power = await powerState(...machine)
+            if (still || !bootFailed(lab)) return power
+            still = true
+            await gate
+            return power
+          })
+          return { isStill: () => still }
+        },
+    ],
+    [
+      'before it removes the replica',
+      (lab: Lab) =>
+        (gate: Promise<void>): Stun => {
+          const { active } = lab.stores.runs
+          let still = false
+          vi.spyOn(lab.stores.runs, 'active').mockImplementation(async (id) => {
+            if (!still && id !== undefined && bootFailed(lab)) {
+              still = true
+              await gate
+            }
+            return await active(id)
+          })
+          return { isStill: () => still }
+        },
+    ],
+  ])('%s leaves alone what the next job has made since', async (_, stun) => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await stunnedIn(lab, { ask, stun: stun(lab) })
+    expect((await lab.state(protectionId)).state).toBe('failedOver')
+    expect(lab.machine.power).toBe('off')
+    expect(runningAt(lab.b).map(({ ref }) => ref)).toEqual([await failedOverRef(lab, protectionId)])
+    expect(lab.world.violations).toEqual([])
+  })
+})
+
 describe('a restart', () => {
   test('of the server while a replica still streams: its readers come back and hydration ends', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()

@@ -20,6 +20,7 @@ import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { refuseRunningSource } from './fence.ts'
 import { putBack, quiesceSource, REPLACED, STOPPED_EARLY, takeOver } from './planned-failover.ts'
 import { fingerprintsOf, noteOriginal, removeReplicas } from './remove-replica.ts'
+import { claimedBy, type StillOurs } from './state-claim.ts'
 
 const tasks = [
   'Check the original machine',
@@ -55,7 +56,8 @@ export const failBack = (context: EngineContext): JobBody<FailBackRequest> => ({
       await start(context, job, protectionId, original)
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
-      const remove = () => stopWhatRuns(context, protectionId, runId)
+      const stillOurs = claimedBy(context, protectionId, job.id)
+      const remove = () => stopWhatRuns(context, { protectionId, runId, stillOurs })
       await putBack(context, job, { protectionId, claim, remove })
       // Last and on their own: a home site that has died must not keep production off.
       await job.undo('Note what the original holds', () => noteNeverStarted(context, protectionId, runId))
@@ -149,7 +151,9 @@ async function restore(
   const { original, request } = what
   await job.task('Restore the original machine', async (task) => {
     const protection = await loadProtection(parts, request.protectionId)
-    await removeReplicas(context, protection.id, { failure: REPLACED, except: original.plan.runId })
+    const stillOurs = claimedBy(context, protection.id, job.id)
+    const replaced = { failure: REPLACED, except: original.plan.runId, stillOurs }
+    await removeReplicas(context, protection.id, replaced)
     const run = await openRun(context, protection, original.plan, { kind: 'point', id: what.pointId })
     const { originalFingerprints } = await parts.stores.protections.notes(protection.id)
     // An earlier life of this step has written to the disks already: they equal nothing that is known, so compare it all.
@@ -236,11 +240,15 @@ async function startOnce(
 }
 
 /** The run names its machine before it starts it: without the name it was never started, and nothing has to be asked. */
-async function stopWhatRuns(context: EngineContext, protectionId: ProtectionId, runId: RunId): Promise<void> {
+async function stopWhatRuns(
+  context: EngineContext,
+  what: { readonly protectionId: ProtectionId; readonly runId: RunId; readonly stillOurs: StillOurs },
+): Promise<void> {
+  const { protectionId, runId, stillOurs } = what
   const run = await context.parts.stores.runs.find(runId)
   const neverStarted = run?.machineRef === null
   const except = neverStarted ? { except: runId } : {}
-  await removeReplicas(context, protectionId, { failure: STOPPED_EARLY, ...except })
+  await removeReplicas(context, protectionId, { failure: STOPPED_EARLY, stillOurs, ...except })
 }
 
 /** The original stays where it is and off; whatever the restore got to is noted as its content now. */

@@ -13,7 +13,7 @@ import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { refuseRunningSource } from './fence.ts'
 import { type FinalPoint, sealFinalPoint } from './last-delta.ts'
 import { removeReplicas } from './remove-replica.ts'
-import { type Claim, claimForFailover, giveBackState } from './state-claim.ts'
+import { type Claim, claimedBy, claimForFailover, giveBackState, type StillOurs } from './state-claim.ts'
 
 const tasks = [
   'Check both sites',
@@ -82,6 +82,7 @@ export async function quiesceSource(
 ): Promise<FinalPoint> {
   const { parts } = context
   const load = () => loadProtection(parts, request.protectionId)
+  const stillOurs = claimedBy(context, request.protectionId, job.id)
   // What can be copied while the guest still serves need not be copied while nobody does.
   await job.task('Bring the replica up to date', async (task) => {
     const protection = await load()
@@ -94,6 +95,7 @@ export async function quiesceSource(
     const protection = await load()
     const source = await sourceOf(parts, protection.sourceSiteId)
     const wasOff = (await source.powerState(protection.sourceRef, task.signal)) === 'off'
+    await stillOurs()
     // Before the act: after a crash in between it is started again for nothing rather than left off.
     if (!wasOff) await parts.stores.protections.updateNotes(protection.id, { sourceStoppedByRun: runId })
     const timeoutSeconds = request.shutDownTimeoutSeconds ?? parts.config.shutDownTimeoutSeconds
@@ -126,12 +128,15 @@ async function bootReplica(
   what: { readonly protectionId: ProtectionId; readonly plan: RunPlan; readonly pointId: PointId },
 ): Promise<void> {
   const { parts } = context
+  const stillOurs = claimedBy(context, what.protectionId, job.id)
   job.passPointOfNoReturn()
   await job.task('Boot the replica', async (task) => {
     const protection = await loadProtection(parts, what.protectionId)
     await refuseRunningSource(parts, protection, task.signal)
-    await removeReplicas(context, protection.id, { failure: REPLACED, except: what.plan.runId })
+    const replaced = { failure: REPLACED, except: what.plan.runId, stillOurs }
+    await removeReplicas(context, protection.id, replaced)
     await openRun(context, protection, what.plan, { kind: 'point', id: what.pointId })
+    await stillOurs()
     await bootRun(context, protection, what.plan, task)
   })
 }
@@ -143,17 +148,24 @@ export async function putBack(
   what: {
     readonly protectionId: ProtectionId
     readonly claim: Claim
+    /** When the claim is not the job's own. */
+    readonly stillOurs?: StillOurs
     /** How the replica goes, when not by removing all that was made. */
     readonly remove?: () => Promise<void>
   },
 ): Promise<void> {
-  const remove = () => removeReplicas(context, what.protectionId, { failure: STOPPED_EARLY })
+  const stillOurs = what.stillOurs ?? claimedBy(context, what.protectionId, job.id)
+  const remove = () => removeReplicas(context, what.protectionId, { failure: STOPPED_EARLY, stillOurs })
   const removed = await job.undo('Remove the replica machine', what.remove ?? remove)
   // Never two: a replica that cannot be removed may run, so the source stays off until a person has looked.
   const started =
     removed &&
-    (await job.undo('Start the source machine again', () => restartSource(context, what.protectionId)))
+    (await job.undo('Start the source machine again', () =>
+      restartSource(context, what.protectionId, stillOurs),
+    ))
   await job.undo('Put the protection back', async () => {
+    // Repeated after it had been given back there is nothing left to give.
+    if ((await loadProtection(context.parts, what.protectionId)).state === 'failingOver') await stillOurs()
     if (started) return await giveBackState(context, { ...what, to: 'failingOver' })
     await giveBackBroken(context, what.protectionId)
   })
@@ -174,10 +186,16 @@ async function giveBackBroken(context: EngineContext, protectionId: ProtectionId
 }
 
 /** Starts what a failover of ours has stopped, and nothing else. Repeatable. */
-export async function restartSource(context: EngineContext, protectionId: ProtectionId): Promise<void> {
+export async function restartSource(
+  context: EngineContext,
+  protectionId: ProtectionId,
+  stillOurs: StillOurs,
+): Promise<void> {
   const { protections } = context.parts.stores
   const { sourceStoppedByRun = null } = await protections.notes(protectionId)
-  if (sourceStoppedByRun !== null) await startOff(context, await loadProtection(context.parts, protectionId))
+  if (sourceStoppedByRun !== null)
+    await startOff(context, await loadProtection(context.parts, protectionId), stillOurs)
+  await stillOurs()
   await protections.updateNotes(protectionId, {
     sourceStoppedByRun: null,
     stoppedSource: null,
@@ -185,7 +203,7 @@ export async function restartSource(context: EngineContext, protectionId: Protec
   })
 }
 
-async function startOff(context: EngineContext, protection: Protection): Promise<void> {
+async function startOff(context: EngineContext, protection: Protection, stillOurs: StillOurs): Promise<void> {
   const { parts } = context
   const source = await sourceOf(parts, protection.sourceSiteId)
   let power = await source.powerState(protection.sourceRef)
@@ -194,7 +212,10 @@ async function startOff(context: EngineContext, protection: Protection): Promise
     await parts.sleep(1000)
     power = await source.powerState(protection.sourceRef)
   }
-  if (power === 'off') return await source.start(protection.sourceRef)
+  if (power === 'off') {
+    await stillOurs()
+    return await source.start(protection.sourceRef)
+  }
   if (power === 'running') return
   throw new Refusal({
     code: 'failover/source-state-unknown',

@@ -7,6 +7,7 @@ import { type EngineContext, loadProtection } from '../engine-context.ts'
 import type { DiskFingerprint } from '../ports/source-platform.ts'
 import { sourceOf } from '../sites/platform-of.ts'
 import { closeRun, destroyRun, isFailBack } from './boot-run.ts'
+import type { StillOurs } from './state-claim.ts'
 
 /**
  * Every failover of the protection that is not over: more than one when an earlier one could not be put back. The machine of a
@@ -15,25 +16,34 @@ import { closeRun, destroyRun, isFailBack } from './boot-run.ts'
 export async function removeReplicas(
   context: EngineContext,
   protectionId: Protection['id'],
-  how: { readonly failure: string; readonly except?: RunId },
+  how: { readonly failure: string; readonly stillOurs: StillOurs; readonly except?: RunId },
 ): Promise<void> {
   const protection = await loadProtection(context.parts, protectionId)
   const end = { failure: how.failure }
   for (const run of await context.parts.stores.runs.active(protectionId)) {
     if (run.kind === 'test' || run.id === how.except) continue
+    // After the list was made: what somebody else has booted since is not in it.
+    await how.stillOurs()
     if (!isFailBack(run, protection)) await destroyRun(context, run.id, end)
     else {
-      await stopOriginal(context, protection)
+      await stopOriginal(context, protection, how.stillOurs)
       await closeRun(context, run, end)
     }
   }
 }
 
 /** The original ran for a while: it is off again, and what is on it now is noted for the next fail-back. Repeatable. */
-async function stopOriginal(context: EngineContext, protection: Protection): Promise<void> {
+async function stopOriginal(
+  context: EngineContext,
+  protection: Protection,
+  stillOurs: StillOurs,
+): Promise<void> {
   const source = await sourceOf(context.parts, protection.targetSiteId)
   const ref = present(protection.originalRef, 'only a protection with an original fails back')
-  if ((await source.powerState(ref)) !== 'off') await source.powerOff(ref)
+  if ((await source.powerState(ref)) !== 'off') {
+    await stillOurs()
+    await source.powerOff(ref)
+  }
   await noteOriginal(context, protection)
 }
 

@@ -7,7 +7,7 @@ import type { ProtectionRequest } from '../requests.ts'
 import { tellFailover } from './boot-run.ts'
 import { restartSource } from './planned-failover.ts'
 import { removeReplicas } from './remove-replica.ts'
-import { claimInTask, settleState } from './state-claim.ts'
+import { claimedBy, claimInTask, settleState } from './state-claim.ts'
 import { UNCOMMITTED_ALERT } from './uncommitted.ts'
 
 const tasks = [
@@ -20,6 +20,7 @@ const tasks = [
 export const rollBack = (context: EngineContext): JobBody<ProtectionRequest> => ({
   tasks: () => tasks,
   async run(job, { protectionId }) {
+    const stillOurs = claimedBy(context, protectionId, job.id)
     job.passPointOfNoReturn()
     // Apart from what follows: who was not quick enough must not undo what belongs to the other.
     await claimInTask(context, job, 'Take over the protection', {
@@ -30,7 +31,7 @@ export const rollBack = (context: EngineContext): JobBody<ProtectionRequest> => 
     })
     try {
       await job.task('Remove the replica machine', async () => {
-        await removeReplicas(context, protectionId, { failure: 'Rolled back' })
+        await removeReplicas(context, protectionId, { failure: 'Rolled back', stillOurs })
       })
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
@@ -46,7 +47,7 @@ export const rollBack = (context: EngineContext): JobBody<ProtectionRequest> => 
       throw error
     }
     const started = await job.undo('Start the source machine again', () =>
-      restartSource(context, protectionId),
+      restartSource(context, protectionId, stillOurs),
     )
     await job.task('Go back to replication', () => goOn(context, protectionId, started))
   },

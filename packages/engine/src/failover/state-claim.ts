@@ -25,6 +25,26 @@ export type ClaimRequest = {
   readonly notes?: () => Promise<Partial<ProtectionNotes>>
 }
 
+/** Refuses when the protection is in other hands by now. Asked right before an act that would do harm there. */
+export type StillOurs = () => Promise<void>
+
+/**
+ * A process may stand still in the middle of a step for longer than its lease. Another one has taken its job over then, brought
+ * it to its end, and the next job may be at work: what the first one does when it wakes up would be done to that one.
+ * `owner`: whose claim it has to be; null: nobody's.
+ */
+export const claimedBy =
+  (context: EngineContext, protectionId: ProtectionId, owner: JobId | null): StillOurs =>
+  async () => {
+    const { claim = null } = await context.parts.stores.protections.notes(protectionId)
+    if ((claim?.jobId ?? null) === owner) return
+    throw new Refusal({
+      code: 'protection/claim-lost',
+      message: 'Another job works on the protection by now',
+      remedy: 'Nothing is to be done: what was begun is put back or finished there.',
+    })
+  }
+
 /**
  * A task that claims, and gives back what it got when it could not be finished: nobody must be left in a working state that
  * no job works on.

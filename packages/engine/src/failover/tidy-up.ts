@@ -1,6 +1,7 @@
 // A job that stopped for good without its undo, or was lost, leaves a protection in a state that belongs to nobody. This job
 // leads it out, by what the run's row proves. Nobody asks for it: the mover's look finds what is stranded.
 import { chooseExit, type Exit } from '@understudy/domain/failover/choose-exit'
+import type { JobId } from '@understudy/domain/jobs/job'
 import { harmlessKinds } from '@understudy/domain/jobs/job'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
@@ -16,19 +17,22 @@ import { putBack, restartSource, STOPPED_EARLY } from './planned-failover.ts'
 import { removeReplicas } from './remove-replica.ts'
 import { finishTurn, removeNeedless } from './reprotect.ts'
 import { goOn } from './roll-back.ts'
-import { type Claim, giveBackState, settleState } from './state-claim.ts'
+import { type Claim, claimedBy, giveBackState, settleState } from './state-claim.ts'
 
 export const tidyUp = (context: EngineContext): JobBody<ProtectionRequest> => ({
   tasks: () => ['See how things stand'],
   async run(job, { protectionId }) {
-    const { exit, from } = await job.task('See how things stand', async (task) => {
+    const way = await job.task('See how things stand', async (task) => {
+      // Whose claim it is first: whoever takes the protection from here on finds it in his own hands.
+      const { claim = null } = await context.parts.stores.protections.notes(protectionId)
       const { state } = await loadProtection(context.parts, protectionId)
-      const found = { exit: await exitOf(context.parts, protectionId), from: state }
-      task.note(found.exit === 'none' ? 'Nothing is left over' : `A job stopped while it was ${state}`)
+      const exit = await exitOf(context.parts, protectionId)
+      const found = { exit, from: state, owner: claim?.jobId ?? null }
+      task.note(exit === 'none' ? 'Nothing is left over' : `A job stopped while it was ${state}`)
       return found
     })
     job.passPointOfNoReturn()
-    await leave(context, job, { protectionId, exit, from })
+    await leave(context, job, { protectionId, ...way })
   },
 })
 
@@ -58,10 +62,13 @@ type Way = {
   readonly protectionId: ProtectionId
   readonly exit: Exit
   readonly from: Awaited<ReturnType<typeof loadProtection>>['state']
+  /** The job that was at work on it. */
+  readonly owner: JobId | null
 }
 
 async function leave(context: EngineContext, job: JobScope, way: Way): Promise<void> {
   const { protectionId } = way
+  const stillOurs = claimedBy(context, protectionId, way.owner)
   switch (way.exit) {
     case 'none':
       return
@@ -69,11 +76,15 @@ async function leave(context: EngineContext, job: JobScope, way: Way): Promise<v
       await job.task('Give the choice back to the operator', () => giveChoice(context, job, way))
       break
     case 'put-back':
-      await putBack(context, job, { protectionId, claim: await claimOf(context, job, protectionId) })
+      await putBack(context, job, {
+        protectionId,
+        claim: await claimOf(context, job, protectionId),
+        stillOurs,
+      })
       break
     case 'start-source': {
       const started = await job.undo('Start the source machine again', () =>
-        restartSource(context, protectionId),
+        restartSource(context, protectionId, stillOurs),
       )
       await job.task('Go back to replication', () => goOn(context, protectionId, started))
       break
@@ -95,7 +106,7 @@ async function leave(context: EngineContext, job: JobScope, way: Way): Promise<v
     }
     case 'let-go':
       await job.task('Let the recovery point go', () =>
-        removeReplicas(context, protectionId, { failure: STOPPED_EARLY }),
+        removeReplicas(context, protectionId, { failure: STOPPED_EARLY, stillOurs }),
       )
   }
   await job.undo('Tell about it', () => tell(context, protectionId))

@@ -11,7 +11,7 @@ import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { type Fenced, refuseRunningSource, tryFence } from './fence.ts'
 import { putBack, REPLACED } from './planned-failover.ts'
 import { removeReplicas } from './remove-replica.ts'
-import { claimForFailover } from './state-claim.ts'
+import { claimedBy, claimForFailover } from './state-claim.ts'
 
 const tasks = [
   'Check the target site',
@@ -31,6 +31,7 @@ export const unplannedFailover = (context: EngineContext): JobBody<UnplannedFail
   async run(job, request) {
     const { parts } = context
     const { protectionId } = request
+    const stillOurs = claimedBy(context, protectionId, job.id)
     const plan = await job.task('Check the target site', async () =>
       planRun(context, job, await loadProtection(parts, protectionId), {
         kind: 'unplanned',
@@ -45,7 +46,7 @@ export const unplannedFailover = (context: EngineContext): JobBody<UnplannedFail
     try {
       await job.task('Hold the recovery point', async (task) => {
         await shutOutOldWriters(context, protectionId)
-        await removeReplicas(context, protectionId, { failure: REPLACED, except: plan.runId })
+        await removeReplicas(context, protectionId, { failure: REPLACED, except: plan.runId, stillOurs })
         const run = await openRun(context, await loadProtection(parts, protectionId), plan, request.choice)
         task.note(new Date(run.pointInstant).toISOString())
       })
@@ -79,7 +80,7 @@ async function fence(
   for (let round = 1; round <= QUESTION_LIMIT; round += 1) {
     const name = round === 1 ? 'Fence the source machine' : `Fence the source machine (${round})`
     const fenced = await job.task(name, (task) =>
-      fenceOnce(context, request, { plan, signal: task.signal, task }),
+      fenceOnce(context, job, request, { plan, signal: task.signal, task }),
     )
     if (fenced.proven) return true
     const verdict = request.acceptUnfenced ? 'go-on' : await askOperator(job, fenced.why, round)
@@ -93,6 +94,7 @@ async function fence(
 
 async function fenceOnce(
   context: EngineContext,
+  job: JobScope,
   request: UnplannedFailoverRequest,
   what: { readonly plan: RunPlan; readonly signal: AbortSignal; readonly task: { note(text: string): void } },
 ): Promise<Fenced> {
@@ -101,8 +103,11 @@ async function fenceOnce(
   const { protections } = parts.stores
   const fenced = await tryFence(parts, protection, {
     signal: what.signal,
-    // Before the act: after a crash in between it is started again for nothing rather than left off.
-    beforePowerOff: () => protections.updateNotes(protection.id, { sourceStoppedByRun: what.plan.runId }),
+    async beforePowerOff() {
+      await claimedBy(context, protection.id, job.id)()
+      // Before the act: after a crash in between it is started again for nothing rather than left off.
+      await protections.updateNotes(protection.id, { sourceStoppedByRun: what.plan.runId })
+    },
   })
   what.task.note(fenced.proven ? fenced.evidence : `Not proven off: ${fenced.why}`)
   return fenced
@@ -158,6 +163,7 @@ async function bootFenced(
         message: 'The failover was cleaned up meanwhile',
         remedy: 'Start it anew.',
       })
+    await claimedBy(context, what.protectionId, job.id)()
     await bootRun(context, protection, what.plan, task)
   })
 }

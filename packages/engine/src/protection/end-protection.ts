@@ -73,11 +73,18 @@ async function startSource(context: EngineContext, job: JobScope, protectionId: 
       const { sourceStoppedByRun = null } = await parts.stores.protections.notes(protectionId)
       if (sourceStoppedByRun === null) return task.note('No failover of ours has left it off')
       const bound = { seconds: parts.config.deadSiteSeconds + START_SECONDS, signal: task.signal }
-      await withinSeconds(parts, bound, () => restartSource(context, protectionId))
+      await withinSeconds(parts, bound, () =>
+        restartSource(context, protectionId, () => refuseNotEnding(context, protectionId)),
+      )
       task.note('It was shut down for a failover that did not come about, and runs again')
     },
     leave: () => tellSourceOff(context, protectionId),
   })
+}
+
+/** Nobody else takes a protection out of this state. */
+async function refuseNotEnding({ parts }: EngineContext, id: ProtectionId): Promise<void> {
+  if ((await loadProtection(parts, id)).state !== 'ending') throw changedAgain()
 }
 
 async function tellSourceOff({ parts }: EngineContext, id: ProtectionId): Promise<void> {
@@ -214,12 +221,15 @@ async function moveToEnding({ parts }: EngineContext, id: ProtectionId): Promise
     if (state === 'ending' || (await parts.stores.protections.moveState(id, state, 'ending', null, null)))
       return
   }
-  throw new Refusal({
+  throw changedAgain()
+}
+
+const changedAgain = (): Refusal =>
+  new Refusal({
     code: 'protection/state-changed',
     message: 'The protection changed its state again and again',
     remedy: 'Wait until its other jobs are done, then end it.',
   })
-}
 
 const othersOf = async ({ parts }: EngineContext, id: ProtectionId, jobId: string) =>
   (await activeJobsOf(parts, id)).filter((job) => job.id !== jobId)
