@@ -43,6 +43,9 @@ afterEach(async () => {
 type Worker = {
   ask(command: DurableCommand): Promise<unknown>
   kill(): Promise<void>
+  /** Stands still, as a computer that is suspended. */
+  stun(): void
+  wake(): void
 }
 
 const program = path.join(import.meta.dirname, 'test-durable-process.ts')
@@ -64,6 +67,8 @@ async function work(executorId: string, leaseSeconds = 4): Promise<Worker> {
       return next()
     },
     kill: () => kill(child),
+    stun: () => void child.kill('SIGSTOP'),
+    wake: () => void child.kill('SIGCONT'),
   }
   workers.push(worker)
   expect(await next()).toBe('ready')
@@ -132,6 +137,51 @@ test('another process takes over what a killed one left, and only when its lease
   await open('b')
   const all = await seen('job', 'two: walk done')
   expect(all.slice(3)).toEqual(['two: b begins', 'two: b ends', 'two: walk done'])
+})
+
+test('a process that stood still for longer than its lease lets go of the step that another one goes on with', async () => {
+  await shut('b')
+  const first = await work('one')
+  await work('two')
+  await first.ask({ do: 'start', id: 'job', steps: ['a', 'b', 'c'] })
+  await seen('job', 'one: b begins')
+  first.stun()
+  await seen('job', 'two: b begins')
+  first.wake()
+  await seen('job', 'one: b aborted')
+  await open('b')
+  const all = await seen('job', 'two: walk done')
+  expect(all.filter((mark) => mark.startsWith('one:'))).toEqual([
+    'one: a begins',
+    'one: a ends',
+    'one: b begins',
+    'one: b aborted',
+  ])
+})
+
+test('a clock that is set back does not keep a process from taking over what a dead one left', async () => {
+  await shut('b')
+  const dying = await work('one')
+  await dying.ask({ do: 'start', id: 'job', steps: ['a', 'b'] })
+  await seen('job', 'one: b begins')
+  let behindMilliseconds = 0
+  const durable = dbosDurable({
+    databaseUrl,
+    executorId: 'two',
+    leaseSeconds: 2,
+    heartbeatSeconds: 0.5,
+    clock: { now: () => Date.now() - behindMilliseconds },
+  })
+  const done: string[] = []
+  durable.register<readonly string[]>('walk', async (context, steps) => {
+    for (const step of steps) await context.step(step, async () => void done.push(step))
+  })
+  await durable.launch()
+  behindMilliseconds = 3_600_000
+  await dying.kill()
+  for (const deadline = Date.now() + 20_000; done.length === 0 && Date.now() < deadline; ) await wait(50)
+  await durable.shutDown()
+  expect(done).toEqual(['b'])
 })
 
 test('a process that stops cleanly asks its step to end and leaves its work to others at once', async () => {

@@ -44,7 +44,7 @@ export function dbosDurable(options: DurableOptions): Durable {
   const historyMilliseconds = (options.historyDays ?? 90) * 24 * 3600 * 1000
   const stopMilliseconds = (options.stopSeconds ?? 10) * 1000
   const database = openDatabase(databaseUrl, 2)
-  const runners = jobRunners(database, executorId, applicationVersion)
+  const runners = jobRunners(database, executorId, applicationVersion, () => clock.now())
   const workflows = new Map<string, (input: string) => Promise<void>>()
   const executions = new Map<string, AbortController>()
   const stop = new AbortController()
@@ -76,7 +76,7 @@ export function dbosDurable(options: DurableOptions): Durable {
         await track(stepsUnderWay, done)
         return writeResult(await done)
       } catch (error) {
-        if (stop.signal.aborted) return forever()
+        if (stop.signal.aborted || execution.signal.reason === TAKEN_OVER) return forever()
         // Cut short by the cancel: DBOS sees that and records nothing.
         if (signal.aborted) throw error
         return writeFailure(error)
@@ -134,21 +134,36 @@ export function dbosDurable(options: DurableOptions): Durable {
     if (taken.length > 0) log('warn', `Took over from processes that are gone: ${taken.join(', ')}`)
   }
 
+  /** They go on elsewhere: what this process still does of them would be done twice, or much too late. */
+  const stopLost = async (): Promise<void> => {
+    const lost = await runners.lost([...executions.keys()])
+    for (const id of lost) executions.get(id)?.abort(TAKEN_OVER)
+    if (lost.length > 0) log('warn', `Lost to other processes while this one stood still: ${lost.join(', ')}`)
+  }
+
   /** Heartbeat, take-over and history, until the stop. What fails is tried again at the next beat. */
   const keepBeating = async (): Promise<void> => {
-    let steadySince = clock.now()
-    let historyTrimmedAt = 0
+    // How long something lasts is told by the clock that nobody sets.
+    let steadySince = performance.now()
+    let beatAt = performance.now()
+    let trimAt = 0
     while (await pause(heartbeatMilliseconds, stop.signal)) {
       try {
         await beat()
-        const at = clock.now()
+        const at = performance.now()
+        const stoodStill = at - beatAt > leaseMilliseconds
+        beatAt = at
+        if (stoodStill) {
+          steadySince = at
+          await stopLost()
+        }
         // After an outage of the database every lease has expired, of the living too: let them all beat once before judging.
         await takeOver(at - steadySince > leaseMilliseconds)
-        if (at - historyTrimmedAt < trimEveryMilliseconds) continue
-        historyTrimmedAt = at
-        await trimHistory(at - historyMilliseconds)
+        if (at < trimAt) continue
+        trimAt = at + trimEveryMilliseconds
+        await trimHistory(clock.now() - historyMilliseconds)
       } catch (error) {
-        steadySince = clock.now()
+        steadySince = performance.now()
         log('warn', `No heartbeat: ${error instanceof Error ? error.message : String(error)}`)
       }
     }
@@ -240,6 +255,9 @@ const notAnswering = (cause: unknown): Outage =>
     remedy: 'Nothing is lost; jobs go on when it is back. Check the PostgreSQL server and its disk.',
     cause,
   })
+
+/** Why an execution is cut short that another process goes on with. */
+const TAKEN_OVER = new DOMException('Another process has taken the job over', 'AbortError')
 
 const forever = (): Promise<never> => new Promise(() => {})
 

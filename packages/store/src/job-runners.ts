@@ -14,14 +14,17 @@ export type JobRunners = {
    * dead; one whose heartbeat expired only counts as such with `expiredIsDead`. Returns the workflows' ids. Atomic.
    */
   takeOver(at: Instant, expiredIsDead: boolean): Promise<readonly string[]>
+  /** Of these workflows, which this runner has begun, those that others have taken or are about to. */
+  lost(ids: readonly string[]): Promise<readonly string[]>
 }
 
 export function jobRunners(
   { prisma, pool }: Database,
   runnerId: string,
   applicationVersion: string,
+  now: () => Instant = () => Date.now(),
 ): JobRunners {
-  const clock = databaseClock(pool)
+  const clock = databaseClock(pool, now)
   return withFailures<JobRunners>({
     async beat(localAt, localExpiresAt) {
       const skew = await clock.skewMilliseconds()
@@ -43,6 +46,10 @@ export function jobRunners(
       if (expiredIsDead) await prisma.jobRunner.deleteMany({ where: { expiresAt: { lte: toDate(at) } } })
       return result.rows.map((row) => row.id)
     },
+    async lost(ids) {
+      const result = await pool.query<{ id: string }>(lostStatement, [ids, runnerId])
+      return result.rows.map((row) => row.id)
+    },
   })
 }
 
@@ -57,3 +64,7 @@ const takeOverStatement = `
     AND NOT EXISTS (
       SELECT 1 FROM "JobRunner" r WHERE r."id" = w.executor_id AND (r."expiresAt" > $3 OR NOT $4::boolean))
   RETURNING w.workflow_uuid AS id`
+
+const lostStatement = `
+  SELECT workflow_uuid AS id FROM dbos.workflow_status
+  WHERE workflow_uuid = ANY($1::text[]) AND (executor_id <> $2 OR owner_xid IS NULL)`
