@@ -2,6 +2,7 @@
 
 import type { Role } from '@understudy/contract/access'
 import type { Contract } from '@understudy/contract/api'
+import type { JobKind } from '@understudy/domain/jobs/job'
 
 /** `anyone`: before signing in. */
 export type Access = Role | 'anyone'
@@ -65,6 +66,29 @@ export const roleOf: RolesOf<Contract> = {
   audit: { list: 'owner' },
   movers: { list: 'reader' },
   lab: { get: 'reader', create: 'contributor', remove: 'contributor' },
+}
+
+/**
+ * Who may answer, cancel or retry a job: whoever may ask for what it does. The routes of `jobs` themselves ask for the lowest
+ * of these.
+ */
+export const roleOfJob: Record<JobKind, Role> = {
+  protect: 'contributor',
+  'end-protection': 'contributor',
+  resync: 'operator',
+  'test-failover': 'operator',
+  'clean-up-test': 'operator',
+  'planned-failover': 'operator',
+  'unplanned-failover': 'operator',
+  'change-point': 'operator',
+  'roll-back': 'operator',
+  commit: 'operator',
+  reprotect: 'operator',
+  'fail-back': 'operator',
+  'create-lab': 'contributor',
+  // Nobody asks for these.
+  'tidy-up': 'operator',
+  scrub: 'operator',
 }
 
 const rank: Record<Role, number> = { reader: 0, operator: 1, contributor: 2, owner: 3 }

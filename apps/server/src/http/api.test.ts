@@ -1,6 +1,7 @@
 import { createServer, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { MiB } from '@understudy/base/bytes'
+import type { JobKind } from '@understudy/domain/jobs/job'
 import type { Finding } from '@understudy/domain/machines/machine'
 import type { SiteId } from '@understudy/domain/sites/site'
 import type { Engine } from '@understudy/engine/engine'
@@ -12,13 +13,14 @@ import { memoryAccessStores } from '@understudy/simulator/memory-access-stores'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
 import { memoryStores } from '@understudy/simulator/memory-stores'
+import { sampleJob } from '@understudy/simulator/sample-rows'
 import { seededRandom } from '@understudy/simulator/seeded-random'
 import { virtualClock } from '@understudy/simulator/virtual-clock'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { callerFinder } from '../access/caller.ts'
 import { offerSetupLink } from '../access/offer-setup-link.ts'
-import { accessOf } from '../access/roles.ts'
+import { accessOf, mayCall, roleOf, roleOfJob } from '../access/roles.ts'
 import { hashPassword, hashSecret } from '../access/secrets.ts'
 import { sessionKeeper } from '../access/session-keeper.ts'
 import { apiRouter } from '../api/router.ts'
@@ -313,6 +315,32 @@ describe('roles', () => {
         })
         expect([route.path, lower, refused.status]).toEqual([route.path, lower, 403])
       }
+    }
+  })
+
+  test('answering, cancelling or retrying a job of any kind takes the role that starting it takes', async () => {
+    const { protections, lab } = roleOf
+    expect(roleOfJob).toMatchObject({
+      protect: protections.create,
+      'end-protection': protections.end,
+      'planned-failover': protections.failover,
+      'unplanned-failover': protections.failover,
+      'create-lab': lab.create,
+    })
+    const startedBy = new Map<string, unknown>(Object.entries(roleOf.protections))
+    const acts = { answer: { questionId: 'question', value: 'yes' }, cancel: undefined, retry: undefined }
+    for (const [kind, wanted] of Object.entries(roleOfJob)) {
+      const route = kind.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())
+      expect([kind, startedBy.get(route) ?? wanted]).toEqual([kind, wanted])
+      const job = sampleJob({ kind: kind as JobKind, state: 'succeeded' })
+      await stores.jobs.create(job)
+      for (const role of ['operator', 'contributor', 'owner'] as const)
+        for (const [act, body] of Object.entries(acts)) {
+          const path = `/api/v1/jobs/${job.id}/${act}`
+          const { status } = await call('POST', path, { headers: await headersOf(role), body })
+          const allowed = mayCall(wanted, role)
+          expect([kind, act, role, status === 403]).toEqual([kind, act, role, !allowed])
+        }
     }
   })
 
