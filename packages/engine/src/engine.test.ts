@@ -483,6 +483,17 @@ describe('a planned failover', () => {
     expect(await lab.holds(protectionId)).toEqual([])
   })
 
+  test('where a machine is made is kept before anybody knows whether it was', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    for (let times = 0; times < 10; times += 1) lab.b.faults.loseAnswer('target.boot')
+    const destroyed = vi.spyOn(lab.b.target, 'destroy')
+    expect((await lab.settle(lab.engine.plannedFailover(ask))).state).toBe('failed')
+    const [run] = await lab.stores.runs.history(protectionId, 1)
+    expect(run).toMatchObject({ machineRef: null, place: 'the site' })
+    expect(lab.b.machines()).toEqual([])
+    expect(destroyed).toHaveBeenCalledWith(run?.id, { kind: 'at', place: 'the site' })
+  })
+
   test('a cancel before the boot puts everything back; the job says that it was cancelled', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()
     lab.machine.ignoresShutDown = true
@@ -1774,7 +1785,7 @@ test('a replica that another process has removed is let go here without an alarm
   await lab.done(lab.engine.plannedFailover(ask))
   const [run] = await lab.activeRuns(protectionId)
   if (!run) throw new Error('a run is active')
-  await lab.b.target.destroy(run.id)
+  await lab.b.target.destroy(run.id, { kind: 'anywhere' })
   await lab.stores.runs.update(run.id, { over: true })
   release()
   await lab.clock.advance(minute)
@@ -1789,6 +1800,23 @@ test('a replica that goes while it hydrates leaves no alarm behind', async () =>
   expect(await lab.openAlerts()).toContain('failover/hydration')
   await lab.done(lab.engine.rollBack(ask))
   expect(await lab.openAlerts()).not.toContain('failover/hydration')
+})
+
+test('settings that lose the host of a running replica are refused until it is gone', async () => {
+  const { lab, protectionId, ask } = await newProtectedLab()
+  const change = { settings: { hosts: ['another'] } }
+  const places = vi.spyOn(lab.b.target, 'places').mockResolvedValue(['another place'])
+  places.mockResolvedValueOnce(['the site', 'another place'])
+  await lab.done(lab.engine.plannedFailover(ask))
+  await lab.engine.updateSite(lab.siteB.id, change, { by })
+  await expect(lab.engine.updateSite(lab.siteB.id, { settings: {} }, { by })).rejects.toMatchObject({
+    name: 'Refusal',
+    code: 'site/carries-run',
+    message: expect.stringContaining('the site'),
+  })
+  expect((await lab.stores.sites.find(lab.siteB.id))?.settings).toEqual(change.settings)
+  await lab.done(lab.engine.rollBack({ protectionId, by: ask.by }))
+  await lab.engine.updateSite(lab.siteB.id, { settings: {} }, { by })
 })
 
 test('a site that cannot be reached raises an alert that resolves by itself', async () => {

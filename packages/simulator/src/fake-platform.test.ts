@@ -3,6 +3,7 @@ import type { MachineRef } from '@understudy/domain/machines/machine'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
 import { expect, test } from 'vitest'
+import { anywhere, newPlacing } from './contracts/platform-harness.ts'
 import { fakeWorld } from './fake-platform.ts'
 import { imageReader } from './memory-disk.ts'
 import { checkGuest } from './synthetic-guest.ts'
@@ -22,6 +23,7 @@ const bootSpec = (ref: MachineRef, readers: BootSpec['disks'], mode: BootSpec['m
   disks: readers,
   networks: new Map(mode === 'test' ? [['net0', 'isolated']] : [['net0', 'lan']]),
   trackingId: null,
+  placing: newPlacing(),
 })
 
 test('a guest writes one chain over all its disks while the clock moves, and a copy of any instant is whole', async () => {
@@ -66,7 +68,7 @@ test('a second live copy of a running machine is written down as a violation, an
   }))
   await b.target.boot(bootSpec(machine.ref, disks, 'test'))
   expect(world.violations).toEqual([])
-  await b.target.destroy(bootSpec(machine.ref, disks, 'test').runId)
+  await b.target.destroy(bootSpec(machine.ref, disks, 'test').runId, anywhere)
   await b.target.boot(bootSpec(machine.ref, disks, 'failover'))
   expect(world.violations).toHaveLength(1)
   expect(world.liveCopies('a/web')).toHaveLength(2)

@@ -11,6 +11,7 @@ import type { Network } from '@understudy/domain/sites/site'
 import type {
   BootSpec,
   HydrateProgress,
+  MachineSpec,
   RestoreDisk,
   TargetPlatform,
 } from '@understudy/engine/ports/target-platform'
@@ -24,6 +25,9 @@ export type FakeTargetSite = FakeMachines & {
   make(spec: BootSpec, disks: ReadonlyMap<DiskKey, MemoryDisk>, isolated: boolean): FakeMachine
   remove(ref: MachineRef): void
 }
+
+/** A fake site has no hosts. */
+const THE_PLACE = 'the site'
 
 export function fakeTarget(site: FakeTargetSite): TargetPlatform {
   const ofRun = (runId: RunId): FakeMachine | undefined =>
@@ -42,6 +46,7 @@ export function fakeTarget(site: FakeTargetSite): TargetPlatform {
   }
 
   return {
+    places: async () => [THE_PLACE],
     networks: async () => site.networks,
     preflight: async (spec) => findings(site, spec),
     async boot(spec) {
@@ -50,6 +55,7 @@ export function fakeTarget(site: FakeTargetSite): TargetPlatform {
       let machine = ofRun(spec.runId)
       if (machine) reoffer(machine, spec.disks)
       else {
+        await spec.placing.keep(THE_PLACE)
         const disks = spec.disks.map(
           ({ key, bytes, reader }) => [key, memoryDisk(bytes, site.guard(reader))] as const,
         )
@@ -145,7 +151,7 @@ function checkpointOf(machine: FakeMachine, trackingId: string | null): string |
   return machine.power === 'off' ? machine.addCheckpoint(trackingId, []).id : null
 }
 
-function findings(site: FakeTargetSite, spec: Omit<BootSpec, 'disks' | 'runId'>): readonly Finding[] {
+function findings(site: FakeTargetSite, spec: MachineSpec): readonly Finding[] {
   const found: Finding[] = []
   for (const networkId of spec.networks.values()) {
     const network = site.networks.find(({ id }) => id === networkId)

@@ -98,6 +98,7 @@ export const sampleRun = (
   replicaId: randomUUID() as ReplicaId,
   pointId: '000000000001' as PointId,
   pointInstant: noon,
+  place: null,
   machineRef: null,
   addresses: [],
   hydrated: 0,

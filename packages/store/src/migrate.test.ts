@@ -75,6 +75,7 @@ test('the database is created when it is absent, and a second run has nothing to
   expect(await migrateDeploy(url)).toEqual([
     expect.stringMatching(/_first$/),
     expect.stringMatching(/_one_job_at_a_time$/),
+    expect.stringMatching(/_place_of_a_run$/),
   ])
   expect(await migrateDeploy(url)).toEqual([])
   await dropDatabase(url)

@@ -85,6 +85,7 @@ const toRun = (row: RunRow): Run => ({
   replicaId: row.replicaId as ReplicaId,
   pointId: row.pointId as PointId,
   pointInstant: toInstant(row.pointInstant),
+  place: row.place,
   machineRef: row.machineRef as MachineRef | null,
   addresses: row.addresses,
   hydrated: row.hydrated,

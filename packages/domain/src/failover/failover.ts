@@ -33,6 +33,8 @@ export type Run = {
   readonly replicaId: ReplicaId
   readonly pointId: PointId
   readonly pointInstant: Instant
+  /** Where at the target site its machine is made, kept before anything is; see Whereabouts. Null: not kept. */
+  readonly place: string | null
   /** What the running replica is called in the target site's inventory, once it exists. */
   readonly machineRef: MachineRef | null
   /** Where the guest answers, when known: `http://127.0.0.1:18080`, `192.0.2.7`. */

@@ -2,12 +2,11 @@
 //
 //     guest -> overlay (qcow2, on the host) -> NBD -> our reader of the point
 //
-// Order: definition (with the run's tag, so that everything after it can be found and removed), overlays, server, QEMU paused,
+// Order: where it is made, in the engine's keeping; definition (with the run's tag, so that everything after it can be found and removed), overlays, server, QEMU paused,
 // tracking, first instruction. Each step finds what a killed predecessor did and goes on from there.
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Outage, Refusal } from '@understudy/base/errors'
-import type { RunId } from '@understudy/domain/failover/failover'
 import type { Finding } from '@understudy/domain/machines/machine'
 import type { BootSpec, RunningReplica } from '@understudy/engine/ports/target-platform'
 import { type GraphDisk, readBlockGraph } from './block-graph.ts'
@@ -27,9 +26,8 @@ import { powerState, startMachine } from './power.ts'
 import { choosePlace, freeMachineName, preflightFindings } from './preflight.ts'
 import type { Qmp } from './qmp.ts'
 import { backingSocketPath, replicaDefinition, replicaFolderName } from './replica-definition.ts'
-import { claimPlace, refuseBegunAway } from './run-claims.ts'
 import { loadRunRecord, type RunRecord, saveRunRecord } from './run-record.ts'
-import { loadRunMachine, type RunMachine, searchRun } from './runs.ts'
+import { loadRunMachine, type RunMachine, searchBegun } from './runs.ts'
 import { readPreflightFacts, type TargetSite } from './target-site.ts'
 
 const PORT_ATTEMPTS = 5
@@ -42,7 +40,7 @@ export async function bootReplica(
   spec: BootSpec,
   signal?: AbortSignal,
 ): Promise<RunningReplica> {
-  const existing = await findBegun(deps.hosts, spec.runId)
+  const { machine: existing } = await searchBegun(deps.hosts, spec.runId, spec.placing.before)
   const machine = existing ?? (await makeReplica(deps, spec, signal))
   const record = await loadRunRecord(machine.host, machine.folder)
   for (const disk of machine.definition.disks) await createOverlay(machine, disk)
@@ -53,13 +51,6 @@ export async function bootReplica(
     name: machine.name,
     checkpoint: checkpoint === null ? null : checkpointText(checkpoint),
   }
-}
-
-/** What an earlier attempt has made. */
-async function findBegun(hosts: readonly Host[], runId: RunId): Promise<RunMachine | null> {
-  const { machine, silent } = await searchRun(hosts, runId)
-  if (machine === null) await refuseBegunAway(hosts, silent, runId)
-  return machine
 }
 
 /** Offers the disks that still need us, unless they are offered; returns whether it did. Nothing to do for a machine that is hydrated. */
@@ -93,7 +84,7 @@ async function makeReplica(deps: TargetSite, spec: BootSpec, signal?: AbortSigna
   if (host === null) throw new Refusal(nowhere(spec))
 
   const folder = join(host.machinesFolder, replicaFolderName(spec.name, spec.runId))
-  await claimPlace(deps.hosts, host, spec.runId)
+  await spec.placing.keep(host.place)
   await host.makeFolder(folder)
   const takePort = await chooseFreePorts(host, facts.machines)
   const named = { ...spec, name: freeMachineName(spec.name, facts) }

@@ -11,7 +11,7 @@ import { present } from '@understudy/base/invariant'
 import type { BlockReader } from '@understudy/block/device'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
-import { testRun } from '@understudy/simulator/contracts/platform-harness'
+import { anywhere, newPlacing, testRun } from '@understudy/simulator/contracts/platform-harness'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { localHost } from './local-host.ts'
 import { saveMachineDefinition } from './machine-definition.ts'
@@ -45,7 +45,7 @@ beforeEach(async () => {
   target = freshTarget()
 })
 afterEach(async () => {
-  await target.destroy(runId)
+  await target.destroy(runId, anywhere)
   await target.close()
   await rm(folder, { recursive: true, force: true })
 })
@@ -75,6 +75,7 @@ const spec = (trackingId: string | null = null): BootSpec => ({
   ],
   networks: new Map([['nic0', 'dark']]),
   trackingId,
+  placing: newPlacing(),
 })
 
 /** Through the device, as a guest would. */
@@ -167,9 +168,9 @@ describe('a boot that is repeated', () => {
     const other = await target.boot({ ...spec(), runId: testRun('other') })
     const { name } = await target.boot(spec())
     expect(name).toBe(`${other.name}-2`)
-    await target.destroy(runId)
+    await target.destroy(runId, anywhere)
     expect(await readdir(folder)).toHaveLength(1)
-    await target.destroy(testRun('other'))
+    await target.destroy(testRun('other'), anywhere)
     expect(await readdir(folder)).toEqual([])
   })
 })
@@ -234,18 +235,18 @@ describe('a clean-up', () => {
     const lookalike = join(folder, replicaFolderName(name, runId))
     await mkdir(lookalike)
     await writeFile(join(lookalike, 'precious'), 'data')
-    await target.destroy(runId)
+    await target.destroy(runId, anywhere)
     expect(await readdir(lookalike)).toEqual(['precious'])
 
     await rm(lookalike, { recursive: true })
     await target.boot(spec())
     const { definition, folder: ours } = await machineNow()
     await saveMachineDefinition(host(), ours, { ...definition, ownedBy: null })
-    await target.destroy(runId)
+    await target.destroy(runId, anywhere)
     expect(await powerState({ ...(await machineOf(ours)), definition })).toBe('running')
 
     await saveMachineDefinition(host(), ours, definition)
-    await target.destroy(runId)
+    await target.destroy(runId, anywhere)
     expect(await readdir(folder)).toEqual([])
   })
 
@@ -253,7 +254,7 @@ describe('a clean-up', () => {
     const unfinished = join(folder, replicaFolderName(name, runId))
     await mkdir(unfinished)
     await writeFile(join(unfinished, 'machine.json.new'), '{')
-    await target.destroy(runId)
+    await target.destroy(runId, anywhere)
     expect(await readdir(folder)).toEqual([])
   })
 })

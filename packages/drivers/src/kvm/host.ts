@@ -30,6 +30,11 @@ export type SocketOffer = {
 export interface Host {
   readonly name: string
   readonly machinesFolder: string
+  /**
+   * What it is called where runs are kept: the computer by its key, not by names that settings may change, and the folder. Behind
+   * libvirt also whose machines. Where this changes, what was made there would not be found any more.
+   */
+  readonly place: string
   readonly isLocal: boolean
   /** Without a shell. Resolves with any exit code. The command must end by itself; a daemon detaches from its output. */
   run(command: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>

@@ -26,6 +26,7 @@ export function localHost(options: { name: string; machinesFolder: string }): Ho
   return {
     name,
     machinesFolder,
+    place: `this computer, ${machinesFolder}`,
     isLocal: true,
     run: (command, args, runOptions) => run(name, command, args, runOptions ?? {}),
     spawn: (command, args) => converse(name, command, args),

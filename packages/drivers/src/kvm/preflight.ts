@@ -3,14 +3,14 @@ import { formatBytes, MiB } from '@understudy/base/bytes'
 import type { RunId } from '@understudy/domain/failover/failover'
 import { chooseFreeName } from '@understudy/domain/machines/choose-free-name'
 import type { Finding } from '@understudy/domain/machines/machine'
-import type { BootSpec } from '@understudy/engine/ports/target-platform'
+import type { MachineSpec } from '@understudy/engine/ports/target-platform'
 import type { HostRoom } from './host-room.ts'
 import { DISK_KEY, type MachineDefinition } from './machine-definition.ts'
 import type { SiteNetwork } from './networks.ts'
 import { LONGEST_NAME_CHARACTERS, replicaFolderName, toMachineName } from './replica-definition.ts'
 import type { KvmSettings } from './settings.ts'
 
-export type PreflightSpec = Omit<BootSpec, 'disks' | 'runId'>
+export type PreflightSpec = MachineSpec
 export type PreflightFacts = {
   readonly settings: Pick<KvmSettings, 'accelerator'> & { readonly networks: readonly SiteNetwork[] }
   readonly rooms: readonly HostRoom[]

@@ -2,6 +2,7 @@ import { MiB } from '@understudy/base/bytes'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
+import { newPlacing } from '@understudy/simulator/contracts/platform-harness'
 import { expect, test } from 'vitest'
 import { checkMachineDefinition } from './machine-definition.ts'
 import { replicaDefinition, replicaFolderName, toMachineName } from './replica-definition.ts'
@@ -30,6 +31,7 @@ function define(mode: BootSpec['mode'], mapping: readonly (readonly [string, str
     disks: [{ key: 'vda' as DiskKey, bytes: MiB, boot: true, reader }],
     networks: new Map(mapping),
     trackingId: null,
+    placing: newPlacing(),
   }
   let port = 20_000
   const takePort = () => port++

@@ -46,7 +46,7 @@ export function replicaRef(runId: RunId): MachineRef {
  * for a forward; networks must exist (preflight has seen to that).
  */
 export function replicaDefinition(
-  spec: Omit<BootSpec, 'trackingId'>,
+  spec: Omit<BootSpec, 'trackingId' | 'placing'>,
   settings: Pick<KvmSettings, 'networks' | 'accelerator'>,
   place: { readonly folder: string; readonly takePort: () => number },
 ): MachineDefinition {

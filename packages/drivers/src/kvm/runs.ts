@@ -2,11 +2,12 @@
 import { join } from 'node:path'
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { RunId } from '@understudy/domain/failover/failover'
+import type { Whereabouts } from '@understudy/engine/ports/target-platform'
 import type { Host } from './host.ts'
 import { loadMachineDefinition, machineFiles } from './machine-definition.ts'
 import type { MachineLocation } from './monitor.ts'
 import { folderEnd } from './replica-definition.ts'
-import type { SilentHost } from './run-claims.ts'
+import { refuseUnseen, type SilentHost } from './whereabouts.ts'
 
 export type RunMachine = MachineLocation & { readonly definition: NonNullable<MachineLocation['definition']> }
 
@@ -41,8 +42,19 @@ export async function getRun(hosts: readonly Host[], runId: RunId): Promise<RunM
   })
 }
 
+/** For making and removing: an Outage when it may be at a host that does not answer. */
+export async function searchBegun(
+  hosts: readonly Host[],
+  runId: RunId,
+  whereabouts: Whereabouts,
+): Promise<RunSearch> {
+  const search = await searchRun(hosts, runId)
+  refuseUnseen(hosts, whereabouts, { ...search, found: search.machine?.host ?? null })
+  return search
+}
+
 /** Asks where it was seen before; only when it is not there, all hosts. Never fails for a host that does not answer. */
-export async function searchRun(hosts: readonly Host[], runId: RunId): Promise<RunSearch> {
+async function searchRun(hosts: readonly Host[], runId: RunId): Promise<RunSearch> {
   const before = hosts.filter((host) => seenRuns.get(host)?.has(runId))
   const first = await searchHosts(before, runId)
   if (first.machine !== null || before.length === hosts.length) return first

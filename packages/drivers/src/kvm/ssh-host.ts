@@ -74,6 +74,7 @@ export function sshHost(options: SshHostOptions): Host {
   const host: Host = {
     name,
     machinesFolder,
+    place: `${withoutPadding(options.address.hostKeySha256)}, ${machinesFolder}`,
     isLocal: false,
     async run(command, args, runOptions): Promise<CommandResult> {
       const { code, stdout, stderr } = await runBytes(command, args, toRunOptions(runOptions ?? {}))
@@ -197,11 +198,13 @@ function connectClient(options: SshHostOptions, onLost: () => void): Promise<Cli
 
 /** As `ssh-keygen -lf` prints it: SHA256 of the key, base64 without padding. */
 const fingerprintOf = (key: Buffer): string =>
-  `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`
+  withoutPadding(`SHA256:${createHash('sha256').update(key).digest('base64')}`)
+
+const withoutPadding = (fingerprint: string): string => fingerprint.replace(/=+$/, '')
 
 function isSame(shown: string, pinned: string): boolean {
   const a = Buffer.from(shown)
-  const b = Buffer.from(pinned.replace(/=+$/, ''))
+  const b = Buffer.from(withoutPadding(pinned))
   return a.length === b.length && timingSafeEqual(a, b)
 }
 

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { KiB, MiB } from '@understudy/base/bytes'
 import { copyExtents } from '@understudy/block/copy-extents'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
-import { testBoot, testRun } from '@understudy/simulator/contracts/platform-harness'
+import { anywhere, newPlacing, testBoot, testRun } from '@understudy/simulator/contracts/platform-harness'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Host } from './host.ts'
 import { libvirtDirectory } from './libvirt/libvirt-directory.ts'
@@ -253,6 +253,7 @@ describe('an ssh host', () => {
       hardware,
       disks,
       networks: new Map(),
+      placing: newPlacing(),
     }
     try {
       const { ref } = await target.boot({ ...spec, trackingId: 'p1' })
@@ -266,10 +267,10 @@ describe('an ssh host', () => {
       const raw = join(machine.folder, 'vda.raw')
       await run('qemu-img', ['convert', '-O', 'raw', join(machine.folder, 'vda.qcow2'), raw])
       expect((await readFile(raw)).equals(Buffer.alloc(4 * MiB, 0xc3))).toBe(true)
-      await target.destroy(runId)
+      await target.destroy(runId, anywhere)
       expect(await host.status(machine.folder)).toBeNull()
     } finally {
-      await target.destroy(runId)
+      await target.destroy(runId, anywhere)
       await target.close()
       await host.close()
     }
@@ -337,7 +338,7 @@ test('a libvirt at the far end gives a point that equals its disk, and runs a re
     const whole = join(site.folder, 'whole.raw')
     await run('qemu-img', ['convert', '-O', 'raw', overlay, whole])
     expect((await readFile(whole)).equals(expected)).toBe(true)
-    await target.destroy(spec.runId)
+    await target.destroy(spec.runId, anywhere)
     expect(await host.status(host.folderOf(replica.ref))).toBeNull()
     await target.close()
   } finally {

@@ -1,7 +1,7 @@
 // KVM hosts as a place where replicas run.
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { RunId } from '@understudy/domain/failover/failover'
-import type { TargetPlatform } from '@understudy/engine/ports/target-platform'
+import type { TargetPlatform, Whereabouts } from '@understudy/engine/ports/target-platform'
 import { readBlockGraph } from './block-graph.ts'
 import { bootReplica, serveDisks } from './boot-replica.ts'
 import { beginTracking } from './dirty-bitmaps.ts'
@@ -18,9 +18,8 @@ import { probeMachine } from './probe.ts'
 import { backingSocketPath } from './replica-definition.ts'
 import { type ReplicaExportsOptions, replicaExports } from './replica-exports.ts'
 import { restoreInto } from './restore-into.ts'
-import { dropClaims, refuseBegunAway } from './run-claims.ts'
 import { loadRunRecord, saveRunRecord } from './run-record.ts'
-import { findRun, forgetRun, getRun, loadRunMachine, type RunMachine, searchRun } from './runs.ts'
+import { findRun, forgetRun, getRun, loadRunMachine, type RunMachine, searchBegun } from './runs.ts'
 import { takeScreenshot } from './screenshot.ts'
 import type { KvmSettings } from './settings.ts'
 import { readPreflightFacts, type TargetSite } from './target-site.ts'
@@ -39,6 +38,7 @@ export function kvmTarget(deps: KvmTargetDeps): KvmTarget {
   const site: TargetSite = { ...deps, exports }
   const { hosts, directory, settings } = deps
   return {
+    places: async () => hosts.map(({ place }) => place),
     networks: async () => toNetworks(settings.networks),
     preflight: async (spec, signal) => preflightFindings(spec, await readPreflightFacts(site, null, signal)),
     boot: (spec, signal) => bootReplica(site, spec, signal),
@@ -57,7 +57,7 @@ export function kvmTarget(deps: KvmTargetDeps): KvmTarget {
     },
     screenshot: async (runId, signal) => takeScreenshot(await getRun(hosts, runId), signal),
     probe: async (ref, signal) => probeMachine(await directory.find(ref, signal), signal),
-    destroy: (runId) => destroyRun(site, runId),
+    destroy: (runId, whereabouts) => destroyRun(site, runId, whereabouts),
     async adopt(runId) {
       const machine = await getRun(hosts, runId)
       refuseUnhydrated(machine)
@@ -108,11 +108,15 @@ export async function resumeAfterError(machine: RunMachine, signal: AbortSignal 
 }
 
 /**
- * Only folders whose definition carries the run's tag, and those of our naming in which nothing was made yet. Outage when
- * nothing was found and the run was begun on a host that cannot be asked.
+ * Only folders whose definition carries the run's tag, and those of our naming in which nothing was made yet. Nothing is touched
+ * while it may be at a host that cannot be asked.
  */
-async function destroyRun({ hosts, exports }: TargetSite, runId: RunId): Promise<void> {
-  const { folders, silent, machine: found } = await searchRun(hosts, runId)
+async function destroyRun(
+  { hosts, exports }: TargetSite,
+  runId: RunId,
+  whereabouts: Whereabouts,
+): Promise<void> {
+  const { folders } = await searchBegun(hosts, runId, whereabouts)
   for (const { host, folder } of folders) {
     const machine = await loadRunMachine(host, folder)
     if (machine === null) {
@@ -127,8 +131,6 @@ async function destroyRun({ hosts, exports }: TargetSite, runId: RunId): Promise
     forgetRun(host, runId)
   }
   await exports.end(runId)
-  if (found === null) await refuseBegunAway(hosts, silent, runId)
-  await dropClaims(hosts, runId)
 }
 
 /** We were killed before the definition was in place: the folder holds at most its unfinished file. */

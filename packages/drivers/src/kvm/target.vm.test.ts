@@ -12,7 +12,7 @@ import { openFileReader } from '@understudy/block/file-device'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey, MachineHardware, MachineRef } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
-import { testRun } from '@understudy/simulator/contracts/platform-harness'
+import { anywhere, newPlacing, testRun } from '@understudy/simulator/contracts/platform-harness'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { buildGuestBase, type GuestDisk, makeGuestDisks } from './lab/guest-image.ts'
 import { verifyChain } from './lab/verify-chain.ts'
@@ -68,7 +68,7 @@ beforeEach(async () => {
   target = freshTarget()
 })
 afterEach(async () => {
-  for (const runId of runs) await target.destroy(runId)
+  for (const runId of runs) await target.destroy(runId, anywhere)
   await target.close()
   for (const reader of readers) await reader.close()
   await rm(folder, { recursive: true, force: true })
@@ -103,6 +103,7 @@ async function specOf(run: string, more: Partial<BootSpec> = {}): Promise<BootSp
     disks,
     networks: new Map([['nic0', 'isolated']]),
     trackingId: null,
+    placing: newPlacing(),
   }
   return { ...spec, ...more }
 }
@@ -177,8 +178,8 @@ describe('a replica on KVM', () => {
     const machine = present(await findRun([host()], spec.runId), 'the run has a machine')
     expect(machine.ref).toBe(ref)
     const pid = present(await processOf(machine), 'it runs')
-    await target.destroy(spec.runId)
-    await target.destroy(spec.runId)
+    await target.destroy(spec.runId, anywhere)
+    await target.destroy(spec.runId, anywhere)
     expect(await host().commandLineOf(pid)).toBeNull()
     expect(await readdir(folder)).toEqual([])
   })

@@ -8,11 +8,15 @@ import { type DiskState, stampOf } from './simulated-disk.ts'
 import { addCheckpoint, type MachineState, powerOn, type SimulatedMachine } from './simulated-machine.ts'
 import { newMachineState, type SimulatedSite } from './simulated-site.ts'
 
+/** A simulated site has no hosts. */
+export const THE_PLACE = 'the simulated site'
+
 export async function bootReplica(site: SimulatedSite, spec: BootSpec): Promise<RunningReplica> {
   const machines = await site.machines()
   const blocker = checkBoot(machines.values(), spec).find(({ level }) => level === 'blocker')
   if (blocker) throw new Refusal(blocker)
   const known = await findRun(site, spec.runId)
+  if (known === null) await spec.placing.keep(THE_PLACE)
   const machine = known ?? (await site.add(await newReplica(site, spec)))
   offerPoints(machine, spec.disks)
   const checkpoint = trackFromStart(machine, spec.trackingId, site)

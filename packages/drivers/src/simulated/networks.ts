@@ -1,14 +1,11 @@
 import { chooseFreeName } from '@understudy/domain/machines/choose-free-name'
 import type { Finding } from '@understudy/domain/machines/machine'
-import type { BootSpec } from '@understudy/engine/ports/target-platform'
+import type { MachineSpec } from '@understudy/engine/ports/target-platform'
 import { simulatedNetworks } from './settings.ts'
 import type { SimulatedMachine } from './simulated-machine.ts'
 
 /** Everything that would make a boot fail or surprise. */
-export function checkBoot(
-  machines: Iterable<SimulatedMachine>,
-  spec: Omit<BootSpec, 'disks' | 'runId'>,
-): readonly Finding[] {
+export function checkBoot(machines: Iterable<SimulatedMachine>, spec: MachineSpec): readonly Finding[] {
   const found: Finding[] = []
   for (const networkId of spec.networks.values()) {
     const network = simulatedNetworks.find(({ id }) => id === networkId)

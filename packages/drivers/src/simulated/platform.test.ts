@@ -12,6 +12,7 @@ import {
   applyChanges,
   bufferReader,
   expectEqual,
+  newPlacing,
   openOne,
   readWhole,
   request,
@@ -62,6 +63,7 @@ const bootSpec = (content: readonly Buffer[], change: Partial<BootSpec> = {}): B
   })),
   networks: new Map(),
   trackingId: 'owner-1',
+  placing: newPlacing(),
   ...change,
 })
 
@@ -201,7 +203,7 @@ test('destroying a replica leaves no file of its disks behind', async () => {
   await site.target.boot(spec)
   await site.target.hydrate(spec.runId, () => {})
   expect(await readdir(join(folder, 'site-a', 'disks'))).toEqual(['sim-run-run-1'])
-  await site.target.destroy(spec.runId)
+  await site.target.destroy(spec.runId, spec.placing.before)
   expect(await readdir(join(folder, 'site-a', 'disks'))).toEqual([])
 })
 

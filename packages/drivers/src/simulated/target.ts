@@ -1,7 +1,7 @@
 // The target side of a simulated site.
 import { Refusal } from '@understudy/base/errors'
 import type { TargetPlatform } from '@understudy/engine/ports/target-platform'
-import { bootReplica, findRun, offerPoints, requireRun, trackFromStart } from './boot-replica.ts'
+import { bootReplica, findRun, offerPoints, requireRun, THE_PLACE, trackFromStart } from './boot-replica.ts'
 import { hydrateReplica } from './hydrate.ts'
 import { checkBoot } from './networks.ts'
 import { refuseMixed, refuseRunning } from './power.ts'
@@ -14,6 +14,7 @@ import type { SimulatedSite } from './simulated-site.ts'
 
 export function simulatedTarget(site: SimulatedSite): TargetPlatform {
   return {
+    places: async () => [THE_PLACE],
     async networks(signal) {
       await site.answer('networks', signal)
       return simulatedNetworks

@@ -1,5 +1,5 @@
 // From a recovery point to a guest that answers: the part that every kind of failover shares.
-import { InvariantError, Refusal, toFailureReport } from '@understudy/base/errors'
+import { InvariantError, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
 import { chooseBootNetworks } from '@understudy/domain/failover/boot-networks'
@@ -17,7 +17,7 @@ import type { EngineContext } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent, resolveAlert } from '../events/report.ts'
 import type { JobScope, TaskScope } from '../jobs/job-scope.ts'
-import type { BootSpec, ProbeResult } from '../ports/target-platform.ts'
+import type { BootSpec, Placing, ProbeResult, Whereabouts } from '../ports/target-platform.ts'
 import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
 import { targetOf } from '../sites/platform-of.ts'
 import { withinSeconds } from './bounded-call.ts'
@@ -84,7 +84,7 @@ async function machineSpec(
   parts: EngineParts,
   protection: Protection,
   plan: RunPlan,
-): Promise<Omit<BootSpec, 'disks'>> {
+): Promise<Omit<BootSpec, 'disks' | 'placing'>> {
   const target = await targetOf(parts, protection.targetSiteId)
   const mode = plan.kind === 'test' ? 'test' : 'failover'
   return {
@@ -130,6 +130,7 @@ export async function openRun(
     replicaId: protection.replicaId,
     pointId: point.id,
     pointInstant: point.instant,
+    place: null,
     machineRef: null,
     addresses: [],
     hydrated: 0,
@@ -167,7 +168,7 @@ export async function bootRun(
   const run = present(await parts.stores.runs.find(plan.runId), 'a run is written down before it boots')
   const target = await targetOf(parts, run.targetSiteId)
   const disks = await keeper.open(run, protection.hardware)
-  const spec = { ...(await machineSpec(parts, protection, plan)), disks }
+  const spec = { ...(await machineSpec(parts, protection, plan)), disks, placing: placingOf(parts, run) }
   const { ref, name, checkpoint } = await target.boot(spec, task.signal)
   if (plan.kind !== 'test')
     await parts.stores.protections.updateNotes(protection.id, { runningCheckpoint: checkpoint })
@@ -175,6 +176,30 @@ export async function bootRun(
   parts.live.changed('runs', run.id)
   task.note(`${name} runs from the point of ${new Date(run.pointInstant).toISOString()}`)
 }
+
+/** A run that has a machine and no place is older than the places. */
+export const whereaboutsOf = ({ place, machineRef }: Pick<Run, 'place' | 'machineRef'>): Whereabouts => {
+  if (place !== null) return { kind: 'at', place }
+  return machineRef === null ? { kind: 'nowhere' } : { kind: 'anywhere' }
+}
+
+/** The place is in the run's row before anything is made there: no later change of the site can lose it. */
+export const placingOf = (parts: Pick<EngineParts, 'stores'>, run: Run): Placing => ({
+  before: whereaboutsOf(run),
+  async keep(place) {
+    const now = await parts.stores.runs.find(run.id)
+    // An attempt that stood still must not lead away from what a later one has made, or make what was removed.
+    if (now === null || now.over || now.place !== run.place) throw placedMeanwhile(run)
+    await parts.stores.runs.update(run.id, { place })
+  },
+})
+
+const placedMeanwhile = ({ id }: Run): Outage =>
+  new Outage({
+    code: 'failover/placed-meanwhile',
+    message: `Run ${id} was begun elsewhere, or ended, while this attempt chose a place`,
+    remedy: 'The next attempt goes on with what is there.',
+  })
 
 /** The failover of a protection that is not over, or null. */
 export async function findFailover(context: EngineContext, id: Protection['id']): Promise<Run | null> {
@@ -261,7 +286,7 @@ export async function destroyRun(context: EngineContext, runId: RunId, end: Part
   const run = await context.parts.stores.runs.find(runId)
   if (!run) return
   const target = await targetOf(context.parts, run.targetSiteId)
-  await target.destroy(runId)
+  await target.destroy(runId, whereaboutsOf(run))
   await closeRun(context, run, end)
 }
 

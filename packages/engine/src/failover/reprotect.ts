@@ -28,7 +28,7 @@ import { cycleInJob } from '../replication/cycle-in-job.ts'
 import { sinkOf, sumBytes } from '../replication/run-cycle.ts'
 import type { ReprotectRequest } from '../requests.ts'
 import { platformOf, sourceOf } from '../sites/platform-of.ts'
-import { refuseBlockers, tellFailover } from './boot-run.ts'
+import { refuseBlockers, tellFailover, whereaboutsOf } from './boot-run.ts'
 import { newestBoot } from './newest-boot.ts'
 import { fingerprintsOf } from './remove-replica.ts'
 import { type Claim, claimInTask, giveBackState, settleState } from './state-claim.ts'
@@ -240,7 +240,8 @@ async function removeStandIn(context: EngineContext, turned: Protection, standIn
   // Copying took its time; somebody may have started it meanwhile.
   const proven = standIn.fingerprints !== null && (await isUntouched(context, turned, standIn))
   if (!proven) return await keepStandIn(context, turned, standIn, machine.name)
-  await target?.destroy(standIn.runId)
+  const run = await context.parts.stores.runs.find(standIn.runId)
+  await target?.destroy(standIn.runId, run ? whereaboutsOf(run) : { kind: 'anywhere' })
   return `${machine.name} was removed`
 }
 

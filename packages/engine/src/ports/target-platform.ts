@@ -13,6 +13,22 @@ export type BootDisk = {
   readonly reader: BlockReader
 }
 
+/**
+ * Where a run's machine may be. `at`: at this place of the site and at no other. `nowhere`: nothing was made. `anywhere`: it was
+ * made and nobody has kept where.
+ */
+export type Whereabouts =
+  | { readonly kind: 'at'; readonly place: string }
+  | { readonly kind: 'nowhere' }
+  | { readonly kind: 'anywhere' }
+
+/** What a boot is given about its own earlier attempts. */
+export type Placing = {
+  readonly before: Whereabouts
+  /** Nothing is made before this has resolved: whatever is made must be looked for at that place for ever. */
+  keep(place: string): Promise<void>
+}
+
 export type BootSpec = {
   /** Also the ownership tag of everything that is made. */
   readonly runId: RunId
@@ -29,7 +45,11 @@ export type BootSpec = {
    * since the point. Null: not wanted (tests).
    */
   readonly trackingId: string | null
+  readonly placing: Placing
 }
+
+/** The same before anything is decided about one run. */
+export type MachineSpec = Omit<BootSpec, 'disks' | 'runId' | 'placing'>
 
 export type RunningReplica = {
   readonly ref: MachineRef
@@ -64,15 +84,21 @@ export type RestoreDisk = {
 }
 
 export interface TargetPlatform {
+  /**
+   * Every place where a machine of a run can be made, as told to `Placing.keep`: a name that means the same computer and folder
+   * for ever. Asks nobody.
+   */
+  places(): Promise<readonly string[]>
   networks(signal?: AbortSignal): Promise<readonly Network[]>
   /**
    * Everything that would make `boot` fail or surprise, found before the disaster. A name that is taken is a warning
    * (`machine/name-taken`) that says which one the machine gets. Touches nothing.
    */
-  preflight(spec: Omit<BootSpec, 'disks' | 'runId'>, signal?: AbortSignal): Promise<readonly Finding[]>
+  preflight(spec: MachineSpec, signal?: AbortSignal): Promise<readonly Finding[]>
   /**
    * Starts the machine from the readers, nothing copied before. Repeatable: the same run id finds the machine that a
-   * killed predecessor made and goes on with it. Never touches what is not the run's: a name that is taken is not an obstacle,
+   * killed predecessor made and goes on with it. An Outage while the place where that one began does not answer: a second
+   * machine of a run is never made. Never touches what is not the run's: a name that is taken is not an obstacle,
    * resources that clash are a refusal.
    */
   boot(spec: BootSpec, signal?: AbortSignal): Promise<RunningReplica>
@@ -94,8 +120,11 @@ export interface TargetPlatform {
    * silent; bounded by a few seconds. Refuses a machine that is not there.
    */
   probe(ref: MachineRef, signal?: AbortSignal): Promise<ProbeResult>
-  /** Machine, disks, files: everything tagged with the run, nothing else. Repeatable. */
-  destroy(runId: RunId): Promise<void>
+  /**
+   * Machine, disks, files: everything tagged with the run, nothing else. Repeatable. Only the answer of the place that it was
+   * made at shows that nothing is left: an Outage without it, whatever other places say.
+   */
+  destroy(runId: RunId, whereabouts: Whereabouts): Promise<void>
   /** Commit: the machine now belongs to the site; only its run tag stays. Must be hydrated. Repeatable. */
   adopt(runId: RunId): Promise<void>
   /** Stops our run's machine but keeps it (roll back keeps evidence until it is destroyed). Repeatable. */

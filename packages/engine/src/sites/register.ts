@@ -4,6 +4,7 @@ import { Refusal } from '@understudy/base/errors'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
+import type { SitePlatform } from '../ports/platforms.ts'
 import type { Asker, NewSite, SiteChange } from '../requests.ts'
 import { refreshQuietly } from './inventory.ts'
 import { LOW_SPACE } from './watch-room.ts'
@@ -22,10 +23,33 @@ async function tryOut(
 ): Promise<{ readonly summary: string }> {
   const platform = await parts.platforms.preview(site, secrets)
   try {
+    await refuseLostRun(parts, site, platform)
     return await platform.checkConnection()
   } finally {
     await platform.close()
   }
+}
+
+/** Without its host nobody could tell any more whether a run's machine is on, nor remove it. */
+async function refuseLostRun(
+  { stores }: Pick<EngineParts, 'stores'>,
+  site: Site,
+  { target }: Pick<SitePlatform, 'target'>,
+): Promise<void> {
+  const placed = (await stores.runs.active()).filter(
+    ({ targetSiteId, place }) => targetSiteId === site.id && place !== null,
+  )
+  if (placed.length === 0) return
+  const places = new Set(await target?.places())
+  const lost = placed.find(({ place }) => place !== null && !places.has(place))
+  if (lost === undefined) return
+  const protection = await stores.protections.find(lost.protectionId)
+  throw new Refusal({
+    code: 'site/carries-run',
+    message: `With these settings ${site.name} loses the host with the running replica of ${protection?.name ?? lost.protectionId} (${lost.place})`,
+    remedy:
+      'Clean up the test, or commit or roll back the failover, first. Until then the host keeps its key and its folder.',
+  })
 }
 
 const toSite = (parts: EngineParts, wanted: NewSite): Site => ({

@@ -7,7 +7,7 @@ import type { BlockReader, MappedExtent } from '@understudy/block/device'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
 import type { SourceDisk, SourcePlatform, SourcePoint } from '@understudy/engine/ports/source-platform'
-import type { BootSpec, TargetPlatform } from '@understudy/engine/ports/target-platform'
+import type { BootSpec, Placing, TargetPlatform, Whereabouts } from '@understudy/engine/ports/target-platform'
 import { expect } from 'vitest'
 
 export type NewMachine = {
@@ -192,6 +192,22 @@ const here = randomUUID().slice(0, 8)
 export const testRun = (name: string): RunId => `run-${name}-${here}` as RunId
 
 /** What to boot a machine with these disk contents from. */
+/** For a test that does not care: every place has to answer. */
+export const anywhere: Whereabouts = { kind: 'anywhere' }
+
+/** As the engine does: what is kept is there for the next attempt. */
+export function newPlacing(): Placing {
+  let before: Whereabouts = { kind: 'nowhere' }
+  return {
+    get before() {
+      return before
+    },
+    keep: async (place) => {
+      before = { kind: 'at', place }
+    },
+  }
+}
+
 export function testBoot(
   contents: readonly Buffer[],
   options: {
@@ -225,5 +241,9 @@ export function testBoot(
   }
   const { runId, network, mode = 'test', name = `copy ${runId}`, trackingId = null } = options
   const networks = new Map([['net0', network]])
-  return { spec: { runId: runId as RunId, name, mode, hardware, disks, networks, trackingId }, readers }
+  const placing = newPlacing()
+  return {
+    spec: { runId: runId as RunId, name, mode, hardware, disks, networks, trackingId, placing },
+    readers,
+  }
 }

@@ -346,10 +346,17 @@ function runTests(current: Current): void {
     expect(await runs.find(run.id)).toEqual(run)
     await runs.update(run.id, {
       hydrated: 0.25,
+      place: 'a host',
       machineRef: 'vm-7' as MachineRef,
       commitDeadline: noon + minute,
     })
-    const expected = { ...run, hydrated: 0.25, machineRef: 'vm-7', commitDeadline: noon + minute }
+    const expected = {
+      ...run,
+      hydrated: 0.25,
+      place: 'a host',
+      machineRef: 'vm-7',
+      commitDeadline: noon + minute,
+    }
     expect(await runs.find(run.id)).toEqual(expected)
   })
   test('active runs are those that are not over, of one protection or of all', async () => {

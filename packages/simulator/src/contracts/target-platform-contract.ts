@@ -5,6 +5,7 @@ import type { HydrateProgress, RestoreDisk } from '@understudy/engine/ports/targ
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { seededRandom } from '../seeded-random.ts'
 import {
+  anywhere,
   applyChanges,
   bufferReader,
   diskKeys,
@@ -91,7 +92,7 @@ function preflightTests(current: Current): void {
     expect(await target.boot(spec)).toEqual(first)
     const machines = await source.inventory()
     expect(machines.map(({ name }) => name).toSorted()).toEqual(['web', 'web-2'])
-    await target.destroy(spec.runId)
+    await target.destroy(spec.runId, spec.placing.before)
     const [left] = await source.inventory()
     expect(left).toMatchObject({ ref: foreign, name: 'web', power: 'running', ownedBy: null })
   })
@@ -111,7 +112,7 @@ function bootTests(current: Current): void {
     expect(machine?.hardware.disks.map(({ bytes }) => bytes)).toEqual([16 * MiB, 2 * MiB])
     for (const [index, key] of (await diskKeys(source, ref)).entries())
       expectEqual(await readDiskNow(ref, key), present(contents[index], 'its content'), `disk ${key}`)
-    await target.destroy(spec.runId)
+    await target.destroy(spec.runId, spec.placing.before)
   })
 
   test('what the replica writes stays with it and never reaches the recovery point', async () => {
@@ -127,7 +128,7 @@ function bootTests(current: Current): void {
     written.copy(expected, MiB + 512)
     expectEqual(await readDiskNow(ref, key), expected, 'the replica')
     expectEqual(await present(readers[0], 'one').read(0, 2 * MiB), kept, 'the recovery point')
-    await target.destroy(spec.runId)
+    await target.destroy(spec.runId, spec.placing.before)
   })
 
   test('booting a run again finds the machine that is there and goes on with it', async () => {
@@ -146,7 +147,7 @@ function bootTests(current: Current): void {
     const expected = Buffer.from(content)
     written.copy(expected, 64 * KiB)
     expectEqual(await readDiskNow(ref, key), expected, 'the replica')
-    await again.destroy(second.spec.runId)
+    await again.destroy(second.spec.runId, second.spec.placing.before)
   })
 
   test('two runs beside each other are two machines', async () => {
@@ -162,7 +163,7 @@ function bootTests(current: Current): void {
       expectEqual(await readDiskNow(ref, key), present(contents[index], 'its content'), `run ${index}`)
     }
     for (const index of contents.keys())
-      await target.destroy(testBoot([], runOptions(index, isolatedNetwork)).spec.runId)
+      await target.destroy(testBoot([], runOptions(index, isolatedNetwork)).spec.runId, anywhere)
     expect(await source.inventory()).toEqual([])
   })
 
@@ -176,7 +177,7 @@ function bootTests(current: Current): void {
     // Nobody is in there who could answer.
     expect(probe).toMatchObject({ answered: false })
     expect(probe.note).toMatch(/\w/)
-    await target.destroy(spec.runId)
+    await target.destroy(spec.runId, spec.placing.before)
   })
 
   test('what is not running has no screen and no answer', async () => {
@@ -216,7 +217,7 @@ function hydrateTests(current: Current): void {
     expect(done, 'progress never goes back').toEqual([...done].sort((a, b) => a - b))
     // Again, when all is done already.
     await target.hydrate(spec.runId, () => {})
-    await target.destroy(spec.runId)
+    await target.destroy(spec.runId, spec.placing.before)
   })
 
   test('what the replica writes while it is hydrated is not overwritten', async () => {
@@ -234,7 +235,7 @@ function hydrateTests(current: Current): void {
     }
     await hydrating
     expectEqual(await readDiskNow(ref, key), expected, 'the replica')
-    await target.destroy(spec.runId)
+    await target.destroy(spec.runId, spec.placing.before)
   })
 
   test('hydration that was cut off goes on after a restart, with the readers offered again', async () => {
@@ -253,7 +254,7 @@ function hydrateTests(current: Current): void {
     for (const reader of fresh.readers) reader.broken = true
     const key = present((await diskKeys(sourceAgain, ref))[0], 'it has a disk')
     expectEqual(await readDiskNow(ref, key), content, 'the replica')
-    await again.destroy(spec.runId)
+    await again.destroy(spec.runId, spec.placing.before)
   })
 
   test('offering readers to a run that is not there does nothing', async () => {
@@ -288,7 +289,7 @@ function trackingTests(current: Current): void {
     expect(changedBytes, 'a delta, not everything').toBeLessThanOrEqual(MiB)
     await opened.point.release(true)
     await source.powerOff(ref)
-    await target.destroy(spec.runId)
+    await target.destroy(spec.runId, spec.placing.before)
   })
 
   test('a machine that is off starts with its changes tracked from the first one', async () => {
@@ -314,13 +315,13 @@ function endTests(current: Current): void {
     const foreign = await addMachine({ name: 'web-1', disks: [MiB] })
     const { spec } = testBoot([diskContent(MiB)], { runId: run1, network: isolatedNetwork })
     await target.boot(spec)
-    await target.destroy(spec.runId)
-    await target.destroy(spec.runId)
+    await target.destroy(spec.runId, spec.placing.before)
+    await target.destroy(spec.runId, spec.placing.before)
     expect((await source.inventory()).map(({ ref }) => ref)).toEqual([foreign])
     expect(await source.powerState(foreign)).toBe('running')
     // The way is free for the same run again.
     await target.boot(spec)
-    await target.destroy(spec.runId)
+    await target.destroy(spec.runId, spec.placing.before)
   })
 
   test('a stopped run is off and still there, and stopping may be repeated', async () => {
@@ -330,7 +331,7 @@ function endTests(current: Current): void {
     await target.stop(spec.runId)
     await target.stop(spec.runId)
     expect(await source.powerState(ref)).toBe('off')
-    await target.destroy(spec.runId)
+    await target.destroy(spec.runId, spec.placing.before)
     expect(await source.inventory()).toEqual([])
   })
 
@@ -351,7 +352,7 @@ function endTests(current: Current): void {
     await source.start(ref)
     expectEqual(await readDiskNow(ref, key), content, 'the restarted machine')
     await source.powerOff(ref)
-    await target.destroy(spec.runId)
+    await target.destroy(spec.runId, spec.placing.before)
   })
 }
 

@@ -2,7 +2,7 @@
 //
 //     guest -> overlay (qcow2, in our folder) -> NBD -> our reader of the point
 //
-// Order: folder and run record, overlays, domain (with the run's tag), server, QEMU paused, tracking, first instruction. The
+// Order: where it is made, in the engine's keeping; folder and run record, overlays, domain (with the run's tag), server, QEMU paused, tracking, first instruction. The
 // folder's name follows from the run, so what a killed predecessor made is found whether it got to the domain or not.
 import { join } from 'node:path'
 import { Refusal } from '@understudy/base/errors'
@@ -20,12 +20,18 @@ import { withMonitor } from '../monitor.ts'
 import { type Checkpoint, checkpointText } from '../ownership.ts'
 import { choosePlace, freeMachineName, type PreflightFacts, preflightFindings } from '../preflight.ts'
 import { replicaDefinition, replicaRef } from '../replica-definition.ts'
-import { claimPlace } from '../run-claims.ts'
 import { loadRunRecord, saveRunRecord } from '../run-record.ts'
 import type { LibvirtHost } from './libvirt-host.ts'
 import { offerDisks } from './libvirt-offer.ts'
 import { libvirtPowerState, startDomain } from './libvirt-power.ts'
-import { findBegun, findRun, type LibvirtRun, type LibvirtSite, readLibvirtFacts } from './libvirt-site.ts'
+import {
+  findBegun,
+  findRun,
+  type LibvirtRun,
+  type LibvirtSite,
+  readLibvirtFacts,
+  toRun,
+} from './libvirt-site.ts'
 import { replicaXml } from './replica-xml.ts'
 import { word } from './virsh-session.ts'
 
@@ -35,7 +41,9 @@ export async function bootDomain(
   spec: BootSpec,
   signal?: AbortSignal,
 ): Promise<RunningReplica> {
-  const run = (await findBegun(site, spec.runId, signal)) ?? (await makeDomain(site, spec, signal))
+  const begun = await findBegun(site, spec.runId, spec.placing.before, signal)
+  const existing = begun?.domain.ownedBy === spec.runId ? toRun(begun) : null
+  const run = existing ?? (await makeDomain(site, spec, signal))
   await offerDisks(site, run, spec, signal)
   const checkpoint = await startReplica(site, run, spec, signal)
   return {
@@ -59,7 +67,7 @@ async function makeDomain(
   if (host === undefined) throw new Refusal(nowhere(spec))
 
   const folder = host.folderOf(replicaRef(spec.runId))
-  await claimPlace(site.hosts, host, spec.runId)
+  await spec.placing.keep(host.place)
   await host.makeFolder(folder)
   await host.handOver(folder)
   await saveRunRecord(host, folder, newRecord(spec))

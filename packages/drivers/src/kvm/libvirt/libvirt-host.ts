@@ -76,6 +76,7 @@ export function libvirtHost(host: Host, uri: string): LibvirtHost {
   }
   return {
     ...host,
+    place: `${host.place}, ${uri}`,
     uri,
     virsh: (work, signal) => pool.use(work, signal),
     folderOf,

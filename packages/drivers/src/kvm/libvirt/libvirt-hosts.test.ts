@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
+import type { Whereabouts } from '@understudy/engine/ports/target-platform'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { claimPlace } from '../run-claims.ts'
 import { testHost } from '../test-host.ts'
 import { type LibvirtDirectory, libvirtDirectory } from './libvirt-directory.ts'
 import type { LibvirtHost } from './libvirt-host.ts'
@@ -213,6 +213,7 @@ describe('a planned failover', () => {
 describe('a replica at a site with a host away', () => {
   const runId = 'run-1' as RunId
   const away = { code: 'kvm/host-unreachable' }
+  const nothingMade: Whereabouts = { kind: 'nowhere' }
   const target = () =>
     libvirtTarget({
       hosts: [one, two],
@@ -221,7 +222,7 @@ describe('a replica at a site with a host away', () => {
       settings: { networks: [], accelerator: 'tcg', bootDeadlineSeconds: 5 },
     })
   /** Refused by the preflight as soon as it gets there: its network does not exist. */
-  const boot = () =>
+  const boot = (before: Whereabouts) =>
     target().boot({
       runId,
       name: 'web',
@@ -230,21 +231,21 @@ describe('a replica at a site with a host away', () => {
       disks: [],
       networks: new Map([['net0', 'nowhere']]),
       trackingId: null,
+      placing: { before, keep: async () => undefined },
     })
 
   test('is begun, and removed, when it never had to do with that host', async () => {
     two.cutOff = true
     expect((await target().networks()).length).toBeGreaterThan(0)
-    await expect(boot()).rejects.toMatchObject({ code: 'network/not-found' })
-    await target().destroy(runId)
+    await expect(boot(nothingMade)).rejects.toMatchObject({ code: 'network/not-found' })
+    await target().destroy(runId, nothingMade)
   })
 
   test('is neither begun again nor taken for removed when it was begun there', async () => {
-    await mkdir(join(home, 'one'))
-    await claimPlace([one, two], two, runId)
+    const before: Whereabouts = { kind: 'at', place: two.place }
     two.cutOff = true
-    await expect(boot()).rejects.toMatchObject(away)
-    await expect(target().destroy(runId)).rejects.toMatchObject(away)
+    await expect(boot(before)).rejects.toMatchObject({ code: 'run/host-away' })
+    await expect(target().destroy(runId, before)).rejects.toMatchObject({ code: 'run/host-away' })
   })
 
   test('has no networks when no host answers', async () => {

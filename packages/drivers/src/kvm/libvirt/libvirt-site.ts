@@ -2,15 +2,16 @@
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import type { RunId } from '@understudy/domain/failover/failover'
+import type { Whereabouts } from '@understudy/engine/ports/target-platform'
 import { type HostRoom, readHostRoom } from '../host-room.ts'
 import type { MachineDefinition } from '../machine-definition.ts'
 import type { SiteNetwork } from '../networks.ts'
 import type { PreflightFacts } from '../preflight.ts'
 import { replicaRef } from '../replica-definition.ts'
 import type { ReplicaExports } from '../replica-exports.ts'
-import { refuseBegunAway } from '../run-claims.ts'
 import type { RunMachine } from '../runs.ts'
 import type { KvmSettings } from '../settings.ts'
+import { refuseUnseen } from '../whereabouts.ts'
 import type { LibvirtDirectory, LibvirtMachine } from './libvirt-directory.ts'
 import type { LibvirtHost } from './libvirt-host.ts'
 import { mergeNetworks, readHostNetworks } from './libvirt-networks.ts'
@@ -37,15 +38,16 @@ export async function findRun(
   return machine !== null && machine.domain.ownedBy === runId ? toRun(machine) : null
 }
 
-/** What an earlier attempt has made. Outage when it was begun on a host that cannot be asked; see run-claims.ts. */
+/** For making and removing: whatever has the run's uuid. Outage when it may be at a host that does not answer. */
 export async function findBegun(
-  site: LibvirtSite,
+  { directory, hosts }: LibvirtSite,
   runId: RunId,
+  whereabouts: Whereabouts,
   signal?: AbortSignal,
-): Promise<LibvirtRun | null> {
-  const { machine, silent } = await site.directory.search(replicaRef(runId), signal)
-  if (machine === null) await refuseBegunAway(site.hosts, silent, runId)
-  return machine !== null && machine.domain.ownedBy === runId ? toRun(machine) : null
+): Promise<LibvirtMachine | null> {
+  const { machine, silent } = await directory.search(replicaRef(runId), signal)
+  refuseUnseen(hosts, whereabouts, { found: machine?.host ?? null, silent })
+  return machine
 }
 
 /** Refusal `run/not-found` when there is nothing. */

@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import { Outage } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import type { RunId } from '@understudy/domain/failover/failover'
+import type { Whereabouts } from '@understudy/engine/ports/target-platform'
 import { toNetworks } from '../networks.ts'
 import { preflightFindings } from '../preflight.ts'
 import { probeMachine } from '../probe.ts'
 import { backingSocketPath, replicaRef } from '../replica-definition.ts'
 import { type ReplicaExportsOptions, replicaExports } from '../replica-exports.ts'
-import { dropClaims, refuseBegunAway } from '../run-claims.ts'
 import { loadRunRecord, saveRunRecord } from '../run-record.ts'
 import { takePicture } from '../screenshot.ts'
 import { type KvmTarget, refuseUnhydrated, resumeAfterError } from '../target.ts'
@@ -19,6 +19,7 @@ import { offerDisks } from './libvirt-offer.ts'
 import { evidenceOnHost, powerOffDomain } from './libvirt-power.ts'
 import { restoreIntoDomain, startDomainTracked } from './libvirt-restore.ts'
 import {
+  findBegun,
   findRun,
   getRun,
   type LibvirtRun,
@@ -35,8 +36,9 @@ export type LibvirtTargetDeps = Omit<LibvirtSite, 'exports'> &
 export function libvirtTarget(deps: LibvirtTargetDeps): KvmTarget {
   const exports = replicaExports(deps)
   const site: LibvirtSite = { ...deps, exports }
-  const { directory, settings, clock } = deps
+  const { hosts, directory, settings, clock } = deps
   return {
+    places: async () => hosts.map(({ place }) => place),
     networks: async (signal) => toNetworks(await readNetworks(site, signal)),
     preflight: async (spec, signal) => preflightFindings(spec, await readLibvirtFacts(site, null, signal)),
     boot: (spec, signal) => bootDomain(site, spec, signal),
@@ -54,7 +56,7 @@ export function libvirtTarget(deps: LibvirtTargetDeps): KvmTarget {
     },
     screenshot: async (runId, signal) => takeScreenshot(await getRun(site, runId, signal), signal),
     probe: async (ref, signal) => probeMachine(await directory.find(ref, signal), signal),
-    destroy: (runId) => destroyRun(site, runId),
+    destroy: (runId, whereabouts) => destroyRun(site, runId, whereabouts),
     async adopt(runId) {
       const { replica } = await getRun(site, runId)
       refuseUnhydrated(replica)
@@ -88,14 +90,13 @@ async function takeScreenshot(
 }
 
 /**
- * Only what carries the run's tag, and a folder of the run's in which no domain was made yet. Outage when nothing was found and
- * the run was begun on a host that cannot be asked.
+ * Only what carries the run's tag, and a folder of the run's in which no domain was made yet. Nothing is touched while it may be
+ * at a host that cannot be asked.
  */
-async function destroyRun(site: LibvirtSite, runId: RunId): Promise<void> {
-  const { directory, hosts, exports, clock } = site
+async function destroyRun(site: LibvirtSite, runId: RunId, whereabouts: Whereabouts): Promise<void> {
+  const { hosts, exports, clock } = site
   const ref = replicaRef(runId)
-  const { machine, silent } = await directory.search(ref)
-  if (machine === null) await refuseBegunAway(hosts, silent, runId)
+  const machine = await findBegun(site, runId, whereabouts)
   if (machine === null || machine.domain.ownedBy === runId) {
     if (machine !== null) {
       // The guest first: with its disks taken away while it runs it would only write errors.
@@ -105,7 +106,6 @@ async function destroyRun(site: LibvirtSite, runId: RunId): Promise<void> {
       await removeRunFolder(machine.host, runId)
     }
     for (const host of hosts) await removeRunFolder(host, runId).catch(unlessAway)
-    await dropClaims(hosts, runId)
   }
   await exports.end(runId)
 }

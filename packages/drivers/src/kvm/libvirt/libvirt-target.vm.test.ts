@@ -134,7 +134,7 @@ test('a domain that ran at a plain KVM site meanwhile comes home with only what 
   expect((await target.startTracked(ref, 'p1')).checkpoint).toMatch(/^us-p1-/)
   expect(await source.powerState(ref)).toBe('running')
 
-  await awayTarget.destroy(spec.runId)
+  await awayTarget.destroy(spec.runId, spec.placing.before)
   await away.close()
   await domains.remove(ref)
   await close()
@@ -180,7 +180,7 @@ describe('a replica as a domain', () => {
       expectEqual(await domains.readDiskNow(ref, key as never), contents[index] ?? Buffer.alloc(0), key)
 
     const again = domains.open({ networks })
-    await again.target.destroy(spec.runId)
+    await again.target.destroy(spec.runId, spec.placing.before)
     await again.close()
     expect(await everyDomain()).toEqual([])
     expect(await readdir(join(folder, 'points'))).toEqual(foldersBefore)
@@ -204,7 +204,7 @@ describe('a replica as a domain', () => {
     const { spec } = testBoot([random.bytes(MiB)], { runId: run1, network: 'dark' })
     const { ref } = await platform.target.boot(spec)
     await virsh('metadata', ref, '--uri', 'urn:understudy:run', '--remove', '--live', '--config')
-    await platform.target.destroy(spec.runId)
+    await platform.target.destroy(spec.runId, spec.placing.before)
     expect(await domains.isOn(ref)).toBe(true)
     await expect(platform.target.boot({ ...spec, name: 'other' })).rejects.toMatchObject({
       code: 'run/tag-lost',

@@ -2,6 +2,7 @@ import { MiB } from '@understudy/base/bytes'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey, MachineHardware } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
+import { newPlacing } from '@understudy/simulator/contracts/platform-harness'
 import { expect, test } from 'vitest'
 import type { SiteNetwork } from '../networks.ts'
 import { replicaDefinition, replicaRef } from '../replica-definition.ts'
@@ -41,6 +42,7 @@ function xmlOf(spec: Partial<BootSpec>, accelerator: 'tcg' | 'kvm' = 'tcg'): str
     disks: [],
     networks: new Map(),
     trackingId: null,
+    placing: newPlacing(),
     ...spec,
   }
   const takePort = (): number => {
