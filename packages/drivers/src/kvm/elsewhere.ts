@@ -16,19 +16,19 @@ export type Elsewhere =
   | { readonly kind: 'unknown'; readonly why: Outage }
 
 /**
- * What the other hosts' answers come to. A host that cannot be asked may run the machine, unless `ranHere`: it was last seen
- * running on the very host that now says it is off. Pure.
+ * What the other hosts' answers come to. A host that cannot be asked may run the machine, unless `endedHere`: we ended it ourselves
+ * on the very host that now says it is off; see own-ends.ts. Pure.
  */
-export function judgeElsewhere(looks: readonly HostLook[], ranHere: boolean): Elsewhere {
+export function judgeElsewhere(looks: readonly HostLook[], endedHere: boolean): Elsewhere {
   const runs = looks.find(({ kind }) => kind === 'runs')
   if (runs !== undefined) return { kind: 'runs', host: runs.host }
   const silent = looks.flatMap((look) => (look.kind === 'not-asked' ? [look] : []))
   const [first] = silent
-  if (first !== undefined && !ranHere) return { kind: 'unknown', why: mayRunAt(first.host, first.why) }
+  if (first !== undefined && !endedHere) return { kind: 'unknown', why: mayRunAt(first.host, first.why) }
   const asked = looks.filter(({ kind }) => kind === 'nothing').map(({ host }) => host)
   const notes = [
     ...(asked.length === 0 ? [] : [`not on ${asked.join(', ')} either`]),
-    ...silent.map(({ host }) => `${host} could not be asked, but it last ran here`),
+    ...silent.map(({ host }) => `${host} could not be asked, but its end here was our doing`),
   ]
   return { kind: 'nowhere', evidence: notes.map((note) => `; ${note}`).join('') }
 }

@@ -6,10 +6,12 @@ import type { MachineRef } from '@understudy/domain/machines/machine'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { inventoryReader } from './inventory.ts'
 import { hostFailed, localHost } from './local-host.ts'
-import { saveMachineDefinition } from './machine-definition.ts'
+import { machineFiles, saveMachineDefinition } from './machine-definition.ts'
 import { type MachineDirectory, machineDirectory } from './machine-directory.ts'
 import { sitePower } from './site-power.ts'
+import { kvmSource } from './source.ts'
 import { type TestHost, testHost } from './test-host.ts'
+import { testMonitor } from './test-monitor.ts'
 import { tinyDefinition } from './tiny-machine.ts'
 
 let home: string
@@ -161,6 +163,61 @@ describe('off', () => {
       code: 'source/power-unknown',
       message: expect.stringContaining('host three'),
     })
+  })
+})
+
+describe('off, with a host that cannot be asked,', () => {
+  /** A QEMU of host one that answers. */
+  const runAt = async (name: string, status: () => string) => {
+    const ref = await addMachine(0, name)
+    const path = machineFiles(join(home, 'one', name)).monitor
+    const monitor = await testMonitor(path, { 'query-status': () => ({ status: status() }) })
+    return { ref, monitor }
+  }
+
+  test('is not proven by a process that is gone where it was last seen', async () => {
+    const { ref, monitor } = await runAt('alpha', () => 'running')
+    const power = sitePower(hosts, directory)
+    expect(await power.state(ref)).toBe('running')
+    monitor.close()
+    hostAt(2).cutOff = true
+    expect(await power.state(ref)).toBe('unknown')
+  })
+
+  test('is proven by the plug that we pulled, for what comes after as well', async () => {
+    const { ref } = await runAt('alpha', () => 'running')
+    hostAt(2).cutOff = true
+    const source = kvmSource({ hosts, directory, clock: { now: () => 5 }, bootDeadlineSeconds: 5 })
+    expect((await source.powerOff(ref)).evidence).toContain(
+      'three could not be asked, but its end here was our doing',
+    )
+    expect(await source.powerState(ref)).toBe('off')
+  })
+
+  test('is not proven by our end of a process whose guest was migrated away', async () => {
+    const { ref } = await runAt('alpha', () => 'postmigrate')
+    hostAt(2).cutOff = true
+    const source = kvmSource({ hosts, directory, clock: { now: () => 5 }, bootDeadlineSeconds: 5 })
+    expect(await source.powerState(ref)).toBe('unknown')
+    await expect(source.powerOff(ref)).rejects.toMatchObject({ code: 'source/power-unknown' })
+    expect(await source.powerState(ref)).toBe('unknown')
+  })
+
+  test('is proven by a guest that powered off in its process, unless it was seen elsewhere since', async () => {
+    const { ref, monitor } = await runAt('alpha', () => 'shutdown')
+    const power = sitePower(hosts, directory)
+    hostAt(1).cutOff = true
+    expect(await power.state(ref)).toBe('off')
+    hostAt(1).cutOff = false
+    await addMachine(1, 'alpha', ref)
+    hostAt(1).running.add(ref)
+    const path = machineFiles(join(home, 'two', 'alpha')).monitor
+    const second = await testMonitor(path, { 'query-status': () => ({ status: 'running' }) })
+    expect(await power.state(ref)).toBe('running')
+    hostAt(1).cutOff = true
+    expect(await power.state(ref)).toBe('unknown')
+    monitor.close()
+    second.close()
   })
 })
 

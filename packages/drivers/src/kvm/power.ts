@@ -251,18 +251,28 @@ async function askToPowerOff(machine: MachineLocation): Promise<string> {
 
 export type EvidenceOfOff = (machine: MachineLocation) => Promise<string | null>
 
+/** `shut-down`: the guest powered off in a process that stayed, which it never does by moving. `gone`: there is no process. */
+export type EndOnHost = { readonly kind: 'shut-down' | 'gone'; readonly evidence: string }
+
 /** What proves that no processor of the machine runs on its host any more; null while it may. */
 export async function evidenceOfOff(machine: MachineLocation): Promise<string | null> {
+  return (await lookAtEnd(machine))?.evidence ?? null
+}
+
+/** The same with its kind. */
+export async function lookAtEnd(machine: MachineLocation): Promise<EndOnHost | null> {
   try {
     return await withMonitor(machine, async (qmp) =>
-      (await statusOf(qmp)).status === 'shutdown' ? 'QEMU reports run state shutdown' : null,
+      (await statusOf(qmp)).status === 'shutdown'
+        ? { kind: 'shut-down', evidence: 'QEMU reports run state shutdown' }
+        : null,
     )
   } catch (error) {
     if (!(error instanceof Outage)) throw error
     if (error.code !== 'kvm/socket-closed' && error.code !== 'kvm/qemu-gone') throw error
   }
   if (await isAlive(machine, runningUuids)) return null
-  return 'no process has its uuid and its monitor is closed'
+  return { kind: 'gone', evidence: 'no process has its uuid and its monitor is closed' }
 }
 
 /** Pulls the plug: QEMU is told to quit, then killed. Repeatable. */

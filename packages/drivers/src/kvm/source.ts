@@ -48,10 +48,12 @@ export function kvmSource(deps: KvmSourceDeps): SourcePlatform {
     async shutDown(ref, options) {
       const machine = await power.locate(ref, options.signal)
       await refuseDrift(machine, options.excludedDisks ?? [], options.signal)
-      return shutDownMachine(machine, clock, { ...options, evidence: power.evidenceOfOff })
+      const evidence = await power.watchEnd(machine, options.signal)
+      return shutDownMachine(machine, clock, { ...options, evidence })
     },
     async powerOff(ref, signal) {
-      return powerOffMachine(await power.locate(ref, signal), clock, power.evidenceOfOff)
+      const machine = await power.locate(ref, signal)
+      return powerOffMachine(machine, clock, await power.watchEnd(machine, signal))
     },
     async start(ref, signal) {
       const machine = await power.locate(ref, signal)

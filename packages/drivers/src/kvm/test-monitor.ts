@@ -7,7 +7,7 @@ export type TestMonitor = {
   close(): void
 }
 
-/** Answers what `answers` knows, and `{}` to all else. */
+/** Answers what `answers` knows, and `{}` to all else. Ends at `quit`. */
 export async function testMonitor(
   path: string,
   answers: Readonly<Record<string, () => unknown>>,
@@ -24,6 +24,9 @@ export async function testMonitor(
         const { execute, id } = JSON.parse(line) as { execute: string; id?: number }
         asked.push(execute)
         socket.write(`${JSON.stringify({ id, return: known[execute]?.() ?? {} })}\n`)
+        if (execute !== 'quit') continue
+        server.close()
+        socket.end()
       }
     })
     socket.on('error', () => undefined)

@@ -3,6 +3,7 @@ import { Outage, Refusal } from '@understudy/base/errors'
 import type { DiscoveredMachine, MachineRef, PowerState } from '@understudy/domain/machines/machine'
 import { inGroups, type MachineDirectory, type Unread } from '../machine-directory.ts'
 import type { MachineLocation } from '../monitor.ts'
+import { ownEnds } from '../own-ends.ts'
 import type { SilentHost } from '../whereabouts.ts'
 import { type Domain, parseDomain, toDefinition, toHardware } from './domain-xml.ts'
 import { agentAddress, findDomain, type LibvirtHost, monitorAddress } from './libvirt-host.ts'
@@ -15,8 +16,8 @@ export type LibvirtMachine = {
   readonly location: MachineLocation
   /** The other hosts of its site: it may be defined there too, and run there. */
   readonly otherHosts: readonly LibvirtHost[]
-  /** It was last seen running on this host, and not on another. */
-  readonly ranHere: boolean
+  /** What we know of its end on this host; see own-ends.ts. */
+  readonly end: { note(): void; holds(): boolean }
 }
 
 export type LibvirtSearch = {
@@ -40,15 +41,21 @@ const SIDE_BY_SIDE = 8
 export function libvirtDirectory(hosts: readonly LibvirtHost[]): LibvirtDirectory {
   /** Where each machine was last seen running, to ask that host first. */
   const ranAt = new Map<MachineRef, LibvirtHost>()
+  const ends = ownEnds()
+  const noteSeen = (domain: Domain, host: LibvirtHost): void => {
+    if (!domain.active) return
+    ranAt.set(domain.ref, host)
+    ends.forget(domain.ref)
+  }
 
   const toMachine = ({ host, domain, bytes }: Known): LibvirtMachine => {
-    if (domain.active) ranAt.set(domain.ref, host)
+    noteSeen(domain, host)
     return {
       host,
       domain,
       location: toLocation(host, domain, bytes),
       otherHosts: hosts.filter((other) => other !== host),
-      ranHere: ranAt.get(domain.ref) === host,
+      end: { note: () => ends.note(domain.ref, host), holds: () => ends.holds(domain.ref, host) },
     }
   }
   const search = async (ref: MachineRef, signal?: AbortSignal): Promise<LibvirtSearch> => {
@@ -60,7 +67,8 @@ export function libvirtDirectory(hosts: readonly LibvirtHost[]): LibvirtDirector
     const others = hosts.filter((host) => host !== last)
     const answers = [first, ...(await Promise.all(others.map((host) => askHost(host, ref, signal))))]
     const known = answers.filter((answer) => answer !== null && 'domain' in answer)
-    const found = known.find(({ domain }) => domain.active) ?? known[0]
+    const found =
+      known.find(({ domain }) => domain.active) ?? known.find(({ movedAway }) => !movedAway) ?? known[0]
     return {
       machine: found === undefined ? null : toMachine(found),
       silent: answers.filter((answer) => answer !== null && 'error' in answer),
@@ -80,7 +88,7 @@ export function libvirtDirectory(hosts: readonly LibvirtHost[]): LibvirtDirector
   const readAll = async (signal?: AbortSignal) => {
     const asked = await Promise.all(hosts.map((host) => readOrSilent(host, signal)))
     const found = asked.flatMap((one) => one.found)
-    for (const { host, domain } of found) if (domain.active) ranAt.set(domain.ref, host)
+    for (const { host, domain } of found) noteSeen(domain, host)
     const unread = asked.flatMap((one) => one.unread)
     const answered = hosts.filter((host) => !unread.some((one) => one.host === host))
     return { found: whereTheyRun(found), hosts: answered, unread }
@@ -109,6 +117,8 @@ type Known = {
   readonly host: LibvirtHost
   readonly domain: Domain
   readonly bytes: ReadonlyMap<string, number>
+  /** It is defined here still, but was migrated to another host. */
+  readonly movedAway: boolean
 }
 
 /** Null: this host does not know it. */
@@ -120,7 +130,9 @@ async function askHost(
   try {
     return await host.virsh(async (session) => {
       const domain = await findDomain(session, ref)
-      return domain === null ? null : { host, domain, bytes: await readSizes(session, ref) }
+      if (domain === null) return null
+      const movedAway = !domain.active && (await readState(session, ref)) === 'migrated'
+      return { host, domain, bytes: await readSizes(session, ref), movedAway }
     }, signal)
   } catch (error) {
     if (error instanceof Outage) return { host, error }
@@ -133,10 +145,12 @@ function whereTheyRun(found: readonly Found[]): readonly Found[] {
   const chosen = new Map<MachineRef, Found>()
   for (const one of found) {
     const other = chosen.get(one.domain.ref)
-    if (other === undefined || (one.domain.active && !other.domain.active)) chosen.set(one.domain.ref, one)
+    if (other === undefined || rankOf(one) > rankOf(other)) chosen.set(one.domain.ref, one)
   }
   return [...chosen.values()]
 }
+
+const rankOf = ({ domain, power }: Found): number => (domain.active ? 2 : power === 'off' ? 1 : 0)
 
 type ReadAll = (signal?: AbortSignal) => Promise<{
   readonly found: readonly Found[]
@@ -229,16 +243,23 @@ export async function readSizes(
   )
 }
 
-/** `virsh domstate` in our words: https://libvirt.org/manpages/virsh.html#list */
+/** A domain that was migrated away is shut off where it was, and runs elsewhere: never off. */
 export async function readPower(session: VirshSession, ref: MachineRef): Promise<PowerState> {
-  const state = await session.ask(`domstate ${word(ref)}`)
+  const state = await readState(session, ref)
+  return state === 'migrated' ? 'unknown' : state
+}
+
+/** `virsh domstate` in our words: https://libvirt.org/manpages/virsh.html#domstate */
+export async function readState(session: VirshSession, ref: MachineRef): Promise<PowerState | 'migrated'> {
+  const answer = await session.ask(`domstate ${word(ref)} --reason`)
+  const [, state = answer, reason] = /^(.*) \((.*)\)$/.exec(answer) ?? []
   switch (state) {
     case 'running':
     case 'idle':
     case 'in shutdown':
       return 'running'
     case 'shut off':
-      return 'off'
+      return reason === 'migrated' ? 'migrated' : 'off'
     case 'paused':
     case 'pmsuspended':
       return 'paused'

@@ -18,6 +18,8 @@ const ref = '11111111-2222-4333-8444-555555555555' as MachineRef
 /** A libvirt for tests: it knows the one domain or not. */
 type TestLibvirt = LibvirtHost & {
   domain: 'running' | 'shut off' | null
+  /** Why it is shut off. */
+  reason: string
   cutOff: boolean
   readonly running: Set<MachineRef>
   disks: string[]
@@ -45,14 +47,16 @@ function testLibvirt(name: string): TestLibvirt {
       throw toVirshFailure({ hostName: name, uri: '', commandLine: line, text: 'Domain not found' })
     if (line.startsWith('dominfo')) return `Persistent:     ${libvirt.persistent ? 'yes' : 'no'}`
     if (line.endsWith('--inactive')) return xml(false)
-    if (line.startsWith('shutdown')) libvirt.domain = 'shut off'
-    if (line.startsWith('shutdown')) return ''
+    if (line.startsWith('shutdown') || line.startsWith('destroy')) libvirt.domain = 'shut off'
+    if (line.startsWith('shutdown') || line.startsWith('destroy')) return ''
     if (line.startsWith('dumpxml')) return xml(libvirt.domain === 'running')
-    if (line.startsWith('domstate')) return libvirt.domain
+    if (line.startsWith('domstate'))
+      return libvirt.domain === 'running' ? 'running (booted)' : `shut off (${libvirt.reason})`
     throw new Error(`not expected: ${line}`)
   }
   const libvirt: TestLibvirt = Object.assign(host, {
     domain: null as TestLibvirt['domain'],
+    reason: 'shutdown',
     disks: ['vda'],
     hotDisks: [] as string[],
     persistent: true,
@@ -77,6 +81,8 @@ beforeEach(async () => {
   directory = libvirtDirectory([one, two])
 })
 afterEach(() => rm(home, { recursive: true, force: true }))
+const sourceOfBoth = () =>
+  libvirtSource({ hosts: [one, two], directory, clock: { now: () => 5 }, bootDeadlineSeconds: 5 })
 const power = async () => libvirtPowerState(await directory.findMachine(ref))
 
 describe('a domain that two hosts know', () => {
@@ -128,12 +134,61 @@ describe('shut off, says libvirt', () => {
     expect(await power()).toBe('unknown')
   })
 
-  test('and is believed without the other host when it was seen running here', async () => {
+  test('and is not believed without the other host, although it was last seen running here', async () => {
     one.domain = 'running'
     await directory.findMachine(ref)
     one.domain = 'shut off'
     two.cutOff = true
+    expect(await power()).toBe('unknown')
+    await expect(sourceOfBoth().start(ref)).rejects.toMatchObject({ code: 'source/power-unknown' })
+  })
+
+  test('and is believed without the other host when we switched it off, until it runs again', async () => {
+    one.domain = 'running'
+    two.cutOff = true
+    expect((await sourceOfBoth().powerOff(ref)).evidence).toBe(
+      'destroyed; libvirt reports shut off; no process with this uuid; two could not be asked, but its end here was our doing',
+    )
     expect(await power()).toBe('off')
+    two.cutOff = false
+    two.domain = 'running'
+    await directory.findMachine(ref)
+    two.domain = 'shut off'
+    two.cutOff = true
+    expect(await power()).toBe('unknown')
+  })
+
+  test('and we switched nothing off that was shut off already', async () => {
+    one.domain = 'shut off'
+    two.cutOff = true
+    const away = { code: 'source/power-unknown', message: expect.stringContaining('host two') }
+    await expect(sourceOfBoth().powerOff(ref)).rejects.toMatchObject(away)
+    await expect(sourceOfBoth().shutDown(ref, { timeoutSeconds: 5 })).rejects.toMatchObject(away)
+  })
+
+  test.each([true, false])(
+    'and is never believed of a domain that was migrated away (silent: %s)',
+    async (silent) => {
+      one.domain = 'running'
+      await directory.findMachine(ref)
+      one.domain = 'shut off'
+      one.reason = 'migrated'
+      two.cutOff = silent
+      expect(await power()).toBe('unknown')
+      expect(await directory.inventory().catch(() => [])).not.toMatchObject([{ power: 'off' }])
+      const moved = { code: 'source/power-unknown', message: expect.stringContaining('migrated away') }
+      await expect(sourceOfBoth().powerOff(ref)).rejects.toMatchObject(moved)
+      await expect(sourceOfBoth().shutDown(ref, { timeoutSeconds: 5 })).rejects.toMatchObject(moved)
+    },
+  )
+
+  test('and is believed of the host that a domain was migrated to', async () => {
+    one.domain = 'shut off'
+    one.reason = 'migrated'
+    two.domain = 'shut off'
+    expect((await directory.findMachine(ref)).host.name).toBe('two')
+    expect(await power()).toBe('off')
+    expect(await directory.inventory()).toMatchObject([{ host: 'two', power: 'off' }])
   })
 })
 
@@ -167,12 +222,7 @@ test('the inventory keeps what a host had that is away, with unknown power', asy
 test('disks are not read, and nothing is started, while another host may run the machine', async () => {
   one.domain = 'shut off'
   two.running.add(ref)
-  const source = libvirtSource({
-    hosts: [one, two],
-    directory,
-    clock: { now: () => 0 },
-    bootDeadlineSeconds: 5,
-  })
+  const source = sourceOfBoth()
   await expect(
     source.openStoppedDisks(ref, { excludedDisks: [], trackingId: 'p1', since: null }),
   ).rejects.toMatchObject({ code: 'source/power-unknown' })
@@ -180,14 +230,19 @@ test('disks are not read, and nothing is started, while another host may run the
 })
 
 describe('a planned failover', () => {
-  const source = () =>
-    libvirtSource({ hosts: [one, two], directory, clock: { now: () => 5 }, bootDeadlineSeconds: 5 })
   const shutDown = (excludedDisks: readonly DiskKey[] = []) =>
-    source().shutDown(ref, { timeoutSeconds: 5, excludedDisks })
+    sourceOfBoth().shutDown(ref, { timeoutSeconds: 5, excludedDisks })
 
   test('shuts down a domain whose definition has all its disks', async () => {
     one.domain = 'running'
     expect((await shutDown()).evidence).toContain('no process with this uuid')
+  })
+
+  test('shuts down, and reads what changed last, although another host of its site is dead', async () => {
+    one.domain = 'running'
+    two.cutOff = true
+    expect((await shutDown()).evidence).toContain('two could not be asked, but its end here was our doing')
+    expect(await evidenceOfOff(await directory.findMachine(ref))).not.toBe(null)
   })
 
   test('does not shut down a domain with a disk that is attached to the running one alone, unless it is excluded', async () => {

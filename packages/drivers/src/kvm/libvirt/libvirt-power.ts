@@ -9,7 +9,7 @@ import { withMonitor } from '../monitor.ts'
 import { type StartOptions, stillOn, waitUntilRunning } from '../power.ts'
 import { refuseHalfRestored } from '../restoring-marker.ts'
 import { removeUnwanted } from '../stop-tracking.ts'
-import { type LibvirtMachine, readPower } from './libvirt-directory.ts'
+import { type LibvirtMachine, readPower, readState } from './libvirt-directory.ts'
 import { findDomain, type LibvirtHost } from './libvirt-host.ts'
 import { isNoSuchDomain } from './virsh-failure.ts'
 import { word } from './virsh-session.ts'
@@ -26,6 +26,7 @@ const START_MILLISECONDS = 120_000
  */
 export async function libvirtPowerState(machine: LibvirtMachine, signal?: AbortSignal): Promise<PowerState> {
   const said = await libvirtSays(machine, signal)
+  if (said === 'migrated') return 'unknown'
   if (said !== 'off') return said
   try {
     return (await evidenceOfOff(machine, signal)) === null ? 'unknown' : 'off'
@@ -36,9 +37,12 @@ export async function libvirtPowerState(machine: LibvirtMachine, signal?: AbortS
 }
 
 /** What its host's libvirt alone says. A transient domain that it has forgotten is off as far as it knows. */
-async function libvirtSays({ host, domain }: LibvirtMachine, signal?: AbortSignal): Promise<PowerState> {
+async function libvirtSays(
+  { host, domain }: LibvirtMachine,
+  signal?: AbortSignal,
+): Promise<PowerState | 'migrated'> {
   try {
-    return await host.virsh((session) => readPower(session, domain.ref), signal)
+    return await host.virsh((session) => readState(session, domain.ref), signal)
   } catch (error) {
     if (isNoSuchDomain(error)) return 'off'
     throw error
@@ -50,7 +54,7 @@ export async function evidenceOfOff(machine: LibvirtMachine, signal?: AbortSigna
   const here = await evidenceOnHost(machine, signal)
   if (here === null) return null
   const looks = await lookElsewhere(machine.otherHosts, (host) => runsAt(host, machine.domain.ref, signal))
-  const elsewhere = judgeElsewhere(looks, machine.ranHere)
+  const elsewhere = judgeElsewhere(looks, machine.end.holds())
   switch (elsewhere.kind) {
     case 'nowhere':
       return here + elsewhere.evidence
@@ -61,9 +65,27 @@ export async function evidenceOfOff(machine: LibvirtMachine, signal?: AbortSigna
   }
 }
 
-/** By its own host alone. libvirt gives up on a process that it cannot kill; so the processes are looked at as well. */
+/**
+ * For what is about to end it. Looks first: when it is on here, its end here is our doing, and a host that cannot be asked is no
+ * obstacle.
+ */
+async function watchEnd(machine: LibvirtMachine): Promise<() => Promise<string | null>> {
+  const said = await libvirtSays(machine)
+  const wasOn = said === 'running' || said === 'paused'
+  return async () => {
+    if (wasOn && (await evidenceOnHost(machine)) !== null) machine.end.note()
+    return evidenceOfOff(machine)
+  }
+}
+
+/**
+ * By its own host alone. libvirt gives up on a process that it cannot kill; so the processes are looked at as well. Outage
+ * `source/power-unknown` when it did not end here but was migrated away.
+ */
 export async function evidenceOnHost(machine: LibvirtMachine, signal?: AbortSignal): Promise<string | null> {
-  if ((await libvirtSays(machine, signal)) !== 'off') return null
+  const said = await libvirtSays(machine, signal)
+  if (said === 'migrated') throw migratedAway(machine)
+  if (said !== 'off') return null
   if (await hasProcess(machine.host, machine.domain.ref, signal)) return null
   return 'libvirt reports shut off; no process with this uuid'
 }
@@ -80,6 +102,13 @@ const runsElsewhere = ({ domain, host }: LibvirtMachine, other: string): Outage 
     remedy: 'Try again; the host where it runs is asked then.',
   })
 
+const migratedAway = ({ domain, host }: LibvirtMachine): Outage =>
+  new Outage({
+    code: 'source/power-unknown',
+    message: `${domain.name} was migrated away from host ${host.name}; where it went no host of this site says`,
+    remedy: `Bring the host back that it went to. If it is off for certain, undefine it on ${host.name}, or start and stop it there.`,
+  })
+
 export async function shutDownDomain(
   machine: LibvirtMachine,
   clock: Clock,
@@ -88,8 +117,9 @@ export async function shutDownDomain(
   const deadline = performance.now() + options.timeoutSeconds * 1000
   let asked = 'was found off'
   let nextAsk = 0
+  const prove = await watchEnd(machine)
   for (;;) {
-    const evidence = await evidenceOfOff(machine)
+    const evidence = await prove()
     if (evidence !== null) return { at: clock.now(), evidence: `guest ${asked}; ${evidence}` }
     if (performance.now() > deadline) throw stillOn(machine.location, options.timeoutSeconds)
     if (performance.now() >= nextAsk) {
@@ -120,23 +150,25 @@ const notNow = (error: unknown): null => {
   throw error
 }
 
-/** Pulls the plug. Repeatable. `prove`: what must be shown in the end; `evidenceOnHost` for what we made on that host. */
+/** Pulls the plug. Repeatable. `evidence`: what must be shown in the end; `evidenceOnHost` for what we made on that host. */
 export async function powerOffDomain(
   machine: LibvirtMachine,
   clock: Clock,
-  prove: (machine: LibvirtMachine) => Promise<string | null> = evidenceOfOff,
+  evidence?: (machine: LibvirtMachine) => Promise<string | null>,
 ): Promise<ShutDownProof> {
   const { host, domain, location } = machine
-  const destroy = (await libvirtSays(machine)) !== 'off'
+  const prove = evidence ?? (await watchEnd(machine))
+  const said = await libvirtSays(machine)
+  const destroy = said !== 'off' && said !== 'migrated'
   if (destroy)
     await host.virsh((session) =>
       session.ask(`destroy ${word(domain.ref)}`, DESTROY_MILLISECONDS).catch(notNow),
     )
   const deadline = performance.now() + DESTROY_MILLISECONDS
   for (;;) {
-    const evidence = await prove(machine)
-    if (evidence !== null)
-      return { at: clock.now(), evidence: `${destroy ? 'destroyed' : 'was found off'}; ${evidence}` }
+    const proof = await prove(machine)
+    if (proof !== null)
+      return { at: clock.now(), evidence: `${destroy ? 'destroyed' : 'was found off'}; ${proof}` }
     if (performance.now() > deadline) throw stillOn(location, DESTROY_MILLISECONDS / 1000)
     await sleep(POLL_MILLISECONDS)
   }
@@ -152,7 +184,7 @@ export async function startDomain(machine: LibvirtMachine, options: StartOptions
   const said = await libvirtSays(machine, options.signal)
   const power = said === 'off' && (await evidenceOnHost(machine, options.signal)) === null ? 'unknown' : said
   if (power === 'running') return
-  if (power === 'unknown')
+  if (power === 'unknown' || power === 'migrated')
     throw new Outage({
       code: 'source/power-unknown',
       message: `Cannot start ${domain.name}: it may run, as libvirt says or a process with its uuid shows`,

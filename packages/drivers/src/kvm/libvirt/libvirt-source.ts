@@ -5,7 +5,7 @@ import { Outage, Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
-import { unclear } from '../power.ts'
+import { type EvidenceOfOff, unclear } from '../power.ts'
 import type { SitePower } from '../site-power.ts'
 import { kvmSource } from '../source.ts'
 import { refuseDomainDrift } from './domain-drift.ts'
@@ -36,10 +36,13 @@ const SHORTEST_INTERVAL_SECONDS = 5
 
 export function libvirtSource(deps: LibvirtSourceDeps): SourcePlatform {
   const { hosts, clock, directory } = deps
+  const prove: EvidenceOfOff = async ({ ref }) => evidenceOfOff(await directory.findMachine(ref))
   const power: SitePower = {
     locate: directory.find,
     state: async (ref, signal) => libvirtPowerState(await directory.findMachine(ref, signal), signal),
-    evidenceOfOff: async ({ ref }) => evidenceOfOff(await directory.findMachine(ref)),
+    evidenceOfOff: prove,
+    // Machines are ended through libvirt, below.
+    watchEnd: async () => prove,
   }
   const points = kvmSource({ ...deps, power })
   return {
