@@ -60,6 +60,8 @@ export type MachineDefinition = {
 export const MACHINE_NAME = /^[A-Za-z0-9][A-Za-z0-9._ -]{0,62}$/
 /** QEMU node names end at 31 characters, and ours begin with up to 8 of our own (`backing-`). */
 export const DISK_KEY = /^[A-Za-z0-9][A-Za-z0-9._-]{0,21}$/
+export const ADAPTER_KEY = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
+export const MAC_ADDRESS = /^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/
 
 export type MachineFiles = {
   readonly folder: string
@@ -183,8 +185,8 @@ function readAdapter(fields: Fields): DefinedAdapter {
   const kind = fields.oneOf('kind', ['user', 'bridge'])
   const bridge = kind === 'bridge' ? fields.text('bridge') : undefined
   return {
-    key: fields.text('key', /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/),
-    macAddress: fields.text('macAddress', /^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/),
+    key: fields.text('key', ADAPTER_KEY),
+    macAddress: fields.text('macAddress', MAC_ADDRESS),
     networkId: fields.textOrNull('networkId'),
     model: fields.oneOf('model', ['virtio-net-pci']),
     kind,

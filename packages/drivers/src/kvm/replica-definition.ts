@@ -5,7 +5,13 @@ import { present } from '@understudy/base/invariant'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { MachineRef, NetworkAdapter } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
-import type { DefinedAdapter, DefinedDisk, MachineDefinition } from './machine-definition.ts'
+import {
+  checkMachineDefinition,
+  type DefinedAdapter,
+  type DefinedDisk,
+  MAC_ADDRESS,
+  type MachineDefinition,
+} from './machine-definition.ts'
 import type { KvmNetwork, KvmSettings } from './settings.ts'
 
 export const LONGEST_NAME_CHARACTERS = 63
@@ -43,7 +49,8 @@ export function replicaRef(runId: RunId): MachineRef {
 
 /**
  * Every disk is an overlay over what we offer on the socket in `folder`. `takePort` gives the next free port of the host
- * for a forward; networks must exist (preflight has seen to that).
+ * for a forward; networks must exist (preflight has seen to that). Checked: what a source says of its hardware may be the word of
+ * whoever has taken that site, and becomes command lines and XML here. Refusal `kvm/machine-definition`.
  */
 export function replicaDefinition(
   spec: Omit<BootSpec, 'trackingId' | 'placing'>,
@@ -51,7 +58,7 @@ export function replicaDefinition(
   place: { readonly folder: string; readonly takePort: () => number },
 ): MachineDefinition {
   const { hardware } = spec
-  return {
+  const definition: MachineDefinition = {
     version: 1,
     ref: replicaRef(spec.runId),
     name: toMachineName(spec.name),
@@ -86,6 +93,7 @@ export function replicaDefinition(
     accelerator: settings.accelerator,
     ownedBy: spec.runId,
   }
+  return checkMachineDefinition(definition, 'the replica')
 }
 
 function replicaAdapter(
@@ -94,9 +102,9 @@ function replicaAdapter(
   spec: Pick<BootSpec, 'mode' | 'runId'>,
   takePort: () => number,
 ): DefinedAdapter {
-  const macAddress = needsOwnAddress(network, spec.mode)
-    ? ownAddress(spec.runId, adapter.key)
-    : adapter.macAddress
+  // A source that names no address must not keep its replica from booting.
+  const needsOwn = needsOwnAddress(network, spec.mode) || !MAC_ADDRESS.test(adapter.macAddress)
+  const macAddress = needsOwn ? ownAddress(spec.runId, adapter.key) : adapter.macAddress
   const common = { key: adapter.key, macAddress, model: 'virtio-net-pci' as const }
   if (network === null) return { ...common, networkId: null, kind: 'user', restrict: true, forwards: [] }
   if (network.kind === 'bridge') {

@@ -65,6 +65,14 @@ test('what the machine is made of is read, with entities and units', () => {
   ])
 })
 
+test('an adapter whose address and alias are markup has neither', () => {
+  const markup = 'x&apos;/&gt;&lt;/interface&gt;&lt;disk/&gt;'
+  const found = parseDomain(
+    domain(`<interface type='network'><mac address="${markup}"/><alias name="${markup}"/></interface>`),
+  )
+  expect(found?.adapters).toMatchObject([{ key: 'net0', macAddress: '' }])
+})
+
 test('only image files on virtio-blk that nobody shares can be replicated', () => {
   const found = parseDomain(
     domain(

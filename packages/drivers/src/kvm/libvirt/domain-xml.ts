@@ -9,9 +9,11 @@ import type {
 } from '@understudy/domain/machines/machine'
 import { keyOfAlias } from '../device-alias.ts'
 import {
+  ADAPTER_KEY,
   type DefinedAdapter,
   type DefinedDisk,
   DISK_KEY,
+  MAC_ADDRESS,
   type MachineDefinition,
 } from '../machine-definition.ts'
 import { all, attribute, type Element, namesIn, one, parseXml, textOf } from './xml.ts'
@@ -204,12 +206,15 @@ function toKey(alias: string): DiskKey | null {
   return DISK_KEY.test(key) ? (key as DiskKey) : null
 }
 
+/** Key and address become part of what is made at the other site: what is none of either does not get that far. */
 function toAdapter(element: Element, index: number): NetworkAdapter {
   const source = one(element, 'source')
   const alias = attribute(one(element, 'alias'), 'name')
+  const key = keyOfAlias(alias) ?? alias
+  const macAddress = attribute(one(element, 'mac'), 'address')
   return {
-    key: keyOfAlias(alias) ?? (alias || `net${index}`),
-    macAddress: attribute(one(element, 'mac'), 'address'),
+    key: ADAPTER_KEY.test(key) ? key : `net${index}`,
+    macAddress: MAC_ADDRESS.test(macAddress) ? macAddress : '',
     networkId: attribute(source, 'network') || attribute(source, 'bridge') || null,
     model: attribute(one(element, 'model'), 'type') || 'unknown',
   }

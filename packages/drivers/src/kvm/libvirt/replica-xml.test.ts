@@ -1,9 +1,10 @@
 import { MiB } from '@understudy/base/bytes'
 import type { RunId } from '@understudy/domain/failover/failover'
-import type { DiskKey, MachineHardware } from '@understudy/domain/machines/machine'
+import type { DiskKey, MachineHardware, MachineRef } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
 import { newPlacing } from '@understudy/simulator/contracts/platform-harness'
 import { expect, test } from 'vitest'
+import type { MachineDefinition } from '../machine-definition.ts'
 import type { SiteNetwork } from '../networks.ts'
 import { replicaDefinition, replicaRef } from '../replica-definition.ts'
 import { parseDomain } from './domain-xml.ts'
@@ -33,7 +34,7 @@ const hardware = (more: Partial<MachineHardware> = {}): MachineHardware => ({
 })
 const reader = { bytes: MiB, read: async () => Buffer.alloc(0), close: async () => undefined }
 
-function xmlOf(spec: Partial<BootSpec>, accelerator: 'tcg' | 'kvm' = 'tcg'): string {
+function definitionOf(spec: Partial<BootSpec>, accelerator: 'tcg' | 'kvm' = 'tcg'): MachineDefinition {
   const whole: BootSpec = {
     runId: 'run-1' as RunId,
     name: 'web',
@@ -48,9 +49,11 @@ function xmlOf(spec: Partial<BootSpec>, accelerator: 'tcg' | 'kvm' = 'tcg'): str
   const takePort = (): number => {
     throw new Error('nobody forwards ports')
   }
-  const definition = replicaDefinition(whole, { networks, accelerator }, { folder: '/m/0123', takePort })
-  return replicaXml(definition, '/m/0123', networks)
+  return replicaDefinition(whole, { networks, accelerator }, { folder: '/m/0123', takePort })
 }
+
+const xmlOf = (spec: Partial<BootSpec>, accelerator: 'tcg' | 'kvm' = 'tcg'): string =>
+  replicaXml(definitionOf(spec, accelerator), '/m/0123', networks)
 
 test('what we write is read back as the same machine, with our tag', () => {
   const disks = [
@@ -107,4 +110,50 @@ test('with UEFI libvirt chooses the firmware, and with KVM the processor is the 
 
 test('targets are counted as libvirt counts them', () => {
   expect([0, 25, 26, 27, 701, 702].map(targetName)).toEqual(['vda', 'vdz', 'vdaa', 'vdab', 'vdzz', 'vdaaa'])
+})
+
+const hostile =
+  "x'/></interface><disk type='block' device='disk'><source dev='/dev/sda'/></disk><interface type='user'><mac address='"
+
+test('what a source says of itself is never more than a value in the XML of its replica', () => {
+  const adapters = [{ key: 'net0', macAddress: hostile, networkId: 'x', model: 'virtio' }]
+  const xml = xmlOf({ name: hostile, hardware: hardware({ adapters }) })
+  expect(xml).not.toContain('/dev/sda')
+  expect(parseDomain(xml)).toMatchObject({
+    disks: [],
+    adapters: [{ macAddress: expect.stringMatching(/^52:54:00:/) }],
+  })
+})
+
+test.each<[string, Partial<MachineHardware>]>([
+  [
+    'adapters',
+    { adapters: [{ key: hostile, macAddress: '52:54:00:00:00:01', networkId: 'x', model: 'virtio' }] },
+  ],
+  ['cpus', { cpus: hostile as unknown as number }],
+  ['memoryBytes', { memoryBytes: hostile as unknown as number }],
+])('a replica whose %s are markup is not defined', (field, more) => {
+  expect(() => xmlOf({ hardware: hardware(more) })).toThrow(new RegExp(field))
+})
+
+test('XML escapes what it is given, checked or not', () => {
+  const checked = definitionOf({
+    disks: [{ key: 'a' as DiskKey, bytes: MiB, boot: true, reader }],
+    hardware: hardware({
+      adapters: [{ key: 'net0', macAddress: '52:54:00:00:00:01', networkId: 'x', model: 'virtio' }],
+    }),
+  })
+  const evil = {
+    ...checked,
+    ref: hostile as MachineRef,
+    name: hostile,
+    cpus: hostile as unknown as number,
+    memoryBytes: hostile as unknown as number,
+    disks: checked.disks.map((disk) => ({ ...disk, key: hostile as DiskKey, file: hostile })),
+    adapters: checked.adapters.map((adapter) => ({ ...adapter, key: hostile, macAddress: hostile })),
+  }
+  const xml = replicaXml(evil, '/m/0123', networks)
+  expect(xml).not.toContain("<source dev='/dev/sda'/>")
+  expect(xml.match(/<disk /g)).toHaveLength(1)
+  expect(xml.match(/<interface /g)).toHaveLength(1)
 })

@@ -14,7 +14,7 @@ import { escaped } from './xml.ts'
 
 /**
  * The same hardware as that of replicas on plain KVM (qemu-command.ts). The tag is part of it from the beginning, so
- * whatever exists can be found and removed.
+ * whatever exists can be found and removed. Everything that is no word of ours is escaped, numbers too.
  */
 export function replicaXml(
   definition: MachineDefinition,
@@ -24,10 +24,10 @@ export function replicaXml(
   const { accelerator, disks, adapters } = definition
   return `<domain type='${accelerator === 'kvm' ? 'kvm' : 'qemu'}'>
   <name>${escaped(definition.name)}</name>
-  <uuid>${definition.ref}</uuid>
+  <uuid>${escaped(definition.ref)}</uuid>
   <metadata><understudy:run xmlns:understudy='${TAG_NAMESPACE}' id='${escaped(definition.ownedBy ?? '')}'/></metadata>
-  <memory unit='b'>${definition.memoryBytes}</memory>
-  <vcpu>${definition.cpus}</vcpu>
+  <memory unit='b'>${escaped(String(definition.memoryBytes))}</memory>
+  <vcpu>${escaped(String(definition.cpus))}</vcpu>
   ${firmware(definition.firmware)}
   <features><acpi/><apic/>${accelerator === 'kvm' ? '' : "<tcg><tb-cache unit='MiB'>64</tb-cache></tcg>"}</features>
   ${accelerator === 'kvm' ? "<cpu mode='host-passthrough'/>" : ''}
@@ -61,12 +61,12 @@ function diskElement(disk: DefinedDisk, folder: string, place: { index: number; 
   // A guest that is stopped can go on when the server is back; one that saw an I/O error has lost data.
   const onError = disk.backing === undefined ? '' : " error_policy='stop' rerror_policy='stop'"
   return `    <disk type='file' device='disk'>
-      <driver name='qemu' type='${disk.format}' discard='unmap'${onError}/>
+      <driver name='qemu' type='${escaped(disk.format)}' discard='unmap'${onError}/>
       <source file='${escaped(diskPath(folder, disk))}'/>
       ${disk.backing === undefined ? '' : backingElement(disk.backing)}
-      <target dev='${targetName(place.index)}' bus='virtio'/>
-      <boot order='${place.order}'/>
-      <alias name='${aliasOfKey(disk.key)}'/>
+      <target dev='${escaped(targetName(place.index))}' bus='virtio'/>
+      <boot order='${escaped(String(place.order))}'/>
+      <alias name='${escaped(aliasOfKey(disk.key))}'/>
     </disk>`
 }
 
@@ -82,7 +82,7 @@ export function targetName(index: number): string {
 
 function adapterElement(adapter: DefinedAdapter, networks: readonly SiteNetwork[]): string {
   const network = networks.find(({ id }) => id === adapter.networkId)
-  const common = `<mac address='${adapter.macAddress}'/><model type='virtio'/><rom enabled='no'/><alias name='${aliasOfKey(adapter.key)}'/>`
+  const common = `<mac address='${escaped(adapter.macAddress)}'/><model type='virtio'/><rom enabled='no'/><alias name='${escaped(aliasOfKey(adapter.key))}'/>`
   if (network?.bridge !== undefined) {
     const kind = network.managedByLibvirt === true ? 'network' : 'bridge'
     return `    <interface type='${kind}'><source ${kind}='${escaped(network.bridge)}'/>${common}</interface>`
