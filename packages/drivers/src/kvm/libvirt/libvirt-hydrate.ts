@@ -18,6 +18,7 @@ const SETTLE_MILLISECONDS = 20_000
 /** Resolves when no disk needs us. Repeatable; adopts jobs that run already. Outage `kvm/socket-closed` when it is off. */
 export async function hydrateDomain(run: LibvirtRun, options: HydrateOptions): Promise<void> {
   const { host, replica } = run
+  await flushWhole(run)
   const refusedSince = new Map<DiskKey, number>()
   await followStreams(replica, {
     ...options,
@@ -84,6 +85,16 @@ async function readPart(session: VirshSession, disk: string): Promise<number | n
   const [done, total] = [value('cur'), value('end')]
   if (Number.isNaN(total) || Number.isNaN(done)) return null
   return total === 0 ? 0 : Math.min(1, done / total)
+}
+
+/**
+ * libvirt takes the backing out by itself when a pull ends. A predecessor that was killed before its flush leaves a disk behind that
+ * looks like any that is whole. One that is off was flushed when its QEMU closed it.
+ */
+async function flushWhole(run: LibvirtRun): Promise<void> {
+  if (!run.domain.active) return
+  for (const { key, backing } of run.replica.definition.disks)
+    if (backing === undefined) await flush(run, key)
 }
 
 /**
