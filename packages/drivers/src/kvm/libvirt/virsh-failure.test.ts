@@ -51,3 +51,21 @@ test('a host without virsh is refused with the packages that are missing', () =>
   expect(failure).toMatchObject({ name: 'Refusal', code: 'kvm/virsh-missing' })
   expect(failure.remedy).toContain('libvirt-clients')
 })
+
+test.each([
+  "Failed to start domain 'web'; internal error: process exited while connecting to monitor: Could not open '/img/x.qcow2': Permission denied",
+  "Failed to start domain 'web'; internal error: Failed to connect to '/m/us-base.sock': Connection refused",
+  'Failed to resume domain; invalid argument: the domain has no such job',
+  'Failed to define domain; unsupported configuration: access denied by profile',
+])('a command that failed with "%s" has not lost its way to libvirt', (text) => {
+  const failure = toVirshFailure({ hostName: 'h', uri: 'qemu:///system', commandLine: "start 'x'", text })
+  expect(failure).toMatchObject({ name: 'Outage', code: 'kvm/libvirt-failed' })
+  expect(failure.message).toContain(text)
+})
+
+test('a session that has lost libvirt says so at the next command', () => {
+  const text =
+    "failed to connect to the hypervisor; Failed to connect socket to '/run/libvirt/libvirt-sock': Connection refused"
+  const failure = toVirshFailure({ hostName: 'h', uri: 'qemu:///system', commandLine: "domstate 'x'", text })
+  expect(failure).toMatchObject({ name: 'Outage', code: 'kvm/libvirt-not-running' })
+})
