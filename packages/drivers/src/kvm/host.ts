@@ -18,8 +18,9 @@ export type FileStatus = {
 }
 
 export type SocketOffer = {
-  /** The connection stayed away for so long that only a new offer helps. */
-  isLost(): boolean
+  /** Only a new offer helps: the connection stayed away for too long, or somebody has removed the host's socket. */
+  isLost(): Promise<boolean>
+  /** When it resolves nothing of this offer works on the path any more. */
   close(): Promise<void>
 }
 

@@ -98,7 +98,7 @@ async function openOffer(
     const there = await host.offer(path, socketPath, async () => host.handOver?.(socketPath))
     return {
       server,
-      isLost: async () => there.isLost(),
+      isLost: () => there.isLost(),
       async close() {
         await there.close()
         await closeHere()

@@ -126,7 +126,12 @@ export function sshHost(options: SshHostOptions): Host {
       attempt(
         `listen on ${hostPath}`,
         offerSocket(
-          { client, removeFile: (path) => host.removeFile(path), onListening },
+          {
+            client,
+            removeFile: (path) => host.removeFile(path),
+            isThere: async (path) => (await host.status(path)) !== null,
+            onListening,
+          },
           localPath,
           hostPath,
         ),

@@ -11,6 +11,8 @@ export type OfferDeps = {
   /** The living connection, or a new one. */
   readonly client: () => Promise<Client>
   readonly removeFile: (path: string) => Promise<void>
+  /** On the far host. */
+  readonly isThere: (path: string) => Promise<boolean>
   /** Each time that the far socket is there anew. */
   readonly onListening?: (() => Promise<void>) | undefined
   readonly attempts?: number
@@ -34,6 +36,8 @@ export async function offerSocket(
   const end = new AbortController()
   let current: Client | null = null
   let lost = false
+  /** What is being done to the path, or was. */
+  let work: Promise<void> = Promise.resolve()
 
   const onConnection = (
     details: UNIXConnectionDetails,
@@ -55,14 +59,27 @@ export async function offerSocket(
     socket.once('close', () => channel.destroy())
     socket.pipe(channel).pipe(socket)
   }
+  const onClose = (): void => void establishAgain()
   const establish = async (): Promise<void> => {
     const client = await deps.client()
+    if (end.signal.aborted) return
+    work = takePath(client)
+    await work
+  }
+  /** Stops as soon as the offer is closed. */
+  const takePath = async (client: Client): Promise<void> => {
     // sshd does not replace a socket file that is there (StreamLocalBindUnlink is off by default).
     await deps.removeFile(hostPath)
+    if (end.signal.aborted) return
     await forwardIn(client, hostPath)
-    await deps.onListening?.()
+    try {
+      await deps.onListening?.()
+    } catch (error) {
+      await stopForwarding(client, hostPath)
+      throw error
+    }
     client.on('unix connection', onConnection)
-    client.once('close', () => void establishAgain())
+    client.once('close', onClose)
     current = client
   }
   const establishAgain = async (): Promise<void> => {
@@ -80,20 +97,24 @@ export async function offerSocket(
 
   await establish()
   return {
-    isLost: () => lost,
+    async isLost() {
+      // While it is made again the path comes and goes.
+      return lost || (current !== null && !(await deps.isThere(hostPath)))
+    },
     async close() {
       if (end.signal.aborted) return
       end.abort()
-      const client = current
-      client?.off('unix connection', onConnection)
-      if (client !== null) await stopForwarding(client, hostPath)
+      // What is under way still works on the path: whoever offers it next must be alone with it.
+      await work.catch(() => undefined)
+      current?.off('unix connection', onConnection)
+      current?.off('close', onClose)
+      if (current !== null) await stopForwarding(current, hostPath)
     },
   }
 }
 
 const forwardIn = (client: Client, hostPath: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    client.once('close', () => reject(new Error('connection closed')))
+  untilClosed(client, (resolve, reject) => {
     client.openssh_forwardInStreamLocal(hostPath, (failure) =>
       failure === undefined || failure === null ? resolve() : reject(failure),
     )
@@ -101,11 +122,22 @@ const forwardIn = (client: Client, hostPath: string): Promise<void> =>
 
 /** A connection that ends takes its forwards along, so a failure here means that it is gone already. */
 const stopForwarding = (client: Client, hostPath: string): Promise<void> =>
-  new Promise((resolve) => {
-    client.once('close', () => resolve())
-    try {
-      client.openssh_unforwardInStreamLocal(hostPath, () => resolve())
-    } catch {
-      resolve()
-    }
-  })
+  untilClosed(client, (resolve) => client.openssh_unforwardInStreamLocal(hostPath, () => resolve())).catch(
+    () => undefined,
+  )
+
+/** Rejects when the connection ends before the answer. One connection is asked many times: nothing stays behind on it. */
+async function untilClosed(
+  client: Client,
+  ask: (resolve: () => void, reject: (cause: Error) => void) => void,
+): Promise<void> {
+  const answer = Promise.withResolvers<void>()
+  const onClose = (): void => answer.reject(new Error('connection closed'))
+  client.once('close', onClose)
+  try {
+    ask(answer.resolve, answer.reject)
+    await answer.promise
+  } finally {
+    client.off('close', onClose)
+  }
+}
