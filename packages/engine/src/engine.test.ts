@@ -851,6 +851,28 @@ describe('reprotect and fail back', () => {
     expect(lab.world.violations).toEqual([])
   })
 
+  test('an original that is started beside the machine that took over is told, until it is off or is failed back to', async () => {
+    const { lab, ask } = await failedOverAndCommitted()
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.clock.advance(minute)
+    expect(await lab.openAlerts()).toEqual([])
+    await lab.machine.start()
+    await lab.clock.advance(minute)
+    expect(await lab.openAlerts()).toContain('failover/original-runs')
+    lab.machine.powerOff()
+    await lab.clock.advance(2 * minute)
+    expect(await lab.openAlerts()).toEqual([])
+    // Its own run is no second life, nor is what comes after it.
+    await lab.done(lab.engine.failBack({ ...ask, overwriteModified: true }))
+    await lab.clock.advance(2 * minute)
+    await lab.done(lab.engine.commit(ask))
+    await lab.clock.advance(2 * minute)
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.clock.advance(2 * minute)
+    expect(await lab.events('failover/original-runs')).toHaveLength(1)
+    expect(await lab.openAlerts()).toEqual([])
+  })
+
   test('an original that runs is refused', async () => {
     const { lab, ask } = await failedOverAndCommitted()
     await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))

@@ -2,13 +2,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Outage, toFailureReport } from '@understudy/base/errors'
 import type { DiscoveredMachine } from '@understudy/domain/machines/machine'
-import type { Protection } from '@understudy/domain/protection/protection'
 import type { Site, SiteHealth, SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
 import { withinSeconds } from '../failover/bounded-call.ts'
 import { replicatingStates } from '../replication/slot.ts'
 import { watchRoom } from './watch-room.ts'
+import { watchSecondLives } from './watch-second-life.ts'
 
 /** Longest that one site is asked before it counts as not answering. */
 const CHECK_SECONDS = 60
@@ -54,7 +54,7 @@ async function look(parts: EngineParts, site: Site, signal: AbortSignal): Promis
     await setHealth(parts, site, 'healthy', null)
     await resolveAlert(parts, 'site/unreachable', site)
   }
-  await watchSplitBrain(parts, site.id)
+  await watchSecondLives(parts, site.id)
   return trouble
 }
 
@@ -112,30 +112,4 @@ async function setHealth(
 ): Promise<void> {
   await parts.stores.sites.update(site.id, { health, healthNote: note, checkedAt: parts.clock.now() })
   if (site.health !== health || site.healthNote !== note) parts.live.changed('sites', site.id)
-}
-
-/** After a failover the former machine must stay off. If somebody started it, there are two of it now. */
-async function watchSplitBrain(parts: EngineParts, siteId: SiteId): Promise<void> {
-  const protections = (await parts.stores.protections.list()).filter((row) => row.sourceSiteId === siteId)
-  for (const protection of protections) {
-    const subject = { id: protection.id, name: protection.name }
-    const twice = runsElsewhere(protection) && (await isSourceOn(parts, protection))
-    if (twice)
-      await raiseAlert(parts, {
-        severity: 'critical',
-        code: 'failover/two-live-copies',
-        message: `${protection.name} runs at its source site although it is failed over`,
-        remedy: 'Switch off one of the two at once; what both have written since must be merged by hand.',
-        subject,
-      })
-    else await resolveAlert(parts, 'failover/two-live-copies', subject)
-  }
-}
-
-const runsElsewhere = ({ state }: Protection): boolean =>
-  state === 'failedOver' || state === 'committing' || state === 'committed'
-
-async function isSourceOn(parts: EngineParts, protection: Protection): Promise<boolean> {
-  const machine = await parts.stores.machines.findByRef(protection.sourceSiteId, protection.sourceRef)
-  return machine?.present === true && (machine.power === 'running' || machine.power === 'paused')
 }
