@@ -219,6 +219,9 @@ export const contract = {
     changePoint: starts('/protections/{id}/change-point', 'failover', 'Boot another point instead')
       .input(ChangePointInput.extend({ id: Id }))
       .output(Accepted),
+    startReplica: starts('/protections/{id}/start-replica', 'failover', 'Start a replica that is off again')
+      .input(ById)
+      .output(Accepted),
     commit: starts('/protections/{id}/commit', 'failover', 'Keep the failover').input(ById).output(Accepted),
     rollBack: starts('/protections/{id}/roll-back', 'failover', 'Undo the failover')
       .input(ById)

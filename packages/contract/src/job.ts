@@ -13,6 +13,7 @@ export const JobKind = z.enum([
   'planned-failover',
   'unplanned-failover',
   'change-point',
+  'start-replica',
   'roll-back',
   'commit',
   'reprotect',

@@ -26,6 +26,7 @@ export const ProtectionAction = z.enum([
   'planned-failover',
   'unplanned-failover',
   'change-point',
+  'start-replica',
   'commit',
   'roll-back',
   'reprotect',

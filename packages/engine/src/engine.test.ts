@@ -725,6 +725,82 @@ describe('an unplanned failover', () => {
   })
 })
 
+describe('a failed-over machine that went off before the commit', () => {
+  async function failedOver() {
+    const prepared = await newProtectedLab()
+    const { lab, protectionId, ask } = prepared
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    return { ...prepared, replica: lab.b.machine((await failedOverRef(lab, protectionId)) as MachineRef) }
+  }
+
+  test('is started again when its host, which had failed, is back, and keeps what it had written', async () => {
+    const { lab, ask, replica } = await failedOver()
+    lab.b.burnDown()
+    const written = (await checkGuest(replica.readDisks()))?.records ?? 0
+    await lab.clock.advance(5 * minute)
+    lab.b.comeBack()
+    await lab.clock.advance(2 * minute)
+    expect(runningAt(lab.b)).toEqual([replica])
+    expect((await checkGuest(replica.readDisks()))?.records).toBeGreaterThan(written)
+    expect(await lab.events('failover/replica-started')).toHaveLength(1)
+    expect(await lab.openAlerts()).not.toContain('failover/replica-off')
+    await lab.done(lab.engine.commit(ask))
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('is told and left off when its host had been there all along, until somebody starts it', async () => {
+    const { lab, ask, replica } = await failedOver()
+    replica.powerOff()
+    await lab.clock.advance(5 * minute)
+    expect(replica.power).toBe('off')
+    expect(await lab.openAlerts()).toContain('failover/replica-off')
+    await lab.done(lab.engine.startReplica(ask))
+    expect(replica.power).toBe('running')
+    expect(await lab.openAlerts()).not.toContain('failover/replica-off')
+    // Again: it runs.
+    const again = await lab.done(lab.engine.startReplica(ask))
+    expect(again.tasks[0]?.note).toBe('It is running already')
+  })
+
+  test('is not started beside a source that somebody has started meanwhile', async () => {
+    const { lab, replica } = await failedOver()
+    lab.b.burnDown()
+    await lab.clock.advance(minute)
+    await lab.machine.start()
+    lab.b.comeBack()
+    await lab.clock.advance(10 * minute)
+    expect(replica.power).toBe('off')
+    expect(await lab.openAlerts()).toContain('failover/replica-off')
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('that is not there any more is told and not made anew from its point', async () => {
+    const { lab, replica } = await failedOver()
+    lab.b.burnDown()
+    await lab.clock.advance(minute)
+    lab.b.removeMachine(replica.ref)
+    lab.b.comeBack()
+    await lab.clock.advance(10 * minute)
+    expect(runningAt(lab.b)).toEqual([])
+    expect(await lab.openAlerts()).toContain('failover/replica-off')
+  })
+
+  test('does not keep a commit waiting for ever, and is told no more when it was rolled back', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.b.faults.hang('target.hydrate')
+    await lab.done(lab.engine.plannedFailover(ask))
+    lab.b.machine((await failedOverRef(lab, protectionId)) as MachineRef).powerOff()
+    const waited = await lab.settle(lab.engine.commit(ask))
+    expect(waited).toMatchObject({ state: 'failed', failure: { code: 'failover/replica-off' } })
+    await lab.clock.advance(minute)
+    expect(await lab.openAlerts()).toContain('failover/replica-off')
+    await lab.done(lab.engine.rollBack(ask))
+    await lab.clock.advance(minute)
+    expect(await lab.openAlerts()).not.toContain('failover/replica-off')
+  })
+})
+
 describe('the timer of an uncommitted failover', () => {
   test.each([
     { uncommittedAction: 'commit', state: 'committed' },

@@ -17,10 +17,12 @@ import { type PreflightRequest, preflight, preflightFailover } from './failover/
 import { reprotect } from './failover/reprotect.ts'
 import { rollBack } from './failover/roll-back.ts'
 import { createRunKeeper } from './failover/run-keeper.ts'
+import { startReplica } from './failover/start-replica.ts'
 import { cleanUpTest, testFailover } from './failover/test-failover.ts'
 import { tidyUp } from './failover/tidy-up.ts'
 import { watchUncommitted } from './failover/uncommitted.ts'
 import { unplannedFailover } from './failover/unplanned-failover.ts'
+import { createReplicaWatcher, type ReplicaWatcher } from './failover/watch-replicas.ts'
 import type { JobBody } from './jobs/job-scope.ts'
 import { type Cancels, jobWorkflow } from './jobs/run-job.ts'
 import { answerJob, cancelJob, failLostJobs, retryJob, startJob } from './jobs/start-job.ts'
@@ -111,6 +113,8 @@ export type Engine = {
   plannedFailover(request: PlannedFailoverRequest): Promise<JobStarted>
   unplannedFailover(request: UnplannedFailoverRequest): Promise<JobStarted>
   changePoint(request: ChangePointRequest): Promise<JobStarted>
+  /** Starts a failed-over machine that is off again, with what it has written. */
+  startReplica(request: ProtectionRequest): Promise<JobStarted>
   commit(request: ProtectionRequest): Promise<JobStarted>
   rollBack(request: ProtectionRequest): Promise<JobStarted>
   reprotect(request: ReprotectRequest): Promise<JobStarted>
@@ -144,7 +148,7 @@ export type Engine = {
 /** Builds the engine of one process. Nothing runs before `start`. */
 export function createEngine(parts: EngineParts): Engine {
   const context = createContext(parts)
-  const { mover, keeper, cancels, sites, jobs } = context
+  const { mover, keeper, cancels, sites, jobs, replicas } = context
   registerJobs(context)
 
   /** A job on a protection, if the action is allowed now. */
@@ -168,7 +172,7 @@ export function createEngine(parts: EngineParts): Engine {
     },
     async stop() {
       await Promise.all([sites.stop(), mover.stop()])
-      await jobs.stop()
+      await Promise.all([jobs.stop(), replicas.stop()])
       await parts.durable.shutDown()
       await keeper.stop()
     },
@@ -230,6 +234,7 @@ export function createEngine(parts: EngineParts): Engine {
     plannedFailover: (request) => ask('planned-failover', request),
     unplannedFailover: (request) => ask('unplanned-failover', request),
     changePoint: (request) => ask('change-point', request),
+    startReplica: (request) => ask('start-replica', request),
     commit: (request) => ask('commit', request),
     rollBack: (request) => ask('roll-back', request),
     reprotect: (request) => ask('reprotect', request),
@@ -271,21 +276,27 @@ export function createEngine(parts: EngineParts): Engine {
   }
 }
 
-type EngineInside = EngineContext & { readonly sites: SiteWatcher; readonly jobs: JobWatcher }
+type EngineInside = EngineContext & {
+  readonly sites: SiteWatcher
+  readonly jobs: JobWatcher
+  readonly replicas: ReplicaWatcher
+}
 
 function createContext(parts: EngineParts): EngineInside {
   const cancels: Cancels = new Map()
   const keeper = createRunKeeper(parts)
   const jobs = createJobWatcher(parts)
+  const replicas = createReplicaWatcher(parts)
   const mover = createMover(parts, {
     async onLook(held, runs) {
       const mine = runs.filter((run) => held.has(run.protectionId))
       keeper.takeUp(mine, (id) => held.get(id)?.hardware ?? null)
       jobs.look(held, mine)
+      replicas.look(held, mine)
       await watchUncommitted(parts, held, mine)
     },
   })
-  return { parts, mover, keeper, cancels, sites: createSiteWatcher(parts), jobs }
+  return { parts, mover, keeper, cancels, sites: createSiteWatcher(parts), jobs, replicas }
 }
 
 function registerJobs(context: EngineContext): void {
@@ -299,6 +310,7 @@ function registerJobs(context: EngineContext): void {
   register('planned-failover', plannedFailover(context))
   register('unplanned-failover', unplannedFailover(context))
   register('change-point', changePoint(context))
+  register('start-replica', startReplica(context))
   register('commit', commit(context))
   register('roll-back', rollBack(context))
   register('reprotect', reprotect(context))

@@ -49,6 +49,7 @@ export const roleOf: RolesOf<Contract> = {
     cleanUpTest: 'operator',
     failover: 'operator',
     changePoint: 'operator',
+    startReplica: 'operator',
     commit: 'operator',
     rollBack: 'operator',
     reprotect: 'operator',

@@ -66,6 +66,9 @@ export function failoverRoutes(deps: ApiDeps) {
         choice: toPointChoice(input.point),
       }),
     ),
+    startReplica: os.protections.startReplica.handler(async ({ input, context }) =>
+      deps.engine.startReplica(await requestOf(input.id, context)),
+    ),
     commit: os.protections.commit.handler(async ({ input, context }) =>
       deps.engine.commit(await requestOf(input.id, context)),
     ),

@@ -11,6 +11,7 @@ const titleOf: Record<JobKind, string> = {
   'planned-failover': 'Planned failover of',
   'unplanned-failover': 'Unplanned failover of',
   'change-point': 'Change the point of',
+  'start-replica': 'Start the replica of',
   'roll-back': 'Roll back',
   commit: 'Commit the failover of',
   reprotect: 'Reprotect',

@@ -7,6 +7,7 @@ export type ProtectionAction =
   | 'planned-failover'
   | 'unplanned-failover'
   | 'change-point'
+  | 'start-replica'
   | 'commit'
   | 'roll-back'
   | 'reprotect'
@@ -66,6 +67,7 @@ const actions: readonly ProtectionAction[] = [
   'planned-failover',
   'unplanned-failover',
   'change-point',
+  'start-replica',
   'commit',
   'roll-back',
   'reprotect',
@@ -97,6 +99,7 @@ function whyNot(action: ProtectionAction, facts: ActionFacts): string | null {
       if (!facts.hasPoint) return 'There is no recovery point yet'
       return only(recoverable)
     case 'change-point':
+    case 'start-replica':
     case 'roll-back':
     case 'commit':
       return only(['failedOver'])

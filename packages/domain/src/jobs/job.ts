@@ -14,6 +14,7 @@ export type JobKind =
   | 'planned-failover'
   | 'unplanned-failover'
   | 'change-point'
+  | 'start-replica'
   | 'roll-back'
   | 'commit'
   | 'reprotect'

@@ -4,12 +4,14 @@ import type { Run } from '@understudy/domain/failover/failover'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import { resolveAlert } from '../events/report.ts'
-import { type JobBody, JobFailure } from '../jobs/job-scope.ts'
+import { type JobBody, JobFailure, type TaskScope } from '../jobs/job-scope.ts'
 import type { ProtectionRequest } from '../requests.ts'
 import { targetOf } from '../sites/platform-of.ts'
 import { findFailover, isFailBack, tellFailover } from './boot-run.ts'
+import { REPLICA_OFF_ALERT } from './start-replica.ts'
 import { claimInTask, settleState } from './state-claim.ts'
 import { UNCOMMITTED_ALERT } from './uncommitted.ts'
+import { seePower } from './watch-replicas.ts'
 
 const tasks = [
   'Wait until the machine is independent',
@@ -20,10 +22,10 @@ const tasks = [
 export const commit = (context: EngineContext): JobBody<ProtectionRequest> => ({
   tasks: () => tasks,
   async run(job, { protectionId }) {
-    const { parts, keeper } = context
+    const { parts } = context
     const runId = await job.task('Wait until the machine is independent', async (task) => {
       const run = await loadRun(context, protectionId)
-      await keeper.whenHydrated(run, task.progress, task.signal)
+      await waitWhileItRuns(context, run, task)
       return run.id
     })
     job.passPointOfNoReturn()
@@ -62,6 +64,7 @@ export async function settleCommit(context: EngineContext, protectionId: Protect
   const note = 'Runs at the target site; reprotect it to replicate back'
   await settleState(context, { protectionId, from: 'committing', to: 'committed', note })
   await resolveAlert(parts, UNCOMMITTED_ALERT, protection)
+  await resolveAlert(parts, REPLICA_OFF_ALERT, protection)
   await tellFailover(context, protection, {
     severity: 'info',
     code: 'failover/committed',
@@ -76,6 +79,38 @@ async function loadRun(context: EngineContext, id: Protection['id']): Promise<Ru
     code: 'failover/nothing-runs',
     message: 'No replica runs that could be committed',
     remedy: 'Choose another recovery point, or roll back.',
+  })
+}
+
+const LOOK_MILLISECONDS = 15_000
+/** A machine that is restarted at its site is off in between. */
+const LOOKS_OFF = 4
+
+/** One that is off never becomes independent, and while a commit waits for it nobody else could start it again. */
+async function waitWhileItRuns(context: EngineContext, run: Run, task: TaskScope): Promise<void> {
+  const over = new AbortController()
+  const signal = AbortSignal.any([task.signal, over.signal])
+  const hydrated = context.keeper.whenHydrated(run, task.progress, signal)
+  const off = refuseWhenOff(context, run, signal)
+  // The one that is not waited for ends with the signal.
+  for (const either of [hydrated, off]) either.catch(() => {})
+  try {
+    await Promise.race([hydrated, off])
+  } finally {
+    over.abort(new DOMException('It is known how it stands', 'AbortError'))
+  }
+}
+
+async function refuseWhenOff({ parts }: EngineContext, run: Run, signal: AbortSignal): Promise<never> {
+  for (let looksOff = 0; looksOff < LOOKS_OFF; ) {
+    await parts.sleep(LOOK_MILLISECONDS, signal)
+    const power = (await seePower(parts, run, signal))?.power
+    looksOff = power === 'off' ? looksOff + 1 : 0
+  }
+  throw new Refusal({
+    code: 'failover/replica-off',
+    message: 'The replica is off, so it cannot become independent of its recovery point',
+    remedy: 'Start the replica, then commit again.',
   })
 }
 

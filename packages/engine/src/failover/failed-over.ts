@@ -4,9 +4,11 @@ import { type RunId, recoverySeconds } from '@understudy/domain/failover/failove
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
+import { resolveAlert } from '../events/report.ts'
 import type { JobScope } from '../jobs/job-scope.ts'
 import { resolveTrouble } from '../replication/cycle-slot.ts'
 import { type RunPlan, tellFailover, waitForAnswer } from './boot-run.ts'
+import { REPLICA_OFF_ALERT } from './start-replica.ts'
 import { settleState } from './state-claim.ts'
 
 /** Repeatable. */
@@ -29,6 +31,7 @@ export async function settleFailedOver(
   })
   // What had stopped replication is past: the machine runs elsewhere now.
   await resolveTrouble(parts, protection)
+  await resolveAlert(parts, REPLICA_OFF_ALERT, protection)
   keeper.hydrate(run)
   parts.live.changed('runs', run.id)
   await tellFailover(context, protection, {

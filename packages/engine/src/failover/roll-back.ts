@@ -7,6 +7,7 @@ import type { ProtectionRequest } from '../requests.ts'
 import { tellFailover } from './boot-run.ts'
 import { restartSource } from './planned-failover.ts'
 import { removeReplicas } from './remove-replica.ts'
+import { REPLICA_OFF_ALERT } from './start-replica.ts'
 import { claimedBy, claimInTask, settleState } from './state-claim.ts'
 import { UNCOMMITTED_ALERT } from './uncommitted.ts'
 
@@ -63,6 +64,7 @@ export async function goOn(context: EngineContext, id: Protection['id'], started
     note: started ? null : 'The source machine could not be started; start it by hand, then resynchronise',
   })
   await resolveAlert(context.parts, UNCOMMITTED_ALERT, protection)
+  await resolveAlert(context.parts, REPLICA_OFF_ALERT, protection)
   await tellFailover(context, protection, {
     severity: started ? 'info' : 'critical',
     code: started ? 'failover/rolled-back' : 'failover/source-not-started',

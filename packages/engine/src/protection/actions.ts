@@ -111,6 +111,7 @@ function actionOfJob(kind: JobKind): ProtectionAction | null {
     case 'planned-failover':
     case 'unplanned-failover':
     case 'change-point':
+    case 'start-replica':
     case 'roll-back':
     case 'commit':
     case 'reprotect':

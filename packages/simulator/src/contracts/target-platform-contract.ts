@@ -257,6 +257,26 @@ function hydrateTests(current: Current): void {
     await again.destroy(spec.runId, spec.placing.before)
   })
 
+  test('a replica whose power failed before it was hydrated is started again with what it had written', async () => {
+    const { target, source, readDiskNow, writeToDisk, killMachine, isolatedNetwork } = current()
+    const content = diskContent(4 * MiB)
+    const { spec } = testBoot([content], { runId: run1, network: isolatedNetwork, mode: 'failover' })
+    const { ref } = await target.boot(spec)
+    const key = present((await diskKeys(source, ref))[0], 'it has a disk')
+    const written = random.bytes(8 * KiB)
+    await writeToDisk(ref, key, MiB, written)
+    const expected = Buffer.from(content)
+    written.copy(expected, MiB)
+    await killMachine(ref)
+    expect(await source.powerState(ref)).toBe('off')
+    await target.reattach(spec)
+    await source.start(ref)
+    expect(await source.powerState(ref)).toBe('running')
+    await target.hydrate(spec.runId, () => {})
+    expectEqual(await readDiskNow(ref, key), expected, 'the replica')
+    await target.destroy(spec.runId)
+  })
+
   test('offering readers to a run that is not there does nothing', async () => {
     const { target, source, isolatedNetwork } = current()
     const { spec } = testBoot([diskContent(MiB)], { runId: run9, network: isolatedNetwork })

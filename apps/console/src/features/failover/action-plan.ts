@@ -80,6 +80,15 @@ export const planOf: Record<ProtectionAction, ActionPlan> = {
     preview: null,
     choosesPoint: true,
   },
+  'start-replica': {
+    title: 'Start the replica',
+    effect:
+      'Starts the failed-over machine again where it is, if it is off. It goes on with everything that it has written.',
+    confirm: 'Start it',
+    danger: false,
+    preview: null,
+    choosesPoint: false,
+  },
   commit: {
     title: 'Commit the failover',
     effect:

@@ -49,6 +49,8 @@ export async function runAction(
       )
     case 'change-point':
       return protections.changePoint({ id, point }, once)
+    case 'start-replica':
+      return protections.startReplica({ id }, once)
     case 'commit':
       return protections.commit({ id }, once)
     case 'roll-back':

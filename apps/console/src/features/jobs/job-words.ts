@@ -28,6 +28,7 @@ export const wordsOfKind: Record<Job['kind'], string> = {
   'planned-failover': 'Planned failover',
   'unplanned-failover': 'Unplanned failover',
   'change-point': 'Change point',
+  'start-replica': 'Start the replica',
   'roll-back': 'Roll back',
   commit: 'Commit',
   reprotect: 'Reprotect',

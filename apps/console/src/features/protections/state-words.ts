@@ -56,6 +56,7 @@ export const wordsOfAction: Record<ProtectionAction, string> = {
   'planned-failover': 'Planned failover',
   'unplanned-failover': 'Unplanned failover',
   'change-point': 'Change point',
+  'start-replica': 'Start the replica',
   commit: 'Commit',
   'roll-back': 'Roll back',
   reprotect: 'Reprotect',
