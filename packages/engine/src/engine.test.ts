@@ -714,6 +714,59 @@ describe('an unplanned failover', () => {
     expect(lab.world.violations).toEqual([])
   })
 
+  test.each(['planned', 'unplanned'])(
+    'change point is refused while the first machine still runs when the source came back by itself: %s',
+    async (kind) => {
+      const { lab, protectionId, ask } = await newProtectedLab()
+      const [first] = await lab.engine.recoveryPoints(protectionId)
+      if (!first) throw new Error('there is a point')
+      // Off already: nobody of ours had to switch it off.
+      if (kind === 'unplanned') lab.machine.powerOff()
+      await lab.done(
+        kind === 'planned'
+          ? lab.engine.plannedFailover(ask)
+          : lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false }),
+      )
+      const ref = await failedOverRef(lab, protectionId)
+      await lab.machine.start()
+      const refused = await lab.settle(changeTo(lab, ask, first.id))
+      expect(refused).toMatchObject({ state: 'failed', failure: { code: 'failover/source-runs' } })
+      expect(refused.tasks[0]).toMatchObject({ name: 'Check the recovery point', state: 'failed' })
+      expect(runningAt(lab.b).map((machine) => machine.ref)).toEqual([ref])
+      expect((await lab.state(protectionId)).state).toBe('failedOver')
+    },
+  )
+
+  test('a source that comes back while the point is being changed leaves the first machine where it is', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const first = await firstPointOf(lab, ask)
+    await lab.done(lab.engine.plannedFailover(ask))
+    const ref = await failedOverRef(lab, protectionId)
+    const { claimState } = lab.stores.protections
+    vi.spyOn(lab.stores.protections, 'claimState').mockImplementationOnce(async (...claim) => {
+      await lab.machine.start()
+      return await claimState(...claim)
+    })
+    const refused = await lab.settle(changeTo(lab, ask, first))
+    expect(refused.failure?.code).toBe('failover/source-runs')
+    expect(runningAt(lab.b).map((machine) => machine.ref)).toEqual([ref])
+    const { state, stateNote } = await lab.state(protectionId)
+    expect(state).toBe('failedOver')
+    expect(stateNote).toMatch(/^Runs at the target site/)
+    lab.machine.powerOff()
+    await lab.done(changeTo(lab, ask, first))
+  })
+
+  test('change point goes on beside a source that a person took the responsibility for', async () => {
+    const { lab, ask } = await newProtectedLab()
+    const first = await firstPointOf(lab, ask)
+    // It can be seen, and cannot be switched off.
+    lab.a.faults.failNext('source.powerOff', 3)
+    await lab.done(lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: true }))
+    expect(lab.machine.power).toBe('running')
+    await lab.done(changeTo(lab, ask, first))
+  })
+
   test('rolled back after it was fenced by us, the source runs again', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()
     await lab.done(lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false }))

@@ -9,7 +9,7 @@ import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
 import type { ChangePointRequest } from '../requests.ts'
 import { bootRun, destroyRun, findFailover, isFailBack, openRun, planRun, type RunPlan } from './boot-run.ts'
 import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
-import { refuseRunningSource } from './fence.ts'
+import { refuseRunningSource, SOURCE_RUNS } from './fence.ts'
 import { claimInTask, settleState } from './state-claim.ts'
 
 const tasks = [
@@ -25,7 +25,9 @@ export const changePoint = (context: EngineContext): JobBody<ChangePointRequest>
   tasks: () => tasks,
   async run(job, request) {
     const { protectionId } = request
-    const { plan, pointId } = await job.task('Check the recovery point', () => check(context, job, request))
+    const { plan, pointId } = await job.task('Check the recovery point', (task) =>
+      check(context, job, request, task.signal),
+    )
     job.passPointOfNoReturn()
     // Apart from what follows: who was not quick enough must not tidy up what belongs to the other.
     await claimInTask(context, job, 'Take over the protection', {
@@ -35,14 +37,17 @@ export const changePoint = (context: EngineContext): JobBody<ChangePointRequest>
       note: 'Another recovery point is being booted',
     })
     try {
-      await job.task('Remove the running replica', async () => {
+      await job.task('Remove the running replica', async (task) => {
         const run = await findFailover(context, protectionId)
-        if (run) await destroyRun(context, run.id, { failure: 'Replaced by another recovery point' })
+        if (!run) return
+        // Again: hours may lie between the check and this moment, and nothing must go that nothing could replace.
+        await refuseSecondLife(context, await loadProtection(context.parts, protectionId), task.signal)
+        await destroyRun(context, run.id, { failure: 'Replaced by another recovery point' })
       })
       await bootOther(context, job, { request, plan, pointId })
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
-      const gone = await job.undo('Remove what did not boot', () => removeRest(context, request, error))
+      const gone = await job.undo('Remove what did not boot', () => removeRest(context, plan, request, error))
       await job.undo('Tell how things stand', () => stayFailedOver(context, request, gone))
       throw error
     }
@@ -58,10 +63,12 @@ async function check(
   context: EngineContext,
   job: JobScope,
   request: ChangePointRequest,
+  signal: AbortSignal,
 ): Promise<{ readonly plan: RunPlan; readonly pointId: PointId }> {
   const protection = await loadProtection(context.parts, request.protectionId)
   const run = await findFailover(context, protection.id)
   if (run && isFailBack(run, protection)) throw failedBack()
+  await refuseSecondLife(context, protection, signal)
   const point = await withReplica(context.parts, whereIs(protection), async (replica) =>
     choosePoint(replica.points(), request.choice),
   )
@@ -85,27 +92,34 @@ async function bootOther(
 ): Promise<void> {
   await job.task('Boot the other point', async (task) => {
     const protection = await loadProtection(context.parts, what.request.protectionId)
-    if (await wasProvenOff(context, protection))
-      await refuseRunningSource(context.parts, protection, task.signal)
+    await refuseSecondLife(context, protection, task.signal)
     await openRun(context, protection, what.plan, { kind: 'point', id: what.pointId })
     await bootRun(context, protection, what.plan, task)
   })
 }
 
 /** Where a person has taken the responsibility for an unproven source, seeing it run is no news. */
-async function wasProvenOff(context: EngineContext, { id }: Protection): Promise<boolean> {
-  const { stoppedSource, sourceStoppedByRun } = await context.parts.stores.protections.notes(id)
-  return (stoppedSource ?? null) !== null || (sourceStoppedByRun ?? null) !== null
+async function refuseSecondLife(
+  { parts }: EngineContext,
+  protection: Protection,
+  signal: AbortSignal,
+): Promise<void> {
+  const { unfencedAccepted = false } = await parts.stores.protections.notes(protection.id)
+  if (!unfencedAccepted) await refuseRunningSource(parts, protection, signal)
 }
 
 /** A boot that failed half-way may have left a machine that nobody knows. */
 async function removeRest(
   context: EngineContext,
+  plan: RunPlan,
   { protectionId }: ChangePointRequest,
   failure: JobFailure,
 ): Promise<void> {
   const run = await findFailover(context, protectionId)
-  if (run) await destroyRun(context, run.id, { failure: failure.message })
+  if (!run) return
+  // Refused before it was touched: the first machine goes on.
+  if (run.id !== plan.runId && failure.report.code === SOURCE_RUNS) return
+  await destroyRun(context, run.id, { failure: failure.message })
 }
 
 async function stayFailedOver(
@@ -113,12 +127,19 @@ async function stayFailedOver(
   { protectionId }: ChangePointRequest,
   gone: boolean,
 ): Promise<void> {
+  const run = await findFailover(context, protectionId)
   await settleState(context, {
     protectionId,
     from: 'failingOver',
     to: 'failedOver',
-    note: gone
-      ? 'No replica runs: the other point did not boot. Choose a point again or roll back.'
-      : 'The other point did not boot, and what was there could not be removed. Choose a point again or roll back.',
+    note: noteOf(run !== null, gone),
   })
+}
+
+function noteOf(isThere: boolean, gone: boolean): string {
+  if (!gone)
+    return 'The other point did not boot, and what was there could not be removed. Choose a point again or roll back.'
+  return isThere
+    ? 'Runs at the target site, from the point of before; commit it or roll it back'
+    : 'No replica runs: the other point did not boot. Choose a point again or roll back.'
 }

@@ -10,6 +10,9 @@ export type Fenced =
   | { readonly proven: true; readonly evidence: string }
   | { readonly proven: false; readonly why: string }
 
+/** The code of the refusal when the source is seen on. */
+export const SOURCE_RUNS = 'failover/source-runs'
+
 type Machine = Pick<Protection, 'sourceSiteId' | 'sourceRef'>
 
 /**
@@ -66,8 +69,8 @@ export async function refuseRunningSource(
   })
   if (seen.proven || (seen.why !== 'running' && seen.why !== 'paused')) return
   throw new Refusal({
-    code: 'failover/source-runs',
+    code: SOURCE_RUNS,
     message: `${machine.name} runs at its source site again; booting its replica would make two of it`,
-    remedy: 'Switch it off, then fail over again.',
+    remedy: 'Switch it off, then try again.',
   })
 }

@@ -77,7 +77,9 @@ export const claimForFailover = (
     async notes() {
       // What an earlier failover knew about its source says nothing about this one, unless it was never put back.
       const leftOver = await findFailover(context, request.protectionId)
-      return leftOver === null ? { stoppedSource: null, sourceStoppedByRun: null } : {}
+      return leftOver === null
+        ? { stoppedSource: null, sourceStoppedByRun: null, unfencedAccepted: false }
+        : {}
     },
   })
 

@@ -109,6 +109,8 @@ async function fenceOnce(
       await protections.updateNotes(protection.id, { sourceStoppedByRun: what.plan.runId })
     },
   })
+  // What was accepted for an earlier attempt does not outlive the proof.
+  if (fenced.proven) await protections.updateNotes(protection.id, { unfencedAccepted: false })
   what.task.note(fenced.proven ? fenced.evidence : `Not proven off: ${fenced.why}`)
   return fenced
 }
@@ -139,6 +141,7 @@ async function recordOverride(
   why: string,
 ): Promise<void> {
   const protection = await loadProtection(context.parts, request.protectionId)
+  await context.parts.stores.protections.updateNotes(protection.id, { unfencedAccepted: true })
   await tellFailover(context, protection, {
     severity: 'critical',
     code: 'failover/unfenced-accepted',

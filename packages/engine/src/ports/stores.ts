@@ -89,6 +89,10 @@ export type ProtectionNotes = {
   /** The run for which we switched the source machine off: only then a roll back starts it again. Absent: none. */
   readonly sourceStoppedByRun?: RunId | null
   /**
+   * A person went on with a failover although its source was not proven off: to see it run is no news then. Absent: nobody did.
+   */
+  readonly unfencedAccepted?: boolean
+  /**
    * Of the source machine when a failover proved it off: it becomes the original with the reprotect. Absent: no such proof.
    */
   readonly stoppedSource?: {
