@@ -470,6 +470,32 @@ describe('a planned failover', () => {
     expect(await lab.openAlerts()).toEqual([])
   })
 
+  test('a guest that shuts down only after the failover was given up is started again', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.machine.ignoresShutDown = true
+    await lab.settle(lab.engine.plannedFailover({ ...ask, shutDownTimeoutSeconds: 60 }))
+    await lab.clock.advance(3 * minute)
+    lab.machine.powerOff()
+    await lab.clock.advance(2 * minute)
+    expect(lab.machine.power).toBe('running')
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    expect(await lab.events('failover/source-started-late')).toHaveLength(1)
+    // Once: whoever switches it off now has his reasons.
+    lab.machine.powerOff()
+    await lab.clock.advance(5 * minute)
+    expect(lab.machine.power).toBe('off')
+  })
+
+  test('a guest that is switched off hours after a failover was given up stays off', async () => {
+    const { lab, ask } = await newProtectedLab()
+    lab.machine.ignoresShutDown = true
+    await lab.settle(lab.engine.plannedFailover({ ...ask, shutDownTimeoutSeconds: 60 }))
+    await lab.clock.advance(70 * minute)
+    lab.machine.powerOff()
+    await lab.clock.advance(5 * minute)
+    expect(lab.machine.power).toBe('off')
+  })
+
   test('a boot that fails starts the source again and leaves nothing at the target', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()
     lab.b.faults.failNext('target.boot', 10)

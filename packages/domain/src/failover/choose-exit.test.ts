@@ -10,6 +10,7 @@ const facts = (change: Partial<StrandedFacts>): StrandedFacts => ({
   former: null,
   failover: null,
   turned: false,
+  sourceMayGoOff: false,
   ...change,
 })
 
@@ -28,6 +29,12 @@ test.each<[string, Partial<StrandedFacts>, ReturnType<typeof chooseExit>]>([
   ['a reprotect that has not turned is committed', { state: 'reprotecting' }, 'not-turned'],
   ['a reprotect that has turned goes on', { state: 'reprotecting', turned: true }, 'turned'],
   ['a run that never had a machine is let go', { state: 'protected', failover: unnamed }, 'let-go'],
+  ['a guest that shuts down late is started again', { sourceMayGoOff: true }, 'start-late'],
+  [
+    'a guest that shuts down late is not started beside a replica that may run',
+    { sourceMayGoOff: true, failover: named },
+    'none',
+  ],
   ['a replica that could not be put back waits for a person', { state: 'broken', failover: named }, 'none'],
 ])('%s', (_, change, exit) => {
   expect(chooseExit(facts(change))).toBe(exit)

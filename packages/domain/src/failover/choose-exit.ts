@@ -10,6 +10,8 @@ export type StrandedFacts = {
   readonly failover: { readonly machineRef: MachineRef | null } | null
   /** The machine that was failed over to is the source already. */
   readonly turned: boolean
+  /** A failover that was put back had asked the source to shut down, and it may still do so. */
+  readonly sourceMayGoOff: boolean
 }
 
 export type Exit =
@@ -27,9 +29,12 @@ export type Exit =
   | 'not-turned'
   /** Replication goes on, but a run that never had a machine still holds its point. */
   | 'let-go'
+  /** Replication goes on: the source is started again if it has gone off. */
+  | 'start-late'
 
 /** Pure. Never starts a source beside a replica that may run. */
-export function chooseExit({ state, former, failover, turned }: StrandedFacts): Exit {
+export function chooseExit(facts: StrandedFacts): Exit {
+  const { state, former, failover, turned } = facts
   switch (state) {
     case 'failingOver':
       // The change of a point: there is no source to go back to before somebody rolls back.
@@ -44,6 +49,8 @@ export function chooseExit({ state, former, failover, turned }: StrandedFacts): 
     case 'seeding':
     case 'protected':
     case 'resyncing':
+      if (failover === null) return facts.sourceMayGoOff ? 'start-late' : 'none'
+      return failover.machineRef === null ? 'let-go' : 'none'
     case 'paused':
     case 'broken':
       // One with a machine is left alone: a person was told that it could not be put back.

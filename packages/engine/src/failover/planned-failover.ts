@@ -12,6 +12,7 @@ import { bootRun, openRun, planRun, type RunPlan, tellFailover } from './boot-ru
 import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { refuseRunningSource } from './fence.ts'
 import { type FinalPoint, sealFinalPoint } from './last-delta.ts'
+import { noteLateEcho } from './late-shut-down.ts'
 import { removeReplicas } from './remove-replica.ts'
 import { type Claim, claimedBy, claimForFailover, giveBackState, type StillOurs } from './state-claim.ts'
 
@@ -216,7 +217,7 @@ async function startOff(context: EngineContext, protection: Protection, stillOur
     await stillOurs()
     return await source.start(protection.sourceRef)
   }
-  if (power === 'running') return
+  if (power === 'running') return await noteLateEcho(parts, protection)
   throw new Refusal({
     code: 'failover/source-state-unknown',
     message: `${protection.name} is ${power} at its source site`,

@@ -78,7 +78,12 @@ export const claimForFailover = (
       // What an earlier failover knew about its source says nothing about this one, unless it was never put back.
       const leftOver = await findFailover(context, request.protectionId)
       return leftOver === null
-        ? { stoppedSource: null, sourceStoppedByRun: null, unfencedAccepted: false }
+        ? {
+            stoppedSource: null,
+            sourceStoppedByRun: null,
+            unfencedAccepted: false,
+            sourceMayGoOffUntil: null,
+          }
         : {}
     },
   })

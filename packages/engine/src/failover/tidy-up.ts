@@ -12,6 +12,7 @@ import type { ProtectionRequest } from '../requests.ts'
 import { findFailover, tellFailover } from './boot-run.ts'
 import { settleCommit } from './commit.ts'
 import { settleFailedOver } from './failed-over.ts'
+import { mayStillGoOff, startLate } from './late-shut-down.ts'
 import { isTurnedTo, newestBoot } from './newest-boot.ts'
 import { putBack, restartSource, STOPPED_EARLY } from './planned-failover.ts'
 import { removeReplicas } from './remove-replica.ts'
@@ -37,7 +38,7 @@ export const tidyUp = (context: EngineContext): JobBody<ProtectionRequest> => ({
 })
 
 /** What leads out, if the protection is stranded: `none` while a job is at work on it. */
-export async function exitOf(parts: Pick<EngineParts, 'stores'>, id: ProtectionId): Promise<Exit> {
+export async function exitOf(parts: Pick<EngineParts, 'stores' | 'clock'>, id: ProtectionId): Promise<Exit> {
   const protection = await loadProtection(parts, id)
   const [notes, active, booted] = await Promise.all([
     parts.stores.protections.notes(id),
@@ -51,6 +52,7 @@ export async function exitOf(parts: Pick<EngineParts, 'stores'>, id: ProtectionI
     // One that may run outweighs one that has nothing.
     failover: failovers.find(({ machineRef }) => machineRef !== null) ?? failovers[0] ?? null,
     turned: booted !== null && isTurnedTo(protection, booted),
+    sourceMayGoOff: mayStillGoOff(parts, notes),
   })
 }
 
@@ -104,6 +106,9 @@ async function leave(context: EngineContext, job: JobScope, way: Way): Promise<v
       await job.undo('Remove the reverse replica', () => removeNeedless(context, protectionId))
       break
     }
+    case 'start-late':
+      await job.task('Start the source machine again', () => startLate(context, protectionId))
+      return
     case 'let-go':
       await job.task('Let the recovery point go', () =>
         removeReplicas(context, protectionId, { failure: STOPPED_EARLY, stillOurs }),

@@ -89,6 +89,11 @@ export type ProtectionNotes = {
   /** The run for which we switched the source machine off: only then a roll back starts it again. Absent: none. */
   readonly sourceStoppedByRun?: RunId | null
   /**
+   * The source was asked to shut down by a failover that stopped early, and still ran when it was put back: if it goes off before
+   * then, that was us. Absent: nobody waits for that.
+   */
+  readonly sourceMayGoOffUntil?: Instant | null
+  /**
    * A person went on with a failover although its source was not proven off: to see it run is no news then. Absent: nobody did.
    */
   readonly unfencedAccepted?: boolean

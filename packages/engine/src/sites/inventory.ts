@@ -6,6 +6,7 @@ import type { Site, SiteHealth, SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
 import { withinSeconds } from '../failover/bounded-call.ts'
+import { watchLateShutDowns } from '../failover/late-shut-down.ts'
 import { replicatingStates } from '../replication/slot.ts'
 import { watchRoom } from './watch-room.ts'
 import { watchSecondLives } from './watch-second-life.ts'
@@ -48,6 +49,7 @@ async function look(parts: EngineParts, site: Site, signal: AbortSignal): Promis
     if (machines && (await parts.stores.machines.replaceInventory(site.id, machines, parts.clock.now())))
       parts.live.changed('machines', null)
     if (machines) await renewHardware(parts, site.id, machines)
+    if (machines) await watchLateShutDowns(parts, site.id)
     return outage
   })
   if (trouble === null) {

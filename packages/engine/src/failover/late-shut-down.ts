@@ -1,0 +1,61 @@
+// A guest that installs updates on its way down may take longer than anybody waits. The failover is put back by then, the guest runs
+// on, counts as started, and goes off minutes later: by our doing, so it is for us to start it again.
+import { Refusal } from '@understudy/base/errors'
+import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { SiteId } from '@understudy/domain/sites/site'
+import { type EngineContext, loadProtection } from '../engine-context.ts'
+import type { EngineParts } from '../engine-parts.ts'
+import { startJob } from '../jobs/start-job.ts'
+import type { ProtectionNotes } from '../ports/stores.ts'
+import { replicatingStates } from '../replication/slot.ts'
+import { sourceOf } from '../sites/platform-of.ts'
+import { tellFailover } from './boot-run.ts'
+
+/** Beyond that it was somebody else who switched it off. */
+const ECHO_MILLISECONDS = 3600_000
+
+export async function noteLateEcho(parts: EngineParts, { id }: Pick<Protection, 'id'>): Promise<void> {
+  const until = parts.clock.now() + ECHO_MILLISECONDS
+  await parts.stores.protections.updateNotes(id, { sourceMayGoOffUntil: until })
+}
+
+export const mayStillGoOff = (
+  { clock }: Pick<EngineParts, 'clock'>,
+  { sourceMayGoOffUntil = null }: ProtectionNotes,
+): boolean => sourceMayGoOffUntil !== null && clock.now() < sourceMayGoOffUntil
+
+/**
+ * At the site whose inventory was read a moment ago. As a job: a failover that is asked for meanwhile must not find its source
+ * started under its hands.
+ */
+export async function watchLateShutDowns(parts: EngineParts, siteId: SiteId): Promise<void> {
+  const machines = await parts.stores.machines.list(siteId)
+  const off = new Set(machines.filter(({ power }) => power === 'off').map(({ ref }) => ref))
+  for (const { id, name, state, sourceSiteId, sourceRef } of await parts.stores.protections.list()) {
+    if (sourceSiteId !== siteId || !off.has(sourceRef) || !replicatingStates.includes(state)) continue
+    if (!mayStillGoOff(parts, await parts.stores.protections.notes(id))) continue
+    try {
+      await startJob(parts, 'tidy-up', { id, name }, { by: 'the server', protectionId: id })
+    } catch (error) {
+      // An operator or another process was quicker.
+      if (!(error instanceof Refusal)) throw error
+    }
+  }
+}
+
+/** Repeatable: a source that runs is left as it is. */
+export async function startLate(context: EngineContext, id: ProtectionId): Promise<void> {
+  const { parts } = context
+  const protection = await loadProtection(parts, id)
+  const notes = await parts.stores.protections.notes(id)
+  if (!replicatingStates.includes(protection.state) || !mayStillGoOff(parts, notes)) return
+  const source = await sourceOf(parts, protection.sourceSiteId)
+  if ((await source.powerState(protection.sourceRef)) !== 'off') return
+  await source.start(protection.sourceRef)
+  await parts.stores.protections.updateNotes(id, { sourceMayGoOffUntil: null })
+  await tellFailover(context, protection, {
+    severity: 'warning',
+    code: 'failover/source-started-late',
+    message: `${protection.name} shut down after its failover had been given up, and was started again`,
+  })
+}
