@@ -268,12 +268,12 @@ test('a site that does not answer: the failover asks, reprotect is refused with 
   await until('nothing works on it any more', 60, async () =>
     (await protectionOf(travellingMachine)).busyJobId === null ? true : null,
   )
-  await refused('Reprotect', 'Not while the protection is failed over and not committed')
+  await refused('Reprotect', 'Only after a committed failover')
   const commit = await ask(page, 'Commit')
   await expect(commit.getByRole('group', { name: 'Runs for good at' })).toContainText('Hillside')
   await commit.getByRole('button', { name: 'Commit', exact: true }).click()
   await followTheJob(page, 'Commit the failover', name, 60)
-  await refused('Roll back', 'Not while the protection is committed')
+  await refused('Roll back', 'The failover is committed')
 
   // The site is back, and the original never knew: it has gone on running.
   await failSite('Harbour', false)
@@ -299,7 +299,7 @@ test('a site that does not answer: the failover asks, reprotect is refused with 
   await followTheJob(page, 'Reprotect', name, 180)
 
   await actFromMenu('Pause', 'Pause')
-  await refused('Fail back', 'Not while the protection is paused')
+  await refused('Fail back', 'Resume it first')
   await page.getByRole('group', { name: 'Actions' }).getByRole('button', { name: 'Resume' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Resume' }).click()
   const home = await askWhenAllowed('Fail back')

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
+import type { MachineRef } from '../machines/machine.ts'
 import { protectionLife } from '../protection/protection.ts'
-import { type ActionFacts, allowedActions } from './allowed-actions.ts'
+import { type ActionFacts, allowedActions, type ProtectionAction } from './allowed-actions.ts'
 
 const endOf = (state: ActionFacts['protection']['state'], busyWith: string | null = null) =>
   allowedActions({
@@ -18,4 +19,43 @@ test('an end that stopped early can be begun again, one that is at work cannot',
   expect(endOf('ending')?.allowed).toBe(true)
   expect(endOf('ending', 'End protection')?.reason).toBe('It is already ending')
   expect(endOf('protected', 'Planned failover')?.allowed).toBe(true)
+})
+
+const reasonOf = (state: ActionFacts['protection']['state'], action: ProtectionAction) =>
+  allowedActions({
+    protection: { state, direction: 'reverse', originalRef: 'lab-db' as MachineRef },
+    hasPoint: true,
+    test: null,
+    busyWith: null,
+  }).find((each) => each.action === action)?.reason
+
+test.each([
+  ['protected', 'commit', 'Only after a failover'],
+  ['protected', 'roll-back', 'Only after a failover'],
+  ['protected', 'change-point', 'Only after a failover'],
+  ['protected', 'reprotect', 'Only after a committed failover'],
+  ['protected', 'resume', 'Only while it is paused'],
+  ['resyncing', 'resync', 'It is resynchronising already'],
+  ['paused', 'pause', 'It is paused already'],
+  ['paused', 'fail-back', 'Resume it first'],
+  ['broken', 'planned-failover', 'Resynchronise it first'],
+  ['failedOver', 'reprotect', 'Only after a committed failover'],
+  ['failedOver', 'planned-failover', 'Commit the failover or roll it back first'],
+  ['committed', 'roll-back', 'The failover is committed'],
+  ['committed', 'test-failover', 'Reprotect it first'],
+] as const)('a protection that is %s refuses to %s because: %s', (state, action, reason) => {
+  expect(reasonOf(state, action)).toBe(reason)
+})
+
+test('what is refused says what has to come first, never that a state stands in the way', () => {
+  for (const state of protectionLife.states)
+    for (const { allowed, reason } of allowedActions({
+      protection: { state, direction: 'reverse', originalRef: 'lab-db' as MachineRef },
+      hasPoint: true,
+      test: null,
+      busyWith: null,
+    })) {
+      expect(reason === null, state).toBe(allowed)
+      expect(reason ?? '', state).not.toContain('Not while')
+    }
 })

@@ -34,23 +34,25 @@ export type ActionFacts = {
 }
 
 const replicating: readonly ProtectionState[] = ['protected', 'resyncing']
+const committed: readonly ProtectionState[] = ['committed', 'reprotecting']
 const recoverable: readonly ProtectionState[] = ['seeding', 'protected', 'resyncing', 'paused', 'broken']
 
-const stateWords: Record<ProtectionState, string> = {
-  enabling: 'being set up',
-  seeding: 'making its first copy',
-  protected: 'protected',
-  resyncing: 'resynchronising',
-  paused: 'paused',
-  broken: 'broken',
-  failingOver: 'failing over',
-  failedOver: 'failed over and not committed',
-  rollingBack: 'rolling back',
-  committing: 'being committed',
-  committed: 'committed',
-  reprotecting: 'reprotecting',
-  ending: 'ending',
-  gone: 'gone',
+/** What comes before an action that needs a machine which replicates, or could again. */
+const doFirst: Record<ProtectionState, string> = {
+  enabling: 'Wait until it is set up',
+  seeding: 'Wait until the first copy is made',
+  protected: 'It replicates already',
+  resyncing: 'It is resynchronising already',
+  paused: 'Resume it first',
+  broken: 'Resynchronise it first',
+  failingOver: 'Wait until the failover is done',
+  failedOver: 'Commit the failover or roll it back first',
+  rollingBack: 'Wait until it is rolled back',
+  committing: 'Wait until the failover is committed',
+  committed: 'Reprotect it first',
+  reprotecting: 'Wait until it is reprotected',
+  ending: 'Its protection is being ended',
+  gone: 'Its protection has ended',
 }
 
 /** Every action with its verdict, always in the same order. Pure. */
@@ -82,8 +84,8 @@ const actions: readonly ProtectionAction[] = [
 function whyNot(action: ProtectionAction, facts: ActionFacts): string | null {
   const { state, direction, originalRef } = facts.protection
   if (facts.busyWith !== null && action !== 'end') return `Wait until "${facts.busyWith}" is done`
-  const only = (states: readonly ProtectionState[]): string | null =>
-    states.includes(state) ? null : `Not while the protection is ${stateWords[state]}`
+  const only = (states: readonly ProtectionState[], otherwise = doFirst[state]): string | null =>
+    states.includes(state) ? null : otherwise
   switch (action) {
     case 'test-failover':
       if (facts.test) return 'A test failover is up; clean it up first'
@@ -102,9 +104,12 @@ function whyNot(action: ProtectionAction, facts: ActionFacts): string | null {
     case 'start-replica':
     case 'roll-back':
     case 'commit':
-      return only(['failedOver'])
+      return only(
+        ['failedOver'],
+        committed.includes(state) ? 'The failover is committed' : 'Only after a failover',
+      )
     case 'reprotect':
-      return only(['committed'])
+      return only(['committed'], 'Only after a committed failover')
     case 'fail-back':
       if (direction === 'forward') return 'Only after a failover and a reprotect'
       if (originalRef === null) return 'The original machine is not known; use a planned failover'
@@ -113,9 +118,12 @@ function whyNot(action: ProtectionAction, facts: ActionFacts): string | null {
     case 'resync':
       return only(['protected', 'paused', 'broken'])
     case 'pause':
-      return only(['seeding', 'protected', 'resyncing'])
+      return only(
+        ['seeding', 'protected', 'resyncing'],
+        state === 'paused' ? 'It is paused already' : doFirst[state],
+      )
     case 'resume':
-      return only(['paused'])
+      return only(['paused'], 'Only while it is paused')
     case 'edit':
       return only(['seeding', 'protected', 'resyncing', 'paused', 'broken'])
     case 'end':
