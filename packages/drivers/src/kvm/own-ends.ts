@@ -3,8 +3,8 @@
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import type { Host } from './host.ts'
 
-/** Long enough to read what changed last and to put things back; who wants more proof than that asks the other host, or a person. */
-const HOLDS_MILLISECONDS = 3_600_000
+/** Long enough to read what changed last, and to roll back a failover of the same day. Later the other host is asked, or a person. */
+const HOLDS_MILLISECONDS = 24 * 3_600_000
 
 export interface OwnEnds {
   /** It ran at this host right before, and its end here was no move. */
