@@ -1,16 +1,16 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connectNbd } from '@understudy/block/nbd/client'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import { memoryDisk } from '@understudy/simulator/memory-disk'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type MachineDefinition, saveMachineDefinition } from './machine-definition.ts'
 import { machineDirectory } from './machine-directory.ts'
 import { backingSocketPath, replicaFolderName } from './replica-definition.ts'
 import { type KvmTarget, kvmTarget } from './target.ts'
-import { testHost } from './test-host.ts'
+import { type TestHost, testHost } from './test-host.ts'
 import { type TestMonitor, testMonitor } from './test-monitor.ts'
 import { tinyDefinition } from './tiny-machine.ts'
 
@@ -19,6 +19,7 @@ const key = 'system' as DiskKey
 const bytes = 1024 * 1024
 let home: string
 let folder: string
+let host: TestHost
 let target: KvmTarget
 let monitor: TestMonitor
 /** What the monitor says of the guest. */
@@ -28,7 +29,7 @@ beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'us-again-'))
   folder = join(home, replicaFolderName('web', runId))
   await mkdir(folder)
-  const host = testHost('here', home)
+  host = testHost('here', home)
   const path = backingSocketPath(folder)
   const [disk] = tinyDefinition('web', [{ key, format: 'qcow2', bytes }], 0).disks
   if (disk === undefined) throw new Error('it has a disk')
@@ -100,6 +101,13 @@ test('other readers, and a socket that has gone, are offered anew', async () => 
 
 test('a machine that is off is offered its readers, and nothing else is done', async () => {
   monitor.close()
+  const definition = join(folder, 'machine.json')
+  const before = { files: await readdir(folder), definition: await readFile(definition, 'utf8') }
+  const calls = [vi.spyOn(host, 'run'), vi.spyOn(host, 'writeFile'), vi.spyOn(host, 'kill')]
   await target.reattach(spec())
   await (await connect()).close()
+  expect(monitor.asked).toEqual([])
+  for (const call of calls) expect(call).not.toHaveBeenCalled()
+  expect(await readdir(folder)).toEqual([...before.files, 'us-base.sock'].toSorted())
+  expect(await readFile(definition, 'utf8')).toBe(before.definition)
 })
