@@ -663,6 +663,18 @@ describe('an unplanned failover', () => {
     expect(lab.world.violations).toEqual([])
   })
 
+  test('asks as well where the source answers, and cannot say where its machine runs', async () => {
+    const { lab, ask } = await newProtectedLab()
+    const unknown = { code: 'source/power-unknown', message: 'It may run on host two', remedy: 'Test.' }
+    vi.spyOn(lab.a.source, 'powerState').mockResolvedValue('unknown')
+    vi.spyOn(lab.a.source, 'powerOff').mockRejectedValue(new Outage(unknown))
+    const asked = { ...ask, choice: latest, acceptUnfenced: false }
+    const waiting = await lab.settle(lab.engine.unplannedFailover(asked))
+    expect(waiting.state).toBe('waiting')
+    expect(waiting.question?.text).toContain('It may run on host two')
+    expect(runningAt(lab.b)).toEqual([])
+  })
+
   test('within two minutes of the click with a site that swallows every call, when accepted beforehand', async () => {
     const { lab, ask } = await newProtectedLab()
     for (const call of ['source.powerState', 'source.powerOff', 'source.inventory', 'source.openPoint'])
