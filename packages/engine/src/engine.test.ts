@@ -1903,6 +1903,20 @@ describe('a process that stood still while another one took its job over', () =>
   })
 })
 
+test('a part that does not stop cleanly keeps no other from being stopped', async () => {
+  const { lab, ask } = await newProtectedLab()
+  let hydrating: AbortSignal | undefined
+  vi.spyOn(lab.b.target, 'hydrate').mockImplementation(async (_, __, signal) => {
+    hydrating = signal
+    await lab.clock.sleep(24 * 60 * minute, signal)
+  })
+  await lab.done(lab.engine.plannedFailover(ask))
+  const shutDown = vi.spyOn(lab.durable, 'shutDown').mockRejectedValueOnce(new Error('it cannot sign off'))
+  await expect(lab.engine.stop()).rejects.toThrow('did not stop cleanly')
+  expect(shutDown).toHaveBeenCalled()
+  expect(hydrating?.aborted).toBe(true)
+})
+
 describe('a restart', () => {
   test('of the server while a replica still streams: its readers come back and hydration ends', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()

@@ -69,7 +69,7 @@ import { createSiteWatcher, type SiteWatcher } from './sites/watch-sites.ts'
 export type Engine = {
   /** Takes up unfinished jobs and runs, then begins to replicate. Call `durable.launch` through this, not beside it. */
   start(): Promise<void>
-  /** Lets running cycles stop cleanly (nothing unsealed becomes visible) and gives the leases back. Repeatable. */
+  /** Lets running cycles stop cleanly (nothing unsealed becomes visible) and gives the leases back. Throws after all has stopped. Repeatable. */
   stop(): Promise<void>
 
   /** Connects with these settings and keeps nothing. Returns what was found. */
@@ -171,10 +171,12 @@ export function createEngine(parts: EngineParts): Engine {
       sites.start()
     },
     async stop() {
-      await Promise.all([sites.stop(), mover.stop()])
-      await Promise.all([jobs.stop(), replicas.stop()])
-      await parts.durable.shutDown()
-      await keeper.stop()
+      await stopInOrder([
+        [() => sites.stop(), () => mover.stop()],
+        [() => jobs.stop(), () => replicas.stop()],
+        [() => parts.durable.shutDown()],
+        [() => keeper.stop()],
+      ])
     },
 
     checkSite: (site) => checkSite(parts, site),
@@ -274,6 +276,18 @@ export function createEngine(parts: EngineParts): Engine {
     allAllowedActions: (protections, summaries) => actionsOfAll(parts, protections, summaries),
     measurement: (protectionId) => mover.measurement(protectionId),
   }
+}
+
+/**
+ * Every part is stopped, whatever another one says: steps that still ran while the platforms close would fail by that, and it
+ * would be kept as the failure of their jobs. Throws afterwards.
+ */
+async function stopInOrder(stages: readonly (readonly (() => Promise<void>)[])[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const stage of stages)
+    for (const end of await Promise.allSettled(stage.map((stop) => stop())))
+      if (end.status === 'rejected') failures.push(end.reason)
+  if (failures.length > 0) throw new AggregateError(failures, 'Parts of the engine did not stop cleanly')
 }
 
 type EngineInside = EngineContext & {

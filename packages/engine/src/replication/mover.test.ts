@@ -14,7 +14,7 @@ import { memoryLive } from '@understudy/simulator/memory-live'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { checkGuest } from '@understudy/simulator/synthetic-guest'
 import { virtualClock } from '@understudy/simulator/virtual-clock'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { defaultEngineConfig, type EngineParts } from '../engine-parts.ts'
 import { createMover, type Mover } from './mover.ts'
 
@@ -340,6 +340,31 @@ describe('a mover', () => {
     expect((await points()).length).toBeGreaterThan(count + 8)
     const [mover] = await stores.leases.movers()
     expect(Math.abs(ownClock.now() - (mover?.beatAt ?? 0))).toBeLessThan(10_000)
+  })
+
+  test('whose replicas cannot be closed while the database is away goes on when both are back', async () => {
+    const { clock, stores, startMover, points, b } = await newWorld()
+    const { openReplica } = b.replicas
+    vi.spyOn(b.replicas, 'openReplica').mockImplementationOnce(async (...which) => ({
+      ...(await openReplica(...which)),
+      close: () => Promise.reject(new Error('the disk does not answer')),
+    }))
+    startMover('m1')
+    await clock.advance(12_000)
+    const away = vi.spyOn(stores.leases, 'beat').mockRejectedValue(new Error('the database is away'))
+    await clock.advance(40_000)
+    away.mockRestore()
+    const count = (await points()).length
+    await clock.advance(20_000)
+    expect((await points()).length).toBeGreaterThan(count)
+  })
+
+  test('can be stopped while the database is away', async () => {
+    const { clock, stores, startMover } = await newWorld()
+    const mover = startMover('m1')
+    await clock.advance(12_000)
+    vi.spyOn(stores.leases, 'leave').mockRejectedValue(new Error('the database is away'))
+    await expect(clock.until(mover.stop(), 31_000)).resolves.toBeUndefined()
   })
 
   describe('whose source ignores that its answer is not wanted any more', () => {

@@ -138,8 +138,7 @@ async function lookSafely(state: MoverState): Promise<void> {
     // Without a heartbeat others may take over at any moment. Their epoch protects the store; we stop all the same.
     const silentFor = state.parts.clock.now() - (state.beatAt ?? 0)
     if (silentFor < state.parts.config.leaseSeconds * 1000) return
-    await Promise.all([...state.slots.values()].map((slot) => letGo(state, slot)))
-    state.slots.clear()
+    await letGoAll(state)
   }
 }
 
@@ -304,6 +303,18 @@ async function letGo(state: MoverState, slot: Slot): Promise<void> {
   }
 }
 
+/** A replica that cannot be closed, because its disk is away, ends neither this loop nor the process. */
+async function letGoAll(state: MoverState): Promise<void> {
+  const { parts, slots } = state
+  const closing = [...slots.values()].map((slot) =>
+    letGo(state, slot).catch((error: unknown) =>
+      parts.log('error', 'a replica was not closed', { protection: slot.id, error }),
+    ),
+  )
+  await Promise.all(closing)
+  slots.clear()
+}
+
 async function whenQuiet(slot: Slot): Promise<void> {
   await slot.running?.done
   await slot.retaining?.done
@@ -393,8 +404,12 @@ async function nap(state: MoverState): Promise<void> {
 }
 
 async function leave(state: MoverState): Promise<void> {
-  const { parts, slots } = state
-  await Promise.all([...slots.values()].map((slot) => letGo(state, slot)))
-  slots.clear()
-  await parts.stores.leases.leave(parts.config.moverId)
+  const { parts } = state
+  await letGoAll(state)
+  try {
+    await parts.stores.leases.leave(parts.config.moverId)
+  } catch (error) {
+    // They expire by themselves. Whoever stops this mover has more to stop.
+    parts.log('warn', 'the leases could not be given back', { error })
+  }
 }

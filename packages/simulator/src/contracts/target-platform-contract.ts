@@ -274,7 +274,7 @@ function hydrateTests(current: Current): void {
     expect(await source.powerState(ref)).toBe('running')
     await target.hydrate(spec.runId, () => {})
     expectEqual(await readDiskNow(ref, key), expected, 'the replica')
-    await target.destroy(spec.runId)
+    await target.destroy(spec.runId, spec.placing.before)
   })
 
   test('offering readers to a run that is not there does nothing', async () => {
