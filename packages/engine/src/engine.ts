@@ -25,7 +25,7 @@ import { unplannedFailover } from './failover/unplanned-failover.ts'
 import { createReplicaWatcher, type ReplicaWatcher } from './failover/watch-replicas.ts'
 import type { JobBody } from './jobs/job-scope.ts'
 import { type Cancels, jobWorkflow } from './jobs/run-job.ts'
-import { answerJob, cancelJob, failLostJobs, retryJob, startJob } from './jobs/start-job.ts'
+import { answerJob, cancelJob, failLostJobs, findBegun, retryJob, startJob } from './jobs/start-job.ts'
 import { createJobWatcher, type JobWatcher } from './jobs/watch-jobs.ts'
 import type { Measurement } from './ports/live.ts'
 import type { ReplicaUsage } from './ports/replica-store.ts'
@@ -151,14 +151,20 @@ export function createEngine(parts: EngineParts): Engine {
   const { mover, keeper, cancels, sites, jobs, replicas } = context
   registerJobs(context)
 
-  /** A job on a protection, if the action is allowed now. */
-  const ask = async <Request extends ProtectionRequest>(
-    kind: JobKind & ProtectionAction,
+  /** A job on a protection, if the action is allowed now, or was when the same request came first. */
+  const askFor = async <Request extends ProtectionRequest>(
+    kind: JobKind,
+    action: ProtectionAction,
     request: Request,
   ): Promise<JobStarted> => {
-    const protection = await refuseUnlessAllowed(parts, request.protectionId, kind)
+    const begun = await findBegun(parts, kind, request)
+    if (begun?.subjectId === request.protectionId)
+      return await startJob(parts, kind, { id: begun.subjectId, name: begun.subjectName }, request)
+    const protection = await refuseUnlessAllowed(parts, request.protectionId, action)
     return await startJob(parts, kind, protection, request)
   }
+  const ask = <Request extends ProtectionRequest>(kind: JobKind & ProtectionAction, request: Request) =>
+    askFor(kind, kind, request)
   const allowed = async (action: ProtectionAction, request: ProtectionRequest): Promise<void> => {
     await refuseUnlessAllowed(parts, request.protectionId, action)
   }
@@ -222,10 +228,7 @@ export function createEngine(parts: EngineParts): Engine {
       await resume(context, request)
     },
     resync: (request) => ask('resync', request),
-    async endProtection(request) {
-      const protection = await refuseUnlessAllowed(parts, request.protectionId, 'end')
-      return await startJob(parts, 'end-protection', protection, request)
-    },
+    endProtection: (request) => askFor('end-protection', 'end', request),
     async runNow(protectionId) {
       await loadProtection(parts, protectionId)
       return mover.runNow(protectionId)

@@ -4,7 +4,7 @@ import type { Instant } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
 import type { Alert, Event, Severity } from '@understudy/domain/events/event'
 import type { Run } from '@understudy/domain/failover/failover'
-import { exclusiveKeyOf, type Job } from '@understudy/domain/jobs/job'
+import { activeJobStates, exclusiveKeyOf, type Job } from '@understudy/domain/jobs/job'
 import type { DiscoveredMachine, Machine, MachineId } from '@understudy/domain/machines/machine'
 import type { Policy } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
@@ -287,6 +287,7 @@ function memoryJobStore(jobsMeet: boolean): JobStore {
   }
   return {
     async create(job) {
+      if (rows.has(job.id)) return
       refuseSecond(job)
       order += 1
       rows.set(job.id, { at: job.createdAt, order, row: copy(job) })
@@ -305,6 +306,12 @@ function memoryJobStore(jobsMeet: boolean): JobStore {
       const listed = findOrRefuse(rows, 'job', id)
       refuseSecond({ ...listed.row, ...change })
       rows.set(id, { ...listed, row: copy({ ...listed.row, ...change }) })
+    },
+    async failActive(id, failure, endedAt) {
+      const listed = rows.get(id)
+      if (!listed || !activeJobStates.includes(listed.row.state)) return false
+      rows.set(id, { ...listed, row: copy({ ...listed.row, state: 'failed', failure, endedAt }) })
+      return true
     },
     async trim(before) {
       const old = [...rows.values()].filter(({ row }) => row.endedAt !== null && row.endedAt < before)

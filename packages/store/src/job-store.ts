@@ -1,5 +1,11 @@
 import { Refusal } from '@understudy/base/errors'
-import type { Job, JobId, JobKind, JobState } from '@understudy/domain/jobs/job'
+import {
+  activeJobStates,
+  type Job,
+  type JobId,
+  type JobKind,
+  type JobState,
+} from '@understudy/domain/jobs/job'
 import type { JobStore } from '@understudy/engine/ports/stores'
 import type { Database } from './database.ts'
 import {
@@ -31,8 +37,8 @@ export function jobStore({ prisma }: Database): JobStore {
         endedAt: toDate(job.endedAt),
         startedBy: job.startedBy,
       }
-      // A durable step that creates a job may be repeated after a crash.
-      const write = prisma.job.upsert({ where: { id: job.id }, create: columns, update: columns })
+      // A request may be repeated while its job is at work: only the first one writes.
+      const write = prisma.job.upsert({ where: { id: job.id }, create: columns, update: {} })
       await refuseTaken(write, () => anotherWorks(job.subjectName))
     },
     async find(id) {
@@ -63,6 +69,15 @@ export function jobStore({ prisma }: Database): JobStore {
       })
       const write = prisma.job.update({ where: { id }, data: columns, select: { id: true } })
       await refuseTaken(refuseMissing(write, 'job', id), () => anotherWorks(change.subjectName ?? 'it'))
+    },
+    async failActive(id, failure, endedAt) {
+      const where = { id, state: { in: [...activeJobStates] } }
+      const columns = defined({
+        state: 'failed',
+        failure: toNullableJson(failure),
+        endedAt: toDate(endedAt),
+      })
+      return (await prisma.job.updateMany({ where, data: columns })).count > 0
     },
     trim: async (before) =>
       (await prisma.job.deleteMany({ where: { endedAt: { lt: toDate(before) } } })).count,

@@ -1,5 +1,5 @@
 // Jobs from the outside: start, answer, cancel, retry, and finding those that a crash left without a workflow.
-import { Refusal } from '@understudy/base/errors'
+import { type FailureReport, Refusal } from '@understudy/base/errors'
 import { activeJobStates, type Job, type JobId, type JobKind } from '@understudy/domain/jobs/job'
 import type { EngineParts } from '../engine-parts.ts'
 import type { Subject } from '../events/report.ts'
@@ -16,6 +16,25 @@ import {
 
 /** A job this old without a workflow was lost between its row and its workflow. */
 const LOST_AFTER_MILLISECONDS = 60_000
+const LOST: FailureReport = {
+  kind: 'outage',
+  code: 'job/lost',
+  message: 'The server stopped before the job could begin',
+  remedy: 'Start the action anew.',
+}
+
+/**
+ * The job that this very request has begun before: its client repeats it, because the answer was lost with a server or a
+ * database. What may begin was decided then. Null: the request is new.
+ */
+export async function findBegun(
+  { stores }: Pick<EngineParts, 'stores'>,
+  kind: JobKind,
+  request: Asker,
+): Promise<Job | null> {
+  const job = request.jobId === undefined ? null : await stores.jobs.find(request.jobId)
+  return job?.kind === kind ? job : null
+}
 
 /** Repeatable with the same job id: the first request counts. */
 export async function startJob<Request extends Asker>(
@@ -25,7 +44,10 @@ export async function startJob<Request extends Asker>(
   request: Request,
 ): Promise<JobStarted> {
   const jobId = request.jobId ?? (parts.newId() as JobId)
-  if ((await parts.stores.jobs.find(jobId)) === null)
+  const known = await parts.stores.jobs.find(jobId)
+  // Also one that was lost before it began: by now it may not be allowed any more.
+  if (known !== null && !activeJobStates.includes(known.state)) return { jobId }
+  if (known === null)
     await parts.stores.jobs.create({
       id: jobId,
       kind,
@@ -88,17 +110,9 @@ export async function failLostJobs(parts: EngineParts): Promise<void> {
   for (const job of rows) {
     if (parts.clock.now() - job.createdAt < LOST_AFTER_MILLISECONDS) continue
     if (await parts.durable.isRunning(job.id)) continue
-    await parts.stores.jobs.update(job.id, {
-      state: 'failed',
-      endedAt: parts.clock.now(),
-      failure: {
-        kind: 'outage',
-        code: 'job/lost',
-        message: 'The server stopped before the job could begin',
-        remedy: 'Start the action anew.',
-      },
-    })
-    parts.live.changed('jobs', job.id)
+    // It may have come to its end between the list and the answer.
+    if (await parts.stores.jobs.failActive(job.id, LOST, parts.clock.now()))
+      parts.live.changed('jobs', job.id)
   }
 }
 

@@ -1,4 +1,5 @@
 // What the control plane remembers. PostgreSQL behind Prisma in the product, plain memory in tests: same contract suite.
+import type { FailureReport } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import type { Alert, Event, Severity } from '@understudy/domain/events/event'
 import type { Run, RunId } from '@understudy/domain/failover/failover'
@@ -167,7 +168,10 @@ export interface RunStore {
 }
 
 export interface JobStore {
-  /** Refuses, as `update` does, while another active job has the same `exclusiveKeyOf` (`job/another-works`). */
+  /**
+   * Refuses, as `update` does, while another active job has the same `exclusiveKeyOf` (`job/another-works`). One of this id
+   * that is there already stays as it is.
+   */
   create(job: Job): Promise<void>
   find(id: JobId): Promise<Job | null>
   list(
@@ -175,6 +179,8 @@ export interface JobStore {
     page: PageRequest,
   ): Promise<Page<Job>>
   update(id: JobId, change: Partial<Omit<Job, 'id' | 'kind' | 'createdAt' | 'startedBy'>>): Promise<void>
+  /** Of a job that is active, in one act; false, changing nothing, when it is over or not there. */
+  failActive(id: JobId, failure: FailureReport, endedAt: Instant): Promise<boolean>
   /** Bounded history: drops those that ended before. Returns how many. */
   trim(before: Instant): Promise<number>
 }

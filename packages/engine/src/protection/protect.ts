@@ -13,7 +13,7 @@ import { refuseBlockers } from '../failover/boot-run.ts'
 import { chooseFailoverNetworks } from '../failover/failover-networks.ts'
 import { newestBoot } from '../failover/newest-boot.ts'
 import { type JobBody, JobFailure } from '../jobs/job-scope.ts'
-import { startJob } from '../jobs/start-job.ts'
+import { findBegun, startJob } from '../jobs/start-job.ts'
 import type { Asker, JobStarted, ProtectRequest } from '../requests.ts'
 import { platformOf, sourceOf, targetOf } from '../sites/platform-of.ts'
 import { waitForCycle } from './wait-for-cycle.ts'
@@ -25,6 +25,13 @@ export async function protect(
   { parts }: EngineContext,
   request: ProtectRequest,
 ): Promise<JobStarted & { readonly protectionId: ProtectionId }> {
+  const begun = await findBegun(parts, 'protect', request)
+  if (begun !== null)
+    return await startProtect(
+      parts,
+      { id: begun.subjectId as ProtectionId, name: begun.subjectName },
+      request,
+    )
   const machine = await loadMachine(parts, request.machineId)
   const policy = await loadPolicy(parts, request.policyId)
   const targetSiteId = request.targetSiteId as SiteId
@@ -53,17 +60,17 @@ export async function protect(
     createdAt: parts.clock.now(),
   })
   parts.live.changed('protections', id)
-  const started = await startJob(
-    parts,
-    'protect',
-    { id, name: request.name ?? machine.name },
-    {
-      by: request.by,
-      ...(request.jobId === undefined ? {} : { jobId: request.jobId }),
-      protectionId: id,
-    },
-  )
-  return { ...started, protectionId: id }
+  return await startProtect(parts, { id, name: request.name ?? machine.name }, request)
+}
+
+async function startProtect(
+  parts: EngineParts,
+  subject: Pick<Protection, 'id' | 'name'>,
+  { by, jobId }: Asker,
+): Promise<JobStarted & { readonly protectionId: ProtectionId }> {
+  const asker = jobId === undefined ? { by } : { by, jobId }
+  const started = await startJob(parts, 'protect', subject, { ...asker, protectionId: subject.id })
+  return { ...started, protectionId: subject.id }
 }
 
 /** One of a pair that is protected already: as its source, as the machine to fail back to, or as its running replica. */

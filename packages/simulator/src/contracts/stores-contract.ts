@@ -421,6 +421,27 @@ function jobTests(current: Current): void {
     await jobs.update(job.id, { state: 'failed', failure, question, endedAt: noon })
     expect(await jobs.find(job.id)).toEqual({ ...job, state: 'failed', failure, question, endedAt: noon })
   })
+  test('a job that is made again stays as it is', async () => {
+    const { jobs } = current()
+    const job = sampleJob({ state: 'queued' })
+    await jobs.create(job)
+    await jobs.update(job.id, { state: 'running' })
+    await jobs.create(job)
+    expect(await jobs.find(job.id)).toEqual({ ...job, state: 'running' })
+  })
+  test('a job is failed from outside while it is active, and not once it is over', async () => {
+    const { jobs } = current()
+    const job = sampleJob({ state: 'running' })
+    await jobs.create(job)
+    const failure = { kind: 'outage', code: 'job/lost', message: 'Lost', remedy: 'Again.' } as const
+    expect(await jobs.failActive(job.id, failure, noon)).toBe(true)
+    expect(await jobs.find(job.id)).toEqual({ ...job, state: 'failed', failure, endedAt: noon })
+    const over = sampleJob({ state: 'succeeded', endedAt: noon })
+    await jobs.create(over)
+    expect(await jobs.failActive(over.id, failure, noon + minute)).toBe(false)
+    expect(await jobs.find(over.id)).toEqual(over)
+    expect(await jobs.failActive('none' as JobId, failure, noon)).toBe(false)
+  })
   test('jobs are listed from new to old, by subject, state and kind', async () => {
     const { jobs } = current()
     const a = sampleJob({ kind: 'protect', createdAt: noon })
