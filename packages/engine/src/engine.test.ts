@@ -19,6 +19,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createEngine, type Engine } from './engine.ts'
 import { defaultEngineConfig, type EngineConfig } from './engine-parts.ts'
 import type { SitePlatform } from './ports/platforms.ts'
+import type { Replica } from './ports/replica-store.ts'
 import type { JobStarted } from './requests.ts'
 
 const by = 'olga'
@@ -2004,6 +2005,42 @@ describe('a restart', () => {
     release()
     await lab.clock.advance(minute)
     expect((await lab.activeRuns(protectionId))[0]?.hydrated).toBe(1)
+  })
+
+  /** Counts the handles at site B that only read: those of the keeper, and short ones. */
+  function countReaders(
+    lab: Lab,
+    change: { readonly openPoint?: Replica['openPoint']; readonly firstWaitsFor?: Promise<void> },
+  ) {
+    const count = { opened: 0, closed: 0 }
+    let before = change.firstWaitsFor
+    const { openReplica } = lab.b.replicas
+    vi.spyOn(lab.b.replicas, 'openReplica').mockImplementation(async (id, epoch) => {
+      const wait = before
+      before = undefined
+      await wait
+      const replica = await openReplica(id, epoch)
+      if (epoch !== null) return replica
+      count.opened += 1
+      const close = async (): Promise<void> => {
+        count.closed += 1
+        await replica.close()
+      }
+      return { ...replica, close, openPoint: change.openPoint ?? replica.openPoint }
+    })
+    return count
+  }
+
+  test('with a point that cannot be opened leaves no handle behind, however often it is tried', async () => {
+    const { lab, ask } = await newProtectedLab()
+    const release = lab.b.faults.hang('target.hydrate')
+    await lab.done(lab.engine.plannedFailover(ask))
+    const count = countReaders(lab, { openPoint: () => Promise.reject(new Error('The index is damaged')) })
+    await lab.restart()
+    release()
+    await lab.clock.advance(minute)
+    expect(count.opened).toBeGreaterThan(3)
+    expect(count.closed).toBe(count.opened)
   })
 
   test('a target site that hangs does not hold up the heartbeat of the mover', async () => {

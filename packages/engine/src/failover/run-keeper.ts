@@ -200,7 +200,11 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
 async function openRun(parts: EngineParts, run: Run, hardware: MachineHardware): Promise<Kept> {
   const { replicas } = await platformOf(parts, run.targetSiteId)
   const replica = await replicas.openReplica(run.replicaId, null)
-  const opened = await replica.openPoint(run.pointId)
+  const opened = await replica.openPoint(run.pointId).catch(async (error: unknown) => {
+    // It is tried again every few seconds; a handle left open each time would keep the replica open for ever.
+    await replica.close()
+    throw error
+  })
   return {
     runId: run.id,
     protectionId: run.protectionId,
