@@ -2043,6 +2043,24 @@ describe('a restart', () => {
     expect(count.closed).toBe(count.opened)
   })
 
+  test('that takes up a replica which is removed meanwhile leaves no handle behind and offers nothing', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const release = lab.b.faults.hang('target.hydrate')
+    await lab.done(lab.engine.plannedFailover(ask))
+    const { promise: firstWaitsFor, resolve: goOn } = Promise.withResolvers<void>()
+    const count = countReaders(lab, { firstWaitsFor })
+    const offered = vi.spyOn(lab.b.target, 'reattach')
+    await lab.restart()
+    release()
+    await lab.clock.advance(1000)
+    await lab.done(lab.engine.rollBack(ask))
+    goOn()
+    await lab.clock.advance(minute)
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    expect(offered).not.toHaveBeenCalled()
+    expect(count.closed).toBe(count.opened)
+  })
+
   test('a target site that hangs does not hold up the heartbeat of the mover', async () => {
     const { lab, ask } = await newProtectedLab()
     const release = lab.b.faults.hang('target.hydrate')

@@ -47,6 +47,13 @@ type Kept = {
   hydrateAgainAt: Instant
 }
 
+/** Readers that are being offered to a machine again. */
+type TakeUp = {
+  readonly stop: AbortController
+  work: Promise<void>
+  done: Promise<void>
+}
+
 /** Resolved when the machine needs its point no more, or has gone. */
 export const HYDRATION_ALERT = 'failover/hydration'
 
@@ -71,22 +78,26 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
    */
   const unattached = new Set<RunId>()
   const stopping = new AbortController()
-  const takingUp = new Map<RunId, Promise<void>>()
+  const takingUp = new Map<RunId, TakeUp>()
   let dropping: Promise<void> | null = null
 
-  const open: RunKeeper['open'] = async (run, hardware) => {
-    dropped.delete(run.id)
+  const keep = async (run: Run, hardware: MachineHardware): Promise<Kept> => {
+    const entry = await openRun(parts, run, hardware)
+    // Dropped while it was being opened: nobody would ever close it.
+    if (dropped.has(run.id)) {
+      await letGo(parts, entry)
+      throw droppedMeanwhile()
+    }
+    kept.set(run.id, entry)
+    return entry
+  }
+
+  const openReaders: RunKeeper['open'] = async (run, hardware) => {
     const known = kept.get(run.id)
     if (known) return known.disks
-    const begun = opening.get(run.id) ?? openRun(parts, run, hardware)
+    const begun = opening.get(run.id) ?? keep(run, hardware).finally(() => opening.delete(run.id))
     opening.set(run.id, begun)
-    try {
-      const entry = await begun
-      kept.set(run.id, entry)
-      return entry.disks
-    } finally {
-      opening.delete(run.id)
-    }
+    return (await begun).disks
   }
 
   const hydrate: RunKeeper['hydrate'] = (run) => {
@@ -102,6 +113,8 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
 
   const drop: RunKeeper['drop'] = async (runId) => {
     dropped.add(runId)
+    // Else what is being taken up at this moment would come back after it has gone.
+    await endTakeUp(parts, takingUp.get(runId))
     unattached.delete(runId)
     const entry = kept.get(runId)
     if (!entry) return
@@ -109,14 +122,23 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
     await letGo(parts, entry)
   }
 
-  async function takeUpOne(run: Run, hardware: MachineHardware): Promise<void> {
+  async function attach(run: Run, hardware: MachineHardware, signal: AbortSignal): Promise<void> {
+    const target = await targetOf(parts, run.targetSiteId)
+    signal.throwIfAborted()
+    const disks = await openReaders(run, hardware)
+    signal.throwIfAborted()
+    await target.reattach({ runId: run.id, disks }, signal)
+  }
+
+  async function takeUpOne(run: Run, hardware: MachineHardware, takeUp: TakeUp): Promise<void> {
     const isNew = !isAttached(run.id)
     unattached.add(run.id)
-    const bound = { seconds: parts.config.deadSiteSeconds, signal: stopping.signal }
+    const ends = AbortSignal.any([stopping.signal, takeUp.stop.signal])
+    const bound = { seconds: parts.config.deadSiteSeconds, signal: ends }
     try {
-      await withinSeconds(parts, bound, async (signal) => {
-        const target = await targetOf(parts, run.targetSiteId)
-        await target.reattach({ runId: run.id, disks: await open(run, hardware) }, signal)
+      await withinSeconds(parts, bound, (signal) => {
+        takeUp.work = attach(run, hardware, signal)
+        return takeUp.work
       })
       unattached.delete(run.id)
       const entry = kept.get(run.id)
@@ -124,6 +146,7 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
       if (run.kind !== 'test') hydrate(run)
       if (isNew) parts.log('info', 'took up a running replica', { run: run.id })
     } catch (error) {
+      if (takeUp.stop.signal.aborted) return
       // The guest waits for its disks meanwhile (reads are retried at its side); the next look tries again.
       parts.log('warn', 'a running replica could not be taken up', { run: run.id, error })
     }
@@ -144,10 +167,9 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
   /** One at a time for each run: a site that does not answer must not hold up the others. */
   function beginToTakeUp(run: Run, hardware: MachineHardware): void {
     if (takingUp.has(run.id)) return
-    takingUp.set(
-      run.id,
-      takeUpOne(run, hardware).finally(() => takingUp.delete(run.id)),
-    )
+    const takeUp: TakeUp = { stop: new AbortController(), work: Promise.resolve(), done: Promise.resolve() }
+    takingUp.set(run.id, takeUp)
+    takeUp.done = takeUpOne(run, hardware, takeUp).finally(() => takingUp.delete(run.id))
   }
 
   /** Another process may have ended what is kept here. `runs` may be older than a boot of this moment, so each is asked for. */
@@ -158,7 +180,10 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
   }
 
   return {
-    open,
+    async open(run, hardware) {
+      dropped.delete(run.id)
+      return await openReaders(run, hardware)
+    },
     hydrate,
     drop,
     async whenHydrated(run, onProgress, signal) {
@@ -189,13 +214,30 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
     },
     async stop() {
       stopping.abort(new DOMException('The keeper stops', 'AbortError'))
-      await Promise.all([...takingUp.values(), dropping])
+      await Promise.all([...[...takingUp.values()].map(({ done }) => done), dropping])
       const entries = [...kept.values()]
       kept.clear()
       await Promise.all(entries.map((entry) => letGo(parts, entry)))
     },
   }
 }
+
+/** Ends it, and waits for what it is at, though not for ever. */
+async function endTakeUp(parts: EngineParts, takeUp: TakeUp | undefined): Promise<void> {
+  if (takeUp === undefined) return
+  takeUp.stop.abort(new DOMException('The run is not kept any more', 'AbortError'))
+  const bound = { seconds: parts.config.letGoSeconds, signal: new AbortController().signal }
+  // How it ended does not matter, nor whether: it finds its signal aborted before it would open or offer anything.
+  await withinSeconds(parts, bound, () => takeUp.work).catch(() => {})
+  await takeUp.done
+}
+
+const droppedMeanwhile = (): Outage =>
+  new Outage({
+    code: 'failover/dropped-meanwhile',
+    message: 'The replica was let go while its recovery point was being opened',
+    remedy: 'Nothing is to be done: its machine has gone, or needs the point no more.',
+  })
 
 async function openRun(parts: EngineParts, run: Run, hardware: MachineHardware): Promise<Kept> {
   const { replicas } = await platformOf(parts, run.targetSiteId)
