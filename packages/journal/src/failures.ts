@@ -50,6 +50,13 @@ export const pointNotFound = (id: string): Refusal =>
     remedy: 'Choose another recovery point.',
   })
 
+export const pointLeaving = (id: string): Outage =>
+  new Outage({
+    code: 'recovery-point/leaving',
+    message: `Whether the recovery point ${id} expires is being decided, and the decision does not come`,
+    remedy: 'It comes with the next expiry, or when another process takes over the replica.',
+  })
+
 export const newerWriter = (machineName: string): Refusal =>
   new Refusal({
     code: 'replica/newer-writer',

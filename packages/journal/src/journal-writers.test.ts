@@ -1,13 +1,14 @@
 // Several processes on one replica folder: each has a store of its own, so they share nothing but the file system.
 import { KiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
+import type { FileHandle, FileSystem } from '@understudy/block/file-system'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
 import type { PointId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { Replica, ReplicaStore } from '@understudy/engine/ports/replica-store'
 import { type CrashFileSystem, crashFileSystem } from '@understudy/simulator/crash-file-system'
 import { type SeededRandom, seededRandom } from '@understudy/simulator/seeded-random'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { openJournalStore } from './journal-store.ts'
 
 const id = 'replica' as ReplicaId
@@ -22,10 +23,10 @@ type World = {
   readonly content: Map<PointId, Buffer>
 }
 
-const newProcess = ({ fs }: World): ReplicaStore =>
+const newProcess = ({ fs }: World, seenFs: FileSystem = fs): ReplicaStore =>
   openJournalStore({
     folder: '/replicas',
-    fs,
+    fs: seenFs,
     clock: { now: () => 1 },
     limits: {
       segmentBytes: 16 * KiB,
@@ -49,6 +50,30 @@ async function newWorld(seed: number, points: number): Promise<{ world: World; f
   const first = await store.openReplica(id, 1)
   for (let count = 0; count < points; count += 1) await writePoint(world, first)
   return { world, first }
+}
+
+/** The file system as a process sees it that may be killed: nothing that it asks for comes back then, and what it had not begun does not happen. */
+function mortal(fs: FileSystem): { readonly fs: FileSystem; kill(): void } {
+  let dead = false
+  const unlessDead = <Subject extends object>(subject: Subject): Subject =>
+    new Proxy(subject, {
+      get(target, name) {
+        const value = Reflect.get(target, name, target)
+        if (typeof value !== 'function') return value
+        return async (...request: readonly unknown[]) => {
+          if (dead) return await new Promise(() => {})
+          const result: unknown = await Reflect.apply(value, target, request)
+          if (dead) return await new Promise(() => {})
+          return name === 'open' ? unlessDead(result as FileHandle) : result
+        }
+      },
+    })
+  return {
+    fs: unlessDead(fs),
+    kill() {
+      dead = true
+    },
+  }
 }
 
 async function writePoint(world: World, replica: Replica): Promise<RecoveryPoint> {
@@ -220,6 +245,66 @@ test('a hold that was granted keeps its point, whatever another process drops at
     await expectIntact(world, first)
   })
   expect([...outcomes].sort()).toEqual(['fulfilled', 'rejected'])
+})
+
+test('a hold that was granted keeps its point although the process that drops points is killed meanwhile', async () => {
+  const outcomes = new Set<string>()
+  await inEveryOrder(300, async (seed) => {
+    const { world } = await newWorld(seed, 4)
+    const process = mortal(world.fs)
+    const expiring = await newProcess(world, process.fs).openReplica(id, 2)
+    const reader = await newProcess(world).openReplica(id, null)
+    const wanted = present(reader.points()[1], 'a point').id
+    world.fs.shuffle(world.random.fork('order'))
+    const after = async (turns: number): Promise<void> => {
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve()
+    }
+    const killed = after(world.random.below(300)).then(() => process.kill())
+    void expiring.expire(keepNothing, LATER)
+    await after(world.random.below(150))
+    const holding = reader.hold(wanted, 'test failover').then(
+      () => 'held',
+      (error: unknown) => error,
+    )
+    await killed
+    // Nobody decides any more; whoever takes over does.
+    const next = await newProcess(world).openReplica(id, 3)
+    const held = await holding
+    outcomes.add(held === 'held' ? held : 'gone')
+    if (held !== 'held') expect(held).toMatchObject({ code: 'recovery-point/not-found' })
+    await next.expire(keepNothing, LATER)
+    await expectIntact(world, next)
+    const there = next.points().some((point) => point.id === wanted)
+    if (held === 'held') expect(there).toBe(true)
+  })
+  expect([...outcomes].sort()).toEqual(['gone', 'held'])
+})
+
+test('points that an expiry was about to drop when it was killed can be held again as soon as somebody takes over', async () => {
+  const { world } = await newWorld(5, 4)
+  const process = mortal(world.fs)
+  const expiring = await newProcess(world, process.fs).openReplica(id, 2)
+  const wanted = present(expiring.points()[1], 'a point').id
+  // The second look for holds is what follows the mark.
+  const { list } = world.fs
+  let looks = 0
+  vi.spyOn(world.fs, 'list').mockImplementation(async (folder) => {
+    if (folder.endsWith('/holds')) looks += 1
+    if (looks === 2) process.kill()
+    return await list.call(world.fs, folder)
+  })
+  void expiring.expire(keepNothing, LATER)
+  while (looks < 2) await new Promise((resolve) => setImmediate(resolve))
+  vi.restoreAllMocks()
+  const reader = await newProcess(world).openReplica(id, null)
+  expect(reader.points().map((point) => point.id)).toContain(wanted)
+  const opened = await reader.openPoint(wanted)
+  await opened.close()
+  await expect(reader.hold(wanted, 'test failover')).rejects.toMatchObject({ code: 'recovery-point/leaving' })
+  const next = await newProcess(world).openReplica(id, 3)
+  await reader.hold(wanted, 'test failover')
+  await next.expire(keepNothing, LATER)
+  expect(next.points().map((point) => point.id)).toContain(wanted)
 })
 
 test('a point that is open in another process stays readable while its records move', async () => {

@@ -3,7 +3,7 @@
 // in between costs the work, never a point. So it may be repeated at will.
 import { MiB } from '@understudy/base/bytes'
 import { Refusal } from '@understudy/base/errors'
-import { present } from '@understudy/base/invariant'
+import { invariant, present } from '@understudy/base/invariant'
 import { chooseIndexes } from './choose-indexes.ts'
 import {
   at,
@@ -63,6 +63,13 @@ export async function mergeLayers(deps: MergeDeps, plan: MergePlan): Promise<voi
     }
     let before = new Set<number>()
     await core.commit(deps.writer, () => {
+      const spanned = core.state.points.some(
+        ({ sequence }) => sequence >= layer.first && sequence < layer.last,
+      )
+      invariant(
+        !spanned,
+        'a merge spans no point that stays: its content could not be told from the next any more',
+      )
       before = segmentsOf(core.state)
       return { kind: 'merge', layer, moved: rewrite.size > 0 }
     })

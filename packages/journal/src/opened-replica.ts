@@ -1,8 +1,9 @@
 // A handle on a replica. Several handles of one process share a core; at most one of them is the writer.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import type { OpenedPoint, PointWriter, Replica } from '@understudy/engine/ports/replica-store'
 import { difference } from './difference.ts'
-import { baseNotNewest, onDisk, pointNotFound, pointOpen, readOnly } from './failures.ts'
+import { baseNotNewest, onDisk, pointLeaving, pointNotFound, pointOpen, readOnly } from './failures.ts'
 import { Maintenance } from './maintenance.ts'
 import { openPoint } from './opened-point.ts'
 import { planRetention } from './plan-retention.ts'
@@ -94,14 +95,15 @@ export function openedReplica(deps: HandleDeps): Replica {
       return core.recoveryPoint(core.findPoint(id))
     },
 
-    // The hold is durable before we look whether the point is still there; `expire` drops the point before it looks for holds
-    // once more. So at least one of the two notices the other, in whatever processes they run.
+    // The hold is durable before we look whether the point stays; `expire` marks it as leaving before it looks for holds once
+    // more. So at least one of the two notices the other, in whatever processes they run.
     async hold(id, holder) {
-      await onDisk(() => addHold(fs, core.folder('holds'), id, holder))
-      await core.refresh()
-      if (core.hasPoint(id)) return
-      await onDisk(() => removeHold(fs, core.folder('holds'), id, holder))
-      throw pointNotFound(id)
+      const isNew = await onDisk(() => addHold(fs, core.folder('holds'), id, holder))
+      const decided = await untilDecided(core, id)
+      if (decided && core.hasPoint(id)) return
+      // One that was granted earlier is not taken back because nobody decides.
+      if (decided || isNew) await onDisk(() => removeHold(fs, core.folder('holds'), id, holder))
+      throw decided ? pointNotFound(id) : pointLeaving(id)
     },
 
     async unhold(id, holder) {
@@ -143,20 +145,37 @@ export function openedReplica(deps: HandleDeps): Replica {
   }
 }
 
-/** Returns how many are gone. One that is held by then stays, and one whose holder came in between comes back. */
+const DECISION_LOOKS = 100
+const DECISION_PAUSE_MILLISECONDS = 20
+
+/** Whether it is known that the point stays or goes. An expiry decides within a moment, unless its process was killed or stands still. */
+async function untilDecided(core: ReplicaCore, id: PointId): Promise<boolean> {
+  for (let looks = 0; looks < DECISION_LOOKS; looks += 1) {
+    await core.refresh()
+    if (!core.isLeaving(id)) return true
+    await sleep(DECISION_PAUSE_MILLISECONDS)
+  }
+  return false
+}
+
+/**
+ * Returns how many are gone. In two steps: a point that somebody holds at this very moment is there until it is known that nobody
+ * does, so that neither a kill nor a merge in between can cost it.
+ */
 async function removePoints(core: ReplicaCore, writer: Writer, victims: readonly PointId[]): Promise<number> {
-  if (victims.length === 0) return 0
-  const dropped = new Set(victims)
-  const gone = new Set<number>()
-  const stored = core.state.points.filter(({ sequence }) => dropped.has(pointIdOf(sequence)))
-  await core.commit(writer, () => {
-    for (const { sequence } of stored) if (!core.isHeld(pointIdOf(sequence))) gone.add(sequence)
-    return gone.size === 0 ? null : { kind: 'remove', sequences: [...gone] }
-  })
+  const wanted = new Set(victims)
+  const sequences = core.state.points
+    .map(({ sequence }) => sequence)
+    .filter((sequence) => wanted.has(pointIdOf(sequence)) && !core.isHeld(pointIdOf(sequence)))
+  // What an expiry that was cut short has left undecided is decided now.
+  if (sequences.length === 0 && core.state.leaving.length === 0) return 0
+  await core.commit(writer, () => ({ kind: 'leave', sequences }))
   await core.refreshMarks()
-  const heldAfterAll = stored.filter(({ sequence }) => gone.has(sequence) && core.isHeld(pointIdOf(sequence)))
-  if (heldAfterAll.length > 0) await core.commit(writer, () => ({ kind: 'restore', points: heldAfterAll }))
-  for (const { sequence } of heldAfterAll) gone.delete(sequence)
+  const gone = new Set<number>()
+  await core.commit(writer, () => {
+    for (const sequence of sequences) if (!core.isHeld(pointIdOf(sequence))) gone.add(sequence)
+    return { kind: 'remove', sequences: [...gone] }
+  })
   await removeMarksOf(core, gone)
   return gone.size
 }

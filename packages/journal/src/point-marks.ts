@@ -19,14 +19,17 @@ export async function loadHolds(fs: FileSystem, folder: string): Promise<Map<Poi
   return holds
 }
 
-/** Durable when it resolves. Repeatable. */
-export async function addHold(fs: FileSystem, folder: string, id: PointId, holder: string): Promise<void> {
+/** Durable when it resolves. Repeatable: false when it was there already. */
+export async function addHold(fs: FileSystem, folder: string, id: PointId, holder: string): Promise<boolean> {
+  let isNew = true
   try {
     await (await fs.open(`${folder}/${holdName(id, holder)}`, 'create')).close()
   } catch (error) {
     if (!isTaken(error)) throw error
+    isNew = false
   }
   await fs.syncFolder(folder)
+  return isNew
 }
 
 /** Repeatable. */

@@ -119,6 +119,8 @@ export class ReplicaCore {
     this.writer = null
     this.#loaded = ''
     await this.#reload()
+    // Whoever was deciding about them has been overtaken: what it still writes is read by nobody.
+    this.state.leaving = []
     // A number that ever named a file names no other: a predecessor that still lives deletes its own files by number.
     const found = (await this.deps.fs.list(this.folder('segments'))).map(Number)
     this.state.segment = found.reduce((highest, number) => Math.max(highest, number), this.state.segment)
@@ -190,6 +192,11 @@ export class ReplicaCore {
   hasPoint(id: PointId): boolean {
     const sequence = sequenceOf(id)
     return this.state.points.some((point) => point.sequence === sequence)
+  }
+
+  /** Whether it goes is being decided at this moment. */
+  isLeaving(id: PointId): boolean {
+    return this.state.leaving.includes(sequenceOf(id))
   }
 
   findPoint(id: PointId): StoredPoint {

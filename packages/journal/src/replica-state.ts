@@ -54,6 +54,8 @@ export type ReplicaState = {
   diskKeys: DiskKey[]
   /** From old to new. */
   points: StoredPoint[]
+  /** Points that are to be removed unless they are held: still there, and whoever wants to hold one waits until it is decided. */
+  leaving: readonly number[]
   layers: Layer[]
   runs: Run[]
   /** The last one given out; never given out again, also after its point has gone. */
@@ -72,8 +74,10 @@ export type Change =
       readonly layer: Layer
       readonly disks: readonly DiskKey[]
     }
+  | { readonly kind: 'leave'; readonly sequences: readonly number[] }
+  /** Of the points that were leaving these go, and the others stay. */
   | { readonly kind: 'remove'; readonly sequences: readonly number[] }
-  /** A holder came while the points were being removed. */
+  /** Only in logs of before points were leaving first: a holder had come while they were being removed. */
   | { readonly kind: 'restore'; readonly points: readonly StoredPoint[] }
   /** Takes the place of the layers it spans. `moved`: records lie elsewhere now, so indexes made before are wrong. */
   | { readonly kind: 'merge'; readonly layer: Layer; readonly moved: boolean }
@@ -82,6 +86,7 @@ export type Change =
 export const emptyState = (): ReplicaState => ({
   diskKeys: [],
   points: [],
+  leaving: [],
   layers: [],
   runs: [],
   sequence: 0,
@@ -108,8 +113,12 @@ export function applyChange(state: ReplicaState, change: Change): void {
       addLayer(state, change.layer)
       addPoint(state, change.point)
       return
+    case 'leave':
+      state.leaving = [...change.sequences]
+      return
     case 'remove': {
       const gone = new Set(change.sequences)
+      state.leaving = []
       state.points = state.points.filter(({ sequence }) => !gone.has(sequence))
       return
     }
@@ -168,6 +177,7 @@ export function* changesOf(state: ReplicaState): Generator<Change> {
   yield { kind: 'disks', keys: state.diskKeys }
   for (const layer of state.layers) yield { kind: 'layer', layer }
   for (const point of state.points) yield { kind: 'point', point }
+  if (state.leaving.length > 0) yield { kind: 'leave', sequences: state.leaving }
   for (const run of state.runs) yield { kind: 'run', run }
 }
 
