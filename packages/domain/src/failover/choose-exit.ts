@@ -6,7 +6,10 @@ export type StrandedFacts = {
   readonly state: ProtectionState
   /** What the protection was before the job took it; null: not known. */
   readonly former: ProtectionState | null
-  /** The failover that is not over. Its machine has a name as soon as it may run. */
+  /**
+   * The failover that is not over. Its machine may run before it has a name, which is written down after the boot: so without a name
+   * it is put back, which destroys whatever carries the run's id before the source is started.
+   */
   readonly failover: { readonly machineRef: MachineRef | null } | null
   /** The machine that was failed over to is the source already. */
   readonly turned: boolean
