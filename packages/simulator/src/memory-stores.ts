@@ -365,12 +365,14 @@ function memoryAlertStore(): AlertStore {
     async raise(alert) {
       const open = openOne(alert.code, alert.subjectId)
       if (open) {
-        change(open.id, { message: alert.message })
-        return false
+        const { message, remedy, severity } = alert
+        const isGraver = severityRank[severity] > severityRank[open.severity]
+        change(open.id, { message, remedy, severity, ...(isGraver ? { acknowledgedBy: null } : {}) })
+        return isGraver ? 'graver' : 'known'
       }
       order += 1
       rows.set(alert.id, { at: alert.raisedAt, order, row: copy(alert) })
-      return true
+      return 'new'
     },
     async resolve(code, subjectId, at) {
       const open = openOne(code, subjectId)

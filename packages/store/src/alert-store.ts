@@ -9,7 +9,7 @@ export function alertStore({ prisma, pool }: Database): AlertStore {
   return withFailures<AlertStore>({
     async raise(alert) {
       // One statement, so that two processes that raise it at once make one alert of it.
-      const result = await pool.query<{ id: string }>(raiseStatement, [
+      const result = await pool.query<{ id: string; graver: boolean | null }>(raiseStatement, [
         alert.id,
         toOpenKey(alert.code, alert.subjectId),
         alert.code,
@@ -21,7 +21,9 @@ export function alertStore({ prisma, pool }: Database): AlertStore {
         toDate(alert.raisedAt),
         alert.acknowledgedBy,
       ])
-      return result.rows[0]?.id === alert.id
+      const [row] = result.rows
+      if (row?.id === alert.id) return 'new'
+      return row?.graver ? 'graver' : 'known'
     },
     async resolve(code, subjectId, at) {
       const where = { openKey: toOpenKey(code, subjectId) }
@@ -51,11 +53,18 @@ export function alertStore({ prisma, pool }: Database): AlertStore {
   })
 }
 
+const rank = (severity: string): string => `array_position(ARRAY['info', 'warning', 'critical'], ${severity})`
+
+// The former severity as it was before this statement: two processes that raise it at once may both say that it is graver.
 const raiseStatement = `
+  WITH former AS (SELECT "severity" FROM "Alert" WHERE "openKey" = $2)
   INSERT INTO "Alert" ("id", "openKey", "code", "severity", "message", "remedy", "subjectId", "subjectName", "raisedAt", "acknowledgedBy")
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-  ON CONFLICT ("openKey") DO UPDATE SET "message" = EXCLUDED."message"
-  RETURNING "id"`
+  ON CONFLICT ("openKey") DO UPDATE SET
+    "message" = EXCLUDED."message", "remedy" = EXCLUDED."remedy", "severity" = EXCLUDED."severity",
+    "acknowledgedBy" = CASE
+      WHEN ${rank('EXCLUDED."severity"')} > ${rank('"Alert"."severity"')} THEN NULL ELSE "Alert"."acknowledgedBy" END
+  RETURNING "id", ${rank('$4::text')} > (SELECT ${rank('"severity"')} FROM former) AS graver`
 
 /** JSON keeps apart what joining with a separator could mix up. */
 const toOpenKey = (code: string, subjectId: string | null): string => JSON.stringify([code, subjectId])

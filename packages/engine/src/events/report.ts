@@ -37,7 +37,7 @@ export async function raiseAlert(
   report: Report & { readonly remedy: string },
 ): Promise<void> {
   const id = parts.newId() as AlertId
-  const isNew = await parts.stores.alerts.raise({
+  const raised = await parts.stores.alerts.raise({
     id,
     code: report.code,
     severity: report.severity,
@@ -49,8 +49,8 @@ export async function raiseAlert(
     acknowledgedBy: null,
     resolvedAt: null,
   })
-  parts.live.changed('alerts', isNew ? id : null)
-  if (isNew) await recordEvent(parts, report)
+  parts.live.changed('alerts', raised === 'new' ? id : null)
+  if (raised !== 'known') await recordEvent(parts, report)
 }
 
 /** Repeatable: nothing happens when none is open. */

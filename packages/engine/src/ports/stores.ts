@@ -195,9 +195,15 @@ export interface EventStore {
   trim(before: Instant): Promise<number>
 }
 
+/** `graver`: it is open already, and what it says now is worse than what it said. */
+export type Raised = 'new' | 'graver' | 'known'
+
 export interface AlertStore {
-  /** One open alert per (code, subject): raising it again only updates the message. Returns true when it is new. */
-  raise(alert: Alert): Promise<boolean>
+  /**
+   * One open alert per (code, subject): raised again it says what is so now, in message, remedy and severity. One that is graver
+   * than before was acknowledged by nobody.
+   */
+  raise(alert: Alert): Promise<Raised>
   /** Returns true when an open one was resolved. */
   resolve(code: string, subjectId: string | null, at: Instant): Promise<boolean>
   /** Everything that is open about a subject that goes away. Returns how many. */

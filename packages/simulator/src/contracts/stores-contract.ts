@@ -1,6 +1,7 @@
 // What every implementation of the engine's stores must do. Apply it to memory and to the database alike.
 import type { Instant } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
+import type { Alert } from '@understudy/domain/events/event'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
@@ -541,28 +542,44 @@ function eventTests(current: Current): void {
 
 function alertTests(current: Current): void {
   const all: PageRequest = { limit: 100, cursor: null }
-  test('one alert is open per code and subject, and raising it again only renews the message', async () => {
+  test('one alert is open per code and subject, and raised again it says what is so now', async () => {
     const { alerts } = current()
     const alert = sampleAlert({ subjectId: 'one' })
-    expect(await alerts.raise(alert)).toBe(true)
-    expect(await alerts.raise(sampleAlert({ subjectId: 'one', message: 'Worse' }))).toBe(false)
-    expect(await alerts.raise(sampleAlert({ subjectId: 'two' }))).toBe(true)
-    expect(await alerts.raise(sampleAlert({ subjectId: 'one', code: 'other/code' }))).toBe(true)
+    expect(await alerts.raise(alert)).toBe('new')
+    expect(await alerts.raise(sampleAlert({ subjectId: 'one', message: 'Other', remedy: 'Do that.' }))).toBe(
+      'known',
+    )
+    expect(await alerts.raise(sampleAlert({ subjectId: 'two' }))).toBe('new')
+    expect(await alerts.raise(sampleAlert({ subjectId: 'one', code: 'other/code' }))).toBe('new')
     const { rows } = await alerts.list({ open: true }, all)
     expect(rows).toHaveLength(3)
-    expect(rows.find(({ id }) => id === alert.id)).toEqual({ ...alert, message: 'Worse' })
+    expect(rows.find(({ id }) => id === alert.id)).toEqual({ ...alert, message: 'Other', remedy: 'Do that.' })
+  })
+  test('an alert that becomes graver was acknowledged by nobody; one that eases stays acknowledged', async () => {
+    const { alerts } = current()
+    const raise = (severity: Alert['severity']) =>
+      alerts.raise(sampleAlert({ subjectId: 'one', severity, message: severity }))
+    const open = async () => (await alerts.list({ open: true }, all)).rows[0]
+    expect(await raise('warning')).toBe('new')
+    await alerts.acknowledge((await open())?.id ?? ('' as Alert['id']), 'ada')
+    expect(await raise('critical')).toBe('graver')
+    expect(await open()).toMatchObject({ severity: 'critical', message: 'critical', acknowledgedBy: null })
+    await alerts.acknowledge((await open())?.id ?? ('' as Alert['id']), 'ada')
+    expect(await raise('critical')).toBe('known')
+    expect(await raise('warning')).toBe('known')
+    expect(await open()).toMatchObject({ severity: 'warning', acknowledgedBy: 'ada' })
   })
   test('an alert without a subject is open once too', async () => {
     const { alerts } = current()
-    expect(await alerts.raise(sampleAlert())).toBe(true)
-    expect(await alerts.raise(sampleAlert())).toBe(false)
+    expect(await alerts.raise(sampleAlert())).toBe('new')
+    expect(await alerts.raise(sampleAlert())).toBe('known')
     expect(await alerts.resolve('protection/lag', null, noon)).toBe(true)
     expect(await alerts.resolve('protection/lag', null, noon)).toBe(false)
   })
   test('of many that raise one alert at the same moment one is new', async () => {
     const { alerts } = current()
     const raised = Array.from({ length: 6 }, () => alerts.raise(sampleAlert({ subjectId: 'one' })))
-    expect((await Promise.all(raised)).filter(Boolean)).toHaveLength(1)
+    expect((await Promise.all(raised)).filter((each) => each === 'new')).toHaveLength(1)
     expect((await alerts.list({}, all)).rows).toHaveLength(1)
   })
   test('a resolved alert stays in the list, and the next one is new', async () => {
@@ -572,7 +589,7 @@ function alertTests(current: Current): void {
     await alerts.acknowledge(first.id, 'ada')
     expect(await alerts.resolve(first.code, 'one', noon + minute)).toBe(true)
     const second = sampleAlert({ subjectId: 'one', raisedAt: noon + 2 * minute })
-    expect(await alerts.raise(second)).toBe(true)
+    expect(await alerts.raise(second)).toBe('new')
     const closed = { ...first, acknowledgedBy: 'ada', resolvedAt: noon + minute }
     expect((await alerts.list({}, all)).rows).toEqual([second, closed])
     expect((await alerts.list({ open: true }, all)).rows).toEqual([second])
@@ -590,7 +607,7 @@ function alertTests(current: Current): void {
     expect(await alerts.trim(noon + minute)).toBe(0)
     expect(await alerts.trim(noon + 2 * minute)).toBe(2)
     expect((await alerts.list({}, all)).rows).toEqual([other])
-    expect(await alerts.raise(sampleAlert({ subjectId: 'one' }))).toBe(true)
+    expect(await alerts.raise(sampleAlert({ subjectId: 'one' }))).toBe('new')
   })
 }
 
