@@ -916,6 +916,23 @@ describe('the timer of an uncommitted failover', () => {
   )
 })
 
+test('a timer whose commit fails says so and tries again, until the failover is settled', async () => {
+  const { lab, protectionId, ask } = await newProtectedLab({
+    policy: { commitTimeoutSeconds: 3600, uncommittedAction: 'commit' },
+  })
+  await lab.done(lab.engine.plannedFailover(ask))
+  lab.b.faults.failNext('target.adopt', 6)
+  await lab.clock.advance(65 * minute)
+  expect((await lab.state(protectionId)).state).toBe('failedOver')
+  expect(await lab.openAlerts()).toContain('failover/uncommitted')
+  await lab.clock.advance(10 * minute)
+  const { rows } = await lab.stores.alerts.list({ open: true }, { limit: 10, cursor: null })
+  expect(rows.find(({ code }) => code === 'failover/uncommitted')?.severity).toBe('critical')
+  await lab.clock.advance(15 * minute)
+  expect((await lab.state(protectionId)).state).toBe('committed')
+  expect(await lab.openAlerts()).not.toContain('failover/uncommitted')
+})
+
 async function failedOverAndCommitted(wanted: Wanted = {}) {
   const prepared = await newProtectedLab(wanted)
   const { lab, ask } = prepared

@@ -1,17 +1,21 @@
 // The timer of failovers that nobody has committed: it warns, then does what the policy says.
 import { Refusal } from '@understudy/base/errors'
+import type { Instant } from '@understudy/base/instant'
 import { checkCommitTimer } from '@understudy/domain/failover/commit-timer'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { EngineParts } from '../engine-parts.ts'
-import { raiseAlert, resolveAlert } from '../events/report.ts'
+import { raiseAlert, type Subject } from '../events/report.ts'
 import { activeJobsOf, startJob } from '../jobs/start-job.ts'
 
 /** Resolved by whatever ends the uncommitted state. */
 export const UNCOMMITTED_ALERT = 'failover/uncommitted'
 
-/** Called at every look of a mover with what it holds. Repeatable: alert and job exist once. */
+/** What did not succeed is tried again after this long. */
+const AGAIN_AFTER_MILLISECONDS = 10 * 60_000
+
+/** Called at every look of a mover with what it holds. Repeatable: the alert exists once, and a job once in ten minutes. */
 export async function watchUncommitted(
   parts: EngineParts,
   held: ReadonlyMap<ProtectionId, Protection>,
@@ -27,7 +31,8 @@ export async function watchUncommitted(
       now: parts.clock.now(),
     })
     if (verdict === 'warn') await warn(parts, protection, run)
-    if (verdict === 'act') await act(parts, protection, run)
+    if (verdict === 'act' && run.commitDeadline !== null)
+      await act(parts, protection, { run, deadline: run.commitDeadline })
   }
 }
 
@@ -42,23 +47,40 @@ async function warn(parts: EngineParts, protection: Protection, run: Run): Promi
   })
 }
 
-async function act(parts: EngineParts, protection: Protection, run: Run): Promise<void> {
-  // One for this run, whoever looks and however often.
-  const jobId = `timer-${run.id}` as JobId
+async function act(
+  parts: EngineParts,
+  protection: Protection,
+  { run, deadline }: { readonly run: Run; readonly deadline: Instant },
+): Promise<void> {
+  const attempt = Math.floor((parts.clock.now() - deadline) / AGAIN_AFTER_MILLISECONDS)
+  // One for this run and attempt, whoever looks and however often.
+  const jobId = `timer-${run.id}-${attempt}` as JobId
   if ((await parts.stores.jobs.find(jobId)) !== null) return
   // The operator was quicker.
   if ((await activeJobsOf(parts, protection.id)).length > 0) return
   const kind = await actionOf(parts, protection)
   const subject = { id: protection.id, name: protection.name }
+  if (attempt > 0) await tellOverdue(parts, subject, deadline)
   const by = `policy (${Math.round((parts.clock.now() - run.startedAt) / 1000)} s after the failover)`
   try {
+    // The alert stays open until the failover is settled: a job that has begun has not succeeded yet.
     await startJob(parts, kind, subject, { by, jobId, protectionId: protection.id })
   } catch (error) {
     // The operator was quicker, at this very moment.
     if (error instanceof Refusal) return
     throw error
   }
-  await resolveAlert(parts, UNCOMMITTED_ALERT, subject)
+}
+
+async function tellOverdue(parts: EngineParts, subject: Subject, deadline: Instant): Promise<void> {
+  await raiseAlert(parts, {
+    severity: 'critical',
+    code: UNCOMMITTED_ALERT,
+    message: `${subject.name} is failed over, and what the policy says was to be done at ${new Date(deadline).toISOString()} did not succeed`,
+    remedy:
+      'See its jobs, then commit it or roll it back yourself. The policy tries again every ten minutes.',
+    subject,
+  })
 }
 
 async function actionOf(parts: EngineParts, protection: Protection): Promise<'commit' | 'roll-back'> {
