@@ -97,6 +97,7 @@ async function bootAndKill(afterMilliseconds: number): Promise<void> {
     console.log('begins')
     await target.boot({
       runId: ${JSON.stringify(runId)}, name: ${JSON.stringify(name)}, mode: 'failover', trackingId: 'p1',
+      placing: { before: { kind: 'nowhere' }, keep: async () => {} },
       hardware: ${JSON.stringify(hardware)}, networks: new Map([['nic0', 'dark']]),
       disks: [
         { key: 'vda', bytes: ${4 * MiB}, boot: true, reader: reader(${4 * MiB}, 0xa1) },
