@@ -2207,6 +2207,25 @@ test('the alert of replication that was stopped resolves when the machine runs e
   expect(await lab.openAlerts()).toEqual([])
 })
 
+test('a roll back starts the source although it was off before the failover: it runs somewhere afterwards', async () => {
+  const { lab, ask, protectionId } = await newProtectedLab()
+  lab.a.named('web')?.powerOff()
+  await lab.done(lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false }))
+  expect(lab.a.named('web')?.power).toBe('off')
+  await lab.done(lab.engine.rollBack(ask))
+  expect(lab.a.named('web')?.power).toBe('running')
+  expect((await lab.stores.protections.find(protectionId))?.state).toBe('protected')
+})
+
+test('a roll back whose source cannot be started says so, and its protection is not called protected', async () => {
+  const { lab, ask, protectionId } = await newProtectedLab()
+  lab.a.cutOff()
+  await lab.done(lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: true }))
+  const job = await lab.settle(lab.engine.rollBack(ask))
+  expect(job.tasks.find(({ name }) => name === 'Start the source machine again')?.state).not.toBe('succeeded')
+  expect((await lab.stores.protections.find(protectionId))?.state).toBe('broken')
+})
+
 test('little room for replicas raises an alert that resolves by itself, at the site that keeps them only', async () => {
   const { lab } = await newProtectedLab()
   const room = vi.spyOn(lab.b.replicas, 'freeBytes').mockResolvedValue(GiB)

@@ -86,6 +86,7 @@ export const roleOfJob: Record<JobKind, Role> = {
   commit: 'operator',
   reprotect: 'operator',
   'fail-back': 'operator',
+  'start-replica': 'operator',
   'create-lab': 'contributor',
   // Nobody asks for these.
   'tidy-up': 'operator',

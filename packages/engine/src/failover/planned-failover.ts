@@ -192,12 +192,31 @@ export async function restartSource(
   protectionId: ProtectionId,
   stillOurs: StillOurs,
 ): Promise<void> {
-  const { protections } = context.parts.stores
-  const { sourceStoppedByRun = null } = await protections.notes(protectionId)
-  if (sourceStoppedByRun !== null)
-    await startOff(context, await loadProtection(context.parts, protectionId), stillOurs)
+  const { sourceStoppedByRun = null } = await context.parts.stores.protections.notes(protectionId)
+  if (sourceStoppedByRun === null) await forgetStop(context, protectionId, stillOurs)
+  else await startSource(context, protectionId, stillOurs)
+}
+
+/**
+ * Starts the source, whoever stopped it: the replica that did its work has gone, and a machine that runs nowhere is what
+ * nobody meant by a roll back. Repeatable.
+ */
+export async function startSource(
+  context: EngineContext,
+  protectionId: ProtectionId,
+  stillOurs: StillOurs,
+): Promise<void> {
+  await startOff(context, await loadProtection(context.parts, protectionId), stillOurs)
+  await forgetStop(context, protectionId, stillOurs)
+}
+
+async function forgetStop(
+  { parts }: EngineContext,
+  protectionId: ProtectionId,
+  stillOurs: StillOurs,
+): Promise<void> {
   await stillOurs()
-  await protections.updateNotes(protectionId, {
+  await parts.stores.protections.updateNotes(protectionId, {
     sourceStoppedByRun: null,
     stoppedSource: null,
     runningCheckpoint: null,

@@ -5,7 +5,7 @@ import { resolveAlert } from '../events/report.ts'
 import { type JobBody, JobFailure } from '../jobs/job-scope.ts'
 import type { ProtectionRequest } from '../requests.ts'
 import { tellFailover } from './boot-run.ts'
-import { restartSource } from './planned-failover.ts'
+import { startSource } from './planned-failover.ts'
 import { removeReplicas } from './remove-replica.ts'
 import { REPLICA_OFF_ALERT } from './start-replica.ts'
 import { claimedBy, claimInTask, settleState } from './state-claim.ts'
@@ -48,7 +48,7 @@ export const rollBack = (context: EngineContext): JobBody<ProtectionRequest> => 
       throw error
     }
     const started = await job.undo('Start the source machine again', () =>
-      restartSource(context, protectionId, stillOurs),
+      startSource(context, protectionId, stillOurs),
     )
     await job.task('Go back to replication', () => goOn(context, protectionId, started))
   },

@@ -14,7 +14,7 @@ import { settleCommit } from './commit.ts'
 import { settleFailedOver } from './failed-over.ts'
 import { mayStillGoOff, startLate } from './late-shut-down.ts'
 import { isTurnedTo, newestBoot } from './newest-boot.ts'
-import { putBack, restartSource, STOPPED_EARLY } from './planned-failover.ts'
+import { putBack, STOPPED_EARLY, startSource } from './planned-failover.ts'
 import { removeReplicas } from './remove-replica.ts'
 import { finishTurn, removeNeedless } from './reprotect.ts'
 import { goOn } from './roll-back.ts'
@@ -86,7 +86,7 @@ async function leave(context: EngineContext, job: JobScope, way: Way): Promise<v
       break
     case 'start-source': {
       const started = await job.undo('Start the source machine again', () =>
-        restartSource(context, protectionId, stillOurs),
+        startSource(context, protectionId, stillOurs),
       )
       await job.task('Go back to replication', () => goOn(context, protectionId, started))
       break
