@@ -38,8 +38,7 @@ export default defineConfig({
           exclude: notOurs,
           testTimeout: 240_000,
           hookTimeout: 240_000,
-          fileParallelism: false,
-          maxWorkers: 1,
+          maxWorkers: 2,
           // After the unit tests, never beside them.
           sequence: { groupOrder: 1 },
         },
