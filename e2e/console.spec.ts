@@ -99,7 +99,7 @@ test('the wizard protects machines of one site to the other', async () => {
   await expect(page.getByRole('main').getByText('simulated', { exact: true }).first()).toBeVisible()
 })
 
-test('the dialogs of a failover are free of barriers, and an unplanned one asks to type the name of a machine that may still run', async () => {
+test('the dialogs of a failover are free of barriers, an unplanned one asks to type the name of a machine that may still run, and each gives the focus back', async () => {
   await page.goto(product.address)
   await openMachine(page, protectedMachine.name)
   for (const action of ['Test failover', 'Planned failover', 'Unplanned failover']) {
@@ -109,6 +109,7 @@ test('the dialogs of a failover are free of barriers, and an unplanned one asks 
     if (action !== 'Unplanned failover') {
       await dialog.getByRole('button', { name: 'Cancel' }).click()
       await expect(dialog).toBeHidden()
+      await expect(buttonOf(action)).toBeFocused()
       continue
     }
     await expect(dialog.getByRole('group', { name: 'The original is' })).toContainText('running')
@@ -121,7 +122,14 @@ test('the dialogs of a failover are free of barriers, and an unplanned one asks 
     await expect(confirm).toBeEnabled()
     await page.keyboard.press('Escape')
     await expect(dialog).toBeHidden()
+    await expect(buttonOf(action)).toBeFocused()
   }
+  // The item of a menu is gone by then: its button stands for it.
+  await buttonOf('More').press('Enter')
+  await page.getByRole('menuitem', { name: 'Pause' }).press('Enter')
+  await expect(page.getByRole('dialog').getByRole('button', { name: 'Pause' })).toBeFocused()
+  await page.keyboard.press('Escape')
+  await expect(buttonOf('More')).toBeFocused()
 })
 
 test('on a phone nothing is wider than the screen, and on a wall it fills the width', async () => {
@@ -426,6 +434,9 @@ async function sayFlow(dialog: Locator, source: string, target: string): Promise
   await expect(dialog.getByLabel('replicates to')).toBeVisible()
 }
 
+const buttonOf = (action: string): Locator =>
+  page.getByRole('main').getByRole('button', { name: action, exact: true }).first()
+
 /** The menu says why an action is not possible now. */
 async function refused(action: string, reason: string): Promise<void> {
   await page.getByRole('group', { name: 'Actions' }).getByRole('button', { name: 'More' }).click()
@@ -447,8 +458,7 @@ async function actFromMenu(action: string, confirm: string): Promise<void> {
 
 /** Waits until the server allows it: right after a change it may still be at work. */
 async function askWhenAllowed(action: string): Promise<Locator> {
-  const button = page.getByRole('main').getByRole('button', { name: action, exact: true }).first()
-  await expect(button).toHaveAccessibleDescription('', { timeout: 60_000 })
+  await expect(buttonOf(action)).toHaveAccessibleDescription('', { timeout: 60_000 })
   return ask(page, action)
 }
 

@@ -12,30 +12,27 @@ type ActionButtonProps = Omit<ButtonProps, 'disabled' | 'children'> & {
 /** A button that stays in its place when blocked, takes the keyboard's focus, and says why. */
 export function ActionButton({ reason, onClick, children, type = 'button', ...rest }: ActionButtonProps) {
   const id = useId()
-  if (reason === null)
-    return (
-      <Button {...rest} type={type} onClick={onClick}>
-        {children}
-      </Button>
-    )
+  const blocked =
+    reason === null ? {} : { 'data-disabled': true, 'aria-disabled': true, 'aria-describedby': id }
   return (
     <>
-      <Tooltip label={reason}>
+      {/* The same element blocked or not: whoever has the focus on it keeps it when that changes. */}
+      <Tooltip label={reason} disabled={reason === null}>
         <Button
           {...rest}
-          type="button"
-          data-disabled
-          aria-disabled
-          aria-describedby={id}
-          onClick={(event) => event.preventDefault()}
+          {...blocked}
+          type={reason === null ? type : 'button'}
+          onClick={(event) => (reason === null ? onClick() : event.preventDefault())}
         >
           {children}
         </Button>
       </Tooltip>
       {/* Beside the button: inside, it would become part of the button's name. */}
-      <span id={id} hidden>
-        {reason}
-      </span>
+      {reason !== null && (
+        <span id={id} hidden>
+          {reason}
+        </span>
+      )}
     </>
   )
 }

@@ -9,6 +9,7 @@ import { formatWithZone } from '../../lib/format.ts'
 import { Findings } from '../../ui/Findings.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { toastDone, toastJob } from '../../ui/toast-job.tsx'
+import { useFocusBack } from '../../ui/use-focus-back.ts'
 import { asksForName, planOf } from './action-plan.ts'
 import { Foresight, Prospects, type SourcePower } from './Foresight.tsx'
 import { type ActionOptions, type PointChoice, plainOptions, runAction } from './run-action.ts'
@@ -27,6 +28,7 @@ type ActionDialogProps = {
 
 /** Names the machine, the direction, the point, what will be lost and how long it takes; then one click. */
 export function ActionDialog({ protection, action, point, flow, onClose }: ActionDialogProps) {
+  useFocusBack()
   const queries = useQueryClient()
   const plan = planOf[action]
   const [key] = useState(() => crypto.randomUUID())

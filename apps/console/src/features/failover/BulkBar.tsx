@@ -5,6 +5,7 @@ import { useState } from 'react'
 import { api, problemOf } from '../../api/client.ts'
 import { useMay } from '../../api/session.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
+import { useFocusBack } from '../../ui/use-focus-back.ts'
 import type { AskedAction } from './ActionDialog.tsx'
 import { planOf } from './action-plan.ts'
 import { plainOptions, runAction } from './run-action.ts'
@@ -93,6 +94,7 @@ type Outcome = { readonly name: string; readonly problem: string | null }
 const atOnce = 4
 
 function BulkDialog({ action, targets, onClose }: BulkDialogProps) {
+  useFocusBack()
   const queries = useQueryClient()
   const plan = planOf[action]
   const [outcomes, setOutcomes] = useState<readonly Outcome[] | null>(null)

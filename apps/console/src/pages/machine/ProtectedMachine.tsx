@@ -18,6 +18,7 @@ import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { PageHeader } from '../../ui/PageHeader.tsx'
 import { Panel } from '../../ui/Panel.tsx'
 import { SimulatedBadge } from '../../ui/SimulatedBadge.tsx'
+import { useFocusBack } from '../../ui/use-focus-back.ts'
 import { LastCycle } from './LastCycle.tsx'
 import { MachineEvents, MachineJobs } from './MachineRecords.tsx'
 import { PointsPanel } from './PointsPanel.tsx'
@@ -180,12 +181,21 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
           </Tabs.Panel>
         </Tabs>
       </Stack>
-      <Modal opened={editing} onClose={stopEditing} title={`Edit the protection of ${protection.name}`}>
-        <PolicyEditor protection={protection} onDone={stopEditing} />
-        <Text size="xs" c="var(--ink-quiet)" mt="sm">
-          Disks and networks are edited in their tabs.
-        </Text>
-      </Modal>
+      {editing && <EditDialog protection={protection} onClose={stopEditing} />}
     </>
+  )
+}
+
+type EditDialogProps = { readonly protection: Protection; readonly onClose: () => void }
+
+function EditDialog({ protection, onClose }: EditDialogProps) {
+  useFocusBack()
+  return (
+    <Modal opened onClose={onClose} title={`Edit the protection of ${protection.name}`}>
+      <PolicyEditor protection={protection} onDone={onClose} />
+      <Text size="xs" c="var(--ink-quiet)" mt="sm">
+        Disks and networks are edited in their tabs.
+      </Text>
+    </Modal>
   )
 }
