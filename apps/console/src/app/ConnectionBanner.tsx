@@ -13,7 +13,13 @@ export function ConnectionBanner() {
       px="lg"
       py={7}
       wrap="nowrap"
-      style={{ background: 'var(--bad-fill)', color: '#ffffff', position: 'sticky', top: 52, zIndex: 90 }}
+      style={{
+        background: 'color-mix(in srgb, var(--bad-fill) 75%, black)',
+        color: '#ffffff',
+        position: 'sticky',
+        top: 52,
+        zIndex: 90,
+      }}
     >
       <IconPlugConnectedX size={17} aria-hidden />
       <Text size="sm" fw={500}>

@@ -11,6 +11,7 @@ import { HealthTiles } from '../features/overview/HealthTiles.tsx'
 import { IfSiteDied } from '../features/overview/IfSiteDied.tsx'
 import { SiteMap } from '../features/overview/SiteMap.tsx'
 import { WorstLag } from '../features/overview/WorstLag.tsx'
+import { lagCounts } from '../features/protections/replication-words.ts'
 import { LinkButton } from '../ui/LinkButton.tsx'
 import { PageHeader } from '../ui/PageHeader.tsx'
 import { Panel } from '../ui/Panel.tsx'
@@ -19,8 +20,13 @@ import { ProblemAlert } from '../ui/ProblemAlert.tsx'
 export function OverviewPage() {
   const { data: overview, error } = useQuery(api.overview.queryOptions())
   const { data: protections } = useQuery(api.protections.list.queryOptions({ input: { limit: 500 } }))
-  const machineOf = (protectionId: string): string | null =>
-    protections?.items.find((protection) => protection.id === protectionId)?.machineId ?? null
+  const protectionOf = (protectionId: string) => protections?.items.find(({ id }) => id === protectionId)
+  const machineOf = (protectionId: string): string | null => protectionOf(protectionId)?.machineId ?? null
+  // One that runs from its replica has no lag that means anything.
+  const counts = (protectionId: string): boolean => {
+    const protection = protectionOf(protectionId)
+    return protection === undefined || lagCounts[protection.state]
+  }
 
   if (!overview)
     return (
@@ -92,7 +98,10 @@ export function OverviewPage() {
               </Panel>
               {overview.counts.protections > 0 && (
                 <Panel title="Lag against target">
-                  <WorstLag overview={overview} machineOf={machineOf} />
+                  <WorstLag
+                    rows={overview.worstLag.filter((row) => counts(row.protectionId))}
+                    machineOf={machineOf}
+                  />
                 </Panel>
               )}
             </Stack>

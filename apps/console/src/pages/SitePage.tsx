@@ -3,6 +3,7 @@ import { IconAlertTriangle, IconRefresh, IconServer2 } from '@tabler/icons-react
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { formatBytes } from '@understudy/base/bytes'
+import type { Site } from '@understudy/contract/site'
 import { api, client } from '../api/client.ts'
 import { useRooms } from '../api/live.ts'
 import { useMay } from '../api/session.ts'
@@ -116,7 +117,7 @@ export function SitePage() {
               <Tabs.Tab value="settings">Settings</Tabs.Tab>
             </Tabs.List>
             <Tabs.Panel value="machines">
-              <Machines siteId={siteId} />
+              <Machines siteId={siteId} siteHealth={site.health} />
             </Tabs.Panel>
             <Tabs.Panel value="replicas">
               <Replicas siteId={siteId} />
@@ -134,7 +135,7 @@ export function SitePage() {
   )
 }
 
-function Machines({ siteId }: { readonly siteId: string }) {
+function Machines({ siteId, siteHealth }: { readonly siteId: string; readonly siteHealth: Site['health'] }) {
   const { data, error } = useQuery(api.machines.list.queryOptions({ input: { siteId, limit: 100 } }))
   const { data: protections } = useQuery(
     api.protections.list.queryOptions({ input: { sourceSiteId: siteId, limit: 500 } }),
@@ -151,6 +152,7 @@ function Machines({ siteId }: { readonly siteId: string }) {
   return (
     <>
       <MachineList
+        siteHealth={siteHealth}
         machines={data.items}
         protectionOf={(machine) => protections?.items.find((each) => each.id === machine.protectionId)}
       />

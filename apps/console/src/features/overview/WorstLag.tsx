@@ -8,21 +8,21 @@ type Row = Overview['worstLag'][number]
 
 /** Lag of the machines furthest from their target; the line in the middle is the target. */
 export function WorstLag({
-  overview,
+  rows,
   machineOf,
 }: {
-  readonly overview: Overview
+  readonly rows: readonly Row[]
   readonly machineOf: (protectionId: string) => string | null
 }) {
-  if (overview.worstLag.length === 0)
+  if (rows.length === 0)
     return (
       <Text size="sm" c="var(--ink-quiet)">
-        No machine is protected yet.
+        No machine replicates now.
       </Text>
     )
   return (
     <Stack gap={10}>
-      {overview.worstLag.map((row) => {
+      {rows.map((row) => {
         const machineId = machineOf(row.protectionId)
         return (
           <div key={row.protectionId}>

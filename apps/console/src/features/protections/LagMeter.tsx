@@ -4,6 +4,7 @@ import { formatDuration } from '../../lib/format.ts'
 import { fillOf, inkOf, type Tone } from '../../ui/tone.ts'
 import { useNow } from '../../ui/use-now.ts'
 import { When } from '../../ui/When.tsx'
+import { lagCounts } from './replication-words.ts'
 import classes from './row-parts.module.css'
 
 type LagFacts = Pick<Protection, 'id' | 'newestPoint' | 'lagTargetSeconds' | 'state'>
@@ -36,27 +37,14 @@ export function NewestPoint({
   return <When at={newest === null ? null : new Date(newest).toISOString()} absent="none yet" plain={plain} />
 }
 
-const quiet: readonly Protection['state'][] = [
-  'paused',
-  'failedOver',
-  'committing',
-  'committed',
-  'ending',
-  'gone',
-]
-
 /** Lag against its target: a number, and a bar that is full at the target. */
 export function LagMeter({ protection }: { readonly protection: LagFacts }) {
   const lag = useLagSeconds(protection)
+  if (!lagCounts[protection.state]) return <span className={classes.quiet}>not replicating</span>
   if (lag === null) return <span className={classes.quiet}>no point yet</span>
   const share = lag / Math.max(1, protection.lagTargetSeconds)
-  const tone: Tone = quiet.includes(protection.state)
-    ? 'off'
-    : share <= 1
-      ? 'good'
-      : share <= 3
-        ? 'at-risk'
-        : 'bad'
+  const tone: Tone =
+    protection.state === 'paused' ? 'off' : share <= 1 ? 'good' : share <= 3 ? 'at-risk' : 'bad'
   return (
     <span className={classes.lag}>
       <span className={classes.seconds} style={{ color: tone === 'good' ? 'var(--ink)' : inkOf(tone) }}>

@@ -1,7 +1,6 @@
 import { Badge, Group, Progress, SimpleGrid, Stack, Text } from '@mantine/core'
 import { formatBytes } from '@understudy/base/bytes'
 import type { Protection } from '@understudy/contract/protection'
-import type { Measurement } from '@understudy/contract/socket-shapes'
 import type { ReactNode } from 'react'
 import { useMeasurement, useRecentLag } from '../../api/live.ts'
 import { formatCount, formatDuration } from '../../lib/format.ts'
@@ -11,25 +10,20 @@ import { Stat } from '../../ui/Stat.tsx'
 import { When } from '../../ui/When.tsx'
 import { NewestPoint, useLagSeconds } from './LagMeter.tsx'
 import classes from './LivePath.module.css'
-
-const wordsOfPhase: Record<Measurement['phase'], string> = {
-  idle: 'Up to date, waiting for the next cycle',
-  waiting: 'Waiting for its turn',
-  opening: 'Taking a point in time',
-  copying: 'Copying what changed',
-  sealing: 'Sealing the recovery point',
-}
+import { lagCounts, standstillOf, wordsOfFlow } from './replication-words.ts'
 
 /** Source, wire and target as they are this second. The wire moves only while data flows. */
 export function LivePath({ protection }: { readonly protection: Protection }) {
   const measured = useMeasurement(protection.id)
   const recent = useRecentLag(protection.id)
   const lag = useLagSeconds(protection)
-  const flowing = measured?.phase === 'copying' && measured.bytesPerSecond > 0
-  const backlog = measured ? Math.max(0, measured.totalBytes - measured.doneBytes) : 0
+  const standstill = standstillOf[protection.state]
+  const counts = lagCounts[protection.state]
+  const flowing = standstill === null && measured?.phase === 'copying' && measured.bytesPerSecond > 0
+  const backlog = measured && standstill === null ? Math.max(0, measured.totalBytes - measured.doneBytes) : 0
   const broken = protection.state === 'broken'
   const wire = broken ? 'broken' : flowing ? 'flowing' : 'still'
-  const late = lag !== null && lag > protection.lagTargetSeconds
+  const late = counts && lag !== null && lag > protection.lagTargetSeconds
   const left = flowing && measured && backlog > 0 ? backlog / measured.bytesPerSecond : null
   return (
     <Stack gap="md">
@@ -42,14 +36,14 @@ export function LivePath({ protection }: { readonly protection: Protection }) {
         <div>
           <Group justify="space-between" gap={6} wrap="nowrap">
             <Text size="xs" c="var(--ink-quiet)" truncate>
-              {broken ? 'Nothing flows' : measured ? wordsOfPhase[measured.phase] : 'Nothing is being copied'}
+              {wordsOfFlow(protection.state, measured?.phase ?? null)}
             </Text>
             <Text size="xs" className="number" style={{ whiteSpace: 'nowrap' }}>
               {flowing && measured ? `${formatBytes(measured.bytesPerSecond)}/s` : ''}
             </Text>
           </Group>
           <div className={classes.wire} data-tone={wire} aria-hidden="true" />
-          {measured && measured.totalBytes > 0 && measured.phase === 'copying' ? (
+          {standstill === null && measured && measured.totalBytes > 0 && measured.phase === 'copying' ? (
             <>
               <Progress.Root size="xs">
                 <Progress.Section
@@ -64,7 +58,13 @@ export function LivePath({ protection }: { readonly protection: Protection }) {
             </>
           ) : (
             <Text size="xs" c="var(--ink-quiet)" truncate>
-              a point every {formatDuration(protection.intervalSeconds)}
+              {standstill === null ? (
+                `a point every ${formatDuration(protection.intervalSeconds)}`
+              ) : (
+                <>
+                  the last point <NewestPoint protection={protection} />
+                </>
+              )}
             </Text>
           )}
         </div>
@@ -75,23 +75,40 @@ export function LivePath({ protection }: { readonly protection: Protection }) {
         />
       </div>
       <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="md">
+        {counts ? (
+          <Stat
+            label="Lag"
+            value={
+              <Group gap={8} wrap="nowrap" style={{ whiteSpace: 'nowrap' }}>
+                {lag === null ? '–' : formatDuration(lag)}
+                <Spark
+                  values={recent.flatMap((each) => each.lagSeconds ?? [])}
+                  target={protection.lagTargetSeconds}
+                  ink={late ? 'var(--at-risk)' : 'var(--busy-fill)'}
+                  width={54}
+                />
+              </Group>
+            }
+            ink={late ? 'var(--at-risk)' : 'var(--ink)'}
+            note={`target ${formatDuration(protection.lagTargetSeconds)}`}
+          />
+        ) : (
+          <Stat
+            label="Not replicating since"
+            value={
+              <Small>
+                <NewestPoint protection={protection} />
+              </Small>
+            }
+            ink="var(--at-risk)"
+            note="what is written now is in no recovery point"
+          />
+        )}
         <Stat
-          label="Lag"
-          value={
-            <Group gap={8} wrap="nowrap" style={{ whiteSpace: 'nowrap' }}>
-              {lag === null ? '–' : formatDuration(lag)}
-              <Spark
-                values={recent.flatMap((each) => each.lagSeconds ?? [])}
-                target={protection.lagTargetSeconds}
-                ink={late ? 'var(--at-risk)' : 'var(--busy-fill)'}
-                width={54}
-              />
-            </Group>
-          }
-          ink={late ? 'var(--at-risk)' : 'var(--ink)'}
-          note={`target ${formatDuration(protection.lagTargetSeconds)}`}
+          label="Backlog"
+          value={standstill === null ? formatBytes(backlog) : '–'}
+          note={standstill === null ? 'still to copy in this cycle' : 'no cycle runs'}
         />
-        <Stat label="Backlog" value={formatBytes(backlog)} note="still to copy in this cycle" />
         <Stat
           label="Newest point"
           value={

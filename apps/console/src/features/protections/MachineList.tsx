@@ -2,18 +2,20 @@ import { Table } from '@mantine/core'
 import { formatBytes } from '@understudy/base/bytes'
 import type { Machine } from '@understudy/contract/machine'
 import type { Protection } from '@understudy/contract/protection'
+import type { Site } from '@understudy/contract/site'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { ProtectionStatus } from './ProtectionStatus.tsx'
-import { toneOfPower, wordsOfPower } from './power-words.ts'
+import { knownPower, toneOfPower, wordsOfPower } from './power-words.ts'
 
 type MachineListProps = {
   readonly machines: readonly Machine[]
+  readonly siteHealth: Site['health']
   readonly protectionOf: (machine: Machine) => Protection | undefined
 }
 
 /** The machines of one site, short. */
-export function MachineList({ machines, protectionOf }: MachineListProps) {
+export function MachineList({ machines, siteHealth, protectionOf }: MachineListProps) {
   return (
     <Table.ScrollContainer minWidth={560}>
       <Table highlightOnHover>
@@ -29,6 +31,7 @@ export function MachineList({ machines, protectionOf }: MachineListProps) {
         <Table.Tbody>
           {machines.map((machine) => {
             const protection = protectionOf(machine)
+            const power = knownPower(machine, siteHealth)
             return (
               <Table.Tr key={machine.id}>
                 <Table.Td>
@@ -42,7 +45,7 @@ export function MachineList({ machines, protectionOf }: MachineListProps) {
                   </LinkAnchor>
                 </Table.Td>
                 <Table.Td>
-                  <StatusMark tone={toneOfPower[machine.power]}>{wordsOfPower[machine.power]}</StatusMark>
+                  <StatusMark tone={toneOfPower[power]}>{wordsOfPower[power]}</StatusMark>
                 </Table.Td>
                 <Table.Td>{machine.host}</Table.Td>
                 <Table.Td ta="right" className="number">

@@ -1,4 +1,5 @@
 import { formatBytes } from '@understudy/base/bytes'
+import type { Machine } from '@understudy/contract/machine'
 import type { Protection } from '@understudy/contract/protection'
 import { type ReactNode, useMemo } from 'react'
 import { useMeasurement, useRecentLag } from '../../api/live.ts'
@@ -8,9 +9,10 @@ import { Spark } from '../../ui/Spark.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { When } from '../../ui/When.tsx'
 import { LagMeter, NewestPoint } from './LagMeter.tsx'
-import type { MachineRow, SortKey } from './machine-rows.ts'
+import { lagOf, type MachineRow, type SortKey } from './machine-rows.ts'
 import { ProtectionStatus } from './ProtectionStatus.tsx'
-import { toneOfPower, wordsOfPower } from './power-words.ts'
+import { knownPower, toneOfPower, wordsOfPower } from './power-words.ts'
+import { lagCounts } from './replication-words.ts'
 import classes from './row-parts.module.css'
 import { SiteFlow } from './SiteFlow.tsx'
 import { wordsOfState } from './state-words.ts'
@@ -120,11 +122,7 @@ export const machineColumns: readonly MachineColumn[] = [
     sort: 'power',
     standard: false,
     cell: ({ machine }) =>
-      machine ? (
-        <StatusMark tone={toneOfPower[machine.power]}>{wordsOfPower[machine.power]}</StatusMark>
-      ) : (
-        <StatusMark tone="off">Not found</StatusMark>
-      ),
+      machine ? <PowerMark machine={machine} /> : <StatusMark tone="off">Not found</StatusMark>,
   },
   {
     key: 'site',
@@ -200,6 +198,11 @@ function NameCell({ row }: { readonly row: MachineRow }) {
   )
 }
 
+function PowerMark({ machine }: { readonly machine: Machine }) {
+  const power = knownPower(machine, undefined)
+  return <StatusMark tone={toneOfPower[power]}>{wordsOfPower[power]}</StatusMark>
+}
+
 /** State, and while data is copied in bulk how far it is and how long it still takes. */
 function StateCell({ protection }: { readonly protection: Protection }) {
   const measured = useMeasurement(protection.id)
@@ -228,6 +231,7 @@ function StateCell({ protection }: { readonly protection: Protection }) {
 function LagCell({ protection }: { readonly protection: Protection }) {
   const recent = useRecentLag(protection.id)
   const values = useMemo(() => recent.flatMap((each) => each.lagSeconds ?? []), [recent])
+  if (!lagCounts[protection.state]) return <LagMeter protection={protection} />
   return (
     <span className={classes.line}>
       <LagMeter protection={protection} />
@@ -260,7 +264,7 @@ export const csvColumns: readonly Column<MachineRow>[] = [
   },
   { name: 'Target site', of: ({ protection }) => protection?.target.name ?? null },
   { name: 'Runs at', of: ({ protection }) => (protection ? activeName(protection) : null) },
-  { name: 'Lag, s', of: ({ protection }) => protection?.lagSeconds ?? null },
+  { name: 'Lag, s', of: ({ protection }) => lagOf(protection) },
   { name: 'Lag target, s', of: ({ protection }) => protection?.lagTargetSeconds ?? null },
   { name: 'Newest point', of: ({ protection }) => protection?.newestPoint?.instant ?? null },
   {
@@ -271,7 +275,7 @@ export const csvColumns: readonly Column<MachineRow>[] = [
   { name: 'Last test passed', of: ({ protection }) => protection?.lastTestPassed ?? null },
   { name: 'Recovery time, s', of: ({ protection }) => protection?.lastRecoverySeconds ?? null },
   { name: 'Policy', of: ({ protection }) => protection?.policyName ?? null },
-  { name: 'Power', of: ({ machine }) => machine?.power ?? null },
+  { name: 'Power', of: ({ machine }) => (machine ? knownPower(machine, undefined) : null) },
   { name: 'Host', of: ({ machine }) => machine?.host ?? null },
   { name: 'Points', of: ({ protection }) => protection?.pointCount ?? null },
   { name: 'Stored, bytes', of: ({ protection }) => protection?.storedBytes ?? null },

@@ -106,4 +106,11 @@ describe('machines and protections in one table', () => {
     expect(namesOf(sortRows(rows, '-lag'))).toEqual(['web-10', 'lost', 'replica', 'web-9'])
     expect(namesOf(sortRows(rows, 'lag'))).toEqual(['lost', 'web-10', 'replica', 'web-9'])
   })
+  test('a machine that runs from its replica has no lag, however old its newest point is', () => {
+    const moved = joinRows(
+      [machine('a', { protectionId: 'p1' }), machine('b', { protectionId: 'p2' })],
+      [protection('p1', { lagSeconds: 900, state: 'failedOver' }), protection('p2', { lagSeconds: 2 })],
+    )
+    expect(namesOf(sortRows(moved, '-lag'))).toEqual(['b', 'a'])
+  })
 })

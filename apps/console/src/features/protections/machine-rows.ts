@@ -1,6 +1,8 @@
 // Machines and their protections as one list: joined, filtered, sorted. Pure.
 import type { Machine } from '@understudy/contract/machine'
 import type { AllowedAction, Protection } from '@understudy/contract/protection'
+import { knownPower } from './power-words.ts'
+import { lagCounts } from './replication-words.ts'
 import { wordsOfState } from './state-words.ts'
 
 /** One row: a machine of the inventory with what replicates it, or a protection whose machine is not there (any more). */
@@ -98,14 +100,18 @@ export const sortKeys = [
 ] as const
 export type SortKey = (typeof sortKeys)[number]
 
+/** Null where the age of the newest point says nothing about what would be lost. */
+export const lagOf = (protection: Protection | null): number | null =>
+  protection && lagCounts[protection.state] ? protection.lagSeconds : null
+
 const healthOrder = ['bad', 'at-risk', 'off', 'good']
 const valueFor: Record<SortKey, (row: MachineRow) => string | number | null> = {
   name: (row) => row.name,
   health: ({ protection }) => (protection ? healthOrder.indexOf(protection.health) : null),
   state: ({ protection }) => (protection ? wordsOfState[protection.state] : null),
-  lag: ({ protection }) => protection?.lagSeconds ?? null,
+  lag: ({ protection }) => lagOf(protection),
   site: ({ machine, protection }) => machine?.siteName ?? protection?.source.name ?? null,
-  power: ({ machine }) => machine?.power ?? null,
+  power: ({ machine }) => (machine ? knownPower(machine, undefined) : null),
   newestPoint: ({ protection }) => protection?.newestPoint?.instant ?? null,
   lastTest: ({ protection }) => protection?.lastTestAt ?? null,
   policy: ({ protection }) => protection?.policyName ?? null,

@@ -2,13 +2,11 @@ import { SimpleGrid } from '@mantine/core'
 import { formatBytes } from '@understudy/base/bytes'
 import type { Machine } from '@understudy/contract/machine'
 import type { Protection } from '@understudy/contract/protection'
-import { toneOfPower, wordsOfPower } from '../../features/protections/power-words.ts'
 import { formatDuration } from '../../lib/format.ts'
-import { CopyText } from '../../ui/CopyText.tsx'
 import { Fact, Facts } from '../../ui/Facts.tsx'
 import { Panel } from '../../ui/Panel.tsx'
-import { StatusMark } from '../../ui/StatusMark.tsx'
 import { When } from '../../ui/When.tsx'
+import { MachineCard } from './MachineCard.tsx'
 
 const wordsOfCycle: Record<NonNullable<Protection['lastCycle']>['kind'], string> = {
   seed: 'first copy of everything',
@@ -25,7 +23,7 @@ export function LastCycle({
   readonly protection: Protection
   readonly machine: Machine | null
 }) {
-  const { lastCycle, hardware } = protection
+  const { lastCycle } = protection
   return (
     <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="md">
       <Panel title="Last cycle">
@@ -48,33 +46,7 @@ export function LastCycle({
           'No cycle has ended yet.'
         )}
       </Panel>
-      <Panel title="Machine">
-        <Facts>
-          <Fact name="Power">
-            {machine ? (
-              <StatusMark tone={toneOfPower[machine.power]}>{wordsOfPower[machine.power]}</StatusMark>
-            ) : (
-              <StatusMark tone="bad">Not in the inventory of {protection.source.name}</StatusMark>
-            )}
-          </Fact>
-          <Fact name="Host">{machine?.host}</Fact>
-          <Fact name="Hardware">
-            {hardware.cpus} {hardware.cpus === 1 ? 'core' : 'cores'}, {formatBytes(hardware.memoryBytes)}{' '}
-            memory, {formatBytes(protection.diskBytes)} on {hardware.disks.length}{' '}
-            {hardware.disks.length === 1 ? 'disk' : 'disks'}
-          </Fact>
-          <Fact name="Guest agent">{machine && (machine.guestAgent ? 'answers' : 'not found')}</Fact>
-          <Fact name="Protected since">
-            <When at={protection.createdAt} />
-          </Fact>
-          <Fact name="Protection">
-            <CopyText text={protection.id} what="id of the protection" />
-          </Fact>
-          <Fact name="Machine">
-            <CopyText text={protection.machineId} what="id of the machine" />
-          </Fact>
-        </Facts>
-      </Panel>
+      <MachineCard protection={protection} machine={machine} />
     </SimpleGrid>
   )
 }

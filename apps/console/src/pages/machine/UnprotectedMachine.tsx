@@ -5,7 +5,7 @@ import type { Machine } from '@understudy/contract/machine'
 import { api } from '../../api/client.ts'
 import { EligibilityPanel } from '../../features/protect/EligibilityPanel.tsx'
 import { HardwareFacts } from '../../features/protections/HardwareEditors.tsx'
-import { toneOfPower, wordsOfPower } from '../../features/protections/power-words.ts'
+import { knownPower, toneOfPower, wordsOfPower } from '../../features/protections/power-words.ts'
 import { CopyText } from '../../ui/CopyText.tsx'
 import { Fact, Facts } from '../../ui/Facts.tsx'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
@@ -19,13 +19,15 @@ import { When } from '../../ui/When.tsx'
 
 /** A machine that nothing replicates: what it is, whether it can be protected, and the way there. */
 export function UnprotectedMachine({ machine }: { readonly machine: Machine }) {
+  const { data: site } = useQuery(api.sites.get.queryOptions({ input: { id: machine.siteId } }))
+  const power = knownPower(machine, site?.health)
   return (
     <>
       <PageHeader
         title={machine.name}
         badges={
           <>
-            <StatusMark tone={toneOfPower[machine.power]}>{wordsOfPower[machine.power]}</StatusMark>
+            <StatusMark tone={toneOfPower[power]}>{wordsOfPower[power]}</StatusMark>
             {machine.simulated && <SimulatedBadge />}
           </>
         }
@@ -61,7 +63,9 @@ export function UnprotectedMachine({ machine }: { readonly machine: Machine }) {
                 <Fact name="Hardware">
                   <HardwareFacts machine={machine} />
                 </Fact>
-                <Fact name="Guest agent">{machine.guestAgent ? 'answers' : 'not found'}</Fact>
+                <Fact name="Guest agent">
+                  {power === 'unknown' ? 'not known' : machine.guestAgent ? 'answers' : 'not found'}
+                </Fact>
                 <Fact name="Seen">
                   <When at={machine.seenAt} />
                 </Fact>

@@ -1,0 +1,106 @@
+import { useQuery } from '@tanstack/react-query'
+import { formatBytes } from '@understudy/base/bytes'
+import type { Machine } from '@understudy/contract/machine'
+import type { Protection } from '@understudy/contract/protection'
+import { api } from '../../api/client.ts'
+import { knownPower, toneOfPower, wordsOfPower } from '../../features/protections/power-words.ts'
+import { CopyText } from '../../ui/CopyText.tsx'
+import { Fact, Facts } from '../../ui/Facts.tsx'
+import { Panel } from '../../ui/Panel.tsx'
+import { StatusMark } from '../../ui/StatusMark.tsx'
+import { When } from '../../ui/When.tsx'
+
+type MachineCardProps = {
+  readonly protection: Protection
+  /** That the protection replicates. Null: the inventory does not hold it (any more). */
+  readonly machine: Machine | null
+}
+
+/** What the machine is, and where its work is done now: after a failover by the copy, not by the one that is replicated. */
+export function MachineCard({ protection, machine }: MachineCardProps) {
+  const { hardware, source, target } = protection
+  const copyRuns = protection.activeSiteId !== source.id
+  const copy = useCopy(protection, copyRuns)
+  return (
+    <Panel title="Machine">
+      <Facts>
+        {copyRuns ? (
+          <>
+            <Fact name="Runs at">{target.name}, from its replica</Fact>
+            <Fact name="Power">
+              <Power machine={copy} siteId={target.id} siteName={target.name} />
+            </Fact>
+            <Fact name={`Original at ${source.name}`}>
+              <Power machine={machine} siteId={source.id} siteName={source.name} />
+            </Fact>
+          </>
+        ) : (
+          <>
+            <Fact name="Runs at">{source.name}</Fact>
+            <Fact name="Power">
+              <Power machine={machine} siteId={source.id} siteName={source.name} />
+            </Fact>
+          </>
+        )}
+        <Fact name="Host">{(copyRuns ? copy : machine)?.host}</Fact>
+        <Fact name="Hardware">
+          {hardware.cpus} {hardware.cpus === 1 ? 'core' : 'cores'}, {formatBytes(hardware.memoryBytes)}{' '}
+          memory, {formatBytes(protection.diskBytes)} on {hardware.disks.length}{' '}
+          {hardware.disks.length === 1 ? 'disk' : 'disks'}
+        </Fact>
+        <Fact name="Protected since">
+          <When at={protection.createdAt} />
+        </Fact>
+        <Fact name="Protection">
+          <CopyText text={protection.id} what="id of the protection" />
+        </Fact>
+        <Fact name="Machine">
+          <CopyText text={protection.machineId} what="id of the machine" />
+        </Fact>
+      </Facts>
+    </Panel>
+  )
+}
+
+/** The machine that a failover started, as the target's inventory has it. Null: not (yet) there. */
+function useCopy({ name, target, failover }: Protection, wanted: boolean): Machine | null {
+  const { data } = useQuery({
+    ...api.machines.list.queryOptions({ input: { siteId: target.id, search: name, limit: 50 } }),
+    enabled: wanted,
+  })
+  const ours = data?.items.filter(({ runId }) => runId !== null) ?? []
+  return ours.find(({ runId }) => runId === failover?.id) ?? ours[0] ?? null
+}
+
+type PowerProps = {
+  readonly machine: Machine | null
+  readonly siteId: string
+  readonly siteName: string
+}
+
+/** Power and guest agent as they were read last; nothing of that is a fact once the machine or its site is gone. */
+function Power({ machine, siteId, siteName }: PowerProps) {
+  const { data: site } = useQuery(api.sites.get.queryOptions({ input: { id: siteId } }))
+  const silent = site?.health === 'unreachable'
+  if (!machine?.present)
+    return (
+      <StatusMark tone="bad">
+        Not known: {silent ? `${siteName} does not answer` : `not in the inventory of ${siteName}`}
+      </StatusMark>
+    )
+  const power = knownPower(machine, site?.health)
+  return (
+    <>
+      <StatusMark tone={toneOfPower[power]}>
+        {wordsOfPower[power]}
+        {silent && `: ${siteName} does not answer`}
+      </StatusMark>{' '}
+      {power === 'running' && (machine.guestAgent ? 'guest agent answers' : 'no guest agent found')}
+      {power === 'unknown' && (
+        <>
+          seen <When at={machine.seenAt} />
+        </>
+      )}
+    </>
+  )
+}
