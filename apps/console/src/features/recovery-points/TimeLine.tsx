@@ -35,7 +35,9 @@ const spans = [
 ] as const
 
 export function TimeLine({ points, selectedId, onSelect }: TimeLineProps) {
-  const now = useNow(5000)
+  const clock = useNow(1000)
+  // A point may be younger than the last tick, or by the server's clock: nothing lies after now.
+  const now = Math.max(clock, points.at(-1)?.at ?? 0)
   const scheme = useComputedColorScheme('dark')
   const { ref: frame, width } = useElementSize()
   const canvas = useRef<HTMLCanvasElement>(null)
