@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { formatDuration, formatRelative, formatWithZone, withLocalTimes, zoneName } from './format.ts'
+import {
+  formatDuration,
+  formatRelative,
+  formatTick,
+  formatWithZone,
+  withLocalTimes,
+  zoneName,
+} from './format.ts'
 
 describe('durations', () => {
   test.each([
@@ -26,6 +33,21 @@ describe('moments', () => {
     ['2026-03-01T08:59:59Z', '3 h ago'],
   ])('%s reads as %s', (iso, text) => {
     expect(formatRelative(iso, now)).toBe(text)
+  })
+})
+
+describe('the ticks of an axis', () => {
+  const at = (second: number): number => new Date(2026, 2, 1, 7, 5, second).getTime()
+  test('closer than a minute name their seconds, so that no two say the same', () => {
+    const labels = [0, 15, 30, 45].map((second) => formatTick(at(second), 15))
+    expect(new Set(labels).size).toBe(4)
+    expect(labels[1]).toBe('07:05:15')
+    expect(formatTick(at(0), 60)).toBe('07:05')
+  })
+  test('a midnight is a day, and so is every tick of a day or more', () => {
+    const midnight = new Date(2026, 2, 2).getTime()
+    expect(formatTick(midnight, 3600)).not.toContain(':')
+    expect(formatTick(at(0), 86_400)).not.toContain(':')
   })
 })
 

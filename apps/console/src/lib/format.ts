@@ -61,12 +61,20 @@ export function formatRelative(iso: string, now: number): string {
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { ...hours, hour: '2-digit', minute: '2-digit' })
+const secondsClock = new Intl.DateTimeFormat(undefined, {
+  ...hours,
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+})
 const day = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' })
 
-/** A tick of an axis: the time of day, and at midnight the day. */
-export function formatTick(milliseconds: number): string {
+/** A tick of an axis: the time of day, with its second where ticks are closer than a minute, and at midnight the day. */
+export function formatTick(milliseconds: number, stepSeconds: number): string {
   const date = new Date(milliseconds)
-  return date.getHours() === 0 && date.getMinutes() === 0 ? day.format(date) : clock.format(date)
+  if (stepSeconds >= 86_400 || (date.getHours() === 0 && date.getMinutes() === 0 && date.getSeconds() === 0))
+    return day.format(date)
+  return (stepSeconds < 60 ? secondsClock : clock).format(date)
 }
 
 const counts = new Intl.NumberFormat()

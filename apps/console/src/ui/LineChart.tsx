@@ -48,12 +48,18 @@ export function LineChart(props: LineChartProps) {
       {
         width,
         height,
-        padding: [10, 8, 0, 0],
+        // To the right room for half of the last label of the time axis.
+        padding: [10, 30, 0, 0],
         cursor: { y: false, drag: { x: true, y: false } },
         legend: { show: true, live: true },
         scales: { y: { range: (_, _low, high) => [0, Math.max(high * 1.12, least[unit])] } },
         axes: [
-          { ...axis, values: (_, ticks) => ticks.map((tick) => formatTick(tick * 1000)) },
+          {
+            ...axis,
+            // Labels with seconds are this wide.
+            space: 72,
+            values: (_, ticks, _axis, _space, step) => ticks.map((tick) => formatTick(tick * 1000, step)),
+          },
           {
             ...axis,
             size: 66,

@@ -15,14 +15,19 @@ const mostPages = 60
 /** Retention takes points away without a word about each: after this long everything is read again. */
 const wholeAgainMilliseconds = 120_000
 
-/**
- * All points of one protection, oldest first. After the first time only what is new is asked for.
- * `expected`: false before the first point, when there is no replica to ask.
- */
-export function usePoints(protectionId: string, expected: boolean) {
+type Wanted = {
+  readonly protectionId: string
+  /** The site that is replicated from: when the direction turns there is another replica, and the points are others. */
+  readonly sourceSiteId: string
+  /** False before the first point, when there is no replica to ask. */
+  readonly expected: boolean
+}
+
+/** All points of one protection, oldest first. After the first time only what is new is asked for. */
+export function usePoints({ protectionId, sourceSiteId, expected }: Wanted) {
   const queries = useQueryClient()
   const options = queryOptions({
-    queryKey: [['protections', 'recoveryPoints'], { input: { id: protectionId }, type: 'all' }],
+    queryKey: [['protections', 'recoveryPoints'], { input: { id: protectionId, sourceSiteId }, type: 'all' }],
     queryFn: async ({ signal }): Promise<Loaded> => {
       const known = queries.getQueryData<Loaded>(options.queryKey)
       const newest = known?.points[0]

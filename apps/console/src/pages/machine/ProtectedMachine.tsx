@@ -4,7 +4,7 @@ import { IconShieldOff } from '@tabler/icons-react'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import type { Machine } from '@understudy/contract/machine'
 import type { Protection, ProtectionAction } from '@understudy/contract/protection'
-import { lazy, Suspense } from 'react'
+import { lazy, Suspense, useMemo } from 'react'
 import { ActionBar } from '../../features/failover/ActionBar.tsx'
 import { DecisionButtons } from '../../features/failover/DecisionButtons.tsx'
 import { RunList } from '../../features/failover/RunList.tsx'
@@ -13,6 +13,7 @@ import { LivePath } from '../../features/protections/LivePath.tsx'
 import { ProtectionStatus } from '../../features/protections/ProtectionStatus.tsx'
 import { SiteFlow } from '../../features/protections/SiteFlow.tsx'
 import { wordsOfAction } from '../../features/protections/state-words.ts'
+import { bulkCopiesOf } from '../../features/recovery-points/bulk-copies.ts'
 import { usePoints } from '../../features/recovery-points/use-points.ts'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { PageHeader } from '../../ui/PageHeader.tsx'
@@ -60,8 +61,13 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
   const { tab = 'overview', point: pointId } = useSearch({ from: '/signed-in/machines/$machineId' })
   const navigate = useNavigate({ from: '/machines/$machineId' })
   const [editing, { open: edit, close: stopEditing }] = useDisclosure()
-  const points = usePoints(protection.id, protection.pointCount > 0)
+  const points = usePoints({
+    protectionId: protection.id,
+    sourceSiteId: protection.source.id,
+    expected: protection.pointCount > 0,
+  })
   const selected = points.timed?.find(({ point }) => point.id === pointId)?.point ?? null
+  const bulk = useMemo(() => bulkCopiesOf(points.timed ?? []), [points.timed])
   const flow = <SiteFlow protection={protection} />
   const show = (value: string | null): void => {
     const chosen = tabs.find((each) => each === value)
@@ -152,7 +158,7 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
               </Panel>
               {pointsPanel(false)}
               <Suspense fallback={<Skeleton h={230} />}>
-                <HistoryCharts protection={protection} />
+                <HistoryCharts protection={protection} bulk={bulk} />
               </Suspense>
               <LastCycle protection={protection} machine={machine} />
             </Stack>
