@@ -24,7 +24,7 @@ import { watchUncommitted } from './failover/uncommitted.ts'
 import { unplannedFailover } from './failover/unplanned-failover.ts'
 import { createReplicaWatcher, type ReplicaWatcher } from './failover/watch-replicas.ts'
 import type { JobBody } from './jobs/job-scope.ts'
-import { type Cancels, jobWorkflow } from './jobs/run-job.ts'
+import { type Cancels, flowOf, jobWorkflow } from './jobs/run-job.ts'
 import { answerJob, cancelJob, failLostJobs, findBegun, retryJob, startJob } from './jobs/start-job.ts'
 import { createJobWatcher, type JobWatcher } from './jobs/watch-jobs.ts'
 import type { Measurement } from './ports/live.ts'
@@ -318,7 +318,7 @@ function createContext(parts: EngineParts): EngineInside {
 
 function registerJobs(context: EngineContext): void {
   const register = <Request>(kind: JobKind, body: JobBody<Request>): void =>
-    context.parts.durable.register(kind, jobWorkflow(context.parts, context.cancels, body))
+    context.parts.durable.register(flowOf(kind), jobWorkflow(context.parts, context.cancels, body))
   register('protect', protectJob(context))
   register('resync', resyncJob(context))
   register('end-protection', endProtection(context))

@@ -347,6 +347,54 @@ test('after a clean stop it can be opened again in the same process, and goes on
   await second.shutDown()
 })
 
+test('a workflow whose steps have become others is cut short: that is no failure that it may undo', async () => {
+  const seenErrors: string[] = []
+  const life = (step: string): Durable => {
+    const durable = dbosDurable({ databaseUrl, executorId: 'changed', stopSeconds: 1 })
+    durable.register<string>('changing', async (context) => {
+      try {
+        await context.step(step, async () => {})
+        await context.waitForSignal('never', 60)
+      } catch (error) {
+        seenErrors.push((error as Error).name)
+        throw error
+      }
+    })
+    return durable
+  }
+  const first = life('one')
+  await first.launch()
+  await first.start('changing', 'job', '')
+  const recorded = 'SELECT 1 FROM dbos.operation_outputs WHERE workflow_uuid = $1'
+  while ((await database.query(recorded, ['job'])).rowCount === 0) await wait(20)
+  await first.shutDown()
+  const second = life('other')
+  await second.launch()
+  for (const deadline = Date.now() + 20_000; (await second.isRunning('job')) && Date.now() < deadline; )
+    await wait(20)
+  expect(await second.isRunning('job')).toBe(false)
+  await second.shutDown()
+  expect(seenErrors).toEqual(['AbortError'])
+})
+
+test('a workflow of a name that nobody has registered any more does not count as running', async () => {
+  const life = (name: string): Durable => {
+    const durable = dbosDurable({ databaseUrl, executorId: 'renamed', stopSeconds: 1 })
+    durable.register<string>(name, async (context) => void (await context.waitForSignal('never', 60)))
+    return durable
+  }
+  const first = life('flow/1')
+  await first.launch()
+  await first.start('flow/1', 'job', '')
+  await first.shutDown()
+  const second = life('flow/2')
+  await second.launch()
+  for (const deadline = Date.now() + 20_000; (await second.isRunning('job')) && Date.now() < deadline; )
+    await wait(20)
+  expect(await second.isRunning('job')).toBe(false)
+  await second.shutDown()
+})
+
 test('a database that is not there is an outage, not a hang', async () => {
   const durable = dbosDurable({ databaseUrl: 'postgresql://nobody@127.0.0.1:1/none', executorId: 'lost' })
   await expect(durable.launch()).rejects.toMatchObject({ name: 'Outage', code: 'store/unreachable' })

@@ -29,10 +29,11 @@ export type DurableOptions = {
   readonly log?: (level: 'debug' | 'info' | 'warn' | 'error', message: string) => void
 }
 
-/** Fixed: workflows of another version are left alone. A flow that changes its steps must get a new name. */
+/** Fixed: workflows of another version are left alone. A flow that changes its steps gets a new name. */
 const applicationVersion = '1'
 /** Restarts that one workflow may live through. Beyond that it is what brings the process down. */
 const maxRecoveryAttempts = 1000
+const unfinished: ReadonlySet<string> = new Set(['PENDING', 'ENQUEUED', 'DELAYED'])
 /** How soon a wait notices that its workflow was cancelled by another process. */
 const cancelPollMilliseconds = 2_000
 
@@ -58,7 +59,7 @@ export function dbosDurable(options: DurableOptions): Durable {
       return await work
     } catch (error) {
       if (stop.signal.aborted || error instanceof DbosError.DBOSWorkflowConflictError) return forever()
-      throw error instanceof DbosError.DBOSWorkflowCancelledError ? cancelled(error) : error
+      throw error instanceof DbosError.DBOSError ? cutShort(error) : error
     }
   }
 
@@ -115,10 +116,8 @@ export function dbosDurable(options: DurableOptions): Durable {
       await workflow(contextOf(workflowId, execution), JSON.parse(input))
     } catch (error) {
       if (stop.signal.aborted) return forever()
-      // DBOS wants its own error back to keep the workflow cancelled.
-      throw error instanceof Error && error.cause instanceof DbosError.DBOSWorkflowCancelledError
-        ? error.cause
-        : error
+      // DBOS wants its own error back, above all to keep a cancelled workflow cancelled.
+      throw error instanceof Error && error.cause instanceof DbosError.DBOSError ? error.cause : error
     } finally {
       if (executions.get(workflowId) === execution) executions.delete(workflowId)
     }
@@ -216,8 +215,10 @@ export function dbosDurable(options: DurableOptions): Durable {
       executions.get(id)?.abort(new DOMException('The job was cancelled', 'AbortError'))
     },
     async isRunning(id) {
-      const status = (await bounded(DBOS.getWorkflowStatus(id)))?.status
-      return status === 'PENDING' || status === 'ENQUEUED' || status === 'DELAYED'
+      const workflow = await bounded(DBOS.getWorkflowStatus(id))
+      if (workflow === null || !unfinished.has(workflow.status)) return false
+      // One that has come to this process, which does not know its name, goes on nowhere. DBOS leaves it as it is.
+      return workflows.has(workflow.workflowName) || workflow.executorId !== executorId
     },
     async shutDown() {
       if (stop.signal.aborted) return
@@ -261,8 +262,9 @@ const TAKEN_OVER = new DOMException('Another process has taken the job over', 'A
 
 const forever = (): Promise<never> => new Promise(() => {})
 
-const cancelled = (cause: Error): Error =>
-  Object.assign(new Error('The job was cancelled', { cause }), { name: 'AbortError' })
+/** What DBOS itself refuses (the workflow was cancelled, its steps are not these) is no failure of the job, so nothing is undone. */
+const cutShort = (cause: Error): Error =>
+  Object.assign(new Error(cause.message, { cause }), { name: 'AbortError' })
 
 async function track(set: Set<Promise<unknown>>, work: Promise<unknown>): Promise<void> {
   set.add(work)

@@ -26,6 +26,13 @@ export type Answer = { readonly questionId: string; readonly value: string }
 /** An answer to whatever is asked: the job is to stop. */
 export const CANCEL_ANSWER: Answer = { questionId: '*', value: '(cancel)' }
 
+/**
+ * The steps of any flow, or what they return, are others than before: one more. An unfinished job of an older version does not
+ * go on with steps that are not its own: it counts as lost, and what it left is tidied up.
+ */
+const FLOW_VERSION = 2
+export const flowOf = (kind: Job['kind']): string => `${kind}/${FLOW_VERSION}`
+
 /** Running jobs of this process: a cancel reaches their current task at once. */
 export type Cancels = Map<JobId, AbortController>
 

@@ -10,6 +10,7 @@ import {
   CANCEL_ANSWER,
   CANCEL_TOPIC,
   type Cancels,
+  flowOf,
   RETRY_TOPIC,
   type Retry,
 } from './run-job.ts'
@@ -19,7 +20,7 @@ const LOST_AFTER_MILLISECONDS = 60_000
 const LOST: FailureReport = {
   kind: 'outage',
   code: 'job/lost',
-  message: 'The server stopped before the job could begin',
+  message: 'The server stopped before the job could begin, or went on with another version',
   remedy: 'Start the action anew.',
 }
 
@@ -61,7 +62,7 @@ export async function startJob<Request extends Asker>(
       endedAt: null,
       startedBy: request.by,
     })
-  await parts.durable.start(kind, jobId, request)
+  await parts.durable.start(flowOf(kind), jobId, request)
   parts.live.changed('jobs', jobId)
   return { jobId }
 }
