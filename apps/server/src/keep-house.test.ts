@@ -2,7 +2,7 @@ import { memoryAccessStores } from '@understudy/simulator/memory-access-stores'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { sampleEvent, sampleJob } from '@understudy/simulator/sample-rows'
 import { pino } from 'pino'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { keepHouse } from './keep-house.ts'
 
 const day = 24 * 3_600_000
@@ -21,6 +21,13 @@ test('what is too old is dropped, what is young or goes on stays', async () => {
   await keepHouse(stores, { now: () => now }, silent).stop()
   expect((await stores.events.list({}, all)).rows).toEqual([young])
   expect((await stores.jobs.list({}, all)).rows).toEqual([goesOn])
+})
+
+test('tests of long ago go with their pictures', async () => {
+  const stores = { ...memoryStores(), ...memoryAccessStores() }
+  const trim = vi.spyOn(stores.runs, 'trim')
+  await keepHouse(stores, { now: () => now }, silent).stop()
+  expect(trim).toHaveBeenCalledWith(now - 90 * day)
 })
 
 test('one table that cannot be cleaned keeps no other from being cleaned', async () => {

@@ -5,7 +5,7 @@ import type { Logger } from 'pino'
 
 const hour = 3_600_000
 const day = 24 * hour
-/** Events, ended jobs, resolved alerts. */
+/** Events, ended jobs, tests with their pictures, resolved alerts. */
 const historyMilliseconds = 90 * day
 /** An auditor comes once a year and asks about the year before. */
 const auditMilliseconds = 800 * day
@@ -13,7 +13,7 @@ const auditMilliseconds = 800 * day
 const idempotencyMilliseconds = 7 * day
 
 export type Housekeeping = { stop(): Promise<void> }
-type Kept = Pick<OpenedStores, 'sessions' | 'idempotency' | 'audit' | 'events' | 'jobs' | 'alerts'>
+type Kept = Pick<OpenedStores, 'sessions' | 'idempotency' | 'audit' | 'events' | 'jobs' | 'runs' | 'alerts'>
 
 /** Begins at once; several server processes may do it beside each other. A failure is logged and made good in an hour. */
 export function keepHouse(stores: Kept, clock: Clock, log: Logger): Housekeeping {
@@ -37,6 +37,7 @@ async function cleanUp(stores: Kept, clock: Clock, log: Logger): Promise<void> {
     ['audit entries', () => stores.audit.trim(now - auditMilliseconds)],
     ['events', () => stores.events.trim(now - historyMilliseconds)],
     ['jobs', () => stores.jobs.trim(now - historyMilliseconds)],
+    ['tests', () => stores.runs.trim(now - historyMilliseconds)],
     ['alerts', () => stores.alerts.trim(now - historyMilliseconds)],
   ]
   for (const [what, trim] of trims) {

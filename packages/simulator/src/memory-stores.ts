@@ -255,6 +255,16 @@ function memoryRunStore(): RunStore {
       const png = screenshots.get(id)
       return png ? Buffer.from(png) : null
     },
+    async trim(before) {
+      const old = [...rows.values()].filter(
+        ({ kind, over, endedAt }) => kind === 'test' && over && endedAt !== null && endedAt < before,
+      )
+      for (const { id } of old) {
+        rows.delete(id)
+        screenshots.delete(id)
+      }
+      return old.length
+    },
   }
 }
 

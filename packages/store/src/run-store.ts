@@ -70,6 +70,10 @@ export function runStore({ prisma }: Database): RunStore {
       const row = await prisma.runScreenshot.findUnique({ where: { runId: id } })
       return row && Buffer.from(row.png)
     },
+    async trim(before) {
+      const where = { kind: 'test', over: true, endedAt: { lt: toDate(before) } }
+      return (await prisma.run.deleteMany({ where })).count
+    },
   })
 }
 

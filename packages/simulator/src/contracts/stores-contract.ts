@@ -375,6 +375,22 @@ function runTests(current: Current): void {
     const ids = made.map(({ id }) => id)
     expect((await runs.history(parents.protectionId, 2)).map(({ id }) => id)).toEqual([ids[2], ids[1]])
   })
+  test('trimming drops tests that were over earlier, with their pictures, and no failover', async () => {
+    const { runs, ...parents } = await withProtection()
+    const over = { over: true, endedAt: noon } as const
+    const old = sampleRun(parents, { kind: 'test', ...over })
+    const kept = [
+      sampleRun(parents, { kind: 'test', over: true, endedAt: noon + minute }),
+      sampleRun(parents, { kind: 'test', over: false }),
+      sampleRun(parents, { kind: 'planned', ...over }),
+    ]
+    for (const run of [old, ...kept]) await runs.create(run)
+    await runs.saveScreenshot(old.id, Buffer.from([1]))
+    expect(await runs.trim(noon + minute)).toBe(1)
+    const left = await runs.history(parents.protectionId, 10)
+    expect(left.map(({ id }) => id).sort()).toEqual(kept.map(({ id }) => id).sort())
+    expect(await runs.screenshot(old.id)).toBeNull()
+  })
   test('a screenshot is kept byte for byte, and the newer one wins', async () => {
     const { runs, ...parents } = await withProtection()
     const run = sampleRun(parents)
