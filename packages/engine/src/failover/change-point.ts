@@ -48,7 +48,7 @@ export const changePoint = (context: EngineContext): JobBody<ChangePointRequest>
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
       const gone = await job.undo('Remove what did not boot', () => removeRest(context, plan, request, error))
-      await job.undo('Tell how things stand', () => stayFailedOver(context, request, gone))
+      await job.afterwards('Tell how things stand', () => stayFailedOver(context, request, gone))
       throw error
     }
     await job.task('Hand over to the replica', () =>

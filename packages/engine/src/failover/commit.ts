@@ -44,7 +44,7 @@ export const commit = (context: EngineContext): JobBody<ProtectionRequest> => ({
       })
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
-      await job.undo('Tell how things stand', () => settleCommit(context, protectionId))
+      await job.afterwards('Tell how things stand', () => settleCommit(context, protectionId))
       throw error
     }
   },

@@ -97,7 +97,7 @@ export const reprotect = (context: EngineContext): JobBody<ReprotectRequest> => 
       await putBack(context, job, { protectionId, plan, claim })
       throw error
     }
-    await job.undo('Remove the former replica', () => removeNeedless(context, protectionId))
+    await job.afterwards('Remove the former replica', () => removeNeedless(context, protectionId))
     await endStandIn(context, job, protectionId, plan)
   },
 })
@@ -109,7 +109,7 @@ async function endStandIn(
   { replicaId, standIn }: TurnPlan,
 ): Promise<void> {
   if (standIn === null) return
-  await job.undo('Remove what stood in', async (task) => {
+  await job.afterwards('Remove what stood in', async (task) => {
     const protection = await loadProtection(context.parts, protectionId)
     // Without the turn it is the source still.
     if (protection.replicaId === replicaId) task.note(await removeStandIn(context, protection, standIn))

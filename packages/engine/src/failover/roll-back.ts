@@ -37,7 +37,7 @@ export const rollBack = (context: EngineContext): JobBody<ProtectionRequest> => 
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
       // The replica may still run: whatever it is, it stays the one that counts.
-      await job.undo('Tell how things stand', () =>
+      await job.afterwards('Tell how things stand', () =>
         settleState(context, {
           protectionId,
           from: 'rollingBack',

@@ -96,7 +96,7 @@ async function leave(context: EngineContext, job: JobScope, way: Way): Promise<v
       break
     case 'turned':
       await job.task('Go on in the new direction', () => finishTurn(context, protectionId))
-      await job.undo('Remove the former replica', () => removeNeedless(context, protectionId))
+      await job.afterwards('Remove the former replica', () => removeNeedless(context, protectionId))
       break
     case 'not-turned': {
       const claim = await claimOf(context, job, protectionId)
@@ -114,7 +114,7 @@ async function leave(context: EngineContext, job: JobScope, way: Way): Promise<v
         removeReplicas(context, protectionId, { failure: STOPPED_EARLY, stillOurs }),
       )
   }
-  await job.undo('Tell about it', () => tell(context, protectionId))
+  await job.afterwards('Tell about it', () => tell(context, protectionId))
 }
 
 async function giveChoice(context: EngineContext, job: JobScope, { protectionId, from }: Way): Promise<void> {

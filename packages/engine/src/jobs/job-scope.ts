@@ -35,10 +35,12 @@ export type JobScope = {
   /** From here on a cancel is too late. */
   passPointOfNoReturn(): void
   /**
-   * Puts things back after a failure, or tidies up after a success. Not cancelled, tried hard; when it fails all the same it
-   * is shown as failed and passed over. True: done.
+   * Puts back what the job has done. Not cancelled, tried hard; when it fails all the same it is shown as failed and passed over.
+   * True: done.
    */
   undo(name: string, work: (task: TaskScope) => Promise<unknown>): Promise<boolean>
+  /** The same for what is left to clear away or to tell once it is settled how the job ends. */
+  afterwards(name: string, work: (task: TaskScope) => Promise<unknown>): Promise<boolean>
 }
 
 /** A task failed for good. Carries what people see; kept as JSON, so it is the same after a restart. */

@@ -134,17 +134,24 @@ function scopeOf(run: JobRun, by: string): JobScope {
     passPointOfNoReturn() {
       run.pastNoReturn = true
     },
-    async undo(name, work) {
-      // What puts things back must not be stopped by the cancel that made it necessary.
-      run.pastNoReturn = true
-      try {
-        await runTask(run, name, work, { retries: UNDO_RETRIES })
-        return true
-      } catch (error) {
-        asJobFailure(error)
-        return false
-      }
-    },
+    undo: (name, work) => tryHard(run, name, work),
+    afterwards: (name, work) => tryHard(run, name, work),
+  }
+}
+
+/** What puts things back, and what follows a success, must not be stopped by a cancel: it may have been what made it necessary. */
+async function tryHard(
+  run: JobRun,
+  name: string,
+  work: (task: TaskScope) => Promise<unknown>,
+): Promise<boolean> {
+  run.pastNoReturn = true
+  try {
+    await runTask(run, name, work, { retries: UNDO_RETRIES })
+    return true
+  } catch (error) {
+    asJobFailure(error)
+    return false
   }
 }
 

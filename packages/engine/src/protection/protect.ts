@@ -119,7 +119,7 @@ export const protectJob = (context: EngineContext): JobBody<ProtectJob> => ({
       await job.task('Create the replica', () => createReplica(context, protectionId))
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
-      await job.undo('Tell how things stand', () => breakDown(context, protectionId, error))
+      await job.afterwards('Tell how things stand', () => breakDown(context, protectionId, error))
       throw error
     }
     await job.task('Make the first copy', (task) => waitForCycle(context, protectionId, task))
