@@ -19,8 +19,8 @@ import { recordEvent, resolveAlert } from '../events/report.ts'
 import type { JobScope, TaskScope } from '../jobs/job-scope.ts'
 import type { BootSpec, Placing, ProbeResult, Whereabouts } from '../ports/target-platform.ts'
 import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
+import { withinSeconds } from '../sites/bounded-call.ts'
 import { targetOf } from '../sites/platform-of.ts'
-import { withinSeconds } from './bounded-call.ts'
 import { HYDRATION_ALERT } from './run-keeper.ts'
 
 export type RunPlan = {

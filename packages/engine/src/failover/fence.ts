@@ -3,8 +3,8 @@ import { Refusal, toFailureReport } from '@understudy/base/errors'
 import type { Protection } from '@understudy/domain/protection/protection'
 import type { EngineParts } from '../engine-parts.ts'
 import type { SourcePlatform } from '../ports/source-platform.ts'
+import { withinSeconds } from '../sites/bounded-call.ts'
 import { sourceOf } from '../sites/platform-of.ts'
-import { withinSeconds } from './bounded-call.ts'
 
 export type Fenced =
   | { readonly proven: true; readonly evidence: string }

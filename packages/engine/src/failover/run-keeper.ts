@@ -10,8 +10,8 @@ import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, recordEvent, resolveAlert, type Subject } from '../events/report.ts'
 import type { OpenedPoint, Replica } from '../ports/replica-store.ts'
 import type { BootDisk, HydrateProgress } from '../ports/target-platform.ts'
+import { NO_ANSWER, withinSeconds } from '../sites/bounded-call.ts'
 import { platformOf, targetOf } from '../sites/platform-of.ts'
-import { NO_ANSWER, withinSeconds } from './bounded-call.ts'
 
 export type RunKeeper = {
   /** Opens the run's point for its boot. Repeatable: the same readers come back while they are kept. */

@@ -9,8 +9,8 @@ import type { Protection, ProtectionId } from '@understudy/domain/protection/pro
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
 import { startJob } from '../jobs/start-job.ts'
+import { withinSeconds } from '../sites/bounded-call.ts'
 import { platformOf } from '../sites/platform-of.ts'
-import { withinSeconds } from './bounded-call.ts'
 import { REPLICA_OFF_ALERT } from './start-replica.ts'
 
 export type ReplicaWatcher = {
