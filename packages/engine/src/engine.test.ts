@@ -1530,7 +1530,8 @@ describe('two who act at the same moment', () => {
     const started = lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false })
     const waiting = await lab.settle(started)
     const answer = { by, questionId: waiting.question?.id ?? '', value: 'go-on' }
-    await Promise.all([1, 2].map(() => lab.engine.answerJob(waiting.id, answer)))
+    const given = await Promise.allSettled([1, 2].map(() => lab.engine.answerJob(waiting.id, answer)))
+    expect(given.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
     await until(lab, () => (lab.b.faults.calls.get('target.boot') ?? 0) === 3)
     for (let turn = 0; turn < 100 && (await lab.job(waiting.id)).state !== 'failed'; turn += 1)
       await lab.clock.advance(1000)
@@ -2224,6 +2225,19 @@ test('a roll back whose source cannot be started says so, and its protection is 
   const job = await lab.settle(lab.engine.rollBack(ask))
   expect(job.tasks.find(({ name }) => name === 'Start the source machine again')?.state).not.toBe('succeeded')
   expect((await lab.stores.protections.find(protectionId))?.state).toBe('broken')
+})
+
+test('the second of two answers is refused, and the first one counts', async () => {
+  const { lab, ask } = await newProtectedLab()
+  lab.a.cutOff()
+  const waiting = await lab.settle(
+    lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false }),
+  )
+  const answer = (value: string) =>
+    lab.engine.answerJob(waiting.id, { by, questionId: waiting.question?.id ?? '', value })
+  await answer('go-on')
+  await expect(answer('stop')).rejects.toMatchObject({ code: 'job/no-question' })
+  expect((await lab.settle(Promise.resolve({ jobId: waiting.id }))).state).toBe('succeeded')
 })
 
 test('little room for replicas raises an alert that resolves by itself, at the site that keeps them only', async () => {

@@ -317,6 +317,12 @@ function memoryJobStore(jobsMeet: boolean): JobStore {
       refuseSecond({ ...listed.row, ...change })
       rows.set(id, { ...listed, row: copy({ ...listed.row, ...change }) })
     },
+    async closeQuestion(id, questionId) {
+      const listed = rows.get(id)
+      if (listed?.row.state !== 'waiting' || listed.row.question?.id !== questionId) return false
+      rows.set(id, { ...listed, row: copy({ ...listed.row, question: null }) })
+      return true
+    },
     async failActive(id, failure, endedAt) {
       const listed = rows.get(id)
       if (!listed || !activeJobStates.includes(listed.row.state)) return false

@@ -70,6 +70,11 @@ export function jobStore({ prisma }: Database): JobStore {
       const write = prisma.job.update({ where: { id }, data: columns, select: { id: true } })
       await refuseTaken(refuseMissing(write, 'job', id), () => anotherWorks(change.subjectName ?? 'it'))
     },
+    async closeQuestion(id, questionId) {
+      const where = { id, state: 'waiting', question: { path: ['id'], equals: questionId } }
+      const data = defined({ question: toNullableJson(null) })
+      return (await prisma.job.updateMany({ where, data })).count > 0
+    },
     async failActive(id, failure, endedAt) {
       const where = { id, state: { in: [...activeJobStates] } }
       const columns = defined({

@@ -35,7 +35,11 @@ export function statusOfRefusal(code: string): number {
   if (code.endsWith('/unknown') || code.endsWith('/not-found')) return 404
   if (code === 'access/signed-out' || code === 'access/wrong-credentials') return 401
   if (code.startsWith('access/')) return 403
-  if (/\/(exists|name-taken|busy|not-allowed|in-use|running|state|newer-writer|last-owner)$/.test(code))
+  if (
+    /\/(exists|name-taken|no-question|already-answered|over|not-retryable|busy|not-allowed|in-use|running|state|newer-writer|last-owner)$/.test(
+      code,
+    )
+  )
     return 409
   return 422
 }

@@ -77,7 +77,15 @@ export async function answerJob(parts: EngineParts, jobId: JobId, answer: Answer
       remedy: 'Reload the job and look at its question.',
     })
   const value: Answer = { questionId: answer.questionId, value: answer.value }
+  // The signal first: after a crash in between the question is still there to be answered again, and the first one counts.
   await parts.durable.signal(jobId, ANSWER_TOPIC, value)
+  if (!(await parts.stores.jobs.closeQuestion(jobId, answer.questionId)))
+    throw new Refusal({
+      code: 'job/already-answered',
+      message: 'Somebody else has answered this question a moment ago',
+      remedy: 'Look at the job: the first answer counts.',
+    })
+  parts.live.changed('jobs', jobId)
 }
 
 export async function cancelJob(parts: EngineParts, cancels: Cancels, jobId: JobId): Promise<void> {

@@ -184,6 +184,8 @@ export interface JobStore {
     page: PageRequest,
   ): Promise<Page<Job>>
   update(id: JobId, change: Partial<Omit<Job, 'id' | 'kind' | 'createdAt' | 'startedBy'>>): Promise<void>
+  /** Takes this question away from a job that waits with it, in one act; false, changing nothing, when it does not. */
+  closeQuestion(id: JobId, questionId: string): Promise<boolean>
   /** Of a job that is active, in one act; false, changing nothing, when it is over or not there. */
   failActive(id: JobId, failure: FailureReport, endedAt: Instant): Promise<boolean>
   /** Bounded history: drops those that ended before. Returns how many. */

@@ -459,6 +459,21 @@ function jobTests(current: Current): void {
     expect(await jobs.find(over.id)).toEqual(over)
     expect(await jobs.failActive('none' as JobId, failure, noon)).toBe(false)
   })
+  test('the question of a job is taken away once, and only while it waits with it', async () => {
+    const { jobs } = current()
+    const question = {
+      id: 'fence-1',
+      text: 'Go on?',
+      answers: [{ value: 'go-on', label: 'Yes', danger: true }],
+    }
+    const job = sampleJob({ state: 'waiting', question })
+    await jobs.create(job)
+    expect(await jobs.closeQuestion(job.id, 'fence-2')).toBe(false)
+    expect((await jobs.find(job.id))?.question).toEqual(question)
+    expect(await jobs.closeQuestion(job.id, 'fence-1')).toBe(true)
+    expect(await jobs.find(job.id)).toEqual({ ...job, question: null })
+    expect(await jobs.closeQuestion(job.id, 'fence-1')).toBe(false)
+  })
   test('jobs are listed from new to old, by subject, state and kind', async () => {
     const { jobs } = current()
     const a = sampleJob({ kind: 'protect', createdAt: noon })
