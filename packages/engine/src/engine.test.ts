@@ -590,6 +590,13 @@ describe('recovery time', () => {
     expect((await lab.activeRuns(protectionId))[0]).toMatchObject({ answeredAt: null })
   })
 
+  test('leaves a picture of the screen behind, of a planned failover as of a test', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.plannedFailover(ask))
+    const [run] = await lab.activeRuns(protectionId)
+    expect(run && (await lab.stores.runs.screenshot(run.id))).not.toBeNull()
+  })
+
   test('a target that cannot be asked for a moment makes no failed job of a failover that is done', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()
     lab.b.faults.failNext('target.probe', 12)

@@ -251,6 +251,7 @@ function memoryRunStore(): RunStore {
     async saveScreenshot(id, png) {
       screenshots.set(id, Buffer.from(png))
     },
+    withScreenshot: async (ids) => new Set(ids.filter((id) => screenshots.has(id))),
     async screenshot(id) {
       const png = screenshots.get(id)
       return png ? Buffer.from(png) : null

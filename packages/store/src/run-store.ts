@@ -66,6 +66,11 @@ export function runStore({ prisma }: Database): RunStore {
       })
       await refuseReferenced(write, () => notFound('run', id))
     },
+    async withScreenshot(ids) {
+      const where = { runId: { in: [...ids] } }
+      const rows = await prisma.runScreenshot.findMany({ where, select: { runId: true } })
+      return new Set(rows.map(({ runId }) => runId as RunId))
+    },
     async screenshot(id) {
       const row = await prisma.runScreenshot.findUnique({ where: { runId: id } })
       return row && Buffer.from(row.png)

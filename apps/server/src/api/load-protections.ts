@@ -46,17 +46,15 @@ async function loadSurroundings(deps: ApiDeps) {
   const policyOf = new Map(policies.map((policy) => [policy.id, policy]))
   const siteOf = new Map(sites.map((site) => [site.id, site]))
   const jobOf = new Map<string, Job>(jobs.rows.map((job) => [job.subjectId, job]))
-  // Only tests keep a picture, and only once it was taken: few at a time, and an address without a picture would be shown broken.
-  const tests = runs.filter((run) => run.kind === 'test' && run.answeredAt !== null)
-  const pictures = await Promise.all(tests.map(({ id }) => deps.stores.runs.screenshot(id)))
-  const withScreenshot = new Set<string>(
-    tests.filter((_, index) => pictures[index] !== null).map(({ id }) => id),
+  // An address without a picture would be shown broken.
+  const runsWithScreenshot: ReadonlySet<string> = await deps.stores.runs.withScreenshot(
+    runs.map(({ id }) => id),
   )
   return (protection: Protection) => ({
     policy: policyOf.get(protection.policyId),
     sites: siteOf,
     runs,
-    runsWithScreenshot: withScreenshot,
+    runsWithScreenshot,
     job: jobOf.get(protection.id) ?? null,
     now: deps.clock.now(),
   })

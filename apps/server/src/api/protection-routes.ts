@@ -98,10 +98,8 @@ export function protectionRoutes(deps: ApiDeps) {
     runs: os.protections.runs.handler(async ({ input }) => {
       await findProtection(deps, input.id)
       const runs = await deps.stores.runs.history(input.id as ProtectionId, 100)
-      const screenshots = await Promise.all(
-        runs.map(async (run) => (await deps.stores.runs.screenshot(run.id)) !== null),
-      )
-      return { items: runs.map((run, index) => showRun(run, screenshots[index] ?? false)) }
+      const pictured = await deps.stores.runs.withScreenshot(runs.map(({ id }) => id))
+      return { items: runs.map((run) => showRun(run, pictured.has(run.id))) }
     }),
     history: os.protections.history.handler(async ({ input }) => {
       await findProtection(deps, input.id)

@@ -8,6 +8,7 @@ import { resolveAlert } from '../events/report.ts'
 import type { JobScope } from '../jobs/job-scope.ts'
 import { resolveTrouble } from '../replication/cycle-slot.ts'
 import { type RunPlan, tellFailover, waitForAnswer } from './boot-run.ts'
+import { keepScreenshot } from './keep-screenshot.ts'
 import { REPLICA_OFF_ALERT } from './start-replica.ts'
 import { settleState } from './state-claim.ts'
 
@@ -48,6 +49,7 @@ export async function waitForFailedOver(context: EngineContext, job: JobScope, p
   await job.task('Wait for the guest to answer', async (task) => {
     const timeoutSeconds = parts.config.answerTimeoutSeconds
     const { answered, note } = await waitForAnswer(context, plan, { timeoutSeconds, task })
+    await keepScreenshot(context, plan.runId, task)
     const run = present(await parts.stores.runs.find(plan.runId), 'a run that has booted is written down')
     const protection = await loadProtection(parts, run.protectionId)
     if (!answered) await parts.stores.runs.update(run.id, { failure: note })

@@ -3,10 +3,9 @@ import { Refusal } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
 import { type Run, type RunId, type TestState, testLife } from '@understudy/domain/failover/failover'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
-import { type JobBody, JobFailure, type JobScope, type TaskScope } from '../jobs/job-scope.ts'
+import { type JobBody, JobFailure, type JobScope } from '../jobs/job-scope.ts'
 import { withReplica } from '../recovery-points/with-replica.ts'
 import type { ProtectionRequest, TestFailoverRequest } from '../requests.ts'
-import { targetOf } from '../sites/platform-of.ts'
 import {
   bootRun,
   closeRun,
@@ -17,6 +16,7 @@ import {
   tellFailover,
   waitForAnswer,
 } from './boot-run.ts'
+import { keepScreenshot } from './keep-screenshot.ts'
 
 const tasks = [
   'Check the target',
@@ -139,20 +139,6 @@ async function recordVerdict(
       : `The test failover of ${protection.name} booted but did not answer in time: ${note}`,
     facts: { runId: run.id, pointId: run.pointId },
   })
-}
-
-/** Evidence, not a condition: a screen that cannot be read is said and passed over. */
-async function keepScreenshot(context: EngineContext, runId: RunId, task: TaskScope): Promise<void> {
-  const { parts } = context
-  const run = present(await parts.stores.runs.find(runId), 'a test that runs is written down')
-  try {
-    const target = await targetOf(parts, run.targetSiteId)
-    await parts.stores.runs.saveScreenshot(runId, await target.screenshot(runId, task.signal))
-    parts.live.changed('runs', runId)
-  } catch (error) {
-    if (task.signal.aborted) throw error
-    parts.log('warn', 'no screenshot of a test', { run: runId, error })
-  }
 }
 
 export const cleanUpTest = (context: EngineContext): JobBody<ProtectionRequest> => ({

@@ -165,6 +165,8 @@ export interface RunStore {
   update(id: RunId, change: Partial<Omit<Run, 'id' | 'protectionId' | 'kind'>>): Promise<void>
   saveScreenshot(id: RunId, png: Buffer): Promise<void>
   screenshot(id: RunId): Promise<Buffer | null>
+  /** Which of these have a screenshot; no picture is read. */
+  withScreenshot(ids: readonly RunId[]): Promise<ReadonlySet<RunId>>
   /**
    * Bounded history: drops tests that were over before, with their pictures. Returns how many. Failovers stay, which are few:
    * the newest one says from what machine its protection runs.

@@ -399,6 +399,7 @@ function runTests(current: Current): void {
     await runs.saveScreenshot(run.id, Buffer.from([1, 2, 3]))
     await runs.saveScreenshot(run.id, Buffer.from([0, 255, 10, 0]))
     expect(await runs.screenshot(run.id)).toEqual(Buffer.from([0, 255, 10, 0]))
+    expect([...(await runs.withScreenshot([run.id, 'none' as typeof run.id]))]).toEqual([run.id])
   })
 }
 
