@@ -1,5 +1,5 @@
 import { Button, Group, List, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core'
-import { IconArrowsExchange, IconBuilding, IconFlask } from '@tabler/icons-react'
+import { IconArrowsExchange, IconBuilding, IconFlask, IconShieldPlus } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { api, client } from '../../api/client.ts'
 import { useMay } from '../../api/session.ts'
@@ -37,7 +37,9 @@ export function FirstSteps() {
               Not possible here: {lab.reason}
             </Text>
           )}
-          {lab?.state === 'creating' && lab.jobId !== null ? (
+          {lab?.state === 'ready' ? (
+            <LabReady sourceSiteId={lab.siteIds[0]} />
+          ) : lab?.state === 'creating' && lab.jobId !== null ? (
             <Text size="sm">
               The lab is being made.{' '}
               <LinkAnchor to="/jobs/$jobId" params={{ jobId: lab.jobId }} underline="always">
@@ -52,7 +54,7 @@ export function FirstSteps() {
               onClick={() => create.mutate()}
               leftSection={<IconFlask size={17} />}
             >
-              Create a lab
+              {lab?.state === 'failed' ? 'Create the lab again' : 'Create a lab'}
             </Button>
           )}
           <ProblemAlert error={create.error} />
@@ -99,5 +101,42 @@ export function FirstSteps() {
         </Stack>
       </Panel>
     </SimpleGrid>
+  )
+}
+
+/** The lab exists: what comes next is to protect one of its machines. */
+function LabReady({ sourceSiteId }: { readonly sourceSiteId: string | undefined }) {
+  const { data: machines } = useQuery(
+    api.machines.list.queryOptions({
+      input: {
+        ...(sourceSiteId === undefined ? {} : { siteId: sourceSiteId }),
+        protected: 'false',
+        limit: 10,
+      },
+    }),
+  )
+  const first = machines?.items.find(({ runId, present }) => runId === null && present)
+  return (
+    <>
+      <Text size="sm" fw={600}>
+        The lab is ready: protect {first?.name ?? 'one of its machines'}.
+      </Text>
+      <Group gap="xs">
+        <LinkButton
+          size="sm"
+          to="/protect"
+          search={{
+            ...(first && { machines: first.id }),
+            ...(sourceSiteId !== undefined && { sourceSiteId }),
+          }}
+          leftSection={<IconShieldPlus size={17} />}
+        >
+          Protect {first?.name ?? 'a machine of the lab'}
+        </LinkButton>
+        <LinkButton size="sm" variant="default" to="/machines">
+          See the machines
+        </LinkButton>
+      </Group>
+    </>
   )
 }

@@ -36,13 +36,13 @@ export function HealthTiles({ overview }: { readonly overview: Overview }) {
         <Stat
           label="Never tested"
           value={formatCount(neverTested)}
-          note="no test failover yet"
+          note={noteOfTests(overview)}
           ink={neverTested > 0 ? 'var(--at-risk)' : 'var(--ink)'}
         />
         <Stat
           label="Machines"
           value={formatCount(counts.machines)}
-          note={`at ${formatCount(counts.sites)} sites`}
+          note={`at ${formatCount(counts.sites)} ${counts.sites === 1 ? 'site' : 'sites'}`}
         />
         <Group wrap="nowrap">
           <Stat label="Stored" value={formatBytes(storedBytes)} note="recovery points" />
@@ -50,6 +50,12 @@ export function HealthTiles({ overview }: { readonly overview: Overview }) {
       </SimpleGrid>
     </Panel>
   )
+}
+
+function noteOfTests({ counts, neverTested }: Overview): string {
+  if (counts.protections === 0) return 'nothing is protected yet'
+  if (neverTested === 0) return 'each has been tested'
+  return `of ${formatCount(counts.protections)}: nothing proves yet that they come up`
 }
 
 type CountProps = { readonly of: number; readonly health: string; readonly label: string }

@@ -4,6 +4,7 @@ import type { Overview } from '@understudy/contract/overview'
 import { formatDuration } from '../../lib/format.ts'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import type { Tone } from '../../ui/tone.ts'
+import { verdictOf } from './site-verdict.ts'
 
 type Row = Overview['ifSiteDied'][number]
 
@@ -56,10 +57,3 @@ export function IfSiteDied({ overview }: { readonly overview: Overview }) {
 
 const toneOf = (row: Row): Tone =>
   row.recoverable === 0 ? 'bad' : row.unprotected > 0 || row.blockers.length > 0 ? 'at-risk' : 'good'
-
-function verdictOf(row: Row): string {
-  if (row.recoverable === 0) return `${row.machines} machines would be lost`
-  if (row.unprotected > 0) return `${row.recoverable} come back, ${row.unprotected} would not`
-  if (row.blockers.length > 0) return row.blockers[0] ?? ''
-  return `all ${row.recoverable} come back`
-}

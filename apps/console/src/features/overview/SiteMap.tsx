@@ -78,7 +78,8 @@ export function SiteMap({ overview }: { readonly overview: Overview }) {
                   {site.name.length > 20 ? `${site.name.slice(0, 19)}…` : site.name}
                 </text>
                 <text x={14} y={47} fontSize={11.5} fill="var(--ink-quiet)">
-                  {site.machines} machines · {site.replicas} replicas
+                  {site.machines} {site.machines === 1 ? 'machine' : 'machines'} · {site.replicas}{' '}
+                  {site.replicas === 1 ? 'replica' : 'replicas'}
                 </text>
                 <text x={14} y={63} fontSize={11.5} fill={inkOf(toneOfSite[site.health])}>
                   {site.platform === 'simulated' ? 'simulated · ' : ''}
