@@ -4,15 +4,16 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import type { Protection, ProtectionAction } from '@understudy/contract/protection'
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
 import { type FormEvent, type ReactNode, useState } from 'react'
-import { api } from '../../api/client.ts'
+import { api, problemOf } from '../../api/client.ts'
 import { formatWithZone } from '../../lib/format.ts'
 import { Findings } from '../../ui/Findings.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { toastDone, toastJob } from '../../ui/toast-job.tsx'
 import { useFocusBack } from '../../ui/use-focus-back.ts'
 import { asksForName, planOf } from './action-plan.ts'
-import { Foresight, Prospects, type SourcePower } from './Foresight.tsx'
+import { Foresight, Prospects } from './Foresight.tsx'
 import { type ActionOptions, type PointChoice, plainOptions, runAction } from './run-action.ts'
+import { type SourcePower, withFreshPower } from './source-power.ts'
 
 export type AskedAction = Exclude<ProtectionAction, 'edit'>
 
@@ -57,7 +58,15 @@ export function ActionDialog({ protection, action, point, flow, onClose }: Actio
     },
     onSettled: () => queries.invalidateQueries({ queryKey: api.protections.key() }),
   })
-  const mustType = asksForName(action, preview.data?.sourcePower ?? null)
+  const machine = useQuery({
+    ...api.machines.get.queryOptions({ input: { id: protection.machineId } }),
+    enabled: plan.preview === 'planned' || plan.preview === 'unplanned',
+    retry: false,
+  })
+  const gone = machine.error ? problemOf(machine.error).status === 404 : machine.data?.present === false
+  const foreseen = preview.data && withFreshPower(preview.data, !gone)
+  const power = foreseen?.sourcePower ?? null
+  const mustType = asksForName(action, power)
   const blocked = preview.data?.findings.some((finding) => finding.level === 'blocker') ?? false
   const ready = !blocked && (!mustType || typed === protection.name)
   const submit = (event: FormEvent): void => {
@@ -85,7 +94,7 @@ export function ActionDialog({ protection, action, point, flow, onClose }: Actio
             />
           )}
           {plan.preview !== null && (
-            <Foresight protection={protection} kind={plan.preview} preview={preview.data} />
+            <Foresight protection={protection} kind={plan.preview} preview={foreseen} />
           )}
           <Prospects
             action={action}
@@ -94,12 +103,7 @@ export function ActionDialog({ protection, action, point, flow, onClose }: Actio
           />
           {preview.error && <ProblemAlert error={preview.error} title="What it would cost is not known" />}
           <Findings findings={preview.data?.findings ?? []} label="What stands in the way" />
-          <Options
-            action={action}
-            options={options}
-            onChange={set}
-            power={preview.data?.sourcePower ?? null}
-          />
+          <Options action={action} options={options} onChange={set} power={power} />
           {mustType && (
             <TextInput
               label={
@@ -230,7 +234,7 @@ function Options({ action, options, power, onChange }: OptionsProps) {
     return (
       <Checkbox
         label="Where no isolated network is mapped, use the failover network"
-        description="The copy can then reach production, and production it."
+        description="The copy can then reach your production systems, and they can reach the copy."
         checked={options.allowOpenNetworks}
         onChange={(event) => onChange({ allowOpenNetworks: event.currentTarget.checked })}
       />

@@ -1,15 +1,13 @@
 // What an action costs, before it is asked for: as the server foresees it, or as what is known of the failover says it.
 import { SimpleGrid } from '@mantine/core'
-import type { FailoverPreview, Protection, ProtectionAction } from '@understudy/contract/protection'
+import type { Protection, ProtectionAction } from '@understudy/contract/protection'
 import type { ReactNode } from 'react'
-import type { z } from 'zod'
 import { formatDuration } from '../../lib/format.ts'
 import { Stat } from '../../ui/Stat.tsx'
 import { useNow } from '../../ui/use-now.ts'
 import { prospectsOf } from './prospects.ts'
+import type { Preview, SourcePower } from './source-power.ts'
 
-type Preview = z.infer<typeof FailoverPreview>
-export type SourcePower = Preview['sourcePower']
 type PreviewKind = 'test' | 'planned' | 'unplanned' | 'fail-back'
 
 type ForesightProps = {

@@ -1,6 +1,7 @@
 import { Group, Stack, Text } from '@mantine/core'
 import { IconFlask } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
+import type { Protection } from '@understudy/contract/protection'
 import { api } from '../../api/client.ts'
 import { formatDuration, formatWithZone } from '../../lib/format.ts'
 import { EmptyState } from '../../ui/EmptyState.tsx'
@@ -13,8 +14,9 @@ import { RunScreenshot } from './RunScreenshot.tsx'
 import { toneOfRun, wordsOfRun, wordsOfRunKind } from './run-words.ts'
 
 /** Tests and failovers of one machine, newest first: the proof that it comes up. */
-export function RunList({ protectionId, name }: { readonly protectionId: string; readonly name: string }) {
-  const { data, error } = useQuery(api.protections.runs.queryOptions({ input: { id: protectionId } }))
+export function RunList({ protection }: { readonly protection: Protection }) {
+  const { id, name } = protection
+  const { data, error } = useQuery(api.protections.runs.queryOptions({ input: { id } }))
   if (error) return <ProblemAlert error={error} />
   if (!data) return <RowSkeletons rows={3} />
   if (data.items.length === 0)
@@ -39,7 +41,7 @@ export function RunList({ protectionId, name }: { readonly protectionId: string;
           <Stack gap={3} miw={0}>
             <Group gap="sm">
               <Text fw={600} size="sm">
-                {wordsOfRunKind[run.kind]}
+                {wordsOfRunKind(run, protection)}
               </Text>
               <StatusMark tone={toneOfRun[run.state]}>{wordsOfRun[run.state]}</StatusMark>
               <Text size="xs" c="var(--ink-quiet)">

@@ -25,7 +25,7 @@ export function RunScreenshot({
         style={{ border: '1px dashed var(--line)', borderRadius: 'var(--mantine-radius-sm)' }}
       >
         <Text size="xs" c="var(--ink-quiet)">
-          no screen yet
+          {run.answeredAt === null ? 'no screen yet' : 'no picture of its screen'}
         </Text>
       </Center>
     )

@@ -8,7 +8,7 @@ import { StatusMark } from '../../ui/StatusMark.tsx'
 import { useNow } from '../../ui/use-now.ts'
 import { Addresses } from './Addresses.tsx'
 import { RunScreenshot } from './RunScreenshot.tsx'
-import { toneOfRun, wordsOfRun, wordsOfRunKind } from './run-words.ts'
+import { statusOfRun, wordsOfRunKind } from './run-words.ts'
 
 type RunningFailoverProps = {
   readonly protection: Protection
@@ -16,6 +16,10 @@ type RunningFailoverProps = {
   /** When somebody clicked: of the job while the run itself has not begun. */
   readonly clickedAt: string
   readonly title: string
+  /** The job has asked something and waits for a person. */
+  readonly waits: boolean
+  /** What the policy does with a failover that nobody has decided on in time; null: not loaded yet. */
+  readonly atDeadline: 'commit' | 'roll-back' | null
   /** Steps with their times. */
   readonly steps: ReactNode
   /** Commit, change point, roll back; or clean-up. */
@@ -23,11 +27,14 @@ type RunningFailoverProps = {
 }
 
 /** A failover or test that is up: the clock since the click, its steps, the screen, the address, and what to decide by when. */
-export function RunningFailover({ protection, run, clickedAt, title, steps, actions }: RunningFailoverProps) {
+export function RunningFailover(props: RunningFailoverProps) {
+  const { protection, run, clickedAt, title, waits, atDeadline, steps, actions } = props
+  const status = statusOfRun(run, protection.state, waits)
+  const decides = protection.state === 'failedOver' && run !== null && run.kind !== 'test'
   return (
     <Panel
       title={title}
-      actions={run && <StatusMark tone={toneOfRun[run.state]}>{wordsOfRun[run.state]}</StatusMark>}
+      actions={status && <StatusMark tone={status.tone}>{status.words}</StatusMark>}
       style={{ borderColor: 'var(--accent)' }}
     >
       <Stack gap="md">
@@ -45,7 +52,7 @@ export function RunningFailover({ protection, run, clickedAt, title, steps, acti
                   '–'
                 )
               }
-              note={run ? wordsOfRunKind[run.kind] : 'being chosen'}
+              note={run ? wordsOfRunKind(run, protection) : 'being chosen'}
             />
             <Stat
               label="Address"
@@ -54,10 +61,10 @@ export function RunningFailover({ protection, run, clickedAt, title, steps, acti
                   <Addresses addresses={run?.addresses ?? []} />
                 </Text>
               }
-              note={run?.answeredAt ? 'it answers' : 'no answer yet'}
+              note={run?.answeredAt ? 'it answers' : waits ? 'it waits for your answer' : 'no answer yet'}
             />
             <Hydration run={run} />
-            {run && run.commitDeadline !== null && <Deadline at={run.commitDeadline} />}
+            {decides && <Deadline at={run.commitDeadline} action={atDeadline} />}
           </SimpleGrid>
           {run && <RunScreenshot run={run} name={protection.name} width={220} />}
         </Group>
@@ -100,6 +107,8 @@ function Clock({ clickedAt, run }: { readonly clickedAt: string; readonly run: R
 function Hydration({ run }: { readonly run: Run | null }) {
   // A test is thrown away: nothing is streamed in behind it.
   if (!run || run.kind === 'test') return null
+  // Before it is up there is nothing to stream in behind.
+  if (run.answeredAt === null && run.hydrated === 0) return null
   const percent = Math.round(run.hydrated * 100)
   return (
     <Stat
@@ -117,15 +126,31 @@ function Hydration({ run }: { readonly run: Run | null }) {
   )
 }
 
-function Deadline({ at }: { readonly at: string }) {
+const wordsOfDeadline = { commit: 'then it is committed', 'roll-back': 'then it is rolled back' } as const
+
+type DeadlineProps = { readonly at: string | null; readonly action: 'commit' | 'roll-back' | null }
+
+function Deadline({ at, action }: DeadlineProps) {
   const now = useNow(1000)
+  if (at === null)
+    return (
+      <Stat
+        label="Decide within"
+        value={
+          <Text span fz={15} fw={600}>
+            no limit
+          </Text>
+        }
+        note="the policy has no timer; it stays as it is"
+      />
+    )
   const left = (Date.parse(at) - now) / 1000
   return (
     <Stat
       label="Decide within"
       value={left <= 0 ? 'time is up' : formatDuration(left)}
       ink={left < 600 ? 'var(--at-risk)' : 'var(--ink)'}
-      note={`then the policy decides; ${formatWithZone(at)}`}
+      note={`${action === null ? 'then the policy decides' : wordsOfDeadline[action]}; ${formatWithZone(at)}`}
     />
   )
 }

@@ -1,10 +1,19 @@
-import type { Run } from '@understudy/contract/protection'
+import type { Protection, Run } from '@understudy/contract/protection'
 import type { Tone } from '../../ui/tone.ts'
 
-export const wordsOfRunKind: Record<Run['kind'], string> = {
+const wordsOfKind: Record<Run['kind'], string> = {
   test: 'Test failover',
   planned: 'Planned failover',
   unplanned: 'Unplanned failover',
+}
+
+/** A planned failover to where the machine was first protected is the way home. Pure. */
+export function wordsOfRunKind(
+  run: Pick<Run, 'kind' | 'targetSiteId'>,
+  { direction, source, target }: Pick<Protection, 'direction' | 'source' | 'target'>,
+): string {
+  const home = direction === 'forward' ? source.id : target.id
+  return run.kind === 'planned' && run.targetSiteId === home ? 'Fail back' : wordsOfKind[run.kind]
 }
 
 export const toneOfRun: Record<Run['state'], Tone> = {
@@ -25,4 +34,21 @@ export const wordsOfRun: Record<Run['state'], string> = {
   gone: 'Cleaned up',
   failedOver: 'Waits for your decision',
   over: 'Over',
+}
+
+type Status = { readonly tone: Tone; readonly words: string }
+
+/** A failover has no state of its own: what its protection is doing, and whether its job waits for a person. Pure. */
+export function statusOfRun(
+  run: Pick<Run, 'kind' | 'state'> | null,
+  state: Protection['state'],
+  waits: boolean,
+): Status | null {
+  if (waits) return { tone: 'at-risk', words: 'Waiting for your answer' }
+  if (run?.kind !== 'test') {
+    if (state === 'failingOver') return { tone: 'busy', words: 'Under way' }
+    if (state === 'rollingBack') return { tone: 'busy', words: 'Rolling back' }
+    if (state === 'committing') return { tone: 'busy', words: 'Committing' }
+  }
+  return run && { tone: toneOfRun[run.state], words: wordsOfRun[run.state] }
 }

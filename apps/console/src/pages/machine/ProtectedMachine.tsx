@@ -176,7 +176,7 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
           </Tabs.Panel>
           <Tabs.Panel value="runs">
             <Panel title="Tests and failovers" flush>
-              <RunList protectionId={protection.id} name={protection.name} />
+              <RunList protection={protection} />
             </Panel>
           </Tabs.Panel>
           <Tabs.Panel value="jobs">

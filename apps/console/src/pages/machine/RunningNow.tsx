@@ -38,6 +38,10 @@ export function RunningNow({ protection, point, flow }: RunningNowProps) {
   const busy = useJob(protection.busyJobId)
   const failover = useNewest(protection.id, failoverKinds, failing)
   const test = useNewest(protection.id, testKinds, testing)
+  const { data: policy } = useQuery({
+    ...api.policies.get.queryOptions({ input: { id: protection.policyId } }),
+    enabled: failing,
+  })
   const other =
     busy && !(failing && failoverKinds.includes(busy.kind)) && !(testing && testKinds.includes(busy.kind))
   return (
@@ -47,10 +51,12 @@ export function RunningNow({ protection, point, flow }: RunningNowProps) {
           protection={protection}
           run={protection.failover}
           clickedAt={clickOf(failover, protection.failover)}
+          waits={failover?.state === 'waiting'}
+          atDeadline={policy?.uncommittedAction ?? null}
           title={
             protection.state === 'failedOver'
               ? `${protection.name} runs at ${protection.target.name}: keep it, or go back?`
-              : `Failover of ${protection.name} to ${protection.target.name}`
+              : `${failover?.kind === 'fail-back' ? 'Fail back' : 'Failover'} of ${protection.name} to ${protection.target.name}`
           }
           steps={failover && <Steps job={failover} />}
           actions={
@@ -71,6 +77,8 @@ export function RunningNow({ protection, point, flow }: RunningNowProps) {
           protection={protection}
           run={protection.test}
           clickedAt={clickOf(test, protection.test)}
+          waits={test?.state === 'waiting'}
+          atDeadline={null}
           title={`Test of ${protection.name} at ${protection.target.name}`}
           steps={test && <Steps job={test} />}
           actions={

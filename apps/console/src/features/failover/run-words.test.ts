@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest'
+import { statusOfRun, wordsOfRunKind } from './run-words.ts'
+
+const harbour = { id: 'harbour', name: 'Harbour', platform: 'kvm' }
+const hillside = { id: 'hillside', name: 'Hillside', platform: 'kvm' }
+const forward = { direction: 'forward', source: harbour, target: hillside } as const
+const reverse = { direction: 'reverse', source: hillside, target: harbour } as const
+
+test('a planned failover to where the machine came from is a fail back, before and after the direction turns again', () => {
+  const home = { kind: 'planned', targetSiteId: 'harbour' } as const
+  expect(wordsOfRunKind(home, reverse)).toBe('Fail back')
+  expect(wordsOfRunKind(home, forward)).toBe('Fail back')
+  expect(wordsOfRunKind({ kind: 'planned', targetSiteId: 'hillside' }, forward)).toBe('Planned failover')
+  expect(wordsOfRunKind({ kind: 'planned', targetSiteId: 'hillside' }, reverse)).toBe('Planned failover')
+  expect(wordsOfRunKind({ kind: 'unplanned', targetSiteId: 'harbour' }, reverse)).toBe('Unplanned failover')
+})
+
+test('a failover waits for a decision only once it is up, and for an answer while its job asks', () => {
+  const run = { kind: 'planned', state: 'failedOver' } as const
+  expect(statusOfRun(run, 'failingOver', false)?.words).toBe('Under way')
+  expect(statusOfRun(run, 'failingOver', true)?.words).toBe('Waiting for your answer')
+  expect(statusOfRun(null, 'failingOver', true)?.words).toBe('Waiting for your answer')
+  expect(statusOfRun(run, 'failedOver', false)?.words).toBe('Waits for your decision')
+  expect(statusOfRun(run, 'rollingBack', false)?.words).toBe('Rolling back')
+})
+
+test('a test has a state of its own, whatever its protection is doing', () => {
+  expect(statusOfRun({ kind: 'test', state: 'running' }, 'failingOver', false)?.words).toBe('Running')
+})
