@@ -7,6 +7,7 @@ import type { Site } from '@understudy/contract/site'
 import { useState } from 'react'
 import { api } from '../api/client.ts'
 import { useMay } from '../api/session.ts'
+import { choosePolicy } from '../features/protect/choose-policy.ts'
 import { DiskChoice } from '../features/protect/DiskChoice.tsx'
 import { type Excluded, excludedOf, machineLeftEmpty } from '../features/protect/excluded-disks.ts'
 import { MachinePicker } from '../features/protect/MachinePicker.tsx'
@@ -78,7 +79,7 @@ function Wizard({ sources, targets, preset }: WizardProps) {
   const target = others.find((site) => site.id === search.targetSiteId) ?? others[0]
   const { data: policies } = useQuery(api.policies.list.queryOptions())
   const [policyId, setPolicyId] = useState<string | null>(null)
-  const policy = policies?.items.find(({ id }) => id === policyId) ?? policies?.items[0]
+  const policy = policies?.items.find(({ id }) => id === policyId) ?? choosePolicy(policies?.items ?? [])
   const [chosen, setChosen] = useState<ReadonlyMap<string, Machine>>(
     () =>
       new Map(preset.filter(({ siteId }) => siteId === sourceSiteId).map((machine) => [machine.id, machine])),

@@ -53,6 +53,18 @@ export function DiskChoice({ machines, excluded, onChange }: DiskChoiceProps) {
           </Table.Tbody>
         </Table>
       </Table.ScrollContainer>
+      {machines
+        .filter(({ id }) => (excluded[id] ?? []).length > 0)
+        .map(({ id, name, hardware }) => (
+          <Text key={id} size="sm" c="var(--at-risk)" mt={6} role="status">
+            {name} will come up without{' '}
+            {hardware.disks
+              .filter(({ key }) => excluded[id]?.includes(key))
+              .map(({ label }) => label)
+              .join(' and ')}
+            .
+          </Text>
+        ))}
       <Text size="xs" c="var(--ink-quiet)" mt={6}>
         A replica lacks the disks that are left out: good for swap and scratch space, not for what the machine
         needs to start.

@@ -37,7 +37,10 @@ export function DiskEditor({ protection }: { readonly protection: Protection }) 
   const { disks } = protection.hardware
   const changed =
     excluded !== null && [...excluded].sort().join() !== [...protection.excludedDisks].sort().join()
-  const nothingLeft = shown.length >= disks.length
+  const nothingLeft = disks.every(({ key }) => shown.includes(key))
+  const newlyOut = disks
+    .filter(({ key }) => shown.includes(key) && !protection.excludedDisks.includes(key))
+    .map(({ label }) => label)
   return (
     <Stack gap="sm" p={14}>
       <Table.ScrollContainer minWidth={480}>
@@ -84,6 +87,17 @@ export function DiskEditor({ protection }: { readonly protection: Protection }) 
       <Text size="xs" c="var(--ink-quiet)">
         A disk that is left out is missing from newer recovery points. One that comes back is copied in full.
       </Text>
+      {nothingLeft && (
+        <Text size="sm" c="var(--at-risk)" role="status">
+          At least one disk has to be replicated.
+        </Text>
+      )}
+      {!nothingLeft && newlyOut.length > 0 && (
+        <Text size="sm" c="var(--at-risk)" role="status">
+          The replica will come up without {newlyOut.join(' and ')}: after a failover the machine lacks what
+          is on {newlyOut.length === 1 ? 'it' : 'them'}.
+        </Text>
+      )}
       <ProblemAlert error={update.error} />
       <Group gap="xs">
         <ActionButton

@@ -40,7 +40,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'name',
     label: 'Name',
-    width: 180,
+    width: 130,
     grows: true,
     sort: 'name',
     standard: true,
@@ -49,7 +49,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'state',
     label: 'State',
-    width: 206,
+    width: 196,
     grows: true,
     sort: 'health',
     standard: true,
@@ -63,7 +63,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'direction',
     label: 'Direction',
-    width: 160,
+    width: 180,
     grows: true,
     standard: true,
     cell: ({ machine, protection }) =>
@@ -76,7 +76,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'lag',
     label: 'Lag and target',
-    width: 244,
+    width: 232,
     sort: 'lag',
     standard: true,
     cell: ofProtection((protection) => <LagCell protection={protection} />),
@@ -101,7 +101,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'lastTest',
     label: 'Last test',
-    width: 106,
+    width: 122,
     sort: 'lastTest',
     standard: true,
     cell: ofProtection((protection) => <TestCell protection={protection} />),
@@ -109,7 +109,7 @@ export const machineColumns: readonly MachineColumn[] = [
   {
     key: 'policy',
     label: 'Policy',
-    width: 88,
+    width: 116,
     grows: true,
     sort: 'policy',
     standard: true,
@@ -235,7 +235,7 @@ function LagCell({ protection }: { readonly protection: Protection }) {
   return (
     <span className={classes.line}>
       <LagMeter protection={protection} />
-      <Spark values={values} target={protection.lagTargetSeconds} ink="var(--busy-fill)" width={40} />
+      <Spark values={values} target={protection.lagTargetSeconds} ink="var(--busy-fill)" width={32} />
       <span className={`${classes.quiet} ${classes.small}`}>
         of {formatDuration(protection.lagTargetSeconds)}
       </span>
