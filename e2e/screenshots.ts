@@ -11,7 +11,7 @@ const folder = process.env.UNDERSTUDY_SCREENSHOTS
 export async function photograph(
   page: Page,
   name: string,
-  wanted: readonly Theme[] = ['dark'],
+  wanted: readonly Theme[] = themes,
 ): Promise<void> {
   if (folder === undefined || folder === '') return
   await mkdir(path.dirname(path.join(folder, name)), { recursive: true })
