@@ -21,6 +21,7 @@ import {
   IconAlertTriangle,
   IconBook2,
   IconBuilding,
+  IconKey,
   IconListCheck,
   IconLogout,
   IconMoon,
@@ -34,7 +35,7 @@ import {
 } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient, useSuspenseQuery } from '@tanstack/react-query'
 import { Link, Outlet, useLocation } from '@tanstack/react-router'
-import { Suspense, useEffect } from 'react'
+import { lazy, Suspense, useEffect } from 'react'
 import { api, client } from '../api/client.ts'
 import { startLive, useRooms } from '../api/live.ts'
 import { sessionQuery } from '../api/session.ts'
@@ -43,6 +44,12 @@ import { CommandSearch, openCommandSearch } from './CommandSearch.tsx'
 import { ConnectionBanner } from './ConnectionBanner.tsx'
 import { leave } from './leave.ts'
 import { Mark } from './Mark.tsx'
+
+// Fields for passwords are for who opens them, not for every page.
+const ChangePassword = lazy(async () => {
+  const { ChangePassword: loaded } = await import('../features/access/NewPassword.tsx')
+  return { default: loaded }
+})
 
 const places = [
   { to: '/', label: 'Overview', icon: IconSmartHome },
@@ -229,25 +236,36 @@ function SchemeSwitch() {
 
 function UserMenu() {
   const { data: session } = useSuspenseQuery(sessionQuery)
+  const [changing, { open: change, close: stopChanging }] = useDisclosure()
   const signOut = useMutation({
     mutationFn: () => client.session.signOut({}),
     onSettled: () => leave('signed-out'),
   })
   return (
-    <Menu position="bottom-end" width={220}>
-      <Menu.Target>
-        <ActionIcon variant="subtle" color="gray" size="lg" aria-label="Your account">
-          <IconUserCircle size={20} stroke={1.7} />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>
-          Signed in as {session?.user.name} ({session?.user.role})
-        </Menu.Label>
-        <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => signOut.mutate()}>
-          Sign out
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+    <>
+      <Menu position="bottom-end" width={220}>
+        <Menu.Target>
+          <ActionIcon variant="subtle" color="gray" size="lg" aria-label="Your account">
+            <IconUserCircle size={20} stroke={1.7} />
+          </ActionIcon>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Label>
+            Signed in as {session?.user.name} ({session?.user.role})
+          </Menu.Label>
+          <Menu.Item leftSection={<IconKey size={15} />} onClick={change}>
+            Change password
+          </Menu.Item>
+          <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => signOut.mutate()}>
+            Sign out
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      {changing && session && (
+        <Suspense fallback={null}>
+          <ChangePassword name={session.user.name} onClose={stopChanging} />
+        </Suspense>
+      )}
+    </>
   )
 }

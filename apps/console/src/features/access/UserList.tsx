@@ -21,6 +21,7 @@ import { RowSkeletons } from '../../ui/RowSkeletons.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { toastDone, toastProblem } from '../../ui/toast-job.tsx'
 import { When } from '../../ui/When.tsx'
+import { SetPassword } from './NewPassword.tsx'
 import { findRole, roleOptions } from './role-words.ts'
 
 /** Who may sign in, and as what. `me`: nobody takes their own rights away by a slip. */
@@ -81,6 +82,7 @@ function UserRow({ user, mine }: { readonly user: User; readonly mine: boolean }
   })
   const remove = useMutation({ mutationFn: () => client.users.remove({ id: user.id }), onError, onSettled })
   const own = mine ? 'This is you' : null
+  const [setting, { open: set, close: stopSetting }] = useDisclosure()
   return (
     <Table.Tr>
       <Table.Td fw={500}>
@@ -117,6 +119,15 @@ function UserRow({ user, mine }: { readonly user: User; readonly mine: boolean }
       </Table.Td>
       <Table.Td>
         <Group gap={4} justify="flex-end" wrap="nowrap">
+          <ActionButton
+            reason={mine ? 'Change your own in the menu of your account' : null}
+            variant="subtle"
+            size="compact-xs"
+            onClick={set}
+          >
+            Set a new password
+          </ActionButton>
+          {setting && <SetPassword user={user} onClose={stopSetting} />}
           <ActionButton
             reason={own}
             variant="subtle"
