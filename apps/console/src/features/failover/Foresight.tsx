@@ -88,7 +88,7 @@ export function Prospects({ action, protection, pointInstant }: ProspectsProps) 
 function Figures({ count, children }: { readonly count: number; readonly children: ReactNode }) {
   return (
     <SimpleGrid
-      cols={{ base: 1, xs: count }}
+      cols={{ base: 1, xs: count > 3 ? 2 : count }}
       spacing="sm"
       p="sm"
       style={{ border: '1px solid var(--line)', borderRadius: 'var(--mantine-radius-md)' }}

@@ -110,9 +110,9 @@ export const planOf: Record<ProtectionAction, ActionPlan> = {
   reprotect: {
     title: 'Reprotect',
     effect:
-      'Replicates in the other direction, from where the machine runs now back to where it came from. Only what differs is copied where both sides share a point.',
+      'Replicates in the other direction, from where the machine runs now back to where it came from. Once that works, the former replica is removed with its recovery points; only the one that the failover came from goes along, as the first of the new ones.',
     confirm: 'Reprotect',
-    danger: false,
+    danger: true,
     preview: null,
     choosesPoint: false,
   },

@@ -27,6 +27,7 @@ const facts: Parameters<typeof prospectsOf>[1] = {
     target: { id: 'hillside', name: 'Hillside', platform: 'kvm' },
     failover,
     lastRecoverySeconds: 41,
+    pointCount: 64,
   },
   pointInstant: '2026-03-01T11:55:00Z',
   now: Date.parse('2026-03-01T12:10:00Z'),
@@ -50,6 +51,11 @@ describe('what is said before a step after a failover', () => {
   })
   test('reprotect names the new direction', () => {
     expect(said('reprotect')).toMatchObject({ 'Replicates then': 'Hillside → Harbour' })
+  })
+  test('reprotect says that the recovery points of now are deleted', () => {
+    expect(said('reprotect')).toMatchObject({ 'Recovery points of now': '64 are deleted' })
+    const [points] = prospectsOf('reprotect', facts).filter(({ isLoss }) => isLoss)
+    expect(points?.note).toContain('the former replica at Hillside')
   })
   test('what is not known is not guessed', () => {
     const protection = { ...facts.protection, failover: null, lastRecoverySeconds: null }

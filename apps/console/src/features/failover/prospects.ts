@@ -1,6 +1,6 @@
 // What the steps after a failover mean, from what is known of it. Pure.
 import type { Protection, ProtectionAction } from '@understudy/contract/protection'
-import { formatDuration, formatWithZone } from '../../lib/format.ts'
+import { formatCount, formatDuration, formatWithZone } from '../../lib/format.ts'
 
 export type Prospect = {
   readonly label: string
@@ -10,7 +10,10 @@ export type Prospect = {
 }
 
 type Facts = {
-  readonly protection: Pick<Protection, 'source' | 'target' | 'failover' | 'lastRecoverySeconds'>
+  readonly protection: Pick<
+    Protection,
+    'source' | 'target' | 'failover' | 'lastRecoverySeconds' | 'pointCount'
+  >
   /** Of the point that is chosen. */
   readonly pointInstant: string | null
   /** Milliseconds since 1970. */
@@ -19,7 +22,7 @@ type Facts = {
 
 /** Nothing for an action that the server foresees itself, or that touches no data. */
 export function prospectsOf(action: ProtectionAction, facts: Facts): readonly Prospect[] {
-  const { source, target, failover } = facts.protection
+  const { source, target, failover, pointCount } = facts.protection
   switch (action) {
     case 'change-point':
       return [
@@ -58,6 +61,12 @@ export function prospectsOf(action: ProtectionAction, facts: Facts): readonly Pr
     case 'reprotect':
       return [
         { label: 'Data loss', value: 'none', note: 'the machine goes on running meanwhile' },
+        {
+          label: 'Recovery points of now',
+          value: pointCount === 0 ? 'none' : `${formatCount(pointCount)} are deleted`,
+          note: `with the former replica at ${target.name}; the one that the failover came from goes along to ${source.name}`,
+          isLoss: pointCount > 0,
+        },
         { label: 'Replicates then', value: `${target.name} → ${source.name}`, note: 'the other way round' },
         {
           label: 'Takes about',
