@@ -4,6 +4,7 @@ import {
   formatRelative,
   formatTick,
   formatWithZone,
+  readable,
   withLocalTimes,
   zoneName,
 } from './format.ts'
@@ -56,6 +57,14 @@ describe('moments as they are written', () => {
     const late = formatWithZone(new Date(2026, 2, 1, 23, 5, 7).toISOString())
     expect(late).toContain('23:05:07')
     expect(late.endsWith(zoneName())).toBe(true)
+  })
+  test.each([
+    ['is 975 s old; the target is 30 s', 'is 16 min 15 s old; the target is 30 s'],
+    ['229 s and 1.75 s', '3 min 49 s and 1.75 s'],
+    ['within 60 s.', 'within 1 min.'],
+    ['86400 sectors', '86400 sectors'],
+  ])('%s is said as: %s', (text, words) => {
+    expect(readable(text)).toBe(words)
   })
   test('what the server says about a moment is said in the same way', () => {
     const iso = '2026-03-01T21:53:07.222Z'

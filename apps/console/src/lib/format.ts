@@ -49,6 +49,12 @@ export const zoneName = (): string =>
 export const withLocalTimes = (text: string): string =>
   text.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z\b/g, (iso) => formatWithZone(iso))
 
+/** A sentence of the server as people here read it: moments in their own time, and no spans of `975 s`. */
+export const readable = (text: string): string =>
+  withLocalTimes(text).replace(/(?<![\d.,])(\d{2,9}) s\b/g, (_, seconds: string) =>
+    formatDuration(Number(seconds)),
+  )
+
 /** `just now`, `12 s ago`, `in 5 min`. */
 export function formatRelative(iso: string, now: number): string {
   const seconds = (now - Date.parse(iso)) / 1000

@@ -11,6 +11,7 @@ import { PageHeader } from '../ui/PageHeader.tsx'
 import { Panel } from '../ui/Panel.tsx'
 import { ProblemAlert } from '../ui/ProblemAlert.tsx'
 import { RowSkeletons } from '../ui/RowSkeletons.tsx'
+import { AlertSubject } from './AlertSubject.tsx'
 
 export function AlertsPage() {
   const { show = 'open' } = useSearch({ from: '/signed-in/alerts' })
@@ -51,7 +52,7 @@ export function AlertsPage() {
       <Panel flush aria-label="Alerts">
         {!alerts && !query.error && <RowSkeletons />}
         {alerts?.map((alert) => (
-          <AlertLine key={alert.id} alert={alert} />
+          <AlertLine key={alert.id} alert={alert} about={<AlertSubject alert={alert} />} />
         ))}
         {alerts?.length === 0 && (
           <EmptyState

@@ -16,6 +16,7 @@ import { LinkButton } from '../ui/LinkButton.tsx'
 import { PageHeader } from '../ui/PageHeader.tsx'
 import { Panel } from '../ui/Panel.tsx'
 import { ProblemAlert } from '../ui/ProblemAlert.tsx'
+import { AlertSubject } from './AlertSubject.tsx'
 
 export function OverviewPage() {
   const { data: overview, error } = useQuery(api.overview.queryOptions())
@@ -71,7 +72,11 @@ export function OverviewPage() {
                 {overview.alerts.length === 0 ? (
                   <Quiet>No open alerts.</Quiet>
                 ) : (
-                  overview.alerts.slice(0, 6).map((alert) => <AlertLine key={alert.id} alert={alert} />)
+                  overview.alerts
+                    .slice(0, 6)
+                    .map((alert) => (
+                      <AlertLine key={alert.id} alert={alert} about={<AlertSubject alert={alert} />} />
+                    ))
                 )}
               </Panel>
               <Panel title="Running jobs" flush actions={<SeeAll to="/jobs" />}>

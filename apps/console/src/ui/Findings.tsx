@@ -1,4 +1,5 @@
 import { Group, List, Stack, Text } from '@mantine/core'
+import { readable } from '../lib/format.ts'
 import { StatusMark } from './StatusMark.tsx'
 
 type Finding = {
@@ -20,7 +21,10 @@ export function Findings({
   return (
     <List listStyleType="none" spacing={8} aria-label={label} pl={0}>
       {findings.map((finding) => (
-        <List.Item key={`${finding.code} ${finding.message}`} styles={{ itemWrapper: { width: '100%' } }}>
+        <List.Item
+          key={`${finding.code} ${readable(finding.message)}`}
+          styles={{ itemWrapper: { width: '100%' } }}
+        >
           <Group gap="sm" align="flex-start" wrap="nowrap">
             <StatusMark tone={finding.level === 'blocker' ? 'bad' : 'at-risk'}>
               {finding.level === 'blocker' ? 'Blocked' : 'Warning'}
@@ -28,7 +32,7 @@ export function Findings({
             <Stack gap={0}>
               <Text size="sm">{finding.message}</Text>
               <Text size="sm" c="var(--ink-quiet)">
-                {finding.remedy}
+                {readable(finding.remedy)}
               </Text>
             </Stack>
           </Group>

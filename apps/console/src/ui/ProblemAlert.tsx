@@ -1,6 +1,7 @@
 import { Alert, Code, Stack, Text } from '@mantine/core'
 import { IconAlertTriangle } from '@tabler/icons-react'
 import { problemOf } from '../api/client.ts'
+import { readable } from '../lib/format.ts'
 
 /** An error as the operator needs it: what happened, why, and what to do. */
 export function ProblemAlert({ error, title }: { readonly error: unknown; readonly title?: string }) {
@@ -15,8 +16,8 @@ export function ProblemAlert({ error, title }: { readonly error: unknown; readon
       role="alert"
     >
       <Stack gap={6}>
-        <Text size="sm">{problem.detail.replace(/\.?$/, '.')}</Text>
-        {problem.cause && <Text size="sm">Cause: {problem.cause}</Text>}
+        <Text size="sm">{readable(problem.detail.replace(/\.?$/, '.'))}</Text>
+        {problem.cause && <Text size="sm">Cause: {readable(problem.cause)}</Text>}
         {problem.fields?.map((field) => (
           <Text size="sm" key={field.path}>
             <b>{field.path}</b>: {field.message}

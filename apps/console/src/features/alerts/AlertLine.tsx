@@ -1,8 +1,10 @@
 import { Button, Group, Stack, Text } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import type { Alert } from '@understudy/contract/event'
+import type { ReactNode } from 'react'
 import { api, client } from '../../api/client.ts'
 import { useMay } from '../../api/session.ts'
+import { readable } from '../../lib/format.ts'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import type { Tone } from '../../ui/tone.ts'
 import { When } from '../../ui/When.tsx'
@@ -18,8 +20,14 @@ export const wordsOfSeverity: Record<Alert['severity'], string> = {
   critical: 'Critical',
 }
 
+type AlertLineProps = {
+  readonly alert: Alert
+  /** What the alert is about, named and linked by whoever knows sites and machines. */
+  readonly about: ReactNode
+}
+
 /** One alert: what, since when, what to do, and "I am on it". */
-export function AlertLine({ alert }: { readonly alert: Alert }) {
+export function AlertLine({ alert, about }: AlertLineProps) {
   const queries = useQueryClient()
   const mayAnswer = useMay('operator')
   const acknowledge = useMutation({
@@ -41,15 +49,15 @@ export function AlertLine({ alert }: { readonly alert: Alert }) {
             {alert.resolvedAt === null ? wordsOfSeverity[alert.severity] : 'Resolved'}
           </StatusMark>
           <Text size="sm" fw={600}>
-            {alert.subjectName}
+            {about}
           </Text>
           <Text size="xs" c="var(--ink-quiet)">
             <When at={alert.raisedAt} />
           </Text>
         </Group>
-        <Text size="sm">{alert.message}</Text>
+        <Text size="sm">{readable(alert.message)}</Text>
         <Text size="sm" c="var(--ink-quiet)">
-          {alert.remedy}
+          {readable(alert.remedy)}
         </Text>
       </Stack>
       {alert.resolvedAt === null &&

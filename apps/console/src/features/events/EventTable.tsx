@@ -1,6 +1,9 @@
 import { Code, Table, Text, Tooltip } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
 import type { Event } from '@understudy/contract/event'
-import { withLocalTimes } from '../../lib/format.ts'
+import { useMemo } from 'react'
+import { api } from '../../api/client.ts'
+import { readable } from '../../lib/format.ts'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import type { Tone } from '../../ui/tone.ts'
 import { When } from '../../ui/When.tsx'
@@ -17,6 +20,7 @@ export function EventTable({
   readonly events: readonly Event[]
   readonly withSubject?: boolean
 }) {
+  const names = useNames()
   return (
     <Table.ScrollContainer minWidth={560} tabIndex={0}>
       <Table>
@@ -45,8 +49,8 @@ export function EventTable({
                 </Table.Td>
               )}
               <Table.Td>
-                <Text size="sm">{withLocalTimes(event.message)}</Text>
-                <FactLine event={event} />
+                <Text size="sm">{readable(event.message)}</Text>
+                <FactLine event={event} names={names} />
               </Table.Td>
             </Table.Tr>
           ))}
@@ -56,8 +60,20 @@ export function EventTable({
   )
 }
 
-function FactLine({ event }: { readonly event: Event }) {
-  const line = wordsOfFacts(event.facts)
+/** Of the sites and policies that events name by their ids. */
+function useNames(): ReadonlyMap<string, string> {
+  const { data: policies } = useQuery(api.policies.list.queryOptions())
+  const { data: sites } = useQuery(api.sites.list.queryOptions())
+  return useMemo(
+    () => new Map([...(policies?.items ?? []), ...(sites?.items ?? [])].map(({ id, name }) => [id, name])),
+    [policies, sites],
+  )
+}
+
+type FactLineProps = { readonly event: Event; readonly names: ReadonlyMap<string, string> }
+
+function FactLine({ event, names }: FactLineProps) {
+  const line = wordsOfFacts(event.facts, names)
   return (
     <Tooltip label={line} disabled={line === ''}>
       <Text size="xs" c="var(--ink-quiet)" lineClamp={1} component="div">

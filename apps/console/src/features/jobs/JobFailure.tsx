@@ -1,6 +1,7 @@
 import { Alert, Code, Stack, Text } from '@mantine/core'
 import { IconAlertTriangle } from '@tabler/icons-react'
 import type { Job } from '@understudy/contract/job'
+import { readable } from '../../lib/format.ts'
 
 const wordsOfFailure: Readonly<Record<string, string>> = {
   refusal: 'Refused as things stand',
@@ -21,10 +22,10 @@ export function JobFailure({ job }: { readonly job: Pick<Job, 'failure'> }) {
     >
       <Stack gap={6}>
         <Text size="sm">
-          <b>Cause:</b> {failure.message}
+          <b>Cause:</b> {readable(failure.message)}
         </Text>
         <Text size="sm">
-          <b>Remedy:</b> {failure.remedy}
+          <b>Remedy:</b> {readable(failure.remedy)}
         </Text>
         <Code w="fit-content">{failure.code}</Code>
       </Stack>

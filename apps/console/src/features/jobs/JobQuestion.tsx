@@ -3,6 +3,7 @@ import { IconHandStop } from '@tabler/icons-react'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import type { Job } from '@understudy/contract/job'
 import { api, client } from '../../api/client.ts'
+import { readable } from '../../lib/format.ts'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 
 /** A job waits for a person: the question and its answers. */
@@ -23,7 +24,7 @@ export function JobQuestion({ job }: { readonly job: Job }) {
       role="alert"
     >
       <Text size="sm" mb="sm">
-        {question.text}
+        {readable(question.text)}
       </Text>
       <Group gap="xs">
         {question.answers.map((option) => (

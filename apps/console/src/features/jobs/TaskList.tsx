@@ -1,6 +1,6 @@
 import { Group, Progress, Stack, Text } from '@mantine/core'
 import type { Job } from '@understudy/contract/job'
-import { formatDuration, formatWithZone, withLocalTimes } from '../../lib/format.ts'
+import { formatDuration, formatWithZone, readable } from '../../lib/format.ts'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { useNow } from '../../ui/use-now.ts'
 import { describeProgress } from './JobProgress.tsx'
@@ -59,7 +59,7 @@ function TaskLine({ task }: { readonly task: Task }) {
       )}
       {task.note && (
         <Text size="xs" c="var(--ink-quiet)" mt={3}>
-          {withLocalTimes(task.note)}
+          {readable(task.note)}
         </Text>
       )}
     </li>

@@ -15,6 +15,7 @@ import { SiteFlow } from '../../features/protections/SiteFlow.tsx'
 import { wordsOfAction } from '../../features/protections/state-words.ts'
 import { bulkCopiesOf } from '../../features/recovery-points/bulk-copies.ts'
 import { usePoints } from '../../features/recovery-points/use-points.ts'
+import { readable } from '../../lib/format.ts'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { PageHeader } from '../../ui/PageHeader.tsx'
 import { Panel } from '../../ui/Panel.tsx'
@@ -120,7 +121,7 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
       <Stack gap="md">
         {protection.stateNote && protection.state !== 'failedOver' && (
           <Alert color={protection.state === 'broken' ? 'red' : 'blue'} variant="light">
-            {protection.stateNote}
+            {readable(protection.stateNote)}
           </Alert>
         )}
         {protection.state === 'committed' && (

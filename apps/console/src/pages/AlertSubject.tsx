@@ -1,0 +1,25 @@
+import { useQuery } from '@tanstack/react-query'
+import type { Alert } from '@understudy/contract/event'
+import { api } from '../api/client.ts'
+import { LinkAnchor } from '../ui/LinkAnchor.tsx'
+
+/** Leads to the site or the machine that an alert is about; plain words where neither is known (any more). */
+export function AlertSubject({ alert: { subjectId, subjectName } }: { readonly alert: Alert }) {
+  const { data: sites } = useQuery(api.sites.list.queryOptions())
+  // As the overview asks for them: one answer serves every line.
+  const { data: protections } = useQuery(api.protections.list.queryOptions({ input: { limit: 500 } }))
+  if (sites?.items.some(({ id }) => id === subjectId))
+    return (
+      <LinkAnchor to="/sites/$siteId" params={{ siteId: subjectId ?? '' }} inherit>
+        {subjectName}
+      </LinkAnchor>
+    )
+  const protection = protections?.items.find(({ id }) => id === subjectId)
+  if (protection)
+    return (
+      <LinkAnchor to="/machines/$machineId" params={{ machineId: protection.machineId }} inherit>
+        {subjectName}
+      </LinkAnchor>
+    )
+  return subjectName
+}
