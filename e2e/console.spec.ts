@@ -126,8 +126,8 @@ test('the dialogs of a failover are free of barriers, an unplanned one asks to t
   }
   // The item of a menu is gone by then: its button stands for it.
   await buttonOf('More').press('Enter')
-  await page.getByRole('menuitem', { name: /^Pause/ }).press('Enter')
-  await expect(page.getByRole('dialog').getByRole('button', { name: 'Pause' })).toBeFocused()
+  await page.getByRole('menuitem', { name: 'Pause', exact: true }).press('Enter')
+  await expect(page.getByRole('dialog').getByRole('button', { name: 'Pause', exact: true })).toBeFocused()
   await page.keyboard.press('Escape')
   await expect(buttonOf('More')).toBeFocused()
 })
