@@ -8,11 +8,7 @@ export type Theme = (typeof themes)[number]
 
 const folder = process.env.UNDERSTUDY_SCREENSHOTS
 
-export async function photograph(
-  page: Page,
-  name: string,
-  wanted: readonly Theme[] = themes,
-): Promise<void> {
+export async function photograph(page: Page, name: string, wanted: readonly Theme[] = themes): Promise<void> {
   if (folder === undefined || folder === '') return
   await mkdir(path.dirname(path.join(folder, name)), { recursive: true })
   for (const theme of wanted) {
