@@ -1,11 +1,10 @@
 // A guest that installs updates on its way down may take longer than anybody waits. The failover is put back by then, the guest runs
 // on, counts as started, and goes off minutes later: by our doing, so it is for us to start it again.
-import { Refusal } from '@understudy/base/errors'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { SiteId } from '@understudy/domain/sites/site'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
-import { startJob } from '../jobs/start-job.ts'
+import { startUnasked } from '../jobs/start-job.ts'
 import type { ProtectionNotes } from '../ports/stores.ts'
 import { replicatingStates } from '../replication/slot.ts'
 import { sourceOf } from '../sites/platform-of.ts'
@@ -34,12 +33,7 @@ export async function watchLateShutDowns(parts: EngineParts, siteId: SiteId): Pr
   for (const { id, name, state, sourceSiteId, sourceRef } of await parts.stores.protections.list()) {
     if (sourceSiteId !== siteId || !off.has(sourceRef) || !replicatingStates.includes(state)) continue
     if (!mayStillGoOff(parts, await parts.stores.protections.notes(id))) continue
-    try {
-      await startJob(parts, 'tidy-up', { id, name }, { by: 'the server', protectionId: id })
-    } catch (error) {
-      // An operator or another process was quicker.
-      if (!(error instanceof Refusal)) throw error
-    }
+    await startUnasked(parts, 'tidy-up', { id, name })
   }
 }
 

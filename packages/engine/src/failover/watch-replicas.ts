@@ -8,7 +8,7 @@ import type { PowerState } from '@understudy/domain/machines/machine'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
-import { startJob } from '../jobs/start-job.ts'
+import { startUnasked } from '../jobs/start-job.ts'
 import { withinSeconds } from '../sites/bounded-call.ts'
 import { platformOf } from '../sites/platform-of.ts'
 import { REPLICA_OFF_ALERT } from './start-replica.ts'
@@ -42,7 +42,8 @@ export function createReplicaWatcher(parts: EngineParts): ReplicaWatcher {
         return await tell(parts, protection, seen.why)
       case 'start':
         await tell(parts, protection, seen.why)
-        await start(parts, protection)
+        // As a job of its own: nobody else may be at work on the protection meanwhile.
+        await startUnasked(parts, 'start-replica', protection)
     }
   }
 
@@ -123,14 +124,4 @@ async function tell(parts: EngineParts, protection: Protection, why: string): Pr
       'Use "Start the replica": it goes on with what it has written. A change of the point or a roll back throws that away.',
     subject: protection,
   })
-}
-
-/** As a job of its own: nobody else may be at work on the protection meanwhile. */
-async function start(parts: EngineParts, { id, name }: Protection): Promise<void> {
-  try {
-    await startJob(parts, 'start-replica', { id, name }, { by: 'the server', protectionId: id })
-  } catch (error) {
-    // An operator or another process is at work on it.
-    if (!(error instanceof Refusal)) throw error
-  }
 }

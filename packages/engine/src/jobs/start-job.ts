@@ -67,6 +67,15 @@ export async function startJob<Request extends Asker>(
   return { jobId }
 }
 
+/** What the server does of its own accord on a protection. That an operator or another process was quicker is no failure. */
+export async function startUnasked(parts: EngineParts, kind: JobKind, subject: Subject): Promise<void> {
+  try {
+    await startJob(parts, kind, subject, { by: 'the server', protectionId: subject.id })
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+  }
+}
+
 export async function answerJob(parts: EngineParts, jobId: JobId, answer: AnswerRequest): Promise<void> {
   const job = await findJob(parts, jobId)
   const known = job.question?.answers.some(({ value }) => value === answer.value)

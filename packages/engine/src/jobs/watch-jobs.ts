@@ -1,10 +1,9 @@
 // Jobs that nobody runs any more, and what they left behind: found while the server runs, not only when it starts.
-import { Refusal } from '@understudy/base/errors'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { Protection, ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
 import type { EngineParts } from '../engine-parts.ts'
 import { exitOf, isWorkedOn } from '../failover/tidy-up.ts'
-import { failLostJobs, startJob } from './start-job.ts'
+import { failLostJobs, startUnasked } from './start-job.ts'
 
 export type JobWatcher = {
   /**
@@ -31,7 +30,7 @@ export function createJobWatcher(parts: EngineParts): JobWatcher {
     const inRun = new Set(runs.filter(({ kind }) => kind !== 'test').map(({ protectionId }) => protectionId))
     const candidates = held.filter(({ id, state }) => working.includes(state) || inRun.has(id))
     for (const { id, name } of candidates)
-      if (!stopped && (await isStranded(parts, id))) await startTidyUp(parts, { id, name })
+      if (!stopped && (await isStranded(parts, id))) await startUnasked(parts, 'tidy-up', { id, name })
   }
 
   return {
@@ -59,13 +58,4 @@ async function isStranded(parts: EngineParts, id: ProtectionId): Promise<boolean
   const filter = { subjectId: id, kinds: ['tidy-up'] }
   const [last] = (await parts.stores.jobs.list(filter, { limit: 1, cursor: null })).rows
   return last?.state !== 'failed' || parts.clock.now() - (last.endedAt ?? 0) >= AGAIN_AFTER_MILLISECONDS
-}
-
-async function startTidyUp(parts: EngineParts, subject: Pick<Protection, 'id' | 'name'>): Promise<void> {
-  try {
-    await startJob(parts, 'tidy-up', subject, { by: 'the server', protectionId: subject.id })
-  } catch (error) {
-    // An operator or another process was quicker.
-    if (!(error instanceof Refusal)) throw error
-  }
 }
