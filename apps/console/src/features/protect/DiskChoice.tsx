@@ -1,6 +1,7 @@
 import { Checkbox, Group, Table, Text } from '@mantine/core'
 import { formatBytes } from '@understudy/base/bytes'
 import type { Machine } from '@understudy/contract/machine'
+import { withMember } from '../../lib/with-member.ts'
 import type { Excluded } from './excluded-disks.ts'
 
 type DiskChoiceProps = {
@@ -36,12 +37,7 @@ export function DiskChoice({ machines, excluded, onChange }: DiskChoiceProps) {
                           label={`${disk.label}, ${formatBytes(disk.bytes)}${disk.boot ? ', boots' : ''}`}
                           checked={!out.includes(disk.key)}
                           onChange={(event) =>
-                            onChange(
-                              id,
-                              event.currentTarget.checked
-                                ? out.filter((key) => key !== disk.key)
-                                : [...out, disk.key],
-                            )
+                            onChange(id, withMember(out, disk.key, !event.currentTarget.checked))
                           }
                         />
                       ))}

@@ -6,6 +6,7 @@ import type { AllowedAction, Protection } from '@understudy/contract/protection'
 import { useState } from 'react'
 import { api, client } from '../../api/client.ts'
 import { useMay } from '../../api/session.ts'
+import { withMember } from '../../lib/with-member.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { toastDone } from '../../ui/toast-job.tsx'
@@ -63,11 +64,7 @@ export function DiskEditor({ protection }: { readonly protection: Protection }) 
                     checked={!shown.includes(disk.key)}
                     disabled={reason !== null}
                     onChange={(event) =>
-                      setExcluded(
-                        event.currentTarget.checked
-                          ? shown.filter((key) => key !== disk.key)
-                          : [...shown, disk.key],
-                      )
+                      setExcluded(withMember(shown, disk.key, !event.currentTarget.checked))
                     }
                   />
                 </Table.Td>
