@@ -8,6 +8,8 @@ import type { Qmp } from './qmp.ts'
 export type GraphBitmap = {
   readonly name: string
   readonly granularityBytes: number
+  /** In whole grains. */
+  readonly dirtyBytes: number
   readonly recording: boolean
   readonly persistent: boolean
   /** Was in use when its process was killed: worthless. */
@@ -58,6 +60,7 @@ type NodeInfo = {
 }
 type BitmapInfo = {
   readonly name?: string
+  readonly count: number
   readonly granularity: number
   readonly recording: boolean
   readonly persistent: boolean
@@ -117,11 +120,12 @@ function toDisk(
 function toBitmap(info: BitmapInfo): GraphBitmap[] {
   // Bitmaps without a name belong to jobs of QEMU itself.
   if (info.name === undefined) return []
-  const { name, granularity, recording, persistent, busy } = info
+  const { name, count, granularity, recording, persistent, busy } = info
   return [
     {
       name,
       granularityBytes: granularity,
+      dirtyBytes: count,
       recording,
       persistent,
       inconsistent: info.inconsistent === true,

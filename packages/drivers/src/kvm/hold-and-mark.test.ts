@@ -52,6 +52,7 @@ function prepared(): PreparedMachine {
     since: null,
     checkpoint: { bitmap: 'b', process: 'p', disks: new Map() },
     snapshots: [],
+    unchangedAt: null,
   }
 }
 

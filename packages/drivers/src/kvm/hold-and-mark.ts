@@ -30,6 +30,9 @@ export async function holdAndMark(
   wanted: Consistency,
   clock: Clock,
 ): Promise<Held> {
+  const [only] = machines
+  if (machines.length === 1 && only !== undefined && only.unchangedAt !== null)
+    return { instant: only.unchangedAt, consistency: 'crash', consistencyNote: null, pauseMilliseconds: 0 }
   if (wanted === 'crash') {
     const marked = await mark(machines, clock)
     return { ...marked, consistency: 'crash', consistencyNote: null }

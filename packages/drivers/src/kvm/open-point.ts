@@ -23,11 +23,12 @@ export async function openPoint(
 ): Promise<OpenPointResult> {
   // In one order, always: two groups that share machines would wait for each other otherwise.
   const wanted = [...request.machines].sort((a, b) => (a.ref < b.ref ? -1 : 1))
+  const alone = wanted.length === 1 && request.consistency === 'crash'
   const visited: VisitedMachine[] = []
   let prepared: readonly PreparedMachine[] = []
   try {
     for (const item of wanted) visited.push(await visitForPoint(deps, item, signal))
-    const results = await Promise.allSettled(visited.map((machine) => preparePoint(deps, machine)))
+    const results = await Promise.allSettled(visited.map((machine) => preparePoint(deps, machine, alone)))
     prepared = results.flatMap((result) =>
       result.status === 'fulfilled' && !('lost' in result.value) ? [result.value] : [],
     )

@@ -1,6 +1,7 @@
 // The disks of an open point, as the engine reads them.
 import { MiB } from '@understudy/base/bytes'
 import { isAbort, Outage, Refusal } from '@understudy/base/errors'
+import { invariant } from '@understudy/base/invariant'
 import type { MappedExtent } from '@understudy/block/device'
 import { connectNbd, isConnectionLoss, type NbdDevice } from '@understudy/block/nbd/client'
 import type { SourceDisk, SourceMachinePoint } from '@understudy/engine/ports/source-platform'
@@ -17,6 +18,7 @@ export type OpenedMachine = { readonly point: SourceMachinePoint; close(): Promi
 /** Connects to what QEMU shows of the point. `close` ends the connections, not the point. */
 export async function openDisks(prepared: PreparedMachine): Promise<OpenedMachine> {
   const { machine, snapshots, checkpoint } = prepared
+  if (prepared.unchangedAt !== null) return unchangedDisks(prepared)
   const socket = await machine.host.forward(exportSocketPath(machine))
   const devices: NbdDevice[] = []
   const close = async (): Promise<void> => {
@@ -48,6 +50,27 @@ export async function openDisks(prepared: PreparedMachine): Promise<OpenedMachin
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+function unchangedDisks({ machine, checkpoint }: PreparedMachine): OpenedMachine {
+  const disks = [...checkpoint.disks].map(
+    ([key, bytes]): SourceDisk => ({
+      key,
+      bytes,
+      reader: {
+        bytes,
+        async read() {
+          invariant(false, 'nothing has changed, so nothing of this point is read')
+        },
+        close: async () => undefined,
+      },
+      async *changed() {},
+    }),
+  )
+  return {
+    point: { ref: machine.ref, checkpoint: checkpointText(checkpoint), disks },
+    close: async () => undefined,
   }
 }
 

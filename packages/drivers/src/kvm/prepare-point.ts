@@ -1,7 +1,7 @@
 // Everything of a point that can be done while the guest runs on: looking, cleaning up, scratch space.
 import { join } from 'node:path'
 import { Outage, Refusal } from '@understudy/base/errors'
-import type { Clock } from '@understudy/base/instant'
+import type { Clock, Instant } from '@understudy/base/instant'
 import type { CycleReason } from '@understudy/domain/replication/plan-cycle'
 import type { OpenPointRequest } from '@understudy/engine/ports/source-platform'
 import { type BlockGraph, type GraphDisk, readBlockGraph } from './block-graph.ts'
@@ -13,6 +13,7 @@ import {
   removeBitmaps,
   restoreSince,
 } from './dirty-bitmaps.ts'
+import { isUnchanged, markUnchanged } from './idle-point.ts'
 import type { MachineDirectory } from './machine-directory.ts'
 import { type MachineLocation, type Visit, visit } from './monitor.ts'
 import { startNbdServer } from './nbd-server.ts'
@@ -46,7 +47,10 @@ export type PreparedMachine = {
   readonly since: Checkpoint | null
   /** Set at this point's instant. */
   readonly checkpoint: Checkpoint
+  /** Empty when there is nothing to read: see `unchangedAt`. */
   readonly snapshots: readonly SnapshotDisk[]
+  /** Nothing has changed since `since`: marked already, at this instant. */
+  readonly unchangedAt: Instant | null
 }
 
 /** Bitmaps of points that were never sealed; more of them only cost memory. */
@@ -75,13 +79,17 @@ export async function visitForPoint(
   return { request, machine, visit: await visitRunning(machine, signal) }
 }
 
-/** Throws, or says that tracking is lost, with nothing of ours left but the bitmaps that were there. */
+/**
+ * Throws, or says that tracking is lost, with nothing of ours left but the bitmaps that were there. `alone`: no other machine
+ * and no freeze belongs to the point, so its instant may be the one at which nothing turns out to have changed.
+ */
 export async function preparePoint(
   deps: PreparePointDeps,
   { request, machine, visit }: VisitedMachine,
+  alone: boolean,
 ): Promise<PreparedMachine | { readonly lost: CycleReason }> {
   try {
-    return await prepareVisited(deps, request, machine, visit)
+    return await prepareVisited(deps, request, machine, visit, alone)
   } catch (error) {
     await removeOwn(machine, visit, request.trackingId)
     throw error
@@ -115,13 +123,13 @@ async function prepareVisited(
   item: MachineRequest,
   machine: MachineLocation,
   visiting: Visit,
+  alone: boolean,
 ): Promise<PreparedMachine | { readonly lost: CycleReason }> {
   const { qmp } = visiting
   const { trackingId } = item
   const [{ status }, process] = await Promise.all([
     qmp.execute<{ readonly status: string }>('query-status'),
     processIdentity(qmp),
-    startNbdServer(qmp, machine),
   ])
   const owner = ownerDigest(trackingId)
   const isOurs = (node: OurNode): boolean => node.owner === owner
@@ -139,10 +147,18 @@ async function prepareVisited(
 
   const disks = graph.disks.filter(included)
   refuseUnusable(machine, disks)
-  const snapshots = await addScratches(deps, machine, visiting, disks, trackingId, since)
   const bitmap = nextBitmapName(graph.disks, trackingId, since)
   const checkpoint = { bitmap, process, disks: new Map(disks.map(({ key, bytes }) => [key, bytes])) }
-  return { machine, trackingId, visit: visiting, running: status === 'running', since, checkpoint, snapshots }
+  const running = status === 'running'
+  const prepared = { machine, trackingId, visit: visiting, running, since, checkpoint }
+  if (alone && since !== null && isUnchanged(disks, trackingId, since)) {
+    const unchangedAt = await markUnchanged(qmp, { disks, trackingId }, bitmap, since, deps.clock)
+    if (unchangedAt !== null) return { ...prepared, snapshots: [], unchangedAt }
+    await restoreSince(qmp, (await readBlockGraph(qmp)).disks, trackingId, since)
+  }
+  await startNbdServer(qmp, machine)
+  const snapshots = await addScratches(deps, machine, visiting, disks, trackingId, since)
+  return { ...prepared, snapshots, unchangedAt: null }
 }
 
 async function dropAbandoned({ qmp }: Visit, graph: BlockGraph, trackingId: string): Promise<void> {

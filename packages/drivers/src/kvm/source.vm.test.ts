@@ -15,6 +15,7 @@ import type {
 } from '@understudy/engine/ports/source-platform'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readBlockGraph } from './block-graph.ts'
+import type { Host } from './host.ts'
 import { machineDirectory } from './machine-directory.ts'
 import { visit, withMonitor } from './monitor.ts'
 import { processOf } from './power.ts'
@@ -28,10 +29,16 @@ beforeEach(async () => {
 afterEach(() => site.close())
 
 /** A source with no memory of anything: what a new process has. */
-const freshSource = (options: { scratchBytes?: number } = {}): SourcePlatform =>
+const freshSource = ({
+  host = site.host,
+  ...options
+}: {
+  scratchBytes?: number
+  host?: Host
+} = {}): SourcePlatform =>
   kvmSource({
-    hosts: [site.host],
-    directory: machineDirectory([site.host], ({ error }) => {
+    hosts: [host],
+    directory: machineDirectory([host], ({ error }) => {
       throw error
     }),
     clock: { now: () => Date.now() },
@@ -411,6 +418,86 @@ describe('a restart of the machine', () => {
     expect((await readdir(machine.location.folder)).filter((name) => name.startsWith('us-scr'))).toEqual([])
   })
 })
+
+describe('a point at which nothing has changed', () => {
+  test.each([true, false])(
+    'leaves the disks alone, and what is written later is in the next one (kept: %s)',
+    async (kept) => {
+      const machine = await site.add('alpha', twoDisks)
+      await machine.start()
+      await machine.write('system', MiB, 64 * KiB, 0x11)
+      const source = freshSource()
+      const replica = new Replica()
+      const first = await open(source, machine, { since: null })
+      await replica.take(disksOf(first))
+      await first.release(true)
+
+      const idle = await open(source, machine, { since: checkpointOf(first) })
+      expect(await leftovers(machine)).toEqual([])
+      expect(idle).toMatchObject({ consistency: 'crash', pauseMilliseconds: 0 })
+      await machine.write('data', 2 * MiB, 8 * KiB, 0x22)
+      await replica.take(disksOf(idle))
+      expect(disksOf(idle).map(({ key, bytes }) => [key, bytes])).toEqual(
+        twoDisks.map(({ key, bytes }) => [key, bytes]),
+      )
+      expect(replica.equals('data', Buffer.alloc(16 * MiB))).toBe(true)
+      await idle.release(kept)
+      expect(await bitmapNames(machine)).toHaveLength(2)
+
+      const next = await open(source, machine, { since: checkpointOf(kept ? idle : first) })
+      expect(await changes(disksOf(next)[1])).toEqual([{ offset: 2 * MiB, bytes: 8 * KiB, kind: 'data' }])
+      await replica.take(disksOf(next))
+      await next.release(true)
+      for (const { key } of twoDisks) expect(replica.equals(key, machine.model(key)), key).toBe(true)
+    },
+  )
+
+  test('holds what the guest writes right before the instant, as any other point does', async () => {
+    const machine = await site.add('alpha', twoDisks)
+    await machine.start()
+    const first = await open(freshSource(), machine, { since: null })
+    const replica = new Replica()
+    await replica.take(disksOf(first))
+    await first.release(true)
+
+    const write = { offset: 3 * MiB, bytes: 4 * KiB }
+    let wrote = 0
+    const source = freshSource({
+      host: beforeMarking(site.host, () => {
+        machine.model('data').fill(0x33, write.offset, write.offset + write.bytes)
+        wrote += 1
+        return `qemu-io -d /machine/peripheral/dev-data/virtio-backend "write -q -P 0x33 ${write.offset} ${write.bytes}"`
+      }),
+    })
+    const late = await open(source, machine, { since: checkpointOf(first) })
+    expect(wrote).toBe(1)
+    expect(await changes(disksOf(late)[1])).toEqual([{ ...write, kind: 'data' }])
+    await replica.take(disksOf(late))
+    await late.release(true)
+    expect(replica.equals('data', machine.model('data'))).toBe(true)
+    expect(await leftovers(machine)).toEqual([])
+    expect(await bitmapNames(machine)).toHaveLength(2)
+  })
+})
+
+/** The host, whose QEMU obeys `command` once, after everything was looked at and right before the new bitmaps begin. */
+function beforeMarking(host: Host, command: () => string): Host {
+  let done = false
+  return {
+    ...host,
+    async connect(path, signal) {
+      const stream = await host.connect(path, signal)
+      const write = stream.write.bind(stream)
+      stream.write = ((text: string) => {
+        if (done || !text.includes('block-dirty-bitmap-add')) return write(text)
+        done = true
+        const first = { execute: 'human-monitor-command', arguments: { 'command-line': command() }, id: 1e9 }
+        return write(`${JSON.stringify(first)}\n${text}`)
+      }) as typeof stream.write
+      return stream
+    },
+  }
+}
 
 describe('the guest comes first', () => {
   test('a full scratch breaks the point and not the guest, and the next cycle is complete', async () => {

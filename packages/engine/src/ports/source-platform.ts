@@ -34,7 +34,10 @@ export type OpenPointResult =
 export type SourceDisk = {
   readonly key: DiskKey
   readonly bytes: number
-  /** The disk as it was at the point's instant, whatever the guest writes meanwhile. */
+  /**
+   * The disk as it was at the point's instant, whatever the guest writes meanwhile. A point in which no disk has changed
+   * since `since` need not be readable.
+   */
   readonly reader: BlockReader
   /**
    * What may differ from the content at `since`, sorted, without overlap; with `since: null` the whole disk
