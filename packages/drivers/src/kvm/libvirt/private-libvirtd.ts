@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { localHost } from '../local-host.ts'
+import { virshPool } from './virsh-pool.ts'
+import { openVirsh, word } from './virsh-session.ts'
 
 const run = promisify(execFile)
 
@@ -19,6 +22,7 @@ export type PrivateLibvirtd = {
 }
 
 const START_MILLISECONDS = 90_000
+const COMMAND_MILLISECONDS = 60_000
 const END_MILLISECONDS = 20_000
 const MOUNTED = ['/run/libvirt', '/var/lib/libvirt', '/etc/libvirt', '/var/cache/libvirt', '/var/log/libvirt']
 const USER = 'libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin\n'
@@ -47,12 +51,17 @@ export async function privateLibvirtd(): Promise<PrivateLibvirtd> {
   daemon.stderr?.on('data', (chunk: Buffer) => log.push(chunk.toString('utf8')))
   const socket = join(folder, 'mounts/run/libvirt/libvirt-sock')
   const uri = `qemu+unix:///system?socket=${socket}`
-  const virsh = async (...args: string[]): Promise<string> =>
-    (await run('virsh', ['-q', '-c', uri, ...args])).stdout
+  // A virsh for every command would take longer than what most of them ask for.
+  const pool = virshPool(() =>
+    openVirsh(localHost({ name: 'private libvirtd', machinesFolder: folder }), uri),
+  )
+  const virsh = (...args: string[]): Promise<string> =>
+    pool.use((session) => session.ask(args.map(word).join(' '), COMMAND_MILLISECONDS))
   const close = async (): Promise<void> => {
     const names = await virsh('list', '--name').catch(() => '')
     for (const name of names.split('\n').filter((line) => line.trim() !== ''))
       await virsh('destroy', name.trim()).catch(() => undefined)
+    pool.close()
     await end(daemon)
     await rm(folder, { recursive: true, force: true })
   }

@@ -45,8 +45,7 @@ export async function tinyDomains(): Promise<TinyDomains> {
       parseDomain(await virsh('dumpxml', ref, ...(inactive === undefined ? [] : ['--inactive']))),
       `libvirt knows ${ref}`,
     )
-  const isOn = async (ref: MachineRef): Promise<boolean> =>
-    (await virsh('domstate', ref)).trim() !== 'shut off'
+  const isOn = async (ref: MachineRef): Promise<boolean> => (await virsh('domstate', ref)) !== 'shut off'
   const diskOf = async (
     ref: MachineRef,
     key: DiskKey,
