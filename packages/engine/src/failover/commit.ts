@@ -90,6 +90,7 @@ const LOOKS_OFF = 4
 async function waitWhileItRuns(context: EngineContext, run: Run, task: TaskScope): Promise<void> {
   const over = new AbortController()
   const signal = AbortSignal.any([task.signal, over.signal])
+  context.keeper.hydrate(run)
   const hydrated = context.keeper.whenHydrated(run, task.progress, signal)
   const off = refuseWhenOff(context, run, signal)
   // The one that is not waited for ends with the signal.

@@ -1,4 +1,4 @@
-// A replica has booted for good: the state says so, the timer runs, the data streams in behind.
+// A replica has booted for good: the state says so, the timer runs, and once the guest answers the data streams in behind.
 import { present } from '@understudy/base/invariant'
 import { type RunId, recoverySeconds } from '@understudy/domain/failover/failover'
 import type { JobId } from '@understudy/domain/jobs/job'
@@ -17,7 +17,7 @@ export async function settleFailedOver(
   context: EngineContext,
   what: { readonly jobId: JobId; readonly protectionId: ProtectionId; readonly runId: RunId },
 ): Promise<void> {
-  const { parts, keeper } = context
+  const { parts } = context
   const run = present(await parts.stores.runs.find(what.runId), 'a run that has booted is written down')
   const protection = await loadProtection(parts, what.protectionId)
   const policy = await parts.stores.policies.find(protection.policyId)
@@ -33,7 +33,6 @@ export async function settleFailedOver(
   // What had stopped replication is past: the machine runs elsewhere now.
   await resolveTrouble(parts, protection)
   await resolveAlert(parts, REPLICA_OFF_ALERT, protection)
-  keeper.hydrate(run)
   parts.live.changed('runs', run.id)
   await tellFailover(context, protection, {
     severity: 'warning',
@@ -53,6 +52,8 @@ export async function waitForFailedOver(context: EngineContext, job: JobScope, p
     const run = present(await parts.stores.runs.find(plan.runId), 'a run that has booted is written down')
     const protection = await loadProtection(parts, run.protectionId)
     if (!answered) await parts.stores.runs.update(run.id, { failure: note })
+    // Not before: what is streamed is read beside what the guest waits for while it boots.
+    context.keeper.hydrate(run)
     const seconds = Math.round(recoverySeconds(run) ?? 0)
     await tellFailover(context, protection, {
       severity: answered ? 'info' : 'warning',

@@ -16,7 +16,10 @@ import { platformOf, targetOf } from '../sites/platform-of.ts'
 export type RunKeeper = {
   /** Opens the run's point for its boot. Repeatable: the same readers come back while they are kept. */
   open(run: Run, hardware: MachineHardware): Promise<readonly BootDisk[]>
-  /** Begins to copy behind the guest, once. Goes on until done or dropped, over any number of outages. */
+  /**
+   * Begins to copy behind the guest, once. Goes on until done or dropped, over any number of outages. A guest that boots would
+   * wait for its reads behind the copy's, so this is called when it answers; by the keeper itself when that takes too long.
+   */
   hydrate(run: Run): void
   /** Resolves when the run needs us no more. Throws what makes that impossible. */
   whenHydrated(run: Run, onProgress: (progress: HydrateProgress) => void, signal: AbortSignal): Promise<void>
@@ -43,8 +46,8 @@ type Kept = {
   failure: unknown
   /** When the machine was last told of these readers. */
   attachedAt: Instant
-  /** When hydration that ended in a failure is begun again. */
-  hydrateAgainAt: Instant
+  /** When hydration is begun whether or not the guest has answered, or begun again after a failure. */
+  hydrateAt: Instant
 }
 
 /** Readers that are being offered to a machine again. */
@@ -65,6 +68,8 @@ const REPORT_GAP_MILLISECONDS = 1000
  */
 const ATTACH_AGAIN_MILLISECONDS = 15_000
 const HYDRATE_AGAIN_MILLISECONDS = 30_000
+/** Until it is hydrated a guest depends on us, so one that gives no answer does not put that off for long. */
+const HYDRATE_UNANSWERED_MILLISECONDS = 120_000
 
 export function createRunKeeper(parts: EngineParts): RunKeeper {
   const kept = new Map<RunId, Kept>()
@@ -107,7 +112,7 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
     entry.hydrating = keepHydrating(parts, run, entry).catch((error: unknown) => {
       entry.failure = error
       entry.hydrating = null
-      entry.hydrateAgainAt = parts.clock.now() + HYDRATE_AGAIN_MILLISECONDS
+      entry.hydrateAt = parts.clock.now() + HYDRATE_AGAIN_MILLISECONDS
     })
   }
 
@@ -143,7 +148,7 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
       unattached.delete(run.id)
       const entry = kept.get(run.id)
       if (entry) entry.attachedAt = parts.clock.now()
-      if (run.kind !== 'test') hydrate(run)
+      if (run.kind !== 'test' && (hasBooted(run) || isDue(entry))) hydrate(run)
       if (isNew) parts.log('info', 'took up a running replica', { run: run.id })
     } catch (error) {
       if (takeUp.stop.signal.aborted) return
@@ -152,6 +157,9 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
     }
   }
 
+  const isDue = (entry: Kept | undefined): boolean =>
+    entry !== undefined && entry.hydrateAt <= parts.clock.now()
+
   const isAttached = (runId: RunId): boolean => kept.has(runId) && !unattached.has(runId)
 
   /** Nothing is wanted of it before that instant. */
@@ -159,9 +167,7 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
     const entry = kept.get(run.id)
     if (!entry || !isAttached(run.id)) return 0
     const attachAt = entry.attachedAt + ATTACH_AGAIN_MILLISECONDS
-    return run.kind === 'test' || entry.hydrating !== null
-      ? attachAt
-      : Math.min(attachAt, entry.hydrateAgainAt)
+    return run.kind === 'test' || entry.hydrating !== null ? attachAt : Math.min(attachAt, entry.hydrateAt)
   }
 
   /** One at a time for each run: a site that does not answer must not hold up the others. */
@@ -258,7 +264,7 @@ async function openRun(parts: EngineParts, run: Run, hardware: MachineHardware):
     progress: { doneBytes: 0, totalBytes: 0 },
     failure: null,
     attachedAt: parts.clock.now(),
-    hydrateAgainAt: Number.POSITIVE_INFINITY,
+    hydrateAt: parts.clock.now() + HYDRATE_UNANSWERED_MILLISECONDS,
   }
 }
 
@@ -297,6 +303,9 @@ async function isOver(parts: EngineParts, runId: RunId): Promise<boolean> {
   const run = await parts.stores.runs.find(runId)
   return run === null || run.over
 }
+
+/** Or whoever waited for its answer has given up. */
+const hasBooted = ({ answeredAt, failure }: Run): boolean => answeredAt !== null || failure !== null
 
 /** In the order of the source's disks; the firmware boots from the one that said so, or from the first. */
 function toBootDisks(opened: OpenedPoint, hardware: MachineHardware): readonly BootDisk[] {
