@@ -1,28 +1,29 @@
 import { toIso } from '@understudy/base/instant'
 import type { Overview } from '@understudy/contract/overview'
 import type { ProtectionHealth, Protection as ShownProtection } from '@understudy/contract/protection'
-import type { Machine } from '@understudy/domain/machines/machine'
 import type { Site } from '@understudy/domain/sites/site'
 import { type ApiDeps, os } from './context.ts'
 import { loadProtections } from './load-protections.ts'
+import { countUnprotected, machinesThatCount } from './machines-that-count.ts'
 import { showAlert } from './show-event.ts'
 import { showJob } from './show-job.ts'
 
 export function overviewRoute(deps: ApiDeps) {
   return os.overview.handler(async () => {
-    const [sites, machines, protections, waiting, running, alerts] = await Promise.all([
+    const [sites, machines, rows, protections, waiting, running, alerts] = await Promise.all([
       deps.stores.sites.list(),
       deps.stores.machines.list(),
+      deps.stores.protections.list(),
       loadProtections(deps),
       deps.stores.jobs.list({ states: ['waiting'] }, { limit: 20, cursor: null }),
       deps.stores.jobs.list({ states: ['queued', 'running'] }, { limit: 20, cursor: null }),
       deps.stores.alerts.list({ open: true }, { limit: 20, cursor: null }),
     ])
-    const present = machines.filter((machine) => machine.present)
+    const counted = machinesThatCount(machines, rows)
     return {
       counts: {
         sites: sites.length,
-        machines: present.length,
+        machines: counted.length,
         protections: protections.length,
         byHealth: countByHealth(protections),
       },
@@ -35,13 +36,15 @@ export function overviewRoute(deps: ApiDeps) {
         name: site.name,
         platform: site.platform,
         health: site.health,
-        machines: present.filter((machine) => machine.siteId === site.id).length,
+        machines: counted.filter((machine) => machine.siteId === site.id).length,
         replicas: protections.filter((protection) => protection.target.id === site.id).length,
       })),
       links: linksOf(protections),
       storedBytes: protections.reduce((sum, protection) => sum + protection.storedBytes, 0),
       neverTested: protections.filter((protection) => protection.lastTestAt === null).length,
-      ifSiteDied: sites.map((site) => ifSiteDied(site, present, protections)),
+      ifSiteDied: sites.map((site) =>
+        ifSiteDied(site, countUnprotected(site.id, machines, rows), protections),
+      ),
       serverTime: toIso(deps.clock.now()),
     }
   })
@@ -109,10 +112,9 @@ function linksOf(protections: readonly ShownProtection[]): Overview['links'] {
 /** What would be lost, and how long it would take, if this site died now. */
 function ifSiteDied(
   site: Site,
-  machines: readonly Machine[],
+  unprotected: number,
   protections: readonly ShownProtection[],
 ): Overview['ifSiteDied'][number] {
-  const here = machines.filter((machine) => machine.siteId === site.id)
   const mine = protections.filter(
     (protection) => protection.activeSiteId === site.id && protection.source.id === site.id,
   )
@@ -122,9 +124,9 @@ function ifSiteDied(
   return {
     siteId: site.id,
     name: site.name,
-    machines: here.length,
+    machines: mine.length + unprotected,
     recoverable: recoverable.length,
-    unprotected: Math.max(0, here.length - mine.length),
+    unprotected,
     worstLossSeconds: losses.length === 0 ? null : Math.max(...losses),
     // Known only when every machine has been tested: one unmeasured machine makes the whole number a guess.
     expectedRecoverySeconds:

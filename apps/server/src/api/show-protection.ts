@@ -76,7 +76,8 @@ export function showProtection(protection: Protection, around: ProtectionSurroun
   }
 }
 
-const runsAtTarget = (state: ProtectionState): boolean =>
+/** Its machine runs from the replica, at the target site. Pure. */
+export const runsAtTarget = (state: ProtectionState): boolean =>
   state === 'failedOver' || state === 'committing' || state === 'committed' || state === 'reprotecting'
 
 /** Pure: what the coloured mark of a row says. */

@@ -3,6 +3,7 @@ import type { Site as ShownSite } from '@understudy/contract/site'
 import type { Machine } from '@understudy/domain/machines/machine'
 import type { Protection } from '@understudy/domain/protection/protection'
 import type { Site } from '@understudy/domain/sites/site'
+import { machinesThatCount } from './machines-that-count.ts'
 
 export type SiteSurroundings = {
   readonly machines: readonly Machine[]
@@ -26,7 +27,9 @@ export function showSite(site: Site, around: SiteSurroundings): ShownSite {
     healthNote: site.healthNote,
     checkedAt: site.checkedAt === null ? null : toIso(site.checkedAt),
     createdAt: toIso(site.createdAt),
-    machineCount: around.machines.filter((machine) => machine.siteId === site.id && machine.present).length,
+    machineCount: machinesThatCount(around.machines, around.protections).filter(
+      (machine) => machine.siteId === site.id,
+    ).length,
     protectedCount: around.protections.filter((protection) => protection.sourceSiteId === site.id).length,
     replicaCount: around.protections.filter((protection) => protection.targetSiteId === site.id).length,
     storedBytes: around.storedBytes,
