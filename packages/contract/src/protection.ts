@@ -39,7 +39,12 @@ export const ProtectionAction = z.enum([
 ])
 export type ProtectionAction = z.infer<typeof ProtectionAction>
 export const AllowedAction = z
-  .object({ action: ProtectionAction, allowed: z.boolean(), reason: z.string().nullable() })
+  .object({
+    action: ProtectionAction,
+    allowed: z.boolean(),
+    reason: z.string().nullable().describe('Why it is not allowed now'),
+    remedy: z.string().nullable().describe('What to do to get there'),
+  })
   .meta({ id: 'AllowedAction' })
 export type AllowedAction = z.infer<typeof AllowedAction>
 /** Good: within its lag target. At risk: beyond it, or a cycle failed. Bad: broken, or no point. Off: nothing is expected. */

@@ -2,8 +2,9 @@
 import { Refusal, toFailureReport } from '@understudy/base/errors'
 import { secondsBetween } from '@understudy/base/instant'
 import type { FailoverPreview } from '@understudy/contract/protection'
-import type { Finding } from '@understudy/domain/machines/machine'
+import type { Finding, Machine } from '@understudy/domain/machines/machine'
 import type { Protection } from '@understudy/domain/protection/protection'
+import type { Site } from '@understudy/domain/sites/site'
 import type { z } from 'zod'
 import type { ApiDeps } from './context.ts'
 
@@ -24,14 +25,13 @@ export async function previewFailover(
     deps.stores.sites.find(protection.sourceSiteId),
     deps.engine.recoveryPoints(protection.id),
   ])
-  const unreachable = site === null || site.health === 'unreachable'
   const chosen =
     question.pointId === undefined ? points.at(-1) : points.find((point) => point.id === question.pointId)
   // A planned failover ships everything after the guest has shut down. The others lose what came after their point.
   const lossless = question.kind === 'planned' || question.kind === 'fail-back'
   const loss = chosen === undefined ? null : Math.max(0, secondsBetween(chosen.instant, deps.clock.now()))
   return {
-    sourcePower: unreachable ? 'unreachable' : (machine?.power ?? 'unknown'),
+    sourcePower: sourcePowerOf(site, machine),
     expectedLossSeconds: lossless ? 0 : loss,
     expectedRecoverySeconds: summary.lastRecoverySeconds,
     expectedRecoveryBasis:
@@ -40,6 +40,15 @@ export async function previewFailover(
         : 'Measured in the last test or failover of this machine.',
     findings: await findingsOf(deps, protection, question),
   }
+}
+
+/** What was read last is no fact any more when the site does not answer or the machine is gone from its inventory. Pure. */
+export function sourcePowerOf(
+  site: Pick<Site, 'health'> | null,
+  machine: Pick<Machine, 'power' | 'present'> | null,
+): Preview['sourcePower'] {
+  if (site === null || site.health === 'unreachable') return 'unreachable'
+  return machine?.present ? machine.power : 'unknown'
 }
 
 async function findingsOf(deps: ApiDeps, protection: Protection, question: Question): Promise<Finding[]> {
@@ -52,12 +61,12 @@ async function findingsOf(deps: ApiDeps, protection: Protection, question: Quest
   const actions = await deps.engine.allowedActions(protection.id)
   const verdict = actions.find((action) => action.action === actionOf[question.kind])
   const findings: Finding[] = []
-  if (verdict?.reason)
+  if (verdict?.reason && verdict.remedy)
     findings.push({
       level: 'blocker',
       code: 'failover/not-allowed',
       message: verdict.reason,
-      remedy: 'Do that first.',
+      remedy: verdict.remedy,
     })
   if (question.kind === 'fail-back') return findings
   try {

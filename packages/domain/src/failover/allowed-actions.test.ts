@@ -49,13 +49,26 @@ test.each([
 
 test('what is refused says what has to come first, never that a state stands in the way', () => {
   for (const state of protectionLife.states)
-    for (const { allowed, reason } of allowedActions({
+    for (const { allowed, reason, remedy } of allowedActions({
       protection: { state, direction: 'reverse', originalRef: 'lab-db' as MachineRef },
       hasPoint: true,
       test: null,
       busyWith: null,
     })) {
       expect(reason === null, state).toBe(allowed)
+      expect(remedy === null, state).toBe(allowed)
       expect(reason ?? '', state).not.toContain('Not while')
     }
+})
+
+test('a test of a failed over protection is refused with both ways out of it', () => {
+  const verdict = allowedActions({
+    protection: { state: 'failedOver', direction: 'forward', originalRef: null },
+    hasPoint: true,
+    test: null,
+    busyWith: null,
+  }).find(({ action }) => action === 'test-failover')
+  expect(verdict?.remedy).toBe(
+    'Commit the failover to stay at the target site, or roll it back to return to the source.',
+  )
 })

@@ -18,11 +18,14 @@ export type ProtectionAction =
   | 'edit'
   | 'end'
 
-/** `reason` says why it is not allowed; null when it is. The console draws exactly these. */
+/**
+ * `reason` says why it is not allowed, `remedy` what to do to get there; null when it is. The console draws exactly these.
+ */
 export type AllowedAction = {
   readonly action: ProtectionAction
   readonly allowed: boolean
   readonly reason: string | null
+  readonly remedy: string | null
 }
 
 export type ActionFacts = {
@@ -37,29 +40,62 @@ const replicating: readonly ProtectionState[] = ['protected', 'resyncing']
 const committed: readonly ProtectionState[] = ['committed', 'reprotecting']
 const recoverable: readonly ProtectionState[] = ['seeding', 'protected', 'resyncing', 'paused', 'broken']
 
+type Obstacle = { readonly reason: string; readonly remedy: string }
+
 /** What comes before an action that needs a machine which replicates, or could again. */
-const doFirst: Record<ProtectionState, string> = {
-  enabling: 'Wait until it is set up',
-  seeding: 'Wait until the first copy is made',
-  protected: 'It replicates already',
-  resyncing: 'It is resynchronising already',
-  paused: 'Resume it first',
-  broken: 'Resynchronise it first',
-  failingOver: 'Wait until the failover is done',
-  failedOver: 'Commit the failover or roll it back first',
-  rollingBack: 'Wait until it is rolled back',
-  committing: 'Wait until the failover is committed',
-  committed: 'Reprotect it first',
-  reprotecting: 'Wait until it is reprotected',
-  ending: 'Its protection is being ended',
-  gone: 'Its protection has ended',
+const doFirst: Record<ProtectionState, Obstacle> = {
+  enabling: { reason: 'Wait until it is set up', remedy: 'Follow its job; it is ready with the first copy.' },
+  seeding: {
+    reason: 'Wait until the first copy is made',
+    remedy: 'Follow its job; it is ready with the first recovery point.',
+  },
+  protected: { reason: 'It replicates already', remedy: 'There is nothing to do.' },
+  resyncing: {
+    reason: 'It is resynchronising already',
+    remedy: 'Wait until it is done; the protection shows how far it is.',
+  },
+  paused: { reason: 'Resume it first', remedy: 'Resume the protection, then wait for a recovery point.' },
+  broken: {
+    reason: 'Resynchronise it first',
+    remedy: 'Resynchronise the protection; its note says what broke it.',
+  },
+  failingOver: {
+    reason: 'Wait until the failover is done',
+    remedy: 'Follow its job, or cancel it while it can be cancelled.',
+  },
+  failedOver: {
+    reason: 'Commit the failover or roll it back first',
+    remedy: 'Commit the failover to stay at the target site, or roll it back to return to the source.',
+  },
+  rollingBack: { reason: 'Wait until it is rolled back', remedy: 'Follow its job.' },
+  committing: { reason: 'Wait until the failover is committed', remedy: 'Follow its job.' },
+  committed: {
+    reason: 'Reprotect it first',
+    remedy: 'Reprotect it: then it replicates back from where it runs now.',
+  },
+  reprotecting: { reason: 'Wait until it is reprotected', remedy: 'Follow its job.' },
+  ending: {
+    reason: 'Its protection is being ended',
+    remedy: 'Protect the machine anew once the protection has ended.',
+  },
+  gone: { reason: 'Its protection has ended', remedy: 'Protect the machine anew.' },
+}
+
+const noPoint: Obstacle = {
+  reason: 'There is no recovery point yet',
+  remedy: 'Wait for the first one; while it is paused or broken, resume or resynchronise it.',
 }
 
 /** Every action with its verdict, always in the same order. Pure. */
 export function allowedActions(facts: ActionFacts): readonly AllowedAction[] {
   return actions.map((action) => {
-    const reason = whyNot(action, facts)
-    return { action, allowed: reason === null, reason }
+    const obstacle = whyNot(action, facts)
+    return {
+      action,
+      allowed: obstacle === null,
+      reason: obstacle?.reason ?? null,
+      remedy: obstacle?.remedy ?? null,
+    }
   })
 }
 
@@ -81,54 +117,73 @@ const actions: readonly ProtectionAction[] = [
   'end',
 ]
 
-function whyNot(action: ProtectionAction, facts: ActionFacts): string | null {
+function whyNot(action: ProtectionAction, facts: ActionFacts): Obstacle | null {
   const { state, direction, originalRef } = facts.protection
-  if (facts.busyWith !== null && action !== 'end') return `Wait until "${facts.busyWith}" is done`
-  const only = (states: readonly ProtectionState[], otherwise = doFirst[state]): string | null =>
-    states.includes(state) ? null : otherwise
+  if (facts.busyWith !== null && action !== 'end')
+    return {
+      reason: `Wait until "${facts.busyWith}" is done`,
+      remedy: 'Follow that job, or cancel it; the jobs of the protection show it.',
+    }
+  const only = (states: readonly ProtectionState[], reason = doFirst[state].reason): Obstacle | null =>
+    states.includes(state) ? null : { reason, remedy: doFirst[state].remedy }
+  const after = (states: readonly ProtectionState[], obstacle: Obstacle): Obstacle | null =>
+    states.includes(state) ? null : obstacle
   switch (action) {
     case 'test-failover':
-      if (facts.test) return 'A test failover is up; clean it up first'
-      if (!facts.hasPoint) return 'There is no recovery point yet'
+      if (facts.test) return { reason: 'A test failover is up; clean it up first', remedy: cleanUp }
+      if (!facts.hasPoint) return noPoint
       return only(recoverable)
     case 'clean-up-test':
-      return facts.test ? null : 'No test failover is up'
+      return facts.test
+        ? null
+        : { reason: 'No test failover is up', remedy: 'Start a test failover; it is cleaned up after that.' }
     case 'planned-failover':
-      if (facts.test) return 'Clean up the test failover first'
-      if (!facts.hasPoint) return 'There is no recovery point yet'
+      if (facts.test) return { reason: 'Clean up the test failover first', remedy: cleanUp }
+      if (!facts.hasPoint) return noPoint
       return only(replicating)
     case 'unplanned-failover':
-      if (!facts.hasPoint) return 'There is no recovery point yet'
+      if (!facts.hasPoint) return noPoint
       return only(recoverable)
     case 'change-point':
     case 'start-replica':
     case 'roll-back':
     case 'commit':
-      return only(
-        ['failedOver'],
-        committed.includes(state) ? 'The failover is committed' : 'Only after a failover',
-      )
+      if (committed.includes(state)) return only(['failedOver'], 'The failover is committed')
+      return after(['failedOver'], { reason: 'Only after a failover', remedy: 'Fail over first.' })
     case 'reprotect':
-      return only(['committed'], 'Only after a committed failover')
+      return after(['committed'], {
+        reason: 'Only after a committed failover',
+        remedy: 'Fail over and commit the failover first.',
+      })
     case 'fail-back':
-      if (direction === 'forward') return 'Only after a failover and a reprotect'
-      if (originalRef === null) return 'The original machine is not known; use a planned failover'
-      if (!facts.hasPoint) return 'There is no recovery point yet'
+      if (direction === 'forward')
+        return {
+          reason: 'Only after a failover and a reprotect',
+          remedy: 'Fail over, commit and reprotect first; to move the machine now, use a planned failover.',
+        }
+      if (originalRef === null)
+        return {
+          reason: 'The original machine is not known; use a planned failover',
+          remedy: 'Use a planned failover: it makes a new machine at the first site.',
+        }
+      if (!facts.hasPoint) return noPoint
       return only(replicating)
     case 'resync':
       return only(['protected', 'paused', 'broken'])
     case 'pause':
-      return only(
-        ['seeding', 'protected', 'resyncing'],
-        state === 'paused' ? 'It is paused already' : doFirst[state],
-      )
+      if (state === 'paused') return { reason: 'It is paused already', remedy: 'There is nothing to do.' }
+      return only(['seeding', 'protected', 'resyncing'])
     case 'resume':
-      return only(['paused'], 'Only while it is paused')
+      return after(['paused'], { reason: 'Only while it is paused', remedy: 'There is nothing to do.' })
     case 'edit':
       return only(['seeding', 'protected', 'resyncing', 'paused', 'broken'])
     case 'end':
       // An end that stopped early is begun again: nothing else leads out of `ending`.
-      if (state === 'gone') return 'It has ended'
-      return state === 'ending' && facts.busyWith !== null ? 'It is already ending' : null
+      if (state === 'gone') return { reason: 'It has ended', remedy: 'There is nothing to do.' }
+      return state === 'ending' && facts.busyWith !== null
+        ? { reason: 'It is already ending', remedy: 'Follow its job.' }
+        : null
   }
 }
+
+const cleanUp = 'Clean up the test failover; its copy and everything in it goes.'

@@ -82,7 +82,7 @@ export async function refuseUnlessAllowed(
   throw new Refusal({
     code: 'protection/not-allowed',
     message: `${protection.name}: ${verdict?.reason ?? 'this is not possible now'}`,
-    remedy: 'See the protection for what is possible now.',
+    remedy: verdict?.remedy ?? 'See the protection for what is possible now.',
     facts: { action },
   })
 }

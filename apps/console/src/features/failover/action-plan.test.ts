@@ -7,6 +7,7 @@ const actions = (...allowed: readonly ProtectionAction[]): AllowedAction[] =>
     action,
     allowed: allowed.includes(action),
     reason: allowed.includes(action) ? null : 'not now',
+    remedy: allowed.includes(action) ? null : 'Wait.',
   }))
 const namesOf = (list: readonly AllowedAction[]): string[] => list.map(({ action }) => action)
 
