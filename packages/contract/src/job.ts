@@ -3,7 +3,7 @@ import { Bytes, Id, InstantText } from './primitives.ts'
 
 export const JobState = z.enum(['queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled'])
 export type JobState = z.infer<typeof JobState>
-export const TaskState = z.enum(['pending', 'running', 'succeeded', 'failed', 'skipped'])
+export const TaskState = z.enum(['pending', 'running', 'succeeded', 'warned', 'failed', 'skipped'])
 export const JobKind = z.enum([
   'protect',
   'end-protection',

@@ -86,6 +86,7 @@ export const Run = z
     answeredAt: InstantText.nullable(),
     endedAt: InstantText.nullable(),
     recoverySeconds: Seconds.nullable().describe('From click to answer'),
+    waitedSeconds: Seconds.describe('Of these, how long the job waited for a person'),
     commitDeadline: InstantText.nullable(),
   })
   .meta({ id: 'Run' })
@@ -118,7 +119,7 @@ export const Protection = z
     lastCycle: CycleSummary.nullable(),
     lastTestAt: InstantText.nullable(),
     lastTestPassed: z.boolean().nullable(),
-    lastRecoverySeconds: Seconds.nullable(),
+    lastRecoverySeconds: Seconds.nullable().describe('From click to answer, without the wait for a person'),
     excludedDisks: z.array(z.string()),
     adapters: z.array(AdapterMapping),
     hardware: Hardware,

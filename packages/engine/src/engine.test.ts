@@ -550,7 +550,7 @@ describe('a planned failover', () => {
 })
 
 describe('recovery time', () => {
-  test('counts from the click, the operator’s time to answer included', async () => {
+  test('counts from the click, and tells the operator’s time to answer apart: the forecast leaves it out', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()
     lab.a.burnDown()
     const asking = lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false })
@@ -560,7 +560,13 @@ describe('recovery time', () => {
     await lab.clock.advance(minute)
     const [run] = await lab.activeRuns(protectionId)
     expect(run?.startedAt).toBe(createdAt)
-    expect((await lab.stores.protections.summary(protectionId)).lastRecoverySeconds).toBeGreaterThan(300)
+    const waited = run?.waitedSeconds ?? 0
+    expect(waited).toBeGreaterThanOrEqual(300)
+    expect(waited).toBeLessThan(305)
+    const { lastRecoverySeconds } = await lab.stores.protections.summary(protectionId)
+    expect(lastRecoverySeconds).toBe(Math.round(((run?.answeredAt ?? 0) - createdAt) / 1000 - waited))
+    const note = (await lab.job(id)).tasks.find(({ name }) => name === 'Wait for the guest to answer')?.note
+    expect(note).toContain(`after the click, ${waited} s of them waiting for a person: `)
   })
 
   test.each([
@@ -664,10 +670,22 @@ describe('an unplanned failover', () => {
     })
     await lab.engine.answerJob(waiting.id, { by, questionId: waiting.question?.id ?? '', value: 'go-on' })
     await lab.clock.advance(minute)
-    expect((await lab.job(waiting.id)).state).toBe('succeeded')
+    const job = await lab.job(waiting.id)
+    expect(job.state).toBe('succeeded')
+    expect(job.tasks.find(({ name }) => name === 'Fence the source machine')).toMatchObject({
+      state: 'warned',
+      note: expect.stringContaining('Not proven off'),
+    })
+    expect(job.tasks.find(({ name }) => name === 'Record the decision')).toMatchObject({
+      state: 'warned',
+      note: expect.stringContaining(`not proven off; ${by} went on at 20`),
+    })
     expect((await lab.state(protectionId)).state).toBe('failedOver')
     expect(runningAt(lab.b)).toHaveLength(1)
-    expect((await lab.events('failover/unfenced-accepted'))[0]?.facts).toMatchObject({ startedBy: by })
+    expect((await lab.events('failover/unfenced-accepted'))[0]?.facts).toMatchObject({
+      startedBy: by,
+      acceptedBy: by,
+    })
     expect(lab.world.violations).toEqual([])
   })
 

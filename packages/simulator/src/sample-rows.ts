@@ -105,6 +105,7 @@ export const sampleRun = (
   failure: null,
   startedAt: noon,
   answeredAt: null,
+  waitedSeconds: 0,
   endedAt: null,
   commitDeadline: null,
   ...change,

@@ -101,6 +101,7 @@ const toRun = (row: RunRow): Run => ({
   failure: row.failure,
   startedAt: toInstant(row.startedAt),
   answeredAt: toInstant(row.answeredAt),
+  waitedSeconds: row.waitedSeconds,
   endedAt: toInstant(row.endedAt),
   commitDeadline: toInstant(row.commitDeadline),
 })

@@ -37,7 +37,7 @@ export async function previewFailover(
     expectedRecoveryBasis:
       summary.lastRecoverySeconds === null
         ? 'Not known yet: run a test failover to measure it.'
-        : 'Measured in the last test or failover of this machine.',
+        : 'Measured in the last test or failover of this machine, without the wait for a person.',
     findings: await findingsOf(deps, protection, question),
   }
 }

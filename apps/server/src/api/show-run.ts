@@ -23,6 +23,7 @@ export function showRun(run: Run, hasScreenshot: boolean): ShownRun {
     answeredAt: isoOrNull(run.answeredAt),
     endedAt: isoOrNull(run.endedAt),
     recoverySeconds: recoverySeconds(run),
+    waitedSeconds: run.waitedSeconds,
     commitDeadline: isoOrNull(run.commitDeadline),
   }
 }

@@ -46,6 +46,8 @@ export type Run = {
   readonly startedAt: Instant
   /** First successful answer of the guest to the probe; null: none so far. What counts as one: see ProbeResult. */
   readonly answeredAt: Instant | null
+  /** Between the two: how long the job waited for a person to answer a question or to try again. */
+  readonly waitedSeconds: number
   readonly endedAt: Instant | null
   /** When the timer of an uncommitted failover does what the policy says; null: never. */
   readonly commitDeadline: Instant | null
@@ -57,3 +59,13 @@ export type Run = {
  */
 export const recoverySeconds = (run: Pick<Run, 'startedAt' | 'answeredAt'>): number | null =>
   run.answeredAt === null ? null : Math.max(0, secondsBetween(run.startedAt, run.answeredAt))
+
+/**
+ * The same without what the job waited for a person: how long the next one would take, whose questions nobody knows yet. Pure.
+ */
+export const unattendedSeconds = (
+  run: Pick<Run, 'startedAt' | 'answeredAt' | 'waitedSeconds'>,
+): number | null => {
+  const seconds = recoverySeconds(run)
+  return seconds === null ? null : Math.max(0, seconds - run.waitedSeconds)
+}

@@ -49,7 +49,8 @@ export function exclusiveKeyOf(job: Pick<Job, 'kind' | 'state' | 'subjectId'>): 
   return job.kind === 'end-protection' ? `end of ${job.subjectId}` : job.subjectId
 }
 
-export type TaskState = 'pending' | 'running' | 'succeeded' | 'failed' | 'skipped'
+/** `warned`: done, and its note says what about it wants a look. */
+export type TaskState = 'pending' | 'running' | 'succeeded' | 'warned' | 'failed' | 'skipped'
 
 export type TaskProgress = {
   readonly doneBytes: number

@@ -8,6 +8,7 @@ import {
   type Run,
   type RunId,
   recoverySeconds,
+  unattendedSeconds,
 } from '@understudy/domain/failover/failover'
 import type { Finding } from '@understudy/domain/machines/machine'
 import type { Protection } from '@understudy/domain/protection/protection'
@@ -34,7 +35,7 @@ export type RunPlan = {
 
 /**
  * When the API accepted the request: recovery time counts from here. Retries and questions to the operator are in it,
- * because whoever needs the machine waits through them as well.
+ * because whoever needs the machine waits through them as well. How much of it they were is kept apart: see waitedSeconds.
  */
 export async function loadAskedAt(
   { stores }: Pick<EngineParts, 'stores'>,
@@ -137,6 +138,7 @@ export async function openRun(
     failure: null,
     startedAt: plan.askedAt,
     answeredAt: null,
+    waitedSeconds: 0,
     endedAt: null,
     commitDeadline: null,
   }
@@ -220,7 +222,7 @@ export type Answered = { readonly answered: boolean; readonly note: string }
 export async function waitForAnswer(
   context: EngineContext,
   plan: RunPlan,
-  wait: { readonly timeoutSeconds: number; readonly task: TaskScope },
+  wait: { readonly timeoutSeconds: number; readonly task: TaskScope; readonly job: JobScope },
 ): Promise<Answered> {
   const { parts } = context
   const run = present(await parts.stores.runs.find(plan.runId), 'a run that boots is written down')
@@ -237,7 +239,7 @@ export async function waitForAnswer(
       wait.task.signal.throwIfAborted()
       const { answered, addresses, note } = await askGuest(parts, run, wait.task.signal)
       if (answered) {
-        await recordAnswer(parts, plan, { addresses, note, task: wait.task })
+        await recordAnswer(parts, plan, { ...wait, addresses, note })
         return { answered, note }
       }
       if (timeIsUp) {
@@ -268,17 +270,34 @@ async function askGuest(parts: EngineParts, run: Run, signal: AbortSignal): Prom
 async function recordAnswer(
   parts: EngineParts,
   plan: RunPlan,
-  answer: { readonly addresses: readonly string[]; readonly note: string; readonly task: TaskScope },
+  answer: {
+    readonly addresses: readonly string[]
+    readonly note: string
+    readonly task: TaskScope
+    readonly job: JobScope
+  },
 ): Promise<void> {
-  const { addresses, note, task } = answer
+  const { addresses, note, task, job } = answer
   const run = present(await parts.stores.runs.find(plan.runId), 'a run that answers is written down')
   // A repetition after a crash finds an answer that came earlier.
   const answeredAt = run.answeredAt ?? parts.clock.now()
-  const seconds = recoverySeconds({ startedAt: plan.askedAt, answeredAt }) ?? 0
-  await parts.stores.runs.update(run.id, { addresses, answeredAt })
-  await parts.stores.protections.updateSummary(run.protectionId, { lastRecoverySeconds: Math.round(seconds) })
+  const measured = { startedAt: plan.askedAt, answeredAt, waitedSeconds: job.waitedSeconds() }
+  await parts.stores.runs.update(run.id, { addresses, answeredAt, waitedSeconds: measured.waitedSeconds })
+  await parts.stores.protections.updateSummary(run.protectionId, {
+    lastRecoverySeconds: Math.round(unattendedSeconds(measured) ?? 0),
+  })
   parts.live.changed('runs', run.id)
-  task.note(`The guest answered ${Math.round(seconds)} s after the click: ${note}`)
+  task.note(`The guest answered ${describeRecovery(measured, 'the click')}: ${note}`)
+}
+
+/** `62 s after the click, 20 s of them waiting for a person`. Pure. */
+export function describeRecovery(
+  run: Pick<Run, 'startedAt' | 'answeredAt' | 'waitedSeconds'>,
+  since: string,
+): string {
+  const wait = Math.round(run.waitedSeconds)
+  const waited = wait === 0 ? '' : `, ${wait} s of them waiting for a person`
+  return `${Math.round(recoverySeconds(run) ?? 0)} s after ${since}${waited}`
 }
 
 /** Removes everything that was made for the run, and lets its point go. Repeatable. */

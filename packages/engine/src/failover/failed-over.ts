@@ -1,13 +1,13 @@
 // A replica has booted for good: the state says so, the timer runs, and once the guest answers the data streams in behind.
 import { present } from '@understudy/base/invariant'
-import { type RunId, recoverySeconds } from '@understudy/domain/failover/failover'
+import type { RunId } from '@understudy/domain/failover/failover'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import { resolveAlert } from '../events/report.ts'
 import type { JobScope } from '../jobs/job-scope.ts'
 import { resolveTrouble } from '../replication/cycle-slot.ts'
-import { type RunPlan, tellFailover, waitForAnswer } from './boot-run.ts'
+import { describeRecovery, type RunPlan, tellFailover, waitForAnswer } from './boot-run.ts'
 import { keepScreenshot } from './keep-screenshot.ts'
 import { REPLICA_OFF_ALERT } from './start-replica.ts'
 import { settleState } from './state-claim.ts'
@@ -47,19 +47,18 @@ export async function waitForFailedOver(context: EngineContext, job: JobScope, p
   const { parts } = context
   await job.task('Wait for the guest to answer', async (task) => {
     const timeoutSeconds = parts.config.answerTimeoutSeconds
-    const { answered, note } = await waitForAnswer(context, plan, { timeoutSeconds, task })
+    const { answered, note } = await waitForAnswer(context, plan, { timeoutSeconds, task, job })
     await keepScreenshot(context, plan.runId, task)
     const run = present(await parts.stores.runs.find(plan.runId), 'a run that has booted is written down')
     const protection = await loadProtection(parts, run.protectionId)
     if (!answered) await parts.stores.runs.update(run.id, { failure: note })
     // Not before: what is streamed is read beside what the guest waits for while it boots.
     context.keeper.hydrate(run)
-    const seconds = Math.round(recoverySeconds(run) ?? 0)
     await tellFailover(context, protection, {
       severity: answered ? 'info' : 'warning',
       code: answered ? 'failover/answered' : 'failover/no-answer',
       message: answered
-        ? `${protection.name} answered ${seconds} s after it was asked for: ${note}`
+        ? `${protection.name} answered ${describeRecovery(run, 'it was asked for')}: ${note}`
         : `${protection.name} runs at the target site but did not answer in time: ${note}. Look at its screen; the failover can still be rolled back.`,
       facts: { runId: run.id },
     })

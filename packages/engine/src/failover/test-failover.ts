@@ -109,7 +109,7 @@ async function judge(
   job.passPointOfNoReturn()
   await job.task('Wait for the guest to answer', async (task) => {
     const timeoutSeconds = request.answerTimeoutSeconds ?? parts.config.answerTimeoutSeconds
-    const { answered, note } = await waitForAnswer(context, plan, { timeoutSeconds, task })
+    const { answered, note } = await waitForAnswer(context, plan, { timeoutSeconds, task, job })
     await keepScreenshot(context, plan.runId, task)
     await moveTest(context, plan.runId, 'running', answered ? null : note)
     await recordVerdict(context, request, { plan, answered, note })

@@ -3,7 +3,7 @@
 import { Refusal } from '@understudy/base/errors'
 import type { ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
-import { type JobBody, JobFailure, type JobScope } from '../jobs/job-scope.ts'
+import { type Answered, type JobBody, JobFailure, type JobScope, type TaskScope } from '../jobs/job-scope.ts'
 import { whereIs, withWriter } from '../recovery-points/with-replica.ts'
 import type { UnplannedFailoverRequest } from '../requests.ts'
 import { bootRun, openRun, planRun, type RunPlan, tellFailover } from './boot-run.ts'
@@ -83,10 +83,14 @@ async function fence(
       fenceOnce(context, job, request, { plan, signal: task.signal, task }),
     )
     if (fenced.proven) return true
-    const verdict = request.acceptUnfenced ? 'go-on' : await askOperator(job, fenced.why, round)
-    if (verdict === 'again') continue
-    if (verdict !== 'go-on') throw stopped(fenced.why)
-    await job.task('Record the decision', () => recordOverride(context, request, job, fenced.why))
+    const verdict = request.acceptUnfenced
+      ? { value: 'go-on', by: request.by }
+      : await askOperator(job, fenced.why, round)
+    if (verdict?.value === 'again') continue
+    if (verdict?.value !== 'go-on') throw stopped(fenced.why)
+    await job.task('Record the decision', (task) =>
+      recordOverride(context, request, { job, task, why: fenced.why, by: verdict.by }),
+    )
     return false
   }
   throw stopped('The source could not be switched off')
@@ -96,7 +100,7 @@ async function fenceOnce(
   context: EngineContext,
   job: JobScope,
   request: UnplannedFailoverRequest,
-  what: { readonly plan: RunPlan; readonly signal: AbortSignal; readonly task: { note(text: string): void } },
+  what: { readonly plan: RunPlan; readonly signal: AbortSignal; readonly task: TaskScope },
 ): Promise<Fenced> {
   const { parts } = context
   const protection = await loadProtection(parts, request.protectionId)
@@ -111,11 +115,12 @@ async function fenceOnce(
   })
   // What was accepted for an earlier attempt does not outlive the proof.
   if (fenced.proven) await protections.updateNotes(protection.id, { unfencedAccepted: false })
-  what.task.note(fenced.proven ? fenced.evidence : `Not proven off: ${fenced.why}`)
+  if (fenced.proven) what.task.note(fenced.evidence)
+  else what.task.warn(`Not proven off: ${fenced.why}`)
   return fenced
 }
 
-const askOperator = (job: JobScope, why: string, round: number): Promise<string | null> =>
+const askOperator = (job: JobScope, why: string, round: number): Promise<Answered | null> =>
   job.ask({
     id: `fence-${round}`,
     text: `The source machine could not be proven off (${why}). If it still runs, booting its replica makes two of it. Go on?`,
@@ -137,17 +142,30 @@ const stopped = (why: string): JobFailure =>
 async function recordOverride(
   context: EngineContext,
   request: UnplannedFailoverRequest,
-  job: JobScope,
-  why: string,
+  what: {
+    readonly job: JobScope
+    readonly task: TaskScope
+    readonly why: string
+    /** Who takes the responsibility. */
+    readonly by: string
+  },
 ): Promise<void> {
+  const { job, task, why, by } = what
   const protection = await loadProtection(context.parts, request.protectionId)
   await context.parts.stores.protections.updateNotes(protection.id, { unfencedAccepted: true })
   await tellFailover(context, protection, {
     severity: 'critical',
     code: 'failover/unfenced-accepted',
-    message: `${protection.name} is failed over although its source could not be proven off: ${why}`,
-    facts: { jobId: job.id, startedBy: request.by, answeredBeforehand: request.acceptUnfenced },
+    message: `${protection.name} is failed over although its source could not be proven off: ${why}; ${by} went on`,
+    facts: {
+      jobId: job.id,
+      startedBy: request.by,
+      acceptedBy: by,
+      answeredBeforehand: request.acceptUnfenced,
+    },
   })
+  const now = new Date(context.parts.clock.now()).toISOString()
+  task.warn(`The source is not proven off; ${by} went on at ${now}`)
 }
 
 async function bootFenced(

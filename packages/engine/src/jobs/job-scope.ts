@@ -7,6 +7,8 @@ export type TaskScope = {
   readonly signal: AbortSignal
   /** What came of it, for a person. The last one stays. */
   note(text: string): void
+  /** A note that wants a look: the task is done, and shown as `warned`. */
+  warn(text: string): void
   progress(progress: { readonly doneBytes: number; readonly totalBytes: number }): void
 }
 
@@ -31,7 +33,9 @@ export type JobScope = {
   /** Shows that a task is not needed, and why. */
   skip(name: string, note: string): Promise<void>
   /** Waits for a person. Null: nobody answered in time. */
-  ask(question: JobQuestion): Promise<string | null>
+  ask(question: JobQuestion): Promise<Answered | null>
+  /** How long it has waited for a person so far: for answers, and after failures for the wish to try again. */
+  waitedSeconds(): number
   /** From here on a cancel is too late. */
   passPointOfNoReturn(): void
   /**
@@ -42,6 +46,9 @@ export type JobScope = {
   /** The same for what is left to clear away or to tell once it is settled how the job ends. */
   afterwards(name: string, work: (task: TaskScope) => Promise<unknown>): Promise<boolean>
 }
+
+/** `by`: who has answered. */
+export type Answered = { readonly value: string; readonly by: string }
 
 /** A task failed for good. Carries what people see; kept as JSON, so it is the same after a restart. */
 export class JobFailure extends Error {

@@ -2,7 +2,7 @@
 
 import type { FailureReport } from '@understudy/base/errors'
 import { isAbort, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
-import type { Instant } from '@understudy/base/instant'
+import { type Instant, secondsBetween } from '@understudy/base/instant'
 import {
   type Job,
   type JobId,
@@ -15,22 +15,29 @@ import {
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { DurableContext, Workflow } from '../ports/durable.ts'
-import { type JobBody, JobFailure, type JobScope, type TaskOptions, type TaskScope } from './job-scope.ts'
+import {
+  type Answered,
+  type JobBody,
+  JobFailure,
+  type JobScope,
+  type TaskOptions,
+  type TaskScope,
+} from './job-scope.ts'
 
 export const CANCEL_TOPIC = 'cancel'
 export const ANSWER_TOPIC = 'answer'
 export const RETRY_TOPIC = 'retry'
 /** Which failure is to be tried again, by its end: a wish that was given twice is not one for the attempt after the next. */
 export type Retry = { readonly failedAt: Instant }
-export type Answer = { readonly questionId: string; readonly value: string }
+export type Answer = { readonly questionId: string; readonly value: string; readonly by: string }
 /** An answer to whatever is asked: the job is to stop. */
-export const CANCEL_ANSWER: Answer = { questionId: '*', value: '(cancel)' }
+export const CANCEL_ANSWER: Answer = { questionId: '*', value: '(cancel)', by: '(cancel)' }
 
 /**
  * The steps of any flow, or what they return, are others than before: one more. An unfinished job of an older version does not
  * go on with steps that are not its own: it counts as lost, and what it left is tidied up.
  */
-const FLOW_VERSION = 2
+const FLOW_VERSION = 3
 export const flowOf = (kind: Job['kind']): string => `${kind}/${FLOW_VERSION}`
 
 /** Running jobs of this process: a cancel reaches their current task at once. */
@@ -53,6 +60,8 @@ type JobRun = {
   readonly jobId: JobId
   readonly attempt: number
   pastNoReturn: boolean
+  /** For a person, in all attempts. Summed from what steps return: a repetition comes to the same. */
+  waitedSeconds: number
 }
 
 /** Everything that a step returns is JSON, failures included: an error class does not survive a restart. */
@@ -68,9 +77,12 @@ export function jobWorkflow<Request>(
 ): Workflow<Request> {
   return async (context, request) => {
     const jobId = context.workflowId as JobId
+    let waitedSeconds = 0
+    let failedAt: Instant | null = null
     for (let attempt = 1; attempt <= ATTEMPT_LIMIT; attempt += 1) {
-      const run: JobRun = { parts, cancels, context, jobId, attempt, pastNoReturn: false }
-      const failedAt = await runAttempt(run, body, request)
+      const run: JobRun = { parts, cancels, context, jobId, attempt, pastNoReturn: false, waitedSeconds }
+      failedAt = await runAttempt(run, body, { request, failedAt })
+      waitedSeconds = run.waitedSeconds
       if (failedAt === null || attempt === ATTEMPT_LIMIT) return
       if (!(await isWantedAgain(run, failedAt))) return
       // A cancel or an answer that came too late last time is no wish for this time.
@@ -99,12 +111,13 @@ async function drain(context: DurableContext, topic: string): Promise<void> {
 async function runAttempt<Request>(
   run: JobRun,
   body: JobBody<Request>,
-  request: Request,
+  { request, failedAt }: { readonly request: Request; readonly failedAt: Instant | null },
 ): Promise<Instant | null> {
   const begun = await run.context.step(`begin ${run.attempt}`, () => begin(run, body.tasks(request)))
   // Another job works on the subject by now: this one stays failed, and can be tried again.
   if ('refusedAt' in begun) return begun.refusedAt
-  const { by } = begun
+  const { by, at } = begun
+  if (failedAt !== null) run.waitedSeconds += waitedBetween(failedAt, at)
   try {
     await body.run(scopeOf(run, by), request)
     await run.context.step(`end ${run.attempt}`, () => finish(run, 'succeeded', null))
@@ -131,6 +144,7 @@ function scopeOf(run: JobRun, by: string): JobScope {
         run.context.step(stepName(run, name), () => showTask(run, name, { state: 'skipped', note })),
       ),
     ask: (question) => orJobFailure(() => ask(run, { ...question, id: stepName(run, question.id) })),
+    waitedSeconds: () => run.waitedSeconds,
     passPointOfNoReturn() {
       run.pastNoReturn = true
     },
@@ -216,10 +230,15 @@ async function carryOut<Result>(
   await showTask(run, name, { state: 'running', startedAt, endedAt: null, progress: null, note: null })
   const reporter = progressReporter(run, name)
   let note: string | null = null
+  let done: 'succeeded' | 'warned' = 'succeeded'
   const scope: TaskScope = {
     signal,
     note(text) {
       note = text
+    },
+    warn(text) {
+      note = text
+      done = 'warned'
     },
     progress: reporter.progress,
   }
@@ -229,7 +248,7 @@ async function carryOut<Result>(
       signal,
     })
     await reporter.settle()
-    await showTask(run, name, { state: 'succeeded', endedAt: parts.clock.now(), note })
+    await showTask(run, name, { state: done, endedAt: parts.clock.now(), note })
     return { ok: true, value }
   } catch (error) {
     await reporter.settle()
@@ -325,51 +344,67 @@ function progressReporter(run: JobRun, name: string) {
   }
 }
 
-async function ask(run: JobRun, question: JobQuestion): Promise<string | null> {
+async function ask(run: JobRun, question: JobQuestion): Promise<Answered | null> {
   await stopIfCancelled(run)
   const { context, parts, jobId } = run
-  await context.step(`ask ${question.id}`, () => moveJob(run, 'waiting', { question }))
-  let value: string | null = null
+  const askedAt = await context.step(`ask ${question.id}`, async () => {
+    await moveJob(run, 'waiting', { question })
+    return parts.clock.now()
+  })
+  let answered: Answered | null = null
   const deadline = parts.config.questionTimeoutSeconds
   for (;;) {
     const answer: Answer | null = await context.waitForSignal<Answer>(ANSWER_TOPIC, deadline)
     if (answer?.questionId === CANCEL_ANSWER.questionId) throw await withdrawQuestion(run, question)
     if (answer !== null && answer.questionId !== question.id) continue
-    value = answer?.value ?? null
+    answered = answer && { value: answer.value, by: answer.by }
     break
   }
-  await context.step(`answered ${question.id}`, async () => {
+  const goesOnAt = await context.step(`answered ${question.id}`, async () => {
     await moveJob(run, 'running', { question: null })
-    await overOutages(run, ROW_RETRIES, () => tellAnswer(parts, jobId, question, value))
+    await overOutages(run, ROW_RETRIES, () => tellAnswer(parts, jobId, question, answered))
+    return parts.clock.now()
   })
-  return value
+  run.waitedSeconds += waitedBetween(askedAt, goesOnAt)
+  return answered
 }
+
+/** Never below zero, whatever was done to a clock meanwhile. */
+const waitedBetween = (from: Instant, to: Instant): number => Math.max(0, secondsBetween(from, to))
 
 async function withdrawQuestion(run: JobRun, question: JobQuestion): Promise<JobFailure> {
   await run.context.step(`withdraw ${question.id}`, () => moveJob(run, 'running', { question: null }))
   return cancelled()
 }
 
-async function tellAnswer(parts: EngineParts, jobId: JobId, question: JobQuestion, value: string | null) {
+async function tellAnswer(
+  parts: EngineParts,
+  jobId: JobId,
+  question: JobQuestion,
+  answered: Answered | null,
+): Promise<void> {
   const job = await parts.stores.jobs.find(jobId)
-  const label = question.answers.find((answer) => answer.value === value)?.label ?? 'nobody answered in time'
+  const label = question.answers.find(({ value }) => value === answered?.value)?.label
   await recordEvent(parts, {
     severity: 'warning',
     code: 'job/answered',
-    message: `"${question.text}": ${label}`,
+    message:
+      answered === null
+        ? `"${question.text}": nobody answered in time`
+        : `"${question.text}": ${answered.by} answered "${label ?? answered.value}"`,
     subject: job ? { id: job.subjectId, name: job.subjectName } : null,
-    facts: { jobId, value },
+    facts: { jobId, value: answered?.value ?? null, by: answered?.by ?? null },
   })
 }
 
-/** Who started the job; or since when it has failed, because another one works on its subject. */
-type Begun = { readonly by: string } | { readonly refusedAt: Instant }
+/** Who started the job, and when this attempt began; or since when it has failed, because another one works on its subject. */
+type Begun = { readonly by: string; readonly at: Instant } | { readonly refusedAt: Instant }
 
 async function begin(run: JobRun, names: readonly string[]): Promise<Begun> {
   const tasks = names.map((name): Task => ({ ...newTask(name), state: 'pending' }))
   try {
     const job = await moveJob(run, 'running', { tasks, failure: null, question: null, endedAt: null })
-    return { by: job?.startedBy ?? 'unknown' }
+    return { by: job?.startedBy ?? 'unknown', at: run.parts.clock.now() }
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     const { parts, jobId } = run

@@ -85,7 +85,7 @@ export async function answerJob(parts: EngineParts, jobId: JobId, answer: Answer
       message: 'The job does not wait for this answer (any more)',
       remedy: 'Reload the job and look at its question.',
     })
-  const value: Answer = { questionId: answer.questionId, value: answer.value }
+  const value: Answer = { questionId: answer.questionId, value: answer.value, by: answer.by }
   // The signal first: after a crash in between the question is still there to be answered again, and the first one counts.
   await parts.durable.signal(jobId, ANSWER_TOPIC, value)
   if (!(await parts.stores.jobs.closeQuestion(jobId, answer.questionId)))

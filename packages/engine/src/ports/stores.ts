@@ -58,7 +58,7 @@ export type ProtectionSummary = {
   readonly lastCycle: CycleSummary | null
   readonly lastTestAt: Instant | null
   readonly lastTestPassed: boolean | null
-  /** Seconds from click to answer in the last test, failover or fail-back that was answered; see recoverySeconds. */
+  /** Of the last test, failover or fail-back that was answered; see unattendedSeconds. */
   readonly lastRecoverySeconds: number | null
 }
 

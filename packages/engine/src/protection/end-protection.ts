@@ -148,8 +148,8 @@ async function orAsk(job: JobScope, { name, problem, work, leave }: Act): Promis
           { value: 'stop', label: 'Stop here', danger: false },
         ],
       })
-      if (verdict === 'again') continue
-      if (verdict !== 'leave') throw error
+      if (verdict?.value === 'again') continue
+      if (verdict?.value !== 'leave') throw error
       return await job.task(`${name}: leave it behind`, leave)
     }
   }

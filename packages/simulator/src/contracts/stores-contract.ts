@@ -349,6 +349,7 @@ function runTests(current: Current): void {
       hydrated: 0.25,
       place: 'a host',
       machineRef: 'vm-7' as MachineRef,
+      waitedSeconds: 61.5,
       commitDeadline: noon + minute,
     })
     const expected = {
@@ -356,6 +357,7 @@ function runTests(current: Current): void {
       hydrated: 0.25,
       place: 'a host',
       machineRef: 'vm-7',
+      waitedSeconds: 61.5,
       commitDeadline: noon + minute,
     }
     expect(await runs.find(run.id)).toEqual(expected)

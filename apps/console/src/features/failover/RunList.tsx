@@ -3,7 +3,7 @@ import { IconFlask } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import type { Protection } from '@understudy/contract/protection'
 import { api } from '../../api/client.ts'
-import { formatDuration, formatWithZone } from '../../lib/format.ts'
+import { formatWithZone } from '../../lib/format.ts'
 import { EmptyState } from '../../ui/EmptyState.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { RowSkeletons } from '../../ui/RowSkeletons.tsx'
@@ -11,7 +11,7 @@ import { StatusMark } from '../../ui/StatusMark.tsx'
 import { When } from '../../ui/When.tsx'
 import { Addresses } from './Addresses.tsx'
 import { RunScreenshot } from './RunScreenshot.tsx'
-import { toneOfRun, wordsOfRun, wordsOfRunKind } from './run-words.ts'
+import { toneOfRun, wordsOfRecovery, wordsOfRun, wordsOfRunKind } from './run-words.ts'
 
 /** Tests and failovers of one machine, newest first: the proof that it comes up. */
 export function RunList({ protection }: { readonly protection: Protection }) {
@@ -49,10 +49,7 @@ export function RunList({ protection }: { readonly protection: Protection }) {
               </Text>
             </Group>
             <Text size="sm">
-              From the point of {formatWithZone(run.pointInstant)};{' '}
-              {run.recoverySeconds === null
-                ? 'no answer recorded'
-                : `answered ${formatDuration(run.recoverySeconds)} after the click`}
+              From the point of {formatWithZone(run.pointInstant)}; {wordsOfRecovery(run)}
             </Text>
             {run.failure && (
               <Text size="sm" c="var(--bad)">

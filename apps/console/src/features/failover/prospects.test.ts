@@ -19,6 +19,7 @@ const failover: Run = {
   answeredAt: null,
   endedAt: null,
   recoverySeconds: null,
+  waitedSeconds: 0,
   commitDeadline: null,
 }
 const facts: Parameters<typeof prospectsOf>[1] = {

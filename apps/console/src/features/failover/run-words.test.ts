@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { statusOfRun, wordsOfRunKind } from './run-words.ts'
+import { statusOfRun, wordsOfRecovery, wordsOfRunKind } from './run-words.ts'
 
 const harbour = { id: 'harbour', name: 'Harbour', platform: 'kvm' }
 const hillside = { id: 'hillside', name: 'Hillside', platform: 'kvm' }
@@ -26,4 +26,12 @@ test('a failover waits for a decision only once it is up, and for an answer whil
 
 test('a test has a state of its own, whatever its protection is doing', () => {
   expect(statusOfRun({ kind: 'test', state: 'running' }, 'failingOver', false)?.words).toBe('Running')
+})
+
+test('what a job waited for a person is told apart from what the machine took', () => {
+  expect(wordsOfRecovery({ recoverySeconds: 42, waitedSeconds: 0 })).toBe('answered 42 s after the click')
+  expect(wordsOfRecovery({ recoverySeconds: 360, waitedSeconds: 300 })).toBe(
+    'answered 6 min after the click, 5 min of it waiting for a person',
+  )
+  expect(wordsOfRecovery({ recoverySeconds: null, waitedSeconds: 300 })).toBe('no answer recorded')
 })

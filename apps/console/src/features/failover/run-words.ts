@@ -1,4 +1,5 @@
 import type { Protection, Run } from '@understudy/contract/protection'
+import { formatDuration } from '../../lib/format.ts'
 import type { Tone } from '../../ui/tone.ts'
 
 const wordsOfKind: Record<Run['kind'], string> = {
@@ -34,6 +35,18 @@ export const wordsOfRun: Record<Run['state'], string> = {
   gone: 'Cleaned up',
   failedOver: 'Waits for your decision',
   over: 'Over',
+}
+
+/** The business waited for it all; what the machine took is the rest. Pure. */
+export function wordsOfRecovery({
+  recoverySeconds,
+  waitedSeconds,
+}: Pick<Run, 'recoverySeconds' | 'waitedSeconds'>): string {
+  if (recoverySeconds === null) return 'no answer recorded'
+  const answered = `answered ${formatDuration(recoverySeconds)} after the click`
+  return waitedSeconds < 1
+    ? answered
+    : `${answered}, ${formatDuration(waitedSeconds)} of it waiting for a person`
 }
 
 type Status = { readonly tone: Tone; readonly words: string }

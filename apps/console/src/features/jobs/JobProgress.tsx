@@ -5,10 +5,12 @@ import { formatDuration } from '../../lib/format.ts'
 
 type Task = Job['tasks'][number]
 
+const doneStates: readonly Task['state'][] = ['succeeded', 'warned', 'skipped']
+
 /** What a job is doing right now: its running task, with bytes, rate and time left where there are bytes. */
 export function JobProgress({ job }: { readonly job: Job }) {
   const running = job.tasks.find((task) => task.state === 'running')
-  const done = job.tasks.filter((task) => task.state === 'succeeded' || task.state === 'skipped').length
+  const done = job.tasks.filter(({ state }) => doneStates.includes(state)).length
   if (!running)
     return (
       <Text size="xs" c="var(--ink-quiet)">

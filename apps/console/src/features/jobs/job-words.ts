@@ -44,6 +44,7 @@ export const toneOfTask: Record<TaskState, Tone> = {
   pending: 'off',
   running: 'busy',
   succeeded: 'good',
+  warned: 'at-risk',
   failed: 'bad',
   skipped: 'off',
 }
@@ -52,6 +53,7 @@ export const wordsOfTask: Record<TaskState, string> = {
   pending: 'To do',
   running: 'Running',
   succeeded: 'Done',
+  warned: 'Warning',
   failed: 'Failed',
   skipped: 'Skipped',
 }

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "Run" ADD COLUMN     "waitedSeconds" DOUBLE PRECISION NOT NULL DEFAULT 0;
