@@ -264,6 +264,22 @@ describe('protect', () => {
     })
   })
 
+  test('a first copy that is held up says by what, and no more once it goes on', async () => {
+    const lab = await newLab()
+    const full = { code: 'replica/disk-full', message: 'The disk is full', remedy: 'Free space there.' }
+    lab.a.faults.failNext('source.openPoint', 1, new Outage(full))
+    const { jobId } = await lab.protect()
+    await lab.clock.advance(20_000)
+    const held = await lab.job(jobId)
+    expect(held.state).toBe('running')
+    expect(held.tasks.at(-1)).toMatchObject({
+      state: 'running',
+      note: expect.stringMatching(/The disk is full\. Free space there\. Understudy tries again in \d+ s\./),
+    })
+    await lab.clock.advance(2 * minute)
+    expect((await lab.job(jobId)).tasks.at(-1)).toMatchObject({ state: 'succeeded', note: null })
+  })
+
   test('a machine that cannot be tracked is told with its remedy, and can be tried again after it was mended', async () => {
     const lab = await newLab()
     lab.machine.untrackable = true

@@ -32,7 +32,8 @@ export const diskFull = (cause?: unknown): Outage =>
   new Outage({
     code: 'replica/disk-full',
     message: 'The disk that keeps the replicas is full; no new recovery point can be kept',
-    remedy: 'Free space there or shorten the retention. The recovery points up to now are intact.',
+    remedy:
+      'Free space there or shorten the retention. A recovery point that is sealed already is not touched.',
     cause,
   })
 

@@ -223,6 +223,12 @@ describe('refusals', () => {
   ])('%s is answered with %s', async (_, code, work) => {
     await expect(work()).rejects.toMatchObject({ code, remedy: expect.any(String) })
   })
+
+  test('a disk that is full before the first point is not told of with points that are kept', async () => {
+    const replica = await newReplica({ limits: { reservedBytes: 2 ** 60 } })
+    const refused = replica.beginPoint(null, [])
+    await expect(refused).rejects.toMatchObject({ remedy: expect.not.stringContaining('points up to now') })
+  })
 })
 
 describe('damage', () => {

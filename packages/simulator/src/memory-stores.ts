@@ -391,6 +391,10 @@ function memoryAlertStore(): AlertStore {
       rows.set(alert.id, { at: alert.raisedAt, order, row: copy(alert) })
       return 'new'
     },
+    async findOpen(code, subjectId) {
+      const open = openOne(code, subjectId)
+      return open ? copy(open) : null
+    },
     async resolve(code, subjectId, at) {
       const open = openOne(code, subjectId)
       if (!open) return false

@@ -25,6 +25,10 @@ export function alertStore({ prisma, pool }: Database): AlertStore {
       if (row?.id === alert.id) return 'new'
       return row?.graver ? 'graver' : 'known'
     },
+    async findOpen(code, subjectId) {
+      const row = await prisma.alert.findUnique({ where: { openKey: toOpenKey(code, subjectId) } })
+      return row && toAlert(row)
+    },
     async resolve(code, subjectId, at) {
       const where = { openKey: toOpenKey(code, subjectId) }
       return (

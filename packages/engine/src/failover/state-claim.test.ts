@@ -33,7 +33,13 @@ async function newContext(state: ProtectionState) {
 /** A job whose tasks simply run. */
 function newJob(id: string): JobScope {
   const task: JobScope['task'] = (_, work) =>
-    work({ signal: new AbortController().signal, note: () => {}, warn: () => {}, progress: () => {} })
+    work({
+      signal: new AbortController().signal,
+      note: () => {},
+      warn: () => {},
+      heldUpBy: async () => {},
+      progress: () => {},
+    })
   return { id: id as JobId, task } as unknown as JobScope
 }
 

@@ -7,6 +7,8 @@ export type TaskScope = {
   readonly signal: AbortSignal
   /** What came of it, for a person. The last one stays. */
   note(text: string): void
+  /** What holds it up right now, shown at once; null: nothing does any more. What comes of the task replaces it. */
+  heldUpBy(text: string | null): Promise<void>
   /** A note that wants a look: the task is done, and shown as `warned`. */
   warn(text: string): void
   progress(progress: { readonly doneBytes: number; readonly totalBytes: number }): void

@@ -241,6 +241,11 @@ async function carryOut<Result>(
       done = 'warned'
     },
     progress: reporter.progress,
+    async heldUpBy(text) {
+      // A progress that is still being written would write the former note back.
+      await reporter.settle()
+      await showTask(run, name, { note: text })
+    },
   }
   try {
     const value = await withRetries(run, name, () => work(scope), {

@@ -213,6 +213,8 @@ export interface AlertStore {
    * than before was acknowledged by nobody.
    */
   raise(alert: Alert): Promise<Raised>
+  /** The open one of this code about this subject. */
+  findOpen(code: string, subjectId: string | null): Promise<Alert | null>
   /** Returns true when an open one was resolved. */
   resolve(code: string, subjectId: string | null, at: Instant): Promise<boolean>
   /** Everything that is open about a subject that goes away. Returns how many. */

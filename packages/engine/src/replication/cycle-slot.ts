@@ -15,6 +15,9 @@ import { onPlanned, recordCycle } from './record-cycle.ts'
 import { runCycle } from './run-cycle.ts'
 import { replicatingStates, type Slot, subjectOf } from './slot.ts'
 
+/** Open while replication is tried again and again: says why it does not go on. */
+export const OUTAGE_ALERT = 'protection/outage'
+
 /** A newer writer is nothing unusual once; this often in a row two movers believe that they are the owner. */
 const DEPOSED_LIMIT = 5
 
@@ -122,7 +125,7 @@ async function retryLater(parts: EngineParts, slot: Slot, error: unknown): Promi
   slot.dueAt = parts.clock.now() + delaySeconds * 1000
   await raiseAlert(parts, {
     severity: 'warning',
-    code: 'protection/outage',
+    code: OUTAGE_ALERT,
     message: `${slot.protection.name} could not be replicated: ${failure.message}`,
     remedy: `${failure.remedy} Understudy tries again in ${delaySeconds} s.`,
     subject: subjectOf(slot.protection),
@@ -135,7 +138,7 @@ export async function resolveTrouble(
   parts: EngineParts,
   protection: Pick<Protection, 'id' | 'name'>,
 ): Promise<void> {
-  for (const code of ['protection/outage', 'protection/broken'])
+  for (const code of [OUTAGE_ALERT, 'protection/broken'])
     await resolveAlert(parts, code, subjectOf(protection))
 }
 

@@ -621,7 +621,10 @@ function alertTests(current: Current): void {
     const first = sampleAlert({ subjectId: 'one' })
     await alerts.raise(first)
     await alerts.acknowledge(first.id, 'ada')
+    expect(await alerts.findOpen(first.code, 'one')).toMatchObject({ id: first.id })
+    expect(await alerts.findOpen(first.code, null)).toBeNull()
     expect(await alerts.resolve(first.code, 'one', noon + minute)).toBe(true)
+    expect(await alerts.findOpen(first.code, 'one')).toBeNull()
     const second = sampleAlert({ subjectId: 'one', raisedAt: noon + 2 * minute })
     expect(await alerts.raise(second)).toBe('new')
     const closed = { ...first, acknowledgedBy: 'ada', resolvedAt: noon + minute }
