@@ -311,6 +311,35 @@ describe('steering', () => {
     expect(points.slice(count).every(({ cycle }) => cycle === 'delta')).toBe(true)
   })
 
+  test('an edit of a protection or a policy is recorded with what was before, by name', async () => {
+    const { lab, ask } = await newProtectedLab()
+    const silver = await lab.engine.savePolicy(
+      { ...defaultPolicySettings, intervalSeconds: 10, name: 'silver' },
+      null,
+      { by },
+    )
+    const [, second] = [...lab.machine.disks.keys()]
+    if (!second) throw new Error('there are two disks')
+    const adapters = [{ adapterKey: 'net0', failoverNetworkId: 'isolated', testNetworkId: 'isolated' }]
+    await lab.engine.editProtection({ ...ask, policyId: silver.id, excludedDisks: [second], adapters })
+    const [edited] = await lab.events('protection/edited')
+    expect(edited?.message).toMatch(
+      /^web was edited by olga: policy from "gold" to "silver"; excluded disks from none to [^;]+; failover network of adapter 1 from "[^"]+" to "[^"]+"$/,
+    )
+    expect(edited?.message).not.toContain(silver.id)
+    expect(edited?.facts.changes).toHaveLength(3)
+    await lab.engine.savePolicy(
+      { ...defaultPolicySettings, intervalSeconds: 20, name: 'silver' },
+      silver.id,
+      {
+        by,
+      },
+    )
+    expect((await lab.events('policy/saved'))[0]?.message).toBe(
+      'The policy "silver" was changed by olga: interval from 10 s to 20 s',
+    )
+  })
+
   test('encryption cannot be switched by a policy while replicas of it live', async () => {
     const { lab, ask } = await newProtectedLab()
     const fixed = { name: 'Refusal', code: 'policy/encryption-fixed' }

@@ -1,5 +1,6 @@
 // Policies: checked for sense before they are kept, and never removed under a protection.
 import { Refusal } from '@understudy/base/errors'
+import { type Change, policyChanges, wordsOfChanges } from '@understudy/domain/protection/changes'
 import { checkPolicy, type Policy, type PolicyId } from '@understudy/domain/protection/policy'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
@@ -14,7 +15,8 @@ export async function savePolicy(
   asker: Asker,
 ): Promise<Policy> {
   checkPolicy(wanted)
-  if (id !== null) await refuseOtherEncryption(parts, await loadPolicy(parts, id), wanted)
+  const former = id === null ? null : await loadPolicy(parts, id)
+  if (former) await refuseOtherEncryption(parts, former, wanted)
   const taken = (await parts.stores.policies.list()).find(
     (other) => other.name === wanted.name && other.id !== id,
   )
@@ -27,7 +29,13 @@ export async function savePolicy(
   const policy: Policy = { ...wanted, id: id ?? (parts.newId() as PolicyId) }
   await parts.stores.policies.save(policy)
   parts.live.changed('policies', policy.id)
-  await tell(parts, policy, 'policy/saved', `The policy "${policy.name}" was saved by ${asker.by}`)
+  const changes = former === null ? [] : policyChanges(former, policy)
+  const what = former === null ? 'made' : 'changed'
+  await tell(parts, policy, {
+    code: 'policy/saved',
+    message: `The policy "${(former ?? policy).name}" was ${what} by ${asker.by}${former ? `: ${wordsOfChanges(changes)}` : ''}`,
+    changes,
+  })
   return policy
 }
 
@@ -58,8 +66,22 @@ export async function removePolicy(parts: EngineParts, id: PolicyId, asker: Aske
     })
   await parts.stores.policies.remove(id)
   parts.live.changed('policies', id)
-  await tell(parts, policy, 'policy/removed', `The policy "${policy.name}" was removed by ${asker.by}`)
+  await tell(parts, policy, {
+    code: 'policy/removed',
+    message: `The policy "${policy.name}" was removed by ${asker.by}`,
+    changes: [],
+  })
 }
 
-const tell = (parts: EngineParts, { id, name }: Policy, code: string, message: string): Promise<void> =>
-  recordEvent(parts, { severity: 'info', code, message, subject: { id, name } })
+const tell = (
+  parts: EngineParts,
+  { id, name }: Policy,
+  { code, message, changes }: { code: string; message: string; changes: readonly Change[] },
+): Promise<void> =>
+  recordEvent(parts, {
+    severity: 'info',
+    code,
+    message,
+    subject: { id, name },
+    facts: changes.length === 0 ? {} : { changes },
+  })

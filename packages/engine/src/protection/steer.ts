@@ -1,5 +1,6 @@
 // What an operator does to a protection while it goes on: pause, resume, resynchronise, edit.
 import { Refusal } from '@understudy/base/errors'
+import { protectionChanges, wordsOfChanges } from '@understudy/domain/protection/changes'
 import type { ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import { recordEvent } from '../events/report.ts'
@@ -67,28 +68,36 @@ export async function edit(context: EngineContext, request: EditProtectionReques
   const { parts, mover } = context
   const { protectionId, name, policyId, adapters, excludedDisks, by } = request
   const protection = await loadProtection(parts, protectionId)
-  if (policyId !== undefined) {
-    const [before, after] = [await loadPolicy(parts, protection.policyId), await loadPolicy(parts, policyId)]
-    if (before.encrypt !== after.encrypt) throw encryptionIsFixed(protection.name, before.encrypt)
-  }
-  if (adapters !== undefined)
-    await chooseFailoverNetworks(await targetOf(parts, protection.targetSiteId), { adapters })
+  const formerPolicy = await loadPolicy(parts, protection.policyId)
+  const policy = policyId === undefined ? formerPolicy : await loadPolicy(parts, policyId)
+  if (formerPolicy.encrypt !== policy.encrypt) throw encryptionIsFixed(protection.name, formerPolicy.encrypt)
+  const target = adapters && (await targetOf(parts, protection.targetSiteId))
+  if (target) await chooseFailoverNetworks(target, { adapters })
   if (excludedDisks !== undefined && protection.hardware.disks.length > 0) {
     const left = protection.hardware.disks.filter(({ key }) => !excludedDisks.includes(key))
     if (left.length === 0) throw nothingLeft()
   }
-  await parts.stores.protections.update(protectionId, {
+  const { hardware } = protection
+  // Only for their names: without other mappings the target site is not asked, which may be away.
+  const networks = target ? await target.networks() : []
+  const edited = {
     ...(name === undefined ? {} : { name }),
     ...(policyId === undefined ? {} : { policyId }),
     ...(adapters === undefined ? {} : { adapters }),
     ...(excludedDisks === undefined ? {} : { excludedDisks }),
-  })
+  }
+  const changes = protectionChanges(
+    { ...protection, policyName: formerPolicy.name },
+    { ...protection, ...edited, policyName: policy.name },
+    { hardware, networks },
+  )
+  await parts.stores.protections.update(protectionId, edited)
   await recordEvent(parts, {
     severity: 'info',
     code: 'protection/edited',
-    message: `${protection.name} was edited by ${by}`,
+    message: `${protection.name} was edited by ${by}: ${wordsOfChanges(changes)}`,
     subject: { id: protectionId, name: name ?? protection.name },
-    facts: { policyId, adapters, excludedDisks },
+    facts: { changes },
   })
   parts.live.changed('protections', protectionId)
   mover.look()
