@@ -120,6 +120,22 @@ test('a host that does not listen, another host key, a wrong private key: three 
   expect((await product.items('/sites')).length).toBe(siteCount)
 })
 
+test.each([
+  [
+    'a machines folder that is a file',
+    { machinesFolder: import.meta.filename },
+    'kvm/machines-folder-is-a-file',
+  ],
+  ['a machines folder that is not there', { machinesFolder: '/nothing/here' }, 'kvm/no-machines-folder'],
+])('%s is told when the connection is tried', async (_, change, code) => {
+  const { settings, ...site } = farSite({}, {})
+  const hosts = [{ name: 'here', address: { kind: 'local' }, ...change }]
+  const wanted = { ...site, settings: { ...settings, hosts } }
+  const tried = await product.call('POST', '/sites/test-connection', wanted)
+  expect(tried).toMatchObject({ status: 422, body: { code } })
+  expect(tried.body.remedy).not.toBe('')
+})
+
 test('a network that has gone at the target blocks a failover before anything is switched off', async () => {
   const settings = siteB.settings as z.infer<typeof KvmSettings>
   const saveNetworks = (networks: typeof settings.networks) =>

@@ -3,6 +3,7 @@ import { Outage, Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import type { Site } from '@understudy/domain/sites/site'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
+import { requireAccelerator, requireMachinesFolder } from './check-host.ts'
 import { isAtLeast } from './eligibility.ts'
 import type { Host } from './host.ts'
 import { checkLibvirt } from './libvirt/check-libvirt.ts'
@@ -55,7 +56,7 @@ export function openKvmPlatform(
     target,
     async checkConnection(signal) {
       const summaries: string[] = []
-      for (const host of hosts) summaries.push(await checkHost(host, signal))
+      for (const host of hosts) summaries.push(await checkHost(host, settings, signal))
       return { summary: summaries.join('; ') }
     },
     async close() {
@@ -92,7 +93,7 @@ function openLibvirtPlatform(
     target,
     async checkConnection(signal) {
       const summaries: string[] = []
-      for (const host of hosts) summaries.push(await checkLibvirt(host, signal))
+      for (const host of hosts) summaries.push(await checkLibvirt(host, settings, signal))
       return { summary: summaries.join('; ') }
     },
     async close() {
@@ -103,7 +104,11 @@ function openLibvirtPlatform(
 }
 
 /** What is needed on a host, in the order in which its absence is noticed. */
-async function checkHost(host: Host, signal: AbortSignal | undefined): Promise<string> {
+async function checkHost(
+  host: Host,
+  { accelerator }: Pick<KvmSettings, 'accelerator'>,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const version = await qemuVersion(host, signal)
   if (!isAtLeast(version))
     throw new Refusal({
@@ -112,12 +117,8 @@ async function checkHost(host: Host, signal: AbortSignal | undefined): Promise<s
       remedy: 'Install a newer QEMU.',
     })
   for (const tool of ['qemu-img', 'qemu-storage-daemon']) await requireTool(host, tool, signal)
-  if ((await host.status(host.machinesFolder)) === null)
-    throw new Refusal({
-      code: 'kvm/no-machines-folder',
-      message: `Host ${host.name} has no folder ${host.machinesFolder}`,
-      remedy: 'Create the folder, or correct the settings.',
-    })
+  await requireMachinesFolder(host, 'Create the folder, or correct the settings.', signal)
+  await requireAccelerator(host, accelerator)
   const folders = (await host.list(host.machinesFolder)).filter(({ kind }) => kind === 'folder')
   return `${host.name}: QEMU ${version}, ${folders.length} ${folders.length === 1 ? 'machine folder' : 'machine folders'}`
 }

@@ -1,9 +1,15 @@
 // The connection test of a host that libvirt manages: what is needed there, in the order in which its absence is noticed.
 import { Refusal } from '@understudy/base/errors'
+import { requireAccelerator, requireMachinesFolder } from '../check-host.ts'
 import { isAtLeast } from '../eligibility.ts'
+import type { KvmSettings } from '../settings.ts'
 import type { LibvirtHost } from './libvirt-host.ts'
 
-export async function checkLibvirt(host: LibvirtHost, signal: AbortSignal | undefined): Promise<string> {
+export async function checkLibvirt(
+  host: LibvirtHost,
+  { accelerator }: Pick<KvmSettings, 'accelerator'>,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const { version, count } = await host.virsh(async (session) => {
     const said = await session.ask('version')
     const list = await session.ask('list --all --uuid')
@@ -21,12 +27,8 @@ export async function checkLibvirt(host: LibvirtHost, signal: AbortSignal | unde
   for (const tool of ['qemu-img', 'qemu-storage-daemon', 'pgrep', 'flock'])
     await requireTool(host, tool, signal)
   await requireRoot(host, signal)
-  if ((await host.status(host.machinesFolder)) === null)
-    throw new Refusal({
-      code: 'kvm/no-machines-folder',
-      message: `Host ${host.name} has no folder ${host.machinesFolder}`,
-      remedy: "Create the folder; QEMU's user must be able to enter it.",
-    })
+  await requireMachinesFolder(host, "Create the folder; QEMU's user must be able to enter it.", signal)
+  await requireAccelerator(host, accelerator)
   return `${host.name}: libvirt with QEMU ${version}, ${count} ${count === 1 ? 'machine' : 'machines'}`
 }
 
