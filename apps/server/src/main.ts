@@ -3,17 +3,18 @@ import { parseArgs } from 'node:util'
 import { Outage, Refusal } from '@understudy/base/errors'
 import { offerSetupLink } from './access/offer-setup-link.ts'
 import { composeControlPlane } from './compose.ts'
-import { describeConfig, loadConfig } from './config.ts'
+import { loadConfig } from './config.ts'
 import { createLog } from './log.ts'
 import { offerPolicies } from './offer-policies.ts'
-import { serve, version } from './serve.ts'
+import { serve } from './serve.ts'
+import { describeUsage, version } from './usage.mjs'
 
 /** A clean stop takes no longer; then the process goes anyway. Nothing is lost either way. */
 const stopMilliseconds = 25_000
 
 async function main(): Promise<void> {
   const values = readOptions()
-  if (values.help) return void process.stdout.write(describeConfig())
+  if (values.help) return void process.stdout.write(describeUsage())
   if (values.version) return void process.stdout.write(`${version}\n`)
   const config = loadConfig(process.env, { lab: values.lab, port: values.port, host: values.host })
   const log = createLog(config)

@@ -13,8 +13,7 @@ import type { Config } from './config.ts'
 import { consoleFolder, createApp } from './http/app.ts'
 import { openApiDocument } from './http/open-api.ts'
 import type { LiveHub } from './live/live-hub.ts'
-
-export const version = '0.1.0'
+import { version } from './usage.mjs'
 
 export type Serving = { readonly address: string; close(): Promise<void> }
 
