@@ -10,7 +10,7 @@ import type { ChangePointRequest } from '../requests.ts'
 import { bootRun, destroyRun, findFailover, isFailBack, openRun, planRun, type RunPlan } from './boot-run.ts'
 import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { refuseRunningSource, SOURCE_RUNS } from './fence.ts'
-import { claimInTask, settleState } from './state-claim.ts'
+import { claimedBy, claimInTask, type StillOurs, settleState } from './state-claim.ts'
 
 const tasks = [
   'Check the recovery point',
@@ -25,6 +25,7 @@ export const changePoint = (context: EngineContext): JobBody<ChangePointRequest>
   tasks: () => tasks,
   async run(job, request) {
     const { protectionId } = request
+    const stillOurs = claimedBy(context, protectionId, job.id)
     const { plan, pointId } = await job.task('Check the recovery point', (task) =>
       check(context, job, request, task.signal),
     )
@@ -42,17 +43,23 @@ export const changePoint = (context: EngineContext): JobBody<ChangePointRequest>
         if (!run) return
         // Again: hours may lie between the check and this moment, and nothing must go that nothing could replace.
         await refuseSecondLife(context, await loadProtection(context.parts, protectionId), task.signal)
+        // After the run was found: what the next job has booted since is not that one.
+        await stillOurs()
         await destroyRun(context, run.id, { failure: 'Replaced by another recovery point' })
       })
-      await bootOther(context, job, { request, plan, pointId })
+      await bootOther(context, job, { request, plan, pointId, stillOurs })
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
-      const gone = await job.undo('Remove what did not boot', () => removeRest(context, plan, request, error))
-      await job.afterwards('Tell how things stand', () => stayFailedOver(context, request, gone))
+      const gone = await job.undo('Remove what did not boot', () =>
+        removeRest(context, request, { plan, failure: error, stillOurs }),
+      )
+      await job.afterwards('Tell how things stand', () =>
+        stayFailedOver(context, request, { gone, stillOurs }),
+      )
       throw error
     }
     await job.task('Hand over to the replica', () =>
-      settleFailedOver(context, { jobId: job.id, protectionId, runId: plan.runId }),
+      settleFailedOver(context, { protectionId, runId: plan.runId, stillOurs }),
     )
     await waitForFailedOver(context, job, plan)
   },
@@ -88,12 +95,19 @@ const failedBack = (): Refusal =>
 async function bootOther(
   context: EngineContext,
   job: JobScope,
-  what: { readonly request: ChangePointRequest; readonly plan: RunPlan; readonly pointId: PointId },
+  what: {
+    readonly request: ChangePointRequest
+    readonly plan: RunPlan
+    readonly pointId: PointId
+    readonly stillOurs: StillOurs
+  },
 ): Promise<void> {
   await job.task('Boot the other point', async (task) => {
     const protection = await loadProtection(context.parts, what.request.protectionId)
     await refuseSecondLife(context, protection, task.signal)
+    await what.stillOurs()
     await openRun(context, protection, what.plan, { kind: 'point', id: what.pointId })
+    await what.stillOurs()
     await bootRun(context, protection, what.plan, task)
   })
 }
@@ -111,21 +125,22 @@ async function refuseSecondLife(
 /** A boot that failed half-way may have left a machine that nobody knows. */
 async function removeRest(
   context: EngineContext,
-  plan: RunPlan,
   { protectionId }: ChangePointRequest,
-  failure: JobFailure,
+  what: { readonly plan: RunPlan; readonly failure: JobFailure; readonly stillOurs: StillOurs },
 ): Promise<void> {
+  const { plan, failure } = what
   const run = await findFailover(context, protectionId)
   if (!run) return
   // Refused before it was touched: the first machine goes on.
   if (run.id !== plan.runId && failure.report.code === SOURCE_RUNS) return
+  await what.stillOurs()
   await destroyRun(context, run.id, { failure: failure.message })
 }
 
 async function stayFailedOver(
   context: EngineContext,
   { protectionId }: ChangePointRequest,
-  gone: boolean,
+  { gone, stillOurs }: { readonly gone: boolean; readonly stillOurs: StillOurs },
 ): Promise<void> {
   const run = await findFailover(context, protectionId)
   await settleState(context, {
@@ -133,6 +148,7 @@ async function stayFailedOver(
     from: 'failingOver',
     to: 'failedOver',
     note: noteOf(run !== null, gone),
+    stillOurs,
   })
 }
 

@@ -9,7 +9,7 @@ import type { ProtectionRequest } from '../requests.ts'
 import { targetOf } from '../sites/platform-of.ts'
 import { findFailover, isFailBack, tellFailover } from './boot-run.ts'
 import { REPLICA_OFF_ALERT } from './start-replica.ts'
-import { claimInTask, settleState } from './state-claim.ts'
+import { claimedBy, claimInTask, type StillOurs, settleState } from './state-claim.ts'
 import { UNCOMMITTED_ALERT } from './uncommitted.ts'
 import { seePower } from './watch-replicas.ts'
 
@@ -23,6 +23,7 @@ export const commit = (context: EngineContext): JobBody<ProtectionRequest> => ({
   tasks: () => tasks,
   async run(job, { protectionId }) {
     const { parts } = context
+    const stillOurs = claimedBy(context, protectionId, job.id)
     const runId = await job.task('Wait until the machine is independent', async (task) => {
       const run = await loadRun(context, protectionId)
       await waitWhileItRuns(context, run, task)
@@ -39,30 +40,36 @@ export const commit = (context: EngineContext): JobBody<ProtectionRequest> => ({
     try {
       await job.task('Hand it over to its site', async () => {
         const run = await findFailover(context, protectionId)
-        if (run?.id === runId) await handOver(context, await loadProtection(parts, protectionId), run)
-        await settleCommit(context, protectionId)
+        if (run?.id === runId)
+          await handOver(context, await loadProtection(parts, protectionId), { run, stillOurs })
+        await settleCommit(context, protectionId, stillOurs)
       })
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
-      await job.afterwards('Tell how things stand', () => settleCommit(context, protectionId))
+      await job.afterwards('Tell how things stand', () => settleCommit(context, protectionId, stillOurs))
       throw error
     }
   },
 })
 
 /** The run says how far a commit got: one that is not over has not been handed over. Repeatable. */
-export async function settleCommit(context: EngineContext, protectionId: ProtectionId): Promise<void> {
+export async function settleCommit(
+  context: EngineContext,
+  protectionId: ProtectionId,
+  stillOurs: StillOurs,
+): Promise<void> {
   const { parts } = context
   const protection = await loadProtection(parts, protectionId)
   if (protection.state !== 'committing') return
   if ((await findFailover(context, protectionId)) !== null) {
     const note = 'Runs at the target site; the commit did not succeed: commit it again or roll it back'
-    return await settleState(context, { protectionId, from: 'committing', to: 'failedOver', note })
+    return await settleState(context, { protectionId, from: 'committing', to: 'failedOver', note, stillOurs })
   }
+  await stillOurs()
   // From here on nothing of ours starts the former source again.
   await parts.stores.protections.updateNotes(protectionId, { sourceStoppedByRun: null })
   const note = 'Runs at the target site; reprotect it to replicate back'
-  await settleState(context, { protectionId, from: 'committing', to: 'committed', note })
+  await settleState(context, { protectionId, from: 'committing', to: 'committed', note, stillOurs })
   await resolveAlert(parts, UNCOMMITTED_ALERT, protection)
   await resolveAlert(parts, REPLICA_OFF_ALERT, protection)
   await tellFailover(context, protection, {
@@ -116,9 +123,19 @@ async function refuseWhenOff({ parts }: EngineContext, run: Run, signal: AbortSi
 }
 
 /** The point stays held: it is the common point of a later reprotect. Repeatable. */
-async function handOver(context: EngineContext, protection: Protection, run: Run): Promise<void> {
+async function handOver(
+  context: EngineContext,
+  protection: Protection,
+  { run, stillOurs }: { readonly run: Run; readonly stillOurs: StillOurs },
+): Promise<void> {
   const { parts, keeper } = context
-  if (!isFailBack(run, protection)) await (await targetOf(parts, run.targetSiteId)).adopt(run.id)
+  if (!isFailBack(run, protection)) {
+    const target = await targetOf(parts, run.targetSiteId)
+    await stillOurs()
+    await target.adopt(run.id)
+  }
+  // A run that counts as over is found by no roll back, which would then start the source beside its machine.
+  await stillOurs()
   await keeper.drop(run.id)
   await parts.stores.runs.update(run.id, {
     over: true,

@@ -49,14 +49,14 @@ export const failBack = (context: EngineContext): JobBody<FailBackRequest> => ({
     const { protectionId } = request
     const original = await job.task('Check the original machine', () => check(context, job, request))
     const { runId } = original.plan
+    const stillOurs = claimedBy(context, protectionId, job.id)
     const claim = await takeOver(context, job, protectionId)
     try {
       const { pointId } = await quiesceSource(context, job, request, runId)
-      await restore(context, job, { request, original, pointId })
-      await start(context, job, protectionId, original)
+      await restore(context, job, { request, original, pointId, stillOurs })
+      await start(context, job, { protectionId, original, stillOurs })
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
-      const stillOurs = claimedBy(context, protectionId, job.id)
       const remove = () => stopWhatRuns(context, { protectionId, runId, stillOurs })
       await putBack(context, job, { protectionId, claim, remove })
       // Last and on their own: a home site that has died must not keep production off.
@@ -65,7 +65,7 @@ export const failBack = (context: EngineContext): JobBody<FailBackRequest> => ({
       throw error
     }
     await job.task('Hand over to the original', () =>
-      settleFailedOver(context, { jobId: job.id, protectionId, runId }),
+      settleFailedOver(context, { protectionId, runId, stillOurs }),
     )
     await waitForFailedOver(context, job, original.plan)
   },
@@ -145,19 +145,24 @@ async function acceptModified(
 async function restore(
   context: EngineContext,
   job: JobScope,
-  what: { readonly request: FailBackRequest; readonly original: Original; readonly pointId: PointId },
+  what: {
+    readonly request: FailBackRequest
+    readonly original: Original
+    readonly pointId: PointId
+    readonly stillOurs: StillOurs
+  },
 ): Promise<void> {
   const { parts } = context
-  const { original, request } = what
+  const { original, request, stillOurs } = what
   await job.task('Restore the original machine', async (task) => {
     const protection = await loadProtection(parts, request.protectionId)
-    const stillOurs = claimedBy(context, protection.id, job.id)
     const replaced = { failure: REPLACED, except: original.plan.runId, stillOurs }
     await removeReplicas(context, protection.id, replaced)
     const run = await openRun(context, protection, original.plan, { kind: 'point', id: what.pointId })
     const { originalFingerprints } = await parts.stores.protections.notes(protection.id)
     // An earlier life of this step has written to the disks already: they equal nothing that is known, so compare it all.
     const begunBefore = originalFingerprints.length === 0
+    await stillOurs()
     // From here on its content is what the restore has got to, which no note describes until it is done.
     await parts.stores.protections.updateNotes(protection.id, {
       originalFingerprints: [],
@@ -180,6 +185,7 @@ async function restoreDisks(
   what: {
     readonly request: FailBackRequest
     readonly original: Original
+    readonly stillOurs: StillOurs
     readonly begunBefore: boolean
     readonly replica: Replica
     readonly opened: OpenedPoint
@@ -203,6 +209,7 @@ async function restoreDisks(
     overwriteModified: what.request.overwriteModified || what.begunBefore,
     onProgress: task.progress,
   }
+  await what.stillOurs()
   const { writtenBytes } = await target.restoreInto(original.ref, disks, options, task.signal)
   task.note(`${formatBytes(writtenBytes)} written`)
 }
@@ -210,17 +217,26 @@ async function restoreDisks(
 async function start(
   context: EngineContext,
   job: JobScope,
-  protectionId: ProtectionId,
-  original: Original,
+  what: {
+    readonly protectionId: ProtectionId
+    readonly original: Original
+    readonly stillOurs: StillOurs
+  },
 ): Promise<void> {
   const { parts } = context
+  const { protectionId, original, stillOurs } = what
   job.passPointOfNoReturn()
   await job.task('Start the original machine', async (task) => {
     const protection = await loadProtection(parts, protectionId)
     await refuseRunningSource(parts, protection, task.signal)
+    await stillOurs()
     // Before the act: whoever puts this back must know which machine may be running.
     await parts.stores.runs.update(original.plan.runId, { machineRef: original.ref, hydrated: 1 })
-    const checkpoint = await startOnce(context, protection, original.ref, task.signal)
+    const checkpoint = await startOnce(context, protection, {
+      ref: original.ref,
+      stillOurs,
+      signal: task.signal,
+    })
     await parts.stores.protections.updateNotes(protectionId, { runningCheckpoint: checkpoint })
     parts.live.changed('runs', original.plan.runId)
   })
@@ -230,12 +246,13 @@ async function start(
 async function startOnce(
   context: EngineContext,
   protection: Protection,
-  ref: MachineRef,
-  signal: AbortSignal,
+  what: { readonly ref: MachineRef; readonly stillOurs: StillOurs; readonly signal: AbortSignal },
 ): Promise<string | null> {
+  const { ref, signal } = what
   const source = await sourceOf(context.parts, protection.targetSiteId)
   if ((await source.powerState(ref, signal)) === 'running') return null
   const target = await targetOf(context.parts, protection.targetSiteId)
+  await what.stillOurs()
   return (await target.startTracked(ref, trackingIdOf(protection.id), signal)).checkpoint
 }
 

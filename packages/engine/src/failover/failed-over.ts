@@ -1,7 +1,6 @@
 // A replica has booted for good: the state says so, the timer runs, and once the guest answers the data streams in behind.
 import { present } from '@understudy/base/invariant'
 import type { RunId } from '@understudy/domain/failover/failover'
-import type { JobId } from '@understudy/domain/jobs/job'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import { resolveAlert } from '../events/report.ts'
@@ -10,12 +9,12 @@ import { resolveTrouble } from '../replication/cycle-slot.ts'
 import { describeRecovery, type RunPlan, tellFailover, waitForAnswer } from './boot-run.ts'
 import { keepScreenshot } from './keep-screenshot.ts'
 import { REPLICA_OFF_ALERT } from './start-replica.ts'
-import { settleState } from './state-claim.ts'
+import { type StillOurs, settleState } from './state-claim.ts'
 
 /** Repeatable. */
 export async function settleFailedOver(
   context: EngineContext,
-  what: { readonly jobId: JobId; readonly protectionId: ProtectionId; readonly runId: RunId },
+  what: { readonly protectionId: ProtectionId; readonly runId: RunId; readonly stillOurs: StillOurs },
 ): Promise<void> {
   const { parts } = context
   const run = present(await parts.stores.runs.find(what.runId), 'a run that has booted is written down')
@@ -29,6 +28,7 @@ export async function settleFailedOver(
     from: 'failingOver',
     to: 'failedOver',
     note: 'Runs at the target site; commit it or roll it back',
+    stillOurs: what.stillOurs,
   })
   // What had stopped replication is past: the machine runs elsewhere now.
   await resolveTrouble(parts, protection)

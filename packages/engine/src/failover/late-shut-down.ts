@@ -37,14 +37,18 @@ export async function watchLateShutDowns(parts: EngineParts, siteId: SiteId): Pr
   }
 }
 
+const mayBeStarted = async (parts: EngineParts, { id, state }: Protection): Promise<boolean> =>
+  replicatingStates.includes(state) && mayStillGoOff(parts, await parts.stores.protections.notes(id))
+
 /** Repeatable: a source that runs is left as it is. */
 export async function startLate(context: EngineContext, id: ProtectionId): Promise<void> {
   const { parts } = context
   const protection = await loadProtection(parts, id)
-  const notes = await parts.stores.protections.notes(id)
-  if (!replicatingStates.includes(protection.state) || !mayStillGoOff(parts, notes)) return
+  if (!(await mayBeStarted(parts, protection))) return
   const source = await sourceOf(parts, protection.sourceSiteId)
   if ((await source.powerState(protection.sourceRef)) !== 'off') return
+  // Again, and last: a process that stood still must not start what a failover has shut down meanwhile.
+  if (!(await mayBeStarted(parts, await loadProtection(parts, id)))) return
   await source.start(protection.sourceRef)
   await parts.stores.protections.updateNotes(id, { sourceMayGoOffUntil: null })
   await tellFailover(context, protection, {

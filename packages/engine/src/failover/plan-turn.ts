@@ -84,7 +84,7 @@ async function lookAtOriginal(
   const ref = protection.sourceRef
   const machine = (await source.inventory()).find((each) => each.ref === ref)
   if (!machine) return null
-  if ((await source.powerState(ref)) !== 'off') await stopOriginal(source, protection, request)
+  if ((await source.powerState(ref)) !== 'off') await stopOriginal(context, source, protection, request)
   const stopped = await source.openStoppedDisks(ref, {
     excludedDisks: protection.excludedDisks,
     trackingId: trackingIdOf(protection.id),
@@ -98,12 +98,25 @@ async function lookAtOriginal(
   }
 }
 
-async function stopOriginal(source: SourcePlatform, protection: Protection, request: ReprotectRequest) {
+async function stopOriginal(
+  context: EngineContext,
+  source: SourcePlatform,
+  protection: Protection,
+  request: ReprotectRequest,
+): Promise<void> {
   if (!request.powerOffOriginal)
     throw new Refusal({
       code: 'reprotect/original-runs',
       message: `The original ${protection.name} runs at the site that it would be replicated to`,
       remedy: 'Switch it off, or let the reprotect switch it off.',
+    })
+  // Nothing is claimed yet. A process that stood still here may find the direction turned, and this machine the one that serves.
+  const { state, replicaId } = await loadProtection(context.parts, protection.id)
+  if (state !== 'committed' || replicaId !== protection.replicaId)
+    throw new Refusal({
+      code: 'protection/state-changed',
+      message: `${protection.name} is ${state} now`,
+      remedy: 'Look at the protection and decide again.',
     })
   await source.powerOff(protection.sourceRef)
 }

@@ -47,7 +47,11 @@ export const plannedFailover = (context: EngineContext): JobBody<PlannedFailover
       throw error
     }
     await job.task('Hand over to the replica', () =>
-      settleFailedOver(context, { jobId: job.id, protectionId: request.protectionId, runId: plan.runId }),
+      settleFailedOver(context, {
+        protectionId: request.protectionId,
+        runId: plan.runId,
+        stillOurs: claimedBy(context, request.protectionId, job.id),
+      }),
     )
     await waitForFailedOver(context, job, plan)
   },
@@ -165,9 +169,9 @@ export async function putBack(
       restartSource(context, what.protectionId, stillOurs),
     ))
   await job.undo('Put the protection back', async () => {
+    if (started) return await giveBackState(context, { ...what, to: 'failingOver', stillOurs })
     // Repeated after it had been given back there is nothing left to give.
     if ((await loadProtection(context.parts, what.protectionId)).state === 'failingOver') await stillOurs()
-    if (started) return await giveBackState(context, { ...what, to: 'failingOver' })
     await giveBackBroken(context, what.protectionId)
   })
 }

@@ -1,5 +1,6 @@
 // The direction turns: the machine at the second site is replicated back to the first. Both replicas start from one
 // common point, so what moves between the sites is what changed since, where that is known, and what differs where not.
+import type { JobId } from '@understudy/domain/jobs/job'
 import type { AdapterMapping, Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
@@ -11,7 +12,14 @@ import { tellFailover } from './boot-run.ts'
 import { copyCommonPoint, createReverseReplica } from './copy-common-point.ts'
 import { planTurn, type TurnPlan } from './plan-turn.ts'
 import { removeStandIn } from './stand-in.ts'
-import { type Claim, claimInTask, giveBackState, settleState } from './state-claim.ts'
+import {
+  type Claim,
+  claimedBy,
+  claimInTask,
+  giveBackState,
+  type StillOurs,
+  settleState,
+} from './state-claim.ts'
 
 const tasks = [
   'Check both sites',
@@ -28,6 +36,7 @@ export const reprotect = (context: EngineContext): JobBody<ReprotectRequest> => 
   async run(job, request) {
     const { parts } = context
     const { protectionId } = request
+    const stillOurs = claimedBy(context, protectionId, job.id)
     const plan = await job.task('Check both sites', () => planTurn(context, request))
     const claim = await claimInTask(context, job, 'Take over the protection', {
       protectionId,
@@ -39,18 +48,21 @@ export const reprotect = (context: EngineContext): JobBody<ReprotectRequest> => 
       }),
     })
     try {
-      await job.task('Prepare the reverse replica', async () =>
-        createReverseReplica(context, await loadProtection(parts, protectionId), plan),
-      )
-      const commonPointId = await fillReverseReplica(context, job, protectionId, plan)
+      await job.task('Prepare the reverse replica', async () => {
+        const protection = await loadProtection(parts, protectionId)
+        // One that is made after its job has ended would be known to nobody.
+        await stillOurs()
+        await createReverseReplica(context, protection, plan)
+      })
+      const commonPointId = await fillReverseReplica(context, job, { protectionId, plan, stillOurs })
       job.passPointOfNoReturn()
-      await job.task('Turn the direction', () => turn(context, request, plan, commonPointId))
+      await job.task('Turn the direction', () => turn(context, request, { plan, commonPointId, stillOurs }))
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
-      await putBack(context, job, { protectionId, plan, claim })
+      await putBack(context, job, { protectionId, plan, claim, stillOurs })
       throw error
     }
-    await job.afterwards('Remove the former replica', () => removeNeedless(context, protectionId))
+    await job.afterwards('Remove the former replica', () => removeNeedless(context, protectionId, job.id))
     await endStandIn(context, job, protectionId, plan)
   },
 })
@@ -69,11 +81,20 @@ async function endStandIn(
   })
 }
 
-/** Of the two replicas of a reprotect the one that the protection does not use. Repeatable. */
-export async function removeNeedless({ parts }: EngineContext, id: ProtectionId): Promise<void> {
+/**
+ * Of the two replicas of a reprotect the one that the protection does not use. `owner`: the job that turned it, if it is known.
+ * Repeatable.
+ */
+export async function removeNeedless(
+  { parts }: EngineContext,
+  id: ProtectionId,
+  owner: JobId | null,
+): Promise<void> {
+  const { turning, claim = null } = await parts.stores.protections.notes(id)
+  // It is given back by now. A claim of another job, in the same notes, says that these are the replicas of its turn.
+  if (!turning || (claim !== null && claim.jobId !== owner)) return
+  // After the notes: which of these two a protection uses is then told right, however late it is read.
   const protection = await loadProtection(parts, id)
-  const { turning } = await parts.stores.protections.notes(id)
-  if (!turning) return
   const isTurned = protection.replicaId === turning.replicaId
   // Before the turn the reverse replica lies at the source's site, and after it the former one does.
   const { replicas } = await platformOf(parts, protection.sourceSiteId)
@@ -84,16 +105,19 @@ export async function removeNeedless({ parts }: EngineContext, id: ProtectionId)
 async function fillReverseReplica(
   context: EngineContext,
   job: JobScope,
-  protectionId: ProtectionId,
-  plan: TurnPlan,
+  what: { readonly protectionId: ProtectionId; readonly plan: TurnPlan; readonly stillOurs: StillOurs },
 ): Promise<PointId> {
   const { parts } = context
+  const { protectionId, plan, stillOurs } = what
   const load = () => loadProtection(parts, protectionId)
-  const commonPointId = await job.task('Copy the common point', async (task) =>
-    copyCommonPoint(context, await load(), plan, task),
-  )
+  const commonPointId = await job.task('Copy the common point', async (task) => {
+    const protection = await load()
+    await stillOurs()
+    return await copyCommonPoint(context, protection, plan, task)
+  })
   await job.task('Replicate what changed since', async (task) => {
     const protection = await load()
+    await stillOurs()
     await cycleInJob(parts, { ...protection, ...turnedPlaces(protection, plan) }, task)
   })
   return commonPointId
@@ -111,48 +135,72 @@ const turnedPlaces = (protection: Protection, plan: TurnPlan) => ({
 async function turn(
   context: EngineContext,
   request: ReprotectRequest,
-  plan: TurnPlan,
-  commonPointId: PointId,
+  what: { readonly plan: TurnPlan; readonly commonPointId: PointId; readonly stillOurs: StillOurs },
 ): Promise<void> {
-  const { parts } = context
-  const protection = await loadProtection(parts, request.protectionId)
+  const { plan, stillOurs } = what
+  const protection = await loadProtection(context.parts, request.protectionId)
+  // A repetition finds the places turned already.
+  if (protection.replicaId !== plan.replicaId) await turnPlaces(context, protection, { request, ...what })
+  await finishTurn(context, protection.id, stillOurs)
+}
+
+async function turnPlaces(
+  context: EngineContext,
+  protection: Protection,
+  what: {
+    readonly request: ReprotectRequest
+    readonly plan: TurnPlan
+    readonly commonPointId: PointId
+    readonly stillOurs: StillOurs
+  },
+): Promise<void> {
+  const { machines, protections } = context.parts.stores
+  const { request, plan, commonPointId, stillOurs } = what
+  const machine = await machines.findByRef(protection.targetSiteId, plan.ref)
+  const adapters = request.adapters ?? (await adaptersOfOriginal(context, protection, plan))
+  await stillOurs()
   // What the fail-back needs to know, before there is one: nobody reads it while the places have not turned.
-  await parts.stores.protections.updateNotes(protection.id, {
+  await protections.updateNotes(protection.id, {
     originalFingerprints: plan.fingerprints,
     originalPoint: plan.originalIsCommonPoint ? { replicaId: plan.replicaId, pointId: commonPointId } : null,
   })
-  // A repetition finds the places turned already.
-  if (protection.replicaId !== plan.replicaId) {
-    const machine = await parts.stores.machines.findByRef(protection.targetSiteId, plan.ref)
-    await parts.stores.protections.update(protection.id, {
-      ...turnedPlaces(protection, plan),
-      direction: protection.direction === 'forward' ? 'reverse' : 'forward',
-      machineId: machine?.id ?? protection.machineId,
-      originalRef: plan.originalRef,
-      adapters: request.adapters ?? (await adaptersOfOriginal(context, protection, plan)),
-      hardware: plan.hardware,
-    })
-  }
-  await finishTurn(context, protection.id)
+  await stillOurs()
+  await protections.update(protection.id, {
+    ...turnedPlaces(protection, plan),
+    direction: protection.direction === 'forward' ? 'reverse' : 'forward',
+    machineId: machine?.id ?? protection.machineId,
+    originalRef: plan.originalRef,
+    adapters,
+    hardware: plan.hardware,
+  })
 }
 
 /** Once the places have turned there is only forward. Repeatable. */
-export async function finishTurn(context: EngineContext, id: ProtectionId): Promise<void> {
+export async function finishTurn(
+  context: EngineContext,
+  id: ProtectionId,
+  stillOurs: StillOurs,
+): Promise<void> {
   const { parts } = context
   const protection = await loadProtection(parts, id)
-  await parts.stores.protections.updateSummary(protection.id, { newestApplicationPoint: null })
-  await parts.stores.protections.updateNotes(protection.id, {
-    runningCheckpoint: null,
-    stoppedSource: null,
-    sourceStoppedByRun: null,
-    resyncReason: null,
-    lastApplicationConsistentAt: null,
-  })
+  // Once it is given back these are the notes of whatever has begun since.
+  if (protection.state === 'reprotecting') {
+    await stillOurs()
+    await parts.stores.protections.updateSummary(protection.id, { newestApplicationPoint: null })
+    await parts.stores.protections.updateNotes(protection.id, {
+      runningCheckpoint: null,
+      stoppedSource: null,
+      sourceStoppedByRun: null,
+      resyncReason: null,
+      lastApplicationConsistentAt: null,
+    })
+  }
   await settleState(context, {
     protectionId: protection.id,
     from: 'reprotecting',
     to: 'protected',
     note: null,
+    stillOurs,
   })
   await tellFailover(context, protection, {
     severity: 'info',
@@ -180,15 +228,20 @@ async function adaptersOfOriginal(
 async function putBack(
   context: EngineContext,
   job: JobScope,
-  what: { readonly protectionId: ProtectionId; readonly plan: TurnPlan; readonly claim: Claim },
+  what: {
+    readonly protectionId: ProtectionId
+    readonly plan: TurnPlan
+    readonly claim: Claim
+    readonly stillOurs: StillOurs
+  },
 ): Promise<void> {
   const { parts } = context
-  const { protectionId, plan, claim } = what
+  const { protectionId, plan, claim, stillOurs } = what
   await job.undo('Put the protection back', async () => {
     const { replicaId } = await loadProtection(parts, protectionId)
-    if (replicaId === plan.replicaId) return await finishTurn(context, protectionId)
-    await giveBackState(context, { protectionId, to: 'reprotecting', claim })
+    if (replicaId === plan.replicaId) return await finishTurn(context, protectionId, stillOurs)
+    await giveBackState(context, { protectionId, to: 'reprotecting', claim, stillOurs })
   })
-  await job.undo('Remove the replica that is not needed', () => removeNeedless(context, protectionId))
+  await job.undo('Remove the replica that is not needed', () => removeNeedless(context, protectionId, job.id))
   await endStandIn(context, job, protectionId, plan)
 }

@@ -8,7 +8,7 @@ import { tellFailover } from './boot-run.ts'
 import { startSource } from './planned-failover.ts'
 import { removeReplicas } from './remove-replica.ts'
 import { REPLICA_OFF_ALERT } from './start-replica.ts'
-import { claimedBy, claimInTask, settleState } from './state-claim.ts'
+import { claimedBy, claimInTask, type StillOurs, settleState } from './state-claim.ts'
 import { UNCOMMITTED_ALERT } from './uncommitted.ts'
 
 const tasks = [
@@ -43,6 +43,7 @@ export const rollBack = (context: EngineContext): JobBody<ProtectionRequest> => 
           from: 'rollingBack',
           to: 'failedOver',
           note: 'The roll back did not remove the replica; try it again',
+          stillOurs,
         }),
       )
       throw error
@@ -50,18 +51,23 @@ export const rollBack = (context: EngineContext): JobBody<ProtectionRequest> => 
     const started = await job.undo('Start the source machine again', () =>
       startSource(context, protectionId, stillOurs),
     )
-    await job.task('Go back to replication', () => goOn(context, protectionId, started))
+    await job.task('Go back to replication', () => goOn(context, protectionId, { started, stillOurs }))
   },
 })
 
 /** Repeatable. */
-export async function goOn(context: EngineContext, id: Protection['id'], started: boolean): Promise<void> {
+export async function goOn(
+  context: EngineContext,
+  id: Protection['id'],
+  { started, stillOurs }: { readonly started: boolean; readonly stillOurs: StillOurs },
+): Promise<void> {
   const protection = await loadProtection(context.parts, id)
   await settleState(context, {
     protectionId: id,
     from: 'rollingBack',
     to: started ? 'protected' : 'broken',
     note: started ? null : 'The source machine could not be started; start it by hand, then resynchronise',
+    stillOurs,
   })
   await resolveAlert(context.parts, UNCOMMITTED_ALERT, protection)
   await resolveAlert(context.parts, REPLICA_OFF_ALERT, protection)

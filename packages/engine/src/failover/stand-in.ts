@@ -3,7 +3,7 @@
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
 import type { Protection } from '@understudy/domain/protection/protection'
-import type { EngineContext } from '../engine-context.ts'
+import { type EngineContext, loadProtection } from '../engine-context.ts'
 import type { DiskFingerprint } from '../ports/source-platform.ts'
 import { platformOf, sourceOf } from '../sites/platform-of.ts'
 import { tellFailover, whereaboutsOf } from './boot-run.ts'
@@ -58,6 +58,9 @@ export async function removeStandIn(
   const proven = standIn.fingerprints !== null && (await isUntouched(context, turned, standIn))
   if (!proven) return await keepStandIn(context, turned, standIn, machine.name)
   const run = await context.parts.stores.runs.find(standIn.runId)
+  // Last: whoever took over this job may have kept it, and then somebody may have failed back to it.
+  const { replicaId, originalRef } = await loadProtection(context.parts, turned.id)
+  if (replicaId !== turned.replicaId || originalRef === standIn.ref) return 'It stays: it counts again by now'
   await target?.destroy(standIn.runId, run ? whereaboutsOf(run) : { kind: 'anywhere' })
   return `${machine.name} was removed`
 }

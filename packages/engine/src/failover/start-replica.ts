@@ -34,6 +34,9 @@ async function startOff(context: EngineContext, id: ProtectionId, task: TaskScop
   // Hours may have passed; whoever started the source since has made it the one that counts.
   await refuseRunningSource(parts, protection, task.signal)
   await offerPoint(context, protection, run, task.signal)
+  // Again, and last: a process that stood still must not start what was rolled back or failed back from meanwhile.
+  const now = await loadReplica(context, await loadProtection(parts, id))
+  if (now.run.id !== run.id) throw nothingToStart(protection)
   await source.start(ref, task.signal)
   task.note('It goes on with what it had written')
   await resolveAlert(parts, REPLICA_OFF_ALERT, protection)
@@ -51,12 +54,15 @@ async function loadReplica(
 ): Promise<{ readonly run: Run; readonly ref: MachineRef }> {
   const run = await findFailover(context, id)
   if (state === 'failedOver' && run !== null && run.machineRef !== null) return { run, ref: run.machineRef }
-  throw new Refusal({
+  throw nothingToStart({ name })
+}
+
+const nothingToStart = ({ name }: Pick<Protection, 'name'>): Refusal =>
+  new Refusal({
     code: 'failover/nothing-to-start',
     message: `${name} has no failover that waits for its commit`,
     remedy: 'Look at the protection and decide again.',
   })
-}
 
 /**
  * It reads from its point until it is hydrated, and its host may have forgotten where from. Where another process of ours offers

@@ -11,7 +11,7 @@ import { expect, test } from 'vitest'
 import type { EngineContext } from '../engine-context.ts'
 import type { JobScope } from '../jobs/job-scope.ts'
 import { pause } from '../protection/steer.ts'
-import { claimForFailover, giveBackState } from './state-claim.ts'
+import { claimedBy, claimForFailover, giveBackState } from './state-claim.ts'
 
 /** As much of a context as a claim needs. */
 async function newContext(state: ProtectionState) {
@@ -58,7 +58,12 @@ test('a claim forgets what an earlier failover knew; repeated, it keeps what it 
   await stores.protections.updateNotes(protectionId, { sourceStoppedByRun: 'run-1' as RunId })
   expect(await claimIt()).toEqual(claim)
   expect((await stores.protections.notes(protectionId)).sourceStoppedByRun).toBe('run-1')
-  await giveBackState(context, { protectionId, to: 'failingOver', claim })
+  await giveBackState(context, {
+    protectionId,
+    to: 'failingOver',
+    claim,
+    stillOurs: claimedBy(context, protectionId, 'job-1' as JobId),
+  })
   expect(await stores.protections.find(protectionId)).toMatchObject({ state: 'protected', stateNote: null })
 })
 

@@ -97,7 +97,8 @@ async function giveBackOwn(
   const { claim } = await context.parts.stores.protections.notes(protectionId)
   // Somebody else was quicker: what is under way is theirs.
   if (state !== to || claim?.jobId !== job.id) return
-  await giveBackState(context, { protectionId, to, claim: claim.former })
+  const stillOurs = claimedBy(context, protectionId, job.id)
+  await giveBackState(context, { protectionId, to, claim: claim.former, stillOurs })
 }
 
 /**
@@ -142,13 +143,26 @@ const changed = (protection: Protection): Refusal =>
     remedy: 'Look at the protection and decide again.',
   })
 
+/** What was given up already is not asked for: a repetition finds it so, and whoever claims it next is another matter. */
+async function refuseForeign(
+  context: EngineContext,
+  protectionId: ProtectionId,
+  { working, stillOurs }: { readonly working: ProtectionState; readonly stillOurs: StillOurs },
+): Promise<void> {
+  if ((await loadProtection(context.parts, protectionId)).state === working) await stillOurs()
+}
+
 /** Back to what was before the claim. Repeatable. */
 export async function giveBackState(
   context: EngineContext,
-  request: Pick<ClaimRequest, 'protectionId' | 'to'> & { readonly claim: Claim },
+  request: Pick<ClaimRequest, 'protectionId' | 'to'> & {
+    readonly claim: Claim
+    readonly stillOurs: StillOurs
+  },
 ): Promise<void> {
   const { parts, mover } = context
   const { state, note, resumeState } = request.claim
+  await refuseForeign(context, request.protectionId, { working: request.to, stillOurs: request.stillOurs })
   await parts.stores.protections.moveState(request.protectionId, request.to, state, note, resumeState)
   await parts.stores.protections.updateNotes(request.protectionId, { claim: null })
   parts.live.changed('protections', request.protectionId)
@@ -163,10 +177,12 @@ export async function settleState(
     readonly from: ProtectionState
     readonly to: ProtectionState
     readonly note: string | null
+    readonly stillOurs: StillOurs
   },
 ): Promise<void> {
   const { parts, mover } = context
-  const { protectionId, from, to, note } = request
+  const { protectionId, from, to, note, stillOurs } = request
+  await refuseForeign(context, protectionId, { working: from, stillOurs })
   const moved = await parts.stores.protections.moveState(protectionId, from, to, note, null)
   if (!moved) {
     const protection = await loadProtection(parts, protectionId)

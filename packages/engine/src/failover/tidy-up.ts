@@ -18,7 +18,7 @@ import { putBack, STOPPED_EARLY, startSource } from './planned-failover.ts'
 import { removeReplicas } from './remove-replica.ts'
 import { finishTurn, removeNeedless } from './reprotect.ts'
 import { goOn } from './roll-back.ts'
-import { type Claim, claimedBy, giveBackState, settleState } from './state-claim.ts'
+import { type Claim, claimedBy, giveBackState, type StillOurs, settleState } from './state-claim.ts'
 
 export const tidyUp = (context: EngineContext): JobBody<ProtectionRequest> => ({
   tasks: () => ['See how things stand'],
@@ -75,7 +75,7 @@ async function leave(context: EngineContext, job: JobScope, way: Way): Promise<v
     case 'none':
       return
     case 'failed-over':
-      await job.task('Give the choice back to the operator', () => giveChoice(context, job, way))
+      await job.task('Give the choice back to the operator', () => giveChoice(context, way, stillOurs))
       break
     case 'put-back':
       await putBack(context, job, {
@@ -88,22 +88,27 @@ async function leave(context: EngineContext, job: JobScope, way: Way): Promise<v
       const started = await job.undo('Start the source machine again', () =>
         startSource(context, protectionId, stillOurs),
       )
-      await job.task('Go back to replication', () => goOn(context, protectionId, started))
+      await job.task('Go back to replication', () => goOn(context, protectionId, { started, stillOurs }))
       break
     }
     case 'commit':
-      await job.task('Settle the commit', () => settleCommit(context, protectionId))
+      await job.task('Settle the commit', () => settleCommit(context, protectionId, stillOurs))
       break
     case 'turned':
-      await job.task('Go on in the new direction', () => finishTurn(context, protectionId))
-      await job.afterwards('Remove the former replica', () => removeNeedless(context, protectionId))
+      await job.task('Go on in the new direction', () => finishTurn(context, protectionId, stillOurs))
+      await job.afterwards('Remove the former replica', () => removeNeedless(context, protectionId, null))
       break
     case 'not-turned': {
       const claim = await claimOf(context, job, protectionId)
       await job.task('Put the protection back', () =>
-        giveBackState(context, { protectionId, to: 'reprotecting', claim: { ...claim, state: 'committed' } }),
+        giveBackState(context, {
+          protectionId,
+          to: 'reprotecting',
+          claim: { ...claim, state: 'committed' },
+          stillOurs,
+        }),
       )
-      await job.undo('Remove the reverse replica', () => removeNeedless(context, protectionId))
+      await job.undo('Remove the reverse replica', () => removeNeedless(context, protectionId, null))
       break
     }
     case 'start-late':
@@ -117,16 +122,21 @@ async function leave(context: EngineContext, job: JobScope, way: Way): Promise<v
   await job.afterwards('Tell about it', () => tell(context, protectionId))
 }
 
-async function giveChoice(context: EngineContext, job: JobScope, { protectionId, from }: Way): Promise<void> {
+async function giveChoice(
+  context: EngineContext,
+  { protectionId, from }: Way,
+  stillOurs: StillOurs,
+): Promise<void> {
   const run = await findFailover(context, protectionId)
   // The hand-over that the failover did not get to: its timer, its hydration, its event.
   if (from === 'failingOver' && run !== null && run.machineRef !== null)
-    return await settleFailedOver(context, { jobId: job.id, protectionId, runId: run.id })
+    return await settleFailedOver(context, { protectionId, runId: run.id, stillOurs })
   await settleState(context, {
     protectionId,
     from,
     to: 'failedOver',
     note: 'A job stopped early. See whether the replica runs, then commit it, change its point or roll it back.',
+    stillOurs,
   })
 }
 

@@ -58,7 +58,7 @@ export const unplannedFailover = (context: EngineContext): JobBody<UnplannedFail
       throw error
     }
     await job.task('Hand over to the replica', () =>
-      settleFailedOver(context, { jobId: job.id, protectionId, runId: plan.runId }),
+      settleFailedOver(context, { protectionId, runId: plan.runId, stillOurs }),
     )
     await waitForFailedOver(context, job, plan)
   },

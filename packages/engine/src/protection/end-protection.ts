@@ -11,6 +11,7 @@ import { recordEvent } from '../events/report.ts'
 import { destroyRun, isFailBack } from '../failover/boot-run.ts'
 import { settleCommit } from '../failover/commit.ts'
 import { restartSource } from '../failover/planned-failover.ts'
+import { claimedBy } from '../failover/state-claim.ts'
 import { type JobBody, JobFailure, type JobScope, type TaskScope } from '../jobs/job-scope.ts'
 import { describeKind } from '../jobs/run-job.ts'
 import { activeJobsOf, cancelJob } from '../jobs/start-job.ts'
@@ -183,7 +184,8 @@ async function stopReplication(context: EngineContext, id: ProtectionId, jobId: 
   const { parts, mover } = context
   await stopOthers(context, id, jobId)
   // A commit that stopped half-way may have given the replica away: then nothing starts the source any more.
-  await settleCommit(context, id)
+  const { claim = null } = await parts.stores.protections.notes(id)
+  await settleCommit(context, id, claimedBy(context, id, claim?.jobId ?? null))
   await moveToEnding(context, id)
   parts.live.changed('protections', id)
   await mover.quiesce(id)
