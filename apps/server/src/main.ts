@@ -6,11 +6,9 @@ import { composeControlPlane } from './compose.ts'
 import { loadConfig } from './config.ts'
 import { createLog } from './log.ts'
 import { offerPolicies } from './offer-policies.ts'
+import { processEnd } from './process-end.ts'
 import { serve } from './serve.ts'
 import { describeUsage, version } from './usage.mjs'
-
-/** A clean stop takes no longer; then the process goes anyway. Nothing is lost either way. */
-const stopMilliseconds = 25_000
 
 async function main(): Promise<void> {
   const values = readOptions()
@@ -18,12 +16,13 @@ async function main(): Promise<void> {
   if (values.version) return void process.stdout.write(`${version}\n`)
   const config = loadConfig(process.env, { lab: values.lab, port: values.port, host: values.host })
   const log = createLog(config)
+  const end = processEnd(log)
   const plane = await composeControlPlane(config, log)
   const serving = await serve(config, plane, log).catch(async (error: unknown) => {
     await plane.close()
     throw error
   })
-  stopOnSignal(async () => {
+  end.stopWith(async () => {
     log.info('stopping')
     await serving.close()
     await plane.close()
@@ -58,21 +57,6 @@ function readOptions() {
       remedy: 'npm start -- --help lists what can be set.',
     })
   }
-}
-
-/** The first signal stops cleanly; a second one, or a stop that takes too long, at once. */
-function stopOnSignal(stop: () => Promise<void>): void {
-  let stopping = false
-  const onSignal = (): void => {
-    if (stopping) process.exit(130)
-    stopping = true
-    setTimeout(() => process.exit(1), stopMilliseconds).unref()
-    stop().then(
-      () => process.exit(0),
-      () => process.exit(1),
-    )
-  }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
 }
 
 main().catch((error: unknown) => {
