@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { KiB } from '@understudy/base/bytes'
+import type { Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import type { Engine } from '@understudy/engine/engine'
 import { createEngine } from '@understudy/engine/engine'
@@ -43,7 +44,12 @@ const clock: Clock = { now: () => Date.now() }
 const sleep = (milliseconds: number, signal?: AbortSignal): Promise<void> =>
   wait(milliseconds, undefined, signal ? { signal } : {})
 
-export async function composeControlPlane(config: Config, log: Logger): Promise<ControlPlane> {
+/** `onLost`: another process has this one's name by now, which therefore must end. */
+export async function composeControlPlane(
+  config: Config,
+  log: Logger,
+  onLost: (why: Refusal) => void,
+): Promise<ControlPlane> {
   const closers: (() => Promise<void>)[] = []
   const close = async (): Promise<void> => {
     for (let closer = closers.pop(); closer; closer = closers.pop())
@@ -52,7 +58,7 @@ export async function composeControlPlane(config: Config, log: Logger): Promise<
   try {
     mkdirSync(config.home, { recursive: true, mode: 0o755 })
     const databaseUrl = await openDatabase(config, log, closers)
-    const name = await takeProcessName(databaseUrl, config.processName)
+    const name = await takeProcessName(databaseUrl, config.processName, { onLost })
     closers.push(() => name.release())
     const secretKey = loadSecretKey(config.home)
     const stores = await openStores({ databaseUrl, secretKey })

@@ -17,7 +17,7 @@ async function main(): Promise<void> {
   const config = loadConfig(process.env, { lab: values.lab, port: values.port, host: values.host })
   const log = createLog(config)
   const end = processEnd(log)
-  const plane = await composeControlPlane(config, log)
+  const plane = await composeControlPlane(config, log, (why) => end.fail(why, why.message))
   const serving = await serve(config, plane, log).catch(async (error: unknown) => {
     await plane.close()
     throw error

@@ -16,7 +16,6 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts'
 import { migrateDeploy } from './migrate.ts'
 import { type OpenedStores, openStores } from './open-stores.ts'
-import { takeProcessName } from './process-name.ts'
 import { makeTestHome } from './test-postgres.ts'
 
 const home = makeTestHome()
@@ -110,18 +109,6 @@ test('processes that claim at the same time share the protections out without ov
   )
   expect(claims.flat().sort()).toEqual(ids)
   expect(claims.filter((mine) => mine.length > 0).length).toBeGreaterThan(1)
-})
-
-test('a process whose name another living one has is refused, and gets it when that one has gone', async () => {
-  const first = await takeProcessName(databaseUrl, 'server-a')
-  const other = await takeProcessName(databaseUrl, 'server-b', 0)
-  await expect(takeProcessName(databaseUrl, 'server-a', 0)).rejects.toMatchObject({
-    name: 'Refusal',
-    code: 'process/name-taken',
-  })
-  await first.release()
-  await (await takeProcessName(databaseUrl, 'server-a', 5000)).release()
-  await other.release()
 })
 
 test('every epoch is given once among processes', async () => {
