@@ -5,17 +5,20 @@ import type { ReplicaId } from '@understudy/domain/protection/protection'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { sampleSite } from '@understudy/simulator/sample-rows'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { composePlatforms } from './compose-platforms.ts'
 
 let home: string
 let site: Site
+let stores: ReturnType<typeof memoryStores>
+let now: number
 let platforms: ReturnType<typeof composePlatforms>
 const id = 'r1' as ReplicaId
 
 beforeEach(async () => {
   home = await mkdtemp(path.join(tmpdir(), 'us-platforms-'))
-  const stores = memoryStores()
+  stores = memoryStores()
+  now = Date.now()
   const replicaFolder = path.join(home, 'mount')
   site = sampleSite({
     id: 's1' as SiteId,
@@ -26,7 +29,7 @@ beforeEach(async () => {
   platforms = composePlatforms({
     sites: stores.sites,
     home,
-    clock: { now: () => Date.now() },
+    clock: { now: () => now },
     sleep: async () => {},
     secretKey: Buffer.alloc(32),
   })
@@ -62,5 +65,36 @@ test('a folder that cannot be written is refused when the site is tried, with wh
   await expect(platforms.preview({ ...site, settings }, {})).rejects.toMatchObject({
     name: 'Refusal',
     code: 'replica/folder-not-writable',
+  })
+})
+
+describe('secrets that another server process has renewed', () => {
+  const renew = () => stores.sites.update(site.id, {}, { privateKey: 'new' })
+  beforeEach(async () => {
+    await (await platforms.preview(site, {})).close()
+  })
+
+  test('open the platform anew within seconds, once', async () => {
+    const before = await platforms.of(site)
+    await renew()
+    now += 5000
+    const after = await platforms.of(site)
+    expect(after).not.toBe(before)
+    now += 5000
+    expect(await platforms.of(site)).toBe(after)
+  })
+
+  test('are noticed although the clock was set back', async () => {
+    const before = await platforms.of(site)
+    await renew()
+    now -= 3_600_000
+    expect(await platforms.of(site)).not.toBe(before)
+  })
+
+  test('are looked for in vain while the database is away, which closes nothing', async () => {
+    const before = await platforms.of(site)
+    vi.spyOn(stores.sites, 'secrets').mockRejectedValue(new Error('The database is away'))
+    now += 5000
+    expect(await platforms.of(site)).toBe(before)
   })
 })

@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Outage, Refusal } from '@understudy/base/errors'
-import type { Clock } from '@understudy/base/instant'
+import type { Clock, Instant } from '@understudy/base/instant'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import { openKvmPlatform } from '@understudy/drivers/kvm/platform'
 import { openSimulatedPlatform } from '@understudy/drivers/simulated/platform'
@@ -21,8 +21,19 @@ export type PlatformParts = {
   readonly secretKey: Buffer
 }
 
+type Opened = {
+  readonly settings: string
+  readonly platform: Promise<SitePlatform>
+  /** What it was opened with; null until that is known. */
+  secrets: string | null
+  secretsSeenAt: Instant
+}
+
+/** Secrets are kept apart from the site's row, so nothing in the row says that another server process has renewed them. */
+const secretsMilliseconds = 5000
+
 export function composePlatforms(parts: PlatformParts): Platforms & { close(): Promise<void> } {
-  const opened = new Map<SiteId, { readonly settings: string; readonly platform: Promise<SitePlatform> }>()
+  const opened = new Map<SiteId, Opened>()
 
   async function open(
     site: Site,
@@ -47,22 +58,44 @@ export function composePlatforms(parts: PlatformParts): Platforms & { close(): P
     await platform?.close()
   }
 
+  function openAnew(site: Site, settings: string): Promise<SitePlatform> {
+    const before = opened.has(site.id) ? forget(site.id) : Promise.resolve()
+    const platform = before
+      .then(() => parts.sites.secrets(site.id))
+      .then((secrets) => {
+        entry.secrets = canonicalText(secrets)
+        return open(site, secrets, findReplicaFolder)
+      })
+    const entry: Opened = { settings, platform, secrets: null, secretsSeenAt: parts.clock.now() }
+    opened.set(site.id, entry)
+    // A platform that could not be opened is tried anew at the next call.
+    platform.catch(() => {
+      if (opened.get(site.id) === entry) opened.delete(site.id)
+    })
+    return platform
+  }
+
+  async function withNewestSecrets(site: Site, known: Opened): Promise<SitePlatform> {
+    // A store that does not answer says nothing about the site.
+    const secrets = await parts.sites.secrets(site.id).then(canonicalText, () => known.secrets)
+    const now = opened.get(site.id)
+    // Meanwhile it may have been opened anew, or been forgotten.
+    if (now !== known) return await (now?.platform ?? openAnew(site, known.settings))
+    const isSame = known.secrets === null || secrets === known.secrets
+    return await (isSame ? known.platform : openAnew(site, known.settings))
+  }
+
   return {
     of(site) {
       // Another server process may have changed the site: the row that the caller read is the truth.
       const settings = canonicalText(site.settings)
       const known = opened.get(site.id)
-      if (known?.settings === settings) return known.platform
-      const before = known ? forget(site.id) : Promise.resolve()
-      const platform = before
-        .then(() => parts.sites.secrets(site.id))
-        .then((secrets) => open(site, secrets, findReplicaFolder))
-      opened.set(site.id, { settings, platform })
-      // A platform that could not be opened is tried anew at the next call.
-      platform.catch(() => {
-        if (opened.get(site.id)?.platform === platform) opened.delete(site.id)
-      })
-      return platform
+      if (known?.settings !== settings) return openAnew(site, settings)
+      const now = parts.clock.now()
+      // Either way: a clock that is set back must not keep it from being looked at.
+      if (Math.abs(now - known.secretsSeenAt) < secretsMilliseconds) return known.platform
+      known.secretsSeenAt = now
+      return withNewestSecrets(site, known)
     },
     preview: (site, secrets) => open(site, secrets, makeReplicaFolder),
     forget,
