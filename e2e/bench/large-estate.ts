@@ -201,6 +201,7 @@ function protectionOf(machine: Machine, index: number): Protection {
       action,
       allowed: action !== 'commit',
       reason: action === 'commit' ? 'There is no failover to commit' : null,
+      remedy: action === 'commit' ? 'Fail over first.' : null,
     })),
     createdAt: new Date(startedAt).toISOString(),
   }

@@ -232,6 +232,9 @@ export const contract = {
     failBack: starts('/protections/{id}/fail-back', 'failover', 'Return to the original machine')
       .input(FailBackInput.extend({ id: Id }))
       .output(Accepted),
+    replicateNow: post('/protections/{id}/replicate-now', 'protections', 'Make a recovery point now')
+      .input(ById)
+      .output(Protection),
     resync: post('/protections/{id}/resync', 'protections', 'Compare everything in the next cycle')
       .input(ById)
       .output(Protection),

@@ -31,6 +31,7 @@ export const ProtectionAction = z.enum([
   'roll-back',
   'reprotect',
   'fail-back',
+  'replicate-now',
   'resync',
   'pause',
   'resume',

@@ -2610,6 +2610,7 @@ test('every action says why it is not allowed, and the engine refuses with the s
     'test-failover',
     'planned-failover',
     'unplanned-failover',
+    'replicate-now',
     'resync',
     'pause',
     'edit',

@@ -34,7 +34,7 @@ import { actionsOf, actionsOfAll, refuseRetry, refuseUnlessAllowed } from './pro
 import { endProtection } from './protection/end-protection.ts'
 import { removePolicy, savePolicy } from './protection/policies.ts'
 import { loadMachine, protect, protectJob } from './protection/protect.ts'
-import { edit, pause, resume, resyncJob } from './protection/steer.ts'
+import { edit, pause, replicateNow, resume, resyncJob } from './protection/steer.ts'
 import { annotatePoint } from './recovery-points/annotate-point.ts'
 import { whereIs, withReplica } from './recovery-points/with-replica.ts'
 import { createMover } from './replication/mover.ts'
@@ -103,10 +103,10 @@ export type Engine = {
   editProtection(request: EditProtectionRequest): Promise<void>
   pause(request: ProtectionRequest): Promise<void>
   resume(request: ProtectionRequest): Promise<void>
+  replicateNow(request: ProtectionRequest): Promise<void>
   resync(request: ProtectionRequest): Promise<JobStarted>
   endProtection(request: EndProtectionRequest): Promise<JobStarted>
   /** Begins a cycle as soon as there is room. False: another process holds this protection and keeps its own schedule. */
-  runNow(protectionId: ProtectionId): Promise<boolean>
 
   testFailover(request: TestFailoverRequest): Promise<JobStarted>
   cleanUpTest(request: ProtectionRequest): Promise<JobStarted>
@@ -227,12 +227,12 @@ export function createEngine(parts: EngineParts): Engine {
       await allowed('resume', request)
       await resume(context, request)
     },
+    async replicateNow(request) {
+      await allowed('replicate-now', request)
+      await replicateNow(context, request)
+    },
     resync: (request) => ask('resync', request),
     endProtection: (request) => askFor('end-protection', 'end', request),
-    async runNow(protectionId) {
-      await loadProtection(parts, protectionId)
-      return mover.runNow(protectionId)
-    },
 
     testFailover: (request) => ask('test-failover', request),
     cleanUpTest: (request) => ask('clean-up-test', request),

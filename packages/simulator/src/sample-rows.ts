@@ -74,6 +74,7 @@ export const sampleProtection = (
   state: 'enabling',
   stateNote: null,
   resumeState: null,
+  cycleAskedAt: null,
   direction: 'forward',
   originalRef: null,
   replicaId: randomUUID() as ReplicaId,

@@ -48,6 +48,7 @@ export function protectionStore(database: Database): ProtectionStore {
         excludedDisks: [...protection.excludedDisks],
         adapters: toJson(protection.adapters),
         hardware: toJson(protection.hardware),
+        cycleAskedAt: protection.cycleAskedAt === null ? null : toDate(protection.cycleAskedAt),
         createdAt: toDate(protection.createdAt),
         summary: toJson(emptySummary),
         notes: toJson(emptyNotes),
@@ -83,6 +84,7 @@ export function protectionStore(database: Database): ProtectionStore {
         excludedDisks: change.excludedDisks && [...change.excludedDisks],
         adapters: change.adapters && toJson(change.adapters),
         hardware: change.hardware && toJson(change.hardware),
+        cycleAskedAt: change.cycleAskedAt == null ? change.cycleAskedAt : toDate(change.cycleAskedAt),
       })
       const write = prisma.protection.update({ where: { id }, data: columns, select: { id: true } })
       await refuseReferenced(
@@ -165,6 +167,7 @@ const toProtection = (row: Omit<ProtectionRow, keyof typeof keptApart>): Protect
   excludedDisks: row.excludedDisks as DiskKey[],
   adapters: fromJson(row.adapters),
   hardware: fromJson(row.hardware),
+  cycleAskedAt: row.cycleAskedAt === null ? null : toInstant(row.cycleAskedAt),
   createdAt: toInstant(row.createdAt),
 })
 

@@ -54,6 +54,7 @@ export const roleOf: RolesOf<Contract> = {
     rollBack: 'operator',
     reprotect: 'operator',
     failBack: 'operator',
+    replicateNow: 'operator',
     resync: 'operator',
     pause: 'operator',
     resume: 'operator',

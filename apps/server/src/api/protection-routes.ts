@@ -120,6 +120,12 @@ export function protectionRoutes(deps: ApiDeps) {
       await deps.engine.resync({ ...askerOf(context), protectionId: input.id as ProtectionId })
       return showOne(input.id)
     }),
+    replicateNow: os.protections.replicateNow.handler(async ({ input, context }) => {
+      context.audit(input.id, {})
+      await findProtection(deps, input.id)
+      await deps.engine.replicateNow({ by: callerOf(context).name, protectionId: input.id as ProtectionId })
+      return showOne(input.id)
+    }),
     pause: os.protections.pause.handler(async ({ input, context }) => {
       context.audit(input.id, {})
       await findProtection(deps, input.id)

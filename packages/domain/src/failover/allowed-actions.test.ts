@@ -38,6 +38,8 @@ test.each([
   ['resyncing', 'resync', 'It is resynchronising already'],
   ['paused', 'pause', 'It is paused already'],
   ['paused', 'fail-back', 'Resume it first'],
+  ['paused', 'replicate-now', 'Resume it first'],
+  ['broken', 'replicate-now', 'Resynchronise it first'],
   ['broken', 'planned-failover', 'Resynchronise it first'],
   ['failedOver', 'reprotect', 'Only after a committed failover'],
   ['failedOver', 'planned-failover', 'Commit the failover or roll it back first'],
@@ -45,6 +47,13 @@ test.each([
   ['committed', 'test-failover', 'Reprotect it first'],
 ] as const)('a protection that is %s refuses to %s because: %s', (state, action, reason) => {
   expect(reasonOf(state, action)).toBe(reason)
+})
+
+test('a first copy that waits for its target is tried again at once when somebody asks, though its job is at work', () => {
+  const facts = { hasPoint: false, test: null, busyWith: 'Protect' } as const
+  const protection = { state: 'seeding', direction: 'forward', originalRef: null } as const
+  const allowed = allowedActions({ ...facts, protection }).filter((each) => each.allowed)
+  expect(allowed.map(({ action }) => action)).toEqual(['replicate-now', 'end'])
 })
 
 test('what is refused says what has to come first, never that a state stands in the way', () => {

@@ -12,6 +12,7 @@ export type ProtectionAction =
   | 'roll-back'
   | 'reprotect'
   | 'fail-back'
+  | 'replicate-now'
   | 'resync'
   | 'pause'
   | 'resume'
@@ -39,6 +40,9 @@ export type ActionFacts = {
 const replicating: readonly ProtectionState[] = ['protected', 'resyncing']
 const committed: readonly ProtectionState[] = ['committed', 'reprotecting']
 const recoverable: readonly ProtectionState[] = ['seeding', 'protected', 'resyncing', 'paused', 'broken']
+
+/** What leads out of a job that hangs, and what one may be waiting for. */
+const besideJobs: readonly ProtectionAction[] = ['end', 'replicate-now']
 
 type Obstacle = { readonly reason: string; readonly remedy: string }
 
@@ -110,6 +114,7 @@ const actions: readonly ProtectionAction[] = [
   'roll-back',
   'reprotect',
   'fail-back',
+  'replicate-now',
   'resync',
   'pause',
   'resume',
@@ -119,7 +124,7 @@ const actions: readonly ProtectionAction[] = [
 
 function whyNot(action: ProtectionAction, facts: ActionFacts): Obstacle | null {
   const { state, direction, originalRef } = facts.protection
-  if (facts.busyWith !== null && action !== 'end')
+  if (facts.busyWith !== null && !besideJobs.includes(action))
     return {
       reason: `Wait until "${facts.busyWith}" is done`,
       remedy: 'Follow that job, or cancel it; the jobs of the protection show it.',
@@ -168,6 +173,8 @@ function whyNot(action: ProtectionAction, facts: ActionFacts): Obstacle | null {
         }
       if (!facts.hasPoint) return noPoint
       return only(replicating)
+    case 'replicate-now':
+      return state === 'seeding' || replicating.includes(state) ? null : doFirst[state]
     case 'resync':
       return only(['protected', 'paused', 'broken'])
     case 'pause':

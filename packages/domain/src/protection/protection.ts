@@ -79,5 +79,7 @@ export type Protection = {
   readonly adapters: readonly AdapterMapping[]
   /** The source machine as last seen: failover must not need the source site. */
   readonly hardware: MachineHardware
+  /** When somebody last asked for a cycle without waiting for its turn, else null. */
+  readonly cycleAskedAt: Instant | null
   readonly createdAt: Instant
 }

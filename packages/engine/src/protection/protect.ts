@@ -45,6 +45,7 @@ export async function protect(
     state: 'enabling',
     stateNote: null,
     resumeState: null,
+    cycleAskedAt: null,
     direction: 'forward',
     machineId: machine.id,
     sourceSiteId: machine.siteId,

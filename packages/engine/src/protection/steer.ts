@@ -1,4 +1,4 @@
-// What an operator does to a protection while it goes on: pause, resume, resynchronise, edit.
+// What an operator does to a protection while it goes on: pause, resume, replicate now, resynchronise, edit.
 import { Refusal } from '@understudy/base/errors'
 import { protectionChanges, wordsOfChanges } from '@understudy/domain/protection/changes'
 import type { ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
@@ -36,6 +36,17 @@ export async function resume(context: EngineContext, request: ProtectionRequest)
   const to = resumeState ?? 'protected'
   const moved = await protections.moveState(request.protectionId, 'paused', to, null, null)
   await afterMove(context, request, moved, 'resumed')
+}
+
+/**
+ * A cycle as soon as there is room, whatever wait an outage has left. Written down, because another process may hold the
+ * protection: its mover finds the wish at its next look.
+ */
+export async function replicateNow(context: EngineContext, request: ProtectionRequest): Promise<void> {
+  const { parts, mover } = context
+  await parts.stores.protections.update(request.protectionId, { cycleAskedAt: parts.clock.now() })
+  parts.live.changed('protections', request.protectionId)
+  mover.look()
 }
 
 async function afterMove(

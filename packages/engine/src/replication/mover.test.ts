@@ -102,6 +102,7 @@ const protectionOf = (ref: MachineRef): Protection => ({
   state: 'seeding',
   stateNote: null,
   resumeState: null,
+  cycleAskedAt: null,
   direction: 'forward',
   machineId: 'machine-1' as Protection['machineId'],
   sourceSiteId: 'a' as SiteId,
@@ -245,6 +246,21 @@ describe('a mover', () => {
     startMover('m1')
     await clock.advance(30_000)
     expect(await openAlerts()).toEqual([])
+  })
+
+  test('whoever asks for a cycle does not wait for the pause after an outage, in whatever process he asked', async () => {
+    const { clock, a, startMover, points, stores } = await newWorld()
+    startMover('m1')
+    await clock.advance(20_000)
+    a.cutOff()
+    await clock.advance(16 * 60_000)
+    a.comeBack()
+    const before = (await points()).length
+    await clock.advance(60_000)
+    expect(await points()).toHaveLength(before)
+    await stores.protections.update(id, { cycleAskedAt: clock.now() })
+    await clock.advance(10_000)
+    expect((await points()).length).toBeGreaterThan(before)
   })
 
   test('a refusal stops replication at once, with its remedy, and is not retried', async () => {

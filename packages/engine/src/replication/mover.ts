@@ -24,8 +24,6 @@ export type Mover = {
   start(): void
   /** Stops cycles without sealing, closes replicas, gives the leases back. Repeatable. */
   stop(): Promise<void>
-  /** A cycle as soon as there is room. False when this mover does not hold the protection. */
-  runNow(id: ProtectionId): boolean
   /**
    * Stops the protection's cycle and closes its replica. Resolves when nothing of it runs here any more, or when what runs
    * ignores that for `letGoSeconds` and is left behind: true when this mover holds it. Whoever calls this has moved the
@@ -72,15 +70,6 @@ export function createMover(parts: EngineParts, hooks: MoverHooks): Mover {
     async stop() {
       state.stopping.abort(new DOMException('The mover stops', 'AbortError'))
       await loop
-    },
-    runNow(id) {
-      const slot = state.slots.get(id)
-      if (!slot) return false
-      slot.dueAt = parts.clock.now()
-      // What the last look saw may be older than the request.
-      state.lookAt = 0
-      state.wake()
-      return true
     },
     async quiesce(id) {
       const slot = state.slots.get(id)
@@ -184,7 +173,9 @@ async function refreshSlot(
   const replicates = replicatingStates.includes(protection.state)
   // Infinite: the lease had gone and is back before the slot was cleared away.
   const cameBack = slot.dueAt === Number.POSITIVE_INFINITY
-  if (replicates && (!wasReplicating || cameBack)) startAfresh(slot, state.parts.clock.now())
+  const isAsked = (protection.cycleAskedAt ?? 0) > slot.askedAt
+  slot.askedAt = protection.cycleAskedAt ?? 0
+  if (replicates && (!wasReplicating || cameBack || isAsked)) startAfresh(slot, state.parts.clock.now())
   // Paused or failing over by another process: its wish reaches a running cycle here.
   if (!replicates) await letGoSoon(state, slot)
   await watchLag(state.parts, slot)
@@ -205,6 +196,7 @@ async function newSlot(state: MoverState, protection: Protection, policy: Policy
     policy,
     dueAt: now,
     failures: 0,
+    askedAt: protection.cycleAskedAt ?? 0,
     troubleMayBeOpen: true,
     deposed: 0,
     replica: null,

@@ -265,8 +265,12 @@ function protectionTests(current: Current): void {
   })
   test('an update leaves alone what it does not name', async () => {
     const { protection } = await addProtection(current())
-    await current().protections.update(protection.id, { name: 'db', originalRef: protection.sourceRef })
-    const expected = { ...protection, name: 'db', originalRef: protection.sourceRef }
+    await current().protections.update(protection.id, {
+      name: 'db',
+      originalRef: protection.sourceRef,
+      cycleAskedAt: 5,
+    })
+    const expected = { ...protection, name: 'db', originalRef: protection.sourceRef, cycleAskedAt: 5 }
     expect(await current().protections.find(protection.id)).toEqual(expected)
   })
   test('every epoch is given once, however many ask at the same moment', async () => {

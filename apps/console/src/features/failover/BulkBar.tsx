@@ -27,7 +27,7 @@ type BulkBarProps = {
   readonly onClear: () => void
 }
 
-const offered = ['test-failover', 'clean-up-test', 'pause', 'resume', 'resync'] as const
+const offered = ['test-failover', 'clean-up-test', 'pause', 'resume', 'replicate-now', 'resync'] as const
 
 /** What can be done with all that are chosen. An action that none of them allows says so. */
 export function BulkBar({ targets, words, onProtect, onClear }: BulkBarProps) {

@@ -125,6 +125,15 @@ export const planOf: Record<ProtectionAction, ActionPlan> = {
     preview: 'fail-back',
     choosesPoint: false,
   },
+  'replicate-now': {
+    title: 'Replicate now',
+    effect:
+      'Makes a recovery point as soon as there is room, without waiting for the next turn or for the pause after an outage.',
+    confirm: 'Replicate now',
+    danger: false,
+    preview: null,
+    choosesPoint: false,
+  },
   resync: {
     title: 'Resynchronise',
     effect: 'Compares everything in the next cycle and copies what differs. The recovery points stay.',

@@ -61,6 +61,9 @@ export async function runAction(
       return protections.failBack({ id, overwriteModified: options.overwriteModified }, once)
     case 'end':
       return protections.end({ id, keepReplica: options.keepReplica }, once)
+    case 'replicate-now':
+      await protections.replicateNow({ id })
+      return { jobId: null }
     case 'resync':
       await protections.resync({ id })
       return { jobId: null }

@@ -61,6 +61,7 @@ export const wordsOfAction: Record<ProtectionAction, string> = {
   'roll-back': 'Roll back',
   reprotect: 'Reprotect',
   'fail-back': 'Fail back',
+  'replicate-now': 'Replicate now',
   resync: 'Resynchronise',
   pause: 'Pause',
   resume: 'Resume',
