@@ -6,13 +6,16 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Durable } from '@understudy/engine/ports/durable'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { dbosDurable } from './dbos-durable.ts'
+import { dbosDurable, withIdleTimeout } from './dbos-durable.ts'
 import { type EmbeddedPostgres, type PostgresNews, startEmbeddedPostgres } from './embedded-postgres.ts'
 import { migrateDeploy } from './migrate.ts'
 import { type DurableCommand, testTables } from './test-durable-process.ts'
 import { makeTestHome } from './test-postgres.ts'
 
 const home = makeTestHome()
+// Node tells each deprecation once in a process: whoever listens later does not hear it.
+const warnings: string[] = []
+process.on('warning', ({ message }) => warnings.push(message))
 const news: PostgresNews[] = []
 let server: EmbeddedPostgres
 let database: pg.Pool
@@ -393,6 +396,29 @@ test('a workflow of a name that nobody has registered any more does not count as
     await wait(20)
   expect(await second.isRunning('job')).toBe(false)
   await second.shutDown()
+})
+
+test('a start uses nothing of the database client that is deprecated, and bounds idle transactions', async () => {
+  const durable = dbosDurable({ databaseUrl, executorId: 'quiet' })
+  await durable.launch()
+  const bounded = new pg.Client({ connectionString: withIdleTimeout(databaseUrl) })
+  await bounded.connect()
+  const { rows } = await bounded.query('SHOW idle_in_transaction_session_timeout')
+  await bounded.end()
+  await durable.shutDown()
+  expect(rows).toEqual([{ idle_in_transaction_session_timeout: '1min' }])
+  expect(warnings.filter((message) => message.includes('deprecated'))).toEqual([])
+})
+
+test.each([
+  ['postgresql://u@h/d', '-c idle_in_transaction_session_timeout=60000'],
+  ['postgresql://u@h/d?options=-c%20a%3D1', '-c a=1 -c idle_in_transaction_session_timeout=60000'],
+  [
+    'postgresql://u@h/d?options=-c%20idle_in_transaction_session_timeout%3D5',
+    '-c idle_in_transaction_session_timeout=5',
+  ],
+])('an address %s keeps its options', (url, options) => {
+  expect(new URL(withIdleTimeout(url)).searchParams.get('options')).toBe(options)
 })
 
 test('a database that is not there is an outage, not a hang', async () => {

@@ -183,7 +183,7 @@ export function dbosDurable(options: DurableOptions): Durable {
       await beat()
       DBOS.setConfig({
         name: 'understudy',
-        systemDatabaseUrl: databaseUrl,
+        systemDatabaseUrl: withIdleTimeout(databaseUrl),
         systemDatabaseSchemaName: 'dbos',
         executorID: executorId,
         applicationVersion,
@@ -281,6 +281,22 @@ const pause = (milliseconds: number, signal: AbortSignal): Promise<boolean> =>
 
 const trimEveryMilliseconds = 3600 * 1000
 const trimAtOnce = 500
+
+/** How long a process that froze in the middle of a transaction may keep its locks. */
+const idleTransactionMilliseconds = 60_000
+
+/**
+ * DBOS would set this on every new connection while the connection's first query is on its way, which `pg` warns of at every
+ * start and will not take in its next version. It leaves it be where the address has it. Pure.
+ */
+export function withIdleTimeout(databaseUrl: string): string {
+  const url = new URL(databaseUrl)
+  const given = url.searchParams.get('options')
+  if (given?.includes('idle_in_transaction_session_timeout')) return databaseUrl
+  const ours = `-c idle_in_transaction_session_timeout=${idleTransactionMilliseconds}`
+  url.searchParams.set('options', given === null ? ours : `${given} ${ours}`)
+  return url.href
+}
 
 /** Drops what ended before, a bounded lot at a time: the rest goes with the next. */
 async function trimHistory(before: number): Promise<void> {
