@@ -1,3 +1,4 @@
+import { Outage, Refusal } from '@understudy/base/errors'
 import type { Log } from '@understudy/engine/engine-parts'
 import { type DestinationStream, type Logger, pino } from 'pino'
 import pretty from 'pino-pretty'
@@ -12,7 +13,7 @@ export function createLog(
     level: config.logLevel,
     base: null,
     // Everything here logs a failure as `error`; left alone, an Error would be printed as {}.
-    serializers: { error: pino.stdSerializers.err },
+    serializers: { error: serializeError },
     redact: [
       'password',
       'secret',
@@ -30,6 +31,14 @@ export function createLog(
     options,
     pretty({ colorize: process.stdout.isTTY, translateTime: 'SYS:HH:MM:ss.l', sync: true }),
   )
+}
+
+/** What is expected to happen says what it is, with its causes; where in the code it was said helps nobody. */
+function serializeError(error: unknown): unknown {
+  if (!(error instanceof Refusal) && !(error instanceof Outage))
+    return error instanceof Error ? pino.stdSerializers.err(error) : error
+  const { type, message } = pino.stdSerializers.err(error)
+  return { type, message, code: error.code, remedy: error.remedy, facts: error.facts }
 }
 
 /** The same log in the engine's shape. */

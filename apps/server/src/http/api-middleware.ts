@@ -66,12 +66,18 @@ export function apiMiddleware(parts: ApiMiddlewareParts): Router {
   }) satisfies RequestHandler)
   router.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
     const problem = problemOfHttp(error)
-    if (problem.status >= 500) parts.log.error({ error }, 'a request failed')
+    logFailure(parts, problem, error)
     if (problem.status === 405 && error instanceof HttpProblem && error.allow)
       response.set('allow', error.allow)
     sendProblem(response, problem)
   })
   return router
+}
+
+/** A fault of ours is for whoever mends it; that something cannot be reached is told to the caller, and noted. */
+function logFailure({ log }: Pick<ApiMiddlewareParts, 'log'>, problem: Problem, error: unknown): void {
+  if (problem.status < 500) return
+  log[problem.code.startsWith('internal/') ? 'error' : 'warn']({ error }, 'a request failed')
 }
 
 /** PostgreSQL keeps no text with a NUL, and no name of ours has one. */
@@ -369,8 +375,7 @@ function openApiHandler(parts: ApiMiddlewareParts): StandardHandler<RequestConte
           return await next()
         } catch (error) {
           const problem = problemOfHandler(error)
-          if (problem.status >= 500 && problem.code.startsWith('internal/'))
-            parts.log.error({ error }, 'a request failed')
+          if (problem.code.startsWith('internal/')) logFailure(parts, problem, error)
           throw new ORPCError('PROBLEM', { status: problem.status, data: problem, cause: error })
         }
       },

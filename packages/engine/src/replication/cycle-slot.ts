@@ -146,7 +146,8 @@ export async function resolveTrouble(
 async function breakDown(parts: EngineParts, slot: Slot, error: unknown): Promise<void> {
   const failure = toFailureReport(error)
   const note = `${failure.message}. ${failure.remedy}`
-  parts.log('error', 'cycle failed', { protection: slot.id, error })
+  // A refusal is the operator's to settle, and told below; only a fault of ours is for the log's reader.
+  parts.log(failure.kind === 'invariant' ? 'error' : 'warn', 'cycle failed', { protection: slot.id, error })
   slot.troubleMayBeOpen = true
   const { state } = slot.protection
   if (!(await parts.stores.protections.moveState(slot.id, state, 'broken', note))) return

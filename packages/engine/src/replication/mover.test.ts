@@ -1,4 +1,4 @@
-import { Refusal } from '@understudy/base/errors'
+import { InvariantError, Refusal } from '@understudy/base/errors'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
 import {
   defaultPolicySettings,
@@ -281,6 +281,24 @@ describe('a mover', () => {
     const calls = a.faults.calls.get('source.openPoint')
     await clock.advance(3_600_000)
     expect(a.faults.calls.get('source.openPoint')).toBe(calls)
+  })
+
+  test.each([
+    [
+      'a refusal',
+      new Refusal({ code: 'host/key-changed', message: 'Another key', remedy: 'Check.' }),
+      'warn',
+    ],
+    ['a fault of ours', new InvariantError('we were wrong'), 'error'],
+  ])('%s stops replication and is logged at its own level', async (_, error, level) => {
+    const { clock, a, startMover, state } = await newWorld()
+    const logged: string[] = []
+    startMover('m1', (parts) => ({ ...parts, log: (at, what) => logged.push(`${at}: ${what}`) }))
+    await clock.advance(20_000)
+    a.faults.failNext('source.openPoint', 1, error)
+    await clock.advance(10_000)
+    expect(await state()).toBe('broken')
+    expect(logged).toEqual([`${level}: cycle failed`])
   })
 
   test('lost tracking leads to a resync with a reason that finds everything that changed meanwhile', async () => {
