@@ -204,7 +204,12 @@ describe('sessions', () => {
     expect((await call('GET', '/api/v1/session', { headers: { cookie } })).status).toBe(200)
     const without = await call('POST', '/api/v1/policies', { headers: { cookie }, body: policy })
     expect(without.status).toBe(403)
-    expect(without.body.code).toBe('access/foreign-origin')
+    expect(without.body).toMatchObject({
+      code: 'access/foreign-origin',
+      title: 'Not asked by this console',
+    })
+    const low = await call('POST', '/api/v1/policies', { headers: await headersOf('reader'), body: policy })
+    expect(low.body).toMatchObject({ code: 'access/role-too-low', title: 'Not allowed for your role' })
     const foreign = await call('POST', '/api/v1/policies', {
       headers: { cookie, 'x-csrf-token': csrf, origin: 'https://evil.example' },
       body: policy,

@@ -18,13 +18,19 @@ const titles: Record<number, string> = {
   503: 'Not reachable right now',
 }
 
+/** Where the status says too little: a forged request is no question of rights. */
+const titlesOfCodes: Record<string, string> = {
+  'access/foreign-origin': 'Not asked by this console',
+  'access/role-too-low': 'Not allowed for your role',
+}
+
 export type ProblemDescription = Pick<Problem, 'status' | 'detail' | 'code' | 'remedy'> &
   Partial<Pick<Problem, 'cause' | 'fields' | 'instance'>>
 
 export function toProblem(description: ProblemDescription): Problem {
   return {
     type: 'about:blank',
-    title: titles[description.status] ?? 'Failed',
+    title: titlesOfCodes[description.code] ?? titles[description.status] ?? 'Failed',
     cause: null,
     ...description,
   }
