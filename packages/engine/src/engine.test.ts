@@ -691,11 +691,23 @@ describe('names', () => {
     const siteC = await lab.engine.registerSite({ ...nothing, name: 'C' }, { by })
     const row = await lab.stores.machines.findByRef(siteC.id, twin.ref)
     if (!row) throw new Error('the inventory has the twin')
-    const request = { targetSiteId: lab.siteB.id, adapters: [] }
+    const adapters = [{ adapterKey: 'net0', failoverNetworkId: 'lan', testNetworkId: null }]
+    const request = { targetSiteId: lab.siteB.id, adapters }
     const codes = async (machineId: typeof row.id) =>
       (await lab.engine.preflight({ ...request, machineId })).map(({ code }) => code)
     expect(await codes(row.id)).toEqual(['machine/name-shared'])
     expect(await codes(lab.row.id)).toEqual([])
+  })
+
+  test('a replica that would be connected to nothing is told of before it is made, and before it boots', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    const request = { machineId: lab.row.id, targetSiteId: lab.siteB.id, adapters: [] }
+    const warning = expect.objectContaining({ level: 'warning', code: 'failover/no-network' })
+    expect(await lab.engine.preflight(request)).toContainEqual(warning)
+    expect(await lab.engine.preflightFailover({ protectionId, mode: 'failover' })).toEqual([])
+    await lab.engine.editProtection({ ...ask, adapters: [] })
+    for (const mode of ['failover', 'test'] as const)
+      expect(await lab.engine.preflightFailover({ protectionId, mode })).toContainEqual(warning)
   })
 })
 

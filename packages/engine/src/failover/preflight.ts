@@ -26,7 +26,11 @@ export async function preflight(
   const networks = await chooseFailoverNetworks(target, { adapters })
   const { name, hardware } = machine
   const spec = { name, mode: 'failover', hardware, networks, trackingId: null } as const
-  return [...(await target.preflight(spec)), ...(await sharedNames(parts, machine, targetSiteId))]
+  return [
+    ...(await target.preflight(spec)),
+    ...connectedToNothing(spec),
+    ...(await sharedNames(parts, machine, targetSiteId)),
+  ]
 }
 
 /**
@@ -48,7 +52,26 @@ export async function preflightFailover(
     networks: await target.networks(),
     allowOpenNetworks: true,
   })
-  return target.preflight({ name, mode, hardware, networks, trackingId: null })
+  const spec = { name, mode, hardware, networks, trackingId: null }
+  return [...(await target.preflight(spec)), ...connectedToNothing(spec)]
+}
+
+/** It boots, and nobody reaches it: that may be meant, so it is no obstacle. Pure. */
+function connectedToNothing({
+  name,
+  mode,
+  hardware,
+  networks,
+}: Omit<BootSpec, 'runId' | 'disks' | 'placing'>): Finding[] {
+  if (hardware.adapters.some(({ key }) => networks.has(key)) || hardware.adapters.length === 0) return []
+  return [
+    {
+      level: 'warning',
+      code: 'failover/no-network',
+      message: `No adapter of ${name} is connected to a network in a ${mode === 'test' ? 'test' : 'failover'}: it would run, and nobody could reach it`,
+      remedy: `Choose ${mode === 'test' ? 'an isolated network' : 'a network'} of the target site for its adapters.`,
+    },
+  ]
 }
 
 /** Another machine of this name is protected to the same site: whichever boots second there gets a number. */
