@@ -7,6 +7,8 @@ const bench = '^e2e/bench/'
 /** The one place where ports meet adapters, and its twin for the demonstration. */
 /** Starts the real product for the server's own tests on virtual machines, and looks behind it. */
 const testHarness = '^apps/server/src/lab-product\\.ts$'
+/** An engine between fake sites, for its own tests. */
+const engineHarness = '^packages/engine/src/engine-lab\\.ts$'
 const composition = '^apps/server/src/(compose|demo)(\\.ts|-[^/]*\\.ts|/)'
 
 /** Domain folders, most basic first. A folder may use itself and anything before it. */
@@ -80,10 +82,13 @@ module.exports = {
     ),
     ...mayUse('contract', 'Contract may quote domain.', pkg('contract'), [pkg('domain')]),
     ...mayUse('block', 'Blocks know no platforms.', pkg('block'), []),
-    ...mayUse('engine', 'The engine calls ports, never adapters.', pkg('engine'), [
-      pkg('domain'),
-      pkg('block'),
-    ]),
+    ...mayUse(
+      'engine',
+      'The engine calls ports, never adapters.',
+      pkg('engine'),
+      [pkg('domain'), pkg('block')],
+      [engineHarness],
+    ),
     ...mayUse('journal', 'The journal is one replica store among others.', pkg('journal'), [
       `${pkg('engine')}src/ports/`,
       pkg('domain'),
@@ -119,7 +124,10 @@ module.exports = {
     forbid(
       'simulator-never-ships',
       'For tests and the demo entry only.',
-      { path: '^(apps|packages)/', pathNot: [pkg('simulator'), test, '^apps/server/src/demo\\.ts$'] },
+      {
+        path: '^(apps|packages)/',
+        pathNot: [pkg('simulator'), test, engineHarness, '^apps/server/src/demo\\.ts$'],
+      },
       { path: pkg('simulator') },
     ),
     forbid(
@@ -131,8 +139,8 @@ module.exports = {
     forbid(
       'harness-is-for-tests',
       'What starts the product for tests never ships in it.',
-      { pathNot: [testHarness, test] },
-      { path: testHarness },
+      { pathNot: [testHarness, engineHarness, test] },
+      { path: [testHarness, engineHarness] },
     ),
     forbid(
       'one-door-to-the-database',

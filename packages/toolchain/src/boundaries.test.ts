@@ -115,6 +115,8 @@ const lawful: Record<string, string[]> = {
   'packages/block/src/main.test.ts': ['./main.ts', '@understudy/simulator/main', 'test-tool'],
   'packages/engine/src/ports/main.ts': ['@understudy/domain/sites/main', '@understudy/block/main'],
   'packages/engine/src/main.ts': ['./ports/main.ts'],
+  'packages/engine/src/engine-lab.ts': ['./main.ts', '@understudy/simulator/main'],
+  'packages/engine/src/main.test.ts': ['./engine-lab.ts'],
   'packages/journal/src/main.ts': ['@understudy/engine/ports/main', '@understudy/block/main'],
   'packages/drivers/src/wires/main.ts': ['@understudy/base/main'],
   'packages/drivers/src/azure/main.ts': ['../wires/main.ts'],

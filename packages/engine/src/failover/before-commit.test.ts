@@ -1,0 +1,139 @@
+import type { MachineRef } from '@understudy/domain/machines/machine'
+import { checkGuest } from '@understudy/simulator/synthetic-guest'
+import { describe, expect, test } from 'vitest'
+import { failedOverRef, latest, minute, newProtectedLab, runningAt } from '../engine-lab.ts'
+
+describe('a failed-over machine that went off before the commit', () => {
+  async function failedOver() {
+    const prepared = await newProtectedLab()
+    const { lab, protectionId, ask } = prepared
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    return { ...prepared, replica: lab.b.machine((await failedOverRef(lab, protectionId)) as MachineRef) }
+  }
+
+  test('is started again when its host, which had failed, is back, and keeps what it had written', async () => {
+    const { lab, ask, replica } = await failedOver()
+    lab.b.burnDown()
+    const written = (await checkGuest(replica.readDisks()))?.records ?? 0
+    await lab.clock.advance(5 * minute)
+    lab.b.comeBack()
+    await lab.clock.advance(2 * minute)
+    expect(runningAt(lab.b)).toEqual([replica])
+    expect((await checkGuest(replica.readDisks()))?.records).toBeGreaterThan(written)
+    expect(await lab.events('failover/replica-started')).toHaveLength(1)
+    expect(await lab.openAlerts()).not.toContain('failover/replica-off')
+    await lab.done(lab.engine.commit(ask))
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('is told and left off when its host had been there all along, until somebody starts it', async () => {
+    const { lab, ask, replica } = await failedOver()
+    replica.powerOff()
+    await lab.clock.advance(5 * minute)
+    expect(replica.power).toBe('off')
+    expect(await lab.openAlerts()).toContain('failover/replica-off')
+    await lab.done(lab.engine.startReplica(ask))
+    expect(replica.power).toBe('running')
+    expect(await lab.openAlerts()).not.toContain('failover/replica-off')
+    // Again: it runs.
+    const again = await lab.done(lab.engine.startReplica(ask))
+    expect(again.tasks[0]?.note).toBe('It is running already')
+  })
+
+  test('is not started beside a source that somebody has started meanwhile', async () => {
+    const { lab, replica } = await failedOver()
+    lab.b.burnDown()
+    await lab.clock.advance(minute)
+    await lab.machine.start()
+    lab.b.comeBack()
+    await lab.clock.advance(10 * minute)
+    expect(replica.power).toBe('off')
+    expect(await lab.openAlerts()).toContain('failover/replica-off')
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('that is not there any more is told and not made anew from its point', async () => {
+    const { lab, replica } = await failedOver()
+    lab.b.burnDown()
+    await lab.clock.advance(minute)
+    lab.b.removeMachine(replica.ref)
+    lab.b.comeBack()
+    await lab.clock.advance(10 * minute)
+    expect(runningAt(lab.b)).toEqual([])
+    expect(await lab.openAlerts()).toContain('failover/replica-off')
+  })
+
+  test('does not keep a commit waiting for ever, and is told no more when it was rolled back', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.b.faults.hang('target.hydrate')
+    await lab.done(lab.engine.plannedFailover(ask))
+    lab.b.machine((await failedOverRef(lab, protectionId)) as MachineRef).powerOff()
+    const waited = await lab.settle(lab.engine.commit(ask))
+    expect(waited).toMatchObject({ state: 'failed', failure: { code: 'failover/replica-off' } })
+    await lab.clock.advance(minute)
+    expect(await lab.openAlerts()).toContain('failover/replica-off')
+    await lab.done(lab.engine.rollBack(ask))
+    await lab.clock.advance(minute)
+    expect(await lab.openAlerts()).not.toContain('failover/replica-off')
+  })
+})
+
+describe('the timer of an uncommitted failover', () => {
+  test.each([
+    { uncommittedAction: 'commit', state: 'committed' },
+    { uncommittedAction: 'roll-back', state: 'protected' },
+  ] as const)(
+    'warns and then does what the policy says: $uncommittedAction',
+    async ({ uncommittedAction, state }) => {
+      const { lab, protectionId, ask } = await newProtectedLab({
+        policy: { commitTimeoutSeconds: 3600, uncommittedAction },
+      })
+      await lab.done(lab.engine.plannedFailover(ask))
+      await lab.clock.advance(45 * minute)
+      expect(await lab.openAlerts()).not.toContain('failover/uncommitted')
+      await lab.clock.advance(8 * minute)
+      expect(await lab.openAlerts()).toContain('failover/uncommitted')
+      expect((await lab.state(protectionId)).state).toBe('failedOver')
+      await lab.clock.advance(15 * minute)
+      expect((await lab.state(protectionId)).state).toBe(state)
+      expect(await lab.openAlerts()).not.toContain('failover/uncommitted')
+    },
+  )
+})
+
+test('a timer whose commit fails says so and tries again, until the failover is settled', async () => {
+  const { lab, protectionId, ask } = await newProtectedLab({
+    policy: { commitTimeoutSeconds: 3600, uncommittedAction: 'commit' },
+  })
+  await lab.done(lab.engine.plannedFailover(ask))
+  lab.b.faults.failNext('target.adopt', 6)
+  await lab.clock.advance(65 * minute)
+  expect((await lab.state(protectionId)).state).toBe('failedOver')
+  expect(await lab.openAlerts()).toContain('failover/uncommitted')
+  await lab.clock.advance(10 * minute)
+  const { rows } = await lab.stores.alerts.list({ open: true }, { limit: 10, cursor: null })
+  expect(rows.find(({ code }) => code === 'failover/uncommitted')?.severity).toBe('critical')
+  await lab.clock.advance(15 * minute)
+  expect((await lab.state(protectionId)).state).toBe('committed')
+  expect(await lab.openAlerts()).not.toContain('failover/uncommitted')
+})
+
+test('a roll back starts the source although it was off before the failover: it runs somewhere afterwards', async () => {
+  const { lab, ask, protectionId } = await newProtectedLab()
+  lab.a.named('web')?.powerOff()
+  await lab.done(lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false }))
+  expect(lab.a.named('web')?.power).toBe('off')
+  await lab.done(lab.engine.rollBack(ask))
+  expect(lab.a.named('web')?.power).toBe('running')
+  expect((await lab.stores.protections.find(protectionId))?.state).toBe('protected')
+})
+
+test('a roll back whose source cannot be started says so, and its protection is not called protected', async () => {
+  const { lab, ask, protectionId } = await newProtectedLab()
+  lab.a.cutOff()
+  await lab.done(lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: true }))
+  const job = await lab.settle(lab.engine.rollBack(ask))
+  expect(job.tasks.find(({ name }) => name === 'Start the source machine again')?.state).not.toBe('succeeded')
+  expect((await lab.stores.protections.find(protectionId))?.state).toBe('broken')
+})

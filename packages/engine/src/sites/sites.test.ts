@@ -1,0 +1,70 @@
+import { GiB } from '@understudy/base/bytes'
+import { Outage } from '@understudy/base/errors'
+import { expect, test, vi } from 'vitest'
+import { by, minute, newLab, newProtectedLab } from '../engine-lab.ts'
+
+test('settings that lose the host of a running replica are refused until it is gone', async () => {
+  const { lab, protectionId, ask } = await newProtectedLab()
+  const change = { settings: { hosts: ['another'] } }
+  const places = vi.spyOn(lab.b.target, 'places').mockResolvedValue(['another place'])
+  places.mockResolvedValueOnce(['the site', 'another place'])
+  await lab.done(lab.engine.plannedFailover(ask))
+  await lab.engine.updateSite(lab.siteB.id, change, { by })
+  await expect(lab.engine.updateSite(lab.siteB.id, { settings: {} }, { by })).rejects.toMatchObject({
+    name: 'Refusal',
+    code: 'site/carries-run',
+    message: expect.stringContaining('the site'),
+  })
+  expect((await lab.stores.sites.find(lab.siteB.id))?.settings).toEqual(change.settings)
+  await lab.done(lab.engine.rollBack({ protectionId, by: ask.by }))
+  await lab.engine.updateSite(lab.siteB.id, { settings: {} }, { by })
+})
+
+test('a site that cannot be reached raises an alert that resolves by itself', async () => {
+  const lab = await newLab()
+  lab.a.cutOff()
+  await lab.clock.advance(2 * minute)
+  expect(await lab.openAlerts()).toContain('site/unreachable')
+  expect((await lab.stores.sites.find(lab.siteA.id))?.health).toBe('unreachable')
+  lab.a.comeBack()
+  await lab.clock.advance(2 * minute)
+  expect(await lab.openAlerts()).toEqual([])
+})
+
+test('little room for replicas raises an alert that resolves by itself, at the site that keeps them only', async () => {
+  const { lab } = await newProtectedLab()
+  const room = vi.spyOn(lab.b.replicas, 'freeBytes').mockResolvedValue(GiB)
+  vi.spyOn(lab.a.replicas, 'freeBytes').mockResolvedValue(GiB)
+  await lab.clock.advance(2 * minute)
+  const { rows } = await lab.stores.alerts.list({ open: true }, { limit: 100, cursor: null })
+  expect(rows).toMatchObject([{ code: 'site/low-space', subjectId: lab.siteB.id }])
+  room.mockResolvedValue(10 * GiB)
+  await lab.clock.advance(2 * minute)
+  expect(await lab.openAlerts()).toEqual([])
+})
+
+test('little room is told although the site itself does not answer', async () => {
+  const { lab } = await newProtectedLab()
+  vi.spyOn(lab.b.replicas, 'freeBytes').mockResolvedValue(GiB)
+  lab.b.cutOff()
+  await lab.clock.advance(2 * minute)
+  expect(await lab.openAlerts()).toContain('site/low-space')
+})
+
+test('a site with one host away is degraded, and what its other hosts have does not grow old', async () => {
+  const lab = await newLab()
+  const whole = lab.a.platform.checkConnection
+  const away = { code: 'kvm/host-unreachable', message: 'Host h2 cannot be reached', remedy: 'Test.' }
+  Object.assign(lab.a.platform, { checkConnection: () => Promise.reject(new Outage(away)) })
+  await lab.a.addMachine({ name: 'young' })
+  await lab.clock.advance(2 * minute)
+  expect(await lab.stores.sites.find(lab.siteA.id)).toMatchObject({
+    health: 'degraded',
+    healthNote: away.message,
+  })
+  expect(await lab.openAlerts()).toContain('site/unreachable')
+  expect((await lab.stores.machines.list(lab.siteA.id)).map(({ name }) => name)).toContain('young')
+  Object.assign(lab.a.platform, { checkConnection: whole })
+  await lab.clock.advance(2 * minute)
+  expect(await lab.openAlerts()).toEqual([])
+})
