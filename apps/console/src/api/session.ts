@@ -1,6 +1,8 @@
 import { type QueryClient, queryOptions, useSuspenseQuery } from '@tanstack/react-query'
-import type { Role, Session } from '@understudy/contract/access'
+import type { Session } from '@understudy/contract/access'
+import type { Access } from '@understudy/contract/roles'
 import { ApiProblem, client, rememberCsrfToken } from './client.ts'
+import { whyRefused } from './why-refused.ts'
 
 export const sessionQuery = queryOptions({
   queryKey: [['session'], 'current'],
@@ -23,10 +25,11 @@ export function adoptSession(queries: QueryClient, session: Session): void {
   queries.setQueryData(sessionQuery.queryKey, session)
 }
 
-const rank: Record<Role, number> = { reader: 0, operator: 1, contributor: 2, owner: 3 }
-
-/** For hiding what a role can never use. The server decides; this only spares a refusal. */
-export function useMay(wanted: Role): boolean {
+/**
+ * Why the server would refuse what asks for this role to whoever is signed in; null when it would not. For `roleOf` and its like
+ * in the contract. The server decides; this only spares a refusal.
+ */
+export function useWhyRefused(): (wanted: Access) => string | null {
   const { data } = useSuspenseQuery(sessionQuery)
-  return data !== null && rank[data.user.role] >= rank[wanted]
+  return (wanted) => whyRefused(wanted, data?.user.role ?? null)
 }

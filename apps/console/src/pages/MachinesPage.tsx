@@ -2,9 +2,11 @@ import { Button, Group } from '@mantine/core'
 import { IconDownload, IconServer2, IconShieldPlus } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
+import { roleOf } from '@understudy/contract/roles'
 import { useCallback, useMemo, useState } from 'react'
 import { api } from '../api/client.ts'
 import { useRooms } from '../api/live.ts'
+import { useWhyRefused } from '../api/session.ts'
 import { BulkBar } from '../features/failover/BulkBar.tsx'
 import { ColumnChooser, useColumns } from '../features/protections/ColumnChooser.tsx'
 import { allMachines, allProtections } from '../features/protections/load-all.ts'
@@ -33,6 +35,7 @@ import { RowSkeletons } from '../ui/RowSkeletons.tsx'
 const noChoice: ReadonlySet<string> = new Set()
 
 export function MachinesPage() {
+  const refused = useWhyRefused()(roleOf.protections.create)
   const search = useSearch({ from: '/signed-in/machines' })
   const navigate = useNavigate({ from: '/machines' })
   const { sort = 'name', ...filter } = search
@@ -88,7 +91,7 @@ export function MachinesPage() {
             >
               Export
             </Button>
-            <LinkButton to="/protect" leftSection={<IconShieldPlus size={16} aria-hidden />}>
+            <LinkButton to="/protect" reason={refused} leftSection={<IconShieldPlus size={16} aria-hidden />}>
               Protect machines
             </LinkButton>
           </>

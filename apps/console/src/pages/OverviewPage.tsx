@@ -2,7 +2,9 @@ import { Grid, Skeleton, Stack, Text } from '@mantine/core'
 import { IconShieldPlus } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
+import { roleOf } from '@understudy/contract/roles'
 import { api } from '../api/client.ts'
+import { useWhyRefused } from '../api/session.ts'
 import { AlertLine } from '../features/alerts/AlertLine.tsx'
 import { JobProgress } from '../features/jobs/JobProgress.tsx'
 import { JobQuestion } from '../features/jobs/JobQuestion.tsx'
@@ -19,6 +21,7 @@ import { ProblemAlert } from '../ui/ProblemAlert.tsx'
 import { AlertSubject } from './AlertSubject.tsx'
 
 export function OverviewPage() {
+  const refused = useWhyRefused()(roleOf.protections.create)
   const { data: overview, error } = useQuery(api.overview.queryOptions())
   const { data: protections } = useQuery(api.protections.list.queryOptions({ input: { limit: 500 } }))
   const protectionOf = (protectionId: string) => protections?.items.find(({ id }) => id === protectionId)
@@ -42,7 +45,7 @@ export function OverviewPage() {
       <PageHeader
         title="Overview"
         actions={
-          <LinkButton to="/protect" leftSection={<IconShieldPlus size={16} />}>
+          <LinkButton to="/protect" reason={refused} leftSection={<IconShieldPlus size={16} />}>
             Protect machines
           </LinkButton>
         }

@@ -3,10 +3,11 @@ import { IconBuilding, IconShieldPlus } from '@tabler/icons-react'
 import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import type { Machine } from '@understudy/contract/machine'
+import { roleOf } from '@understudy/contract/roles'
 import type { Site } from '@understudy/contract/site'
 import { useState } from 'react'
 import { api } from '../api/client.ts'
-import { useMay } from '../api/session.ts'
+import { useWhyRefused } from '../api/session.ts'
 import { choosePolicy } from '../features/protect/choose-policy.ts'
 import { DiskChoice } from '../features/protect/DiskChoice.tsx'
 import { type Excluded, excludedOf, machineLeftEmpty } from '../features/protect/excluded-disks.ts'
@@ -26,6 +27,7 @@ import { RoutePending } from '../ui/RoutePending.tsx'
 
 /** One screen: from where, which machines, to where and how; the defaults suffice where there is only one choice. */
 export function ProtectPage() {
+  const whyRefused = useWhyRefused()
   const { data: sites, error } = useQuery(api.sites.list.queryOptions())
   const search = useSearch({ from: '/signed-in/protect' })
   const named = (search.machines ?? '').split(',').filter((id) => id !== '')
@@ -45,7 +47,7 @@ export function ProtectPage() {
             icon={IconBuilding}
             title="Two sites are needed"
             action={
-              <LinkButton to="/sites" search={{ register: true }}>
+              <LinkButton to="/sites" search={{ register: true }} reason={whyRefused(roleOf.sites.create)}>
                 Register a site
               </LinkButton>
             }
@@ -68,7 +70,8 @@ type WizardProps = {
 function Wizard({ sources, targets, preset }: WizardProps) {
   const search = useSearch({ from: '/signed-in/protect' })
   const navigate = useNavigate({ from: '/protect' })
-  const mayProtect = useMay('contributor')
+  const whyRefused = useWhyRefused()
+  const refused = whyRefused(roleOf.protections.create)
   const sourceSiteId =
     search.sourceSiteId ??
     preset[0]?.siteId ??
@@ -98,7 +101,12 @@ function Wizard({ sources, targets, preset }: WizardProps) {
         excludedDisks: excludedOf(machines, excluded),
       },
     }),
-    enabled: machines.length > 0 && machines.length <= 500 && target !== undefined && policy !== undefined,
+    enabled:
+      whyRefused(roleOf.protections.preview) === null &&
+      machines.length > 0 &&
+      machines.length <= 500 &&
+      target !== undefined &&
+      policy !== undefined,
     placeholderData: keepPreviousData,
     refetchInterval: false,
   })
@@ -108,9 +116,9 @@ function Wizard({ sources, targets, preset }: WizardProps) {
     preview.data?.findings.filter(({ level }) => level === 'blocker').map(({ machineId }) => machineId),
   )
   const able = machines.filter(({ id }) => !blocked.has(id))
-  const reason = !mayProtect
-    ? 'Your role may not protect machines'
-    : machines.length === 0
+  const reason =
+    refused ??
+    (machines.length === 0
       ? 'Choose at least one machine'
       : machines.length > 500
         ? 'At most 500 at once'
@@ -126,7 +134,7 @@ function Wizard({ sources, targets, preset }: WizardProps) {
                   ? 'Working out what it would mean'
                   : able.length === 0
                     ? 'Something stands in the way of each of them'
-                    : null
+                    : null)
   const protect = (): void => {
     if (!target || !policy) return
     void start({

@@ -1,8 +1,9 @@
 import { Tabs, Text } from '@mantine/core'
 import { useSuspenseQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
+import { roleOf } from '@understudy/contract/roles'
 import { useRooms } from '../api/live.ts'
-import { sessionQuery, useMay } from '../api/session.ts'
+import { sessionQuery, useWhyRefused } from '../api/session.ts'
 import { AuditLog } from '../features/access/AuditLog.tsx'
 import { TokenList } from '../features/access/TokenList.tsx'
 import { UserList } from '../features/access/UserList.tsx'
@@ -13,7 +14,7 @@ import { Panel } from '../ui/Panel.tsx'
 const tabs = ['users', 'tokens', 'audit', 'processes'] as const
 
 export function SettingsPage() {
-  const owner = useMay('owner')
+  const owner = useWhyRefused()(roleOf.users.list) === null
   const { tab = owner ? 'users' : 'processes' } = useSearch({ from: '/signed-in/settings' })
   const navigate = useNavigate()
   const { data: session } = useSuspenseQuery(sessionQuery)

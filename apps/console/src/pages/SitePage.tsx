@@ -3,10 +3,11 @@ import { IconAlertTriangle, IconRefresh, IconServer2 } from '@tabler/icons-react
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { formatBytes } from '@understudy/base/bytes'
+import { roleOf } from '@understudy/contract/roles'
 import type { Site } from '@understudy/contract/site'
 import { api, client } from '../api/client.ts'
 import { useRooms } from '../api/live.ts'
-import { useMay } from '../api/session.ts'
+import { useWhyRefused } from '../api/session.ts'
 import { MachineList } from '../features/protections/MachineList.tsx'
 import { ReplicaList } from '../features/protections/ReplicaList.tsx'
 import { EditSite } from '../features/sites/EditSite.tsx'
@@ -35,7 +36,7 @@ export function SitePage() {
   const { tab = 'machines' } = useSearch({ from: '/signed-in/sites/$siteId' })
   const navigate = useNavigate()
   const queries = useQueryClient()
-  const mayRefresh = useMay('operator')
+  const whyRefused = useWhyRefused()
   useRooms(['measurements'])
   const { data: site, error } = useQuery(api.sites.get.queryOptions({ input: { id: siteId } }))
   const refresh = useMutation({
@@ -67,7 +68,7 @@ export function SitePage() {
         actions={
           <>
             <ActionButton
-              reason={mayRefresh ? null : 'Your role may only look'}
+              reason={whyRefused(roleOf.sites.refresh)}
               variant="default"
               leftSection={<IconRefresh size={16} />}
               loading={refresh.isPending}
@@ -166,6 +167,7 @@ function Machines({ siteId, siteHealth }: { readonly siteId: string; readonly si
 }
 
 function Replicas({ siteId }: { readonly siteId: string }) {
+  const refused = useWhyRefused()(roleOf.protections.create)
   const { data, error } = useQuery(
     api.protections.list.queryOptions({ input: { targetSiteId: siteId, limit: 100 } }),
   )
@@ -177,7 +179,7 @@ function Replicas({ siteId }: { readonly siteId: string }) {
         icon={IconServer2}
         title="No replicas are kept here"
         action={
-          <LinkButton to="/protect" search={{ targetSiteId: siteId }}>
+          <LinkButton to="/protect" search={{ targetSiteId: siteId }} reason={refused}>
             Protect machines to here
           </LinkButton>
         }

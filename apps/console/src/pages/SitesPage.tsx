@@ -1,8 +1,9 @@
 import { IconBuilding, IconPlus } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
+import { roleOf } from '@understudy/contract/roles'
 import { api } from '../api/client.ts'
-import { useMay } from '../api/session.ts'
+import { useWhyRefused } from '../api/session.ts'
 import { RegisterSite } from '../features/sites/RegisterSite.tsx'
 import { SiteTable } from '../features/sites/SiteTable.tsx'
 import { ActionButton } from '../ui/ActionButton.tsx'
@@ -15,11 +16,11 @@ import { RowSkeletons } from '../ui/RowSkeletons.tsx'
 export function SitesPage() {
   const { register = false } = useSearch({ from: '/signed-in/sites' })
   const navigate = useNavigate()
-  const mayChange = useMay('contributor')
+  const refused = useWhyRefused()(roleOf.sites.create)
   const { data: sites, error } = useQuery(api.sites.list.queryOptions())
   const openForm = (
     <ActionButton
-      reason={mayChange ? null : 'Your role may not register sites'}
+      reason={refused}
       leftSection={<IconPlus size={16} />}
       onClick={() => void navigate({ to: '/sites', search: { register: true } })}
     >
@@ -45,7 +46,7 @@ export function SitesPage() {
         )}
       </Panel>
       <RegisterSite
-        opened={register && mayChange}
+        opened={register && refused === null}
         onClose={() => void navigate({ to: '/sites', search: {} })}
         onRegistered={(siteId) => void navigate({ to: '/sites/$siteId', params: { siteId } })}
       />

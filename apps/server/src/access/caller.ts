@@ -1,5 +1,6 @@
 // Who is behind a request: a browser's session cookie or a program's bearer token, looked up in one place.
 import type { Clock } from '@understudy/base/instant'
+import { mayCall } from '@understudy/contract/roles'
 import type {
   ApiToken,
   ControlPlaneStores,
@@ -7,7 +8,6 @@ import type {
   Session,
   User,
 } from '@understudy/engine/ports/access-stores'
-import { mayCall } from './roles.ts'
 import { hashSecret } from './secrets.ts'
 
 export type Caller = {

@@ -1,6 +1,6 @@
 import { Refusal } from '@understudy/base/errors'
+import { mayCall, roleOfJob } from '@understudy/contract/roles'
 import type { JobId } from '@understudy/domain/jobs/job'
-import { mayCall, roleOfJob } from '../access/roles.ts'
 import { askerOf, callerOf } from './asker.ts'
 import { type ApiDeps, os, type RequestContext } from './context.ts'
 import { findJob } from './find.ts'

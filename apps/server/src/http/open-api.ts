@@ -3,8 +3,8 @@ import { OpenAPIGenerator } from '@orpc/openapi'
 import { ZodToJsonSchemaConverter } from '@orpc/zod/zod4'
 import { contract } from '@understudy/contract/api'
 import { Problem } from '@understudy/contract/problem'
+import { accessOf } from '@understudy/contract/roles'
 import { z } from 'zod'
-import { accessOf } from '../access/roles.ts'
 import { apiRoutes } from './route-table.ts'
 
 type Operation = Record<string, unknown> & { parameters?: unknown[]; responses?: Record<string, unknown> }

@@ -1,10 +1,12 @@
-import { Button, Group, Stack, Text } from '@mantine/core'
+import { Group, Stack, Text } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import type { Alert } from '@understudy/contract/event'
+import { roleOf } from '@understudy/contract/roles'
 import type { ReactNode } from 'react'
 import { api, client } from '../../api/client.ts'
-import { useMay } from '../../api/session.ts'
+import { useWhyRefused } from '../../api/session.ts'
 import { readable } from '../../lib/format.ts'
+import { ActionButton } from '../../ui/ActionButton.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import type { Tone } from '../../ui/tone.ts'
 import { When } from '../../ui/When.tsx'
@@ -29,7 +31,7 @@ type AlertLineProps = {
 /** One alert: what, since when, what to do, and "I am on it". */
 export function AlertLine({ alert, about }: AlertLineProps) {
   const queries = useQueryClient()
-  const mayAnswer = useMay('operator')
+  const refused = useWhyRefused()(roleOf.alerts.acknowledge)
   const acknowledge = useMutation({
     mutationFn: () => client.alerts.acknowledge({ id: alert.id }),
     onSettled: () => queries.invalidateQueries({ queryKey: api.alerts.key() }),
@@ -62,15 +64,15 @@ export function AlertLine({ alert, about }: AlertLineProps) {
       </Stack>
       {alert.resolvedAt === null &&
         (alert.acknowledgedBy === null ? (
-          <Button
+          <ActionButton
+            reason={refused}
             variant="default"
             onClick={() => acknowledge.mutate()}
             loading={acknowledge.isPending}
-            disabled={!mayAnswer}
             style={{ flexShrink: 0 }}
           >
             Acknowledge
-          </Button>
+          </ActionButton>
         ) : (
           <Text size="xs" c="var(--ink-quiet)" style={{ flexShrink: 0 }}>
             {alert.acknowledgedBy} is on it

@@ -2,8 +2,9 @@ import { Button, Group, Menu, Text } from '@mantine/core'
 import { IconChevronDown } from '@tabler/icons-react'
 import type { AllowedAction, Protection } from '@understudy/contract/protection'
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
+import { roleOfAction } from '@understudy/contract/roles'
 import { type ReactNode, useState } from 'react'
-import { useMay } from '../../api/session.ts'
+import { useWhyRefused } from '../../api/session.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ActionDialog, type AskedAction } from './ActionDialog.tsx'
 import { arrangeActions } from './action-plan.ts'
@@ -21,15 +22,12 @@ type ActionBarProps = {
 /** Exactly the actions that the server named; the blocked ones with their reason. */
 export function ActionBar({ protection, words, point, flow, onEdit, elsewhere }: ActionBarProps) {
   const [asked, setAsked] = useState<AskedAction | null>(null)
-  const mayOperate = useMay('operator')
-  const mayChange = useMay('contributor')
+  const whyRefused = useWhyRefused()
   const { buttons, more } = arrangeActions(
     protection.actions.filter(({ action }) => !elsewhere.includes(action)),
   )
-  const reasonOf = ({ action, allowed, reason }: AllowedAction): string | null => {
-    if (!(action === 'end' || action === 'edit' ? mayChange : mayOperate)) return 'Your role may only look'
-    return allowed ? null : (reason ?? 'Not possible now')
-  }
+  const reasonOf = ({ action, allowed, reason }: AllowedAction): string | null =>
+    whyRefused(roleOfAction[action]) ?? (allowed ? null : (reason ?? 'Not possible now'))
   const start = (action: AllowedAction['action']): void => (action === 'edit' ? onEdit() : setAsked(action))
   return (
     <>

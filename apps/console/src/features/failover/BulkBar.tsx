@@ -1,9 +1,10 @@
 import { Button, Group, List, Modal, Progress, Stack, Text } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import type { ProtectionAction } from '@understudy/contract/protection'
+import { roleOf, roleOfAction } from '@understudy/contract/roles'
 import { useState } from 'react'
 import { api, problemOf } from '../../api/client.ts'
-import { useMay } from '../../api/session.ts'
+import { useWhyRefused } from '../../api/session.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
 import { useFocusBack } from '../../ui/use-focus-back.ts'
 import type { AskedAction } from './ActionDialog.tsx'
@@ -31,12 +32,12 @@ const offered = ['test-failover', 'clean-up-test', 'pause', 'resume', 'replicate
 
 /** What can be done with all that are chosen. An action that none of them allows says so. */
 export function BulkBar({ targets, words, onProtect, onClear }: BulkBarProps) {
-  const mayOperate = useMay('operator')
-  const mayChange = useMay('contributor')
+  const whyRefused = useWhyRefused()
   const [asked, setAsked] = useState<AskedAction | null>(null)
   const unprotected = targets.filter((target) => target.canBeProtected).length
   const reasonOf = (action: ProtectionAction): string | null => {
-    if (!mayOperate) return 'Your role may only look'
+    const refused = whyRefused(roleOfAction[action])
+    if (refused !== null) return refused
     const reasons = targets.map((target) => target.reasonOf(action))
     return reasons.some((reason) => reason === null) ? null : (reasons[0] ?? 'Choose machines first')
   }
@@ -54,11 +55,8 @@ export function BulkBar({ targets, words, onProtect, onClear }: BulkBarProps) {
       </Text>
       <ActionButton
         reason={
-          !mayChange
-            ? 'Your role may not protect machines'
-            : unprotected === 0
-              ? 'Each of them is protected already, or a copy that Understudy started'
-              : null
+          whyRefused(roleOf.protections.create) ??
+          (unprotected === 0 ? 'Each of them is protected already, or a copy that Understudy started' : null)
         }
         onClick={onProtect}
       >

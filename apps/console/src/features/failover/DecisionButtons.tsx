@@ -1,8 +1,9 @@
 import { Group } from '@mantine/core'
-import type { AllowedAction, Protection, ProtectionAction } from '@understudy/contract/protection'
+import type { Protection, ProtectionAction } from '@understudy/contract/protection'
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
+import { roleOfAction } from '@understudy/contract/roles'
 import { type ReactNode, useState } from 'react'
-import { useMay } from '../../api/session.ts'
+import { useWhyRefused } from '../../api/session.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ActionDialog, type AskedAction } from './ActionDialog.tsx'
 
@@ -16,14 +17,14 @@ type DecisionButtonsProps = {
 
 /** What has to be decided about a run that is up, right where it is shown. */
 export function DecisionButtons({ protection, actions, words, point, flow }: DecisionButtonsProps) {
-  const mayOperate = useMay('operator')
+  const whyRefused = useWhyRefused()
   const [asked, setAsked] = useState<AskedAction | null>(null)
-  const reasonOf = (verdict: AllowedAction | undefined): string | null =>
-    !mayOperate
-      ? 'Your role may only look'
-      : verdict?.allowed
-        ? null
-        : (verdict?.reason ?? 'Not possible now')
+  const reasonOf = (action: ProtectionAction): string | null => {
+    const verdict = protection.actions.find((each) => each.action === action)
+    return (
+      whyRefused(roleOfAction[action]) ?? (verdict?.allowed ? null : (verdict?.reason ?? 'Not possible now'))
+    )
+  }
   return (
     <Group gap="xs">
       {actions.map((action, index) => (
@@ -31,7 +32,7 @@ export function DecisionButtons({ protection, actions, words, point, flow }: Dec
           key={action}
           size="sm"
           variant={index === 0 ? 'filled' : 'default'}
-          reason={reasonOf(protection.actions.find((each) => each.action === action))}
+          reason={reasonOf(action)}
           onClick={() => setAsked(action)}
         >
           {words[action]}

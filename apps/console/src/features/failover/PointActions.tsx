@@ -1,7 +1,8 @@
 import type { AllowedAction, Protection } from '@understudy/contract/protection'
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
+import { roleOfAction } from '@understudy/contract/roles'
 import { type ReactNode, useState } from 'react'
-import { useMay } from '../../api/session.ts'
+import { useWhyRefused } from '../../api/session.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ActionDialog, type AskedAction } from './ActionDialog.tsx'
 
@@ -13,12 +14,13 @@ type PointActionsProps = {
 
 /** From this very point: test it, fail over to it, or boot it instead of the one that is up. */
 export function PointActions({ protection, point, flow }: PointActionsProps) {
-  const mayOperate = useMay('operator')
+  const whyRefused = useWhyRefused()
   const [asked, setAsked] = useState<AskedAction | null>(null)
   const reasonOf = (action: AllowedAction['action']): string | null => {
-    if (!mayOperate) return 'Your role may only look'
     const verdict = protection.actions.find((each) => each.action === action)
-    return verdict?.allowed ? null : (verdict?.reason ?? 'Not possible now')
+    return (
+      whyRefused(roleOfAction[action]) ?? (verdict?.allowed ? null : (verdict?.reason ?? 'Not possible now'))
+    )
   }
   const undecided = protection.state === 'failedOver'
   return (

@@ -2,8 +2,9 @@ import { Group, Stack } from '@mantine/core'
 import { IconPlayerStop, IconRefresh } from '@tabler/icons-react'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import type { Job } from '@understudy/contract/job'
+import { roleOfJob } from '@understudy/contract/roles'
 import { api, client } from '../../api/client.ts'
-import { useMay } from '../../api/session.ts'
+import { useWhyRefused } from '../../api/session.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { retryKey } from './retry-key.ts'
@@ -17,7 +18,6 @@ export function JobActions({
   readonly onRetried: (jobId: string) => void
 }) {
   const queries = useQueryClient()
-  const mayOperate = useMay('operator')
   const onSettled = () => queries.invalidateQueries({ queryKey: api.jobs.key() })
   const cancel = useMutation({ mutationFn: () => client.jobs.cancel({ id: job.id }), onSettled })
   const retry = useMutation({
@@ -25,7 +25,7 @@ export function JobActions({
     onSuccess: ({ jobId }) => onRetried(jobId),
     onSettled,
   })
-  const readOnly = mayOperate ? null : 'Your role may only look'
+  const readOnly = useWhyRefused()(roleOfJob[job.kind])
   return (
     <Stack gap="xs" align="flex-end">
       <Group gap="xs">

@@ -1,15 +1,19 @@
-import { Alert, Button, Group, Text } from '@mantine/core'
+import { Alert, Group, Text } from '@mantine/core'
 import { IconHandStop } from '@tabler/icons-react'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import type { Job } from '@understudy/contract/job'
+import { roleOfJob } from '@understudy/contract/roles'
 import { api, client } from '../../api/client.ts'
+import { useWhyRefused } from '../../api/session.ts'
 import { readable } from '../../lib/format.ts'
+import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 
 /** A job waits for a person: the question and its answers. */
 export function JobQuestion({ job }: { readonly job: Job }) {
   const queries = useQueryClient()
   const question = job.question
+  const refused = useWhyRefused()(roleOfJob[job.kind])
   const answer = useMutation({
     mutationFn: (value: string) => client.jobs.answer({ id: job.id, questionId: question?.id ?? '', value }),
     onSettled: () => queries.invalidateQueries({ queryKey: api.jobs.key() }),
@@ -28,16 +32,16 @@ export function JobQuestion({ job }: { readonly job: Job }) {
       </Text>
       <Group gap="xs">
         {question.answers.map((option) => (
-          <Button
+          <ActionButton
             key={option.value}
+            reason={refused ?? (answer.isPending ? 'Your answer is on its way' : null)}
             color={option.danger ? 'red' : 'teal'}
             variant={option.danger ? 'outline' : 'filled'}
             loading={answer.isPending && answer.variables === option.value}
-            disabled={answer.isPending}
             onClick={() => answer.mutate(option.value)}
           >
             {option.label}
-          </Button>
+          </ActionButton>
         ))}
       </Group>
       <ProblemAlert error={answer.error} />

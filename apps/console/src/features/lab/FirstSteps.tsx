@@ -1,8 +1,10 @@
-import { Button, Group, List, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core'
+import { Group, List, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core'
 import { IconArrowsExchange, IconBuilding, IconFlask, IconShieldPlus } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { roleOf } from '@understudy/contract/roles'
 import { api, client } from '../../api/client.ts'
-import { useMay } from '../../api/session.ts'
+import { useWhyRefused } from '../../api/session.ts'
+import { ActionButton } from '../../ui/ActionButton.tsx'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { LinkButton } from '../../ui/LinkButton.tsx'
 import { Panel } from '../../ui/Panel.tsx'
@@ -11,7 +13,7 @@ import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 /** Before the first site: what to do, and a lab to try it all without risk. */
 export function FirstSteps() {
   const queries = useQueryClient()
-  const mayChange = useMay('contributor')
+  const whyRefused = useWhyRefused()
   const { data: lab } = useQuery(api.lab.get.queryOptions())
   const create = useMutation({
     mutationFn: () => client.lab.create({}),
@@ -47,15 +49,15 @@ export function FirstSteps() {
               </LinkAnchor>
             </Text>
           ) : (
-            <Button
+            <ActionButton
               size="sm"
-              disabled={!mayChange || lab?.available !== true}
+              reason={whyRefused(roleOf.lab.create) ?? (lab?.available === true ? null : 'Not possible here')}
               loading={create.isPending}
               onClick={() => create.mutate()}
               leftSection={<IconFlask size={17} />}
             >
               {lab?.state === 'failed' ? 'Create the lab again' : 'Create a lab'}
-            </Button>
+            </ActionButton>
           )}
           <ProblemAlert error={create.error} />
         </Stack>
@@ -84,6 +86,7 @@ export function FirstSteps() {
               size="sm"
               variant="default"
               to="/sites"
+              reason={whyRefused(roleOf.sites.create)}
               search={{ register: true }}
               leftSection={<IconBuilding size={17} />}
             >
@@ -93,6 +96,7 @@ export function FirstSteps() {
               size="sm"
               variant="default"
               to="/protect"
+              reason={whyRefused(roleOf.protections.create)}
               leftSection={<IconArrowsExchange size={17} />}
             >
               Protect machines
@@ -106,6 +110,7 @@ export function FirstSteps() {
 
 /** The lab exists: what comes next is to protect one of its machines. */
 function LabReady({ sourceSiteId }: { readonly sourceSiteId: string | undefined }) {
+  const refused = useWhyRefused()(roleOf.protections.create)
   const { data: machines } = useQuery(
     api.machines.list.queryOptions({
       input: {
@@ -125,6 +130,7 @@ function LabReady({ sourceSiteId }: { readonly sourceSiteId: string | undefined 
         <LinkButton
           size="sm"
           to="/protect"
+          reason={refused}
           search={{
             ...(first && { machines: first.id }),
             ...(sourceSiteId !== undefined && { sourceSiteId }),

@@ -13,9 +13,10 @@ import {
 import { IconPlus, IconX } from '@tabler/icons-react'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import type { Policy } from '@understudy/contract/policy'
+import { roleOf } from '@understudy/contract/roles'
 import { type FormEvent, useState } from 'react'
 import { api, client, fieldProblem } from '../../api/client.ts'
-import { useMay } from '../../api/session.ts'
+import { useWhyRefused } from '../../api/session.ts'
 import { formatCount } from '../../lib/format.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
@@ -52,7 +53,8 @@ type PolicyFormProps = {
 
 export function PolicyForm({ policy, onDone }: PolicyFormProps) {
   const queries = useQueryClient()
-  const mayChange = useMay('contributor')
+  const whyRefused = useWhyRefused()
+  const saveRefused = whyRefused(policy ? roleOf.policies.update : roleOf.policies.create)
   const [draft, setDraft] = useState<PolicyDraft>(policy ? draftOf(policy) : newPolicy)
   const set = (change: Partial<PolicyDraft>): void => setDraft({ ...draft, ...change })
   const onSettled = () => queries.invalidateQueries({ queryKey: api.policies.key() })
@@ -73,11 +75,7 @@ export function PolicyForm({ policy, onDone }: PolicyFormProps) {
   const problem = (path: string): string | null =>
     fieldProblem(save.error, path) ?? fieldProblem(save.error, `policy.${path}`)
   const tierProblem = checkTiers(draft.retention)
-  const reason = !mayChange
-    ? 'Your role may not change policies'
-    : draft.name.trim() === ''
-      ? 'Give it a name'
-      : tierProblem
+  const reason = saveRefused ?? (draft.name.trim() === '' ? 'Give it a name' : tierProblem)
   const submit = (event: FormEvent): void => {
     event.preventDefault()
     if (reason === null) save.mutate()
@@ -177,9 +175,7 @@ export function PolicyForm({ policy, onDone }: PolicyFormProps) {
               reason={
                 policy.protectionCount > 0
                   ? `${policy.protectionCount} protections use it`
-                  : mayChange
-                    ? null
-                    : 'Your role may not change policies'
+                  : whyRefused(roleOf.policies.remove)
               }
               variant="subtle"
               color="red"

@@ -3,9 +3,10 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { formatBytes } from '@understudy/base/bytes'
 import type { Machine } from '@understudy/contract/machine'
 import type { AllowedAction, Protection } from '@understudy/contract/protection'
+import { roleOfAction } from '@understudy/contract/roles'
 import { useState } from 'react'
 import { api, client } from '../../api/client.ts'
-import { useMay } from '../../api/session.ts'
+import { useWhyRefused } from '../../api/session.ts'
 import { withMember } from '../../lib/with-member.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
@@ -13,10 +14,9 @@ import { toastDone } from '../../ui/toast-job.tsx'
 
 /** Why the protection cannot be edited now; null when it can. */
 function useEditReason(protection: Protection): string | null {
-  const mayChange = useMay('contributor')
+  const refused = useWhyRefused()(roleOfAction.edit)
   const verdict: AllowedAction | undefined = protection.actions.find(({ action }) => action === 'edit')
-  if (!mayChange) return 'Your role may not change protections'
-  return verdict?.allowed ? null : (verdict?.reason ?? 'Not possible now')
+  return refused ?? (verdict?.allowed ? null : (verdict?.reason ?? 'Not possible now'))
 }
 
 function useUpdate(protection: Protection, done: string) {

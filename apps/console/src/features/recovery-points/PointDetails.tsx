@@ -3,10 +3,12 @@ import { IconPin, IconPinnedOff } from '@tabler/icons-react'
 import { useMutation } from '@tanstack/react-query'
 import { formatBytes } from '@understudy/base/bytes'
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
+import { roleOf } from '@understudy/contract/roles'
 import { type ReactNode, useState } from 'react'
 import { client } from '../../api/client.ts'
-import { useMay } from '../../api/session.ts'
+import { useWhyRefused } from '../../api/session.ts'
 import { formatWithZone } from '../../lib/format.ts'
+import { ActionButton } from '../../ui/ActionButton.tsx'
 import { CopyText } from '../../ui/CopyText.tsx'
 import { Fact, Facts } from '../../ui/Facts.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
@@ -23,7 +25,7 @@ type PointDetailsProps = {
 
 /** The selected point: what it is, what is known about it, and what can be done from it. */
 export function PointDetails({ protectionId, point, actions, onChanged }: PointDetailsProps) {
-  const mayAnnotate = useMay('operator')
+  const refused = useWhyRefused()(roleOf.protections.annotatePoint)
   const [note, setNote] = useState(point.note ?? '')
   const annotate = useMutation({
     mutationFn: (change: { note?: string | null; pinned?: boolean }) =>
@@ -71,22 +73,22 @@ export function PointDetails({ protectionId, point, actions, onChanged }: PointD
       <Stack gap="sm" miw={260} maw={460}>
         <Group gap="xs">
           {actions}
-          <Button
+          <ActionButton
             variant="default"
-            disabled={!mayAnnotate}
+            reason={refused}
             loading={annotate.isPending}
             leftSection={point.pinned ? <IconPinnedOff size={15} /> : <IconPin size={15} />}
             onClick={() => annotate.mutate({ pinned: !point.pinned })}
           >
             {point.pinned ? 'Unpin' : 'Pin'}
-          </Button>
+          </ActionButton>
         </Group>
         <Textarea
           label="Note"
           description="Before the upgrade, known good, ..."
           value={note}
           onChange={(event) => setNote(event.currentTarget.value)}
-          disabled={!mayAnnotate}
+          disabled={refused !== null}
           maxLength={500}
           autosize
           minRows={2}

@@ -2,15 +2,16 @@ import { Text } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { IconTrash } from '@tabler/icons-react'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { roleOf } from '@understudy/contract/roles'
 import type { Site } from '@understudy/contract/site'
 import { api, client } from '../../api/client.ts'
-import { useMay } from '../../api/session.ts'
+import { useWhyRefused } from '../../api/session.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ConfirmByName } from '../../ui/ConfirmByName.tsx'
 
 export function RemoveSite({ site, onRemoved }: { readonly site: Site; readonly onRemoved: () => void }) {
   const queries = useQueryClient()
-  const mayChange = useMay('contributor')
+  const refused = useWhyRefused()(roleOf.sites.remove)
   const [opened, { open, close }] = useDisclosure()
   const remove = useMutation({
     mutationFn: () => client.sites.remove({ id: site.id }),
@@ -21,12 +22,7 @@ export function RemoveSite({ site, onRemoved }: { readonly site: Site; readonly 
   })
   return (
     <>
-      <ActionButton
-        reason={mayChange ? null : 'Your role may not remove sites'}
-        variant="default"
-        onClick={open}
-        leftSection={<IconTrash size={16} />}
-      >
+      <ActionButton reason={refused} variant="default" onClick={open} leftSection={<IconTrash size={16} />}>
         Remove
       </ActionButton>
       <ConfirmByName

@@ -2,7 +2,9 @@ import { Alert, Stack, Text } from '@mantine/core'
 import { IconInfoCircle, IconShieldPlus } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import type { Machine } from '@understudy/contract/machine'
+import { roleOf } from '@understudy/contract/roles'
 import { api } from '../../api/client.ts'
+import { useWhyRefused } from '../../api/session.ts'
 import { EligibilityPanel } from '../../features/protect/EligibilityPanel.tsx'
 import { HardwareFacts } from '../../features/protections/HardwareEditors.tsx'
 import { knownPower, toneOfPower, wordsOfPower } from '../../features/protections/power-words.ts'
@@ -19,6 +21,7 @@ import { When } from '../../ui/When.tsx'
 
 /** A machine that nothing replicates: what it is, whether it can be protected, and the way there. */
 export function UnprotectedMachine({ machine }: { readonly machine: Machine }) {
+  const refused = useWhyRefused()(roleOf.protections.create)
   const { data: site } = useQuery(api.sites.get.queryOptions({ input: { id: machine.siteId } }))
   const power = knownPower(machine, site?.health)
   return (
@@ -44,6 +47,7 @@ export function UnprotectedMachine({ machine }: { readonly machine: Machine }) {
           machine.runId === null && (
             <LinkButton
               to="/protect"
+              reason={refused}
               search={{ machines: machine.id, sourceSiteId: machine.siteId }}
               leftSection={<IconShieldPlus size={16} aria-hidden />}
             >

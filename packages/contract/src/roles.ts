@@ -1,8 +1,10 @@
-// Who may do what: the one place. A route that has no row here does not compile.
+// Who may do what: the one place. The server refuses by it, and the console says beforehand what would be refused. A route that
+// has no row here does not compile.
 
-import type { Role } from '@understudy/contract/access'
-import type { Contract } from '@understudy/contract/api'
-import type { JobKind } from '@understudy/domain/jobs/job'
+import type { Role } from './access.ts'
+import type { Contract } from './api.ts'
+import type { Job } from './job.ts'
+import type { ProtectionAction } from './protection.ts'
 
 /** `anyone`: before signing in. */
 export type Access = Role | 'anyone'
@@ -11,7 +13,7 @@ type RolesOf<Node> = {
   readonly [Name in keyof Node]: Node[Name] extends { '~orpc': unknown } ? Access : RolesOf<Node[Name]>
 }
 
-export const roleOf: RolesOf<Contract> = {
+export const roleOf = {
   setup: { status: 'anyone', complete: 'anyone' },
   session: { current: 'reader', signIn: 'anyone', signOut: 'reader', changePassword: 'reader' },
   overview: 'reader',
@@ -68,13 +70,13 @@ export const roleOf: RolesOf<Contract> = {
   audit: { list: 'owner' },
   movers: { list: 'reader' },
   lab: { get: 'reader', create: 'contributor', remove: 'contributor' },
-}
+} as const satisfies RolesOf<Contract>
 
 /**
  * Who may answer, cancel or retry a job: whoever may ask for what it does. The routes of `jobs` themselves ask for the lowest
  * of these.
  */
-export const roleOfJob: Record<JobKind, Role> = {
+export const roleOfJob: Record<Job['kind'], Role> = {
   protect: 'contributor',
   'end-protection': 'contributor',
   resync: 'operator',
@@ -92,6 +94,25 @@ export const roleOfJob: Record<JobKind, Role> = {
   // Nobody asks for these.
   'tidy-up': 'operator',
   scrub: 'operator',
+}
+
+/** What an action of a protection asks for: the role of its route. */
+export const roleOfAction: Record<ProtectionAction, Access> = {
+  'test-failover': roleOf.protections.testFailover,
+  'clean-up-test': roleOf.protections.cleanUpTest,
+  'planned-failover': roleOf.protections.failover,
+  'unplanned-failover': roleOf.protections.failover,
+  'change-point': roleOf.protections.changePoint,
+  'start-replica': roleOf.protections.startReplica,
+  commit: roleOf.protections.commit,
+  'roll-back': roleOf.protections.rollBack,
+  reprotect: roleOf.protections.reprotect,
+  'fail-back': roleOf.protections.failBack,
+  resync: roleOf.protections.resync,
+  pause: roleOf.protections.pause,
+  resume: roleOf.protections.resume,
+  edit: roleOf.protections.update,
+  end: roleOf.protections.end,
 }
 
 const rank: Record<Role, number> = { reader: 0, operator: 1, contributor: 2, owner: 3 }
