@@ -108,6 +108,7 @@ export const roleOfAction: Record<ProtectionAction, Access> = {
   'roll-back': roleOf.protections.rollBack,
   reprotect: roleOf.protections.reprotect,
   'fail-back': roleOf.protections.failBack,
+  'replicate-now': roleOf.protections.replicateNow,
   resync: roleOf.protections.resync,
   pause: roleOf.protections.pause,
   resume: roleOf.protections.resume,
