@@ -6,7 +6,7 @@ const test = '\\.test\\.tsx?$'
 const bench = '^e2e/bench/'
 /** The one place where ports meet adapters, and its twin for the demonstration. */
 /** Starts the real product for the server's own tests on virtual machines, and looks behind it. */
-const testHarness = '^apps/server/src/lab-product\\.ts$'
+const testHarness = '^apps/server/src/lab-tests/'
 /** An engine between fake sites, for its own tests. */
 const engineHarness = '^packages/engine/src/engine-lab\\.ts$'
 const composition = '^apps/server/src/(compose|demo)(\\.ts|-[^/]*\\.ts|/)'

@@ -60,7 +60,7 @@ const violations: Record<string, { from: string; imports: string; also?: string 
   'benches-measure-packages': { from: 'e2e/bench/reaching.ts', imports: '@understudy/server/main' },
   'simulator-never-ships': { from: 'apps/server/src/playing.ts', imports: '@understudy/simulator/main' },
   'one-composition': { from: 'apps/server/src/wiring.ts', imports: '@understudy/drivers/kvm/main' },
-  'harness-is-for-tests': { from: 'apps/server/src/starting.ts', imports: './lab-product.ts' },
+  'harness-is-for-tests': { from: 'apps/server/src/starting.ts', imports: './lab-tests/lab-product.ts' },
   'one-door-to-the-database': { from: 'apps/server/src/query.ts', imports: 'pg' },
   'drivers-are-strangers': { from: 'packages/drivers/src/kvm/friendly.ts', imports: '../azure/main.ts' },
   'features-are-strangers': {
@@ -131,8 +131,8 @@ const lawful: Record<string, string[]> = {
   'apps/server/src/main.ts': ['@understudy/engine/main', './compose.ts'],
   'apps/server/src/compose.ts': ['@understudy/drivers/kvm/main', '@understudy/journal/main'],
   'apps/server/src/demo.ts': ['@understudy/simulator/main'],
-  'apps/server/src/lab-product.ts': ['@understudy/drivers/kvm/main', '@understudy/journal/main'],
-  'apps/server/src/life.vm.test.ts': ['./lab-product.ts'],
+  'apps/server/src/lab-tests/lab-product.ts': ['@understudy/drivers/kvm/main', '@understudy/journal/main'],
+  'apps/server/src/life.vm.test.ts': ['./lab-tests/lab-product.ts'],
   'e2e/main.spec.ts': ['@understudy/contract/main'],
   'e2e/bench/main.ts': ['@understudy/journal/main'],
 }

@@ -34,9 +34,9 @@ import { openJournalStore } from '@understudy/journal/journal-store'
 import { loadSecretKey } from '@understudy/store/secret-key'
 
 const run = promisify(execFile)
-const entry = fileURLToPath(new URL('main.ts', import.meta.url))
+const entry = fileURLToPath(new URL('../main.ts', import.meta.url))
 /** Built from the distribution's packages once, and shared with the other tests of the lab. */
-const cacheFolder = fileURLToPath(new URL('../../../node_modules/.cache/understudy-lab', import.meta.url))
+const cacheFolder = fileURLToPath(new URL('../../../../node_modules/.cache/understudy-lab', import.meta.url))
 const startSeconds = 300
 const endStates: readonly Job['state'][] = ['succeeded', 'failed', 'cancelled']
 
