@@ -281,8 +281,10 @@ async function recordAnswer(
   const run = present(await parts.stores.runs.find(plan.runId), 'a run that answers is written down')
   // A repetition after a crash finds an answer that came earlier.
   const answeredAt = run.answeredAt ?? parts.clock.now()
-  const measured = { startedAt: plan.askedAt, answeredAt, waitedSeconds: job.waitedSeconds() }
-  await parts.stores.runs.update(run.id, { addresses, answeredAt, waitedSeconds: measured.waitedSeconds })
+  // What was waited for after that answer is no part of it.
+  const waitedSeconds = run.answeredAt === null ? job.waitedSeconds() : run.waitedSeconds
+  const measured = { startedAt: plan.askedAt, answeredAt, waitedSeconds }
+  await parts.stores.runs.update(run.id, { addresses, answeredAt, waitedSeconds })
   await parts.stores.protections.updateSummary(run.protectionId, {
     lastRecoverySeconds: Math.round(unattendedSeconds(measured) ?? 0),
   })

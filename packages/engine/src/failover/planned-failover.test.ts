@@ -154,6 +154,22 @@ describe('recovery time', () => {
     expect(note).toContain(`after the click, ${waited} s of them waiting for a person: `)
   })
 
+  test('tells the wait for the wish to try again apart as well', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.b.faults.failNext('target.boot', 3)
+    const { id, createdAt, endedAt, state } = await lab.settle(lab.engine.plannedFailover(ask))
+    expect(state).toBe('failed')
+    await lab.clock.advance(5 * minute)
+    await lab.engine.retryJob(id, { by })
+    const pressedAt = lab.clock.now()
+    await lab.clock.advance(2 * minute)
+    const [run] = await lab.activeRuns(protectionId)
+    expect(run?.waitedSeconds).toBe((pressedAt - (endedAt ?? 0)) / 1000)
+    const { lastRecoverySeconds } = await lab.stores.protections.summary(protectionId)
+    const seconds = ((run?.answeredAt ?? 0) - createdAt) / 1000
+    expect(lastRecoverySeconds).toBe(Math.round(seconds - (run?.waitedSeconds ?? 0)))
+  })
+
   test.each([
     ['a test', (lab: Lab, ask: Ask) => lab.engine.testFailover({ ...ask, choice: latest })],
     ['a planned failover', (lab: Lab, ask: Ask) => lab.engine.plannedFailover(ask)],
