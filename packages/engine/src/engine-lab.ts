@@ -153,6 +153,8 @@ export async function newLab(wanted: Wanted = {}) {
     b,
     stores,
     database,
+    /** What the durable jobs have written down. */
+    log,
     machine,
     policy,
     siteA,

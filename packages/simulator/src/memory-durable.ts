@@ -231,7 +231,11 @@ export function memoryDurable(options: MemoryDurableOptions): MemoryDurable {
       workflow.state = 'cancelled'
       running.get(id)?.stop.abort(new DOMException('The job was cancelled', 'AbortError'))
     },
-    isRunning: async (id) => log.workflows.get(id)?.state === 'running',
+    async isRunning(id) {
+      const workflow = log.workflows.get(id)
+      // One whose name this process does not know goes on nowhere.
+      return workflow?.state === 'running' && registered.has(workflow.name)
+    },
     async shutDown() {
       // As a kill: what is unfinished goes on in the next process, from its last kept act.
       if (state === 'alive') state = 'shutDown'

@@ -13,7 +13,7 @@ import {
   type TaskProgress,
 } from '@understudy/domain/jobs/job'
 import type { EngineParts } from '../engine-parts.ts'
-import { recordEvent } from '../events/report.ts'
+import { type Report, recordEvent } from '../events/report.ts'
 import type { DurableContext, Workflow } from '../ports/durable.ts'
 import {
   type Answered,
@@ -426,16 +426,17 @@ async function finish(run: JobRun, state: JobState, failure: FailureReport | nul
   const endedAt = parts.clock.now()
   const job = await moveJob(run, state, { failure, question: null, endedAt })
   if (!job || state !== 'failed' || failure === null) return endedAt
-  const told = {
-    severity: 'warning',
-    code: 'job/failed',
-    message: `${describeKind(job.kind)} of ${job.subjectName} failed: ${failure.message}`,
-    subject: { id: job.subjectId, name: job.subjectName },
-    facts: { jobId: job.id, code: failure.code, remedy: failure.remedy },
-  } as const
-  await overOutages(run, ROW_RETRIES, () => recordEvent(parts, told))
+  await overOutages(run, ROW_RETRIES, () => recordEvent(parts, failedEvent(job, failure)))
   return endedAt
 }
+
+export const failedEvent = (job: Job, failure: FailureReport): Report => ({
+  severity: 'warning',
+  code: 'job/failed',
+  message: `${describeKind(job.kind)} of ${job.subjectName} failed: ${failure.message}`,
+  subject: { id: job.subjectId, name: job.subjectName },
+  facts: { jobId: job.id, code: failure.code, remedy: failure.remedy },
+})
 
 export const describeKind = (kind: Job['kind']): string => {
   const words = kind.replaceAll('-', ' ')

@@ -2,7 +2,7 @@
 import { type FailureReport, Refusal } from '@understudy/base/errors'
 import { activeJobStates, type Job, type JobId, type JobKind } from '@understudy/domain/jobs/job'
 import type { EngineParts } from '../engine-parts.ts'
-import type { Subject } from '../events/report.ts'
+import { recordEvent, type Subject } from '../events/report.ts'
 import type { AnswerRequest, Asker, JobStarted } from '../requests.ts'
 import {
   ANSWER_TOPIC,
@@ -10,6 +10,7 @@ import {
   CANCEL_ANSWER,
   CANCEL_TOPIC,
   type Cancels,
+  failedEvent,
   flowOf,
   RETRY_TOPIC,
   type Retry,
@@ -20,8 +21,17 @@ const LOST_AFTER_MILLISECONDS = 60_000
 const LOST: FailureReport = {
   kind: 'outage',
   code: 'job/lost',
-  message: 'The server stopped before the job could begin, or went on with another version',
+  message: 'The server stopped before the job could begin',
   remedy: 'Start the action anew.',
+}
+/** Its steps are not those of this version, or its end could not be written down for as long as it was tried. */
+const CUT_SHORT: FailureReport = {
+  kind: 'outage',
+  code: 'job/cut-short',
+  message:
+    'The job was cut short: the server was updated while it was at work, or its database was away for too long',
+  remedy:
+    'What it left half-done is tidied up by itself within minutes. Then look at the protection and start the action anew.',
 }
 
 /**
@@ -128,9 +138,11 @@ export async function failLostJobs(parts: EngineParts): Promise<void> {
   for (const job of rows) {
     if (parts.clock.now() - job.createdAt < LOST_AFTER_MILLISECONDS) continue
     if (await parts.durable.isRunning(job.id)) continue
+    const failure = job.state === 'queued' ? LOST : CUT_SHORT
     // It may have come to its end between the list and the answer.
-    if (await parts.stores.jobs.failActive(job.id, LOST, parts.clock.now()))
-      parts.live.changed('jobs', job.id)
+    if (!(await parts.stores.jobs.failActive(job.id, failure, parts.clock.now()))) continue
+    parts.live.changed('jobs', job.id)
+    await recordEvent(parts, failedEvent(job, failure))
   }
 }
 
