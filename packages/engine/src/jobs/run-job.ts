@@ -34,7 +34,7 @@ export type Answer = { readonly questionId: string; readonly value: string; read
 export const CANCEL_ANSWER: Answer = { questionId: '*', value: '(cancel)', by: '(cancel)' }
 
 /**
- * The steps of any flow, or what they return, are others than before: one more. An unfinished job of an older version does not
+ * The steps of any flow (`flow-steps.test.ts` pins them), or what they return, are others than before: one more. An unfinished job of an older version does not
  * go on with steps that are not its own: it counts as lost, and what it left is tidied up.
  */
 const FLOW_VERSION = 3
