@@ -408,6 +408,10 @@ function memoryAlertStore(): AlertStore {
       for (const { row } of open) change(row.id, { resolvedAt: at })
       return open.length
     },
+    async openSubjects(code) {
+      const open = [...rows.values()].filter(({ row }) => row.code === code && row.resolvedAt === null)
+      return new Set(open.flatMap(({ row: { subjectId } }) => (subjectId === null ? [] : [subjectId])))
+    },
     async trim(before) {
       const old = [...rows.values()].filter(({ row }) => row.resolvedAt !== null && row.resolvedAt < before)
       for (const { row } of old) rows.delete(row.id)

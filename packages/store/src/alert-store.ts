@@ -39,6 +39,13 @@ export function alertStore({ prisma, pool }: Database): AlertStore {
       const where = { subjectId, resolvedAt: null }
       return (await prisma.alert.updateMany({ where, data: { openKey: null, resolvedAt: toDate(at) } })).count
     },
+    async openSubjects(code) {
+      const rows = await prisma.alert.findMany({
+        where: { code, resolvedAt: null },
+        select: { subjectId: true },
+      })
+      return new Set(rows.flatMap(({ subjectId }) => (subjectId === null ? [] : [subjectId])))
+    },
     trim: async (before) =>
       (await prisma.alert.deleteMany({ where: { resolvedAt: { lt: toDate(before) } } })).count,
     async acknowledge(id, by) {

@@ -1,7 +1,7 @@
 // A guest that installs updates on its way down may take longer than anybody waits. The failover is put back by then, the guest runs
 // on, counts as started, and goes off minutes later: by our doing, so it is for us to start it again.
+import type { MachineRef, PowerState } from '@understudy/domain/machines/machine'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
-import type { SiteId } from '@understudy/domain/sites/site'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import { startUnasked } from '../jobs/start-job.ts'
@@ -24,14 +24,16 @@ export const mayStillGoOff = (
 ): boolean => sourceMayGoOffUntil !== null && clock.now() < sourceMayGoOffUntil
 
 /**
- * At the site whose inventory was read a moment ago. As a job: a failover that is asked for meanwhile must not find its source
+ * Of protections from the site whose inventory was read a moment ago. As a job: a failover that is asked for meanwhile must not find its source
  * started under its hands.
  */
-export async function watchLateShutDowns(parts: EngineParts, siteId: SiteId): Promise<void> {
-  const machines = await parts.stores.machines.list(siteId)
-  const off = new Set(machines.filter(({ power }) => power === 'off').map(({ ref }) => ref))
-  for (const { id, name, state, sourceSiteId, sourceRef } of await parts.stores.protections.list()) {
-    if (sourceSiteId !== siteId || !off.has(sourceRef) || !replicatingStates.includes(state)) continue
+export async function watchLateShutDowns(
+  parts: EngineParts,
+  protections: readonly Protection[],
+  powers: ReadonlyMap<MachineRef, PowerState>,
+): Promise<void> {
+  for (const { id, name, state, sourceRef } of protections) {
+    if (powers.get(sourceRef) !== 'off' || !replicatingStates.includes(state)) continue
     if (!mayStillGoOff(parts, await parts.stores.protections.notes(id))) continue
     await startUnasked(parts, 'tidy-up', { id, name })
   }

@@ -219,6 +219,8 @@ export interface AlertStore {
   resolve(code: string, subjectId: string | null, at: Instant): Promise<boolean>
   /** Everything that is open about a subject that goes away. Returns how many. */
   resolveAll(subjectId: string, at: Instant): Promise<number>
+  /** The subjects about which one of that code is open. */
+  openSubjects(code: string): Promise<ReadonlySet<string>>
   acknowledge(id: Alert['id'], by: string): Promise<void>
   /** Bounded history: drops those that were resolved before. Returns how many. */
   trim(before: Instant): Promise<number>

@@ -2,7 +2,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Outage, toFailureReport } from '@understudy/base/errors'
 import type { DiscoveredMachine } from '@understudy/domain/machines/machine'
-import type { Site, SiteHealth, SiteId } from '@understudy/domain/sites/site'
+import type { Protection } from '@understudy/domain/protection/protection'
+import type { Site, SiteHealth } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
 import { watchLateShutDowns } from '../failover/late-shut-down.ts'
@@ -41,22 +42,30 @@ export async function refreshSite(parts: EngineParts, site: Site, signal: AbortS
  * grow old for that. Throws when nothing could be read.
  */
 async function look(parts: EngineParts, site: Site, signal: AbortSignal): Promise<Outage | null> {
-  const trouble = await withinSeconds(parts, { seconds: CHECK_SECONDS, signal }, async (bound) => {
-    const platform = await parts.platforms.of(site)
-    const outage = await outageOf(platform.checkConnection(bound))
-    if (outage !== null && platform.source === undefined) throw outage
-    const machines = await platform.source?.inventory(bound)
-    if (machines && (await parts.stores.machines.replaceInventory(site.id, machines, parts.clock.now())))
-      parts.live.changed('machines', null)
-    if (machines) await renewHardware(parts, site.id, machines)
-    if (machines) await watchLateShutDowns(parts, site.id)
-    return outage
-  })
+  const { trouble, machines } = await withinSeconds(
+    parts,
+    { seconds: CHECK_SECONDS, signal },
+    async (bound) => {
+      const platform = await parts.platforms.of(site)
+      const outage = await outageOf(platform.checkConnection(bound))
+      if (outage !== null && platform.source === undefined) throw outage
+      const found = (await platform.source?.inventory(bound)) ?? null
+      if (found && (await parts.stores.machines.replaceInventory(site.id, found, parts.clock.now())))
+        parts.live.changed('machines', null)
+      return { trouble: outage, machines: found }
+    },
+  )
+  // After the inventory, once for all who look at it: what a protection has become meanwhile is known.
+  const protections = await parts.stores.protections.list()
+  const from = protections.filter(({ sourceSiteId }) => sourceSiteId === site.id)
+  const powers = new Map(machines?.map(({ ref, power }) => [ref, power]))
+  if (machines) await renewHardware(parts, from, machines)
+  if (machines) await watchLateShutDowns(parts, from, powers)
   if (trouble === null) {
     await setHealth(parts, site, 'healthy', null)
     await resolveAlert(parts, 'site/unreachable', site)
   }
-  await watchSecondLives(parts, site.id)
+  if (machines) await watchSecondLives(parts, { site, protections, powers })
   return trouble
 }
 
@@ -91,13 +100,13 @@ async function tellTrouble(
 /** What boots in a disaster has the memory, processors and adapters that the machine has now, not those of its first day. */
 async function renewHardware(
   parts: EngineParts,
-  siteId: SiteId,
+  protections: readonly Protection[],
   machines: readonly DiscoveredMachine[],
 ): Promise<void> {
   const byRef = new Map(machines.map((machine) => [machine.ref, machine]))
-  for (const protection of await parts.stores.protections.list()) {
-    const { id, sourceSiteId, sourceRef, state } = protection
-    if (sourceSiteId !== siteId || !replicatingStates.includes(state)) continue
+  for (const protection of protections) {
+    const { id, sourceRef, state } = protection
+    if (!replicatingStates.includes(state)) continue
     const hardware = byRef.get(sourceRef)?.hardware
     if (!hardware || hardware.disks.length === 0) continue
     if (isDeepStrictEqual(hardware, protection.hardware)) continue

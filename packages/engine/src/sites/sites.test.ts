@@ -68,3 +68,21 @@ test('a site with one host away is degraded, and what its other hosts have does 
   await lab.clock.advance(2 * minute)
   expect(await lab.openAlerts()).toEqual([])
 })
+
+test('a look at a site reads the protections once, and writes of them only what has changed', async () => {
+  const { lab, protectionId } = await newProtectedLab()
+  await lab.engine.refreshSite(lab.siteA.id)
+  const { protections, alerts } = lab.stores
+  const calls = {
+    list: vi.spyOn(protections, 'list'),
+    update: vi.spyOn(protections, 'update'),
+    resolve: vi.spyOn(alerts, 'resolve'),
+  }
+  await lab.engine.refreshSite(lab.siteA.id)
+  expect(calls.list).toHaveBeenCalledOnce()
+  expect(calls.update).not.toHaveBeenCalled()
+  expect(calls.resolve.mock.calls.map(([code]) => code)).toEqual(['site/unreachable'])
+  lab.machine.addDisk(2 ** 20)
+  await lab.engine.refreshSite(lab.siteA.id)
+  expect(calls.update.mock.calls.map(([id]) => id)).toEqual([protectionId])
+})

@@ -650,6 +650,16 @@ function alertTests(current: Current): void {
     expect((await alerts.list({}, all)).rows).toEqual([other])
     expect(await alerts.raise(sampleAlert({ subjectId: 'one' }))).toBe('new')
   })
+
+  test('of whom one is open is told at once, by its code', async () => {
+    const { alerts } = current()
+    const code = 'open/subjects'
+    for (const subjectId of ['one', 'two', 'three', null])
+      await alerts.raise(sampleAlert({ code, subjectId }))
+    await alerts.raise(sampleAlert({ code: 'open/other', subjectId: 'four' }))
+    await alerts.resolve(code, 'two', noon + minute)
+    expect(await alerts.openSubjects(code)).toEqual(new Set(['one', 'three']))
+  })
 }
 
 function leaseTests(current: Current): void {
