@@ -43,7 +43,7 @@ type Wanted = {
 }
 
 async function previewMachine(deps: ApiDeps, { machine, excluded, target, networks }: Wanted) {
-  const adapters = suggestAdapters(machine, networks)
+  const adapters = chooseAdapters(machine, networks)
   const findings: Finding[] = []
   if (machine.siteId === (target.id as SiteId))
     findings.push({
@@ -70,17 +70,18 @@ async function previewMachine(deps: ApiDeps, { machine, excluded, target, networ
   }
 }
 
-export async function suggestedAdapters(
+/** What a protection gets when nobody said which networks its machine is to be connected to. */
+export async function loadSuggestedAdapters(
   deps: ApiDeps,
   { machineId, targetSiteId }: { readonly machineId: string; readonly targetSiteId: string },
 ): Promise<AdapterMapping[]> {
   const machine = await findMachine(deps, machineId)
   const target = await findSite(deps, targetSiteId)
-  return suggestAdapters(machine, await deps.engine.networks(target.id))
+  return chooseAdapters(machine, await deps.engine.networks(target.id))
 }
 
 /** The network of the same name for a failover, the first isolated one for tests. */
-export function suggestAdapters(machine: Machine, networks: readonly Network[]): AdapterMapping[] {
+function chooseAdapters(machine: Machine, networks: readonly Network[]): AdapterMapping[] {
   const open = networks.filter((network) => !network.isolated)
   const isolated = networks.find((network) => network.isolated)
   return machine.hardware.adapters.map((adapter) => ({

@@ -9,7 +9,7 @@ import { type ApiDeps, os } from './context.ts'
 import { findProtection } from './find.ts'
 import { loadProtection, loadProtections } from './load-protections.ts'
 import { matches, pageRows, sortRows } from './page.ts'
-import { previewProtect, suggestedAdapters } from './preview-protect.ts'
+import { loadSuggestedAdapters, previewProtect } from './preview-protect.ts'
 import { showPoint } from './show-point.ts'
 import { showRun } from './show-run.ts'
 
@@ -47,7 +47,7 @@ export function protectionRoutes(deps: ApiDeps) {
         targetSiteId: input.targetSiteId as SiteId,
         policyId: input.policyId as PolicyId,
         excludedDisks: input.excludedDisks as DiskKey[],
-        adapters: input.adapters ?? (await suggestedAdapters(deps, input)),
+        adapters: input.adapters ?? (await loadSuggestedAdapters(deps, input)),
       })
       return { jobId: started.jobId, protectionId: started.protectionId }
     }),
