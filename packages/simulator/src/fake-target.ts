@@ -70,6 +70,8 @@ export function fakeTarget(site: FakeTargetSite): TargetPlatform {
       const machine = ofRun(runId)
       if (machine) reoffer(machine, disks)
     },
+    // Its machines read from the readers themselves: nothing lies in between.
+    async detach() {},
     async hydrate(runId, onProgress, signal) {
       const disks = [...running(runId).disks.values()]
       const totalBytes = disks.reduce((sum, disk) => sum + disk.bytes, 0)

@@ -111,3 +111,32 @@ test('a machine that is off is offered its readers, and nothing else is done', a
   expect(await readdir(folder)).toEqual([...before.files, 'us-base.sock'].toSorted())
   expect(await readFile(definition, 'utf8')).toBe(before.definition)
 })
+
+test('an end that comes while the readers are being offered leaves no server behind', async () => {
+  let [arrived, goOn] = [(): void => {}, (): void => {}]
+  const isThere = new Promise<void>((resolve) => (arrived = resolve))
+  const gate = new Promise<void>((resolve) => (goOn = resolve))
+  // The socket listens already when its file is handed over.
+  Object.assign(host, {
+    handOver: async () => {
+      arrived()
+      await gate
+    },
+  })
+  const offering = target.reattach(spec())
+  await isThere
+  const ending = target.detach(runId)
+  goOn()
+  await Promise.all([offering, ending])
+  await expect(connect()).rejects.toMatchObject({ name: 'Outage' })
+})
+
+test('what was offered to a machine that is gone by now is ended, and can be repeated', async () => {
+  await target.reattach(spec())
+  const guest = await connect()
+  await rm(join(folder, 'machine.json'))
+  await target.detach(runId)
+  await target.detach(runId)
+  await expect(guest.read(0, 512)).rejects.toThrow()
+  await guest.close()
+})

@@ -32,32 +32,47 @@ export type ReplicaExportsOptions = {
 
 export function replicaExports(options: ReplicaExportsOptions = {}): ReplicaExports {
   const offers = new Map<RunId, Offer>()
+  /** What is being done for a run: an end must find what is being opened at this moment, or nobody would ever close it. */
+  const turns = new Map<RunId, Promise<unknown>>()
 
-  const end = async (runId: RunId): Promise<void> => {
+  const inTurn = <Result>(runId: RunId, work: () => Promise<Result>): Promise<Result> => {
+    const mine = (turns.get(runId) ?? Promise.resolve()).then(work)
+    const settled = mine
+      .catch(() => undefined)
+      .then(() => {
+        if (turns.get(runId) === settled) turns.delete(runId)
+      })
+    turns.set(runId, settled)
+    return mine
+  }
+  const close = async (runId: RunId): Promise<void> => {
     const offer = offers.get(runId)
     offers.delete(runId)
     await offer?.close()
   }
+  const end = (runId: RunId): Promise<void> => inTurn(runId, () => close(runId))
+
+  const serve: ReplicaExports['serve'] = async (runId, host, socketPath, disks) => {
+    const offer = offers.get(runId)
+    if (offer?.holds(disks) === true && !(await offer.isLost())) return false
+    await close(runId)
+    const onFailure = (disk: string, error: unknown) => options.onFailure?.(runId, disk, error)
+    // From the first moment on: a guest that waits for us connects at once and must not be told that its disk is unknown.
+    const exports = disks.map(({ key, reader }) => ({ name: key, disk: reader, readOnly: true }))
+    const holds = (wanted: readonly ServedDisk[]): boolean =>
+      wanted.every(({ key, reader }) => disks.some((disk) => disk.key === key && disk.reader === reader))
+    offers.set(runId, { ...(await openOffer(host, socketPath, { exports, onFailure })), holds })
+    return true
+  }
 
   return {
-    async serve(runId, host, socketPath, disks) {
-      const offer = offers.get(runId)
-      if (offer?.holds(disks) === true && !(await offer.isLost())) return false
-      await end(runId)
-      const onFailure = (disk: string, error: unknown) => options.onFailure?.(runId, disk, error)
-      // From the first moment on: a guest that waits for us connects at once and must not be told that its disk is unknown.
-      const exports = disks.map(({ key, reader }) => ({ name: key, disk: reader, readOnly: true }))
-      const holds = (wanted: readonly ServedDisk[]): boolean =>
-        wanted.every(({ key, reader }) => disks.some((disk) => disk.key === key && disk.reader === reader))
-      offers.set(runId, { ...(await openOffer(host, socketPath, { exports, onFailure })), holds })
-      return true
-    },
+    serve: (runId, host, socketPath, disks) => inTurn(runId, () => serve(runId, host, socketPath, disks)),
     async withdraw(runId, key) {
       await offers.get(runId)?.server.unexport(key)
     },
     end,
     async endAll() {
-      await Promise.all([...offers.keys()].map(end))
+      await Promise.all([...new Set([...offers.keys(), ...turns.keys()])].map(end))
     },
   }
 }

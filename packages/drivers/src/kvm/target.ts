@@ -48,6 +48,7 @@ export function kvmTarget(deps: KvmTargetDeps): KvmTarget {
       await serveDisks(site, machine, spec)
       await resumeAfterError(machine, signal)
     },
+    detach: (runId) => exports.end(runId),
     async hydrate(runId, onProgress, signal) {
       const machine = await getRun(hosts, runId)
       const onIndependent = (key: Parameters<typeof exports.withdraw>[1]) => exports.withdraw(runId, key)

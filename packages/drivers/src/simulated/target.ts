@@ -32,6 +32,8 @@ export function simulatedTarget(site: SimulatedSite): TargetPlatform {
       const machine = await findRun(site, runId)
       if (machine) offerPoints(machine, disks)
     },
+    // Its machines read from the points themselves: nothing lies in between.
+    async detach() {},
     async hydrate(runId, onProgress, signal) {
       await site.answer('hydrate', signal)
       await hydrateReplica(site, await requireRun(site, runId), onProgress, signal)

@@ -122,6 +122,34 @@ test('a replica that depends on us is told of its readers again and again, and n
   expect(told()).toBe(after)
 })
 
+test('what this process offers to a replica ends before its readers close, whoever has removed it', async () => {
+  const { lab, protectionId, ask } = await newProtectedLab()
+  const acts: string[] = []
+  const { openReplica } = lab.b.replicas
+  vi.spyOn(lab.b.replicas, 'openReplica').mockImplementation(async (...replica) => {
+    const opened = await openReplica(...replica)
+    const openPoint: typeof opened.openPoint = async (id) => {
+      const point = await opened.openPoint(id)
+      return { ...point, close: () => point.close().finally(() => acts.push('close')) }
+    }
+    return { ...opened, openPoint }
+  })
+  const { detach } = lab.b.target
+  vi.spyOn(lab.b.target, 'detach').mockImplementation(async (id) => {
+    acts.push('detach')
+    await detach(id)
+  })
+  const release = lab.b.faults.hang('target.hydrate')
+  await lab.done(lab.engine.plannedFailover(ask))
+  const [run] = await lab.activeRuns(protectionId)
+  if (!run) throw new Error('a run is active')
+  await lab.b.target.destroy(run.id, { kind: 'anywhere' })
+  await lab.stores.runs.update(run.id, { over: true })
+  release()
+  await lab.clock.advance(minute)
+  expect(acts).toEqual(['detach', 'close'])
+})
+
 test('a replica that another process has removed is let go here without an alarm', async () => {
   const { lab, protectionId, ask } = await newProtectedLab()
   const release = lab.b.faults.hang('target.hydrate')

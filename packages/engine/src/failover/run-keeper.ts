@@ -6,6 +6,7 @@ import type { Run, RunId } from '@understudy/domain/failover/failover'
 import type { MachineHardware } from '@understudy/domain/machines/machine'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import { retryDelaySeconds } from '@understudy/domain/replication/next-cycle'
+import type { SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, recordEvent, resolveAlert, type Subject } from '../events/report.ts'
 import type { OpenedPoint, Replica } from '../ports/replica-store.ts'
@@ -36,6 +37,7 @@ export type RunKeeper = {
 type Kept = {
   readonly runId: RunId
   readonly protectionId: ProtectionId
+  readonly targetSiteId: SiteId
   readonly replica: Replica
   readonly opened: OpenedPoint
   readonly disks: readonly BootDisk[]
@@ -256,6 +258,7 @@ async function openRun(parts: EngineParts, run: Run, hardware: MachineHardware):
   return {
     runId: run.id,
     protectionId: run.protectionId,
+    targetSiteId: run.targetSiteId,
     replica,
     opened,
     disks: toBootDisks(opened, hardware),
@@ -273,6 +276,7 @@ async function letGo(parts: EngineParts, entry: Kept): Promise<void> {
   entry.stop.abort(new DOMException('The run is not kept any more', 'AbortError'))
   const closed = (async () => {
     await entry.hydrating
+    await endOffer(parts, entry)
     await entry.opened.close()
     await entry.replica.close()
   })()
@@ -282,6 +286,18 @@ async function letGo(parts: EngineParts, entry: Kept): Promise<void> {
   } catch (error) {
     if (!(error instanceof Outage) || error.code !== NO_ANSWER) throw error
     await tellLeftBehind(parts, entry)
+  }
+}
+
+/**
+ * Before the readers close: a guest waits for an offer that is gone, and gets an error from one whose readers are closed. Also of a
+ * run that another process has ended: the offer is ours, and nobody else would end it.
+ */
+async function endOffer(parts: EngineParts, { runId, targetSiteId }: Kept): Promise<void> {
+  try {
+    await (await targetOf(parts, targetSiteId)).detach(runId)
+  } catch (error) {
+    parts.log('warn', 'what was offered to a replica could not be ended', { run: runId, error })
   }
 }
 

@@ -109,6 +109,11 @@ export interface TargetPlatform {
    */
   reattach(spec: Pick<BootSpec, 'runId' | 'disks'>, signal?: AbortSignal): Promise<void>
   /**
+   * This process offers the run's readers no more: they may be closed afterwards. A guest that still needs them waits for the next
+   * `reattach`. Touches nothing of the machine, and needs none: another process may have destroyed it. Repeatable.
+   */
+  detach(runId: RunId): Promise<void>
+  /**
    * Copies behind the running guest what it still reads from us, until it needs us no more. Repeatable; goes on where it
    * was. Resolves when done.
    */

@@ -48,6 +48,7 @@ export function libvirtTarget(deps: LibvirtTargetDeps): KvmTarget {
       await offerDisks(site, run, spec, signal)
       await resumeAfterError(run.replica, signal)
     },
+    detach: (runId) => exports.end(runId),
     async hydrate(runId, onProgress, signal) {
       const run = await getRun(site, runId, signal)
       await hydrateDomain(run, { onProgress, onIndependent: (key) => exports.withdraw(runId, key), signal })
