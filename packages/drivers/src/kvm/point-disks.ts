@@ -1,15 +1,16 @@
 // The disks of an open point, as the engine reads them.
-import { MiB } from '@understudy/base/bytes'
+import { MiB, roundDown } from '@understudy/base/bytes'
 import { isAbort, Outage, Refusal } from '@understudy/base/errors'
 import { invariant } from '@understudy/base/invariant'
 import type { MappedExtent } from '@understudy/block/device'
 import { connectNbd, isConnectionLoss, type NbdDevice } from '@understudy/block/nbd/client'
 import type { SourceDisk, SourceMachinePoint } from '@understudy/engine/ports/source-platform'
-import { changedSince, type MappedDisk, toSnapshotDisk, wholeDisk } from './changed-extents.ts'
+import { changedSince, toSnapshotDisk, wholeDisk } from './changed-extents.ts'
 import type { MachineLocation } from './monitor.ts'
 import { exportSocketPath } from './nbd-server.ts'
 import { checkpointText } from './ownership.ts'
 import type { PreparedMachine } from './prepare-point.ts'
+import { askForSaved, DEPTH_CONTEXT, type SavedContent } from './saved-content.ts'
 import { CLUSTER_BYTES, scratchFull } from './scratch.ts'
 import { accessExport, type SnapshotDisk, scratchExport } from './snapshot.ts'
 
@@ -41,9 +42,9 @@ export async function openDisks(prepared: PreparedMachine): Promise<OpenedMachin
         const bitmaps = snapshot.sinceBitmap === null ? [] : [`qemu:dirty-bitmap:${snapshot.sinceBitmap}`]
         const [access, scratch] = await allSettled([
           connect(accessExport(snapshot), ...bitmaps),
-          connect(scratchExport(snapshot)),
+          connect(scratchExport(snapshot), DEPTH_CONTEXT),
         ])
-        return toSourceDisk(prepared, snapshot, access, toSnapshotDisk(access, scratch))
+        return toSourceDisk(prepared, snapshot, access, scratch)
       }),
     )
     return { point: { ref: machine.ref, checkpoint: checkpointText(checkpoint), disks }, close }
@@ -86,9 +87,11 @@ function toSourceDisk(
   prepared: PreparedMachine,
   snapshot: SnapshotDisk,
   device: NbdDevice,
-  mapped: MappedDisk,
+  scratch: NbdDevice,
 ): SourceDisk {
   const { disk, sinceBitmap } = snapshot
+  const mapped = toSnapshotDisk(device, scratch)
+  const saved = askForSaved(scratch)
   const bytesThen = prepared.since?.disks.get(disk.key)
   const explain = (error: unknown): Promise<unknown> => explainReadFailure(prepared.machine, snapshot, error)
   const translated = async function* (extents: AsyncIterable<MappedExtent>): AsyncGenerator<MappedExtent> {
@@ -106,7 +109,7 @@ function toSourceDisk(
       async read(offset, bytes, signal) {
         const target = Buffer.allocUnsafeSlow(bytes)
         try {
-          await readSnapshot(device, offset, target, signal)
+          await readSnapshot({ device, saved }, offset, target, signal)
           return target
         } catch (error) {
           throw await explain(error)
@@ -114,7 +117,7 @@ function toSourceDisk(
       },
       async readInto(offset, target, signal) {
         try {
-          await readSnapshot(device, offset, target, signal)
+          await readSnapshot({ device, saved }, offset, target, signal)
         } catch (error) {
           throw await explain(error)
         }
@@ -131,12 +134,32 @@ function toSourceDisk(
   }
 }
 
+type Snapshot = {
+  readonly device: NbdDevice
+  readonly saved: SavedContent
+}
+
 /**
- * No request crosses an edge of what copy-before-write saves at once. QEMU (7.2) takes a range that begins with saved content
- * and ends with content that the guest has left alone for one that was not saved at all (hbitmap_status returns false there).
- * Where the guest has discarded since, such a read comes back with zeros instead of the old data, silently.
+ * QEMU (7.2) takes a range that begins with saved content and ends with content that the guest has left alone for one that was not
+ * saved at all (hbitmap_status returns false there). What comes back then is what the guest has made of it since, silently. So what
+ * was read across an edge of what is saved at once counts only when nothing in it has been saved by then; content that is saved
+ * stays saved, so that holds for the moment of the read too. Else it is read again, without crossing an edge.
  */
 async function readSnapshot(
+  { device, saved }: Snapshot,
+  offset: number,
+  target: Buffer,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await saved.reading(() => device.readInto(offset, target, signal))
+  if (crossesEdge(offset, target.length) && (await saved.has({ offset, bytes: target.length })))
+    await readByClusters(device, offset, target, signal)
+}
+
+const crossesEdge = (offset: number, bytes: number): boolean =>
+  roundDown(offset, CLUSTER_BYTES) !== roundDown(offset + bytes - 1, CLUSTER_BYTES)
+
+async function readByClusters(
   device: NbdDevice,
   offset: number,
   target: Buffer,

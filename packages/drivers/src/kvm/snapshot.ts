@@ -116,9 +116,15 @@ function exposeCommands(snapshot: SnapshotDisk): QmpCommand[] {
       arguments: { driver: 'snapshot-access', 'node-name': accessNode(tail), file: filterNode(tail) },
     },
     exportCommand(accessNode(tail), disk, sinceBitmap),
-    exportCommand(scratchNode(tail), disk, null),
+    withDepth(exportCommand(scratchNode(tail), disk, null)),
   ]
 }
+
+/** Saved zeros are told from what was not saved by nothing else. */
+const withDepth = ({ execute, arguments: args }: QmpCommand): QmpCommand => ({
+  execute,
+  arguments: { ...args, 'allocation-depth': true },
+})
 
 /** The bitmap is named with its node: snapshot-access is no filter, so QEMU would not find it by name alone. */
 export const exportCommand = (
