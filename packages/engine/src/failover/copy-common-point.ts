@@ -47,7 +47,9 @@ export async function copyCommonPoint(
       const known = to.points()[0]
       const point =
         known ?? (await copyPoint(context, { from, to, plan, checkpoint: runningCheckpoint, task }))
-      await to.hold(point.id, COMMON_POINT_HOLDER)
+      // Where the original goes, nobody comes home to it: held for ever it would only keep its room.
+      if (plan.originalIsCommonPoint && plan.originalRef !== null)
+        await to.hold(point.id, COMMON_POINT_HOLDER)
       return point.id
     }),
   )

@@ -25,6 +25,7 @@ describe('reprotect and fail back', () => {
     await lab.clock.advance(minute)
     const points = await lab.engine.recoveryPoints(protectionId)
     expect(points.map(({ cycle }) => cycle).slice(0, 3)).toEqual(['seed', 'delta', 'delta'])
+    expect(points.filter(({ heldBy }) => heldBy.length > 0).map(({ id }) => id)).toEqual([points[0]?.id])
     expect(await lab.b.replicas.list()).toEqual([])
     expect(await lab.openAlerts()).toEqual([])
   })
@@ -51,6 +52,7 @@ describe('reprotect and fail back', () => {
     })
     const points = await lab.engine.recoveryPoints(protectionId)
     expect(points.slice(1).every(({ cycle }) => cycle === 'delta')).toBe(true)
+    expect(points.flatMap(({ heldBy }) => heldBy)).toEqual([])
     // What stood in at the second site has gone; the original, which is not ours, has not.
     expect(lab.b.machines()).toEqual([])
     expect(lab.a.machines().map(({ ref }) => ref)).toContain(lab.machine.ref)
