@@ -62,6 +62,7 @@ export function deadSiteTests(lab: () => ProtectedLab): void {
     await product.finish('POST', `/protections/${id}/roll-back`)
     expect(await product.machinesAt('b')).toEqual([])
     expect(await pidOf(source)).not.toBeNull()
+    await product.ask('POST', `/protections/${id}/replicate-now`)
     await product.nextPoint(id)
     await whileStandingStill(source, async () => {
       const point = await product.nextPoint(id)
