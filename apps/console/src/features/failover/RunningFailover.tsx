@@ -40,7 +40,7 @@ export function RunningFailover(props: RunningFailoverProps) {
       <Stack gap="md">
         <Group align="flex-start" gap="xl" wrap="wrap">
           <Clock clickedAt={clickedAt} run={run} />
-          <SimpleGrid cols={{ base: 1, xs: 2, md: 3 }} spacing="lg" flex={1} miw={260}>
+          <SimpleGrid cols={{ base: 1, xs: 2, lg: decides ? 4 : 3 }} spacing="lg" flex={1} miw={260}>
             <Stat
               label="From the recovery point of"
               value={
@@ -87,7 +87,8 @@ function Clock({ clickedAt, run }: { readonly clickedAt: string; readonly run: R
     0,
     ((answered === null ? now : Date.parse(answered)) - Date.parse(clickedAt)) / 1000,
   )
-  const whole = Math.floor(seconds)
+  // The time that is over is rounded as everywhere else; one that runs shows full seconds.
+  const whole = answered === null ? Math.floor(seconds) : Math.round(seconds)
   const text = `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`
   return (
     <Box role="timer" aria-label={answered ? 'Recovery time' : 'Time since the click'}>

@@ -1,4 +1,4 @@
-import { Group, SimpleGrid } from '@mantine/core'
+import { SimpleGrid } from '@mantine/core'
 import { formatBytes } from '@understudy/base/bytes'
 import type { Overview } from '@understudy/contract/overview'
 import { formatCount } from '../../lib/format.ts'
@@ -44,9 +44,7 @@ export function HealthTiles({ overview }: { readonly overview: Overview }) {
           value={formatCount(counts.machines)}
           note={`at ${formatCount(counts.sites)} ${counts.sites === 1 ? 'site' : 'sites'}`}
         />
-        <Group wrap="nowrap">
-          <Stat label="Stored" value={formatBytes(storedBytes)} note="recovery points" />
-        </Group>
+        <Stat label="Stored" value={formatBytes(storedBytes)} note="recovery points" />
       </SimpleGrid>
     </Panel>
   )
