@@ -1,8 +1,18 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const notOurs = ['**/node_modules/**', '**/dist/**', '**/generated/**']
+
+/** The tests of whole products take longest; begun last, they would be waited for alone. */
+class ProductsFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isProduct = ({ moduleId }: TestSpecification): number =>
+      moduleId.includes('/apps/server/') ? 0 : 1
+    return (await super.sort(files)).sort((a, b) => isProduct(a) - isProduct(b))
+  }
+}
 
 /**
  * Two projects, because tests that boot virtual machines want the processors for themselves.
@@ -12,6 +22,7 @@ export default defineConfig({
   root,
   test: {
     maxWorkers: 2,
+    sequence: { sequencer: ProductsFirst },
     // What is polled for comes when it comes; the default of a second is a timed test.
     expect: { poll: { timeout: 30_000 } },
     projects: [
@@ -38,9 +49,8 @@ export default defineConfig({
           exclude: notOurs,
           testTimeout: 240_000,
           hookTimeout: 240_000,
-          // Two at a time finish no sooner on two processors, and every guest boots at half the speed.
-          fileParallelism: false,
-          maxWorkers: 1,
+          // Much of it is waiting for guests and for each other: two at a time leave no processor idle.
+          maxWorkers: 2,
           // After the unit tests, never beside them.
           sequence: { groupOrder: 1 },
         },
