@@ -126,7 +126,7 @@ module.exports = {
       'For tests and the demo entry only.',
       {
         path: '^(apps|packages)/',
-        pathNot: [pkg('simulator'), test, engineHarness, '^apps/server/src/demo\\.ts$'],
+        pathNot: [pkg('simulator'), test, engineHarness, testHarness, '^apps/server/src/demo\\.ts$'],
       },
       { path: pkg('simulator') },
     ),
