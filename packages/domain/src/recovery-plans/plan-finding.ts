@@ -18,3 +18,23 @@ export const atParameter = (name: string): PlanSpot => ({ kind: 'parameter', nam
 
 export const isRunnable = (findings: readonly PlanFinding[]): boolean =>
   findings.every(({ level }) => level !== 'blocker')
+
+type FindingWords = { readonly code: string; readonly message: string; readonly remedy: string }
+
+export const blocker = (at: PlanSpot, { code, message, remedy }: FindingWords): PlanFinding => ({
+  at,
+  level: 'blocker',
+  code: `recovery-plan/${code}`,
+  message,
+  remedy,
+})
+
+export const warning = (at: PlanSpot, words: FindingWords): PlanFinding => ({
+  ...blocker(at, words),
+  level: 'warning',
+})
+
+/** The findings whose condition holds. */
+export const findingsWhere = (
+  rows: readonly (readonly [condition: boolean, finding: PlanFinding])[],
+): readonly PlanFinding[] => rows.filter(([condition]) => condition).map(([, finding]) => finding)

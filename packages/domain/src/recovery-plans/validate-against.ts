@@ -1,0 +1,177 @@
+// What is wrong with a plan as things stand: its machines, their points, and the networks they would come up in.
+import { type Instant, secondsBetween } from '@understudy/base/instant'
+import type { AdapterMapping, ProtectionId, ProtectionState } from '../protection/protection.ts'
+import type { SiteId } from '../sites/site.ts'
+import type { PlanMachine, RecoveryPlan } from './plan.ts'
+import { atItem, blocker, findingsWhere, type PlanFinding, warning } from './plan-finding.ts'
+import { machinesOf } from './plan-items.ts'
+
+export type MemberFacts = {
+  readonly name: string
+  readonly state: ProtectionState
+  /** Instant of the newest sealed point; null: none. */
+  readonly newestInstant: Instant | null
+  readonly lagTargetSeconds: number
+  readonly targetSiteId: SiteId
+  /** Keys of the machine's adapters. */
+  readonly adapterKeys: readonly string[]
+  readonly mappings: readonly AdapterMapping[]
+  /** Fixed addresses that its guest is known to use, for it brings them along. */
+  readonly addresses: readonly { readonly adapterKey: string; readonly address: string }[]
+}
+
+/** Machines without facts are validatePlan's to tell. Pure. */
+export function validateAgainst(
+  plan: RecoveryPlan,
+  facts: ReadonlyMap<ProtectionId, MemberFacts>,
+  now: Instant,
+): readonly PlanFinding[] {
+  const members = machinesOf(plan).flatMap((machine) => {
+    const known = facts.get(machine.protectionId)
+    return known ? [{ machine, facts: known }] : []
+  })
+  return [
+    ...members.flatMap((member) => [
+      ...checkState(member),
+      ...checkPoint(member, now),
+      ...checkNetworks(member),
+    ]),
+    ...checkAddresses(members, 'failoverNetworkId'),
+    ...checkAddresses(members, 'testNetworkId'),
+  ]
+}
+
+type Member = { readonly machine: PlanMachine; readonly facts: MemberFacts }
+
+type StateVerdict = 'ready' | 'unprotected' | 'stalled' | 'moved'
+
+/** What a state means for a failover of the plan now. Without a first point checkPoint says the rest. */
+const verdictOf: Record<ProtectionState, StateVerdict> = {
+  enabling: 'ready',
+  seeding: 'ready',
+  protected: 'ready',
+  resyncing: 'ready',
+  paused: 'stalled',
+  broken: 'stalled',
+  failingOver: 'moved',
+  failedOver: 'moved',
+  rollingBack: 'moved',
+  committing: 'moved',
+  committed: 'moved',
+  reprotecting: 'moved',
+  ending: 'unprotected',
+  gone: 'unprotected',
+}
+
+function checkState({ machine, facts }: Member): readonly PlanFinding[] {
+  const at = atItem(machine.id)
+  switch (verdictOf[facts.state]) {
+    case 'ready':
+      return []
+    case 'stalled':
+      return [
+        warning(at, {
+          code: 'not-replicating',
+          message: `"${facts.name}" is ${facts.state}: its newest point only grows older`,
+          remedy:
+            facts.state === 'paused'
+              ? 'Resume its protection.'
+              : 'Resynchronise it; its note says what broke it.',
+        }),
+      ]
+    case 'moved':
+      return [
+        blocker(at, {
+          code: 'failed-over',
+          message: `"${facts.name}" has been failed over, or is about to be, and is not protected from there yet`,
+          remedy: 'Commit or roll back its failover, then reprotect it.',
+        }),
+      ]
+    case 'unprotected':
+      return [
+        blocker(at, {
+          code: 'not-protected',
+          message: `"${facts.name}" is not protected any more`,
+          remedy: 'Protect it anew and choose it again, or remove it from the plan.',
+        }),
+      ]
+  }
+}
+
+function checkPoint({ machine, facts }: Member, now: Instant): readonly PlanFinding[] {
+  const at = atItem(machine.id)
+  if (verdictOf[facts.state] === 'unprotected' || verdictOf[facts.state] === 'moved') return []
+  if (facts.newestInstant === null)
+    return [
+      blocker(at, {
+        code: 'no-point',
+        message: `"${facts.name}" has no recovery point yet`,
+        remedy: 'Wait for the first one, or leave the machine out until then.',
+      }),
+    ]
+  const lag = Math.round(secondsBetween(facts.newestInstant, now))
+  return findingsWhere([
+    [
+      lag > facts.lagTargetSeconds,
+      warning(at, {
+        code: 'point-too-old',
+        message: `The newest point of "${facts.name}" is ${lag} s old; its policy allows ${facts.lagTargetSeconds} s`,
+        remedy: 'Look at its protection for what holds it up; a failover now loses that much.',
+      }),
+    ],
+  ])
+}
+
+function checkNetworks({ machine, facts }: Member): readonly PlanFinding[] {
+  const at = atItem(machine.id)
+  const unmapped = (use: 'failoverNetworkId' | 'testNetworkId'): boolean =>
+    facts.adapterKeys.some((key) => mappingOf(facts, key)?.[use] == null)
+  return findingsWhere([
+    [
+      unmapped('failoverNetworkId'),
+      warning(at, {
+        code: 'no-network',
+        message: `An adapter of "${facts.name}" has no network at the target: it comes up unplugged`,
+        remedy: 'Edit the protection and choose a failover network.',
+      }),
+    ],
+    [
+      unmapped('testNetworkId'),
+      warning(at, {
+        code: 'no-test-network',
+        message: `An adapter of "${facts.name}" has no network for tests: nothing can reach it there`,
+        remedy: 'Edit the protection and choose an isolated test network.',
+      }),
+    ],
+  ])
+}
+
+const mappingOf = ({ mappings }: MemberFacts, key: string): AdapterMapping | undefined =>
+  mappings.find(({ adapterKey }) => adapterKey === key)
+
+/** Two machines with one address in one network: whichever answers, it is the wrong one half of the time. */
+function checkAddresses(
+  members: readonly Member[],
+  use: 'failoverNetworkId' | 'testNetworkId',
+): readonly PlanFinding[] {
+  const taken = new Map<string, Member>()
+  return members.flatMap((member) =>
+    member.facts.addresses.flatMap(({ adapterKey, address }) => {
+      const network = mappingOf(member.facts, adapterKey)?.[use]
+      if (network == null) return []
+      const place = JSON.stringify([member.facts.targetSiteId, network, address.toLowerCase()])
+      const other = taken.get(place) ?? member
+      taken.set(place, other)
+      return findingsWhere([
+        [
+          other.machine.id !== member.machine.id,
+          blocker(atItem(member.machine.id), {
+            code: 'address-conflict',
+            message: `"${member.facts.name}" and "${other.facts.name}" both have the address ${address} and would share a ${use === 'testNetworkId' ? 'test network' : 'network'}`,
+            remedy: 'Choose another network for one of them, or give one another address.',
+          }),
+        ],
+      ])
+    }),
+  )
+}
