@@ -16,6 +16,9 @@ export type PlacedItem = {
   readonly index: number
 }
 
+/** `item` waits for `need`. */
+export type PlanNeed = { readonly item: ItemId; readonly need: ItemId }
+
 export const isStep = (item: PlanMachine | PlanStep): item is PlanStep => 'action' in item
 
 /** Every item in the order of the plan. Pure. */
@@ -28,6 +31,9 @@ export const itemsOf = (plan: RecoveryPlan): readonly PlacedItem[] =>
 
 export const itemsOfPart = (group: PlanGroup, part: GroupPart): readonly (PlanMachine | PlanStep)[] =>
   group[part]
+
+export const itemsOfGroup = (group: PlanGroup): readonly (PlanMachine | PlanStep)[] =>
+  groupParts.flatMap((part) => itemsOfPart(group, part))
 
 export const stepsOf = (plan: RecoveryPlan): readonly PlanStep[] =>
   plan.groups.flatMap((group) => [...group.before, ...group.after])

@@ -4,7 +4,7 @@ import { cyclesOf } from './dependency-graph.ts'
 import type { PlanMachine, PlanStep, ProtectionNames, RecoveryPlan } from './plan.ts'
 import { atItem, blocker, findingsWhere, type PlanFinding } from './plan-finding.ts'
 import type { ItemId } from './plan-ids.ts'
-import { isStep, nameOfItem, needsOf, type PlacedItem } from './plan-items.ts'
+import { isStep, nameOfItem, needsOf, type PlacedItem, type PlanNeed } from './plan-items.ts'
 import { isOrderedAfter, orderOf, placesOf } from './plan-order.ts'
 import { machinesOfAction } from './step-action.ts'
 
@@ -59,10 +59,8 @@ function checkReferences(
   ]
 }
 
-type Need = { readonly item: ItemId; readonly need: ItemId }
-
 /** What stands behind an item cannot come before it: the item would wait for ever. */
-const needsAgainstOrder = (plan: RecoveryPlan, places: Places, placed: PlacedItem): readonly Need[] =>
+const needsAgainstOrder = (plan: RecoveryPlan, places: Places, placed: PlacedItem): readonly PlanNeed[] =>
   needsOf(placed.item).flatMap((need) => {
     const other = places.get(need)
     return other && isOrderedAfter(plan, other, placed) ? [{ item: placed.item.id, need }] : []
@@ -82,7 +80,7 @@ const againstOrder = (item: ItemId, name: string, needed: string): PlanFinding =
 function findCycles(
   plan: RecoveryPlan,
   places: Places,
-  backwards: readonly Need[],
+  backwards: readonly PlanNeed[],
 ): readonly (readonly ItemId[])[] {
   const told = new Set(backwards.map(({ item, need }) => `${item} ${need}`))
   const isNew = (item: string) => (need: string) => !told.has(`${item} ${need}`)
