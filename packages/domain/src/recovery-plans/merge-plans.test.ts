@@ -35,7 +35,7 @@ const base = samplePlan(
       before: [sampleStep('approve'), sampleStep('announce'), sampleStep('drain')],
       machines: [sampleMachine('db'), sampleMachine('cache', { needs: [itemId('db')] })],
     }),
-    sampleGroup('front', { machines: [sampleMachine('web')] }),
+    sampleGroup('front', { before: [sampleStep('warn')], machines: [sampleMachine('web')] }),
     sampleGroup('mail', { machines: [sampleMachine('smtp')] }),
   ],
   { parameters: [sampleParameter('zone')] },
@@ -89,7 +89,7 @@ describe('what both meant', () => {
     const plan = planOf(
       merged(moveItem(base, itemId('drain'), slot('front', 'after', 0)), editItem(base, waiting('drain', 9))),
     )
-    expect(drawn(plan)[1]).toBe('front:  | web | drain')
+    expect(drawn(plan)[1]).toBe('front: warn | web | drain')
     expect(plan.groups[1]?.after[0]?.action).toEqual({ kind: 'wait', seconds: 9 })
   })
 
@@ -107,7 +107,7 @@ describe('what both meant', () => {
       'mail:  | smtp | ',
       'data: approve announce drain | db cache | ',
       'files:  | nas | ',
-      'front:  | web | ',
+      'front: warn | web | ',
     ])
   })
 
@@ -126,7 +126,7 @@ describe('what both meant', () => {
     ).plan
     const theirs = editItem(base, sampleMachine('smtp', { whenItFails: 'continue' }))
     const plan = planOf(merged(mine, theirs))
-    expect(drawn(plan)).toEqual(['data: approve announce drain | db cache | ', 'front:  | web smtp | '])
+    expect(drawn(plan)).toEqual(['data: approve announce drain | db cache | ', 'front: warn | web smtp | '])
     expect(plan.groups[1]?.machines[1]?.whenItFails).toBe('continue')
   })
 
@@ -180,6 +180,12 @@ const conflicts: readonly (readonly [string, RecoveryPlan, RecoveryPlan, string]
     'steps in two orders',
     moveItem(base, itemId('drain'), slot('data', 'before', 0)),
     moveItem(base, itemId('approve'), slot('data', 'before', 1)),
+    'You and somebody else have put the steps before the machines into different orders',
+  ],
+  [
+    'one step moved to two places of one list',
+    moveItem(base, itemId('drain'), slot('front', 'before', 0)),
+    moveItem(base, itemId('drain'), slot('front', 'before', 1)),
     'You and somebody else have put the steps before the machines into different orders',
   ],
   [

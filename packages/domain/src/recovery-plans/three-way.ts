@@ -74,10 +74,12 @@ export function mergeOrder<Key>(
   { base, mine, theirs }: Sides<readonly Key[]>,
   members: ReadonlySet<Key>,
 ): { readonly order: readonly Key[]; readonly disputed: boolean } {
-  const common = new Set(base.filter((key) => mine.includes(key) && theirs.includes(key) && members.has(key)))
-  const shared = pick({ base, mine, theirs }, (list) => list.filter((key) => common.has(key)))
-  const iMoved = !isSameValue(shared.base, shared.mine)
-  const theyMoved = !isSameValue(shared.base, shared.theirs)
+  const inBoth = new Set(mine.filter((key) => theirs.includes(key) && members.has(key)))
+  const known = pick({ base, mine, theirs }, (list) =>
+    list.filter((key) => inBoth.has(key) && base.includes(key)),
+  )
+  const iMoved = !isSameValue(known.base, known.mine)
+  const theyMoved = !isSameValue(known.base, known.theirs)
   const [leading, other] = theyMoved && !iMoved ? [theirs, mine] : [mine, theirs]
   const order = leading.filter((key) => members.has(key))
   other.forEach((key, index) => {
@@ -85,5 +87,7 @@ export function mergeOrder<Key>(
     const neighbour = other.slice(0, index).findLast((each) => order.includes(each))
     order.splice(neighbour === undefined ? 0 : order.indexOf(neighbour) + 1, 0, key)
   })
-  return { order, disputed: iMoved && theyMoved && !isSameValue(shared.mine, shared.theirs) }
+  // Where nobody has moved what was there before, it may still be that both have put the same newcomer at two places.
+  const [mineInBoth, theirsInBoth] = [mine, theirs].map((list) => list.filter((key) => inBoth.has(key)))
+  return { order, disputed: iMoved === theyMoved && !isSameValue(mineInBoth, theirsInBoth) }
 }
