@@ -143,6 +143,8 @@ describe('during a run', () => {
 
   test('what is over no longer adds to the spread', () => {
     expect(predictAt(10, { approve: ended(0, 10) }, shop, 3).spreadSeconds).toBeCloseTo(Math.sqrt(3 * 9))
+    const failed = { approve: ended(0, 10), db: ended(10, 15, 'failed') }
+    expect(predictAt(15, failed, shop, 3).spreadSeconds).toBeCloseTo(Math.sqrt(3 * 9))
   })
 
   test('a clock that was set back makes nothing negative', () => {

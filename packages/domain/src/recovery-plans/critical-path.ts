@@ -1,12 +1,13 @@
 // How long a plan takes, and what of it decides that. Before a run from what is expected, during one from what has happened.
 import { type Instant, secondsBetween } from '@understudy/base/instant'
+import type { WhenItFails } from './plan.ts'
 import type { ItemId } from './plan-ids.ts'
 import { type Activity, type ActivityState, isPassed } from './schedule-plan.ts'
 
 /** `spreadSeconds`: a standard deviation. */
 export type Duration = { readonly expectedSeconds: number; readonly spreadSeconds: number }
 
-/** How far an activity has come, in a run. Pending ones need no entry. */
+/** How far an activity has come, in a run. Pending ones need no entry; what is over has its end, also what was skipped. */
 export type ActivityProgress = {
   readonly state: ActivityState
   readonly startedAt: Instant | null
@@ -62,7 +63,9 @@ export function predictPlan({ activities, durations, run }: PredictionFacts): Pr
   const criticalIds = findCriticalPath(activities, spans)
   const critical = new Set(criticalIds)
   const slack = findSlack(activities, spans, totalSeconds)
-  const items = activities.flatMap(({ id, item }) => (item === null ? [] : [{ id, item }]))
+  const items = activities.flatMap(({ id, item, whenItFails }) =>
+    item === null ? [] : [{ id, item, whenItFails }],
+  )
   return {
     activities: items
       .map(({ id, item }) => ({
@@ -77,13 +80,15 @@ export function predictPlan({ activities, durations, run }: PredictionFacts): Pr
     totalSeconds,
     spreadSeconds: Math.hypot(
       ...items
-        .filter(({ id, item }) => critical.has(id) && !isOver(run, item))
+        .filter(({ id, item, whenItFails }) => critical.has(id) && !isOver(run, item, whenItFails))
         .map(({ item }) => durations.get(item)?.spreadSeconds ?? 0),
     ),
   }
 }
 
-const isOver = (run: RunProgress | null, item: ItemId): boolean => run?.progress.get(item)?.endedAt != null
+/** Nothing of it is still to come. */
+const isOver = (run: RunProgress | null, item: ItemId, whenItFails: WhenItFails): boolean =>
+  isPassed(run?.progress.get(item)?.state ?? 'pending', whenItFails)
 
 function spanOf(
   { item, needs, whenItFails }: Activity,

@@ -66,7 +66,7 @@ export type NextActivities = {
   readonly asking: readonly ItemId[]
   /** These have failed, and because of that nothing more starts. */
   readonly stoppedBy: readonly ItemId[]
-  /** Everything is done, or has failed without being needed. */
+  /** Everything has succeeded, was skipped, or has failed where the plan goes on regardless. */
   readonly finished: boolean
 }
 

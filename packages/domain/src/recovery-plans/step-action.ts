@@ -115,6 +115,7 @@ export type LoadBalancerAction = {
   readonly kind: 'load-balancer'
   /** `host:port`, or the path of the UNIX socket. */
   readonly socket: string
+  /** HAProxy reads several commands from one line: once parameters are in, isLoadBalancerName must still hold. */
   readonly backend: string
   readonly server: string
   readonly change:
@@ -146,6 +147,9 @@ export const wordsOfStepKind: Record<StepKind, string> = {
   dns: 'DNS update',
   'load-balancer': 'load balancer change',
 }
+
+/** What HAProxy takes as the name of a backend or a server: none of its separators. Pure. */
+export const isLoadBalancerName = (name: string): boolean => /^[\w.:-]+$/.test(name)
 
 /** The machines of the plan that an action names. Pure. */
 export function machinesOfAction(action: StepAction): readonly ItemId[] {

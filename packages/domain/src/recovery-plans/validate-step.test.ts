@@ -142,6 +142,7 @@ const faulty: readonly (readonly [string, StepAction, string])[] = [
     { ...probe, check: { ...script, kind: 'script', command: '' } },
     'no-command',
   ],
+  ['a call of nobody', { ...http, url: 'https://' }, 'bad-url'],
   ['a call of a file', { ...http, url: 'file:///etc/passwd' }, 'bad-url'],
   ['a call without an expectation', { ...http, expectedStatuses: [] }, 'bad-status'],
   ['a call with a broken header', { ...http, headers: { 'a b': '' } }, 'bad-header'],
@@ -155,6 +156,7 @@ const faulty: readonly (readonly [string, StepAction, string])[] = [
     { ...dns, recordType: 'CNAME', value: { kind: 'machine', machine: itemId('web') } },
     'bad-record-value',
   ],
+  ['a second command for a load balancer', { ...balancer, server: 'web1; shutdown sessions' }, 'bad-server'],
   ['a load balancer without a server', { ...balancer, server: '' }, 'no-server'],
   [
     'a load balancer sent to port 70000',
@@ -178,9 +180,9 @@ test('the top of a zone and names that end in a dot or in capitals are within it
 
 describe('parameters in a step', () => {
   test('one that the plan does not have is refused, once however often it is used', () => {
-    expect(faultsOf({ ...script, arguments: ['{{typo}}', '{{typo}}'] })).toEqual([
-      'blocker unknown-parameter',
-    ])
+    expect(
+      faultsOf({ ...script, arguments: ['{{typo}}', '{{typo}}'], environment: { A: '{{typo}}' } }),
+    ).toEqual(['blocker unknown-parameter'])
   })
 
   test('what only a parameter will say is not judged before', () => {
@@ -188,6 +190,8 @@ describe('parameters in a step', () => {
       faultsOf({ ...dns, zone: '{{zone}}', recordName: 'www.{{zone}}', value: address('{{zone}}') }),
     ).toEqual([])
     expect(faultsOf({ ...http, url: '{{zone}}/x' })).toEqual([])
+    expect(faultsOf({ ...http, url: 'https://{{zone}}:443/x' })).toEqual([])
+    expect(faultsOf({ ...balancer, backend: '{{zone}}' })).toEqual([])
   })
 
   test('a secret in instructions or in DNS would be shown and is refused', () => {

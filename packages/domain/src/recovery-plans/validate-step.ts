@@ -1,16 +1,17 @@
 // What is wrong with one step. Texts that name parameters are judged only where the rest of them is enough to judge by.
-import { referencesOf, type TextUse } from './action-texts.ts'
 import type { PlanParameter, PlanStep } from './plan.ts'
 import { atItem, blocker, type PlanFinding, warning } from './plan-finding.ts'
-import type { Command, DnsAction, Endpoint, ProbeAction, ProbeCheck, StepAction } from './step-action.ts'
-
-/** One thing that is wrong, before it is known beside which step it is told. */
-type Fault = {
-  readonly level?: 'warning'
-  readonly code: string
-  readonly message: string
-  readonly remedy: string
-}
+import {
+  type Command,
+  isLoadBalancerName,
+  type LoadBalancerAction,
+  type ProbeAction,
+  type ProbeCheck,
+  type StepAction,
+} from './step-action.ts'
+import { checkEndpoint, type Fault, faultsWhere, hasReference, isBlank } from './step-fault.ts'
+import { checkDns } from './validate-dns.ts'
+import { checkUses } from './validate-uses.ts'
 
 /** Dependencies and machines that it names are validateOrder's. Pure. */
 export const validateStep = (step: PlanStep, parameters: readonly PlanParameter[]): readonly PlanFinding[] =>
@@ -21,11 +22,6 @@ export const validateStep = (step: PlanStep, parameters: readonly PlanParameter[
     }
     return fault.level === 'warning' ? warning(atItem(step.id), words) : blocker(atItem(step.id), words)
   })
-
-const faultsWhere = (
-  rows: readonly (readonly [condition: boolean, code: string, message: string, remedy: string])[],
-): readonly Fault[] =>
-  rows.filter(([condition]) => condition).map(([, code, message, remedy]) => ({ code, message, remedy }))
 
 function checkFrame({ name, kinds, directions, action }: PlanStep): readonly Fault[] {
   const never = kinds.length === 0 || directions.length === 0
@@ -84,7 +80,7 @@ function checkAction(action: StepAction): readonly Fault[] {
       return [
         ...faultsWhere([
           [
-            !/^(https?:\/\/|\{\{)/i.test(action.url),
+            !isCallable(action.url),
             'bad-url',
             'has no URL that can be called',
             'Give a URL that begins with https:// or http://.',
@@ -101,20 +97,34 @@ function checkAction(action: StepAction): readonly Fault[] {
     case 'dns':
       return checkDns(action)
     case 'load-balancer':
-      return [
-        ...faultsWhere([
-          [
-            isBlank(action.socket) || isBlank(action.backend) || isBlank(action.server),
-            'no-server',
-            'does not say which server of which load balancer',
-            'Give the socket of HAProxy, the backend and the server.',
-          ],
-        ]),
-        ...(action.change.kind === 'address'
-          ? [...checkEndpoint(action.change.to), ...checkPort(action.change.port)]
-          : []),
-      ]
+      return checkLoadBalancer(action)
   }
+}
+
+/** What a parameter begins with, only the parameter can tell. */
+const isCallable = (url: string): boolean =>
+  hasReference(url) ? /^(https?:\/\/|\{\{)/i.test(url) : /^https?:\/\//i.test(url) && URL.canParse(url)
+
+function checkLoadBalancer({ socket, backend, server, change }: LoadBalancerAction): readonly Fault[] {
+  const incomplete = isBlank(socket) || isBlank(backend) || isBlank(server)
+  const isFit = (name: string): boolean => hasReference(name) || isLoadBalancerName(name)
+  return [
+    ...faultsWhere([
+      [
+        incomplete,
+        'no-server',
+        'does not say which server of which load balancer',
+        'Give the socket of HAProxy, the backend and the server.',
+      ],
+      [
+        !incomplete && !(isFit(backend) && isFit(server)),
+        'bad-server',
+        'names a backend or a server that HAProxy cannot have',
+        'Use letters, digits, "_", ".", ":" and "-" only.',
+      ],
+    ]),
+    ...(change.kind === 'address' ? [...checkEndpoint(change.to), ...checkPort(change.port)] : []),
+  ]
 }
 
 const checkCommand = ({ command, environment }: Command): readonly Fault[] =>
@@ -186,16 +196,6 @@ const checkPace = ({ intervalSeconds, timeoutSeconds }: ProbeAction): readonly F
     ],
   ])
 
-const checkEndpoint = (endpoint: Endpoint): readonly Fault[] =>
-  faultsWhere([
-    [
-      endpoint.kind === 'address' && isBlank(endpoint.address),
-      'no-address',
-      'has no address',
-      'Give an address, or choose a machine of the plan.',
-    ],
-  ])
-
 const checkPort = (port: number): readonly Fault[] =>
   faultsWhere([
     [
@@ -206,133 +206,4 @@ const checkPort = (port: number): readonly Fault[] =>
     ],
   ])
 
-/** RFC 2181, section 8. */
-const LONGEST_TTL_SECONDS = 2 ** 31 - 1
-
-function checkDns(action: DnsAction): readonly Fault[] {
-  const { server, zone, recordName, ttlSeconds, tsig } = action
-  return [
-    ...checkEndpoint(action.value),
-    ...checkRecordValue(action),
-    ...faultsWhere([
-      [
-        isBlank(server) || isBlank(zone) || isBlank(recordName),
-        'no-record',
-        'does not say which record of which name server',
-        'Give the name server, the zone and the record.',
-      ],
-      [
-        !isWithinZone(recordName, zone),
-        'outside-zone',
-        `changes "${recordName}", which is not in the zone "${zone}"`,
-        'Give the full name of a record within the zone.',
-      ],
-      [
-        !Number.isInteger(ttlSeconds) || ttlSeconds < 0 || ttlSeconds > LONGEST_TTL_SECONDS,
-        'bad-ttl',
-        'has a time to live that DNS does not allow',
-        'Give 0 s or more; 60 s lets clients follow quickly.',
-      ],
-    ]),
-    ...(tsig === null
-      ? [
-          {
-            level: 'warning',
-            code: 'dns-unsigned',
-            message: 'changes DNS without a key: a name server that takes it takes it from anybody',
-            remedy: 'Let the name server demand a TSIG key, and name it here.',
-          } as const,
-        ]
-      : []),
-  ]
-}
-
-function isWithinZone(recordName: string, zone: string): boolean {
-  if (isBlank(recordName) || isBlank(zone) || hasReference(recordName) || hasReference(zone)) return true
-  const [name, apex] = [recordName, zone].map((text) => text.trim().toLowerCase().replace(/\.$/, ''))
-  return name === apex || `${name}`.endsWith(`.${apex}`)
-}
-
-function checkRecordValue({ recordType, value }: DnsAction): readonly Fault[] {
-  if (value.kind === 'machine')
-    return faultsWhere([
-      [
-        recordType === 'CNAME' || recordType === 'TXT',
-        'bad-record-value',
-        `puts the address of a machine into a ${recordType} record`,
-        'Use an A or AAAA record, or give the text.',
-      ],
-    ])
-  if (isBlank(value.address) || hasReference(value.address)) return []
-  const fits = { A: isIpv4(value.address), AAAA: value.address.includes(':'), CNAME: true, TXT: true }
-  return faultsWhere([
-    [
-      !fits[recordType],
-      'bad-record-value',
-      `puts "${value.address}" into ${recordType === 'A' ? 'an A' : 'an AAAA'} record`,
-      recordType === 'A' ? 'Give an IPv4 address.' : 'Give an IPv6 address.',
-    ],
-  ])
-}
-
-const isIpv4 = (text: string): boolean =>
-  /^\d{1,3}(\.\d{1,3}){3}$/.test(text) && text.split('.').every((part) => Number(part) <= 255)
-
-function checkUses(action: StepAction, parameters: readonly PlanParameter[]): readonly Fault[] {
-  const typeOf = (name: string) => parameters.find((parameter) => parameter.name === name)?.type
-  const key = action.kind === 'dns' ? action.tsig?.secretParameter : undefined
-  return [
-    ...uniqueReferences(action).flatMap(({ name, use }) => {
-      const type = typeOf(name)
-      if (type === undefined)
-        return [
-          {
-            code: 'unknown-parameter',
-            message: `uses the parameter "${name}", which the plan does not have`,
-            remedy: 'Correct the name, or add the parameter.',
-          },
-        ]
-      return type === 'secret' ? checkSecretUse(name, use) : []
-    }),
-    ...faultsWhere([
-      [
-        key !== undefined && typeOf(key) !== undefined && typeOf(key) !== 'secret',
-        'key-not-secret',
-        `signs with the parameter "${key}", which is no secret`,
-        'Make it a parameter of the type "secret".',
-      ],
-    ]),
-  ]
-}
-
-function checkSecretUse(name: string, use: TextUse): readonly Fault[] {
-  switch (use) {
-    case 'shown':
-      return [
-        {
-          code: 'secret-shown',
-          message: `would show the secret "${name}"`,
-          remedy: 'Take it out of this text: whoever may know it knows where it is kept.',
-        },
-      ]
-    case 'exposed':
-      return [
-        {
-          level: 'warning',
-          code: 'secret-exposed',
-          message: `uses the secret "${name}" where process lists or logs of others show it`,
-          remedy: 'Pass it in an environment variable, a header or a body instead.',
-        },
-      ]
-    case 'private':
-      return []
-  }
-}
-
-const uniqueReferences = (action: StepAction) => [
-  ...new Map(referencesOf(action).map((each) => [`${each.name} ${each.use}`, each])).values(),
-]
-
-const isBlank = (text: string): boolean => text.trim() === ''
-const hasReference = (text: string): boolean => text.includes('{{')
 const isStatus = (status: number): boolean => Number.isInteger(status) && status >= 100 && status <= 599
