@@ -4,15 +4,14 @@ import { defineConfig } from '@playwright/test'
 /** The distribution's; where it has none, the runner's own. */
 const browser = process.env.CHROMIUM ?? ['/usr/bin/chromium'].find((file) => existsSync(file))
 
-// Real browser, real server, real guests under software emulation: generous limits. Each file has a product of its own, and waits
-// for it much of the time.
+// Real browser, real server, real guests under software emulation: generous limits, one at a time.
 export default defineConfig({
   testDir: '.',
   testMatch: '*.spec.ts',
   outputDir: './test-results',
   timeout: 600_000,
   expect: { timeout: 30_000 },
-  workers: 2,
+  workers: 1,
   fullyParallel: false,
   retries: 0,
   forbidOnly: true,
