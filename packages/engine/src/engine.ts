@@ -103,10 +103,10 @@ export type Engine = {
   editProtection(request: EditProtectionRequest): Promise<void>
   pause(request: ProtectionRequest): Promise<void>
   resume(request: ProtectionRequest): Promise<void>
+  /** A cycle as soon as there is room, in whatever process, without waiting for its turn or for the pause after an outage. */
   replicateNow(request: ProtectionRequest): Promise<void>
   resync(request: ProtectionRequest): Promise<JobStarted>
   endProtection(request: EndProtectionRequest): Promise<JobStarted>
-  /** Begins a cycle as soon as there is room. False: another process holds this protection and keeps its own schedule. */
 
   testFailover(request: TestFailoverRequest): Promise<JobStarted>
   cleanUpTest(request: ProtectionRequest): Promise<JobStarted>
@@ -307,7 +307,7 @@ function createContext(parts: EngineParts): EngineInside {
   const mover = createMover(parts, {
     async onLook(held, runs) {
       const mine = runs.filter((run) => held.has(run.protectionId))
-      keeper.takeUp(mine, (id) => held.get(id)?.hardware ?? null)
+      keeper.takeUp(runs, (id) => held.get(id)?.hardware ?? null)
       jobs.look(held, mine)
       replicas.look(held, mine)
       await watchUncommitted(parts, held, mine)

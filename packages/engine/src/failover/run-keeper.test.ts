@@ -213,6 +213,20 @@ describe('hydration', () => {
     expect((await lab.activeRuns(protectionId))[0]).toMatchObject({ hydrated: 1, answeredAt: null })
   })
 
+  test('begins where the machine was booted, also when another process holds the protection by then', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab({ config: { answerTimeoutSeconds: 3600 } })
+    lab.b.faults.failNext('target.probe', 10_000)
+    await lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: true })
+    await lab.clock.advance(15_000)
+    const { leases } = lab.stores
+    await leases.release('mover', protectionId)
+    await leases.beat('other', lab.clock.now(), lab.clock.now() + 60 * minute)
+    await leases.claim('other', lab.clock.now(), 1)
+    await lab.clock.advance(3 * minute)
+    expect(await leases.held('mover')).toEqual([])
+    expect((await lab.activeRuns(protectionId))[0]?.hydrated).toBe(1)
+  })
+
   test('begins when somebody commits, answer or not', async () => {
     const { lab, ask } = await newProtectedLab({ config: { answerTimeoutSeconds: 1 } })
     lab.b.faults.failNext('target.probe', 10_000)

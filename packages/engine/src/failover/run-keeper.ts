@@ -27,8 +27,9 @@ export type RunKeeper = {
   /** The machine has gone, or needs us no more. Repeatable. */
   drop(runId: RunId): Promise<void>
   /**
-   * Begins to take up runs of held protections that nobody in this process keeps: after a restart or a take-over. Does not
-   * wait: a target site that does not answer must not hold up the mover's heartbeat. What failed is tried at the next call.
+   * Given all active runs: begins to take up those of held protections (whose hardware is known) that nobody in this process
+   * keeps, after a restart or a take-over, and to hydrate what is kept here and due. Does not wait: a target site that does not
+   * answer must not hold up the mover's heartbeat. What failed is tried at the next call.
    */
   takeUp(runs: readonly Run[], hardwareOf: (id: ProtectionId) => MachineHardware | null): void
   stop(): Promise<void>
@@ -150,7 +151,7 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
       unattached.delete(run.id)
       const entry = kept.get(run.id)
       if (entry) entry.attachedAt = parts.clock.now()
-      if (run.kind !== 'test' && (hasBooted(run) || isDue(entry))) hydrate(run)
+      hydrateInTime(run)
       if (isNew) parts.log('info', 'took up a running replica', { run: run.id })
     } catch (error) {
       if (takeUp.stop.signal.aborted) return
@@ -159,8 +160,13 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
     }
   }
 
-  const isDue = (entry: Kept | undefined): boolean =>
-    entry !== undefined && entry.hydrateAt <= parts.clock.now()
+  /** Also what another process holds: where we booted it, nobody else may reach its readers. */
+  function hydrateInTime(run: Run): void {
+    const entry = kept.get(run.id)
+    if (entry === undefined || run.kind === 'test' || run.hydrated >= 1) return
+    const failed = entry.failure !== null
+    if ((hasBooted(run) && !failed) || entry.hydrateAt <= parts.clock.now()) hydrate(run)
+  }
 
   const isAttached = (runId: RunId): boolean => kept.has(runId) && !unattached.has(runId)
 
@@ -210,6 +216,7 @@ export function createRunKeeper(parts: EngineParts): RunKeeper {
       for (const { runId, protectionId } of kept.values())
         if (hardwareOf(protectionId) === null) unattached.add(runId)
       for (const run of runs) {
+        hydrateInTime(run)
         const hardware = hardwareOf(run.protectionId)
         const needsUs = run.machineRef !== null && run.hydrated < 1 && !dropped.has(run.id)
         if (hardware && needsUs && nextCareAt(run) <= parts.clock.now()) beginToTakeUp(run, hardware)

@@ -128,9 +128,11 @@ async function giveChoice(
   stillOurs: StillOurs,
 ): Promise<void> {
   const run = await findFailover(context, protectionId)
-  // The hand-over that the failover did not get to: its timer, its hydration, its event.
-  if (from === 'failingOver' && run !== null && run.machineRef !== null)
-    return await settleFailedOver(context, { protectionId, runId: run.id, stillOurs })
+  // The hand-over that the failover did not get to: its timer, its event, its hydration.
+  if (from === 'failingOver' && run !== null && run.machineRef !== null) {
+    await settleFailedOver(context, { protectionId, runId: run.id, stillOurs })
+    return context.keeper.hydrate(run)
+  }
   await settleState(context, {
     protectionId,
     from,
