@@ -24,6 +24,7 @@ const DEPOSED_LIMIT = 5
 /** Runs one cycle and settles everything that follows from how it ended. Throws only when the stores do. */
 export async function cycleSlot(parts: EngineParts, slot: Slot, signal: AbortSignal): Promise<void> {
   const startedAt = parts.clock.now()
+  const { askedAt } = slot
   try {
     const ran = await attemptCycle(parts, slot, signal)
     slot.dueAt = nextCycleAt({
@@ -40,6 +41,9 @@ export async function cycleSlot(parts: EngineParts, slot: Slot, signal: AbortSig
     // Whoever stopped the cycle (pause, failover, shut down) has said why; nothing failed.
     if (signal.aborted) return
     await settleFailure(parts, slot, error)
+  } finally {
+    // Asked for while this one ran: what it has seen may be older than the wish.
+    if (slot.askedAt !== askedAt) slot.dueAt = parts.clock.now()
   }
 }
 

@@ -250,6 +250,8 @@ describe('a mover', () => {
 
   test('whoever asks for a cycle does not wait for the pause after an outage, in whatever process he asked', async () => {
     const { clock, a, startMover, points, stores } = await newWorld()
+    // By a server whose clock was ahead.
+    await stores.protections.update(id, { cycleAskedAt: clock.now() + 24 * 3_600_000 })
     startMover('m1')
     await clock.advance(20_000)
     a.cutOff()
@@ -261,6 +263,21 @@ describe('a mover', () => {
     await stores.protections.update(id, { cycleAskedAt: clock.now() })
     await clock.advance(10_000)
     expect((await points()).length).toBeGreaterThan(before)
+  })
+
+  test('a cycle that is asked for while another one runs comes after that one', async () => {
+    const { clock, a, startMover, points, stores } = await newWorld({ intervalSeconds: 3600 })
+    startMover('m1')
+    await clock.advance(20_000)
+    const release = a.faults.hang('source.openPoint')
+    await stores.protections.update(id, { cycleAskedAt: 1 })
+    await clock.advance(10_000)
+    await stores.protections.update(id, { cycleAskedAt: 2 })
+    await clock.advance(10_000)
+    expect(await points()).toHaveLength(1)
+    release()
+    await clock.advance(10_000)
+    expect(await points()).toHaveLength(3)
   })
 
   test('a refusal stops replication at once, with its remedy, and is not retried', async () => {

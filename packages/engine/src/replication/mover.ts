@@ -173,8 +173,9 @@ async function refreshSlot(
   const replicates = replicatingStates.includes(protection.state)
   // Infinite: the lease had gone and is back before the slot was cleared away.
   const cameBack = slot.dueAt === Number.POSITIVE_INFINITY
-  const isAsked = (protection.cycleAskedAt ?? 0) > slot.askedAt
-  slot.askedAt = protection.cycleAskedAt ?? 0
+  // Another wish, not a later one: the clocks of those who ask may differ.
+  const isAsked = protection.cycleAskedAt !== null && protection.cycleAskedAt !== slot.askedAt
+  slot.askedAt = protection.cycleAskedAt
   if (replicates && (!wasReplicating || cameBack || isAsked)) startAfresh(slot, state.parts.clock.now())
   // Paused or failing over by another process: its wish reaches a running cycle here.
   if (!replicates) await letGoSoon(state, slot)
@@ -196,7 +197,7 @@ async function newSlot(state: MoverState, protection: Protection, policy: Policy
     policy,
     dueAt: now,
     failures: 0,
-    askedAt: protection.cycleAskedAt ?? 0,
+    askedAt: protection.cycleAskedAt,
     troubleMayBeOpen: true,
     deposed: 0,
     replica: null,

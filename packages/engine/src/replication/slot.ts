@@ -11,8 +11,8 @@ export type Slot = {
   protection: Protection
   policy: Policy
   dueAt: Instant
-  /** The last wish for a cycle without waiting that has been met; 0: none. */
-  askedAt: Instant
+  /** The last wish for a cycle without waiting that has been seen. */
+  askedAt: Instant | null
   /** Outages in a row. */
   failures: number
   /** An alert may be open that replication does not work, perhaps from another process: the next cycle that succeeds resolves it. */
