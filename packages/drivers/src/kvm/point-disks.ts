@@ -152,7 +152,7 @@ async function readSnapshot(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await saved.reading(() => device.readInto(offset, target, signal))
-  if (crossesEdge(offset, target.length) && (await saved.has({ offset, bytes: target.length })))
+  if (crossesEdge(offset, target.length) && (await saved.has({ offset, bytes: target.length }, signal)))
     await readByClusters(device, offset, target, signal)
 }
 

@@ -97,3 +97,18 @@ test('reads that are under way are waited for, eight at the most, and the last o
   scratch.answer()
   expect(new Set(await Promise.all(verdicts))).toEqual(new Set([false]))
 })
+
+test('whoever stops waiting is let go at once, and the others get their answer', async () => {
+  const scratch = fakeScratch([])
+  const { has } = askForSaved(scratch)
+  const stop = new AbortController()
+  const first = has(piece(0), stop.signal)
+  const other = has(piece(MiB))
+  stop.abort(new Error('enough'))
+  await expect(first).rejects.toThrow('enough')
+  await expect(has(piece(0), stop.signal)).rejects.toThrow('enough')
+  scratch.answer()
+  await expect.poll(() => scratch.asked.length).toBe(2)
+  scratch.answer()
+  expect(await other).toBe(false)
+})

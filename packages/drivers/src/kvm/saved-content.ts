@@ -21,8 +21,8 @@ const TOGETHER = 8
 export type SavedContent = {
   /** A read after which `has` may be asked. */
   reading<Result>(read: () => Promise<Result>): Promise<Result>
-  /** Whether anything in the range has been saved up to now. */
-  has(range: Extent): Promise<boolean>
+  /** Whether anything in the range has been saved up to now. An abort ends the wait, not the question, which others share. */
+  has(range: Extent, signal?: AbortSignal): Promise<boolean>
 }
 
 /** Questions are asked together, so that a pipeline of reads pays one round trip for several; the last of them wait for nobody. */
@@ -68,10 +68,21 @@ export function askForSaved(scratch: Pick<NbdReader, 'blockStatus'>): SavedConte
         void askIfWorthIt()
       }
     },
-    has: (range) =>
+    has: (range, signal) =>
       new Promise((resolve, reject) => {
-        waiting.push({ range, resolve, reject })
+        const abort = (): void => reject(signal?.reason)
+        const settle = (act: () => void): void => {
+          signal?.removeEventListener('abort', abort)
+          act()
+        }
+        signal?.addEventListener('abort', abort, { once: true })
+        waiting.push({
+          range,
+          resolve: (hasSaved) => settle(() => resolve(hasSaved)),
+          reject: (error) => settle(() => reject(error)),
+        })
         void askIfWorthIt()
+        if (signal?.aborted) abort()
       }),
   }
 }
