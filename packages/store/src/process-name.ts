@@ -14,7 +14,7 @@ const againMilliseconds = 500
 const lookMilliseconds = 500
 const answerMilliseconds = 10_000
 /** For PostgreSQL to end what was left of our own former connection. */
-const retakeMilliseconds = 3000
+const retakeMilliseconds = 20_000
 
 /**
  * Takes the name for as long as this process lives, by a lock of a connection of its own. Refusal `process/name-taken` when another
