@@ -136,11 +136,13 @@ async function handOver(
   }
   // A run that counts as over is found by no roll back, which would then start the source beside its machine.
   await stillOurs()
-  await keeper.drop(run.id)
   await parts.stores.runs.update(run.id, {
     over: true,
     endedAt: run.endedAt ?? parts.clock.now(),
     commitDeadline: null,
   })
+  // Last, because it may take long: written after it, a process that stood still in it would end a run that was settled otherwise
+  // meanwhile. What a crash leaves of it is let go by whoever keeps a run that is over.
+  await keeper.drop(run.id)
   parts.live.changed('runs', run.id)
 }

@@ -267,6 +267,28 @@ describe('a process that stood still while another one took its job over', () =>
     expect(runningAt(lab.b)).toEqual([])
   })
 
+  test('while a commit let go of the readers does not end a run that was settled otherwise meanwhile', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab({ config: { letGoSeconds: 600 } })
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    await standStill(lab, {
+      port: lab.b.target,
+      method: 'detach',
+      before: true,
+      when: async () => {
+        if (!(await isIn(lab, protectionId, 'committing'))) return false
+        lab.b.faults.failNext('target.adopt', 3)
+        return true
+      },
+      start: () => lab.engine.commit(ask),
+      meanwhile: async () => {},
+    })
+    expect((await lab.state(protectionId)).state).toBe('committed')
+    expect(await lab.activeRuns(protectionId)).toEqual([])
+    expect(lab.machine.power).toBe('off')
+    expect(runningAt(lab.b)).toHaveLength(1)
+  })
+
   test('while a replica that was off was to be started does not start it beside the original', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()
     await lab.done(lab.engine.plannedFailover(ask))
