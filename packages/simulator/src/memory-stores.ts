@@ -199,6 +199,13 @@ function memoryProtectionStore(): { store: ProtectionStore; rows: ProtectionRows
       found.notes = copy({ ...found.notes, ...notes })
       return true
     },
+    async releaseState(id, from, to, { owner, note, resumeState }) {
+      const found = rows.get(id)
+      if (found?.protection.state !== from || (found.notes.claim?.jobId ?? null) !== owner) return false
+      found.protection = { ...found.protection, state: to, stateNote: note, resumeState }
+      found.notes = { ...found.notes, claim: null }
+      return true
+    },
     async update(id, change) {
       const found = row(id)
       found.protection = copy({ ...found.protection, ...change })

@@ -77,6 +77,14 @@ export function protectionStore(database: Database): ProtectionStore {
       const result = await pool.query(statement, [id, from, to, note, JSON.stringify(notes)])
       return result.rowCount === 1
     },
+    async releaseState(id, from, to, { owner, note, resumeState }) {
+      protectionLife.move(from, to)
+      const statement = `UPDATE "Protection"
+        SET "state" = $3, "stateNote" = $4, "resumeState" = $5, "notes" = "notes" || '{"claim": null}'
+        WHERE "id" = $1 AND "state" = $2 AND "notes"->'claim'->>'jobId' IS NOT DISTINCT FROM $6::text`
+      const result = await pool.query(statement, [id, from, to, note, resumeState, owner])
+      return result.rowCount === 1
+    },
     async update(id, change) {
       const columns = defined({
         ...change,

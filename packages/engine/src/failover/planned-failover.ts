@@ -14,7 +14,14 @@ import { refuseRunningSource } from './fence.ts'
 import { type FinalPoint, sealFinalPoint } from './last-delta.ts'
 import { noteLateEcho } from './late-shut-down.ts'
 import { removeReplicas } from './remove-replica.ts'
-import { type Claim, claimedBy, claimForFailover, giveBackState, type StillOurs } from './state-claim.ts'
+import {
+  type Claim,
+  claimedBy,
+  claimForFailover,
+  giveBackState,
+  releaseClaim,
+  type StillOurs,
+} from './state-claim.ts'
 
 const tasks = [
   'Check both sites',
@@ -170,31 +177,34 @@ export async function putBack(
     ))
   await job.undo('Put the protection back', async () => {
     if (started) return await giveBackState(context, { ...what, to: 'failingOver', stillOurs })
-    // Repeated after it had been given back there is nothing left to give.
-    if ((await loadProtection(context.parts, what.protectionId)).state === 'failingOver') await stillOurs()
-    await giveBackBroken(context, what.protectionId)
+    await giveBackBroken(context, what.protectionId, stillOurs)
   })
 }
 
-async function giveBackBroken(context: EngineContext, protectionId: ProtectionId): Promise<void> {
+async function giveBackBroken(
+  context: EngineContext,
+  protectionId: ProtectionId,
+  stillOurs: StillOurs,
+): Promise<void> {
   const { parts } = context
   const note =
     'A failover stopped early and could not put everything back. See its job, tidy up by hand, then resynchronise.'
-  await parts.stores.protections.moveState(protectionId, 'failingOver', 'broken', note, null)
+  const release = { from: 'failingOver', to: 'broken', note, resumeState: null, stillOurs } as const
+  // Repeated after somebody has taken it on from there, there is nothing left to tell.
+  if ((await releaseClaim(context, { protectionId, ...release })) !== 'broken') return
   const protection = await loadProtection(parts, protectionId)
   await tellFailover(context, protection, {
     severity: 'critical',
     code: 'failover/not-put-back',
     message: note,
   })
-  parts.live.changed('protections', protectionId)
 }
 
 /** Starts what a failover of ours has stopped, and nothing else. Repeatable. */
 export async function restartSource(
   context: EngineContext,
   protectionId: ProtectionId,
-  stillOurs: StillOurs,
+  stillOurs: () => Promise<void>,
 ): Promise<void> {
   const { sourceStoppedByRun = null } = await context.parts.stores.protections.notes(protectionId)
   if (sourceStoppedByRun === null) await forgetStop(context, protectionId, stillOurs)
@@ -208,7 +218,7 @@ export async function restartSource(
 export async function startSource(
   context: EngineContext,
   protectionId: ProtectionId,
-  stillOurs: StillOurs,
+  stillOurs: () => Promise<void>,
 ): Promise<void> {
   await startOff(context, await loadProtection(context.parts, protectionId), stillOurs)
   await forgetStop(context, protectionId, stillOurs)
@@ -217,7 +227,7 @@ export async function startSource(
 async function forgetStop(
   { parts }: EngineContext,
   protectionId: ProtectionId,
-  stillOurs: StillOurs,
+  stillOurs: () => Promise<void>,
 ): Promise<void> {
   await stillOurs()
   await parts.stores.protections.updateNotes(protectionId, {
@@ -227,7 +237,11 @@ async function forgetStop(
   })
 }
 
-async function startOff(context: EngineContext, protection: Protection, stillOurs: StillOurs): Promise<void> {
+async function startOff(
+  context: EngineContext,
+  protection: Protection,
+  stillOurs: () => Promise<void>,
+): Promise<void> {
   const { parts } = context
   const source = await sourceOf(parts, protection.sourceSiteId)
   let power = await source.powerState(protection.sourceRef)

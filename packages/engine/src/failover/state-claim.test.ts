@@ -1,13 +1,14 @@
+import type { Refusal } from '@understudy/base/errors'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { MachineId, MachineRef } from '@understudy/domain/machines/machine'
 import type { PolicyId } from '@understudy/domain/protection/policy'
-import type { ProtectionState } from '@understudy/domain/protection/protection'
+import type { ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
 import type { SiteId } from '@understudy/domain/sites/site'
 import { memoryLive } from '@understudy/simulator/memory-live'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { sampleProtection } from '@understudy/simulator/sample-rows'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { EngineContext } from '../engine-context.ts'
 import type { JobScope } from '../jobs/job-scope.ts'
 import { pause } from '../protection/steer.ts'
@@ -66,6 +67,33 @@ test('a claim forgets what an earlier failover knew; repeated, it keeps what it 
   })
   expect(await stores.protections.find(protectionId)).toMatchObject({ state: 'protected', stateNote: null })
 })
+
+const claimBy = (context: EngineContext, protectionId: ProtectionId, job: string) =>
+  claimForFailover(context, newJob(job), 'Claim', { protectionId, from: ['protected'], note: 'At work' })
+
+test.each(['before', 'after'])(
+  'a process that stands still right %s it gives a claim back takes nothing from the next job',
+  async (moment) => {
+    const { context, stores, protectionId } = await newContext('protected')
+    const claim = await claimBy(context, protectionId, 'job-1')
+    const stillOurs = claimedBy(context, protectionId, 'job-1' as JobId)
+    const giveBack = () => giveBackState(context, { protectionId, to: 'failingOver', claim, stillOurs })
+    const { releaseState } = stores.protections
+    vi.spyOn(stores.protections, 'releaseState').mockImplementationOnce(async (...release) => {
+      const early = moment === 'after' && (await releaseState(...release))
+      await giveBack()
+      await claimBy(context, protectionId, 'job-2')
+      return early || (await releaseState(...release))
+    })
+    const end = await giveBack().then(
+      () => 'given back',
+      ({ code }: Refusal) => code,
+    )
+    expect(end).toBe(moment === 'after' ? 'given back' : 'protection/claim-lost')
+    expect((await stores.protections.find(protectionId))?.state).toBe('failingOver')
+    expect((await stores.protections.notes(protectionId)).claim?.jobId).toBe('job-2')
+  },
+)
 
 test('of two jobs that claim a protection one is refused', async () => {
   const { context, protectionId } = await newContext('protected')

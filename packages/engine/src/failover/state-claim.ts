@@ -26,24 +26,34 @@ export type ClaimRequest = {
 }
 
 /** Refuses when the protection is in other hands by now. Asked right before an act that would do harm there. */
-export type StillOurs = () => Promise<void>
+export type StillOurs = {
+  (): Promise<void>
+  /** Whose claim it has to be; null: nobody's. */
+  readonly owner: JobId | null
+}
 
 /**
  * A process may stand still in the middle of a step for longer than its lease. Another one has taken its job over then, brought
  * it to its end, and the next job may be at work: what the first one does when it wakes up would be done to that one.
- * `owner`: whose claim it has to be; null: nobody's.
  */
-export const claimedBy =
-  (context: EngineContext, protectionId: ProtectionId, owner: JobId | null): StillOurs =>
-  async () => {
+export function claimedBy(
+  context: EngineContext,
+  protectionId: ProtectionId,
+  owner: JobId | null,
+): StillOurs {
+  const look = async (): Promise<void> => {
     const { claim = null } = await context.parts.stores.protections.notes(protectionId)
-    if ((claim?.jobId ?? null) === owner) return
-    throw new Refusal({
-      code: 'protection/claim-lost',
-      message: 'Another job works on the protection by now',
-      remedy: 'Nothing is to be done: what was begun is put back or finished there.',
-    })
+    if ((claim?.jobId ?? null) !== owner) throw claimLost()
   }
+  return Object.assign(look, { owner })
+}
+
+const claimLost = (): Refusal =>
+  new Refusal({
+    code: 'protection/claim-lost',
+    message: 'Another job works on the protection by now',
+    remedy: 'Nothing is to be done: what was begun is put back or finished there.',
+  })
 
 /**
  * A task that claims, and gives back what it got when it could not be finished: nobody must be left in a working state that
@@ -143,13 +153,30 @@ const changed = (protection: Protection): Refusal =>
     remedy: 'Look at the protection and decide again.',
   })
 
-/** What was given up already is not asked for: a repetition finds it so, and whoever claims it next is another matter. */
-async function refuseForeign(
-  context: EngineContext,
-  protectionId: ProtectionId,
-  { working, stillOurs }: { readonly working: ProtectionState; readonly stillOurs: StillOurs },
-): Promise<void> {
-  if ((await loadProtection(context.parts, protectionId)).state === working) await stillOurs()
+type Release = {
+  readonly protectionId: ProtectionId
+  readonly from: ProtectionState
+  readonly to: ProtectionState
+  readonly note: string | null
+  readonly resumeState: ProtectionState | null
+  readonly stillOurs: StillOurs
+}
+
+/**
+ * Out of a working state, in one act with the end of the claim: between two, a process that stands still would move the state or
+ * wipe the claim of the next job. Returns the state that is there then: `to`, or whatever else has become of one that had been
+ * given up already. Refuses when the working state is another job's. Repeatable.
+ */
+export async function releaseClaim(context: EngineContext, release: Release): Promise<ProtectionState> {
+  const { parts, mover } = context
+  const { protectionId, from, to, note, resumeState, stillOurs } = release
+  const what = { owner: stillOurs.owner, note, resumeState }
+  const released = await parts.stores.protections.releaseState(protectionId, from, to, what)
+  const state = released ? to : (await loadProtection(parts, protectionId)).state
+  if (state === from) throw claimLost()
+  parts.live.changed('protections', protectionId)
+  mover.look()
+  return state
 }
 
 /** Back to what was before the claim. Repeatable. */
@@ -160,35 +187,16 @@ export async function giveBackState(
     readonly stillOurs: StillOurs
   },
 ): Promise<void> {
-  const { parts, mover } = context
-  const { state, note, resumeState } = request.claim
-  await refuseForeign(context, request.protectionId, { working: request.to, stillOurs: request.stillOurs })
-  await parts.stores.protections.moveState(request.protectionId, request.to, state, note, resumeState)
-  await parts.stores.protections.updateNotes(request.protectionId, { claim: null })
-  parts.live.changed('protections', request.protectionId)
-  mover.look()
+  const { protectionId, to, claim, stillOurs } = request
+  const { state, note, resumeState } = claim
+  await releaseClaim(context, { protectionId, from: to, to: state, note, resumeState, stillOurs })
 }
 
 /** Forward, out of a working state. Repeatable: a state that is there already is fine. */
 export async function settleState(
   context: EngineContext,
-  request: {
-    readonly protectionId: ProtectionId
-    readonly from: ProtectionState
-    readonly to: ProtectionState
-    readonly note: string | null
-    readonly stillOurs: StillOurs
-  },
+  request: Omit<Release, 'resumeState'>,
 ): Promise<void> {
-  const { parts, mover } = context
-  const { protectionId, from, to, note, stillOurs } = request
-  await refuseForeign(context, protectionId, { working: from, stillOurs })
-  const moved = await parts.stores.protections.moveState(protectionId, from, to, note, null)
-  if (!moved) {
-    const protection = await loadProtection(parts, protectionId)
-    if (protection.state !== to) throw changed(protection)
-  }
-  await parts.stores.protections.updateNotes(protectionId, { claim: null })
-  parts.live.changed('protections', protectionId)
-  mover.look()
+  const state = await releaseClaim(context, { ...request, resumeState: null })
+  if (state !== request.to) throw changed(await loadProtection(context.parts, request.protectionId))
 }

@@ -59,7 +59,7 @@ describe('a database that is away', () => {
   test('between the boot and the hand-over leaves the replica that runs, for the operator to decide', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()
     const { started, release } = await stoppedSource(lab, ask)
-    lab.database.failNext('protections.moveState', 3)
+    lab.database.failNext('protections.releaseState', 3)
     release()
     expect((await lab.settle(started)).state).toBe('failed')
     await lab.clock.advance(3 * minute)
@@ -220,6 +220,7 @@ describe('a way out', () => {
     lab.b.faults.failNext('target.boot', 3)
     await lab.settle(lab.engine.plannedFailover(ask))
     expect((await lab.state(protectionId)).state).toBe('broken')
+    expect((await lab.stores.protections.notes(protectionId)).claim).toBeNull()
     expect(lab.machine.power).toBe('off')
     await lab.done(lab.engine.endProtection({ ...ask, deleteReplica: true }))
     expect(lab.machine.power).toBe('running')

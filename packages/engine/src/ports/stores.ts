@@ -142,6 +142,20 @@ export interface ProtectionStore {
     to: ProtectionState,
     what: { readonly note: string | null; readonly notes: Partial<ProtectionNotes> },
   ): Promise<boolean>
+  /**
+   * The end of a claim: moves the state and takes the claim out of the notes in one act. Returns false, changing neither, when the
+   * state is not `from` any more or the claim is another's. `owner`: the job whose claim it has to be; null: nobody's.
+   */
+  releaseState(
+    id: ProtectionId,
+    from: ProtectionState,
+    to: ProtectionState,
+    what: {
+      readonly owner: JobId | null
+      readonly note: string | null
+      readonly resumeState: ProtectionState | null
+    },
+  ): Promise<boolean>
   update(
     id: ProtectionId,
     change: Partial<Omit<Protection, 'id' | 'state' | 'stateNote' | 'resumeState' | 'createdAt'>>,

@@ -257,6 +257,26 @@ function protectionTests(current: Current): void {
       runningCheckpoint: 'kept',
     })
   })
+  test('a claim ends with its state, at the hands of its owner and of nobody else', async () => {
+    const { protection } = await addProtection(current(), { state: 'protected' })
+    const { protections } = current()
+    const [first, second] = ['job-1' as JobId, 'job-2' as JobId]
+    const former = { state: 'protected', note: null, resumeState: null } as const
+    const notes = { claim: { jobId: first, former }, runningCheckpoint: 'kept' }
+    await protections.claimState(protection.id, 'protected', 'failingOver', { note: 'at work', notes })
+    const release = (owner: JobId | null, from: 'failingOver' | 'rollingBack' = 'failingOver') =>
+      protections.releaseState(protection.id, from, 'protected', { owner, note: 'over', resumeState: null })
+    for (const wrong of [release(second), release(null), release(first, 'rollingBack')])
+      expect(await wrong).toBe(false)
+    expect(await protections.notes(protection.id)).toMatchObject(notes)
+    expect((await Promise.all([release(first), release(first)])).filter(Boolean)).toHaveLength(1)
+    const released = { state: 'protected', stateNote: 'over', resumeState: null }
+    expect(await protections.find(protection.id)).toMatchObject(released)
+    expect(await protections.notes(protection.id)).toMatchObject({ claim: null, runningCheckpoint: 'kept' })
+    await protections.claimState(protection.id, 'protected', 'failingOver', { note: null, notes: {} })
+    expect(await release(first)).toBe(false)
+    expect(await release(null)).toBe(true)
+  })
   test('moving the state of a protection that has gone changes nothing', async () => {
     const { protection } = await addProtection(current())
     await current().protections.remove(protection.id)
