@@ -38,7 +38,7 @@ export function memoryStores({ jobsMeet = false }: { readonly jobsMeet?: boolean
     machines: memoryMachineStore(),
     policies: memoryPolicyStore(),
     protections: protections.store,
-    runs: memoryRunStore(),
+    runs: memoryRunStore(protections.rows),
     jobs: memoryJobStore(jobsMeet),
     events: memoryEventStore(),
     alerts: memoryAlertStore(),
@@ -233,7 +233,7 @@ function memoryProtectionStore(): { store: ProtectionStore; rows: ProtectionRows
   return { store, rows }
 }
 
-function memoryRunStore(): RunStore {
+function memoryRunStore(protections: ReadonlyMap<ProtectionId, ProtectionRow>): RunStore {
   const rows = new Map<string, Run>()
   const screenshots = new Map<string, Buffer>()
   const newestFirst = (runs: Run[]): Run[] => runs.reverse().sort((a, b) => b.startedAt - a.startedAt)
@@ -254,6 +254,12 @@ function memoryRunStore(): RunStore {
       ),
     async update(id, change) {
       rows.set(id, copy({ ...findOrRefuse(rows, 'run', id), ...change }))
+    },
+    async endClaimed(id, owner, endedAt) {
+      const run = rows.get(id)
+      if (run === undefined || protections.get(run.protectionId)?.notes.claim?.jobId !== owner) return false
+      rows.set(id, { ...run, over: true, endedAt: run.endedAt ?? endedAt, commitDeadline: null })
+      return true
     },
     async saveScreenshot(id, png) {
       screenshots.set(id, Buffer.from(png))

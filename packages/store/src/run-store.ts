@@ -16,7 +16,7 @@ import {
 } from './database.ts'
 import type { Run as RunRow } from './generated/client.ts'
 
-export function runStore({ prisma }: Database): RunStore {
+export function runStore({ prisma, pool }: Database): RunStore {
   return withFailures<RunStore>({
     async create(run) {
       const columns = {
@@ -57,6 +57,10 @@ export function runStore({ prisma }: Database): RunStore {
       })
       await refuseMissing(prisma.run.update({ where: { id }, data: columns }), 'run', id)
     },
+    async endClaimed(id, owner, endedAt) {
+      const result = await pool.query(endStatement, [id, owner, toDate(endedAt)])
+      return result.rowCount === 1
+    },
     async saveScreenshot(id, png) {
       const bytes = Uint8Array.from(png)
       const write = prisma.runScreenshot.upsert({
@@ -81,6 +85,11 @@ export function runStore({ prisma }: Database): RunStore {
     },
   })
 }
+
+const endStatement = `
+  UPDATE "Run" SET "over" = true, "endedAt" = coalesce("Run"."endedAt", $3::timestamptz), "commitDeadline" = NULL
+  FROM "Protection" p
+  WHERE "Run"."id" = $1 AND p."id" = "Run"."protectionId" AND p."notes"->'claim'->>'jobId' = $2`
 
 const newestFirst = [{ startedAt: 'desc' as const }, { sequence: 'desc' as const }]
 

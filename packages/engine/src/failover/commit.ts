@@ -1,6 +1,7 @@
 // The replica stays: it becomes independent of its recovery point and belongs to its site.
 import { Refusal } from '@understudy/base/errors'
 import type { Run } from '@understudy/domain/failover/failover'
+import type { JobId } from '@understudy/domain/jobs/job'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import { resolveAlert } from '../events/report.ts'
@@ -9,7 +10,7 @@ import type { ProtectionRequest } from '../requests.ts'
 import { targetOf } from '../sites/platform-of.ts'
 import { findFailover, isFailBack, tellFailover } from './boot-run.ts'
 import { REPLICA_OFF_ALERT } from './start-replica.ts'
-import { claimedBy, claimInTask, type StillOurs, settleState } from './state-claim.ts'
+import { claimedBy, claimInTask, claimLost, type StillOurs, settleState } from './state-claim.ts'
 import { UNCOMMITTED_ALERT } from './uncommitted.ts'
 import { seePower } from './watch-replicas.ts'
 
@@ -41,7 +42,7 @@ export const commit = (context: EngineContext): JobBody<ProtectionRequest> => ({
       await job.task('Hand it over to its site', async () => {
         const run = await findFailover(context, protectionId)
         if (run?.id === runId)
-          await handOver(context, await loadProtection(parts, protectionId), { run, stillOurs })
+          await handOver(context, await loadProtection(parts, protectionId), { run, jobId: job.id })
         await settleCommit(context, protectionId, stillOurs)
       })
     } catch (error) {
@@ -126,21 +127,16 @@ async function refuseWhenOff({ parts }: EngineContext, run: Run, signal: AbortSi
 async function handOver(
   context: EngineContext,
   protection: Protection,
-  { run, stillOurs }: { readonly run: Run; readonly stillOurs: StillOurs },
+  { run, jobId }: { readonly run: Run; readonly jobId: JobId },
 ): Promise<void> {
   const { parts, keeper } = context
   if (!isFailBack(run, protection)) {
     const target = await targetOf(parts, run.targetSiteId)
-    await stillOurs()
+    await claimedBy(context, protection.id, jobId)()
     await target.adopt(run.id)
   }
-  // A run that counts as over is found by no roll back, which would then start the source beside its machine.
-  await stillOurs()
-  await parts.stores.runs.update(run.id, {
-    over: true,
-    endedAt: run.endedAt ?? parts.clock.now(),
-    commitDeadline: null,
-  })
+  // A run that counts as over is found by no roll back, which would then start the source beside its machine: in one act with the look.
+  if (!(await parts.stores.runs.endClaimed(run.id, jobId, parts.clock.now()))) throw claimLost()
   // Last, because it may take long: written after it, a process that stood still in it would end a run that was settled otherwise
   // meanwhile. What a crash leaves of it is let go by whoever keeps a run that is over.
   await keeper.drop(run.id)

@@ -48,7 +48,7 @@ export function claimedBy(
   return Object.assign(look, { owner })
 }
 
-const claimLost = (): Refusal =>
+export const claimLost = (): Refusal =>
   new Refusal({
     code: 'protection/claim-lost',
     message: 'Another job works on the protection by now',

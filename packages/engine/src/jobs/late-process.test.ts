@@ -246,26 +246,33 @@ describe('a process that stood still while another one took its job over', () =>
     expect(lab.b.machines()).toEqual([standIn])
   })
 
-  test('while a commit was to hand the machine over leaves it to the roll back that follows', async () => {
-    const { lab, protectionId, ask } = await newProtectedLab()
-    await lab.done(lab.engine.plannedFailover(ask))
-    await lab.clock.advance(minute)
-    const ended = await standStill(lab, {
-      port: lab.stores.runs,
-      method: 'active',
-      when: async () => {
-        if (!(await isIn(lab, protectionId, 'committing'))) return false
-        lab.b.faults.failNext('target.adopt', 3)
-        return true
-      },
-      start: () => lab.engine.commit(ask),
-      meanwhile: async () => {},
-    })
-    expect(ended.state).toBe('failed')
-    await lab.done(lab.engine.rollBack(ask))
-    expect(lab.machine.power).toBe('running')
-    expect(runningAt(lab.b)).toEqual([])
-  })
+  test.each([
+    { at: 'its run was found', method: 'active', before: false },
+    { at: 'its run was to be ended', method: 'endClaimed', before: true },
+  ] as const)(
+    'while a commit stood where $at leaves the machine to the roll back that follows',
+    async (stand) => {
+      const { lab, protectionId, ask } = await newProtectedLab()
+      await lab.done(lab.engine.plannedFailover(ask))
+      await lab.clock.advance(minute)
+      const ended = await standStill(lab, {
+        port: lab.stores.runs,
+        method: stand.method,
+        before: stand.before,
+        when: async () => {
+          if (!(await isIn(lab, protectionId, 'committing'))) return false
+          lab.b.faults.failNext('target.adopt', 3)
+          return true
+        },
+        start: () => lab.engine.commit(ask),
+        meanwhile: async () => {},
+      })
+      expect(ended.state).toBe('failed')
+      await lab.done(lab.engine.rollBack(ask))
+      expect(lab.machine.power).toBe('running')
+      expect(runningAt(lab.b)).toEqual([])
+    },
+  )
 
   test('while a commit let go of the readers does not end a run that was settled otherwise meanwhile', async () => {
     const { lab, protectionId, ask } = await newProtectedLab({ config: { letGoSeconds: 600 } })

@@ -177,6 +177,11 @@ export interface RunStore {
   active(protectionId?: ProtectionId): Promise<readonly Run[]>
   history(protectionId: ProtectionId, limit: number): Promise<readonly Run[]>
   update(id: RunId, change: Partial<Omit<Run, 'id' | 'protectionId' | 'kind'>>): Promise<void>
+  /**
+   * The run is over, its machine stays, and nothing is due any more. In one act with the look whose claim its protection is: returns
+   * false, changing nothing, when that is not `owner`'s. Repeatable: the first end counts.
+   */
+  endClaimed(id: RunId, owner: JobId, endedAt: Instant): Promise<boolean>
   saveScreenshot(id: RunId, png: Buffer): Promise<void>
   screenshot(id: RunId): Promise<Buffer | null>
   /** Which of these have a screenshot; no picture is read. */

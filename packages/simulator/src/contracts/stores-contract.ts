@@ -394,6 +394,22 @@ function runTests(current: Current): void {
     expect((await a.runs.active(a.protectionId)).map(({ id }) => id)).toEqual([second.id])
     expect((await a.runs.active()).map(({ id }) => id).sort()).toEqual([second.id, other.id].sort())
   })
+  test('a run ends, and its machine stays, at the hands of whose claim its protection is', async () => {
+    const { runs, ...parents } = await withProtection()
+    const { protections } = current()
+    const run = sampleRun(parents, { commitDeadline: noon + minute })
+    await runs.create(run)
+    const [owner, other] = ['job-1' as JobId, 'job-2' as JobId]
+    expect(await runs.endClaimed(run.id, owner, noon)).toBe(false)
+    const former = { state: 'protected', note: null, resumeState: null } as const
+    await protections.updateNotes(parents.protectionId, { claim: { jobId: owner, former } })
+    expect(await runs.endClaimed(run.id, other, noon)).toBe(false)
+    expect(await runs.find(run.id)).toEqual(run)
+    expect(await runs.endClaimed(run.id, owner, noon)).toBe(true)
+    expect(await runs.endClaimed(run.id, owner, noon + minute)).toBe(true)
+    const ended = { ...run, over: true, endedAt: noon, commitDeadline: null }
+    expect(await runs.find(run.id)).toEqual(ended)
+  })
   test('the history of a protection is from new to old, and no longer than asked for', async () => {
     const { runs, ...parents } = await withProtection()
     const made = [0, 1, 2].map((index) => sampleRun(parents, { startedAt: noon + index * minute }))
