@@ -1,6 +1,6 @@
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import { checkGuest } from '@understudy/simulator/synthetic-guest'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { failedOverRef, latest, minute, newProtectedLab, runningAt } from '../engine-lab.ts'
 
 describe('a failed-over machine that went off before the commit', () => {
@@ -117,6 +117,31 @@ test('a timer whose commit fails says so and tries again, until the failover is 
   await lab.clock.advance(15 * minute)
   expect((await lab.state(protectionId)).state).toBe('committed')
   expect(await lab.openAlerts()).not.toContain('failover/uncommitted')
+})
+
+test('a commit whose process is killed once it is committed has closed its alerts and told', async () => {
+  const { lab, protectionId, ask } = await newProtectedLab({
+    policy: { commitTimeoutSeconds: 3600, uncommittedAction: 'commit' },
+  })
+  await lab.done(lab.engine.plannedFailover(ask))
+  await lab.clock.advance(53 * minute)
+  expect(await lab.openAlerts()).toContain('failover/uncommitted')
+  const { protections } = lab.stores
+  const { releaseState } = protections
+  const spy = vi.spyOn(protections, 'releaseState').mockImplementation(async (...release) => {
+    await releaseState(...release)
+    return await new Promise<never>(() => {})
+  })
+  const started = lab.engine.commit(ask)
+  await started
+  await lab.clock.advance(minute)
+  expect((await lab.state(protectionId)).state).toBe('committed')
+  spy.mockRestore()
+  await lab.restart()
+  await lab.done(started)
+  expect(await lab.openAlerts()).not.toContain('failover/uncommitted')
+  expect(await lab.events('failover/committed')).toHaveLength(1)
+  expect((await protections.notes(protectionId)).claim).toBeNull()
 })
 
 test('a roll back starts the source although it was off before the failover: it runs somewhere afterwards', async () => {

@@ -69,8 +69,6 @@ export async function settleCommit(
   await stillOurs()
   // From here on nothing of ours starts the former source again.
   await parts.stores.protections.updateNotes(protectionId, { sourceStoppedByRun: null })
-  const note = 'Runs at the target site; reprotect it to replicate back'
-  await settleState(context, { protectionId, from: 'committing', to: 'committed', note, stillOurs })
   await resolveAlert(parts, UNCOMMITTED_ALERT, protection)
   await resolveAlert(parts, REPLICA_OFF_ALERT, protection)
   await tellFailover(context, protection, {
@@ -78,6 +76,9 @@ export async function settleCommit(
     code: 'failover/committed',
     message: `The failover of ${protection.name} is committed`,
   })
+  // Last: whoever repeats this finds by the state whether all of it is done.
+  const note = 'Runs at the target site; reprotect it to replicate back'
+  await settleState(context, { protectionId, from: 'committing', to: 'committed', note, stillOurs })
 }
 
 async function loadRun(context: EngineContext, id: Protection['id']): Promise<Run> {
