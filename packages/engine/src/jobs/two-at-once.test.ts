@@ -190,18 +190,18 @@ describe('two operators at once', () => {
     await lab.clock.advance(minute)
     const { protections, runs } = lab.stores
     const { claimState } = protections
-    const { update } = runs
+    const { endClaimed } = runs
     let open = (): void => {}
     const tidyingUp = new Promise<void>((resolve) => (open = resolve))
     vi.spyOn(protections, 'claimState').mockImplementationOnce(async (...claim) => {
       await tidyingUp
       return await claimState(...claim)
     })
-    vi.spyOn(runs, 'update').mockImplementation(async (id, change) => {
-      await update(id, change)
-      if (change.over !== true) return
+    vi.spyOn(runs, 'endClaimed').mockImplementation(async (...end) => {
+      const ended = await endClaimed(...end)
       open()
       await lab.clock.sleep(1000)
+      return ended
     })
     const jobs = await both(
       lab,
