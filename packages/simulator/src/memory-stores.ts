@@ -358,6 +358,7 @@ function memoryEventStore(): EventStore {
   let order = 0
   return {
     async append(event) {
+      if (rows.some(({ row }) => row.id === event.id)) return
       order += 1
       rows.push({ at: event.at, order, row: copy(event) })
     },

@@ -14,9 +14,15 @@ export type Report = {
 
 type ReportParts = Pick<EngineParts, 'stores' | 'live' | 'clock' | 'newId'>
 
-/** Appends an event. Not idempotent: a repeated step may tell twice, which is better than not at all. */
-export async function recordEvent(parts: ReportParts, report: Report): Promise<void> {
-  const id = parts.newId() as EventId
+/**
+ * Appends an event. Not idempotent: a repeated step may tell twice, which is better than not at all. Under an `id` that is known
+ * beforehand it is told once.
+ */
+export async function recordEvent(
+  parts: ReportParts,
+  report: Report,
+  id: EventId = parts.newId() as EventId,
+): Promise<void> {
   const { severity, code, message, subject, facts = {} } = report
   await parts.stores.events.append({
     id,

@@ -1,6 +1,6 @@
 // The server is updated while a job is at work, and the new version has other steps for it: the job of the old one does not go on.
 import type { ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import {
   type Ask,
   changeTo,
@@ -175,6 +175,44 @@ test.each(cases)('$name: it ends with its cause and a remedy, and leaves a way o
   expect(lab.machine.power === 'running').toBe(each.runs === 'source')
   expect(runningAt(lab.b)).toHaveLength(each.runs === 'replica' ? 1 : 0)
   await expectWayOut(prepared, started, { state: each.state, next: () => each.next(lab, ask) })
+})
+
+async function cutShortIn(call: 'networks' | 'boot'): Promise<Prepared & { readonly started: JobStarted }> {
+  const prepared = await newProtectedLab()
+  const { lab, ask } = prepared
+  const { isThere } = stopIn(lab.b.target, call)
+  const started = await lab.engine.plannedFailover(ask)
+  await until(lab, isThere)
+  return { ...prepared, started }
+}
+
+test('a job that was cut short does not go on when the former version is put back', async () => {
+  const { lab, protectionId, started } = await cutShortIn('networks')
+  await update(lab)
+  for (const [id, workflow] of lab.log.workflows)
+    lab.log.workflows.set(id, { ...workflow, name: workflow.name.replace(/-before$/, '') })
+  await lab.restart()
+  await lab.clock.advance(5 * minute)
+  expect((await lab.job(started.jobId)).state).toBe('failed')
+  expect((await lab.state(protectionId)).state).toBe('protected')
+  expect(lab.machine.power).toBe('running')
+  expect(runningAt(lab.b)).toEqual([])
+  expect(lab.world.violations).toEqual([])
+})
+
+test('a job that was cut short is told once, wherever whoever finds it is killed', async () => {
+  const { lab, started } = await cutShortIn('boot')
+  const killed = new Error('killed')
+  const { append } = lab.stores.events
+  const told = vi.spyOn(lab.stores.events, 'append').mockImplementation(async (event) => {
+    if (event.code !== 'job/failed') return await append(event)
+    told.mockRestore()
+    throw killed
+  })
+  vi.spyOn(lab.stores.jobs, 'failActive').mockRejectedValueOnce(killed)
+  await update(lab)
+  expect((await lab.job(started.jobId)).state).toBe('failed')
+  expect(await lab.events('job/failed')).toHaveLength(1)
 })
 
 test('an unplanned failover that waits for an answer: the source runs again once its site is back', async () => {

@@ -1,5 +1,6 @@
 // Jobs from the outside: start, answer, cancel, retry, and finding those that a crash left without a workflow.
 import { type FailureReport, Refusal } from '@understudy/base/errors'
+import type { EventId } from '@understudy/domain/events/event'
 import { activeJobStates, type Job, type JobId, type JobKind } from '@understudy/domain/jobs/job'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent, type Subject } from '../events/report.ts'
@@ -138,12 +139,21 @@ export async function failLostJobs(parts: EngineParts): Promise<void> {
   for (const job of rows) {
     if (parts.clock.now() - job.createdAt < LOST_AFTER_MILLISECONDS) continue
     if (await parts.durable.isRunning(job.id)) continue
-    const failure = job.state === 'queued' ? LOST : CUT_SHORT
     // It may have come to its end between the list and the answer.
-    if (!(await parts.stores.jobs.failActive(job.id, failure, parts.clock.now()))) continue
-    parts.live.changed('jobs', job.id)
-    await recordEvent(parts, failedEvent(job, failure))
+    const now = await parts.stores.jobs.find(job.id)
+    if (now !== null && activeJobStates.includes(now.state)) await endLost(parts, now)
   }
+}
+
+/** Repeatable, and by several processes at once. */
+async function endLost(parts: EngineParts, job: Job): Promise<void> {
+  const failure = job.state === 'queued' ? LOST : CUT_SHORT
+  // Else a version that knows its steps, once it is put back, would go on in the middle of what was tidied up meanwhile.
+  await parts.durable.cancel(job.id)
+  // Before the row: once that says failed nobody looks here again.
+  await recordEvent(parts, failedEvent(job, failure), `lost-${job.id}` as EventId)
+  await parts.stores.jobs.failActive(job.id, failure, parts.clock.now())
+  parts.live.changed('jobs', job.id)
 }
 
 export async function activeJobsOf(

@@ -214,6 +214,7 @@ export interface JobStore {
 }
 
 export interface EventStore {
+  /** Repeatable: one of this id that is there already stays as it is. */
   append(event: Event): Promise<void>
   list(
     filter: { subjectId?: string; minimumSeverity?: Severity; code?: string },

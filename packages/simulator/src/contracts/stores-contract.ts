@@ -593,6 +593,13 @@ function eventTests(current: Current): void {
     expect(await list({ subjectId: 'one' })).toEqual([b, a])
     expect(await list({ code: 'other/code' })).toEqual([c])
   })
+  test('an event that is appended again stays as it was', async () => {
+    const { events } = current()
+    const event = sampleEvent()
+    await events.append(event)
+    await events.append({ ...event, at: noon + minute, message: 'again' })
+    expect((await events.list({}, { limit: 10, cursor: null })).rows).toEqual([event])
+  })
   test('pages of events neither repeat nor skip a row, even of one instant', async () => {
     const { events } = current()
     const made = Array.from({ length: 10 }, () => sampleEvent())
