@@ -226,6 +226,7 @@ function memoryProtectionStore(): { store: ProtectionStore; rows: ProtectionRows
       const found = row(id)
       found.notes = copy({ ...found.notes, ...change })
     },
+    turning: async () => [...rows].filter(([, { notes }]) => notes.turning).map(([id]) => id),
     async remove(id) {
       rows.delete(id)
     },

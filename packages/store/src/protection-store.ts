@@ -126,6 +126,10 @@ export function protectionStore(database: Database): ProtectionStore {
       return fromJson<ProtectionNotes>(row.notes)
     },
     updateNotes: (id, change) => merge('notes', id, change),
+    async turning() {
+      const statement = `SELECT "id" FROM "Protection" WHERE jsonb_typeof("notes"->'turning') = 'object'`
+      return (await pool.query<{ id: ProtectionId }>(statement)).rows.map(({ id }) => id)
+    },
     async remove(id) {
       await prisma.lagSample.deleteMany({ where: { protectionId: id } })
       await prisma.protection.deleteMany({ where: { id } })

@@ -1,3 +1,4 @@
+import type { ReplicaId } from '@understudy/domain/protection/protection'
 import { checkGuest } from '@understudy/simulator/synthetic-guest'
 import { describe, expect, test, vi } from 'vitest'
 import {
@@ -28,6 +29,18 @@ describe('reprotect and fail back', () => {
     expect(points.filter(({ heldBy }) => heldBy.length > 0).map(({ id }) => id)).toEqual([points[0]?.id])
     expect(await lab.b.replicas.list()).toEqual([])
     expect(await lab.openAlerts()).toEqual([])
+  })
+
+  test('a replica that an earlier reprotect has left over goes before the next one has two of its own', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    const leftOver = 'left-over' as ReplicaId
+    const { replicaId } = await lab.state(protectionId)
+    await lab.a.replicas.createReplica({ id: leftOver, machineName: 'web', compress: false, encrypt: false })
+    const turning = { replicaId: leftOver, formerReplicaId: replicaId }
+    await lab.stores.protections.updateNotes(protectionId, { turning })
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    const turned = await lab.state(protectionId)
+    expect(await lab.a.replicas.list()).toEqual([turned.replicaId])
   })
 
   test('home again with every byte: fail back, commit, reprotect, and the circle is closed', async () => {

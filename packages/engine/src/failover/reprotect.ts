@@ -37,7 +37,11 @@ export const reprotect = (context: EngineContext): JobBody<ReprotectRequest> => 
     const { parts } = context
     const { protectionId } = request
     const stillOurs = claimedBy(context, protectionId, job.id)
-    const plan = await job.task('Check both sites', () => planTurn(context, request))
+    const plan = await job.task('Check both sites', async () => {
+      // What an earlier one has left over: the notes of this one would be the last to know of it.
+      await removeNeedless(context, protectionId, null)
+      return await planTurn(context, request)
+    })
     const claim = await claimInTask(context, job, 'Take over the protection', {
       protectionId,
       from: ['committed'],
@@ -86,7 +90,7 @@ async function endStandIn(
  * Repeatable.
  */
 export async function removeNeedless(
-  { parts }: EngineContext,
+  { parts }: Pick<EngineContext, 'parts'>,
   id: ProtectionId,
   owner: JobId | null,
 ): Promise<void> {

@@ -59,11 +59,18 @@ async function update(lab: Lab): Promise<void> {
 async function expectWayOut(
   { lab, protectionId }: Prepared,
   started: JobStarted,
-  expected: { readonly state: ProtectionState; readonly next: () => Promise<JobStarted> },
+  expected: {
+    readonly state: ProtectionState
+    readonly next: () => Promise<JobStarted>
+    readonly remedy?: string
+  },
 ): Promise<void> {
   expect(await lab.job(started.jobId)).toMatchObject({
     state: 'failed',
-    failure: { code: 'job/cut-short', remedy: expect.stringContaining('start the action anew') },
+    failure: {
+      code: 'job/cut-short',
+      remedy: expect.stringContaining(expected.remedy ?? 'start the action anew'),
+    },
   })
   expect(await lab.events('job/failed')).toHaveLength(1)
   expect((await lab.state(protectionId)).state).toBe(expected.state)
@@ -79,6 +86,8 @@ type Case = {
   readonly state: ProtectionState
   readonly runs: 'source' | 'replica' | 'nothing'
   readonly next: (lab: Lab, ask: Ask) => Promise<JobStarted>
+  /** Where nothing is tidied up by itself. */
+  readonly remedy?: string
 }
 
 const cases: readonly Case[] = [
@@ -137,6 +146,18 @@ const cases: readonly Case[] = [
     next: (lab, ask) => lab.engine.reprotect({ ...ask, powerOffOriginal: false }),
   },
   {
+    name: 'reprotect whose direction has turned',
+    prepare: failedOverAndCommitted,
+    stop: (lab) => stopIn(lab.b.replicas, 'deleteReplica'),
+    start: (lab, ask) => lab.engine.reprotect({ ...ask, powerOffOriginal: false }),
+    state: 'protected',
+    runs: 'replica',
+    async next(lab, ask) {
+      expect(await lab.b.replicas.list()).toEqual([])
+      return await lab.engine.failBack({ ...ask, overwriteModified: true })
+    },
+  },
+  {
     name: 'fail-back in its restore',
     prepare: reprotected,
     stop: (lab) => stopIn(lab.a.target, 'restoreInto'),
@@ -153,6 +174,7 @@ const cases: readonly Case[] = [
     state: 'protected',
     runs: 'source',
     next: (lab, ask) => lab.engine.cleanUpTest(ask),
+    remedy: 'Clean up what is there of the test',
   },
   {
     name: 'end of the protection',
@@ -162,6 +184,7 @@ const cases: readonly Case[] = [
     state: 'ending',
     runs: 'source',
     next: (lab, ask) => lab.engine.endProtection({ ...ask, deleteReplica: true }),
+    remedy: 'End the protection again',
   },
 ]
 
@@ -174,7 +197,12 @@ test.each(cases)('$name: it ends with its cause and a remedy, and leaves a way o
   await update(lab)
   expect(lab.machine.power === 'running').toBe(each.runs === 'source')
   expect(runningAt(lab.b)).toHaveLength(each.runs === 'replica' ? 1 : 0)
-  await expectWayOut(prepared, started, { state: each.state, next: () => each.next(lab, ask) })
+  const { state, remedy } = each
+  await expectWayOut(prepared, started, {
+    state,
+    next: () => each.next(lab, ask),
+    ...(remedy === undefined ? {} : { remedy }),
+  })
 })
 
 async function cutShortIn(call: 'networks' | 'boot'): Promise<Prepared & { readonly started: JobStarted }> {
@@ -245,6 +273,7 @@ test('a protection that was just being set up can be ended, and its machine be p
   await expectWayOut({ lab, protectionId, ask: { by: 'olga', protectionId } }, started, {
     state: 'enabling',
     next: () => lab.engine.endProtection({ by: 'olga', protectionId, deleteReplica: true }),
+    remedy: 'end it and protect the machine anew',
   })
   await lab.done(lab.protect())
   expect((await lab.stores.protections.list()).map(({ sourceRef }) => sourceRef)).toEqual([lab.machine.ref])

@@ -19,20 +19,31 @@ import {
 
 /** A job this old without a workflow was lost between its row and its workflow. */
 const LOST_AFTER_MILLISECONDS = 60_000
-const LOST: FailureReport = {
+const lost = (kind: JobKind): FailureReport => ({
   kind: 'outage',
   code: 'job/lost',
   message: 'The server stopped before the job could begin',
-  remedy: 'Start the action anew.',
-}
+  remedy:
+    kind === 'protect'
+      ? 'End the protection, which is there already, and protect the machine anew.'
+      : 'Start the action anew.',
+})
 /** Its steps are not those of this version, or its end could not be written down for as long as it was tried. */
-const CUT_SHORT: FailureReport = {
+const cutShort = (kind: JobKind): FailureReport => ({
   kind: 'outage',
   code: 'job/cut-short',
   message:
     'The job was cut short: the server was updated while it was at work, or its database was away for too long',
   remedy:
+    remediesOfTheirOwn[kind] ??
     'What it left half-done is tidied up by itself within minutes. Then look at the protection and start the action anew.',
+})
+/** Of jobs after which nothing is tidied up by itself: what they have begun, a person decides about. */
+const remediesOfTheirOwn: { readonly [kind in JobKind]?: string } = {
+  protect:
+    'Look at the protection. Where its first copy is under way, that goes on by itself. Where it is still being enabled, end it and protect the machine anew.',
+  'end-protection': 'End the protection again: it goes on where this one stopped.',
+  'test-failover': 'Clean up what is there of the test, then start it anew.',
 }
 
 /**
@@ -147,7 +158,7 @@ export async function failLostJobs(parts: EngineParts): Promise<void> {
 
 /** Repeatable, and by several processes at once. */
 async function endLost(parts: EngineParts, job: Job): Promise<void> {
-  const failure = job.state === 'queued' ? LOST : CUT_SHORT
+  const failure = job.state === 'queued' ? lost(job.kind) : cutShort(job.kind)
   // Else a version that knows its steps, once it is put back, would go on in the middle of what was tidied up meanwhile.
   await parts.durable.cancel(job.id)
   // Before the row: once that says failed nobody looks here again.

@@ -1,8 +1,11 @@
 // Jobs that nobody runs any more, and what they left behind: found while the server runs, not only when it starts.
+import type { Instant } from '@understudy/base/instant'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { Protection, ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
 import type { EngineParts } from '../engine-parts.ts'
+import { removeNeedless } from '../failover/reprotect.ts'
 import { exitOf, isWorkedOn } from '../failover/tidy-up.ts'
+import { withinSeconds } from '../sites/bounded-call.ts'
 import { failLostJobs, startUnasked } from './start-job.ts'
 
 export type JobWatcher = {
@@ -23,20 +26,37 @@ const working: readonly ProtectionState[] = ['failingOver', 'rollingBack', 'comm
 export function createJobWatcher(parts: EngineParts): JobWatcher {
   let dueAt = 0
   let looking: Promise<void> | null = null
-  let stopped = false
+  const stopping = new AbortController()
+  const leftOverAgainAt = new Map<ProtectionId, Instant>()
+
+  /** No state shows it, so it is no exit: a reprotect that was cut short, or failed, in its last step. */
+  const removeLeftOver = async (held: ReadonlySet<ProtectionId>): Promise<void> => {
+    const bound = { seconds: parts.config.deadSiteSeconds, signal: stopping.signal }
+    for (const id of await parts.stores.protections.turning()) {
+      if (stopping.signal.aborted) return
+      if (!held.has(id) || parts.clock.now() < (leftOverAgainAt.get(id) ?? 0)) continue
+      if (await isWorkedOn(parts, id)) continue
+      leftOverAgainAt.set(id, parts.clock.now() + AGAIN_AFTER_MILLISECONDS)
+      await withinSeconds(parts, bound, () => removeNeedless({ parts }, id, null)).catch((error: unknown) =>
+        parts.log('warn', 'what a reprotect left over could not be removed', { protection: id, error }),
+      )
+    }
+  }
 
   const lookOnce = async (held: readonly Protection[], runs: readonly Run[]): Promise<void> => {
     await failLostJobs(parts)
     const inRun = new Set(runs.filter(({ kind }) => kind !== 'test').map(({ protectionId }) => protectionId))
     const candidates = held.filter(({ id, state }) => working.includes(state) || inRun.has(id))
     for (const { id, name } of candidates)
-      if (!stopped && (await isStranded(parts, id))) await startUnasked(parts, 'tidy-up', { id, name })
+      if (!stopping.signal.aborted && (await isStranded(parts, id)))
+        await startUnasked(parts, 'tidy-up', { id, name })
+    await removeLeftOver(new Set(held.map(({ id }) => id)))
   }
 
   return {
     look(held, runs) {
       const now = parts.clock.now()
-      if (stopped || looking !== null || now < dueAt) return
+      if (stopping.signal.aborted || looking !== null || now < dueAt) return
       dueAt = now + EVERY_MILLISECONDS
       looking = lookOnce([...held.values()], runs)
         .catch((error: unknown) => parts.log('warn', 'lost jobs could not be looked for', { error }))
@@ -45,7 +65,7 @@ export function createJobWatcher(parts: EngineParts): JobWatcher {
         })
     },
     async stop() {
-      stopped = true
+      stopping.abort(new DOMException('The watcher stops', 'AbortError'))
       await looking
     },
   }

@@ -167,6 +167,8 @@ export interface ProtectionStore {
   updateSummary(id: ProtectionId, change: Partial<ProtectionSummary>): Promise<void>
   notes(id: ProtectionId): Promise<ProtectionNotes>
   updateNotes(id: ProtectionId, change: Partial<ProtectionNotes>): Promise<void>
+  /** Those whose notes name the two replicas of a reprotect: under way, or with one of them left over. */
+  turning(): Promise<readonly ProtectionId[]>
   remove(id: ProtectionId): Promise<void>
 }
 

@@ -4,7 +4,7 @@ import { present } from '@understudy/base/invariant'
 import type { Alert } from '@understudy/domain/events/event'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { MachineRef } from '@understudy/domain/machines/machine'
-import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
 import type { Page, PageRequest, Stores } from '@understudy/engine/ports/stores'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
@@ -329,6 +329,16 @@ function protectionTests(current: Current): void {
     }
     expect(await protections.summary(protection.id)).toEqual(expected)
     expect(await protections.summaries()).toEqual(new Map([[protection.id, expected]]))
+  })
+  test('protections whose notes name the replicas of a reprotect are found, until they do not', async () => {
+    const [{ protection }] = [await addProtection(current()), await addProtection(current())]
+    const { protections } = current()
+    expect(await protections.turning()).toEqual([])
+    const turning = { replicaId: 'new' as ReplicaId, formerReplicaId: 'old' as ReplicaId }
+    await protections.updateNotes(protection.id, { turning })
+    expect(await protections.turning()).toEqual([protection.id])
+    await protections.updateNotes(protection.id, { turning: null })
+    expect(await protections.turning()).toEqual([])
   })
   test('notes begin empty and take changes field by field', async () => {
     const { protection } = await addProtection(current())
