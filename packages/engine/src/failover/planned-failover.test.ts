@@ -1,3 +1,4 @@
+import type { JobId } from '@understudy/domain/jobs/job'
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import { readAll } from '@understudy/simulator/memory-disk'
 import { describe, expect, test, vi } from 'vitest'
@@ -168,6 +169,28 @@ describe('recovery time', () => {
     const { lastRecoverySeconds } = await lab.stores.protections.summary(protectionId)
     const seconds = ((run?.answeredAt ?? 0) - createdAt) / 1000
     expect(lastRecoverySeconds).toBe(Math.round(seconds - (run?.waitedSeconds ?? 0)))
+  })
+
+  test('tells the wait apart also when a wish to try again was refused in between', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.b.faults.failNext('target.boot', 3)
+    const failed = await lab.settle(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(5 * minute)
+    const other = { ...failed, id: 'another' as JobId, state: 'running' } as const
+    await lab.engine.retryJob(failed.id, { by })
+    await lab.stores.jobs.create(other)
+    await lab.clock.advance(1000)
+    expect(await lab.job(failed.id)).toMatchObject({
+      state: 'failed',
+      failure: { code: 'job/another-works' },
+    })
+    await lab.stores.jobs.update(other.id, { state: 'cancelled' })
+    await lab.clock.advance(5 * minute)
+    await lab.engine.retryJob(failed.id, { by })
+    const pressedAt = lab.clock.now()
+    await lab.clock.advance(2 * minute)
+    const [run] = await lab.activeRuns(protectionId)
+    expect(run?.waitedSeconds).toBe((pressedAt - (failed.endedAt ?? 0)) / 1000)
   })
 
   test.each([

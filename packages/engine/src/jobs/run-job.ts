@@ -114,12 +114,12 @@ async function runAttempt<Request>(
   { request, failedAt }: { readonly request: Request; readonly failedAt: Instant | null },
 ): Promise<Instant | null> {
   const begun = await run.context.step(`begin ${run.attempt}`, () => begin(run, body.tasks(request)))
+  const isRefused = 'refusedAt' in begun
+  if (failedAt !== null) run.waitedSeconds += waitedBetween(failedAt, isRefused ? begun.refusedAt : begun.at)
   // Another job works on the subject by now: this one stays failed, and can be tried again.
-  if ('refusedAt' in begun) return begun.refusedAt
-  const { by, at } = begun
-  if (failedAt !== null) run.waitedSeconds += waitedBetween(failedAt, at)
+  if (isRefused) return begun.refusedAt
   try {
-    await body.run(scopeOf(run, by), request)
+    await body.run(scopeOf(run, begun.by), request)
     await run.context.step(`end ${run.attempt}`, () => finish(run, 'succeeded', null))
     return null
   } catch (error) {
