@@ -380,7 +380,7 @@ test('a workflow whose steps have become others is cut short: that is no failure
   expect(seenErrors).toEqual(['AbortError'])
 })
 
-test('a workflow of a name that nobody has registered any more does not count as running', async () => {
+test('a workflow of a name that nobody has registered any more does not count as running, and stays cancelled when the name is back', async () => {
   const life = (name: string): Durable => {
     const durable = dbosDurable({ databaseUrl, executorId: 'renamed', stopSeconds: 1 })
     durable.register<string>(name, async (context) => void (await context.waitForSignal('never', 60)))
@@ -395,7 +395,12 @@ test('a workflow of a name that nobody has registered any more does not count as
   for (const deadline = Date.now() + 20_000; (await second.isRunning('job')) && Date.now() < deadline; )
     await wait(20)
   expect(await second.isRunning('job')).toBe(false)
+  await second.cancel('job')
   await second.shutDown()
+  const third = life('flow/1')
+  await third.launch()
+  expect(await third.isRunning('job')).toBe(false)
+  await third.shutDown()
 })
 
 test('a start uses nothing of the database client that is deprecated, and bounds idle transactions', async () => {
