@@ -206,6 +206,12 @@ function memoryProtectionStore(): { store: ProtectionStore; rows: ProtectionRows
       found.notes = { ...found.notes, claim: null }
       return true
     },
+    async giveUpClaim(id, owner) {
+      const found = rows.get(id)
+      const claim = found?.notes.claim
+      if (found && claim?.jobId === owner)
+        found.notes = { ...found.notes, claim: { ...claim, givenUp: true } }
+    },
     async update(id, change) {
       const found = row(id)
       found.protection = copy({ ...found.protection, ...change })
@@ -258,7 +264,8 @@ function memoryRunStore(protections: ReadonlyMap<ProtectionId, ProtectionRow>): 
     },
     async endClaimed(id, owner, endedAt) {
       const run = rows.get(id)
-      if (run === undefined || protections.get(run.protectionId)?.notes.claim?.jobId !== owner) return false
+      const claim = run && protections.get(run.protectionId)?.notes.claim
+      if (run === undefined || claim?.jobId !== owner || claim.givenUp) return false
       rows.set(id, { ...run, over: true, endedAt: run.endedAt ?? endedAt, commitDeadline: null })
       return true
     },

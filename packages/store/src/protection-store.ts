@@ -85,6 +85,11 @@ export function protectionStore(database: Database): ProtectionStore {
       const result = await pool.query(statement, [id, from, to, note, resumeState, owner])
       return result.rowCount === 1
     },
+    async giveUpClaim(id, owner) {
+      const statement = `UPDATE "Protection" SET "notes" = jsonb_set("notes", '{claim,givenUp}', 'true')
+        WHERE "id" = $1 AND "notes"->'claim'->>'jobId' = $2`
+      await pool.query(statement, [id, owner])
+    },
     async update(id, change) {
       const columns = defined({
         ...change,

@@ -86,10 +86,16 @@ export function runStore({ prisma, pool }: Database): RunStore {
   })
 }
 
+// Locked: whoever gives the claim up at this moment waits, and finds the run over, or is waited for, and it stays.
 const endStatement = `
-  UPDATE "Run" SET "over" = true, "endedAt" = coalesce("Run"."endedAt", $3::timestamptz), "commitDeadline" = NULL
-  FROM "Protection" p
-  WHERE "Run"."id" = $1 AND p."id" = "Run"."protectionId" AND p."notes"->'claim'->>'jobId' = $2`
+  WITH claimed AS (
+    SELECT "id" FROM "Protection"
+    WHERE "id" = (SELECT "protectionId" FROM "Run" WHERE "id" = $1)
+      AND "notes"->'claim'->>'jobId' = $2 AND "notes"->'claim'->'givenUp' IS NULL
+    FOR SHARE
+  )
+  UPDATE "Run" SET "over" = true, "endedAt" = coalesce("endedAt", $3::timestamptz), "commitDeadline" = NULL
+  WHERE "id" = $1 AND EXISTS (SELECT 1 FROM claimed)`
 
 const newestFirst = [{ startedAt: 'desc' as const }, { sequence: 'desc' as const }]
 

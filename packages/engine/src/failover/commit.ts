@@ -62,6 +62,8 @@ export async function settleCommit(
   const { parts } = context
   const protection = await loadProtection(parts, protectionId)
   if (protection.state !== 'committing') return
+  // What is read of the run from here on stays so, also when somebody who stood still in the hand-over wakes up now.
+  if (stillOurs.owner !== null) await parts.stores.protections.giveUpClaim(protectionId, stillOurs.owner)
   if ((await findFailover(context, protectionId)) !== null) {
     const note = 'Runs at the target site; the commit did not succeed: commit it again or roll it back'
     return await settleState(context, { protectionId, from: 'committing', to: 'failedOver', note, stillOurs })

@@ -274,6 +274,38 @@ describe('a process that stood still while another one took its job over', () =>
     },
   )
 
+  test('while a commit was to end its run does not end it once another process has found it unended', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    const { endClaimed } = lab.stores.runs
+    const { releaseState } = lab.stores.protections
+    let [wake, still] = [(): void => {}, false]
+    const gate = new Promise<void>((resolve) => (wake = resolve))
+    let late: Promise<boolean> | null = null
+    vi.spyOn(lab.stores.runs, 'endClaimed').mockImplementationOnce((...end) => {
+      still = true
+      late = gate.then(() => endClaimed(...end))
+      return late
+    })
+    vi.spyOn(lab.stores.protections, 'releaseState').mockImplementation(async (...release) => {
+      wake()
+      await late
+      return await releaseState(...release)
+    })
+    const started = lab.engine.commit(ask)
+    await started
+    await until(lab, () => still)
+    lab.b.faults.failNext('target.adopt', 3)
+    await lab.restart()
+    expect((await lab.settle(started)).state).toBe('failed')
+    expect(await late).toBe(false)
+    await lab.done(lab.engine.rollBack(ask))
+    expect(lab.machine.power).toBe('running')
+    expect(runningAt(lab.b)).toEqual([])
+    expect((await lab.state(protectionId)).state).toBe('protected')
+  })
+
   test('while a commit let go of the readers does not end a run that was settled otherwise meanwhile', async () => {
     const { lab, protectionId, ask } = await newProtectedLab({ config: { letGoSeconds: 600 } })
     await lab.done(lab.engine.plannedFailover(ask))

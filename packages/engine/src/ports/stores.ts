@@ -116,6 +116,8 @@ export type ProtectionNotes = {
       readonly note: string | null
       readonly resumeState: ProtectionState | null
     }
+    /** It is being given back: nothing may be ended under it any more (`giveUpClaim`). Absent: it is not. */
+    readonly givenUp?: true
   } | null
 }
 
@@ -156,6 +158,11 @@ export interface ProtectionStore {
       readonly resumeState: ProtectionState | null
     },
   ): Promise<boolean>
+  /**
+   * From here on `endClaimed` changes nothing under this claim: what is read of its runs afterwards stays so. Nothing happens when
+   * the claim is another's. Repeatable.
+   */
+  giveUpClaim(id: ProtectionId, owner: JobId): Promise<void>
   update(
     id: ProtectionId,
     change: Partial<Omit<Protection, 'id' | 'state' | 'stateNote' | 'resumeState' | 'createdAt'>>,
@@ -181,7 +188,7 @@ export interface RunStore {
   update(id: RunId, change: Partial<Omit<Run, 'id' | 'protectionId' | 'kind'>>): Promise<void>
   /**
    * The run is over, its machine stays, and nothing is due any more. In one act with the look whose claim its protection is: returns
-   * false, changing nothing, when that is not `owner`'s. Repeatable: the first end counts.
+   * false, changing nothing, when that is not `owner`'s, or is given up. Repeatable: the first end counts.
    */
   endClaimed(id: RunId, owner: JobId, endedAt: Instant): Promise<boolean>
   saveScreenshot(id: RunId, png: Buffer): Promise<void>

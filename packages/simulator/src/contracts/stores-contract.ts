@@ -420,6 +420,21 @@ function runTests(current: Current): void {
     const ended = { ...run, over: true, endedAt: noon, commitDeadline: null }
     expect(await runs.find(run.id)).toEqual(ended)
   })
+  test('no run ends under a claim that is given up, which nobody but its owner does', async () => {
+    const { runs, ...parents } = await withProtection()
+    const { protections } = current()
+    const run = sampleRun(parents)
+    await runs.create(run)
+    const [owner, other] = ['job-1' as JobId, 'job-2' as JobId]
+    const claim = { jobId: owner, former: { state: 'protected', note: null, resumeState: null } } as const
+    await protections.updateNotes(parents.protectionId, { claim })
+    await protections.giveUpClaim(parents.protectionId, other)
+    expect((await protections.notes(parents.protectionId)).claim).toEqual(claim)
+    await protections.giveUpClaim(parents.protectionId, owner)
+    expect((await protections.notes(parents.protectionId)).claim).toEqual({ ...claim, givenUp: true })
+    expect(await runs.endClaimed(run.id, owner, noon)).toBe(false)
+    expect(await runs.find(run.id)).toEqual(run)
+  })
   test('the history of a protection is from new to old, and no longer than asked for', async () => {
     const { runs, ...parents } = await withProtection()
     const made = [0, 1, 2].map((index) => sampleRun(parents, { startedAt: noon + index * minute }))
