@@ -162,3 +162,20 @@ test('a roll back whose source cannot be started says so, and its protection is 
   expect(job.tasks.find(({ name }) => name === 'Start the source machine again')?.state).not.toBe('succeeded')
   expect((await lab.stores.protections.find(protectionId))?.state).toBe('broken')
 })
+
+test('a replica that dies while it is waited for is waited for no more, and can be rolled back', async () => {
+  const { lab, protectionId, ask } = await newProtectedLab({ config: { answerTimeoutSeconds: 3600 } })
+  const restore = lab.b.faults.hang('target.probe')
+  const asked = lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: true })
+  await lab.clock.advance(10_000)
+  const ref = (await failedOverRef(lab, protectionId)) as MachineRef
+  lab.b.machine(ref).powerOff()
+  restore()
+  lab.b.faults.failNext('target.probe', 100)
+  await lab.clock.advance(2 * minute)
+  const job = await lab.job((await asked).jobId)
+  expect(job.state).toBe('succeeded')
+  expect(job.tasks.at(-1)?.note).toContain('The machine is off')
+  expect(await lab.openAlerts()).toContain('failover/replica-off')
+  await lab.done(lab.engine.rollBack(ask))
+})

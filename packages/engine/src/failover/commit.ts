@@ -9,10 +9,10 @@ import { type JobBody, JobFailure, type TaskScope } from '../jobs/job-scope.ts'
 import type { ProtectionRequest } from '../requests.ts'
 import { targetOf } from '../sites/platform-of.ts'
 import { findFailover, isFailBack, tellFailover } from './boot-run.ts'
+import { seePower } from './see-power.ts'
 import { REPLICA_OFF_ALERT } from './start-replica.ts'
 import { claimedBy, claimInTask, claimLost, type StillOurs, settleState } from './state-claim.ts'
 import { UNCOMMITTED_ALERT } from './uncommitted.ts'
-import { seePower } from './watch-replicas.ts'
 
 const tasks = [
   'Wait until the machine is independent',

@@ -1,16 +1,13 @@
 // Failed-over machines that went off before anybody has committed them. Production stands then: it is told, and where the host had
 // failed they are started again.
-import { Outage, Refusal } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import type { Run, RunId } from '@understudy/domain/failover/failover'
 import { judgeReplica, nothingSeen, type ReplicaSight } from '@understudy/domain/failover/replica-power'
-import type { PowerState } from '@understudy/domain/machines/machine'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
 import { startUnasked } from '../jobs/start-job.ts'
-import { withinSeconds } from '../sites/bounded-call.ts'
-import { platformOf } from '../sites/platform-of.ts'
+import { seePower } from './see-power.ts'
 import { REPLICA_OFF_ALERT } from './start-replica.ts'
 
 export type ReplicaWatcher = {
@@ -90,29 +87,6 @@ const isWatched = (run: Run, protection: Protection): boolean =>
 async function isStillWatched({ stores }: EngineParts, { id, protectionId }: Run): Promise<boolean> {
   const [run, protection] = await Promise.all([stores.runs.find(id), stores.protections.find(protectionId)])
   return run !== null && protection !== null && isWatched(run, protection)
-}
-
-type Sight = { readonly power: PowerState | null; readonly why: string }
-
-/** Null: nothing runs yet, or this kind of site cannot be asked. A machine that is not there is as off as one can be. */
-export async function seePower(
-  parts: EngineParts,
-  { targetSiteId, machineRef }: Pick<Run, 'targetSiteId' | 'machineRef'>,
-  signal: AbortSignal,
-): Promise<Sight | null> {
-  if (machineRef === null) return null
-  try {
-    const bound = { seconds: parts.config.deadSiteSeconds, signal }
-    return await withinSeconds(parts, bound, async (within) => {
-      const { source } = await platformOf(parts, targetSiteId)
-      if (source === undefined) return null
-      return { power: await source.powerState(machineRef, within), why: 'it is off' }
-    })
-  } catch (error) {
-    if (error instanceof Outage) return { power: null, why: error.message }
-    if (error instanceof Refusal) return { power: 'off', why: error.message }
-    throw error
-  }
 }
 
 async function tell(parts: EngineParts, protection: Protection, why: string): Promise<void> {
