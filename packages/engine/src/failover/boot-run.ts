@@ -23,7 +23,7 @@ import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
 import { withinSeconds } from '../sites/bounded-call.ts'
 import { targetOf } from '../sites/platform-of.ts'
 import { HYDRATION_ALERT } from './run-keeper.ts'
-import { seePower } from './see-power.ts'
+import { whenOff } from './see-power.ts'
 
 export type RunPlan = {
   readonly runId: RunId
@@ -216,9 +216,6 @@ export const isFailBack = (run: Run, protection: Protection): boolean =>
 
 export type Answered = { readonly answered: boolean; readonly note: string }
 
-/** A minute: a machine that is restarted at its site is off in between. */
-const OFF_MILLISECONDS = 60_000
-
 /**
  * Asks the guest until it answers or the time is over, and keeps what came of it. A guest that does not answer is told, and
  * so is a target that does not: what was asked for is done, only nobody knows yet how it went.
@@ -232,12 +229,16 @@ export async function waitForAnswer(
   const run = present(await parts.stores.runs.find(plan.runId), 'a run that boots is written down')
   const over = new AbortController()
   let timeIsUp = false
-  const mostLooksOff = OFF_MILLISECONDS / (parts.config.probeEverySeconds * 1000)
-  let looksOff = 0
+  // One that is off gives no answer, and while it is waited for nobody else could start it again.
+  let isOff = false
   // Slept, not read from the clock: clocks are set back.
   const limit = AbortSignal.any([over.signal, wait.task.signal])
   const timer = parts.sleep(wait.timeoutSeconds * 1000, limit).then(
     () => (timeIsUp = true),
+    () => {},
+  )
+  const off = whenOff(parts, run, limit).then(
+    () => (isOff = true),
     () => {},
   )
   try {
@@ -248,10 +249,7 @@ export async function waitForAnswer(
         await recordAnswer(parts, plan, { ...wait, addresses, note })
         return { answered, note }
       }
-      // One that is off gives no answer, and while it is waited for nobody else could start it again.
-      const isOff = (await seePower(parts, run, wait.task.signal))?.power === 'off'
-      looksOff = isOff ? looksOff + 1 : 0
-      if (timeIsUp || looksOff >= mostLooksOff) {
+      if (timeIsUp || isOff) {
         await parts.stores.runs.update(run.id, { addresses })
         const why = timeIsUp ? `No answer within ${wait.timeoutSeconds} s` : 'The machine is off'
         wait.task.note(`${why}: ${note}`)
@@ -261,7 +259,7 @@ export async function waitForAnswer(
     }
   } finally {
     over.abort(new DOMException('The guest was asked', 'AbortError'))
-    await timer
+    await Promise.all([timer, off])
   }
 }
 

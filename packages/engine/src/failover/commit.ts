@@ -9,7 +9,7 @@ import { type JobBody, JobFailure, type TaskScope } from '../jobs/job-scope.ts'
 import type { ProtectionRequest } from '../requests.ts'
 import { targetOf } from '../sites/platform-of.ts'
 import { findFailover, isFailBack, tellFailover } from './boot-run.ts'
-import { seePower } from './see-power.ts'
+import { whenOff } from './see-power.ts'
 import { REPLICA_OFF_ALERT } from './start-replica.ts'
 import { claimedBy, claimInTask, claimLost, type StillOurs, settleState } from './state-claim.ts'
 import { UNCOMMITTED_ALERT } from './uncommitted.ts'
@@ -93,10 +93,6 @@ async function loadRun(context: EngineContext, id: Protection['id']): Promise<Ru
   })
 }
 
-const LOOK_MILLISECONDS = 15_000
-/** A machine that is restarted at its site is off in between. */
-const LOOKS_OFF = 4
-
 /** One that is off never becomes independent, and while a commit waits for it nobody else could start it again. */
 async function waitWhileItRuns(context: EngineContext, run: Run, task: TaskScope): Promise<void> {
   const over = new AbortController()
@@ -114,11 +110,7 @@ async function waitWhileItRuns(context: EngineContext, run: Run, task: TaskScope
 }
 
 async function refuseWhenOff({ parts }: EngineContext, run: Run, signal: AbortSignal): Promise<never> {
-  for (let looksOff = 0; looksOff < LOOKS_OFF; ) {
-    await parts.sleep(LOOK_MILLISECONDS, signal)
-    const power = (await seePower(parts, run, signal))?.power
-    looksOff = power === 'off' ? looksOff + 1 : 0
-  }
+  await whenOff(parts, run, signal)
   throw new Refusal({
     code: 'failover/replica-off',
     message: 'The replica is off, so it cannot become independent of its recovery point',

@@ -29,3 +29,20 @@ export async function seePower(
     throw error
   }
 }
+
+const LOOK_MILLISECONDS = 15_000
+/** A machine that is restarted at its site is off in between. */
+const LOOKS_OFF = 4
+
+/** Resolves when the machine of the run has been off at each look of a minute. Rejects when aborted. */
+export async function whenOff(
+  parts: EngineParts,
+  run: Pick<Run, 'targetSiteId' | 'machineRef'>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let looksOff = 0; looksOff < LOOKS_OFF; ) {
+    await parts.sleep(LOOK_MILLISECONDS, signal)
+    const power = (await seePower(parts, run, signal))?.power
+    looksOff = power === 'off' ? looksOff + 1 : 0
+  }
+}
