@@ -12,6 +12,7 @@ import {
   watchForErrors,
 } from './console.ts'
 import { type GuestStatus, originalAddress, recordAtBoot, waitForGuest } from './guest.ts'
+import { differencesWhenHeldStill, differencesWhenOff, type LabCopies } from './lab-disks.ts'
 import { dismantle, newHome, type Product, startProduct } from './product.ts'
 import { photograph, themes } from './screenshots.ts'
 
@@ -81,6 +82,7 @@ test('the wizard protects both machines to site B, and the lag stays under its t
     await page.waitForTimeout(500)
   }
   checkData(await waitForGuest(await originalAddress(home, 'lab-db')))
+  expect(await differencesWhenHeldStill(copies('forward'))).toEqual([])
 })
 
 test('a test failover boots a copy that answers, while replication goes on', async () => {
@@ -101,6 +103,7 @@ test('a test failover boots a copy that answers, while replication goes on', asy
   await followTheJob(page, 'Clean up the test', 'lab-db', jobSeconds)
   await expect(run).toBeHidden()
   await expect(shown('Last test')).toContainText('passed')
+  expect(await differencesWhenHeldStill(copies('forward'))).toEqual([])
 })
 
 test('a planned failover loses nothing, and is committed', async () => {
@@ -116,12 +119,14 @@ test('a planned failover loses nothing, and is committed', async () => {
   checkData(guest)
   expect(recordAtBoot(guest)).toBeGreaterThanOrEqual(before.chain.step)
   await photograph(page, 'failover-running')
+  expect(await differencesWhenOff(copies('forward'))).toEqual([])
   await commit()
 })
 
 test('reprotect turns the direction round, and fail back brings home everything that was written meanwhile', async () => {
   await reprotect('reverse')
   await pointsGrowBy(1)
+  expect(await differencesWhenHeldStill(copies('reverse'))).toEqual([])
 
   const away = await waitForGuest(awayAddress)
   const dialog = await ask(page, 'Fail back')
@@ -132,10 +137,13 @@ test('reprotect turns the direction round, and fail back brings home everything 
   const guest = await waitForGuest(await originalAddress(home, 'lab-db'))
   checkData(guest)
   expect(recordAtBoot(guest)).toBeGreaterThanOrEqual(away.chain.step)
+  // What came home equals what the machine that is off now had.
+  expect(await differencesWhenOff(copies('reverse'))).toEqual([])
 
   await commit()
   await reprotect('forward')
   await pointsGrowBy(1)
+  expect(await differencesWhenHeldStill(copies('forward'))).toEqual([])
 })
 
 test('nothing went wrong in the browser on the whole way', async () => {
@@ -157,6 +165,11 @@ test('nothing went wrong in the browser on the whole way', async () => {
 })
 
 const shown = (name: string): Locator => page.getByRole('main').getByRole('group', { name, exact: true })
+
+const copies = (direction: Protection['direction']): LabCopies =>
+  direction === 'forward'
+    ? { home, name: 'lab-db', runsAt: 'a', replicaAt: 'b' }
+    : { home, name: 'lab-db', runsAt: 'b', replicaAt: 'a' }
 
 /** The points that are counted on the page, as it stands, without loading it again. */
 async function pointsGrowBy(count: number): Promise<void> {

@@ -4,6 +4,8 @@ const pkg = (name) => `^packages/${name}/`
 const features = '^apps/console/src/features/'
 const test = '\\.test\\.tsx?$'
 const bench = '^e2e/bench/'
+/** Reads disks and replicas past the product, for the browser tests: the oracle for data. */
+const oracle = '^e2e/lab-disks\\.ts$'
 /** The one place where ports meet adapters, and its twin for the demonstration. */
 /** Starts the real product for the server's own tests on virtual machines, and looks behind it. */
 const testHarness = '^apps/server/src/lab-tests/'
@@ -114,7 +116,13 @@ module.exports = {
     ...mayUse('server', 'The server serves the console and never imports it.', '^apps/server/', [
       '^packages/(?!toolchain/)',
     ]),
-    ...mayUse('e2e', 'End-to-end tests are users.', '^e2e/', [pkg('contract'), pkg('simulator')], [bench]),
+    ...mayUse(
+      'e2e',
+      'End-to-end tests are users.',
+      '^e2e/',
+      [pkg('contract'), pkg('simulator')],
+      [bench, oracle],
+    ),
     forbid(
       'benches-measure-packages',
       'A benchmark may call any package, or start the server as a user does; it never imports an application.',

@@ -1,4 +1,5 @@
 // What people and the world do wrong: every answer says what it was and what to do about it, and nothing is lost.
+
 import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rm, statfs, writeFile } from 'node:fs/promises'
@@ -9,9 +10,10 @@ import { promisify } from 'node:util'
 import { MiB } from '@understudy/base/bytes'
 import type { FailoverPreview } from '@understudy/contract/protection'
 import type { KvmSettings, Site } from '@understudy/contract/site'
+import { whileStandingStill } from '@understudy/drivers/kvm/lab/point-differences'
 import { beforeAll, expect, test } from 'vitest'
 import type { z } from 'zod'
-import { type LabProduct, pidOf, until, whileStandingStill } from './lab-product.ts'
+import { type LabProduct, pidOf, until } from './lab-product.ts'
 import type { ProtectedLab } from './protected-lab.ts'
 
 const run = promisify(execFile)

@@ -1,18 +1,13 @@
 // kill -9 of what guests depend on: the server that their replica reads from, and the source's own QEMU.
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import { present } from '@understudy/base/invariant'
 import type { Lab } from '@understudy/contract/overview'
+import { whileStandingStill } from '@understudy/drivers/kvm/lab/point-differences'
 import type { RunMachine } from '@understudy/drivers/kvm/runs'
 import { seededRandom } from '@understudy/simulator/seeded-random'
 import { beforeAll, expect, test } from 'vitest'
-import {
-  addressesOf,
-  type LabProduct,
-  pidOf,
-  until,
-  waitForGuest,
-  whileStandingStill,
-} from './lab-product.ts'
+import { addressesOf, type LabProduct, pidOf, until, waitForGuest } from './lab-product.ts'
 import type { ProtectedLab } from './protected-lab.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000)

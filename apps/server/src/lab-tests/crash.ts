@@ -1,10 +1,12 @@
 // kill -9 of server and PostgreSQL, at moments that the seed decides. Judged by the bytes afterwards.
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import { present } from '@understudy/base/invariant'
+import { whileStandingStill } from '@understudy/drivers/kvm/lab/point-differences'
 import type { RunMachine } from '@understudy/drivers/kvm/runs'
 import { seededRandom } from '@understudy/simulator/seeded-random'
 import { beforeAll, expect, test } from 'vitest'
-import { isAlive, type LabProduct, postgresPid, until, whileStandingStill } from './lab-product.ts'
+import { isAlive, type LabProduct, postgresPid, until } from './lab-product.ts'
 import type { ProtectedLab } from './protected-lab.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000)

@@ -1,10 +1,12 @@
 // The source site is gone: a failover needs nothing from it, asks what cannot be proven, and can be undone.
+
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { present } from '@understudy/base/invariant'
 import type { Job } from '@understudy/contract/job'
+import { whileStandingStill } from '@understudy/drivers/kvm/lab/point-differences'
 import { beforeAll, expect, test } from 'vitest'
-import { addressesOf, type LabProduct, pidOf, waitForGuest, whileStandingStill } from './lab-product.ts'
+import { addressesOf, type LabProduct, pidOf, waitForGuest } from './lab-product.ts'
 import type { ProtectedLab } from './protected-lab.ts'
 
 export function deadSiteTests(lab: () => ProtectedLab): void {

@@ -87,4 +87,41 @@ export function failoverCrashTests(lab: () => ProtectedLab): void {
     expect(job.state).toBe('succeeded')
     await expectRolledBack(source, await expectFailedOver(source))
   })
+
+  test('a replica whose QEMU is killed before its guest answers is told as off, and a roll back leads home', async () => {
+    const source = await product.machineAt('a', 'lab-db')
+    const jobId = await beginFailover()
+    await untilAt(jobId, 'Wait for the guest to answer')
+    const [replica] = await product.machinesAt('b')
+    process.kill(present(await pidOf(present(replica, 'there is a replica')), 'the replica runs'), 'SIGKILL')
+    // Not for as long as a guest may take: who has to decide can, soon.
+    const job = await product.waitForJob(jobId)
+    expect(job.state).toBe('succeeded')
+    expect((await product.protection(id)).state).toBe('failedOver')
+    await until('an alert says that it is off', 60, async () =>
+      (await product.alerts(id)).find(({ code }) => code === 'failover/replica-off'),
+    )
+    await product.finish('POST', `/protections/${id}/roll-back`)
+    expect(await product.machinesAt('b')).toEqual([])
+    await product.nextPoint(id)
+    expect((await waitForGuest(addressesOf(source))).chain.state).toBe('ok')
+  })
+
+  test('a planned failover whose source is killed before it was shut down loses nothing: it goes on from the disks, or not at all', async () => {
+    const source = await product.machineAt('a', 'lab-db')
+    const jobId = await beginFailover()
+    await until('the source is to be shut down', 120, async () => {
+      const { tasks } = await product.ask<Job>('GET', `/jobs/${jobId}`)
+      return tasks.find(({ name, state }) => name === 'Shut down the source machine' && state !== 'pending')
+    })
+    const pid = await pidOf(source)
+    if (pid !== null) process.kill(pid, 'SIGKILL')
+    const job = await product.waitForJob(jobId)
+    if (job.state === 'succeeded') return await expectRolledBack(source, await expectFailedOver(source))
+    expect(job.failure?.remedy).not.toBe('')
+    expect(await product.machinesAt('b')).toEqual([])
+    await product.ask('POST', '/lab')
+    await product.nextPoint(id)
+    expect((await waitForGuest(addressesOf(source))).chain.state).toBe('ok')
+  })
 }

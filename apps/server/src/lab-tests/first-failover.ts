@@ -1,10 +1,12 @@
 // The whole way with real machines: protect, test, fail over, come home. Every step is judged by the bytes.
+
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { MiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
 import type { Job } from '@understudy/contract/job'
 import type { Run } from '@understudy/contract/protection'
+import { whileStandingStill } from '@understudy/drivers/kvm/lab/point-differences'
 import { diskPath } from '@understudy/drivers/kvm/machine-definition'
 import { withMonitor } from '@understudy/drivers/kvm/monitor'
 import { beforeAll, expect, test } from 'vitest'
@@ -16,7 +18,6 @@ import {
   pidOf,
   until,
   waitForGuest,
-  whileStandingStill,
 } from './lab-product.ts'
 import type { ProtectedLab } from './protected-lab.ts'
 

@@ -1,5 +1,5 @@
 // For tests only: the whole product as a process of its own, with its lab of real machines, driven as an operator would.
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -8,12 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { MiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
-import { compareDisks } from '@understudy/block/compare'
 import type { BlockReader, Extent } from '@understudy/block/device'
-import { openFileReader } from '@understudy/block/file-device'
 import { isZero } from '@understudy/block/zero-detection'
 import type { Alert, Event } from '@understudy/contract/event'
 import type { Job } from '@understudy/contract/job'
@@ -23,17 +20,15 @@ import type { Protection } from '@understudy/contract/protection'
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
 import type { Site } from '@understudy/contract/site'
 import { destroyLab } from '@understudy/drivers/kvm/lab/lab'
+import { pointDifferences } from '@understudy/drivers/kvm/lab/point-differences'
 import { type ChainVerdict, verifyChain } from '@understudy/drivers/kvm/lab/verify-chain'
 import { localHost } from '@understudy/drivers/kvm/local-host'
-import { diskPath } from '@understudy/drivers/kvm/machine-definition'
-import { withMonitor } from '@understudy/drivers/kvm/monitor'
 import { processOf } from '@understudy/drivers/kvm/power'
 import { loadRunMachine, type RunMachine } from '@understudy/drivers/kvm/runs'
 import type { OpenedPoint } from '@understudy/engine/ports/replica-store'
 import { openJournalStore } from '@understudy/journal/journal-store'
 import { loadSecretKey } from '@understudy/store/secret-key'
 
-const run = promisify(execFile)
 const entry = fileURLToPath(new URL('../main.ts', import.meta.url))
 /** Built from the distribution's packages once, and shared with the other tests of the lab. */
 const cacheFolder = fileURLToPath(new URL('../../../../node_modules/.cache/understudy-lab', import.meta.url))
@@ -394,40 +389,12 @@ export async function openLabProduct(options: { readonly lab: boolean }) {
       })
     },
 
-    /**
-     * Where a point differs from the machine's disks as they are now, as `<disk> at <offset>, <bytes> bytes`. The machine is
-     * off or stands still: QEMU has written everything out then, and its own converter reads the files.
-     */
-    async differencesTo(
+    /** Where a point differs from the machine's disks as they are now; see pointDifferences. */
+    differencesTo: (
       machine: RunMachine,
       site: SiteLetter,
       pointId: string | 'newest',
-    ): Promise<readonly string[]> {
-      const work = await mkdtemp(join(tmpdir(), 'us-cmp-'))
-      try {
-        return await withPoint(site, pointId, async ({ disks }) => {
-          const wanted = machine.definition.disks.map(({ key }) => key)
-          const found = disks.map(({ key }) => key)
-          if (wanted.join() !== found.join()) return [`disks ${found.join()} instead of ${wanted.join()}`]
-          const differing: string[] = []
-          for (const disk of machine.definition.disks) {
-            const raw = join(work, disk.key)
-            const source = diskPath(machine.folder, disk)
-            await run('qemu-img', ['convert', '-U', '-f', disk.format, '-O', 'raw', source, raw])
-            const copy = present(
-              disks.find(({ key }) => key === disk.key),
-              'the point has the disk',
-            )
-            for (const { offset, bytes } of await differences(copy.reader, raw))
-              differing.push(`${disk.key} at ${offset}, ${bytes} bytes`)
-            await rm(raw)
-          }
-          return differing
-        })
-      } finally {
-        await rm(work, { recursive: true, force: true })
-      }
-    },
+    ): Promise<readonly string[]> => withPoint(site, pointId, (point) => pointDifferences(machine, point)),
 
     /** One hash over every byte of a point. Zeros count by being left out between the offsets of the rest. */
     hashOf: (site: SiteLetter, pointId: string): Promise<string> =>
@@ -456,30 +423,6 @@ const pieceBytes = MiB
 async function isKnownZero(reader: BlockReader, piece: Extent): Promise<boolean> {
   for await (const { kind } of reader.map?.(piece) ?? [{ kind: 'data' }]) if (kind === 'data') return false
   return true
-}
-
-async function differences(copy: BlockReader, rawFile: string): Promise<Extent[]> {
-  const original = await openFileReader(rawFile)
-  try {
-    const found: Extent[] = []
-    for await (const extent of compareDisks(copy, original)) found.push(extent)
-    return found
-  } finally {
-    await original.close()
-  }
-}
-
-/** Holds the guest still, with everything it has written on its disks, while `work` runs. */
-export async function whileStandingStill<Result>(
-  machine: RunMachine,
-  work: () => Promise<Result>,
-): Promise<Result> {
-  await withMonitor(machine, (qmp) => qmp.execute('stop'))
-  try {
-    return await work()
-  } finally {
-    await withMonitor(machine, (qmp) => qmp.execute('cont'))
-  }
 }
 
 /** The status page of a guest that answers at one of these addresses, once its chain and database are up. */
