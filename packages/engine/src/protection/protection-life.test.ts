@@ -56,6 +56,19 @@ describe('protect', () => {
   })
 })
 
+test('replication goes on within seconds of the return of our own database', async () => {
+  const { lab, protectionId } = await newProtectedLab()
+  const away = {
+    code: 'store/unreachable',
+    message: 'The database does not answer',
+    remedy: 'Nothing is lost.',
+  }
+  lab.database.failNext('protections.notes', 2, new Outage(away))
+  await lab.clock.advance(15_000)
+  const points = await lab.engine.recoveryPoints(protectionId)
+  expect(lab.clock.now() - (points.at(-1)?.instant ?? 0)).toBeLessThan(10_000)
+})
+
 describe('steering', () => {
   test('pause stops the points, resume goes on with a delta', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()

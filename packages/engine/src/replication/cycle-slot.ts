@@ -121,11 +121,17 @@ async function settleFailure(parts: EngineParts, slot: Slot, error: unknown): Pr
   else await breakDown(parts, slot, error)
 }
 
+/** Our own database was away. Neither source nor target needs a rest then, and every machine would miss its target because of us. */
+const OUR_STORE = 'store/'
+const OUR_STORE_RETRY_SECONDS = 5
+
 async function retryLater(parts: EngineParts, slot: Slot, error: unknown): Promise<void> {
   const failure = toFailureReport(error)
   slot.failures += 1
   slot.troubleMayBeOpen = true
-  const delaySeconds = retryDelaySeconds(slot.failures, parts.config.retryDelaysSeconds)
+  const delaySeconds = failure.code.startsWith(OUR_STORE)
+    ? OUR_STORE_RETRY_SECONDS
+    : retryDelaySeconds(slot.failures, parts.config.retryDelaysSeconds)
   slot.dueAt = parts.clock.now() + delaySeconds * 1000
   await raiseAlert(parts, {
     severity: 'warning',
