@@ -154,13 +154,40 @@ test('a roll back starts the source although it was off before the failover: it 
   expect((await lab.stores.protections.find(protectionId))?.state).toBe('protected')
 })
 
-test('a roll back whose source cannot be started says so, and its protection is not called protected', async () => {
+test('a roll back without a source to go back to is refused, and the replica goes on', async () => {
   const { lab, ask, protectionId } = await newProtectedLab()
   lab.a.cutOff()
   await lab.done(lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: true }))
   const job = await lab.settle(lab.engine.rollBack(ask))
-  expect(job.tasks.find(({ name }) => name === 'Start the source machine again')?.state).not.toBe('succeeded')
+  expect(job).toMatchObject({ state: 'failed', failure: { code: 'failover/nothing-to-go-back-to' } })
+  expect((await lab.state(protectionId)).state).toBe('failedOver')
+  expect(runningAt(lab.b)).toHaveLength(1)
+})
+
+test('a roll back whose source does not start says so, and its protection is not called protected', async () => {
+  const { lab, ask, protectionId } = await newProtectedLab()
+  await lab.done(lab.engine.plannedFailover(ask))
+  lab.a.faults.failNext('source.start', 50)
+  const job = await lab.settle(lab.engine.rollBack(ask))
+  expect(job.tasks.find(({ name }) => name === 'Start the source machine again')?.state).toBe('failed')
   expect((await lab.stores.protections.find(protectionId))?.state).toBe('broken')
+  expect(await lab.openAlerts()).toContain('protection/broken')
+})
+
+test('the time to decide begins when the guest has answered', async () => {
+  const { lab, ask, protectionId } = await newProtectedLab({ policy: { commitTimeoutSeconds: 120 } })
+  await lab.done(lab.engine.plannedFailover(ask))
+  const [run] = await lab.activeRuns(protectionId)
+  expect(run?.commitDeadline).toBeGreaterThanOrEqual((run?.answeredAt ?? Number.NaN) + 120_000)
+  expect(run?.commitDeadline).toBeLessThan((run?.answeredAt ?? Number.NaN) + 130_000)
+})
+
+test('what a planned failover copied last counts as the newest application-consistent point', async () => {
+  const { lab, ask, protectionId } = await newProtectedLab()
+  await lab.done(lab.engine.plannedFailover(ask))
+  const { newestPoint, newestApplicationPoint } = await lab.stores.protections.summary(protectionId)
+  expect(newestPoint?.consistency).toBe('application')
+  expect(newestApplicationPoint?.id).toBe(newestPoint?.id)
 })
 
 test('a replica that dies while it is waited for is waited for no more, and can be rolled back', async () => {

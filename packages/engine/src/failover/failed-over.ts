@@ -21,7 +21,9 @@ export async function settleFailedOver(
   const protection = await loadProtection(parts, what.protectionId)
   const policy = await parts.stores.policies.find(protection.policyId)
   const timeoutSeconds = policy?.commitTimeoutSeconds ?? 0
-  const commitDeadline = timeoutSeconds > 0 ? parts.clock.now() + timeoutSeconds * 1000 : null
+  // Nobody can decide before the guest has answered, or was given up; then the time begins anew.
+  const waitSeconds = parts.config.answerTimeoutSeconds
+  const commitDeadline = timeoutSeconds > 0 ? parts.clock.now() + (waitSeconds + timeoutSeconds) * 1000 : null
   await parts.stores.runs.update(run.id, { commitDeadline })
   await settleState(context, {
     protectionId: what.protectionId,
@@ -52,6 +54,10 @@ export async function waitForFailedOver(context: EngineContext, job: JobScope, p
     const run = present(await parts.stores.runs.find(plan.runId), 'a run that has booted is written down')
     const protection = await loadProtection(parts, run.protectionId)
     if (!answered) await parts.stores.runs.update(run.id, { failure: note })
+    const policy = await parts.stores.policies.find(protection.policyId)
+    const decideSeconds = policy?.commitTimeoutSeconds ?? 0
+    if (decideSeconds > 0)
+      await parts.stores.runs.update(run.id, { commitDeadline: parts.clock.now() + decideSeconds * 1000 })
     // Not before: what is streamed is read beside what the guest waits for while it boots.
     context.keeper.hydrate(run)
     await tellFailover(context, protection, {

@@ -60,6 +60,9 @@ export async function sealFinalPoint(
       const { pointCount, storedBytes } = await replica.usage()
       await parts.stores.protections.updateSummary(protection.id, {
         newestPoint: { id: point.id, instant: point.instant, consistency: point.consistency },
+        ...(point.consistency === 'application'
+          ? { newestApplicationPoint: { id: point.id, instant: point.instant } }
+          : {}),
         pointCount,
         storedBytes,
       })

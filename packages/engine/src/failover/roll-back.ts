@@ -1,9 +1,12 @@
 // Before the commit: the failover is undone. The replica's machine goes with what it wrote, the source takes over again.
+import { Outage, Refusal } from '@understudy/base/errors'
 import type { Protection } from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
-import { resolveAlert } from '../events/report.ts'
-import { type JobBody, JobFailure } from '../jobs/job-scope.ts'
+import { type Report, raiseAlert, resolveAlert } from '../events/report.ts'
+import { type JobBody, JobFailure, type TaskScope } from '../jobs/job-scope.ts'
 import type { ProtectionRequest } from '../requests.ts'
+import { withinSeconds } from '../sites/bounded-call.ts'
+import { sourceOf } from '../sites/platform-of.ts'
 import { tellFailover } from './boot-run.ts'
 import { startSource } from './planned-failover.ts'
 import { removeReplicas } from './remove-replica.ts'
@@ -12,6 +15,7 @@ import { claimedBy, claimInTask, type StillOurs, settleState } from './state-cla
 import { UNCOMMITTED_ALERT } from './uncommitted.ts'
 
 const tasks = [
+  'Look at the source machine',
   'Take over the protection',
   'Remove the replica machine',
   'Start the source machine again',
@@ -22,6 +26,8 @@ export const rollBack = (context: EngineContext): JobBody<ProtectionRequest> => 
   tasks: () => tasks,
   async run(job, { protectionId }) {
     const stillOurs = claimedBy(context, protectionId, job.id)
+    // Before anything is touched: else the only machine that runs would go, with what it has written, and nothing take its place.
+    await job.task('Look at the source machine', (task) => refuseWithoutSource(context, protectionId, task))
     job.passPointOfNoReturn()
     // Apart from what follows: who was not quick enough must not undo what belongs to the other.
     await claimInTask(context, job, 'Take over the protection', {
@@ -55,6 +61,30 @@ export const rollBack = (context: EngineContext): JobBody<ProtectionRequest> => 
   },
 })
 
+async function refuseWithoutSource(
+  { parts }: EngineContext,
+  id: Protection['id'],
+  task: TaskScope,
+): Promise<void> {
+  const { sourceSiteId, sourceRef } = await loadProtection(parts, id)
+  const bound = { seconds: parts.config.deadSiteSeconds, signal: task.signal }
+  try {
+    const power = await withinSeconds(parts, bound, async (signal) =>
+      (await sourceOf(parts, sourceSiteId)).powerState(sourceRef, signal),
+    )
+    task.note(`It is there, and ${power}`)
+  } catch (error) {
+    if (!(error instanceof Outage) && !(error instanceof Refusal)) throw error
+    throw new Refusal({
+      code: 'failover/nothing-to-go-back-to',
+      message: `There is no source machine to go back to now: ${error.message}`,
+      remedy:
+        'Nothing was touched. Bring its site and the machine back, then roll back; or commit the failover, to stay.',
+      cause: error,
+    })
+  }
+}
+
 /** Repeatable. */
 export async function goOn(
   context: EngineContext,
@@ -71,6 +101,7 @@ export async function goOn(
   })
   await resolveAlert(context.parts, UNCOMMITTED_ALERT, protection)
   await resolveAlert(context.parts, REPLICA_OFF_ALERT, protection)
+  if (!started) await raiseAlert(context.parts, notStarted(protection))
   await tellFailover(context, protection, {
     severity: started ? 'info' : 'critical',
     code: started ? 'failover/rolled-back' : 'failover/source-not-started',
@@ -79,3 +110,12 @@ export async function goOn(
       : `The failover of ${protection.name} was rolled back, but its source could not be started`,
   })
 }
+
+/** The machine runs nowhere. Resolved once it replicates again. */
+const notStarted = ({ id, name }: Protection): Report & { readonly remedy: string } => ({
+  severity: 'critical',
+  code: 'protection/broken',
+  message: `${name} was rolled back, but its source could not be started: it runs nowhere`,
+  remedy: 'Start it at its site, then resynchronise.',
+  subject: { id, name },
+})

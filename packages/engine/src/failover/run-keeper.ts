@@ -361,12 +361,20 @@ async function keepHydrating(parts: EngineParts, run: Run, entry: Kept): Promise
       // Its machine has gone because another process ended the run: that is no failure.
       if (await isOver(parts, run.id).catch(() => false)) return
       failures += 1
-      await tellHydrationFailure(parts, subject, error)
+      if (!(await isBeingTakenAway(parts, run).catch(() => false)))
+        await tellHydrationFailure(parts, subject, error)
       if (!(error instanceof Outage)) throw error
       const delaySeconds = Math.min(30, retryDelaySeconds(failures, parts.config.retryDelaysSeconds))
       await parts.sleep(delaySeconds * 1000, entry.stop.signal).catch(() => {})
     }
   }
+}
+
+/** A roll back, or another point: whoever does that lets the run go in a moment. */
+async function isBeingTakenAway({ stores }: EngineParts, { kind, protectionId }: Run): Promise<boolean> {
+  if (kind === 'test') return false
+  const state = (await stores.protections.find(protectionId))?.state
+  return state === 'rollingBack' || state === 'failingOver'
 }
 
 async function hydrateOnce(parts: EngineParts, run: Run, entry: Kept): Promise<void> {

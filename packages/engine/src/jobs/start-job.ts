@@ -11,6 +11,7 @@ import {
   CANCEL_ANSWER,
   CANCEL_TOPIC,
   type Cancels,
+  describeKind,
   failedEvent,
   flowOf,
   RETRY_TOPIC,
@@ -84,6 +85,17 @@ export async function startJob<Request extends Asker>(
       endedAt: null,
       startedBy: request.by,
     })
+  await recordEvent(
+    parts,
+    {
+      severity: 'info',
+      code: 'job/started',
+      message: `${describeKind(kind)} of ${subject.name} was asked for by ${request.by}`,
+      subject,
+      facts: { jobId, kind },
+    },
+    `started-${jobId}` as EventId,
+  )
   await parts.durable.start(flowOf(kind), jobId, request)
   parts.live.changed('jobs', jobId)
   return { jobId }

@@ -193,8 +193,8 @@ describe('two operators at once', () => {
     const { endClaimed } = runs
     let open = (): void => {}
     const tidyingUp = new Promise<void>((resolve) => (open = resolve))
-    vi.spyOn(protections, 'claimState').mockImplementationOnce(async (...claim) => {
-      await tidyingUp
+    vi.spyOn(protections, 'claimState').mockImplementation(async (...claim) => {
+      if (claim[2] === 'rollingBack') await tidyingUp
       return await claimState(...claim)
     })
     vi.spyOn(runs, 'endClaimed').mockImplementation(async (...end) => {

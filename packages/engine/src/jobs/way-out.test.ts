@@ -72,7 +72,7 @@ describe('a database that is away', () => {
     const { lab, protectionId, ask } = await newProtectedLab()
     await lab.done(lab.engine.plannedFailover(ask))
     await lab.clock.advance(minute)
-    const release = lab.a.faults.hang('source.powerState')
+    const release = lab.a.faults.hang('source.start')
     const started = lab.engine.rollBack(ask)
     await started
     await until(lab, () => lab.b.machines().length === 0)
