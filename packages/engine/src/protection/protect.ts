@@ -1,7 +1,14 @@
 // Setting a protection up: check, make the replica, wait until the mover has sealed the first point.
 import { Refusal } from '@understudy/base/errors'
 import type { Run } from '@understudy/domain/failover/failover'
-import { isEligible, type Machine, type MachineId, withoutDisks } from '@understudy/domain/machines/machine'
+import {
+  type DiskKey,
+  isEligible,
+  type Machine,
+  type MachineHardware,
+  type MachineId,
+  withoutDisks,
+} from '@understudy/domain/machines/machine'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
 import { checkPolicyFits } from '@understudy/domain/protection/policy-fits'
 import type { Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
@@ -38,6 +45,7 @@ export async function protect(
   await targetOf(parts, targetSiteId)
   if (targetSiteId === machine.siteId) throw sameSite()
   await refuseKnownMachine(parts, machine)
+  refuseUnknownDisks(machine.name, machine.hardware, request.excludedDisks)
   const id = parts.newId() as ProtectionId
   await parts.stores.protections.create({
     id,
@@ -62,6 +70,21 @@ export async function protect(
   })
   parts.live.changed('protections', id)
   return await startProtect(parts, { id, name: request.name ?? machine.name }, request)
+}
+
+/** A slip in the name of a disk would have it replicated although somebody wanted it left out. */
+export function refuseUnknownDisks(
+  name: string,
+  { disks }: MachineHardware,
+  excluded: readonly DiskKey[],
+): void {
+  const unknown = excluded.find((key) => disks.every((disk) => disk.key !== key))
+  if (unknown === undefined) return
+  throw new Refusal({
+    code: 'protection/unknown-disk',
+    message: `${name} has no disk ${unknown} that could be left out`,
+    remedy: `Its disks: ${disks.map(({ key }) => key).join(', ')}.`,
+  })
 }
 
 async function startProtect(

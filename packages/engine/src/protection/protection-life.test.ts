@@ -1,5 +1,6 @@
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { AlertId } from '@understudy/domain/events/event'
+import type { DiskKey } from '@understudy/domain/machines/machine'
 import { defaultPolicySettings } from '@understudy/domain/protection/policy'
 import { checkGuest } from '@understudy/simulator/synthetic-guest'
 import { describe, expect, test } from 'vitest'
@@ -23,6 +24,25 @@ describe('protect', () => {
     await expect(lab.engine.protect({ ...request, targetSiteId: lab.siteA.id })).rejects.toMatchObject({
       code: 'protection/same-site',
     })
+  })
+
+  test('a disk to leave out that the machine does not have is refused by name', async () => {
+    const lab = await newLab()
+    const request = {
+      by,
+      machineId: lab.row.id,
+      policyId: lab.policy.id,
+      adapters: [],
+      excludedDisks: ['vdz' as DiskKey],
+    }
+    await expect(lab.engine.protect({ ...request, targetSiteId: lab.siteB.id })).rejects.toMatchObject({
+      code: 'protection/unknown-disk',
+    })
+    const { protectionId } = await lab.protect()
+    await lab.clock.advance(minute)
+    await expect(
+      lab.engine.editProtection({ by, protectionId, excludedDisks: ['vdz' as DiskKey] }),
+    ).rejects.toMatchObject({ code: 'protection/unknown-disk' })
   })
 
   test('a first copy that is held up says by what, and no more once it goes on', async () => {

@@ -9,7 +9,7 @@ import type { JobBody } from '../jobs/job-scope.ts'
 import type { EditProtectionRequest, ProtectionRequest } from '../requests.ts'
 import { targetOf } from '../sites/platform-of.ts'
 import { encryptionIsFixed } from './policies.ts'
-import { loadPolicy } from './protect.ts'
+import { loadPolicy, refuseUnknownDisks } from './protect.ts'
 import { waitForCycle } from './wait-for-cycle.ts'
 
 /** Anything else is at work, and a pause must not take it out of a job's hands. */
@@ -85,6 +85,12 @@ export async function edit(context: EngineContext, request: EditProtectionReques
   const target = adapters && (await targetOf(parts, protection.targetSiteId))
   if (target) await chooseFailoverNetworks(target, { adapters })
   if (excludedDisks !== undefined && protection.hardware.disks.length > 0) {
+    refuseUnknownDisks(
+      protection.name,
+      protection.hardware,
+      // One that is left out already may have gone from the machine since.
+      excludedDisks.filter((key) => !protection.excludedDisks.includes(key)),
+    )
     const left = protection.hardware.disks.filter(({ key }) => !excludedDisks.includes(key))
     if (left.length === 0) throw nothingLeft()
   }
