@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { Bytes, Id, Name } from './primitives.ts'
 
-export const RetentionTier = z.object({
+export const RetentionTier = z.strictObject({
   everySeconds: z.number().int().min(0).max(31_536_000).describe('0 keeps every point'),
   forSeconds: z.number().int().min(1).max(315_360_000),
 })

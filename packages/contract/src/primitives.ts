@@ -3,7 +3,13 @@ import { z } from 'zod'
 
 export const Id = z.string().min(1).max(120)
 export const InstantText = z.iso.datetime({ offset: true })
-export const Name = z.string().trim().min(1, 'Give it a name').max(120)
+/** Characters that nobody sees would make two names that look the same. */
+export const Name = z
+  .string()
+  .trim()
+  .min(1, 'Give it a name')
+  .max(120)
+  .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u, 'Leave out characters that cannot be seen')
 export const Bytes = z.number().int().nonnegative()
 export const Seconds = z.number().nonnegative()
 

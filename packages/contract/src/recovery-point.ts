@@ -20,8 +20,8 @@ export const RecoveryPoint = z
   })
   .meta({ id: 'RecoveryPoint' })
 export type RecoveryPoint = z.infer<typeof RecoveryPoint>
-export const PointAnnotation = z.object({
-  note: z.string().max(500).nullable().optional(),
+export const PointAnnotation = z.strictObject({
+  note: z.string().trim().max(500).nullable().optional(),
   pinned: z.boolean().optional(),
 })
 export const PointChoice = z

@@ -79,7 +79,8 @@ export function setupRoutes(deps: ApiDeps) {
       const owner = await newUser(deps, input.name, 'owner', input.password)
       if (!(await deps.stores.setup.complete(tokenHash, deps.clock.now(), owner))) throw closed()
       context.audit(owner.id, { name: owner.name, role: owner.role })
-      return beginSession(deps, owner, context)
+      await deps.stores.users.update(owner.id, { signedInAt: deps.clock.now() })
+      return beginSession(deps, { ...owner, signedInAt: deps.clock.now() }, context)
     }),
   }
 }

@@ -1,5 +1,6 @@
 import { Refusal } from '@understudy/base/errors'
 import { fromIso } from '@understudy/base/instant'
+import type { FailoverInput } from '@understudy/contract/protection'
 import type { PointChoice as PointChoiceBody } from '@understudy/contract/recovery-point'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { PointChoice } from '@understudy/domain/recovery-points/choose-point'
@@ -55,6 +56,7 @@ export function failoverRoutes(deps: ApiDeps) {
       const request = await requestOf(input.id, context, { kind, acceptUnfenced, point })
       switch (kind) {
         case 'planned':
+          refuseOfPlanned(input)
           return deps.engine.plannedFailover(request)
         case 'unplanned':
           return deps.engine.unplannedFailover({ ...request, choice: toPointChoice(point), acceptUnfenced })
@@ -90,6 +92,20 @@ export function failoverRoutes(deps: ApiDeps) {
       })
     }),
   }
+}
+
+/** A planned failover makes a point of its own and proves the source off: what says otherwise was meant for another kind. */
+function refuseOfPlanned({
+  point,
+  acceptUnfenced,
+}: Pick<z.infer<typeof FailoverInput>, 'point' | 'acceptUnfenced'>): void {
+  if (point.kind === 'latest' && !acceptUnfenced) return
+  throw new Refusal({
+    code: 'failover/not-for-planned',
+    message:
+      'A planned failover takes no point and no acceptance: it makes its own point of a source that it has shut down',
+    remedy: 'Leave both out, or ask for an unplanned failover.',
+  })
 }
 
 export function runRoutes(deps: ApiDeps) {

@@ -48,6 +48,9 @@ export const defaultPolicySettings: PolicySettings = {
   uncommittedAction: 'commit',
 }
 
+const SHORTEST_COMMIT_TIMEOUT_SECONDS = 60
+const LOWEST_RATE_BYTES_PER_SECOND = 16 * 1024
+
 /** Refuses settings that no mover could keep. Shapes are the contract's business; this is about sense. */
 export function checkPolicy(policy: PolicySettings): void {
   const refuse = (message: string, remedy: string): never => {
@@ -66,6 +69,29 @@ export function checkPolicy(policy: PolicySettings): void {
         'Retention tiers must grow',
         'Let each tier reach further back with wider steps than the one before.',
       )
+    if (tier.forSeconds < tier.everySeconds)
+      refuse(
+        'A retention tier is shorter than its step: it would keep nothing',
+        'Let it reach back at least as far as the distance between its points.',
+      )
     previous = tier
   }
+  if (
+    policy.applicationConsistentEverySeconds > 0 &&
+    policy.applicationConsistentEverySeconds < policy.intervalSeconds
+  )
+    refuse(
+      'Application-consistent points are wanted more often than points',
+      'Make their interval at least that of the points, or 0 for none.',
+    )
+  if (policy.commitTimeoutSeconds > 0 && policy.commitTimeoutSeconds < SHORTEST_COMMIT_TIMEOUT_SECONDS)
+    refuse(
+      `Nobody can decide about a failover within ${policy.commitTimeoutSeconds} s`,
+      `Give at least ${SHORTEST_COMMIT_TIMEOUT_SECONDS} s, or 0 for no timer.`,
+    )
+  if (policy.rateLimitBytesPerSecond > 0 && policy.rateLimitBytesPerSecond < LOWEST_RATE_BYTES_PER_SECOND)
+    refuse(
+      `With ${policy.rateLimitBytesPerSecond} bytes a second nothing would ever be replicated`,
+      'Allow at least 16 KiB a second, or 0 for no limit.',
+    )
 }
