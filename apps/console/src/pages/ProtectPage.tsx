@@ -130,7 +130,8 @@ function Wizard({ sources, targets, preset }: WizardProps) {
               ? 'There is no policy yet'
               : preview.isError
                 ? 'What it would mean could not be worked out'
-                : !preview.data
+                : // What is shown meanwhile is of the machines that were chosen before: the new one has no networks in it.
+                  !preview.data || preview.isPlaceholderData
                   ? 'Working out what it would mean'
                   : able.length === 0
                     ? 'Something stands in the way of each of them'

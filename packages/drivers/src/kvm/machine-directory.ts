@@ -279,5 +279,6 @@ const noSuchMachine = (ref: MachineRef): Refusal =>
   new Refusal({
     code: 'source/no-such-machine',
     message: `No host of this site has a machine ${ref}`,
-    remedy: 'Refresh the inventory; the machine may have been removed or moved.',
+    remedy:
+      'Refresh the inventory: it may have been removed or moved. If it is lost, its replica can be brought up by an unplanned failover.',
   })

@@ -16,16 +16,25 @@ test('a planned failover to where the machine came from is a fail back, before a
 })
 
 test('a failover waits for a decision only once it is up, and for an answer while its job asks', () => {
-  const run = { kind: 'planned', state: 'failedOver' } as const
+  const answeredAt = '2026-01-01T00:00:00.000Z'
+  const run = { kind: 'planned', state: 'failedOver', answeredAt, failure: null } as const
   expect(statusOfRun(run, 'failingOver', false)?.words).toBe('Under way')
   expect(statusOfRun(run, 'failingOver', true)?.words).toBe('Waiting for your answer')
   expect(statusOfRun(null, 'failingOver', true)?.words).toBe('Waiting for your answer')
   expect(statusOfRun(run, 'failedOver', false)?.words).toBe('Waits for your decision')
+  const silent = { ...run, answeredAt: null }
+  expect(statusOfRun(silent, 'failedOver', false)?.words).toBe('Waiting for the guest to answer')
+  expect(statusOfRun({ ...silent, failure: 'no answer' }, 'failedOver', false)?.words).toBe(
+    'Waits for your decision',
+  )
   expect(statusOfRun(run, 'rollingBack', false)?.words).toBe('Rolling back')
 })
 
 test('a test has a state of its own, whatever its protection is doing', () => {
-  expect(statusOfRun({ kind: 'test', state: 'running' }, 'failingOver', false)?.words).toBe('Running')
+  expect(
+    statusOfRun({ kind: 'test', state: 'running', answeredAt: null, failure: null }, 'failingOver', false)
+      ?.words,
+  ).toBe('Running')
 })
 
 test('what a job waited for a person is told apart from what the machine took', () => {

@@ -53,7 +53,7 @@ type Status = { readonly tone: Tone; readonly words: string }
 
 /** A failover has no state of its own: what its protection is doing, and whether its job waits for a person. Pure. */
 export function statusOfRun(
-  run: Pick<Run, 'kind' | 'state'> | null,
+  run: Pick<Run, 'kind' | 'state' | 'answeredAt' | 'failure'> | null,
   state: Protection['state'],
   waits: boolean,
 ): Status | null {
@@ -62,6 +62,9 @@ export function statusOfRun(
     if (state === 'failingOver') return { tone: 'busy', words: 'Under way' }
     if (state === 'rollingBack') return { tone: 'busy', words: 'Rolling back' }
     if (state === 'committing') return { tone: 'busy', words: 'Committing' }
+    // Its job waits for that too, and until then nothing can be decided.
+    if (run?.state === 'failedOver' && run.answeredAt === null && run.failure === null)
+      return { tone: 'busy', words: 'Waiting for the guest to answer' }
   }
   return run && { tone: toneOfRun[run.state], words: wordsOfRun[run.state] }
 }

@@ -287,5 +287,6 @@ const noSuchMachine = (ref: MachineRef): Refusal =>
   new Refusal({
     code: 'source/no-such-machine',
     message: `No libvirt of this site has a machine ${ref}`,
-    remedy: 'Refresh the inventory; the machine may have been removed or moved.',
+    remedy:
+      'Refresh the inventory: it may have been removed or moved. If it is lost, its replica can be brought up by an unplanned failover.',
   })

@@ -32,7 +32,8 @@ export function toVirshFailure(complaint: VirshComplaint): Outage | Refusal {
     return new Outage({
       code: 'kvm/no-such-domain',
       message: `libvirt on ${hostName} does not know this machine: ${text}`,
-      remedy: 'Refresh the inventory; the machine may have been removed or moved.',
+      remedy:
+        'Refresh the inventory: it may have been removed or moved. If it is lost, its replica can be brought up by an unplanned failover.',
     })
   const unconnected =
     commandLine === 'connect' || NO_CONNECTION.test(text) ? toConnectFailure(complaint) : null
