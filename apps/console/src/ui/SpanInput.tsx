@@ -33,7 +33,9 @@ export function SpanInput({ label, description, seconds, onChange, error = null,
         allowDecimal={false}
         allowNegative={false}
         onChange={(value) => onChange(Number(value) * unit)}
-        error={error}
+        // Putting it right silently would save what nobody has typed.
+        clampBehavior="none"
+        error={seconds < min ? `At least ${min} second` : error}
       />
       <NativeSelect
         w={104}

@@ -75,7 +75,9 @@ export function PolicyForm({ policy, onDone }: PolicyFormProps) {
   const problem = (path: string): string | null =>
     fieldProblem(save.error, path) ?? fieldProblem(save.error, `policy.${path}`)
   const tierProblem = checkTiers(draft.retention)
-  const reason = saveRefused ?? (draft.name.trim() === '' ? 'Give it a name' : tierProblem)
+  const missing = draft.intervalSeconds < 1 || draft.lagTargetSeconds < 1
+  const reason =
+    saveRefused ?? (draft.name.trim() === '' ? 'Give it a name' : missing ? 'Fill in the times' : tierProblem)
   const submit = (event: FormEvent): void => {
     event.preventDefault()
     if (reason === null) save.mutate()
