@@ -82,7 +82,10 @@ export async function updateSite(
   const site = await loadSite(parts, siteId)
   const { name = site.name, settings = site.settings } = change
   const secrets = change.secrets ?? (await parts.stores.sites.secrets(siteId))
-  if (change.settings || change.secrets) await tryOut(parts, { ...site, name, settings }, secrets)
+  if (change.settings || change.secrets) {
+    await tryOut(parts, { ...site, name, settings }, secrets)
+    await refuseLostReplicas(parts, site, { site: { ...site, name, settings }, secrets })
+  }
   await parts.stores.sites.update(siteId, { name, settings }, change.secrets)
   // What is open to the site serves running replicas: not for a new name.
   if (change.secrets || !isDeepStrictEqual(settings, site.settings)) await parts.platforms.forget(siteId)
@@ -90,6 +93,31 @@ export async function updateSite(
   await tell(parts, site, 'site/changed', `${name} was changed by ${asker.by}`)
   await refreshQuietly(parts, await loadSite(parts, siteId), never())
   return await loadSite(parts, siteId)
+}
+
+/** With other settings every replica has to be where it is looked for: in another folder there would be none, and nobody would notice. */
+async function refuseLostReplicas(
+  parts: EngineParts,
+  site: Site,
+  wanted: { readonly site: Site; readonly secrets: Readonly<Record<string, string>> },
+): Promise<void> {
+  const kept = (await parts.stores.protections.list()).filter(({ targetSiteId }) => targetSiteId === site.id)
+  if (kept.length === 0) return
+  const before = await parts.platforms.of(site)
+  const after = await parts.platforms.preview(wanted.site, wanted.secrets)
+  try {
+    for (const { name, replicaId } of kept) {
+      if (!(await before.replicas.exists(replicaId)) || (await after.replicas.exists(replicaId))) continue
+      throw new Refusal({
+        code: 'site/replicas-elsewhere',
+        message: `With these settings the replica of "${name}" would not be found any more`,
+        remedy:
+          'Keep the folder for replicas as it is. To move them, pause the protections, copy the whole folder to the new place, and save then.',
+      })
+    }
+  } finally {
+    await after.close()
+  }
 }
 
 export async function removeSite(parts: EngineParts, siteId: SiteId, asker: Asker): Promise<void> {

@@ -86,3 +86,14 @@ test('a look at a site reads the protections once, and writes of them only what 
   await lab.engine.refreshSite(lab.siteA.id)
   expect(calls.update.mock.calls.map(([id]) => id)).toEqual([protectionId])
 })
+
+test('settings with which a replica would not be found any more are refused', async () => {
+  const { lab } = await newProtectedLab()
+  const { replicas } = lab.b.platform
+  vi.spyOn(replicas, 'exists').mockResolvedValueOnce(true).mockResolvedValueOnce(false)
+  await expect(
+    lab.engine.updateSite(lab.siteB.id, { settings: { replicaFolder: '/elsewhere' } }, { by }),
+  ).rejects.toMatchObject({ code: 'site/replicas-elsewhere' })
+  expect((await lab.stores.sites.find(lab.siteB.id))?.settings).toEqual({})
+  await lab.engine.updateSite(lab.siteB.id, { settings: { replicaFolder: '/moved' } }, { by })
+})
