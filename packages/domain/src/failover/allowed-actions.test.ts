@@ -9,6 +9,7 @@ const endOf = (state: ActionFacts['protection']['state'], busyWith: string | nul
     hasPoint: true,
     test: null,
     busyWith,
+    waitsForAnswer: false,
   }).find(({ action }) => action === 'end')
 
 test('a protection can be ended in every state but when it has ended', () => {
@@ -27,6 +28,7 @@ const reasonOf = (state: ActionFacts['protection']['state'], action: ProtectionA
     hasPoint: true,
     test: null,
     busyWith: null,
+    waitsForAnswer: false,
   }).find((each) => each.action === action)?.reason
 
 test.each([
@@ -50,7 +52,7 @@ test.each([
 })
 
 test('a first copy that waits for its target is tried again at once when somebody asks, though its job is at work', () => {
-  const facts = { hasPoint: false, test: null, busyWith: 'Protect' } as const
+  const facts = { hasPoint: false, test: null, busyWith: 'Protect', waitsForAnswer: false } as const
   const protection = { state: 'seeding', direction: 'forward', originalRef: null } as const
   const allowed = allowedActions({ ...facts, protection }).filter((each) => each.allowed)
   expect(allowed.map(({ action }) => action)).toEqual(['replicate-now', 'end'])
@@ -63,6 +65,7 @@ test('what is refused says what has to come first, never that a state stands in 
       hasPoint: true,
       test: null,
       busyWith: null,
+      waitsForAnswer: false,
     })) {
       expect(reason === null, state).toBe(allowed)
       expect(remedy === null, state).toBe(allowed)
@@ -76,8 +79,22 @@ test('a test of a failed over protection is refused with both ways out of it', (
     hasPoint: true,
     test: null,
     busyWith: null,
+    waitsForAnswer: false,
   }).find(({ action }) => action === 'test-failover')
   expect(verdict?.remedy).toBe(
     'Commit the failover to stay at the target site, or roll it back to return to the source.',
   )
+})
+
+test('an end waits for the answer that a job asks for: what it is about to do would be taken away under it', () => {
+  const facts = {
+    protection: { state: 'failingOver', direction: 'forward', originalRef: null },
+    hasPoint: true,
+    test: null,
+    busyWith: 'Unplanned failover',
+  } as const
+  const end = (waitsForAnswer: boolean) =>
+    allowedActions({ ...facts, waitsForAnswer }).find(({ action }) => action === 'end')
+  expect(end(true)).toMatchObject({ allowed: false, reason: '"Unplanned failover" waits for an answer' })
+  expect(end(false)).toMatchObject({ allowed: true })
 })

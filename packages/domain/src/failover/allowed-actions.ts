@@ -35,6 +35,8 @@ export type ActionFacts = {
   readonly test: Pick<Run, 'testState'> | null
   /** A job is working on this protection right now: its name. */
   readonly busyWith: string | null
+  /** One of its jobs waits for a person to answer. */
+  readonly waitsForAnswer: boolean
 }
 
 const replicating: readonly ProtectionState[] = ['protected', 'resyncing']
@@ -185,6 +187,12 @@ function whyNot(action: ProtectionAction, facts: ActionFacts): Obstacle | null {
     case 'edit':
       return only(['seeding', 'protected', 'resyncing', 'paused', 'broken'])
     case 'end':
+      // It hangs on nothing but an answer, and its cancel puts things back: an end would take away what it may be about to bring up.
+      if (facts.waitsForAnswer)
+        return {
+          reason: `"${facts.busyWith ?? 'A job'}" waits for an answer`,
+          remedy: 'Answer its question, or cancel it; then end the protection.',
+        }
       // An end that stopped early is begun again: nothing else leads out of `ending`.
       if (state === 'gone') return { reason: 'It has ended', remedy: 'There is nothing to do.' }
       return state === 'ending' && facts.busyWith !== null

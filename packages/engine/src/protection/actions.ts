@@ -67,6 +67,7 @@ function verdicts(
     hasPoint,
     test: runs.find(({ kind }) => kind === 'test') ?? null,
     busyWith: busy ? describeKind(busy.kind) : null,
+    waitsForAnswer: jobs.some((job) => job.state === 'waiting'),
   })
 }
 
