@@ -22,6 +22,7 @@ export type JobKind =
   | 'tidy-up'
   | 'create-lab'
   | 'scrub'
+  | 'plan-step'
 
 export type JobState = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled'
 
@@ -38,7 +39,7 @@ export const jobLife = stateMachine<JobState>('job', {
 export const activeJobStates: readonly JobState[] = ['queued', 'running', 'waiting']
 
 /** These get in nobody's way: they only watch the mover, for which a failover must not wait, or read, or are about no machine. */
-export const harmlessKinds: readonly JobKind[] = ['protect', 'resync', 'create-lab', 'scrub']
+export const harmlessKinds: readonly JobKind[] = ['protect', 'resync', 'create-lab', 'scrub', 'plan-step']
 
 /**
  * Two jobs of one key must never be active at once: each would undo what the other does. The end of a protection has a key
