@@ -3,6 +3,14 @@ import type { JobId } from '@understudy/domain/jobs/job'
 import type { DiskKey, MachineId } from '@understudy/domain/machines/machine'
 import type { PolicyId, PolicySettings } from '@understudy/domain/protection/policy'
 import type { AdapterMapping, ProtectionId } from '@understudy/domain/protection/protection'
+import type { PlanRunKind, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
+import type {
+  FollowUpKind,
+  PlanPointChoice,
+  PlanRunId,
+  PlanRunSettings,
+} from '@understudy/domain/recovery-plans/plan-run'
 import type { PointChoice } from '@understudy/domain/recovery-points/choose-point'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import type { Platform } from '@understudy/domain/sites/site'
@@ -94,4 +102,54 @@ export type PointRequest = {
   /** Null takes the annotation away; left out leaves it. */
   readonly note?: string | null
   readonly pinned?: boolean
+}
+
+export type NewPlan = Omit<RecoveryPlan, 'id'>
+
+/** `version`: the one that the edit began with. */
+export type SavePlanRequest = Asker & {
+  readonly plan: RecoveryPlan
+  readonly version: number
+  readonly comment: string
+}
+
+/** `planRunId` makes it repeatable, as `jobId` does a job. */
+export type StartPlanRequest = {
+  readonly by: string
+  readonly planRunId?: PlanRunId
+  readonly planId: PlanId
+  readonly kind: PlanRunKind
+  /** Default: latest. */
+  readonly point?: PlanPointChoice
+  /** What was filled in, secrets included. Unchecked. */
+  readonly parameters?: Readonly<Record<string, unknown>>
+  readonly settings?: Partial<PlanRunSettings>
+}
+
+export type FollowUpRequest = {
+  readonly by: string
+  readonly planRunId?: PlanRunId
+  readonly followsUp: PlanRunId
+  readonly kind: FollowUpKind
+  /** Of a change of the point. Default: latest. */
+  readonly point?: PlanPointChoice
+}
+
+export type ActivityRequest = {
+  readonly by: string
+  readonly planRunId: PlanRunId
+  readonly itemId: ItemId
+}
+
+export type AnswerActivityRequest = ActivityRequest & {
+  readonly value: 'done' | 'failed'
+  readonly comment: string
+}
+
+export type EditRunRequest = {
+  readonly by: string
+  readonly planRunId: PlanRunId
+  /** The one that the edit began with. */
+  readonly planRevision: number
+  readonly plan: RecoveryPlan
 }

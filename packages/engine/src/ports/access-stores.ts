@@ -3,7 +3,7 @@
 import type { Brand } from '@understudy/base/brand'
 import type { Instant } from '@understudy/base/instant'
 import type { HistoryStore } from './history-store.ts'
-import type { Page, PageRequest } from './stores.ts'
+import type { Page, PageRequest } from './page.ts'
 
 export type UserId = Brand<'UserId'>
 export type TokenId = Brand<'TokenId'>

@@ -1,7 +1,17 @@
 // Hints and measurements for whoever watches. Losing one loses nothing: the stores are the truth.
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 
-export type Topic = 'sites' | 'machines' | 'policies' | 'protections' | 'runs' | 'jobs' | 'events' | 'alerts'
+export type Topic =
+  | 'sites'
+  | 'machines'
+  | 'policies'
+  | 'protections'
+  | 'runs'
+  | 'jobs'
+  | 'events'
+  | 'alerts'
+  | 'plans'
+  | 'plan-runs'
 
 export type Measurement = {
   readonly protectionId: ProtectionId

@@ -14,11 +14,9 @@ import type {
 } from '@understudy/domain/protection/protection'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
+import type { Page, PageRequest } from './page.ts'
+import type { PlanRunStore, PlanStore } from './plan-stores.ts'
 import type { DiskFingerprint } from './source-platform.ts'
-
-/** Rows in pages: pass `next` back to go on. Order is stable while rows come and go. */
-export type Page<Row> = { readonly rows: readonly Row[]; readonly next: string | null }
-export type PageRequest = { readonly limit: number; readonly cursor: string | null }
 
 export interface SiteStore {
   list(): Promise<readonly Site[]>
@@ -286,4 +284,6 @@ export type Stores = {
   readonly events: EventStore
   readonly alerts: AlertStore
   readonly leases: LeaseStore
+  readonly plans: PlanStore
+  readonly planRuns: PlanRunStore
 }

@@ -3,6 +3,7 @@ import type { BlockReader, MappedExtent } from '@understudy/block/device'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey, Finding, MachineHardware, MachineRef } from '@understudy/domain/machines/machine'
 import type { Network } from '@understudy/domain/sites/site'
+import type { GuestPrograms } from './guest-programs.ts'
 import type { DiskFingerprint } from './source-platform.ts'
 
 export type BootDisk = {
@@ -134,6 +135,8 @@ export interface TargetPlatform {
   adopt(runId: RunId): Promise<void>
   /** Stops our run's machine but keeps it (roll back keeps evidence until it is destroyed). Repeatable. */
   stop(runId: RunId): Promise<void>
+  /** Runs programs in the guest of a machine of the site. Left out: this kind of site cannot. Asks nobody yet. */
+  guestPrograms?(ref: MachineRef): GuestPrograms
   /**
    * Writes into the disks of an existing machine that is off. Refuses a machine that runs, or whose disks changed since
    * `fingerprints` unless `overwriteModified`. Interrupted: the disks are mixed until it is repeated, and the machine
