@@ -68,7 +68,10 @@ export function fakeTarget(site: FakeTargetSite): TargetPlatform {
     },
     async reattach({ runId, disks }) {
       const machine = ofRun(runId)
-      if (machine) reoffer(machine, disks)
+      if (!machine) return
+      reoffer(machine, disks)
+      // Its guest waits for a read that died with whoever offered the readers before: it is asked for anew, and the boot goes on.
+      if (machine.power === 'running' && machine.guest === null) await machine.reboot()
     },
     // Its machines read from the readers themselves: nothing lies in between.
     async detach() {},

@@ -15,8 +15,6 @@ import type {
   JobStore,
   LeaseStore,
   MachineStore,
-  Page,
-  PageRequest,
   PolicyStore,
   ProtectionNotes,
   ProtectionStore,
@@ -25,6 +23,8 @@ import type {
   SiteStore,
   Stores,
 } from '@understudy/engine/ports/stores'
+import { memoryPlanStores } from './memory-plan-stores.ts'
+import { copies, copy, findOrRefuse, type Listed, pageOf } from './memory-rows.ts'
 
 /**
  * All stores over plain maps. What goes in and out is copied, so a caller cannot change a row behind the store's back.
@@ -43,24 +43,8 @@ export function memoryStores({ jobsMeet = false }: { readonly jobsMeet?: boolean
     events: memoryEventStore(),
     alerts: memoryAlertStore(),
     leases: memoryLeaseStore(protections.rows),
+    ...memoryPlanStores(),
   }
-}
-
-const copy = <Value>(value: Value): Value => structuredClone(value)
-
-const copies = <Value>(values: Iterable<Value>): Value[] => [...values].map(copy)
-
-const missing = (noun: string, id: string): Refusal =>
-  new Refusal({
-    code: `${noun}/not-found`,
-    message: `There is no ${noun} ${id}`,
-    remedy: 'Reload the list; somebody may have removed it.',
-  })
-
-const findOrRefuse = <Row>(rows: ReadonlyMap<string, Row>, noun: string, id: string): Row => {
-  const row = rows.get(id)
-  if (row === undefined) throw missing(noun, id)
-  return row
 }
 
 function memorySiteStore(): SiteStore {
@@ -288,19 +272,6 @@ function memoryRunStore(protections: ReadonlyMap<ProtectionId, ProtectionRow>): 
       return old.length
     },
   }
-}
-
-type Listed<Row> = { readonly at: Instant; readonly order: number; readonly row: Row }
-
-/** Newest first. The cursor names the last row shown, so rows that come or go elsewhere do not shift the pages. */
-function pageOf<Row>(all: Iterable<Listed<Row>>, page: PageRequest): Page<Row> {
-  const sorted = [...all].sort((a, b) => b.at - a.at || b.order - a.order)
-  const [at = Infinity, order = Infinity] = page.cursor === null ? [] : page.cursor.split('/').map(Number)
-  const rest = sorted.filter((row) => row.at < at || (row.at === at && row.order < order))
-  const rows = rest.slice(0, page.limit)
-  const last = rows.at(-1)
-  const next = last && rest.length > rows.length ? `${last.at}/${last.order}` : null
-  return { rows: rows.map(({ row }) => copy(row)), next }
 }
 
 function memoryJobStore(jobsMeet: boolean): JobStore {

@@ -1,5 +1,5 @@
-// Recovery plans for tests: by hand in few words, and at random.
-
+// Recovery plans and their runs for tests: by hand in few words, and plans at random.
+import { randomUUID } from 'node:crypto'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type {
   PlanGroup,
@@ -12,6 +12,12 @@ import type {
 import { directions, planRunKinds } from '@understudy/domain/recovery-plans/plan'
 import type { GroupId, ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import { itemsOf, machinesOf } from '@understudy/domain/recovery-plans/plan-items'
+import {
+  type PlanActivity,
+  type PlanRun,
+  type PlanRunId,
+  pendingActivity,
+} from '@understudy/domain/recovery-plans/plan-run'
 import fc from 'fast-check'
 
 export const itemId = (id: string): ItemId => id as ItemId
@@ -66,6 +72,39 @@ export const samplePlan = (groups: readonly PlanGroup[], more: Partial<RecoveryP
   groups,
   ...more,
 })
+
+/** A test of the plan that has just begun. */
+export const samplePlanRun = (plan: RecoveryPlan, more: Partial<PlanRun> = {}): PlanRun => ({
+  id: randomUUID() as PlanRunId,
+  planId: plan.id,
+  planName: plan.name,
+  version: 1,
+  kind: 'test',
+  followsUp: null,
+  direction: 'forward',
+  state: 'running',
+  plan,
+  planRevision: 1,
+  changes: 0,
+  point: { kind: 'latest' },
+  parameters: { domain: 'example.org', retries: 3, quiet: true },
+  settings: {
+    acceptUnfenced: false,
+    allowOpenNetworks: false,
+    shutDownTimeoutSeconds: null,
+    answerTimeoutSeconds: 600,
+    cleanUp: 'by-hand',
+  },
+  startedBy: 'ada',
+  startedAt: Date.parse('2026-01-01T12:00:00Z'),
+  endedAt: null,
+  note: null,
+  ...more,
+})
+
+/** Of everything in its plan, as the run begins. */
+export const sampleActivities = ({ id, plan }: PlanRun): readonly PlanActivity[] =>
+  itemsOf(plan).map(({ item }) => pendingActivity(id, item.id))
 
 /** Every machine of the plan is protected, under the id of its item. */
 export const sampleNames = (plan: RecoveryPlan): ProtectionNames =>

@@ -5,7 +5,8 @@ import type { Alert } from '@understudy/domain/events/event'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import type { Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
-import type { Page, PageRequest, Stores } from '@understudy/engine/ports/stores'
+import type { Page, PageRequest } from '@understudy/engine/ports/page'
+import type { Stores } from '@understudy/engine/ports/stores'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   type ProtectionParents,
