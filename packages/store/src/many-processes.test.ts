@@ -5,6 +5,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { DiscoveredMachine, MachineRef } from '@understudy/domain/machines/machine'
+import { samplePlan, samplePlanRun } from '@understudy/simulator/sample-plans'
 import {
   sampleDiscoveredMachine,
   samplePolicy,
@@ -161,18 +162,27 @@ test('while the database is away every call is an outage, and afterwards the sam
 })
 
 test('secrets are nowhere in the database in the clear, and another key does not open them', async () => {
-  const site = sampleSite()
+  const [site, plan] = [sampleSite(), samplePlan([])]
+  const run = samplePlanRun(plan)
   await stores.sites.create(site, { privateKey: 'very-secret' })
+  await stores.plans.create({ plan, version: 1, savedAt: now, savedBy: 'ada', comment: '' })
+  await stores.plans.changeSecrets(plan.id, { token: 'very-secret' })
+  await stores.planRuns.create(run, [], { token: 'very-secret' })
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()
   const { rows } = await client.query<{ row: string }>(`
-    SELECT s::text AS row FROM "Site" s UNION ALL SELECT encode(sealed, 'escape') FROM "SiteSecrets"`)
+    SELECT s::text AS row FROM "Site" s UNION ALL SELECT encode(sealed, 'escape') FROM "SiteSecrets"
+    UNION ALL SELECT v::text FROM "PlanVersion" v UNION ALL SELECT encode(sealed, 'escape') FROM "PlanSecrets"
+    UNION ALL SELECT r::text FROM "PlanRun" r UNION ALL SELECT encode(sealed, 'escape') FROM "PlanRunSecrets"`)
   await client.end()
-  expect(rows).toHaveLength(2)
+  expect(rows).toHaveLength(6)
   expect(rows.map(({ row }) => row).join()).not.toContain('very-secret')
   const thief = await openStores({ databaseUrl, secretKey: randomBytes(32) })
   opened.push(thief)
-  await expect(thief.sites.secrets(site.id)).rejects.toMatchObject({ code: 'store/secrets-unreadable' })
+  const unreadable = { code: 'store/secrets-unreadable' }
+  await expect(thief.sites.secrets(site.id)).rejects.toMatchObject(unreadable)
+  await expect(thief.plans.secrets(plan.id)).rejects.toMatchObject(unreadable)
+  await expect(thief.planRuns.secrets(run.id)).rejects.toMatchObject(unreadable)
 })
 
 test('what is in use is refused to be removed, and what is missing cannot be protected', async () => {

@@ -78,6 +78,7 @@ test('the database is created when it is absent, and a second run has nothing to
     expect.stringMatching(/_place_of_a_run$/),
     expect.stringMatching(/_waited_for_a_person$/),
     expect.stringMatching(/_replicate_now$/),
+    expect.stringMatching(/_recovery_plans$/),
   ])
   expect(await migrateDeploy(url)).toEqual([])
   await dropDatabase(url)

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { accessStoresContract } from '@understudy/simulator/contracts/access-stores-contract'
+import { planStoresContract } from '@understudy/simulator/contracts/plan-stores-contract'
 import { storesContract } from '@understudy/simulator/contracts/stores-contract'
 import { afterAll, beforeAll } from 'vitest'
 import { openStores } from './open-stores.ts'
@@ -15,7 +16,7 @@ afterAll(() => postgres.stop())
 
 const secretKey = randomBytes(32)
 
-storesContract('PostgreSQL', async () => {
+const openEmpty = async () => {
   await postgres.empty(databaseUrl)
   const stores = await openStores({ databaseUrl, secretKey })
   const opened = [stores]
@@ -30,10 +31,10 @@ storesContract('PostgreSQL', async () => {
       await Promise.all(opened.map((one) => one.close()))
     },
   }
-})
+}
 
-accessStoresContract('PostgreSQL', async () => {
-  await postgres.empty(databaseUrl)
-  const stores = await openStores({ databaseUrl, secretKey })
-  return { stores, close: () => stores.close() }
-})
+storesContract('PostgreSQL', openEmpty)
+
+planStoresContract('PostgreSQL', openEmpty)
+
+accessStoresContract('PostgreSQL', openEmpty)

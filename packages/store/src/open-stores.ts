@@ -11,6 +11,8 @@ import { idempotencyStore } from './idempotency-store.ts'
 import { jobStore } from './job-store.ts'
 import { leaseStore } from './lease-store.ts'
 import { machineStore } from './machine-store.ts'
+import { planRunStore } from './plan-run-store.ts'
+import { planStore } from './plan-store.ts'
 import { policyStore } from './policy-store.ts'
 import { protectionStore } from './protection-store.ts'
 import { runStore } from './run-store.ts'
@@ -23,7 +25,7 @@ import { userStore } from './user-store.ts'
 
 export type StoreOptions = {
   readonly databaseUrl: string
-  /** 32 bytes (see secret-key.ts): seals the sites' secrets. */
+  /** 32 bytes (see secret-key.ts): seals the secrets of sites and of recovery plans. */
   readonly secretKey: Buffer
   /** Most connections of this process's stores; the durable jobs and the sockets have their own. */
   readonly connections?: number
@@ -58,6 +60,8 @@ export async function openStores({
     events: eventStore(database),
     alerts: alertStore(database),
     leases: leaseStore(database),
+    plans: planStore(database, secretKey),
+    planRuns: planRunStore(database, secretKey),
     users: userStore(database),
     sessions: sessionStore(database),
     tokens: tokenStore(database),

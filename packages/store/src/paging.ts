@@ -1,7 +1,7 @@
 // Pages from new to old. The cursor names the last row shown, so rows that come or go elsewhere do not shift the pages.
 import { Refusal } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
-import type { Page, PageRequest } from '@understudy/engine/ports/stores'
+import type { Page, PageRequest } from '@understudy/engine/ports/page'
 
 /** No page is longer; `next` leads on. */
 const longestPage = 1000
