@@ -1,4 +1,4 @@
-/** The programs of the operating system that the tests run against: hypervisor, browser, NBD and SSH tools. */
+/** The programs of the operating system that the tests run against: hypervisor, browser, name server, load balancer, NBD and SSH tools. */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -9,12 +9,14 @@ import { runChild } from './run-child.mjs'
 const browserPackage = 'chromium'
 
 export const debianPackages = [
+  'bind9',
   'busybox-static',
   'cpio',
   'e2fsprogs',
   'extlinux',
   'fdisk',
   'fonts-dejavu-core',
+  'haproxy',
   'libnbd-bin',
   'libvirt-clients',
   'libvirt-daemon',
@@ -43,12 +45,14 @@ const programs = [
   'nbdkit',
   'ssh',
   'sshd',
+  'named',
+  'haproxy',
   'qemu-system-x86_64',
   'qemu-img',
 ]
 
 // A test tool must not become a service of the computer that runs the tests: for as long as apt works,
-// policy-rc.d forbids the new packages to start sshd and libvirtd. The tests start their own.
+// policy-rc.d forbids the new packages to start sshd, libvirtd, named and haproxy. The tests start their own.
 const installScript = `
 set -e
 if [ ! -e /usr/sbin/policy-rc.d ]; then

@@ -2,7 +2,6 @@
 // every call has a deadline. https://www.qemu.org/docs/master/interop/qemu-ga-ref.html
 import { randomInt } from 'node:crypto'
 import type { Duplex } from 'node:stream'
-import { StringDecoder } from 'node:string_decoder'
 import { Outage } from '@understudy/base/errors'
 
 export interface GuestAgent {
@@ -19,7 +18,8 @@ export interface GuestAgent {
 
 const SYNC_MILLISECONDS = 3000
 const CALL_MILLISECONDS = 10_000
-const LONGEST_LINE_CHARACTERS = 16 * 1024 * 1024
+/** The agent keeps 16 MiB of each stream of a program, and tells both in one line, as base64. */
+const LONGEST_LINE_CHARACTERS = 48 * 1024 * 1024
 
 type Reply = { readonly return?: unknown; readonly error?: { readonly desc: string } }
 
@@ -49,9 +49,10 @@ function toAgent(
 ): GuestAgent & { synchronise(milliseconds: number): Promise<void> } {
   let onReply: ((reply: Reply) => void) | null = null
   let onGone: ((cause: unknown) => void) | null = null
-  let rest = ''
+  /** Of a line that is not whole yet. Joined once: a long line comes in a thousand pieces. */
+  let pieces: string[] = []
+  let piecesLength = 0
   let gone: unknown = null
-  const decoder = new StringDecoder('latin1')
 
   const end = (cause: unknown): void => {
     gone ??= cause
@@ -59,9 +60,13 @@ function toAgent(
     stream.destroy()
   }
   stream.on('data', (chunk: Buffer) => {
-    const lines = (rest + decoder.write(chunk)).split('\n')
-    rest = lines.pop() ?? ''
-    if (rest.length > LONGEST_LINE_CHARACTERS) return end(new Error('a line without end'))
+    const [first = '', ...more] = chunk.toString('latin1').split('\n')
+    const lines = more.length === 0 ? [] : [pieces.join('') + first, ...more.slice(0, -1)]
+    const rest = more.at(-1) ?? first
+    if (more.length > 0) pieces = []
+    pieces.push(rest)
+    piecesLength = more.length === 0 ? piecesLength + rest.length : rest.length
+    if (piecesLength > LONGEST_LINE_CHARACTERS) return end(new Error('a line without end'))
     for (const line of lines) {
       const reply = parseReply(line)
       if (reply !== null) onReply?.(reply)

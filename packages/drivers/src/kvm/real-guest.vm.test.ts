@@ -11,6 +11,7 @@ import type { Consistency } from '@understudy/domain/recovery-points/recovery-po
 import type { SourceDisk, SourcePlatform, SourcePoint } from '@understudy/engine/ports/source-platform'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { connectGuestAgent, type GuestAgent } from './guest-agent.ts'
+import { guestPrograms } from './guest-programs.ts'
 import { buildGuestBase, type GuestBase, makeGuestDisks } from './lab/guest-image.ts'
 import { verifyChain } from './lab/verify-chain.ts'
 import { localHost } from './local-host.ts'
@@ -195,6 +196,37 @@ describe('a guest with two disks', () => {
     expect(await freezeStatus(machine)).toBe('frozen')
     expect(await source.powerState(machine.ref)).toBe('running')
     expect(await freezeStatus(machine)).toBe('thawed')
+  })
+
+  test('runs a program for a step of a plan, tells its end once, and ends one that is to end', async () => {
+    const programs = guestPrograms((signal) => directory.find(machine.ref, signal))
+    const script = 'echo $STAGE; echo "$1" >&2; ls /nowhere || exit 7'
+    const pid = await programs.start({
+      command: 'sh',
+      arguments: ['-c', script, 'sh', 'two  words; $x'],
+      environment: { STAGE: 'übung' },
+    })
+    const ended = await vi.waitFor(
+      async () => {
+        const state = await programs.state(pid)
+        if (state.kind !== 'ended') throw new Error(state.kind)
+        return state
+      },
+      { timeout: 30_000, interval: 200 },
+    )
+    expect(ended).toMatchObject({ exitCode: 7, output: expect.stringContaining('übung\ntwo  words; $x\n') })
+    expect(await programs.state(pid)).toEqual({ kind: 'unknown' })
+
+    const missing = { command: '/no/such/program', arguments: [], environment: {} }
+    await expect(programs.start(missing)).rejects.toMatchObject({ code: 'guest-program/not-started' })
+
+    const slow = await programs.start({ command: 'sleep', arguments: ['600'], environment: {} })
+    expect(await programs.state(slow)).toEqual({ kind: 'running' })
+    expect(await programs.end(slow)).toBe(true)
+    await vi.waitFor(
+      async () => expect(await programs.state(slow)).toMatchObject({ kind: 'ended', exitCode: null }),
+      { timeout: 30_000, interval: 500 },
+    )
   })
 
   test('is shut down through its agent, proven off, and its last delta makes the replica equal to its disks', async () => {

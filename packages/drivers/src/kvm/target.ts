@@ -5,6 +5,7 @@ import type { TargetPlatform, Whereabouts } from '@understudy/engine/ports/targe
 import { readBlockGraph } from './block-graph.ts'
 import { bootReplica, serveDisks } from './boot-replica.ts'
 import { beginTracking } from './dirty-bitmaps.ts'
+import { guestPrograms } from './guest-programs.ts'
 import type { Host } from './host.ts'
 import { hydrateReplica } from './hydrate.ts'
 import { loadMachineDefinition } from './machine-definition.ts'
@@ -70,6 +71,7 @@ export function kvmTarget(deps: KvmTargetDeps): KvmTarget {
       const machine = await findRun(hosts, runId)
       if (machine !== null) await endProcess(machine)
     },
+    guestPrograms: (ref) => guestPrograms((signal) => directory.find(ref, signal)),
     restoreInto: async (ref, disks, options, signal) =>
       restoreInto(await directory.find(ref, signal), disks, options, signal),
     async startTracked(ref, trackingId, signal) {

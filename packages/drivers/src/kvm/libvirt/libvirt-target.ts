@@ -4,6 +4,7 @@ import { Outage } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { Whereabouts } from '@understudy/engine/ports/target-platform'
+import { guestPrograms } from '../guest-programs.ts'
 import { toNetworks } from '../networks.ts'
 import { preflightFindings } from '../preflight.ts'
 import { probeMachine } from '../probe.ts'
@@ -69,6 +70,7 @@ export function libvirtTarget(deps: LibvirtTargetDeps): KvmTarget {
       const run = await findRun(site, runId)
       if (run !== null) await powerOffDomain(run, clock, evidenceOnHost)
     },
+    guestPrograms: (ref) => guestPrograms((signal) => directory.find(ref, signal)),
     restoreInto: async (ref, disks, options, signal) =>
       restoreIntoDomain(await directory.findMachine(ref, signal), disks, options, signal),
     startTracked: async (ref, trackingId, signal) =>

@@ -1,0 +1,43 @@
+// A program where the plan wants it: on our server, or in a guest.
+import type { Command } from '@understudy/domain/recovery-plans/step-action'
+import type { StepOutcome, StepWork } from '@understudy/engine/ports/step-runner'
+import { runInGuest } from './guest-script.ts'
+import { complaintOf, type ProgramEnd } from './script-end.ts'
+import { type ProgramWork, runOnServer } from './server-script.ts'
+import { stepFailed } from './step-failures.ts'
+
+type Places = Pick<StepWork, 'guestOf'>
+
+/** Once for this folder. */
+export async function runProgram(
+  folder: string,
+  { where }: Pick<Command, 'where'>,
+  { guestOf }: Places,
+  work: ProgramWork,
+): Promise<ProgramEnd> {
+  if (where.kind === 'server') return runOnServer(folder, work)
+  const guest = guestOf(where.machine)
+  if (guest !== null) return runInGuest(folder, guest, work)
+  throw stepFailed(
+    'no-guest-programs',
+    'No program can be run in this machine: it is not up, or its site has no way into its guests',
+    'Let the step come after the machine, or run the program on the server.',
+  )
+}
+
+export async function runScript(
+  folder: string,
+  command: Command,
+  places: Places,
+  work: ProgramWork,
+): Promise<StepOutcome> {
+  const end = await runProgram(folder, command, places, work)
+  const complaint = complaintOf(command.command, end)
+  const output = end.output === '' ? null : end.output
+  if (complaint === null) return { note: `${command.command} ended with exit code 0`, output }
+  if (end.kind === 'timeout')
+    throw stepFailed('timeout', complaint, 'See what it waits for, or give it more time.', { output })
+  throw stepFailed('script-failed', complaint, 'Look at its output, mend the cause and try the step again.', {
+    output,
+  })
+}
