@@ -2,143 +2,24 @@
 
 import type { Run } from '@understudy/domain/failover/failover'
 import type { JobId } from '@understudy/domain/jobs/job'
-import { defaultPolicySettings } from '@understudy/domain/protection/policy'
-import type { ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
-import { fakeWorld } from '@understudy/simulator/fake-platform'
+import type { ProtectionState } from '@understudy/domain/protection/protection'
 import { readAll } from '@understudy/simulator/memory-disk'
-import {
-  type DurableCrash,
-  type DurableLog,
-  durableLog,
-  type MemoryDurable,
-  memoryDurable,
-} from '@understudy/simulator/memory-durable'
-import { memoryLive } from '@understudy/simulator/memory-live'
-import { memoryStores } from '@understudy/simulator/memory-stores'
+import { durableLog } from '@understudy/simulator/memory-durable'
 import { seededRandom } from '@understudy/simulator/seeded-random'
-import {
-  type CrashPoint,
-  type SimulatedProcess,
-  simulatedProcess,
-} from '@understudy/simulator/simulated-process'
 import { checkGuest } from '@understudy/simulator/synthetic-guest'
-import { type VirtualClock, virtualClock } from '@understudy/simulator/virtual-clock'
 import { describe, expect, test } from 'vitest'
-import { createEngine, type Engine } from './engine.ts'
-import { defaultEngineConfig } from './engine-parts.ts'
-import type { SitePlatform } from './ports/platforms.ts'
+import { askOf, type Crash, type CrashLab, type Process, protectedCrashLab } from './crash-lab.ts'
+import type { Engine } from './engine.ts'
+import { latest, minute } from './engine-lab.ts'
 import type { Stores } from './ports/stores.ts'
 import type { JobStarted } from './requests.ts'
 
-const by = 'olga'
-const minute = 60_000
-const latest = { kind: 'latest' } as const
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9))
 /** Crashes at any call of any port, chosen by the seed, for each workflow. */
 const RANDOM_CRASHES = 6
 
-type Crash = { readonly act?: DurableCrash; readonly call?: CrashPoint }
-type Other = { readonly moverId?: string; readonly log?: DurableLog; readonly stores?: Stores }
-type Process = {
-  readonly engine: Engine
-  readonly durable: MemoryDurable
-  readonly outside: SimulatedProcess
-}
-
-async function newLab() {
-  const clock = virtualClock()
-  const world = fakeWorld(clock)
-  const a = world.addSite('A')
-  const b = world.addSite('B')
-  const stores = memoryStores()
-  const log = durableLog()
-  let ids = 0
-  const newId = (): string => {
-    ids += 1
-    return `id-${ids}`
-  }
-  const platforms = {
-    of: async ({ name }: { name: string }) => withSlowShutDown(world.site(name).platform, clock),
-    preview: async ({ name }: { name: string }) => world.site(name).platform,
-    forget: async () => {},
-  }
-  /** Another process at the same time has a log of its own: its jobs are nobody else's. */
-  const begin = async (crash: Crash, other: Other = {}): Promise<Process> => {
-    const durable = memoryDurable({
-      log: other.log ?? log,
-      clock,
-      ...(crash.act ? { crash: crash.act } : {}),
-    })
-    const outside = simulatedProcess(crash.call ?? null)
-    // A clean stop announces itself in the same way, and is no death.
-    void durable.died.then(() => durable.dead && outside.kill())
-    void outside.died.then(() => durable.kill())
-    const engine = createEngine({
-      stores: outside.wrap(other.stores ?? stores),
-      durable,
-      platforms: outside.wrap(platforms),
-      live: memoryLive(),
-      clock,
-      sleep: clock.sleep,
-      newId,
-      config: {
-        ...defaultEngineConfig,
-        moverId: other.moverId ?? 'mover',
-        answerTimeoutSeconds: 20,
-        inventoryEverySeconds: 3600,
-      },
-      log: () => {},
-    })
-    const started = engine.start()
-    await Promise.race([started, outside.died])
-    return { engine, durable, outside }
-  }
-  return { clock, world, a, b, stores, log, begin }
-}
-
-/** A guest goes on writing while it shuts down: whoever forgets the last delta is found out. */
-function withSlowShutDown(platform: SitePlatform, clock: VirtualClock): SitePlatform {
-  const { source } = platform
-  if (!source) return platform
-  const shutDown: typeof source.shutDown = async (ref, options) => {
-    await clock.sleep(3000, options.signal)
-    return await source.shutDown(ref, options)
-  }
-  return { ...platform, source: { ...source, shutDown } }
-}
-
-type Lab = Awaited<ReturnType<typeof newLab>> & { readonly protectionId: ProtectionId; process: Process }
-const askOf = (lab: Lab) => ({ by, protectionId: lab.protectionId })
-
-async function protectedLab(disks = [2 ** 18, 2 ** 17]): Promise<Lab> {
-  const lab = await newLab()
-  const machine = await lab.a.addMachine({
-    name: 'web',
-    disks,
-    writeEveryMilliseconds: 700,
-  })
-  const process = await lab.begin({})
-  const { engine } = process
-  const nothing = { platform: 'simulated' as const, settings: {}, secrets: {} }
-  const siteA = await engine.registerSite({ ...nothing, name: 'A' }, { by })
-  const siteB = await engine.registerSite({ ...nothing, name: 'B' }, { by })
-  const policy = await engine.savePolicy({ ...defaultPolicySettings, name: 'gold' }, null, { by })
-  const row = await lab.stores.machines.findByRef(siteA.id, machine.ref)
-  if (!row) throw new Error('the inventory has the machine')
-  const { protectionId } = await engine.protect({
-    by,
-    machineId: row.id,
-    targetSiteId: siteB.id,
-    policyId: policy.id,
-    adapters: [{ adapterKey: 'net0', failoverNetworkId: 'lan', testNetworkId: 'isolated' }],
-    excludedDisks: [],
-  })
-  await lab.clock.advance(20_000)
-  return { ...lab, protectionId, process }
-}
-
 /** True when it is over or waits for a person; false when the process died before. */
-async function settle(lab: Lab, process: Process, jobId: JobId): Promise<boolean> {
+async function settle(lab: CrashLab, process: Process, jobId: JobId): Promise<boolean> {
   for (let turn = 0; turn < 1200; turn += 1) {
     if (process.outside.dead) return false
     const job = await lab.stores.jobs.find(jobId)
@@ -149,7 +30,7 @@ async function settle(lab: Lab, process: Process, jobId: JobId): Promise<boolean
   throw new Error(`the job is not over: ${JSON.stringify(job, null, 1)}`)
 }
 
-async function done(lab: Lab, start: (engine: Engine) => Promise<JobStarted>): Promise<void> {
+async function done(lab: CrashLab, start: (engine: Engine) => Promise<JobStarted>): Promise<void> {
   const { jobId } = await start(lab.process.engine)
   await settle(lab, lab.process, jobId)
   const job = await lab.stores.jobs.find(jobId)
@@ -158,18 +39,18 @@ async function done(lab: Lab, start: (engine: Engine) => Promise<JobStarted>): P
 
 type Scenario = {
   readonly name: string
-  readonly prepare: () => Promise<Lab>
-  readonly start: (engine: Engine, lab: Lab) => Promise<JobStarted>
+  readonly prepare: () => Promise<CrashLab>
+  readonly start: (engine: Engine, lab: CrashLab) => Promise<JobStarted>
   /** States in which the protection may be afterwards: done, or put back. */
   readonly ends: readonly ProtectionState[]
 }
 
-const failedOverLab = async (): Promise<Lab> => {
-  const lab = await protectedLab()
+const failedOverLab = async (): Promise<CrashLab> => {
+  const lab = await protectedCrashLab()
   await done(lab, (engine) => engine.plannedFailover(askOf(lab)))
   return lab
 }
-const reversedLab = async (): Promise<Lab> => {
+const reversedLab = async (): Promise<CrashLab> => {
   const lab = await failedOverLab()
   await lab.clock.advance(10_000)
   await done(lab, (engine) => engine.commit(askOf(lab)))
@@ -181,14 +62,14 @@ const reversedLab = async (): Promise<Lab> => {
 const scenarios: readonly Scenario[] = [
   {
     name: 'test failover',
-    prepare: protectedLab,
+    prepare: protectedCrashLab,
     start: (engine, lab) => engine.testFailover({ ...askOf(lab), choice: latest }),
     ends: ['protected'],
   },
   {
     name: 'clean-up of a test',
     prepare: async () => {
-      const lab = await protectedLab()
+      const lab = await protectedCrashLab()
       await done(lab, (engine) => engine.testFailover({ ...askOf(lab), choice: latest }))
       return lab
     },
@@ -197,14 +78,14 @@ const scenarios: readonly Scenario[] = [
   },
   {
     name: 'planned failover',
-    prepare: protectedLab,
+    prepare: protectedCrashLab,
     start: (engine, lab) => engine.plannedFailover(askOf(lab)),
     ends: ['failedOver', 'protected'],
   },
   {
     name: 'planned failover whose boot fails',
     prepare: async () => {
-      const lab = await protectedLab()
+      const lab = await protectedCrashLab()
       lab.b.faults.failNext('target.boot', 3)
       return lab
     },
@@ -215,7 +96,7 @@ const scenarios: readonly Scenario[] = [
   {
     name: 'planned failover whose boot succeeds without an answer',
     prepare: async () => {
-      const lab = await protectedLab()
+      const lab = await protectedCrashLab()
       for (let times = 0; times < 3; times += 1) lab.b.faults.loseAnswer('target.boot')
       return lab
     },
@@ -224,7 +105,7 @@ const scenarios: readonly Scenario[] = [
   },
   {
     name: 'unplanned failover',
-    prepare: protectedLab,
+    prepare: protectedCrashLab,
     start: (engine, lab) =>
       engine.unplannedFailover({ ...askOf(lab), choice: latest, acceptUnfenced: false }),
     ends: ['failedOver'],
@@ -232,7 +113,7 @@ const scenarios: readonly Scenario[] = [
   {
     name: 'unplanned failover from a dead site',
     prepare: async () => {
-      const lab = await protectedLab()
+      const lab = await protectedCrashLab()
       lab.a.burnDown()
       return lab
     },
@@ -290,7 +171,7 @@ const scenarios: readonly Scenario[] = [
 ]
 
 type Ran = {
-  readonly lab: Lab
+  readonly lab: CrashLab
   readonly jobId: JobId | null
   readonly acts: number
   readonly calls: number
@@ -325,7 +206,7 @@ async function run(scenario: Scenario, crash: Crash): Promise<Ran> {
   return { lab, jobId: accepted ? known : null, died, ...facts }
 }
 
-async function newestJob(lab: Lab): Promise<JobId | null> {
+async function newestJob(lab: CrashLab): Promise<JobId | null> {
   const { rows } = await lab.stores.jobs.list(
     { states: ['queued', 'running', 'waiting'] },
     { limit: 1, cursor: null },
@@ -379,7 +260,7 @@ async function checkWorld(scenario: Scenario, { lab, jobId }: Ran): Promise<void
 }
 
 /** Those that are on and reach others. A boot that died in mid-read is a machine whose guest is still waiting for its disk. */
-function liveMachines(lab: Lab, active: readonly Run[]): readonly string[] {
+function liveMachines(lab: CrashLab, active: readonly Run[]): readonly string[] {
   const booted = new Set(active.map(({ id }) => id))
   return [...lab.a.machines(), ...lab.b.machines()]
     .filter(({ power, isolated }) => power === 'running' && !isolated)
@@ -388,7 +269,7 @@ function liveMachines(lab: Lab, active: readonly Run[]): readonly string[] {
 }
 
 /** After a planned failover the point that booted equals the source, which is off, byte for byte. */
-async function checkNothingLost(lab: Lab, state: ProtectionState): Promise<void> {
+async function checkNothingLost(lab: CrashLab, state: ProtectionState): Promise<void> {
   const failover = (await lab.stores.runs.active(lab.protectionId)).find(({ kind }) => kind === 'planned')
   const notes = await lab.stores.protections.notes(lab.protectionId)
   if (state !== 'failedOver' || !failover || failover.pointId !== notes.stoppedSource?.pointId) return
@@ -445,7 +326,7 @@ describe('two processes on one store', () => {
   /** A guest writes over small disks before long, and needs no point any more. */
   const large = [2 ** 22]
   /** A failover that `process` carries out, while the other one may hold the lease; nothing streams in yet. */
-  async function failOverFrom(lab: Lab, process: Process): Promise<{ run: Run; release: () => void }> {
+  async function failOverFrom(lab: CrashLab, process: Process): Promise<{ run: Run; release: () => void }> {
     const release = lab.b.faults.hang('target.hydrate')
     const { jobId } = await process.engine.plannedFailover(askOf(lab))
     for (let seconds = 0; seconds < 120; seconds += 1) {
@@ -456,14 +337,14 @@ describe('two processes on one store', () => {
     if (!run) throw new Error('a replica runs')
     return { run, release }
   }
-  const hydrated = async (lab: Lab, { id }: Run) => (await lab.stores.runs.find(id))?.hydrated
-  const secondProcess = (lab: Lab, stores = lab.stores) =>
+  const hydrated = async (lab: CrashLab, { id }: Run) => (await lab.stores.runs.find(id))?.hydrated
+  const secondProcess = (lab: CrashLab, stores = lab.stores) =>
     lab.begin({}, { moverId: 'second', log: durableLog(), stores })
-  const holderOf = async ({ stores, protectionId }: Lab, moverId: string) =>
+  const holderOf = async ({ stores, protectionId }: CrashLab, moverId: string) =>
     (await stores.leases.held(moverId)).includes(protectionId)
 
   test('the one that booted a replica serves it again when the holder, which had taken it up, dies', async () => {
-    const lab = await protectedLab(large)
+    const lab = await protectedCrashLab(large)
     const second = await secondProcess(lab)
     const { run, release } = await failOverFrom(lab, second)
     await lab.clock.advance(10_000)
@@ -478,7 +359,7 @@ describe('two processes on one store', () => {
   })
 
   test('the holder serves a replica when the one that booted it dies', async () => {
-    const lab = await protectedLab(large)
+    const lab = await protectedCrashLab(large)
     const second = await secondProcess(lab)
     const { run, release } = await failOverFrom(lab, second)
     second.outside.kill()
@@ -489,7 +370,7 @@ describe('two processes on one store', () => {
   })
 
   test('a holder that lost its lease and gets it back serves again what another one had taken up meanwhile', async () => {
-    const lab = await protectedLab(large)
+    const lab = await protectedCrashLab(large)
     await lab.process.engine.stop()
     let cutOff = false
     const leases = {

@@ -9,6 +9,7 @@ import { faultInjection } from '@understudy/simulator/faults'
 import { readAll } from '@understudy/simulator/memory-disk'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
+import { memorySteps } from '@understudy/simulator/memory-steps'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { seededRandom } from '@understudy/simulator/seeded-random'
 import { checkGuest } from '@understudy/simulator/synthetic-guest'
@@ -51,6 +52,7 @@ export async function newLab(wanted: Wanted = {}) {
     runs: inject('runs', stores.runs),
   }
   const log = durableLog()
+  const steps = memorySteps(clock)
   let ids = 0
   const newId = (): string => {
     ids += 1
@@ -69,6 +71,7 @@ export async function newLab(wanted: Wanted = {}) {
         preview: async ({ name }) => world.site(name).platform,
         forget: async () => {},
       },
+      steps,
       live: memoryLive(),
       clock: engineClock,
       sleep: clock.sleep,
@@ -152,6 +155,8 @@ export async function newLab(wanted: Wanted = {}) {
     a,
     b,
     stores,
+    /** What the steps of plans do. */
+    steps,
     database,
     /** What the durable jobs have written down. */
     log,
@@ -268,4 +273,26 @@ export async function stoppedSource(lab: Lab, ask: { by: string; protectionId: P
   await started
   await until(lab, () => lab.machine.power === 'off')
   return { started, release }
+}
+
+/** One more machine at site A, a minute into its protection. */
+export async function protectOneMore(
+  lab: Lab,
+  machine: Partial<NewFakeMachine> & { readonly name: string },
+): Promise<ProtectionId> {
+  const { ref } = await lab.a.addMachine({ disks: [2 ** 18], writeEveryMilliseconds: 500, ...machine })
+  await lab.engine.refreshSite(lab.siteA.id)
+  const row = await lab.stores.machines.findByRef(lab.siteA.id, ref)
+  if (!row) throw new Error('the inventory has the machine')
+  const { protectionId } = await lab.engine.protect({
+    by,
+    machineId: row.id,
+    targetSiteId: lab.siteB.id,
+    policyId: lab.policy.id,
+    adapters: [{ adapterKey: 'net0', failoverNetworkId: 'lan', testNetworkId: 'isolated' }],
+    excludedDisks: [],
+  })
+  await lab.clock.advance(minute)
+  expect((await lab.state(protectionId)).state).toBe('protected')
+  return protectionId
 }

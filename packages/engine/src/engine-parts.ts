@@ -4,6 +4,7 @@ import type { Clock } from '@understudy/base/instant'
 import type { Durable } from './ports/durable.ts'
 import type { Live } from './ports/live.ts'
 import type { Platforms } from './ports/platforms.ts'
+import type { StepRunner } from './ports/step-runner.ts'
 import type { Stores } from './ports/stores.ts'
 
 /** Resolves after `milliseconds`; rejects with the signal's reason when it aborts. */
@@ -15,6 +16,8 @@ export type EngineParts = {
   readonly stores: Stores
   readonly durable: Durable
   readonly platforms: Platforms
+  /** For the steps of recovery plans. */
+  readonly steps: StepRunner
   readonly live: Live
   readonly clock: Clock
   readonly sleep: Sleep

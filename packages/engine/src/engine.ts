@@ -1,4 +1,5 @@
 // The use cases, as the API calls them. What is only read (lists, jobs, events) is read from the stores directly.
+import { Refusal } from '@understudy/base/errors'
 import type { AllowedAction, ProtectionAction } from '@understudy/domain/failover/allowed-actions'
 import type { JobId, JobKind } from '@understudy/domain/jobs/job'
 import type { Eligibility, Finding, MachineId } from '@understudy/domain/machines/machine'
@@ -27,7 +28,7 @@ import type { JobBody } from './jobs/job-scope.ts'
 import { type Cancels, flowOf, jobWorkflow } from './jobs/run-job.ts'
 import { answerJob, cancelJob, failLostJobs, findBegun, retryJob, startJob } from './jobs/start-job.ts'
 import { createJobWatcher, type JobWatcher } from './jobs/watch-jobs.ts'
-import type { Measurement } from './ports/live.ts'
+import type { Live, Measurement } from './ports/live.ts'
 import type { ReplicaUsage } from './ports/replica-store.ts'
 import type { ProtectionSummary } from './ports/stores.ts'
 import { actionsOf, actionsOfAll, refuseRetry, refuseUnlessAllowed } from './protection/actions.ts'
@@ -35,6 +36,10 @@ import { endProtection } from './protection/end-protection.ts'
 import { removePolicy, savePolicy } from './protection/policies.ts'
 import { loadMachine, protect, protectJob } from './protection/protect.ts'
 import { edit, pause, replicateNow, resume, resyncJob } from './protection/steer.ts'
+import { type Conductor, createConductor } from './recovery-plans/conductor.ts'
+import type { MachineJobs } from './recovery-plans/machine-activity.ts'
+import { planStep } from './recovery-plans/plan-step.ts'
+import { type PlanUseCases, planUseCases } from './recovery-plans/plan-use-cases.ts'
 import { annotatePoint } from './recovery-points/annotate-point.ts'
 import { whereIs, withReplica } from './recovery-points/with-replica.ts'
 import { createMover } from './replication/mover.ts'
@@ -143,10 +148,14 @@ export type Engine = {
   ): Promise<ReadonlyMap<ProtectionId, readonly AllowedAction[]>>
   /** The last measurement of this process's mover, or null. */
   measurement(protectionId: ProtectionId): Measurement | null
+
+  readonly plans: PlanUseCases
 }
 
 /** Builds the engine of one process. Nothing runs before `start`. */
-export function createEngine(parts: EngineParts): Engine {
+export function createEngine(given: EngineParts): Engine {
+  let conductor: Conductor | null = null
+  const parts = { ...given, live: wakingAtJobs(given.live, () => conductor?.wake()) }
   const context = createContext(parts)
   const { mover, keeper, cancels, sites, jobs, replicas } = context
   registerJobs(context)
@@ -169,16 +178,34 @@ export function createEngine(parts: EngineParts): Engine {
     await refuseUnlessAllowed(parts, request.protectionId, action)
   }
 
+  const machineJobs: MachineJobs = {
+    testFailover: (request) => ask('test-failover', request),
+    cleanUpTest: (request) => ask('clean-up-test', request),
+    plannedFailover: (request) => ask('planned-failover', request),
+    unplannedFailover: (request) => ask('unplanned-failover', request),
+    changePoint: (request) => ask('change-point', request),
+    commit: (request) => ask('commit', request),
+    rollBack: (request) => ask('roll-back', request),
+    reprotect: (request) => ask('reprotect', request),
+    failBack: (request) => ask('fail-back', request),
+  }
+  conductor = createConductor({
+    parts,
+    jobs: machineJobs,
+    cancelJob: (jobId) => cancelUnlessOver(parts, cancels, jobId),
+  })
+
   return {
     async start() {
       await parts.durable.launch()
       await failLostJobs(parts)
       mover.start()
+      conductor?.start()
       sites.start()
     },
     async stop() {
       await stopInOrder([
-        [() => sites.stop(), () => mover.stop()],
+        [async () => conductor?.stop(), () => sites.stop(), () => mover.stop()],
         [() => jobs.stop(), () => replicas.stop()],
         [() => parts.durable.shutDown()],
         [() => keeper.stop()],
@@ -234,16 +261,8 @@ export function createEngine(parts: EngineParts): Engine {
     resync: (request) => ask('resync', request),
     endProtection: (request) => askFor('end-protection', 'end', request),
 
-    testFailover: (request) => ask('test-failover', request),
-    cleanUpTest: (request) => ask('clean-up-test', request),
-    plannedFailover: (request) => ask('planned-failover', request),
-    unplannedFailover: (request) => ask('unplanned-failover', request),
-    changePoint: (request) => ask('change-point', request),
+    ...machineJobs,
     startReplica: (request) => ask('start-replica', request),
-    commit: (request) => ask('commit', request),
-    rollBack: (request) => ask('roll-back', request),
-    reprotect: (request) => ask('reprotect', request),
-    failBack: (request) => ask('fail-back', request),
 
     answerJob: (jobId, answer) => answerJob(parts, jobId, answer),
     async cancelJob(jobId, asker) {
@@ -278,6 +297,25 @@ export function createEngine(parts: EngineParts): Engine {
     allowedActions: (protectionId) => actionsOf(parts, protectionId),
     allAllowedActions: (protections, summaries) => actionsOfAll(parts, protections, summaries),
     measurement: (protectionId) => mover.measurement(protectionId),
+    plans: planUseCases(parts),
+  }
+}
+
+/** Jobs end, and begin to wait for a person, in this process: the runs of plans that wait for them need not wait for the next turn. */
+const wakingAtJobs = (live: Live, wake: () => void): Live => ({
+  changed(topic, id) {
+    live.changed(topic, id)
+    if (topic === 'jobs' || topic === 'plan-runs') wake()
+  },
+  measured: (measurement) => live.measured(measurement),
+  lagSeen: (protectionId, lagSeconds) => live.lagSeen(protectionId, lagSeconds),
+})
+
+async function cancelUnlessOver(parts: EngineParts, cancels: Cancels, jobId: JobId): Promise<void> {
+  try {
+    await cancelJob(parts, cancels, jobId)
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.code !== 'job/over') throw error
   }
 }
 
@@ -333,4 +371,5 @@ function registerJobs(context: EngineContext): void {
   register('reprotect', reprotect(context))
   register('fail-back', failBack(context))
   register('tidy-up', tidyUp(context))
+  register('plan-step', planStep(context))
 }

@@ -18,6 +18,7 @@ import {
   newProtectedLab,
 } from '../engine-lab.ts'
 import type { EngineParts } from '../engine-parts.ts'
+import { group, plan, script, step } from '../recovery-plans/plan-lab.ts'
 import type { JobStarted } from '../requests.ts'
 import { flowOf } from './run-job.ts'
 
@@ -202,11 +203,23 @@ async function stepsOfTidyUp(): Promise<readonly string[]> {
   return workflow?.acts.map(({ name }) => name) ?? []
 }
 
+/** Of a step of a plan, which is a job of its own. */
+async function stepsOfPlanStep(): Promise<readonly string[]> {
+  const { lab } = await newProtectedLab()
+  const groups = [group('all', { before: [step('call', script('call'))] })]
+  const { plan: made } = await lab.engine.plans.create(plan(groups), { by: 'olga' })
+  await lab.engine.plans.start({ by: 'olga', planId: made.id, kind: 'test' })
+  await lab.clock.advance(minute)
+  const [workflow] = [...lab.log.workflows.values()].filter(({ name }) => name === flowOf('plan-step'))
+  return workflow?.acts.map(({ name }) => name) ?? []
+}
+
 test('a flow goes through the steps that its version has always gone through', async () => {
   const lines: string[] = []
   for (const way of ways)
     lines.push(`${flowOf(way.kind)} ${way.way}`, ...(await stepsOf(way)).map((step) => `  ${step}`), '')
   lines.push(`${flowOf('tidy-up')} puts back`, ...(await stepsOfTidyUp()).map((step) => `  ${step}`), '')
+  lines.push(`${flowOf('plan-step')} is done`, ...(await stepsOfPlanStep()).map((each) => `  ${each}`), '')
   const version = flowOf('protect').split('/')[1]
   await expect(lines.join('\n')).toMatchFileSnapshot(`flow-steps-${version}.txt`)
 })
@@ -215,6 +228,6 @@ test('every flow is among them', () => {
   const registered: string[] = []
   const durable = { register: (name: string) => registered.push(name) }
   createEngine({ durable, clock: { now: () => 0 } } as unknown as EngineParts)
-  const among = new Set([flowOf('tidy-up'), ...ways.map(({ kind }) => flowOf(kind))])
+  const among = new Set([flowOf('tidy-up'), flowOf('plan-step'), ...ways.map(({ kind }) => flowOf(kind))])
   expect([...among].sort()).toEqual(registered.sort())
 })

@@ -20,9 +20,11 @@ import {
 
 /** A job this old without a workflow was lost between its row and its workflow. */
 const LOST_AFTER_MILLISECONDS = 60_000
+/** Nothing of the job had begun. */
+export const LOST = 'job/lost'
 const lost = (kind: JobKind): FailureReport => ({
   kind: 'outage',
-  code: 'job/lost',
+  code: LOST,
   message: 'The server stopped before the job could begin',
   remedy:
     kind === 'protect'
@@ -146,6 +148,12 @@ export async function cancelJob(parts: EngineParts, cancels: Cancels, jobId: Job
 
 export async function retryJob(parts: EngineParts, jobId: JobId): Promise<void> {
   const job = await findJob(parts, jobId)
+  if (job.kind === 'plan-step')
+    throw new Refusal({
+      code: 'job/not-retryable',
+      message: 'A step of a plan is tried again in the run of the plan',
+      remedy: 'Open the run, and have the step tried again there.',
+    })
   if (job.state !== 'failed' || job.endedAt === null || !(await parts.durable.isRunning(jobId)))
     throw new Refusal({
       code: 'job/not-retryable',

@@ -103,6 +103,7 @@ function actionOfJob(kind: JobKind): ProtectionAction | null {
     case 'tidy-up':
     case 'create-lab':
     case 'scrub':
+    case 'plan-step':
       return null
     case 'end-protection':
       return 'end'

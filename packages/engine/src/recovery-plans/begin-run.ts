@@ -1,0 +1,264 @@
+// A run of a plan begins: everything that could be wrong is looked for first, then the run and all its activities are written down in one act.
+import { Refusal } from '@understudy/base/errors'
+import type { Direction, ProtectionId } from '@understudy/domain/protection/protection'
+import { followUpPlan } from '@understudy/domain/recovery-plans/follow-up-plan'
+import { resolveParameters } from '@understudy/domain/recovery-plans/parameters'
+import type { PlanRunKind, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import type { PlanFinding } from '@understudy/domain/recovery-plans/plan-finding'
+import { itemsOf, machinesOf } from '@understudy/domain/recovery-plans/plan-items'
+import {
+  activePlanRunStates,
+  type FollowUpKind,
+  type PlanRun,
+  type PlanRunId,
+  type PlanRunSettings,
+  pendingActivity,
+} from '@understudy/domain/recovery-plans/plan-run'
+import { type MemberFacts, validateAgainst } from '@understudy/domain/recovery-plans/validate-against'
+import { validatePlan } from '@understudy/domain/recovery-plans/validate-plan'
+import type { EngineParts } from '../engine-parts.ts'
+import { recordEvent } from '../events/report.ts'
+import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
+import { wordsOfRun } from './conduct-run.ts'
+import { loadPlan, protectionNames } from './save-plan.ts'
+import { loadRun } from './steer-run.ts'
+
+export const defaultRunSettings: PlanRunSettings = {
+  acceptUnfenced: false,
+  allowOpenNetworks: false,
+  shutDownTimeoutSeconds: null,
+  answerTimeoutSeconds: null,
+  cleanUp: 'by-hand',
+}
+
+/** Repeatable with the same run id: the first request counts. */
+export async function beginRun(parts: EngineParts, request: StartPlanRequest): Promise<PlanRun> {
+  const id = request.planRunId ?? (parts.newId() as PlanRunId)
+  const known = await parts.stores.planRuns.find(id)
+  if (known) return known
+  const { plan, version } = await loadPlan(parts, request.planId)
+  const findings = await findingsOf(parts, plan, request.kind)
+  refuseBlocked(plan, findings)
+  const { parameters, secrets } = await fillIn(parts, plan, request.parameters ?? {})
+  const run: PlanRun = {
+    id,
+    planId: plan.id,
+    planName: plan.name,
+    version,
+    kind: request.kind,
+    followsUp: null,
+    direction: (await directionsOf(parts, plan))[0] ?? 'forward',
+    state: 'running',
+    plan,
+    planRevision: 1,
+    changes: 0,
+    point: request.point ?? { kind: 'latest' },
+    parameters,
+    settings: { ...defaultRunSettings, ...request.settings },
+    startedBy: request.by,
+    startedAt: parts.clock.now(),
+    endedAt: null,
+    note: null,
+  }
+  return await writeDown(parts, run, secrets)
+}
+
+/** The same for all machines of a run that is over, or has stopped. */
+export async function beginFollowUp(parts: EngineParts, request: FollowUpRequest): Promise<PlanRun> {
+  const id = request.planRunId ?? (parts.newId() as PlanRunId)
+  const known = await parts.stores.planRuns.find(id)
+  if (known) return known
+  const former = await loadRun(parts, request.followsUp)
+  refuseFollowUp(former, request.kind)
+  const run: PlanRun = {
+    ...former,
+    id,
+    kind: request.kind,
+    followsUp: former.id,
+    state: 'running',
+    plan: followUpPlan(former.plan, request.kind),
+    planRevision: 1,
+    changes: 0,
+    point: request.point ?? { kind: 'latest' },
+    parameters: {},
+    startedBy: request.by,
+    startedAt: parts.clock.now(),
+    endedAt: null,
+    note: null,
+  }
+  return await writeDown(parts, run, {})
+}
+
+/** What may follow what: a test is cleaned up, a failover is everything else. */
+export const followersOf: Record<PlanRunKind, readonly FollowUpKind[]> = {
+  test: ['clean-up'],
+  planned: ['change-point', 'roll-back', 'commit', 'reprotect'],
+  unplanned: ['change-point', 'roll-back', 'commit', 'reprotect'],
+  'fail-back': ['change-point', 'roll-back', 'commit', 'reprotect'],
+}
+
+function refuseFollowUp(former: PlanRun, kind: FollowUpKind): void {
+  const possible = former.followsUp === null && isRunKind(former.kind) ? followersOf[former.kind] : []
+  if (!possible.includes(kind))
+    throw new Refusal({
+      code: 'plan-run/not-allowed',
+      message: `${wordsOfRun(former)} cannot be followed by "${kind}"`,
+      remedy:
+        possible.length === 0
+          ? 'Ask for it at the run that brought the machines up.'
+          : `What can follow it: ${possible.join(', ')}.`,
+    })
+  if (activePlanRunStates.includes(former.state))
+    throw new Refusal({
+      code: 'plan-run/not-over',
+      message: `${wordsOfRun(former)} is still ${former.state}`,
+      remedy: 'Wait for its end, or cancel it first.',
+    })
+}
+
+const isRunKind = (kind: PlanRun['kind']): kind is PlanRunKind => Object.hasOwn(followersOf, kind)
+
+/** Everything that is wrong with a run of this kind now. Touches nothing. */
+export async function findingsOf(
+  parts: EngineParts,
+  plan: RecoveryPlan,
+  kind: PlanRunKind,
+): Promise<readonly PlanFinding[]> {
+  const names = await protectionNames(parts)
+  return [
+    ...validatePlan(plan, names),
+    ...validateAgainst(plan, await memberFacts(parts, plan), parts.clock.now()),
+    ...(await directionFindings(parts, plan, kind)),
+  ]
+}
+
+async function directionFindings(
+  parts: EngineParts,
+  plan: RecoveryPlan,
+  kind: PlanRunKind,
+): Promise<readonly PlanFinding[]> {
+  const directions = await directionsOf(parts, plan)
+  const finding = (code: string, message: string, remedy: string): PlanFinding => ({
+    at: { kind: 'plan' },
+    level: 'blocker',
+    code: `recovery-plan/${code}`,
+    message,
+    remedy,
+  })
+  if (directions.length > 1)
+    return [
+      finding(
+        'both-directions',
+        'Some machines of the plan run at their first site, and some at the second one',
+        'Bring them to one side first: fail the others over, or back, and reprotect them.',
+      ),
+    ]
+  if (kind === 'fail-back' && directions[0] === 'forward')
+    return [
+      finding(
+        'at-home',
+        'The machines of the plan run at their first site: there is nothing to fail back from',
+        'Use a planned failover to move them to the second site.',
+      ),
+    ]
+  return []
+}
+
+async function directionsOf(parts: EngineParts, plan: RecoveryPlan): Promise<readonly Direction[]> {
+  const members = new Set(machinesOf(plan).map(({ protectionId }) => protectionId))
+  const protections = (await parts.stores.protections.list()).filter(({ id }) => members.has(id))
+  return [...new Set(protections.map(({ direction }) => direction))]
+}
+
+async function memberFacts(
+  { stores }: EngineParts,
+  plan: RecoveryPlan,
+): Promise<ReadonlyMap<ProtectionId, MemberFacts>> {
+  const members = new Set(machinesOf(plan).map(({ protectionId }) => protectionId))
+  const [protections, summaries, policies] = await Promise.all([
+    stores.protections.list(),
+    stores.protections.summaries(),
+    stores.policies.list(),
+  ])
+  const lagTargets = new Map(policies.map(({ id, lagTargetSeconds }) => [id, lagTargetSeconds]))
+  return new Map(
+    protections
+      .filter(({ id }) => members.has(id))
+      .map((protection) => [
+        protection.id,
+        {
+          name: protection.name,
+          state: protection.state,
+          newestInstant: summaries.get(protection.id)?.newestPoint?.instant ?? null,
+          lagTargetSeconds: lagTargets.get(protection.policyId) ?? Number.POSITIVE_INFINITY,
+          targetSiteId: protection.targetSiteId,
+          adapterKeys: protection.hardware.adapters.map(({ key }) => key),
+          mappings: protection.adapters,
+          addresses: [],
+        },
+      ]),
+  )
+}
+
+function refuseBlocked(plan: RecoveryPlan, findings: readonly PlanFinding[]): void {
+  const blockers = findings.filter(({ level }) => level === 'blocker')
+  const [first] = blockers
+  if (!first) return
+  throw new Refusal({
+    code: 'recovery-plan/not-ready',
+    message:
+      blockers.length === 1
+        ? `"${plan.name}" cannot be run: ${first.message}`
+        : `"${plan.name}" cannot be run, for ${blockers.length} reasons. The first: ${first.message}`,
+    remedy: first.remedy,
+    facts: { findings: blockers },
+  })
+}
+
+/** The values of a run, secrets apart. Refuses with everything that is wrong with them. */
+export async function fillIn(
+  parts: EngineParts,
+  plan: RecoveryPlan,
+  given: Readonly<Record<string, unknown>>,
+): Promise<{
+  readonly parameters: PlanRun['parameters']
+  readonly secrets: Readonly<Record<string, string>>
+}> {
+  const keptSecrets = await parts.stores.plans.secrets(plan.id)
+  const resolved = resolveParameters(plan.parameters, { given, keptSecrets })
+  if (resolved.kind === 'refused') {
+    const [first] = resolved.findings
+    throw new Refusal({
+      code: 'recovery-plan/parameters',
+      message: resolved.findings.map(({ message }) => message).join('; '),
+      remedy: first?.remedy ?? 'Fill in the parameters.',
+      facts: { findings: resolved.findings },
+    })
+  }
+  const isSecret = new Set(plan.parameters.filter(({ type }) => type === 'secret').map(({ name }) => name))
+  const values = [...resolved.values]
+  return {
+    parameters: Object.fromEntries(values.filter(([name]) => !isSecret.has(name))),
+    secrets: Object.fromEntries(
+      values.filter(([name]) => isSecret.has(name)).map(([name, value]) => [name, String(value)]),
+    ),
+  }
+}
+
+async function writeDown(
+  parts: EngineParts,
+  run: PlanRun,
+  secrets: Readonly<Record<string, string>>,
+): Promise<PlanRun> {
+  const activities = itemsOf(run.plan).map(({ item }) => pendingActivity(run.id, item.id))
+  await parts.stores.planRuns.create(run, activities, secrets)
+  parts.live.changed('plan-runs', run.id)
+  await recordEvent(parts, {
+    severity: run.kind === 'test' || run.kind === 'clean-up' ? 'info' : 'warning',
+    code: 'plan-run/started',
+    message: `${wordsOfRun(run)} was started by ${run.startedBy}`,
+    subject: { id: run.planId, name: run.planName },
+    facts: { planRunId: run.id, kind: run.kind, version: run.version, settings: run.settings },
+  })
+  return run
+}

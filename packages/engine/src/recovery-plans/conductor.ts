@@ -1,0 +1,66 @@
+// Keeps the runs of plans going in this process. What there is to do stands in the rows, so any number of processes may do this at once.
+import { isAbort } from '@understudy/base/errors'
+import type { EngineParts } from '../engine-parts.ts'
+import { type Conducting, conductRun } from './conduct-run.ts'
+
+export type Conductor = {
+  start(): void
+  /** Something may have moved: look soon instead of at the next turn. */
+  wake(): void
+  stop(): Promise<void>
+}
+
+const EVERY_MILLISECONDS = 1000
+/** Many jobs end at once; one look serves them all. */
+const AT_LEAST_MILLISECONDS = 20
+/** Of one run, without a pause: whatever goes on for longer than this waits for the next turn. */
+const LOOKS_AT_ONCE = 100
+
+export function createConductor(conducting: Conducting): Conductor {
+  const { parts } = conducting
+  const stopping = new AbortController()
+  let woken = new AbortController()
+  let going: Promise<void> | null = null
+
+  const turn = async (): Promise<void> => {
+    const runs = await parts.stores.planRuns.active()
+    await Promise.all(
+      runs.map(async ({ id }) => {
+        try {
+          for (let looks = 0; looks < LOOKS_AT_ONCE && !stopping.signal.aborted; looks += 1)
+            if (!(await conductRun(conducting, id))) return
+        } catch (error) {
+          if (!isAbort(error)) parts.log('warn', 'a run of a plan could not be looked at', { run: id, error })
+        }
+      }),
+    )
+  }
+
+  const go = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      woken = new AbortController()
+      await turn().catch((error: unknown) =>
+        parts.log('warn', 'the runs of plans could not be looked for', { error }),
+      )
+      await pause(parts, AT_LEAST_MILLISECONDS, stopping.signal)
+      await pause(parts, EVERY_MILLISECONDS, AbortSignal.any([stopping.signal, woken.signal]))
+    }
+  }
+
+  return {
+    start() {
+      going ??= go()
+    },
+    wake: () => woken.abort(new DOMException('There is something to do', 'AbortError')),
+    async stop() {
+      stopping.abort(new DOMException('The conductor stops', 'AbortError'))
+      await going
+    },
+  }
+}
+
+async function pause({ sleep }: EngineParts, milliseconds: number, signal: AbortSignal): Promise<void> {
+  await sleep(milliseconds, signal).catch((error: unknown) => {
+    if (!isAbort(error)) throw error
+  })
+}

@@ -1,0 +1,45 @@
+// Where the machines of a run can be reached now, for its steps.
+import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
+import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
+import type { PlanRun } from '@understudy/domain/recovery-plans/plan-run'
+import type { EngineParts } from '../engine-parts.ts'
+import type { GuestPrograms } from '../ports/guest-programs.ts'
+import { targetOf } from '../sites/platform-of.ts'
+
+export type MachinePlace = {
+  readonly name: string
+  /** As a probe has found them: `192.0.2.7`, `http://127.0.0.1:18080`. */
+  readonly addresses: readonly string[]
+  readonly point: { readonly id: string; readonly instant: string } | null
+  /** Null: its platform runs no programs in guests, or it is not up. */
+  readonly guest: GuestPrograms | null
+}
+
+export async function placesOfMachines(
+  parts: EngineParts,
+  run: PlanRun,
+): Promise<ReadonlyMap<ItemId, MachinePlace>> {
+  const entries = await Promise.all(
+    machinesOf(run.plan).map(async ({ id, protectionId }): Promise<[ItemId, MachinePlace]> => {
+      const [protection, active] = await Promise.all([
+        parts.stores.protections.find(protectionId),
+        parts.stores.runs.active(protectionId),
+      ])
+      const booted = active.find(({ kind }) => (kind === 'test') === (run.kind === 'test'))
+      const guest =
+        booted?.machineRef == null
+          ? null
+          : ((await targetOf(parts, booted.targetSiteId)).guestPrograms?.(booted.machineRef) ?? null)
+      return [
+        id,
+        {
+          name: protection?.name ?? protectionId,
+          addresses: booted?.addresses ?? [],
+          point: booted ? { id: booted.pointId, instant: new Date(booted.pointInstant).toISOString() } : null,
+          guest,
+        },
+      ]
+    }),
+  )
+  return new Map(entries)
+}

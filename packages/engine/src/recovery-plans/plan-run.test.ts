@@ -1,0 +1,406 @@
+// Plans that are run between two fake sites, as an operator would have them run.
+import type { ProtectionId } from '@understudy/domain/protection/protection'
+import type { PlanGroup, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
+import {
+  activePlanRunStates,
+  type PlanActivity,
+  type PlanRun,
+  type PlanRunId,
+} from '@understudy/domain/recovery-plans/plan-run'
+import { describe, expect, test } from 'vitest'
+import { by, type Lab, newProtectedLab, protectOneMore, runningAt, until } from '../engine-lab.ts'
+import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
+import { group, machine, plan, script, step } from './plan-lab.ts'
+
+async function newPlanLab(
+  groupsOf: (db: ProtectionId, web: ProtectionId) => readonly PlanGroup[],
+  more: Partial<RecoveryPlan> = {},
+) {
+  const { lab, protectionId: web } = await newProtectedLab()
+  const db = await protectOneMore(lab, { name: 'db' })
+  const made = await lab.engine.plans.create(plan(groupsOf(db, web), more), { by })
+  const planId = made.plan.id
+  const start = (request: Partial<StartPlanRequest> = {}) =>
+    lab.engine.plans.start({ by, planId, kind: 'test', ...request })
+  return { lab, db, web, planId, made, start }
+}
+
+const twoTiers = (db: ProtectionId, web: ProtectionId): readonly PlanGroup[] => [
+  group('data', { machines: [machine('m-db', db)], after: [step('migrate', script('migrate'))] }),
+  group('front', {
+    before: [step('announce', script('announce'))],
+    machines: [machine('m-web', web)],
+    after: [step('smoke', script('smoke'))],
+  }),
+]
+
+/** Lets time pass until nothing moves any more: the run is over, or waits for somebody. */
+async function settled(lab: Lab, id: PlanRunId): Promise<PlanRun> {
+  for (let turn = 0; turn < 1000; turn += 1) {
+    const run = await found(lab, id)
+    if (!activePlanRunStates.includes(run.state)) return run
+    await lab.clock.advance(1000)
+  }
+  throw new Error(
+    `the run does not end: ${JSON.stringify(await lab.stores.planRuns.activities(id), null, 1)}`,
+  )
+}
+
+async function found(lab: Lab, id: PlanRunId): Promise<PlanRun> {
+  const run = await lab.stores.planRuns.find(id)
+  if (!run) throw new Error('there is a run')
+  return run
+}
+
+async function activity(lab: Lab, id: PlanRunId, itemId: string): Promise<PlanActivity> {
+  const activities = await lab.stores.planRuns.activities(id)
+  const one = activities.find((each) => each.itemId === itemId)
+  if (!one) throw new Error(`there is ${itemId}`)
+  return one
+}
+
+async function untilIt(lab: Lab, id: PlanRunId, itemId: string, state: PlanActivity['state']): Promise<void> {
+  let now: string = ''
+  await until(lab, () => {
+    void activity(lab, id, itemId).then((one) => (now = one.state))
+    return now === state
+  })
+}
+
+const follow = async (lab: Lab, followsUp: PlanRunId, kind: FollowUpRequest['kind']): Promise<PlanRun> => {
+  const { id } = await lab.engine.plans.followUp({ by, followsUp, kind })
+  return await settled(lab, id)
+}
+
+describe('a test of a plan', () => {
+  test('brings its machines up in order, with its steps between, and stays up until it is cleaned up', async () => {
+    const { lab, db, web, start } = await newPlanLab(twoTiers)
+    const run = await settled(lab, (await start()).id)
+    expect(run).toMatchObject({
+      state: 'succeeded',
+      note: null,
+      kind: 'test',
+      direction: 'forward',
+      version: 1,
+    })
+    expect(lab.steps.effects.map(({ what }) => what)).toEqual(['migrate', 'announce', 'smoke'])
+    const [dbUp, migrated] = [await activity(lab, run.id, 'm-db'), await activity(lab, run.id, 'migrate')]
+    const webUp = await activity(lab, run.id, 'm-web')
+    expect(migrated.startedAt).toBeGreaterThanOrEqual(dbUp.endedAt ?? 0)
+    expect(webUp.startedAt).toBeGreaterThanOrEqual(migrated.endedAt ?? 0)
+    expect(runningAt(lab.b)).toHaveLength(2)
+    expect((await lab.state(db)).state).toBe('protected')
+
+    expect(await follow(lab, run.id, 'clean-up')).toMatchObject({ state: 'succeeded', kind: 'clean-up' })
+    expect(runningAt(lab.b)).toHaveLength(0)
+    expect((await lab.state(web)).state).toBe('protected')
+  })
+
+  test('that cleans up after itself leaves nothing', async () => {
+    const { lab, planId, start } = await newPlanLab(twoTiers)
+    const run = await settled(lab, (await start({ settings: { cleanUp: 'when-done' } })).id)
+    expect(run.state).toBe('succeeded')
+    const [cleanUp] = (await lab.stores.planRuns.list({ planId }, { limit: 1, cursor: null })).rows
+    expect(cleanUp).toMatchObject({ kind: 'clean-up', followsUp: run.id })
+    expect((await settled(lab, cleanUp?.id ?? run.id)).state).toBe('succeeded')
+    expect(runningAt(lab.b)).toHaveLength(0)
+  })
+
+  test('that is cancelled stops what it can, starts nothing more and cleans up what came up', async () => {
+    const { lab, planId, start } = await newPlanLab(twoTiers)
+    lab.steps.take('migrate', 200)
+    const { id } = await start()
+    await untilIt(lab, id, 'migrate', 'running')
+    await lab.engine.plans.cancel(id, { by })
+    const run = await settled(lab, id)
+    expect(run.state).toBe('cancelled')
+    expect(run.note).toContain('"db"')
+    expect((await activity(lab, id, 'm-web')).state).toBe('pending')
+    const [cleanUp] = (await lab.stores.planRuns.list({ planId }, { limit: 1, cursor: null })).rows
+    expect(await settled(lab, cleanUp?.id ?? id)).toMatchObject({ kind: 'clean-up', state: 'succeeded' })
+    expect(runningAt(lab.b)).toHaveLength(0)
+  })
+
+  test('does not go on with a machine whose guest does not answer', async () => {
+    const { lab, start } = await newPlanLab(twoTiers)
+    lab.b.faults.hang('target.probe')
+    const run = await settled(lab, (await start({ settings: { answerTimeoutSeconds: 5 } })).id)
+    expect(run.state).toBe('failed')
+    expect((await activity(lab, run.id, 'm-db')).failure?.code).toBe('recovery-plan/no-answer')
+    expect((await activity(lab, run.id, 'm-web')).state).toBe('pending')
+  })
+})
+
+describe('a failover of a plan', () => {
+  test('planned, committed, reprotected and failed back: all machines, there and home again', async () => {
+    const { lab, db, web, start } = await newPlanLab(twoTiers)
+    const there = await settled(lab, (await start({ kind: 'planned' })).id)
+    expect(there.state).toBe('succeeded')
+    expect(runningAt(lab.a)).toHaveLength(0)
+    await lab.clock.advance(60_000)
+    expect((await follow(lab, there.id, 'commit')).state).toBe('succeeded')
+    expect((await follow(lab, there.id, 'reprotect')).state).toBe('succeeded')
+    await lab.clock.advance(60_000)
+    for (const id of [db, web])
+      expect(await lab.state(id)).toMatchObject({ state: 'protected', direction: 'reverse' })
+
+    const home = await settled(lab, (await start({ kind: 'fail-back' })).id)
+    expect(home).toMatchObject({ state: 'succeeded', direction: 'reverse' })
+    expect(runningAt(lab.a)).toHaveLength(2)
+  })
+
+  test('unplanned with the source site dead is rolled back as a whole', async () => {
+    const { lab, db, web, start } = await newPlanLab(twoTiers)
+    lab.a.faults.siteDown = true
+    const run = await settled(
+      lab,
+      (await start({ kind: 'unplanned', settings: { acceptUnfenced: true } })).id,
+    )
+    expect(run.state).toBe('succeeded')
+    for (const id of [db, web]) expect((await lab.state(id)).state).toBe('failedOver')
+    lab.a.faults.siteDown = false
+    expect((await follow(lab, run.id, 'roll-back')).state).toBe('succeeded')
+    expect(runningAt(lab.b)).toHaveLength(0)
+  })
+
+  test('a follow-up passes over machines that never came up', async () => {
+    const { lab, db, web, start } = await newPlanLab(twoTiers)
+    lab.steps.failNext('announce')
+    const run = await settled(lab, (await start({ kind: 'planned' })).id)
+    expect(run.state).toBe('failed')
+    expect(run.note).toContain('"announce"')
+    const back = await follow(lab, run.id, 'roll-back')
+    expect(back).toMatchObject({ state: 'succeeded', note: '1 skipped' })
+    for (const id of [db, web]) expect((await lab.state(id)).state).toBe('protected')
+  })
+})
+
+describe('steps', () => {
+  test('a step that fails stops the plan; tried again it goes on where it was', async () => {
+    const { lab, start } = await newPlanLab(twoTiers)
+    lab.steps.failNext('migrate')
+    lab.steps.print('migrate', 'table missing')
+    const { id } = await start()
+    expect((await settled(lab, id)).state).toBe('failed')
+    expect(await activity(lab, id, 'migrate')).toMatchObject({ state: 'failed', output: 'table missing' })
+    await lab.engine.plans.retry({ by, planRunId: id, itemId: 'migrate' as ItemId })
+    expect((await settled(lab, id)).state).toBe('succeeded')
+    expect(await activity(lab, id, 'migrate')).toMatchObject({
+      state: 'succeeded',
+      attempt: 2,
+      steeredBy: by,
+    })
+    expect(lab.steps.effects.map(({ what }) => what)).toEqual(['migrate', 'migrate', 'announce', 'smoke'])
+  })
+
+  test('a step that may fail lets the plan go on, and the end says so', async () => {
+    const { lab, start } = await newPlanLab((db, web) => [
+      group('all', {
+        before: [step('notify', script('notify'), { whenItFails: 'continue' })],
+        machines: [machine('m-db', db), machine('m-web', web)],
+      }),
+    ])
+    lab.steps.failNext('notify')
+    expect(await settled(lab, (await start()).id)).toMatchObject({
+      state: 'succeeded',
+      note: '1 failed, and the plan went on',
+    })
+  })
+
+  test('one that asks holds up only what needs it, until somebody skips it', async () => {
+    const { lab, start } = await newPlanLab((db, web) => [
+      group('data', {
+        before: [step('ask', script('ask'), { whenItFails: 'ask' })],
+        machines: [machine('m-db', db)],
+      }),
+      group('front', { start: 'at-once', machines: [machine('m-web', web)] }),
+    ])
+    lab.steps.failNext('ask')
+    const { id } = await start()
+    await untilIt(lab, id, 'm-web', 'succeeded')
+    expect((await found(lab, id)).state).toBe('running')
+    expect((await activity(lab, id, 'm-db')).state).toBe('pending')
+    await lab.engine.plans.skip({ by, planRunId: id, itemId: 'ask' as ItemId })
+    expect(await settled(lab, id)).toMatchObject({ state: 'succeeded', note: '1 skipped' })
+  })
+
+  test('secrets reach the step and nothing else', async () => {
+    const secret = {
+      name: 'key',
+      description: '',
+      type: 'secret',
+      choices: [],
+      default: null,
+      asked: true,
+    } as const
+    const { lab, start } = await newPlanLab(
+      (db) => [
+        group('all', {
+          machines: [machine('m-db', db)],
+          after: [
+            step('use', { ...script('use'), environment: { KEY: '{{key}}' } } as ReturnType<typeof script>),
+          ],
+        }),
+      ],
+      { parameters: [secret] },
+    )
+    lab.steps.print('use', 'the key is hunter2!')
+    const { id } = await start({ parameters: { key: 'hunter2' } })
+    expect((await settled(lab, id)).state).toBe('succeeded')
+    const kept = [
+      await found(lab, id),
+      await lab.stores.planRuns.activities(id),
+      (await lab.stores.jobs.list({}, { limit: 100, cursor: null })).rows,
+      await lab.events('plan-run/started'),
+    ]
+    expect(JSON.stringify(kept)).not.toContain('hunter2')
+    expect((await activity(lab, id, 'use')).output).toBe('the key is ••••••!')
+    expect(await lab.stores.planRuns.secrets(id)).toEqual({})
+  })
+})
+
+describe('waiting for people', () => {
+  const manual = (whenTimedOut: 'fail' | 'continue') =>
+    step('call', {
+      kind: 'manual',
+      instructions: 'Call the bank',
+      assigneeRole: 'operator',
+      timeoutSeconds: 60,
+      whenTimedOut,
+    })
+  const approval = step('approve', {
+    kind: 'approval',
+    question: 'Open for customers?',
+    approverRole: 'operator',
+    timeoutSeconds: 600,
+  })
+
+  test('a manual action goes on when somebody says that it is done', async () => {
+    const { lab, start } = await newPlanLab((db) => [
+      group('all', { before: [manual('fail')], machines: [machine('m-db', db)] }),
+    ])
+    const { id } = await start()
+    await untilIt(lab, id, 'call', 'running')
+    const answer = { planRunId: id, itemId: 'call' as ItemId, value: 'done', comment: 'They know' } as const
+    await lab.engine.plans.answer({ by: 'ina', ...answer })
+    await expect(lab.engine.plans.answer({ by, ...answer })).rejects.toMatchObject({
+      code: 'plan-run/already-answered',
+    })
+    expect((await settled(lab, id)).state).toBe('succeeded')
+    expect(await activity(lab, id, 'call')).toMatchObject({ note: 'ina: They know' })
+  })
+
+  test.each([
+    ['fail', 'failed'],
+    ['continue', 'succeeded'],
+  ] as const)('a manual action that nobody answers in time lets the plan %s', async (policy, state) => {
+    const { lab, start } = await newPlanLab((db) => [
+      group('all', { before: [manual(policy)], machines: [machine('m-db', db)] }),
+    ])
+    expect((await settled(lab, (await start()).id)).state).toBe(state)
+  })
+
+  test('nobody approves his own run', async () => {
+    const { lab, start } = await newPlanLab((db) => [
+      group('all', { before: [approval], machines: [machine('m-db', db)] }),
+    ])
+    const { id } = await start()
+    await untilIt(lab, id, 'approve', 'running')
+    const answer = { planRunId: id, itemId: 'approve' as ItemId, value: 'done', comment: '' } as const
+    await expect(lab.engine.plans.answer({ by, ...answer })).rejects.toMatchObject({
+      code: 'plan-run/own-approval',
+    })
+    await lab.engine.plans.answer({ by: 'ina', ...answer })
+    expect((await settled(lab, id)).state).toBe('succeeded')
+  })
+})
+
+describe('steering', () => {
+  test('a paused run starts nothing until it is resumed', async () => {
+    const { lab, start } = await newPlanLab(twoTiers)
+    lab.steps.take('migrate', 10)
+    const { id } = await start()
+    await untilIt(lab, id, 'migrate', 'running')
+    await lab.engine.plans.pause(id, { by })
+    await lab.clock.advance(60_000)
+    expect((await activity(lab, id, 'migrate')).state).toBe('succeeded')
+    expect((await activity(lab, id, 'announce')).state).toBe('pending')
+    await lab.engine.plans.resume(id, { by })
+    expect((await settled(lab, id)).state).toBe('succeeded')
+  })
+
+  test('what has not started can be edited while the rest runs; what has started cannot', async () => {
+    const { lab, start } = await newPlanLab(twoTiers)
+    lab.steps.take('migrate', 10)
+    const { id } = await start()
+    await untilIt(lab, id, 'migrate', 'running')
+    const run = await found(lab, id)
+    const [data, front] = run.plan.groups
+    if (!data || !front) throw new Error('there are two groups')
+    const edited = {
+      ...run.plan,
+      groups: [data, { ...front, before: [], after: [...front.after, step('more', script('more'))] }],
+    }
+    const request = { by, planRunId: id, planRevision: run.planRevision, plan: edited }
+    await lab.engine.plans.edit(request)
+    await expect(lab.engine.plans.edit(request)).rejects.toMatchObject({ code: 'plan-run/edited-meanwhile' })
+    await expect(
+      lab.engine.plans.edit({ ...request, plan: { ...edited, groups: [{ ...data, after: [] }, front] } }),
+    ).rejects.toMatchObject({ code: 'plan-run/started' })
+    expect((await settled(lab, id)).state).toBe('succeeded')
+    expect(lab.steps.effects.map(({ what }) => what)).toEqual(['migrate', 'smoke', 'more'])
+  })
+
+  test('a second run of a plan is refused while one is active', async () => {
+    const { lab, planId, start } = await newPlanLab(twoTiers)
+    const { id } = await start()
+    await expect(start()).rejects.toMatchObject({ code: 'recovery-plan/running' })
+    await expect(lab.engine.plans.remove(planId, { by })).rejects.toMatchObject({
+      code: 'recovery-plan/running',
+    })
+    expect((await start({ planRunId: id })).id).toBe(id)
+  })
+})
+
+describe('keeping plans', () => {
+  test('the second of two who save is told, and loses nothing', async () => {
+    const { lab, made } = await newPlanLab(twoTiers)
+    const { version } = made
+    const save = (name: string) =>
+      lab.engine.plans.save({ by, plan: { ...made.plan, name }, version, comment: '' })
+    await save('Shop')
+    await expect(save('Store')).rejects.toMatchObject({ code: 'recovery-plan/edited-meanwhile' })
+    expect((await lab.stores.plans.find(made.plan.id))?.plan.name).toBe('Shop')
+    await lab.engine.plans.restore(made.plan.id, 1, { by })
+    expect(await lab.stores.plans.find(made.plan.id)).toMatchObject({
+      version: 3,
+      plan: { name: 'Web shop' },
+    })
+  })
+
+  test('a plan with a fault is kept, and not run', async () => {
+    const { lab, start } = await newPlanLab((db) => [
+      group('all', { machines: [machine('m-db', db, { needs: ['nobody' as ItemId] })] }),
+    ])
+    await expect(start()).rejects.toMatchObject({ code: 'recovery-plan/not-ready' })
+    expect(await lab.stores.planRuns.active()).toEqual([])
+  })
+
+  test('parameters of the wrong type are refused before anything begins', async () => {
+    const number = {
+      name: 'count',
+      description: '',
+      type: 'number',
+      choices: [],
+      default: null,
+      asked: true,
+    } as const
+    const { lab, start } = await newPlanLab(twoTiers, { parameters: [number] })
+    await expect(start({ parameters: { count: 'many' } })).rejects.toMatchObject({
+      code: 'recovery-plan/parameters',
+    })
+    await expect(start({ parameters: {} })).rejects.toMatchObject({ code: 'recovery-plan/parameters' })
+    expect(await lab.stores.planRuns.active()).toEqual([])
+  })
+})

@@ -1,0 +1,82 @@
+// What can be asked about recovery plans: the part of the engine that the API speaks to.
+
+import type { RunProgress } from '@understudy/domain/recovery-plans/critical-path'
+import type { PlanRunKind, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import type { PlanFinding } from '@understudy/domain/recovery-plans/plan-finding'
+import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
+import type { PlanRun, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
+import type { RunPurpose } from '@understudy/domain/recovery-plans/schedule-plan'
+import type { EngineParts } from '../engine-parts.ts'
+import type { PlanVersion } from '../ports/plan-stores.ts'
+import type {
+  ActivityRequest,
+  AnswerActivityRequest,
+  Asker,
+  EditRunRequest,
+  FollowUpRequest,
+  NewPlan,
+  SavePlanRequest,
+  StartPlanRequest,
+} from '../requests.ts'
+import { beginFollowUp, beginRun, findingsOf } from './begin-run.ts'
+import { dryRun } from './dry-run.ts'
+import { createPlan, removePlan, restorePlan, savePlan } from './save-plan.ts'
+import {
+  answerActivity,
+  cancelRun,
+  editRun,
+  pauseRun,
+  resumeRun,
+  retryActivity,
+  skipActivity,
+} from './steer-run.ts'
+import { type Timetable, timetableOf } from './timetable.ts'
+
+/** Throws as the functions of Engine do. A run that is answered has only begun: watch it. */
+export type PlanUseCases = {
+  /** A plan may be kept with faults. Refuses a name that is taken (`recovery-plan/name-taken`). */
+  create(plan: NewPlan, asker: Asker): Promise<PlanVersion>
+  /** Refuses when another version was saved meanwhile (`recovery-plan/edited-meanwhile`). */
+  save(request: SavePlanRequest): Promise<PlanVersion>
+  /** That version becomes the newest one. */
+  restore(id: PlanId, version: number, asker: Asker): Promise<PlanVersion>
+  /** Refuses while it runs (`recovery-plan/running`). Its runs stay. */
+  remove(id: PlanId, asker: Asker): Promise<void>
+  /** Everything that would keep a run of that kind from working, or make it surprise. Of any plan, kept or not. Touches nothing. */
+  findings(plan: RecoveryPlan, kind: PlanRunKind): Promise<readonly PlanFinding[]>
+
+  /** How long it will take, or with `progress` will have taken. Refuses an order that cannot be kept (`recovery-plan/not-runnable`). */
+  timetable(plan: RecoveryPlan, purpose: RunPurpose, progress?: RunProgress): Promise<Timetable>
+  /** The findings, and what every machine's target says now. Touches nothing. */
+  dryRun(request: StartPlanRequest): Promise<readonly PlanFinding[]>
+
+  /** Refuses a plan with blockers (`recovery-plan/not-ready`), wrong parameters and a second run at a time. */
+  start(request: StartPlanRequest): Promise<PlanRun>
+  followUp(request: FollowUpRequest): Promise<PlanRun>
+  pause(id: PlanRunId, asker: Asker): Promise<void>
+  resume(id: PlanRunId, asker: Asker): Promise<void>
+  cancel(id: PlanRunId, asker: Asker): Promise<void>
+  retry(request: ActivityRequest): Promise<void>
+  skip(request: ActivityRequest): Promise<void>
+  answer(request: AnswerActivityRequest): Promise<void>
+  edit(request: EditRunRequest): Promise<void>
+}
+
+export const planUseCases = (parts: EngineParts): PlanUseCases => ({
+  create: (plan, asker) => createPlan(parts, plan, asker),
+  save: (request) => savePlan(parts, request),
+  restore: (id, version, asker) => restorePlan(parts, id, version, asker),
+  remove: (id, asker) => removePlan(parts, id, asker),
+  findings: (plan, kind) => findingsOf(parts, plan, kind),
+  timetable: (plan, purpose, progress) => timetableOf(parts, plan, purpose, progress ?? null),
+  dryRun: (request) => dryRun(parts, request),
+  start: (request) => beginRun(parts, request),
+  followUp: (request) => beginFollowUp(parts, request),
+  pause: (id, asker) => pauseRun(parts, id, asker),
+  resume: (id, asker) => resumeRun(parts, id, asker),
+  cancel: (id, asker) => cancelRun(parts, id, asker),
+  retry: (request) => retryActivity(parts, request),
+  skip: (request) => skipActivity(parts, request),
+  answer: (request) => answerActivity(parts, request),
+  edit: (request) => editRun(parts, request),
+})

@@ -1,0 +1,110 @@
+// Plans are edited as whole documents, version by version: whoever saves says which version he began with.
+import { Refusal } from '@understudy/base/errors'
+import type { ProtectionNames, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
+import type { EngineParts } from '../engine-parts.ts'
+import { recordEvent } from '../events/report.ts'
+import type { PlanVersion } from '../ports/plan-stores.ts'
+import type { Asker, NewPlan, SavePlanRequest } from '../requests.ts'
+
+/** A plan may be kept with faults: it is drawn in several sittings. It is not run with them. */
+export async function createPlan(parts: EngineParts, wanted: NewPlan, asker: Asker): Promise<PlanVersion> {
+  const id = parts.newId() as PlanId
+  refuseNameless(wanted.name)
+  const first = versionOf(parts, { ...wanted, id }, { version: 1, by: asker.by, comment: '' })
+  await parts.stores.plans.create(first)
+  await tell(parts, first, `made by ${asker.by}`)
+  return first
+}
+
+/** Refuses when somebody else has saved meanwhile: whoever asks merges, and saves what comes of it. */
+export async function savePlan(parts: EngineParts, request: SavePlanRequest): Promise<PlanVersion> {
+  const { plan, version, comment, by } = request
+  refuseNameless(plan.name)
+  const next = versionOf(parts, plan, { version: version + 1, by, comment })
+  if (await parts.stores.plans.save(next)) {
+    await tell(parts, next, `saved by ${by} as version ${next.version}`)
+    return next
+  }
+  const newest = await loadPlan(parts, plan.id)
+  throw new Refusal({
+    code: 'recovery-plan/edited-meanwhile',
+    message: `"${newest.plan.name}" was saved by ${newest.savedBy} meanwhile: it is at version ${newest.version} now`,
+    remedy: 'Compare with the newest version, take over what is to stay, and save again.',
+    facts: { version: newest.version },
+  })
+}
+
+/** An older version becomes the newest one, as it was. */
+export async function restorePlan(
+  parts: EngineParts,
+  id: PlanId,
+  version: number,
+  asker: Asker,
+): Promise<PlanVersion> {
+  const newest = await loadPlan(parts, id)
+  const older = await parts.stores.plans.version(id, version)
+  if (!older) throw noVersion(newest.plan.name, version)
+  const comment = `Version ${version} again`
+  return await savePlan(parts, { by: asker.by, plan: older.plan, version: newest.version, comment })
+}
+
+export const noVersion = (name: string, version: number): Refusal =>
+  new Refusal({
+    code: 'recovery-plan/no-version',
+    message: `"${name}" has no version ${version}`,
+    remedy: 'Choose one of its versions.',
+  })
+
+export async function removePlan(parts: EngineParts, id: PlanId, asker: Asker): Promise<void> {
+  const kept = await loadPlan(parts, id)
+  await parts.stores.plans.remove(id)
+  await tell(parts, kept, `removed by ${asker.by}`)
+}
+
+export async function loadPlan({ stores }: Pick<EngineParts, 'stores'>, id: PlanId): Promise<PlanVersion> {
+  const kept = await stores.plans.find(id)
+  if (kept) return kept
+  throw new Refusal({
+    code: 'recovery-plan/not-found',
+    message: `There is no recovery plan ${id}`,
+    remedy: 'Reload the page: it may have been removed.',
+  })
+}
+
+/** Every protection that there is has its name here. */
+export async function protectionNames({ stores }: Pick<EngineParts, 'stores'>): Promise<ProtectionNames> {
+  return new Map((await stores.protections.list()).map(({ id, name }) => [id, name]))
+}
+
+function refuseNameless(name: string): void {
+  if (name.trim() !== '') return
+  throw new Refusal({
+    code: 'recovery-plan/no-name',
+    message: 'The plan has no name',
+    remedy: 'Name it after what it brings back, such as "Web shop".',
+  })
+}
+
+const versionOf = (
+  { clock }: EngineParts,
+  plan: RecoveryPlan,
+  { version, by, comment }: { readonly version: number; readonly by: string; readonly comment: string },
+): PlanVersion => ({
+  plan: { ...plan, name: plan.name.trim() },
+  version,
+  savedAt: clock.now(),
+  savedBy: by,
+  comment,
+})
+
+async function tell(parts: EngineParts, { plan, version }: PlanVersion, what: string): Promise<void> {
+  parts.live.changed('plans', plan.id)
+  await recordEvent(parts, {
+    severity: 'info',
+    code: 'recovery-plan/saved',
+    message: `The recovery plan "${plan.name}" was ${what}`,
+    subject: { id: plan.id, name: plan.name },
+    facts: { version },
+  })
+}
