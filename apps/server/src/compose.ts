@@ -1,10 +1,12 @@
 // The one place where ports meet adapters: everything the server is made of, opened in order and closed in reverse.
 import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { KiB } from '@understudy/base/bytes'
 import type { Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
+import { openStepRunner } from '@understudy/drivers/steps/open-step-runner'
 import type { Engine } from '@understudy/engine/engine'
 import { createEngine } from '@understudy/engine/engine'
 import { defaultEngineConfig, type EngineConfig } from '@understudy/engine/engine-parts'
@@ -82,6 +84,7 @@ export async function composeControlPlane(
       stores,
       durable,
       platforms,
+      steps: openStepRunner({ folder: join(config.home, 'plan-steps'), clock }),
       live: measured,
       clock,
       sleep,

@@ -1,5 +1,6 @@
 import { memoryAccessStores } from '@understudy/simulator/memory-access-stores'
 import { memoryStores } from '@understudy/simulator/memory-stores'
+import { samplePlan, samplePlanRun } from '@understudy/simulator/sample-plans'
 import { sampleEvent, sampleJob } from '@understudy/simulator/sample-rows'
 import { pino } from 'pino'
 import { expect, test, vi } from 'vitest'
@@ -28,6 +29,16 @@ test('tests of long ago go with their pictures', async () => {
   const trim = vi.spyOn(stores.runs, 'trim')
   await keepHouse(stores, { now: () => now }, silent).stop()
   expect(trim).toHaveBeenCalledWith(now - 90 * day)
+})
+
+test('runs of recovery plans stay for as long as an auditor asks, and then go', async () => {
+  const stores = { ...memoryStores(), ...memoryAccessStores() }
+  const ended = (days: number) => ({ state: 'succeeded' as const, endedAt: now - days * day })
+  const plan = samplePlan([])
+  const [old, young] = [samplePlanRun(plan, ended(801)), samplePlanRun(plan, ended(799))]
+  for (const run of [old, young]) await stores.planRuns.create(run, [], {})
+  await keepHouse(stores, { now: () => now }, silent).stop()
+  expect((await stores.planRuns.list({}, all)).rows).toEqual([young])
 })
 
 test('one table that cannot be cleaned keeps no other from being cleaned', async () => {

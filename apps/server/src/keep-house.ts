@@ -7,13 +7,16 @@ const hour = 3_600_000
 const day = 24 * hour
 /** Events, ended jobs, tests with their pictures, resolved alerts. */
 const historyMilliseconds = 90 * day
-/** An auditor comes once a year and asks about the year before. */
+/** An auditor comes once a year and asks about the year before: who did what, and which recovery plans were tested. */
 const auditMilliseconds = 800 * day
 /** Nobody repeats a request after so long a time. */
 const idempotencyMilliseconds = 7 * day
 
 export type Housekeeping = { stop(): Promise<void> }
-type Kept = Pick<OpenedStores, 'sessions' | 'idempotency' | 'audit' | 'events' | 'jobs' | 'runs' | 'alerts'>
+type Kept = Pick<
+  OpenedStores,
+  'sessions' | 'idempotency' | 'audit' | 'events' | 'jobs' | 'runs' | 'alerts' | 'planRuns'
+>
 
 /** Begins at once; several server processes may do it beside each other. A failure is logged and made good in an hour. */
 export function keepHouse(stores: Kept, clock: Clock, log: Logger): Housekeeping {
@@ -38,6 +41,7 @@ async function cleanUp(stores: Kept, clock: Clock, log: Logger): Promise<void> {
     ['events', () => stores.events.trim(now - historyMilliseconds)],
     ['jobs', () => stores.jobs.trim(now - historyMilliseconds)],
     ['tests', () => stores.runs.trim(now - historyMilliseconds)],
+    ['runs of recovery plans', () => stores.planRuns.trim(now - auditMilliseconds)],
     ['alerts', () => stores.alerts.trim(now - historyMilliseconds)],
   ]
   for (const [what, trim] of trims) {

@@ -40,6 +40,28 @@ import {
   Run,
   TestFailoverInput,
 } from './protection.ts'
+import {
+  AnswerActivityInput,
+  CheckPlanInput,
+  EditPlanRunInput,
+  FollowUpInput,
+  ImportPlanInput,
+  NewRecoveryPlan,
+  PlanCheck,
+  PlanDetail,
+  PlanDiff,
+  PlanDocument,
+  PlanMerge,
+  PlanRun,
+  PlanRunState,
+  PlanRuns,
+  PlanSecrets,
+  Plans,
+  PlanVersion,
+  RecoveryPlan,
+  SavePlanInput,
+  StartPlanInput,
+} from './recovery-plan.ts'
 import { PointAnnotation, RecoveryPoint } from './recovery-point.ts'
 import { ConnectionResult, Network, Site, SiteInput } from './site.ts'
 
@@ -57,6 +79,8 @@ const patch = (path: `/${string}`, tag: string, summary: string) =>
   oc.route({ method: 'PATCH', path, tags: [tag], summary })
 const remove = (path: `/${string}`, tag: string, summary: string) =>
   oc.route({ method: 'DELETE', path, tags: [tag], summary })
+
+const ActivityOf = z.strictObject({ id: Id, itemId: Id })
 
 const commaList = <Item extends z.ZodType<string, string>>(item: Item) =>
   z
@@ -268,6 +292,92 @@ export const contract = {
       .output(Job),
     cancel: post('/jobs/{id}/cancel', 'jobs', 'Stop a job before its next step').input(ById).output(Job),
     retry: starts('/jobs/{id}/retry', 'jobs', 'Start a failed job again').input(ById).output(Accepted),
+  },
+  plans: {
+    list: get('/plans', 'plans', 'Recovery plans').output(Plans),
+    get: get('/plans/{id}', 'plans', 'One plan with its findings').input(ById).output(PlanDetail),
+    create: created('/plans', 'plans', 'New plan').input(NewRecoveryPlan).output(PlanDetail),
+    save: patch('/plans/{id}', 'plans', 'Save a plan as its next version')
+      .input(SavePlanInput.extend({ id: Id }))
+      .output(PlanDetail),
+    remove: remove('/plans/{id}', 'plans', 'Remove a plan; its runs stay').input(ById).output(Nothing),
+    check: post('/plans/check', 'plans', 'What is wrong with a plan, and how long it would take')
+      .input(CheckPlanInput)
+      .output(PlanCheck),
+    dryRun: post('/plans/{id}/dry-run', 'plans', 'Everything before a run, without touching anything')
+      .input(StartPlanInput.extend({ id: Id }))
+      .output(PlanCheck),
+    versions: get('/plans/{id}/versions', 'plans', 'Versions, newest first')
+      .input(ById)
+      .output(z.object({ items: z.array(PlanVersion) })),
+    version: get('/plans/{id}/versions/{version}', 'plans', 'A plan as it was')
+      .input(z.strictObject({ id: Id, version: z.coerce.number().int().positive() }))
+      .output(PlanVersion.extend({ plan: RecoveryPlan })),
+    restore: post('/plans/{id}/versions/{version}/restore', 'plans', 'Make an older version the newest one')
+      .input(z.strictObject({ id: Id, version: z.coerce.number().int().positive() }))
+      .output(PlanDetail),
+    diff: get('/plans/{id}/diff', 'plans', 'What differs between two versions')
+      .input(
+        z.strictObject({
+          id: Id,
+          from: z.coerce.number().int().positive(),
+          to: z.coerce.number().int().positive(),
+        }),
+      )
+      .output(PlanDiff),
+    merge: post('/plans/{id}/merge', 'plans', 'Join an edit with what somebody else has saved meanwhile')
+      .input(SavePlanInput.extend({ id: Id }))
+      .output(PlanMerge),
+    document: get('/plans/{id}/document', 'plans', 'A plan as YAML').input(ById).output(PlanDocument),
+    importDocument: created('/plans/import', 'plans', 'Make a plan from YAML')
+      .input(ImportPlanInput)
+      .output(PlanDetail),
+    changeSecrets: post('/plans/{id}/secrets', 'plans', 'Keep values of secret parameters with the plan')
+      .input(PlanSecrets.extend({ id: Id }))
+      .output(PlanDetail),
+    start: created('/plans/{id}/runs', 'plan-runs', 'Run a plan: test, failover or fail back')
+      .input(StartPlanInput.extend({ id: Id }))
+      .output(PlanRun),
+  },
+  planRuns: {
+    list: get('/plan-runs', 'plan-runs', 'Runs of plans, newest first')
+      .input(z.strictObject({ ...pageQuery, planId: Id.optional(), state: commaList(PlanRunState) }))
+      .output(PlanRuns),
+    get: get('/plan-runs/{id}', 'plan-runs', 'One run with its activities').input(ById).output(PlanRun),
+    pause: post('/plan-runs/{id}/pause', 'plan-runs', 'Start nothing more for now')
+      .input(ById)
+      .output(PlanRun),
+    resume: post('/plan-runs/{id}/resume', 'plan-runs', 'Go on').input(ById).output(PlanRun),
+    cancel: post('/plan-runs/{id}/cancel', 'plan-runs', 'Stop what can be stopped; a test cleans up')
+      .input(ById)
+      .output(PlanRun),
+    edit: patch('/plan-runs/{id}', 'plan-runs', 'Change what has not started yet')
+      .input(EditPlanRunInput.extend({ id: Id }))
+      .output(PlanRun),
+    followUp: created(
+      '/plan-runs/{id}/follow-up',
+      'plan-runs',
+      'Clean up, roll back, commit ... all machines',
+    )
+      .input(FollowUpInput.extend({ id: Id }))
+      .output(PlanRun),
+    retry: post(
+      '/plan-runs/{id}/activities/{itemId}/retry',
+      'plan-runs',
+      'Try a failed machine or step again',
+    )
+      .input(ActivityOf)
+      .output(PlanRun),
+    skip: post('/plan-runs/{id}/activities/{itemId}/skip', 'plan-runs', 'Go on without a machine or step')
+      .input(ActivityOf)
+      .output(PlanRun),
+    answer: post(
+      '/plan-runs/{id}/activities/{itemId}/answer',
+      'plan-runs',
+      'Answer a manual action or an approval',
+    )
+      .input(AnswerActivityInput.extend({ id: Id, itemId: Id }))
+      .output(PlanRun),
   },
   events: {
     list: get('/events', 'events', 'What happened, newest first')

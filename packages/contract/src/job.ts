@@ -21,6 +21,7 @@ export const JobKind = z.enum([
   'tidy-up',
   'create-lab',
   'scrub',
+  'plan-step',
 ])
 export const Task = z
   .object({

@@ -9,6 +9,8 @@ export const Topic = z.enum([
   'jobs',
   'events',
   'alerts',
+  'plans',
+  'plan-runs',
   'access',
 ])
 export type Topic = z.infer<typeof Topic>

@@ -5,7 +5,10 @@ import type { Job, JobId } from '@understudy/domain/jobs/job'
 import type { Machine, MachineId } from '@understudy/domain/machines/machine'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
+import type { PlanRun, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
+import type { PlanVersion } from '@understudy/engine/ports/plan-stores'
 import type { ApiDeps } from './context.ts'
 
 const found = <Thing>(thing: Thing | null, noun: string, id: string): Thing => {
@@ -29,3 +32,7 @@ export const findRun = async (deps: ApiDeps, id: string): Promise<Run> =>
   found(await deps.stores.runs.find(id as RunId), 'run', id)
 export const findJob = async (deps: ApiDeps, id: string): Promise<Job> =>
   found(await deps.stores.jobs.find(id as JobId), 'job', id)
+export const findPlan = async (deps: ApiDeps, id: string): Promise<PlanVersion> =>
+  found(await deps.stores.plans.find(id as PlanId), 'recovery plan', id)
+export const findPlanRun = async (deps: ApiDeps, id: string): Promise<PlanRun> =>
+  found(await deps.stores.planRuns.find(id as PlanRunId), 'run of a plan', id)

@@ -19,6 +19,7 @@ const titleOf: Record<JobKind, string> = {
   'tidy-up': 'Tidy up after a failover of',
   'create-lab': 'Create',
   scrub: 'Check the replica of',
+  'plan-step': 'Step',
 }
 
 const isoOrNull = (instant: number | null): string | null => (instant === null ? null : toIso(instant))

@@ -13,6 +13,7 @@ import { fakeWorld } from '@understudy/simulator/fake-platform'
 import { memoryAccessStores } from '@understudy/simulator/memory-access-stores'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
+import { memorySteps } from '@understudy/simulator/memory-steps'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { sampleJob } from '@understudy/simulator/sample-rows'
 import { seededRandom } from '@understudy/simulator/seeded-random'
@@ -48,6 +49,7 @@ beforeAll(async () => {
     stores,
     durable: memoryDurable({ log: durableLog(), clock }),
     platforms,
+    steps: memorySteps(clock),
     live: memoryLive(),
     clock,
     sleep: clock.sleep,
@@ -581,5 +583,137 @@ describe('audit', () => {
     expect(
       entries.find((entry) => entry.action === 'policies.create' && entry.who.startsWith('the reader')),
     ).toMatchObject({ outcome: 'refused' })
+  })
+})
+
+describe('recovery plans', () => {
+  const step = (id: string, action: object) => ({
+    id,
+    name: id,
+    needs: [],
+    whenItFails: 'stop',
+    kinds: ['test', 'planned', 'unplanned', 'fail-back'],
+    directions: ['forward', 'reverse'],
+    action,
+  })
+  const serverScript = {
+    kind: 'script',
+    where: { kind: 'server' },
+    command: '/bin/true',
+    arguments: [],
+    environment: {},
+    timeoutSeconds: 60,
+  }
+  const manual = {
+    kind: 'manual',
+    instructions: 'Call the bank',
+    assigneeRole: 'contributor',
+    timeoutSeconds: 600,
+    whenTimedOut: 'fail',
+  }
+  const planOf = (name: string, steps: readonly object[]) => ({
+    name,
+    priority: 5,
+    targetRtoSeconds: null,
+    parameters: [],
+    groups: [{ id: 'g', name: 'All', start: 'in-order', before: steps, machines: [], after: [] }],
+  })
+  const as = async (role: Role, method: string, path: string, body?: unknown) =>
+    call(method, `/api/v1${path}`, {
+      headers: await headersOf(role),
+      ...(body === undefined ? {} : { body }),
+    })
+
+  test('are saved version by version; the second of two who save is told, and can merge', async () => {
+    const made = await as('contributor', 'POST', '/plans', planOf('Shop', [step('call', manual)]))
+    expect(made.status).toBe(201)
+    expect(made.body).toMatchObject({ version: 1, stepCount: 1 })
+    const id = String(made.body.id)
+    const plan = made.body.plan as ReturnType<typeof planOf> & { id: string }
+    const save = (change: object, version = 1) =>
+      as('contributor', 'PATCH', `/plans/${id}`, { plan: { ...plan, ...change }, version, comment: 'why' })
+    expect((await save({ priority: 7 })).body).toMatchObject({ version: 2, priority: 7 })
+    const second = await save({ targetRtoSeconds: 600 })
+    expect(second).toMatchObject({ status: 409, body: { code: 'recovery-plan/edited-meanwhile' } })
+    const merge = { plan: { ...plan, targetRtoSeconds: 600 }, version: 1 }
+    const merged = await as('contributor', 'POST', `/plans/${id}/merge`, merge)
+    expect(merged.body).toMatchObject({
+      kind: 'merged',
+      version: 2,
+      plan: { priority: 7, targetRtoSeconds: 600 },
+    })
+    const diff = await as('reader', 'GET', `/plans/${id}/diff?from=1&to=2`)
+    expect(diff.body.items).toEqual([{ at: { kind: 'plan' }, words: 'priority from 5 to 7' }])
+    expect((await as('contributor', 'POST', `/plans/${id}/versions/1/restore`)).body).toMatchObject({
+      version: 3,
+      priority: 5,
+    })
+    const twice = await as('contributor', 'POST', '/plans', planOf('shop', []))
+    expect(twice).toMatchObject({ status: 409, body: { code: 'recovery-plan/name-taken' } })
+  })
+
+  test('a script on the server is added by owners only', async () => {
+    const plan = planOf('Scripts', [step('run', serverScript)])
+    const refused = await as('contributor', 'POST', '/plans', plan)
+    expect(refused).toMatchObject({ status: 403, body: { code: 'access/role-too-low' } })
+    const made = await as('owner', 'POST', '/plans', plan)
+    expect(made.status).toBe(201)
+    const kept = { plan: { ...(made.body.plan as object), priority: 9 }, version: 1 }
+    expect((await as('contributor', 'PATCH', `/plans/${String(made.body.id)}`, kept)).status).toBe(200)
+    const changed = planOf('Scripts', [step('run', { ...serverScript, command: '/bin/false' })])
+    const change = { plan: { ...changed, id: made.body.id }, version: 2 }
+    expect((await as('contributor', 'PATCH', `/plans/${String(made.body.id)}`, change)).status).toBe(403)
+  })
+
+  test('run, and wait for somebody with the right role', async () => {
+    await engine.start()
+    const made = await as('contributor', 'POST', '/plans', planOf('Bank', [step('call', manual)]))
+    const id = String(made.body.id)
+    // Nothing to bring up is a blocker of its own.
+    const started = await as('operator', 'POST', `/plans/${id}/runs`, { kind: 'test' })
+    expect(started.status).toBe(201)
+    const run = String(started.body.id)
+    await clock.advance(1000)
+    const waiting = await as('reader', 'GET', `/plan-runs/${run}`)
+    expect(waiting.body).toMatchObject({
+      state: 'running',
+      waitingForPeople: 1,
+      activities: [{ itemId: 'call', state: 'running', asks: { kind: 'manual', text: 'Call the bank' } }],
+    })
+    const answer = (role: Role) =>
+      as(role, 'POST', `/plan-runs/${run}/activities/call/answer`, { value: 'done' })
+    expect(await answer('operator')).toMatchObject({ status: 403, body: { code: 'access/role-too-low' } })
+    expect((await answer('contributor')).status).toBe(200)
+    await clock.advance(2000)
+    expect((await as('reader', 'GET', `/plan-runs/${run}`)).body).toMatchObject({ state: 'succeeded' })
+    expect((await as('reader', 'GET', `/plans/${id}`)).body).toMatchObject({ lastTest: { passed: true } })
+    await engine.stop()
+  })
+
+  test('go out as YAML and come in again, and what is wrong with a text is told', async () => {
+    const made = await as('contributor', 'POST', '/plans', planOf('Yaml', [step('call', manual)]))
+    const { text } = (await as('reader', 'GET', `/plans/${String(made.body.id)}/document`)).body
+    expect(text).toContain('name: Yaml')
+    const renamed = String(text).replace('name: Yaml', 'name: Yaml again')
+    const again = await as('contributor', 'POST', '/plans/import', { text: renamed })
+    expect(again.status).toBe(201)
+    expect((again.body.plan as { groups: unknown }).groups).toEqual(
+      (made.body.plan as { groups: unknown }).groups,
+    )
+    const refusals: readonly (readonly [string, string])[] = [
+      ['{', 'recovery-plan/document'],
+      ['understudyPlan: 2\nname: x\ngroups: []', 'recovery-plan/document'],
+      [
+        'understudyPlan: 1\nname: x\ngroups:\n- {id: g, name: g, machines: [{id: m, protection: nobody}]}',
+        'recovery-plan/unknown-machine',
+      ],
+    ]
+    for (const [wrong, code] of refusals) {
+      const refused = await as('contributor', 'POST', '/plans/import', { text: wrong })
+      expect([wrong, refused.body.code]).toEqual([wrong, code])
+      expect(refused.body.remedy).not.toBe('')
+    }
+    const schema = await call('GET', '/api/plan.schema.json')
+    expect(schema.body).toMatchObject({ title: 'Understudy recovery plan' })
   })
 })

@@ -1,6 +1,8 @@
 // Console and API on one port.
+
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { planSchema } from '@understudy/contract/plan-document'
 import express, { type Express } from 'express'
 import { rateLimit } from 'express-rate-limit'
 import helmet from 'helmet'
@@ -36,6 +38,10 @@ export function createApp(parts: AppParts): Express {
   })
   app.get('/api/openapi.json', (_request, response) => {
     response.json(parts.openApi)
+  })
+  const schema = planSchema()
+  app.get('/api/plan.schema.json', (_request, response) => {
+    response.json(schema)
   })
   const docs = docsPage(parts.openApi)
   app.get('/api/docs', (_request, response) => {

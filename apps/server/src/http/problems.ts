@@ -42,7 +42,7 @@ export function statusOfRefusal(code: string): number {
   if (code === 'access/signed-out' || code === 'access/wrong-credentials') return 401
   if (code.startsWith('access/')) return 403
   if (
-    /\/(exists|name-taken|no-question|already-answered|over|not-retryable|busy|not-allowed|in-use|running|state|newer-writer|last-owner)$/.test(
+    /\/(exists|name-taken|no-question|already-answered|over|not-retryable|busy|not-allowed|in-use|running|state|newer-writer|last-owner|edited-meanwhile|not-over|started|no-activity)$/.test(
       code,
     )
   )

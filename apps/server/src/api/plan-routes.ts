@@ -1,0 +1,299 @@
+import { Refusal } from '@understudy/base/errors'
+import { fromIso, toIso } from '@understudy/base/instant'
+import type { PlanPointChoice as ChoiceBody } from '@understudy/contract/recovery-plan'
+import { mayCall } from '@understudy/contract/roles'
+import { diffPlans } from '@understudy/domain/recovery-plans/diff-plans'
+import { mergePlans } from '@understudy/domain/recovery-plans/merge-plans'
+import type { RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
+import { stepsOf } from '@understudy/domain/recovery-plans/plan-items'
+import type { PlanPointChoice, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
+import { isSameValue } from '@understudy/domain/recovery-plans/same-value'
+import type { StepAction } from '@understudy/domain/recovery-plans/step-action'
+import type { PlanVersion } from '@understudy/engine/ports/plan-stores'
+import type { StartPlanRequest } from '@understudy/engine/requests'
+import type { z } from 'zod'
+import { callerOf } from './asker.ts'
+import { type ApiDeps, os, type RequestContext } from './context.ts'
+import { findPlan, findPlanRun } from './find.ts'
+import { planToYaml, yamlToPlan } from './plan-document.ts'
+import { checkPlan, showPlan, showPlanSummary } from './show-plan.ts'
+import { showPlanRun, summarizePlanRun } from './show-plan-run.ts'
+
+const byOf = (context: RequestContext) => ({ by: callerOf(context).name })
+
+export function planRoutes(deps: ApiDeps) {
+  const { plans } = deps.engine
+  const show = async (id: string) => showPlan(deps, await findPlan(deps, id))
+  const protectionNames = async () =>
+    new Map((await deps.stores.protections.list()).map(({ id, name }) => [id, name]))
+  const startRequest = (
+    id: string,
+    input: { kind: StartPlanRequest['kind']; point: z.infer<typeof ChoiceBody> } & Pick<
+      StartPlanRequest,
+      'parameters'
+    > & {
+        acceptUnfenced: boolean
+        allowOpenNetworks: boolean
+        shutDownTimeoutSeconds: number | null
+        answerTimeoutSeconds: number | null
+        cleanUp: 'by-hand' | 'when-done'
+      },
+    context: RequestContext,
+  ): StartPlanRequest => {
+    const { kind, point, parameters = {}, ...rest } = input
+    const { acceptUnfenced, allowOpenNetworks, shutDownTimeoutSeconds, answerTimeoutSeconds, cleanUp } = rest
+    return {
+      ...byOf(context),
+      ...(context.jobId === null ? {} : { planRunId: context.jobId as PlanRunId }),
+      planId: id as PlanId,
+      kind,
+      point: toChoice(point),
+      parameters,
+      settings: { acceptUnfenced, allowOpenNetworks, shutDownTimeoutSeconds, answerTimeoutSeconds, cleanUp },
+    }
+  }
+
+  return {
+    list: os.plans.list.handler(async () => {
+      const kept = await deps.stores.plans.list()
+      const items = await Promise.all(kept.map((each) => showPlanSummary(deps, each)))
+      return { items, next: null, total: items.length }
+    }),
+    get: os.plans.get.handler(({ input }) => show(input.id)),
+    create: os.plans.create.handler(async ({ input, context }) => {
+      context.audit(null, { name: input.name })
+      refuseServerScripts(context, null, input)
+      return showPlan(deps, await plans.create(input, byOf(context)))
+    }),
+    save: os.plans.save.handler(async ({ input, context }) => {
+      const { id, plan, version, comment } = input
+      context.audit(id, { version, comment })
+      const kept = await findPlan(deps, id)
+      refuseServerScripts(context, kept.plan, plan)
+      const saved = { ...plan, id: kept.plan.id }
+      return showPlan(deps, await plans.save({ ...byOf(context), plan: saved, version, comment }))
+    }),
+    remove: os.plans.remove.handler(async ({ input, context }) => {
+      context.audit(input.id, {})
+      await plans.remove(input.id as PlanId, byOf(context))
+      return {}
+    }),
+    check: os.plans.check.handler(async ({ input: { plan, kind } }) =>
+      checkPlan(deps, plan, kind, await plans.findings(plan, kind)),
+    ),
+    dryRun: os.plans.dryRun.handler(async ({ input, context }) => {
+      const { id, ...rest } = input
+      const { plan } = await findPlan(deps, id)
+      const findings = await plans.dryRun(startRequest(id, rest, context))
+      return checkPlan(deps, plan, input.kind, findings)
+    }),
+    versions: os.plans.versions.handler(async ({ input }) => {
+      await findPlan(deps, input.id)
+      const versions = await deps.stores.plans.versions(input.id as PlanId)
+      return { items: versions.map(showVersion) }
+    }),
+    version: os.plans.version.handler(async ({ input }) => {
+      const kept = await findVersion(deps, input.id, input.version)
+      return { ...showVersion(kept), plan: kept.plan as RecoveryPlan & object } as never
+    }),
+    restore: os.plans.restore.handler(async ({ input, context }) => {
+      context.audit(input.id, { version: input.version })
+      const older = await findVersion(deps, input.id, input.version)
+      refuseServerScripts(context, (await findPlan(deps, input.id)).plan, older.plan)
+      return showPlan(deps, await plans.restore(input.id as PlanId, input.version, byOf(context)))
+    }),
+    diff: os.plans.diff.handler(async ({ input }) => {
+      const [from, to] = await Promise.all([
+        findVersion(deps, input.id, input.from),
+        findVersion(deps, input.id, input.to),
+      ])
+      return { items: diffPlans(from.plan, to.plan, await protectionNames()).map((line) => ({ ...line })) }
+    }),
+    merge: os.plans.merge.handler(async ({ input }) => {
+      const [base, newest] = await Promise.all([
+        findVersion(deps, input.id, input.version),
+        findPlan(deps, input.id),
+      ])
+      const merged = mergePlans({
+        base: base.plan,
+        mine: input.plan,
+        theirs: newest.plan,
+        names: await protectionNames(),
+      })
+      const { version } = newest
+      return merged.kind === 'merged'
+        ? ({ kind: 'merged', plan: merged.plan, version } as never)
+        : { kind: 'conflicts', version, conflicts: merged.conflicts.map((conflict) => ({ ...conflict })) }
+    }),
+    document: os.plans.document.handler(async ({ input }) => {
+      const { plan } = await findPlan(deps, input.id)
+      return { format: 'yaml', text: planToYaml(plan, await protectionNames()) }
+    }),
+    importDocument: os.plans.importDocument.handler(async ({ input, context }) => {
+      const plan = yamlToPlan(input.text, await protectionNames())
+      context.audit(null, { name: plan.name })
+      refuseServerScripts(context, null, plan)
+      return showPlan(deps, await plans.create(plan, byOf(context)))
+    }),
+    changeSecrets: os.plans.changeSecrets.handler(async ({ input, context }) => {
+      const { plan } = await findPlan(deps, input.id)
+      context.audit(input.id, { names: Object.keys(input.secrets) })
+      const known = new Set(plan.parameters.filter(({ type }) => type === 'secret').map(({ name }) => name))
+      const unknown = Object.entries(input.secrets).find(
+        ([name, value]) => value !== null && !known.has(name),
+      )
+      if (unknown)
+        throw new Refusal({
+          code: 'recovery-plan/parameter-unknown',
+          message: `"${plan.name}" has no secret parameter "${unknown[0]}"`,
+          remedy: 'Save the plan with the parameter first.',
+        })
+      await deps.stores.plans.changeSecrets(plan.id, input.secrets)
+      deps.live.changed('plans', plan.id)
+      return show(input.id)
+    }),
+    start: os.plans.start.handler(async ({ input, context }) => {
+      const { id, ...rest } = input
+      const { kind, point, acceptUnfenced } = input
+      context.audit(id, { kind, point, acceptUnfenced })
+      await findPlan(deps, id)
+      return showPlanRun(deps, await plans.start(startRequest(id, rest, context)))
+    }),
+  }
+}
+
+export function planRunRoutes(deps: ApiDeps) {
+  const { plans } = deps.engine
+  const show = async (id: string) => showPlanRun(deps, await findPlanRun(deps, id))
+  type Steering = (id: PlanRunId, asker: { readonly by: string }) => Promise<void>
+  const steer = async (id: string, context: RequestContext, act: Steering) => {
+    context.audit(id, {})
+    await act((await findPlanRun(deps, id)).id, byOf(context))
+    return show(id)
+  }
+  const activityOf = (input: { id: string; itemId: string }, context: RequestContext) => {
+    context.audit(input.id, { itemId: input.itemId })
+    return { ...byOf(context), planRunId: input.id as PlanRunId, itemId: input.itemId as ItemId }
+  }
+
+  return {
+    list: os.planRuns.list.handler(async ({ input }) => {
+      const { planId, state, limit, cursor } = input
+      const filter = {
+        ...(planId === undefined ? {} : { planId: planId as PlanId }),
+        ...(state === undefined ? {} : { states: state }),
+      }
+      const page = await deps.stores.planRuns.list(filter, { limit, cursor: cursor ?? null })
+      const items = await Promise.all(page.rows.map((run) => summarizePlanRun(deps, run)))
+      return { items, next: page.next, total: null }
+    }),
+    get: os.planRuns.get.handler(({ input }) => show(input.id)),
+    pause: os.planRuns.pause.handler(({ input, context }) => steer(input.id, context, plans.pause)),
+    resume: os.planRuns.resume.handler(({ input, context }) => steer(input.id, context, plans.resume)),
+    cancel: os.planRuns.cancel.handler(({ input, context }) => steer(input.id, context, plans.cancel)),
+    edit: os.planRuns.edit.handler(async ({ input, context }) => {
+      const { id, planRevision, plan } = input
+      context.audit(id, { planRevision })
+      const run = await findPlanRun(deps, id)
+      refuseServerScripts(context, run.plan, plan)
+      await plans.edit({ ...byOf(context), planRunId: run.id, planRevision, plan })
+      return show(id)
+    }),
+    followUp: os.planRuns.followUp.handler(async ({ input, context }) => {
+      const { id, kind, point } = input
+      context.audit(id, { kind, point })
+      const run = await findPlanRun(deps, id)
+      const planRunId = context.jobId === null ? {} : { planRunId: context.jobId as PlanRunId }
+      const request = { ...byOf(context), ...planRunId, followsUp: run.id, kind, point: toChoice(point) }
+      return showPlanRun(deps, await plans.followUp(request))
+    }),
+    retry: os.planRuns.retry.handler(async ({ input, context }) => {
+      await plans.retry(activityOf(input, context))
+      return show(input.id)
+    }),
+    skip: os.planRuns.skip.handler(async ({ input, context }) => {
+      await plans.skip(activityOf(input, context))
+      return show(input.id)
+    }),
+    answer: os.planRuns.answer.handler(async ({ input, context }) => {
+      const { value, comment } = input
+      const request = activityOf(input, context)
+      context.audit(input.id, { itemId: input.itemId, value, comment })
+      await refuseAnswer(deps, request.planRunId, request.itemId, context)
+      await plans.answer({ ...request, value, comment })
+      return show(input.id)
+    }),
+  }
+}
+
+const toChoice = (body: z.infer<typeof ChoiceBody>): PlanPointChoice =>
+  body.kind === 'at' ? { kind: 'at', instant: fromIso(body.instant) } : body
+
+const showVersion = ({ version, savedAt, savedBy, comment }: Omit<PlanVersion, 'plan'>) => ({
+  version,
+  savedAt: toIso(savedAt),
+  savedBy,
+  comment,
+})
+
+async function findVersion(deps: ApiDeps, id: string, version: number): Promise<PlanVersion> {
+  const kept = await deps.stores.plans.version(id as PlanId, version)
+  if (kept) return kept
+  throw new Refusal({
+    code: 'plan-version/not-found',
+    message: `The plan has no version ${version}`,
+    remedy: 'Choose one of its versions.',
+  })
+}
+
+/** A program on our server may do whatever the server may: only an owner says that one is run. */
+function refuseServerScripts(
+  context: RequestContext,
+  before: Pick<RecoveryPlan, 'groups'> | null,
+  after: Pick<RecoveryPlan, 'groups'>,
+): void {
+  if (mayCall('owner', callerOf(context).role)) return
+  const known = before === null ? [] : scriptsOf(before)
+  const fresh = scriptsOf(after).find((script) => known.every((other) => !isSameValue(other, script)))
+  if (!fresh) return
+  throw new Refusal({
+    code: 'access/role-too-low',
+    message:
+      'A script on the server may do whatever the server may: to add or change one takes the role owner',
+    remedy: 'Ask an owner to add the script, or run it in the guest.',
+  })
+}
+
+function scriptsOf(plan: Pick<RecoveryPlan, 'groups'>): readonly StepAction[] {
+  return stepsOf(plan as RecoveryPlan)
+    .map(({ action }) => action)
+    .filter((action) => {
+      const place = action.kind === 'script' ? action.where : null
+      const check = action.kind === 'probe' && action.check.kind === 'script' ? action.check.where : null
+      return place?.kind === 'server' || check?.kind === 'server'
+    })
+}
+
+async function refuseAnswer(
+  deps: ApiDeps,
+  id: PlanRunId,
+  itemId: ItemId,
+  context: RequestContext,
+): Promise<void> {
+  const run = await findPlanRun(deps, id)
+  const action = stepsOf(run.plan).find((step) => step.id === itemId)?.action
+  const wanted =
+    action?.kind === 'manual'
+      ? action.assigneeRole
+      : action?.kind === 'approval'
+        ? action.approverRole
+        : 'operator'
+  const { name, role } = callerOf(context)
+  if (mayCall(wanted, role)) return
+  throw new Refusal({
+    code: 'access/role-too-low',
+    message: `This waits for somebody with the role ${wanted}; ${name} has the role ${role}`,
+    remedy: 'Ask somebody with that role.',
+  })
+}

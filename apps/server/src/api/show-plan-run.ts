@@ -1,0 +1,277 @@
+// A run of a plan as the API shows it: its activities with what they ask, and what can be done with the run now.
+import { toIso } from '@understudy/base/instant'
+import type {
+  PlanRunSummary,
+  PlanActivity as ShownActivity,
+  PlanRun as ShownRun,
+} from '@understudy/contract/recovery-plan'
+import type { Run } from '@understudy/domain/failover/failover'
+import type { Job, JobId } from '@understudy/domain/jobs/job'
+import type { PlanMachine, PlanRunKind, PlanStep } from '@understudy/domain/recovery-plans/plan'
+import { planRunKinds } from '@understudy/domain/recovery-plans/plan'
+import { isStep, itemsOf, nameOfItem, type PlacedItem } from '@understudy/domain/recovery-plans/plan-items'
+import {
+  activePlanRunStates,
+  type PlanActivity,
+  type PlanRun,
+} from '@understudy/domain/recovery-plans/plan-run'
+import { runsFor } from '@understudy/domain/recovery-plans/schedule-plan'
+import { followersOf } from '@understudy/engine/recovery-plans/begin-run'
+import type { Timetable } from '@understudy/engine/recovery-plans/timetable'
+import type { ApiDeps } from './context.ts'
+
+const isoOrNull = (instant: number | null): string | null => (instant === null ? null : toIso(instant))
+
+type Around = {
+  readonly names: ReadonlyMap<string, string>
+  readonly jobs: ReadonlyMap<string, Job>
+  /** The boot that belongs to a machine of the run. */
+  readonly bootOf: (machine: PlanMachine) => Run | null
+  readonly pictures: ReadonlySet<string>
+  readonly timetable: Timetable | null
+}
+
+export async function showPlanRun(deps: ApiDeps, run: PlanRun): Promise<ShownRun> {
+  const activities = await deps.stores.planRuns.activities(run.id)
+  const around = await lookAround(deps, run, activities)
+  const shown = itemsOf(run.plan).flatMap((placed) => {
+    const activity = activities.find(({ itemId }) => itemId === placed.item.id)
+    return activity ? [showActivity(run, placed, activity, around)] : []
+  })
+  const followUps = await followUpsOf(deps, run)
+  return {
+    ...summaryOf(run, shown),
+    plan: run.plan as ShownRun['plan'],
+    planRevision: run.planRevision,
+    point: run.point.kind === 'at' ? { kind: 'at', instant: toIso(run.point.instant) } : run.point,
+    parameters: { ...run.parameters },
+    activities: shown,
+    predictedSeconds: around.timetable?.totalSeconds ?? null,
+    spreadSeconds: around.timetable?.spreadSeconds ?? null,
+    targetRtoSeconds: run.plan.targetRtoSeconds,
+    actions: actionsOf(run, followUps),
+    followUps,
+  }
+}
+
+/** Without its activities' details: for lists. */
+export async function summarizePlanRun(deps: ApiDeps, run: PlanRun): Promise<PlanRunSummary> {
+  const activities = await deps.stores.planRuns.activities(run.id)
+  const jobs = await jobsOf(deps, activities)
+  const byId = new Map(activities.map((activity) => [activity.itemId, activity]))
+  const shown = itemsOf(run.plan).flatMap((placed) => {
+    const activity = byId.get(placed.item.id)
+    if (!activity) return []
+    return [{ state: stateOf(run, placed, activity), asks: asksOf(run, placed.item, activity, jobs) }]
+  })
+  return summaryOf(run, shown)
+}
+
+function summaryOf(
+  run: PlanRun,
+  activities: readonly Pick<ShownActivity, 'state' | 'asks'>[],
+): PlanRunSummary {
+  const counted = activities.filter(({ state }) => state !== 'left-out')
+  return {
+    id: run.id,
+    planId: run.planId,
+    planName: run.planName,
+    version: run.version,
+    kind: run.kind,
+    followsUp: run.followsUp,
+    direction: run.direction,
+    state: run.state,
+    startedBy: run.startedBy,
+    startedAt: toIso(run.startedAt),
+    endedAt: isoOrNull(run.endedAt),
+    note: run.note,
+    doneItems: counted.filter(({ state }) => state !== 'pending' && state !== 'running').length,
+    totalItems: counted.length,
+    waitingForPeople: counted.filter(({ asks }) => asks !== null).length,
+  }
+}
+
+async function lookAround(deps: ApiDeps, run: PlanRun, activities: readonly PlanActivity[]): Promise<Around> {
+  const machines = itemsOf(run.plan).flatMap(({ item }) => (isStep(item) ? [] : [item]))
+  const [protections, jobs, boots, timetable] = await Promise.all([
+    deps.stores.protections.list(),
+    jobsOf(deps, activities),
+    bootsOf(deps, run, machines),
+    timetableOf(deps, run, activities),
+  ])
+  const pictures = await deps.stores.runs.withScreenshot([...boots.values()].map(({ id }) => id))
+  return {
+    names: new Map(protections.map(({ id, name }) => [id, name])),
+    jobs,
+    bootOf: ({ protectionId }) => boots.get(protectionId) ?? null,
+    pictures,
+    timetable,
+  }
+}
+
+async function jobsOf(
+  { stores }: ApiDeps,
+  activities: readonly PlanActivity[],
+): Promise<ReadonlyMap<string, Job>> {
+  const running = activities.filter(({ state, jobId }) => state === 'running' && jobId !== null)
+  const jobs = await Promise.all(running.map(({ jobId }) => stores.jobs.find(jobId as JobId)))
+  return new Map(jobs.flatMap((job) => (job ? [[job.id, job]] : [])))
+}
+
+/** The newest boot of each machine since the run began; of a follow-up, what it is about. */
+async function bootsOf(
+  { stores }: ApiDeps,
+  run: PlanRun,
+  machines: readonly PlanMachine[],
+): Promise<ReadonlyMap<string, Run>> {
+  const isTest = run.kind === 'test' || run.kind === 'clean-up'
+  const fits = (boot: Run): boolean => (boot.kind === 'test') === isTest
+  const active = (await stores.runs.active()).filter(fits)
+  const boots = new Map<string, Run>(active.map((boot) => [boot.protectionId, boot]))
+  if (activePlanRunStates.includes(run.state)) return boots
+  const until = run.endedAt ?? Number.POSITIVE_INFINITY
+  await Promise.all(
+    machines.map(async ({ protectionId }) => {
+      const history = await stores.runs.history(protectionId, 20)
+      const mine = history.find(
+        (boot) => fits(boot) && boot.startedAt >= run.startedAt && boot.startedAt <= until,
+      )
+      if (mine) boots.set(protectionId, mine)
+      else if (run.followsUp === null) boots.delete(protectionId)
+    }),
+  )
+  return boots
+}
+
+async function timetableOf(
+  deps: ApiDeps,
+  run: PlanRun,
+  activities: readonly PlanActivity[],
+): Promise<Timetable | null> {
+  const progress = new Map(
+    activities.map(({ itemId, state, startedAt, endedAt }) => [itemId, { state, startedAt, endedAt }]),
+  )
+  const kind = isRunKind(run.kind) ? run.kind : 'planned'
+  return await deps.engine.plans.timetable(
+    run.plan,
+    { kind, direction: run.direction },
+    { startedAt: run.startedAt, now: run.endedAt ?? deps.clock.now(), progress },
+  )
+}
+
+const isRunKind = (kind: PlanRun['kind']): kind is PlanRunKind => planRunKinds.some((each) => each === kind)
+
+async function followUpsOf(deps: ApiDeps, run: PlanRun): Promise<PlanRunSummary[]> {
+  const page = { limit: 100, cursor: null }
+  const { rows } = await deps.stores.planRuns.list({ planId: run.planId }, page)
+  return await Promise.all(
+    rows.filter(({ followsUp }) => followsUp === run.id).map((each) => summarizePlanRun(deps, each)),
+  )
+}
+
+function showActivity(
+  run: PlanRun,
+  placed: PlacedItem,
+  activity: PlanActivity,
+  around: Around,
+): ShownActivity {
+  const { item } = placed
+  const boot = isStep(item) ? null : around.bootOf(item)
+  const predicted = around.timetable?.activities.find((each) => each.item === item.id) ?? null
+  return {
+    itemId: item.id,
+    name: nameOfItem(item, around.names as Parameters<typeof nameOfItem>[1]),
+    groupId: placed.groupId,
+    part: placed.part,
+    kind: isStep(item) ? item.action.kind : 'machine',
+    state: stateOf(run, placed, activity),
+    attempt: activity.attempt,
+    jobId: activity.jobId,
+    protectionId: isStep(item) ? null : item.protectionId,
+    runId: boot?.id ?? null,
+    addresses: boot === null ? [] : [...boot.addresses],
+    pointInstant: boot === null ? null : toIso(boot.pointInstant),
+    hasScreenshot: boot !== null && around.pictures.has(boot.id),
+    startedAt: isoOrNull(activity.startedAt),
+    endedAt: isoOrNull(activity.endedAt),
+    deadline: isoOrNull(activity.deadline),
+    note: noteOf(activity, around),
+    failure: activity.failure,
+    output: activity.output,
+    answer: activity.answer && { ...activity.answer, at: toIso(activity.answer.at) },
+    steeredBy: activity.steeredBy,
+    asks: asksOf(run, item, activity, around.jobs),
+    predicted: predicted && {
+      startSeconds: predicted.startSeconds,
+      endSeconds: predicted.endSeconds,
+      slackSeconds: predicted.slackSeconds,
+      critical: predicted.critical,
+    },
+  }
+}
+
+/** While its job works: what the job is at. */
+function noteOf(activity: PlanActivity, { jobs }: Around): string | null {
+  if (activity.state !== 'running' || activity.jobId === null) return activity.note
+  const task = jobs.get(activity.jobId)?.tasks.find(({ state }) => state === 'running')
+  if (!task) return activity.note
+  return task.note === null ? task.name : `${task.name}: ${task.note}`
+}
+
+const stateOf = (run: PlanRun, { item }: PlacedItem, { state }: PlanActivity): ShownActivity['state'] => {
+  const kind = isRunKind(run.kind) ? run.kind : null
+  const leftOut =
+    state === 'pending' && isStep(item) && kind !== null && !runsFor(item, { kind, direction: run.direction })
+  return leftOut ? 'left-out' : state
+}
+
+function asksOf(
+  run: PlanRun,
+  item: PlanMachine | PlanStep,
+  activity: PlanActivity,
+  jobs: ReadonlyMap<string, Job>,
+): ShownActivity['asks'] {
+  const question = activity.jobId === null ? null : (jobs.get(activity.jobId)?.question ?? null)
+  if (activity.state === 'running' && question) return { kind: 'job', text: question.text, role: 'operator' }
+  if (activity.state === 'running' && isStep(item) && activity.answer === null) {
+    if (item.action.kind === 'manual')
+      return { kind: 'manual', text: item.action.instructions, role: item.action.assigneeRole }
+    if (item.action.kind === 'approval')
+      return { kind: 'approval', text: item.action.question, role: item.action.approverRole }
+  }
+  const held =
+    activity.state === 'failed' &&
+    ((item.whenItFails === 'ask' && activePlanRunStates.includes(run.state)) ||
+      (item.whenItFails === 'stop' && run.state === 'failed'))
+  return held
+    ? { kind: 'failed', text: activity.failure?.message ?? 'It has failed', role: 'operator' }
+    : null
+}
+
+function actionsOf(run: PlanRun, followUps: readonly PlanRunSummary[]): ShownRun['actions'] {
+  const when = (holds: boolean, reason: string): string | null => (holds ? null : reason)
+  const goesOn = run.state === 'running' || run.state === 'paused'
+  const steer = [
+    { action: 'pause', reason: when(run.state === 'running', 'Only while it runs') },
+    { action: 'resume', reason: when(run.state === 'paused', 'Only while it is paused') },
+    { action: 'cancel', reason: when(goesOn || run.state === 'failed', 'It is over, or being cancelled') },
+    {
+      action: 'edit',
+      reason: when(
+        (goesOn || run.state === 'failed') && run.followsUp === null,
+        'Nothing of it is still to come',
+      ),
+    },
+  ] as const
+  const possible = run.followsUp === null && isRunKind(run.kind) ? followersOf[run.kind] : []
+  const busy = followUps.some(({ state }) => activePlanRunStates.includes(state))
+  return [
+    ...steer,
+    ...possible.map((action) => ({
+      action,
+      reason: activePlanRunStates.includes(run.state)
+        ? 'Wait for the end of the run, or cancel it'
+        : when(!busy, 'Something else is being done with its machines'),
+    })),
+  ]
+}

@@ -1,0 +1,317 @@
+// Recovery plans, their versions and their runs.
+import type { ProtectionId } from '@understudy/domain/protection/protection'
+import type { RecoveryPlan as DomainPlan } from '@understudy/domain/recovery-plans/plan'
+import type { GroupId, ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
+import { z } from 'zod'
+import { idOf, StepAction } from './plan-action.ts'
+import { Id, InstantText, Name, pageOf, Seconds } from './primitives.ts'
+
+export const PlanRunKind = z.enum(['test', 'planned', 'unplanned', 'fail-back'])
+export const FollowUpKind = z.enum(['clean-up', 'change-point', 'roll-back', 'commit', 'reprotect'])
+export type FollowUpKind = z.infer<typeof FollowUpKind>
+export const PlanDirection = z.enum(['forward', 'reverse'])
+
+/** Shared with the text form; see plan-document.ts. */
+export const planItem = {
+  id: idOf<ItemId>().describe('Unique within the plan; stays when it is moved or edited'),
+  needs: z.array(idOf<ItemId>()).max(500).describe('Items anywhere in the plan that must be done before'),
+  whenItFails: z.enum(['stop', 'continue', 'ask']),
+}
+const PlanMachine = z.strictObject({ ...planItem, protectionId: idOf<ProtectionId>() })
+export const planStep = z.strictObject({
+  ...planItem,
+  name: z.string().max(120),
+  kinds: z.array(PlanRunKind).max(4),
+  directions: z.array(PlanDirection).max(2),
+  action: StepAction,
+})
+export const planGroup = z.strictObject({
+  id: idOf<GroupId>(),
+  name: z.string().max(120),
+  start: z.enum(['in-order', 'at-once']),
+  before: z.array(planStep).max(200),
+  machines: z.array(PlanMachine).max(1000),
+  after: z.array(planStep).max(200),
+})
+const ParameterValue = z.union([z.string().max(10_000), z.number(), z.boolean()])
+const PlanParameter = z.strictObject({
+  name: z.string().max(120),
+  description: z.string().max(500),
+  type: z.enum(['text', 'number', 'boolean', 'choice', 'secret']),
+  choices: z.array(z.string().max(200)).max(200),
+  default: ParameterValue.nullable(),
+  asked: z.boolean(),
+})
+export const newPlanHead = {
+  name: Name,
+  priority: z.number().int().min(1).max(9),
+  targetRtoSeconds: z.number().positive().nullable(),
+  parameters: z.array(PlanParameter).max(200),
+  groups: z.array(planGroup).max(200),
+}
+/** As it is drawn. It may have faults; see findings. */
+export const RecoveryPlan = z
+  .strictObject({ id: idOf<PlanId>(), ...newPlanHead })
+  .meta({ id: 'RecoveryPlan' }) satisfies z.ZodType<DomainPlan>
+export type RecoveryPlan = z.infer<typeof RecoveryPlan>
+export const NewRecoveryPlan = z.strictObject(newPlanHead).meta({ id: 'NewRecoveryPlan' })
+export type NewRecoveryPlan = z.infer<typeof NewRecoveryPlan>
+
+export const PlanFinding = z
+  .object({
+    at: z.discriminatedUnion('kind', [
+      z.object({ kind: z.literal('plan') }),
+      z.object({ kind: z.literal('parameter'), name: z.string() }),
+      z.object({ kind: z.literal('group'), id: Id }),
+      z.object({ kind: z.literal('item'), id: Id }),
+    ]),
+    level: z.enum(['blocker', 'warning']),
+    code: z.string(),
+    message: z.string(),
+    remedy: z.string(),
+  })
+  .meta({ id: 'PlanFinding' })
+export type PlanFinding = z.infer<typeof PlanFinding>
+
+const saved = {
+  version: z.number().int().positive(),
+  savedAt: InstantText,
+  savedBy: z.string(),
+  comment: z.string(),
+}
+export const PlanVersion = z.object(saved).meta({ id: 'PlanVersion' })
+export type PlanVersion = z.infer<typeof PlanVersion>
+
+export const PlanRunState = z.enum(['running', 'paused', 'cancelling', 'succeeded', 'failed', 'cancelled'])
+export type PlanRunState = z.infer<typeof PlanRunState>
+/** What the buttons are drawn from. `reason`: why not; null: it is allowed. */
+const RunAction = z.object({
+  action: z.enum([
+    'pause',
+    'resume',
+    'cancel',
+    'edit',
+    'clean-up',
+    'change-point',
+    'roll-back',
+    'commit',
+    'reprotect',
+  ]),
+  reason: z.string().nullable(),
+})
+export const PlanRunSummary = z
+  .object({
+    id: Id,
+    planId: Id,
+    planName: z.string(),
+    version: z.number().int(),
+    kind: z.union([PlanRunKind, FollowUpKind]),
+    followsUp: Id.nullable(),
+    direction: PlanDirection,
+    state: PlanRunState,
+    startedBy: z.string(),
+    startedAt: InstantText,
+    endedAt: InstantText.nullable(),
+    note: z.string().nullable(),
+    doneItems: z.number().int(),
+    totalItems: z.number().int(),
+    waitingForPeople: z
+      .number()
+      .int()
+      .describe('Manual actions, approvals, failures that ask, questions of jobs'),
+  })
+  .meta({ id: 'PlanRunSummary' })
+export type PlanRunSummary = z.infer<typeof PlanRunSummary>
+
+export const PlanActivity = z
+  .object({
+    itemId: Id,
+    name: z.string(),
+    groupId: Id,
+    part: z.enum(['before', 'machines', 'after']),
+    kind: z.enum([
+      'machine',
+      'script',
+      'manual',
+      'approval',
+      'wait',
+      'probe',
+      'http',
+      'dns',
+      'load-balancer',
+    ]),
+    /** `left-out`: a step that is not for this kind of run or direction. */
+    state: z.enum(['pending', 'running', 'succeeded', 'failed', 'skipped', 'left-out']),
+    attempt: z.number().int(),
+    jobId: Id.nullable(),
+    protectionId: Id.nullable(),
+    /** Of the machine that it has brought up. */
+    runId: Id.nullable(),
+    addresses: z.array(z.string()),
+    pointInstant: InstantText.nullable(),
+    hasScreenshot: z.boolean(),
+    startedAt: InstantText.nullable(),
+    endedAt: InstantText.nullable(),
+    deadline: InstantText.nullable(),
+    note: z.string().nullable(),
+    failure: z
+      .object({ kind: z.string(), code: z.string(), message: z.string(), remedy: z.string() })
+      .nullable(),
+    output: z.string().nullable(),
+    answer: z
+      .object({
+        value: z.enum(['done', 'failed']),
+        by: z.string(),
+        at: InstantText,
+        comment: z.string(),
+      })
+      .nullable(),
+    steeredBy: z.string().nullable(),
+    /** What somebody is asked to do or to say; null: nothing. */
+    asks: z
+      .object({
+        kind: z.enum(['manual', 'approval', 'failed', 'job']),
+        text: z.string(),
+        role: z.enum(['operator', 'contributor', 'owner']),
+      })
+      .nullable(),
+    predicted: z
+      .object({
+        startSeconds: Seconds,
+        endSeconds: Seconds,
+        slackSeconds: Seconds,
+        critical: z.boolean(),
+      })
+      .nullable()
+      .describe('Seconds since the start of the run'),
+  })
+  .meta({ id: 'PlanActivity' })
+export type PlanActivity = z.infer<typeof PlanActivity>
+
+export const PlanTimetable = z
+  .object({
+    totalSeconds: Seconds,
+    spreadSeconds: Seconds.describe('A standard deviation'),
+    criticalPath: z.array(Id),
+    measured: z.number().int().describe('Of how many items the duration is known from earlier runs'),
+    items: z.array(
+      z.object({
+        itemId: Id,
+        startSeconds: Seconds,
+        endSeconds: Seconds,
+        slackSeconds: Seconds,
+        critical: z.boolean(),
+      }),
+    ),
+  })
+  .meta({ id: 'PlanTimetable' })
+export type PlanTimetable = z.infer<typeof PlanTimetable>
+
+export const PlanRun = PlanRunSummary.extend({
+  plan: RecoveryPlan,
+  planRevision: z.number().int(),
+  point: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('latest') }),
+    z.object({ kind: z.literal('latest-application-consistent') }),
+    z.object({ kind: z.literal('at'), instant: InstantText }),
+  ]),
+  parameters: z.record(z.string(), ParameterValue),
+  activities: z.array(PlanActivity),
+  predictedSeconds: Seconds.nullable().describe('From the start to the end, as it is expected now'),
+  spreadSeconds: Seconds.nullable(),
+  targetRtoSeconds: z.number().nullable(),
+  actions: z.array(RunAction),
+  followUps: z.array(PlanRunSummary),
+}).meta({ id: 'PlanRun' })
+export type PlanRun = z.infer<typeof PlanRun>
+
+export const PlanSummary = z
+  .object({
+    id: Id,
+    name: z.string(),
+    priority: z.number().int(),
+    targetRtoSeconds: z.number().nullable(),
+    ...saved,
+    machineCount: z.number().int(),
+    stepCount: z.number().int(),
+    blockers: z.number().int(),
+    warnings: z.number().int(),
+    predictedSeconds: Seconds.nullable(),
+    worstLagSeconds: Seconds.nullable().describe('Of its machines: what a failover now would lose'),
+    lastTest: z.object({ runId: Id, at: InstantText, passed: z.boolean() }).nullable(),
+    activeRun: PlanRunSummary.nullable(),
+    lastRun: PlanRunSummary.nullable(),
+  })
+  .meta({ id: 'PlanSummary' })
+export type PlanSummary = z.infer<typeof PlanSummary>
+export const PlanDetail = PlanSummary.extend({
+  plan: RecoveryPlan,
+  findings: z.array(PlanFinding),
+  /** Names of all protections, so that machines can be shown and chosen. */
+  keptSecrets: z.array(z.string()).describe('Secret parameters whose value is kept with the plan'),
+}).meta({ id: 'PlanDetail' })
+export type PlanDetail = z.infer<typeof PlanDetail>
+
+export const SavePlanInput = z.strictObject({
+  plan: RecoveryPlan,
+  version: z.number().int().positive().describe('The one that the edit began with'),
+  comment: z.string().max(500).default(''),
+})
+export const PlanDocument = z
+  .object({ format: z.literal('yaml'), text: z.string().max(1_000_000) })
+  .meta({ id: 'PlanDocumentText' })
+export const ImportPlanInput = z.strictObject({ text: z.string().max(1_000_000) })
+export const CheckPlanInput = z.strictObject({ plan: RecoveryPlan, kind: PlanRunKind.default('unplanned') })
+export const PlanCheck = z
+  .object({ findings: z.array(PlanFinding), timetable: PlanTimetable.nullable() })
+  .meta({ id: 'PlanCheck' })
+export type PlanCheck = z.infer<typeof PlanCheck>
+const spotted = { at: PlanFinding.shape.at, words: z.string() }
+export const PlanDiff = z.object({ items: z.array(z.object(spotted)) }).meta({ id: 'PlanDiff' })
+export type PlanDiff = z.infer<typeof PlanDiff>
+export const PlanMerge = z
+  .discriminatedUnion('kind', [
+    z.object({ kind: z.literal('merged'), plan: RecoveryPlan, version: z.number().int() }),
+    z.object({
+      kind: z.literal('conflicts'),
+      version: z.number().int(),
+      conflicts: z.array(z.object({ at: PlanFinding.shape.at, message: z.string() })),
+    }),
+  ])
+  .meta({ id: 'PlanMerge' })
+export type PlanMerge = z.infer<typeof PlanMerge>
+
+export const PlanPointChoice = z
+  .discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('latest') }),
+    z.strictObject({ kind: z.literal('latest-application-consistent') }),
+    z.strictObject({ kind: z.literal('at'), instant: InstantText }),
+  ])
+  .meta({ id: 'PlanPointChoice' })
+export const StartPlanInput = z.strictObject({
+  kind: PlanRunKind,
+  point: PlanPointChoice.default({ kind: 'latest' }),
+  parameters: z.record(z.string(), z.unknown()).default({}),
+  acceptUnfenced: z.boolean().default(false),
+  allowOpenNetworks: z.boolean().default(false),
+  shutDownTimeoutSeconds: z.number().positive().nullable().default(null),
+  answerTimeoutSeconds: z.number().positive().nullable().default(null),
+  cleanUp: z.enum(['by-hand', 'when-done']).default('by-hand'),
+})
+export const FollowUpInput = z.strictObject({
+  kind: FollowUpKind,
+  point: PlanPointChoice.default({ kind: 'latest' }),
+})
+export const AnswerActivityInput = z.strictObject({
+  value: z.enum(['done', 'failed']),
+  comment: z.string().max(500).default(''),
+})
+export const EditPlanRunInput = z.strictObject({
+  planRevision: z.number().int(),
+  plan: RecoveryPlan,
+})
+export const PlanSecrets = z.strictObject({
+  secrets: z.record(z.string().max(120), z.string().max(10_000).nullable()).describe('Null takes one away'),
+})
+export const Plans = pageOf(PlanSummary)
+export const PlanRuns = pageOf(PlanRunSummary)
