@@ -18,6 +18,8 @@ const staleBy: Record<Topic, readonly string[]> = {
   jobs: ['jobs', 'overview', 'lab'],
   events: ['events'],
   alerts: ['alerts', 'overview'],
+  plans: ['plans', 'overview'],
+  'plan-runs': ['planRuns', 'plans', 'overview'],
   access: ['users', 'tokens', 'session'],
 }
 

@@ -36,6 +36,7 @@ export const wordsOfKind: Record<Job['kind'], string> = {
   'tidy-up': 'Tidy up',
   'create-lab': 'Create lab',
   scrub: 'Check replica',
+  'plan-step': 'Step of a plan',
 }
 
 type TaskState = Job['tasks'][number]['state']
