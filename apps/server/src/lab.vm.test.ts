@@ -2,12 +2,10 @@
 // one takes as long as most of what is tried on it. What comes later stands on what was left in order before.
 import { afterAll, beforeAll, describe, vi } from 'vitest'
 import { badInputTests } from './lab-tests/bad-input.ts'
-import { crashTests } from './lab-tests/crash.ts'
-import { guestCrashTests } from './lab-tests/crash-guests.ts'
 import { deadSiteTests } from './lab-tests/dead-site.ts'
-import { failoverCrashTests } from './lab-tests/failover-crash.ts'
 import { firstFailoverTests } from './lab-tests/first-failover.ts'
 import { type ProtectedLab, protectInLab } from './lab-tests/protected-lab.ts'
+import { recoveryPlanTests } from './lab-tests/recovery-plan.ts'
 
 // Seconds on an idle computer; guests are emulated, so a busy one takes several times as long.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -23,9 +21,8 @@ beforeAll(async () => {
 })
 afterAll(() => opened?.close())
 
-describe('kill -9 of server and PostgreSQL', () => crashTests(lab))
-describe('kill -9 of what guests depend on', () => guestCrashTests(lab))
-describe('kill -9 in the middle of a failover', () => failoverCrashTests(lab))
 describe('the first failover', () => firstFailoverTests(lab))
 describe('bad input', () => badInputTests(lab))
 describe('a dead source site', () => deadSiteTests(lab))
+// Last: it protects a second machine.
+describe('a recovery plan', () => recoveryPlanTests(lab))

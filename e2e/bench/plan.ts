@@ -1,0 +1,148 @@
+// npm run bench:plan [-- --quick | --machines=N --groups=N --rounds=N]. A recovery plan of a hundred simulated machines in five groups, each group
+// with a step after it: how much longer a test of it takes than its guests need to boot.
+import { setTimeout as wait } from 'node:timers/promises'
+import { KiB, MiB } from '@understudy/base/bytes'
+import type { PlanDetail, PlanRun } from '@understudy/contract/recovery-plan'
+import { dismantle, newHome, type Product, startProduct } from '../product.ts'
+import { type Api, type Listed, listAll, signUp } from './api-client.ts'
+import { median, newBars, numberOption } from './bars.ts'
+import { withCleanUp } from './clean-up.ts'
+
+const isQuick = process.argv.includes('--quick')
+const machines = numberOption('machines', isQuick ? 20 : 100)
+const groups = numberOption('groups', 5)
+const rounds = numberOption('rounds', isQuick ? 1 : 3)
+const bootSeconds = 2
+const limitSeconds = 600
+const item = { needs: [], whenItFails: 'stop' } as const
+
+type Identified = { readonly id: string }
+
+const bars = newBars(isQuick ? 'plan-quick' : 'plan')
+const home = await newHome()
+let product: Product | null = null
+await withCleanUp(
+  () => dismantle(home, product),
+  async () => {
+    product = await startProduct(home, { environment: { UNDERSTUDY_REQUESTS_PER_MINUTE: '1000000' } })
+    const api = await signUp(product)
+    const { id } = await drawPlan(api, await protectAll(api))
+    const overheads: number[] = []
+    for (let round = 0; round < rounds; round += 1) overheads.push(await runOnce(api, id))
+    bars.bar('plan-overhead-per-machine', median(overheads), 'ms', { atMost: 100 })
+  },
+)
+await bars.finish()
+
+async function protectAll(api: Api): Promise<readonly string[]> {
+  const site = (name: string, count: number) =>
+    api<Identified>('POST', '/sites', {
+      name,
+      platform: 'simulated',
+      settings: {
+        machines: count,
+        diskBytes: MiB,
+        usedBytes: 64 * KiB,
+        churnBytesPerSecond: 1,
+        bootSeconds,
+        seed: 1,
+      },
+    })
+  const [source, target] = [await site('bench source', machines), await site('bench target', 0)]
+  const policy = await api<Identified>('POST', '/policies', {
+    name: 'bench',
+    // What is measured is the plan: replication rests meanwhile.
+    intervalSeconds: 3600,
+    lagTargetSeconds: 7200,
+    applicationConsistentEverySeconds: 0,
+    retention: [{ everySeconds: 0, forSeconds: 86_400 }],
+    compress: true,
+    encrypt: false,
+    priority: 5,
+    rateLimitBytesPerSecond: 0,
+    commitTimeoutSeconds: 0,
+    uncommittedAction: 'commit',
+  })
+  for (const { id } of await listAll<Identified>(api, `/machines?siteId=${source.id}`))
+    await api('POST', '/protections', {
+      machineId: id,
+      targetSiteId: target.id,
+      policyId: policy.id,
+      adapters: [{ adapterKey: 'net0', failoverNetworkId: 'sim-lan', testNetworkId: 'sim-isolated' }],
+    })
+  for (let second = 0; ; second += 1) {
+    const { total } = await api<Listed<Identified>>('GET', '/protections?state=protected&limit=1')
+    if (total === machines) break
+    if (second > limitSeconds) throw new Error(`${total} of ${machines} machines are protected`)
+    await wait(1000)
+  }
+  return (await listAll<Identified>(api, '/protections')).map(({ id }) => id)
+}
+
+async function drawPlan(api: Api, protections: readonly string[]): Promise<PlanDetail> {
+  const inGroup = Math.ceil(protections.length / groups)
+  return await api<PlanDetail>('POST', '/plans', {
+    name: 'bench',
+    priority: 5,
+    targetRtoSeconds: null,
+    parameters: [],
+    groups: Array.from({ length: groups }, (_, group) => ({
+      id: `g${group}`,
+      name: `Group ${group + 1}`,
+      start: 'in-order',
+      before: [],
+      machines: protections
+        .slice(group * inGroup, (group + 1) * inGroup)
+        .map((protectionId, index) => ({ id: `g${group}-m${index}`, ...item, protectionId })),
+      after: [
+        {
+          id: `g${group}-check`,
+          name: 'check',
+          ...item,
+          kinds: ['test', 'planned', 'unplanned', 'fail-back'],
+          directions: ['forward', 'reverse'],
+          action: {
+            kind: 'script',
+            where: { kind: 'server' },
+            command: process.execPath,
+            arguments: ['-e', ''],
+            environment: {},
+            timeoutSeconds: 60,
+          },
+        },
+      ],
+    })),
+  })
+}
+
+/** Milliseconds for each machine beyond what guests and programs took themselves. */
+async function runOnce(api: Api, planId: string): Promise<number> {
+  const { id } = await api<PlanRun>('POST', `/plans/${planId}/runs`, { kind: 'test' })
+  const run = await finished(api, id)
+  const seconds = secondsOf(run.startedAt, run.endedAt)
+  const steps = run.activities
+    .filter(({ kind }) => kind === 'script')
+    .map(({ startedAt, endedAt }) => secondsOf(startedAt, endedAt))
+    .reduce((sum, each) => sum + each, 0)
+  bars.note('plan-seconds', seconds, 's')
+  bars.note('plan-step-seconds', steps, 's')
+  await finished(api, (await api<PlanRun>('POST', `/plan-runs/${id}/follow-up`, { kind: 'clean-up' })).id)
+  return ((seconds - groups * bootSeconds - steps) * 1000) / machines
+}
+
+function secondsOf(from: string | null, to: string | null): number {
+  return (Date.parse(to ?? '') - Date.parse(from ?? '')) / 1000
+}
+
+async function finished(api: Api, id: string): Promise<PlanRun> {
+  for (let waited = 0; waited < limitSeconds * 4; waited += 1) {
+    const run = await api<PlanRun>('GET', `/plan-runs/${id}`)
+    if (run.state === 'succeeded') return run
+    if (run.state === 'failed' || run.state === 'cancelled')
+      throw new Error(
+        `The run is ${run.state}: ${JSON.stringify(run.activities.find(({ failure }) => failure))}`,
+      )
+    await wait(250)
+  }
+  throw new Error('The run does not end')
+}
