@@ -116,6 +116,8 @@ export type SavePlanRequest = Asker & {
 /** `planRunId` makes it repeatable, as `jobId` does a job. */
 export type StartPlanRequest = {
   readonly by: string
+  /** The user behind that name; left out: nobody in particular. */
+  readonly byId?: string
   readonly planRunId?: PlanRunId
   readonly planId: PlanId
   readonly kind: PlanRunKind
@@ -128,6 +130,7 @@ export type StartPlanRequest = {
 
 export type FollowUpRequest = {
   readonly by: string
+  readonly byId?: string
   readonly planRunId?: PlanRunId
   readonly followsUp: PlanRunId
   readonly kind: FollowUpKind
@@ -137,6 +140,7 @@ export type FollowUpRequest = {
 
 export type ActivityRequest = {
   readonly by: string
+  readonly byId?: string
   readonly planRunId: PlanRunId
   readonly itemId: ItemId
 }
@@ -148,6 +152,7 @@ export type AnswerActivityRequest = ActivityRequest & {
 
 export type EditRunRequest = {
   readonly by: string
+  readonly byId?: string
   readonly planRunId: PlanRunId
   /** The one that the edit began with. */
   readonly planRevision: number

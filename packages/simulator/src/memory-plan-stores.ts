@@ -81,7 +81,7 @@ function memoryPlanRunStore(rows: Map<PlanRunId, RunRow>): PlanRunStore {
   return {
     async create(run, activities, secrets) {
       if (rows.has(run.id)) return
-      if (activeRunOf(rows, run.planId, run.followsUp)) throw isRunning()
+      if (activeRunOf(rows, run.planId, run.kind === 'clean-up' ? run.followsUp : null)) throw isRunning()
       order += 1
       rows.set(run.id, {
         at: run.startedAt,

@@ -96,6 +96,7 @@ export const samplePlanRun = (plan: RecoveryPlan, more: Partial<PlanRun> = {}): 
     cleanUp: 'by-hand',
   },
   startedBy: 'ada',
+  starterId: 'user-1',
   startedAt: Date.parse('2026-01-01T12:00:00Z'),
   endedAt: null,
   note: null,

@@ -52,7 +52,7 @@ export function planRunStore(database: Database, secretKey: Buffer): PlanRunStor
       inTransaction(database, async (transaction) => {
         await takePlanTurn(transaction, run.planId)
         if ((await transaction.planRun.count({ where: { id: run.id } })) > 0) return
-        await refuseActive(transaction, run.planId, run.followsUp)
+        await refuseActive(transaction, run.planId, run.kind === 'clean-up' ? run.followsUp : null)
         await transaction.planRun.create({ data: toRunColumns(run) })
         await transaction.planActivity.createMany({ data: activities.map(toActivityRow) })
         if (Object.keys(secrets).length === 0) return

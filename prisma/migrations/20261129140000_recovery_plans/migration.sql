@@ -46,6 +46,7 @@ CREATE TABLE "PlanRun" (
     "parameters" JSONB NOT NULL,
     "settings" JSONB NOT NULL,
     "startedBy" TEXT NOT NULL,
+    "starterId" TEXT,
     "startedAt" TIMESTAMPTZ(3) NOT NULL,
     "endedAt" TIMESTAMPTZ(3),
     "note" TEXT,
@@ -60,6 +61,7 @@ CREATE TABLE "PlanActivity" (
     "state" TEXT NOT NULL,
     "attempt" INTEGER NOT NULL,
     "jobId" TEXT,
+    "bootId" TEXT,
     "startedAt" TIMESTAMPTZ(3),
     "endedAt" TIMESTAMPTZ(3),
     "deadline" TIMESTAMPTZ(3),
@@ -103,3 +105,9 @@ ALTER TABLE "PlanActivity" ADD CONSTRAINT "PlanActivity_planRunId_fkey" FOREIGN 
 
 -- AddForeignKey
 ALTER TABLE "PlanRunSecrets" ADD CONSTRAINT "PlanRunSecrets_planRunId_fkey" FOREIGN KEY ("planRunId") REFERENCES "PlanRun"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- Steps of plans get in nobody's way, several of one run at a time: as `harmlessKinds` of the domain.
+DROP INDEX "Job_exclusive_key";
+CREATE UNIQUE INDEX "Job_exclusive_key" ON "Job"("subjectId", ("kind" = 'end-protection'))
+    WHERE "state" IN ('queued', 'running', 'waiting')
+        AND "kind" NOT IN ('protect', 'resync', 'create-lab', 'scrub', 'plan-step');

@@ -4,13 +4,14 @@ import type { PlanPointChoice as ChoiceBody } from '@understudy/contract/recover
 import { mayCall } from '@understudy/contract/roles'
 import { diffPlans } from '@understudy/domain/recovery-plans/diff-plans'
 import { mergePlans } from '@understudy/domain/recovery-plans/merge-plans'
-import type { RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import type { PlanMachine, PlanStep, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
-import { stepsOf } from '@understudy/domain/recovery-plans/plan-items'
+import { isStep, stepsOf } from '@understudy/domain/recovery-plans/plan-items'
 import type { PlanPointChoice, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
 import { isSameValue } from '@understudy/domain/recovery-plans/same-value'
-import type { StepAction } from '@understudy/domain/recovery-plans/step-action'
+import type { AnswererRole, StepAction } from '@understudy/domain/recovery-plans/step-action'
 import type { PlanVersion } from '@understudy/engine/ports/plan-stores'
+import { changeOf } from '@understudy/engine/recovery-plans/edit-run'
 import type { StartPlanRequest } from '@understudy/engine/requests'
 import type { z } from 'zod'
 import { callerOf } from './asker.ts'
@@ -20,7 +21,10 @@ import { planToYaml, yamlToPlan } from './plan-document.ts'
 import { checkPlan, showPlan, showPlanSummary } from './show-plan.ts'
 import { showPlanRun, summarizePlanRun } from './show-plan-run.ts'
 
-const byOf = (context: RequestContext) => ({ by: callerOf(context).name })
+const byOf = (context: RequestContext) => {
+  const { name, user } = callerOf(context)
+  return { by: name, byId: user.id as string }
+}
 
 export function planRoutes(deps: ApiDeps) {
   const { plans } = deps.engine
@@ -197,6 +201,8 @@ export function planRunRoutes(deps: ApiDeps) {
       context.audit(id, { planRevision })
       const run = await findPlanRun(deps, id)
       refuseServerScripts(context, run.plan, plan)
+      const { removed, changed } = changeOf(run.plan, plan)
+      refuseForPeople(context, [...removed, ...changed])
       await plans.edit({ ...byOf(context), planRunId: run.id, planRevision, plan })
       return show(id)
     }),
@@ -213,7 +219,14 @@ export function planRunRoutes(deps: ApiDeps) {
       return show(input.id)
     }),
     skip: os.planRuns.skip.handler(async ({ input, context }) => {
-      await plans.skip(activityOf(input, context))
+      const request = activityOf(input, context)
+      // To let an approval pass takes whoever may give it.
+      const { plan } = await findPlanRun(deps, input.id)
+      refuseForPeople(
+        context,
+        stepsOf(plan).filter(({ id }) => id === request.itemId),
+      )
+      await plans.skip(request)
       return show(input.id)
     }),
     answer: os.planRuns.answer.handler(async ({ input, context }) => {
@@ -281,19 +294,39 @@ async function refuseAnswer(
   itemId: ItemId,
   context: RequestContext,
 ): Promise<void> {
-  const run = await findPlanRun(deps, id)
-  const action = stepsOf(run.plan).find((step) => step.id === itemId)?.action
-  const wanted =
-    action?.kind === 'manual'
-      ? action.assigneeRole
-      : action?.kind === 'approval'
-        ? action.approverRole
-        : 'operator'
+  const { plan } = await findPlanRun(deps, id)
+  refuseForPeople(
+    context,
+    stepsOf(plan).filter((step) => step.id === itemId),
+  )
+}
+
+/** Of these, what waits for a person waits for one with a certain role. */
+function refuseForPeople(context: RequestContext, items: readonly (PlanMachine | PlanStep)[]): void {
   const { name, role } = callerOf(context)
-  if (mayCall(wanted, role)) return
-  throw new Refusal({
-    code: 'access/role-too-low',
-    message: `This waits for somebody with the role ${wanted}; ${name} has the role ${role}`,
-    remedy: 'Ask somebody with that role.',
-  })
+  for (const item of items) {
+    const wanted = isStep(item) ? roleOfStep(item.action) : null
+    if (wanted === null || mayCall(wanted, role)) continue
+    throw new Refusal({
+      code: 'access/role-too-low',
+      message: `This waits for somebody with the role ${wanted}; ${name} has the role ${role}`,
+      remedy: 'Ask somebody with that role.',
+    })
+  }
+}
+
+function roleOfStep(action: StepAction): AnswererRole | null {
+  switch (action.kind) {
+    case 'manual':
+      return action.assigneeRole
+    case 'approval':
+      return action.approverRole
+    case 'script':
+    case 'wait':
+    case 'probe':
+    case 'http':
+    case 'dns':
+    case 'load-balancer':
+      return null
+  }
 }

@@ -118,6 +118,9 @@ export function recoveryPlanTests(lab: () => ProtectedLab): void {
         await product.call('POST', path, { value: 'done', comment: 'They know' })
       }
       return ['succeeded', 'failed', 'cancelled'].includes(run.state) ? run : null
+    }).catch(async (cause: unknown) => {
+      const { activities } = await runOf(id)
+      throw new Error(`${String(cause)}: ${JSON.stringify(activities, null, 1)}`, { cause })
     })
     if (over.state !== 'succeeded')
       throw new Error(`The run is ${over.state}: ${JSON.stringify(over, null, 1)}`)

@@ -81,6 +81,8 @@ export type PlanRun = {
   readonly parameters: Readonly<Record<string, ParameterValue>>
   readonly settings: PlanRunSettings
   readonly startedBy: string
+  /** The user behind that name, whatever token was used: nobody approves what he has asked for himself. Null: the server. */
+  readonly starterId: string | null
   readonly startedAt: Instant
   readonly endedAt: Instant | null
   /** What has come of it, or what it was left with, for a person. */
@@ -104,6 +106,8 @@ export type PlanActivity = {
   readonly attempt: number
   /** Of this attempt, written down before the job is started. Null: it needs none, or has not begun. */
   readonly jobId: string | null
+  /** The boot (RunId) that this attempt has made of a machine: what follows the run up is about that one and no other. */
+  readonly bootId: string | null
   readonly startedAt: Instant | null
   readonly endedAt: Instant | null
   /** When this attempt is given up, or the wait is over; null: its job knows. */
@@ -124,6 +128,7 @@ export const pendingActivity = (planRunId: PlanRunId, itemId: ItemId): PlanActiv
   state: 'pending',
   attempt: 0,
   jobId: null,
+  bootId: null,
   startedAt: null,
   endedAt: null,
   deadline: null,

@@ -6,6 +6,8 @@ import type { StepAction } from './step-action.ts'
 /** What a plan is run for. */
 export type PlanRunKind = 'test' | 'planned' | 'unplanned' | 'fail-back'
 
+export const isPlanRunKind = (kind: string): kind is PlanRunKind => planRunKinds.some((each) => each === kind)
+
 export const planRunKinds: readonly PlanRunKind[] = ['test', 'planned', 'unplanned', 'fail-back']
 export const directions: readonly Direction[] = ['forward', 'reverse']
 

@@ -47,7 +47,7 @@ export type ActivityChange = Partial<Omit<PlanActivity, 'planRunId' | 'itemId'>>
 export interface PlanRunStore {
   /**
    * With all its activities and its secrets, in one act. One of this id that is there already stays as it is. Refuses while another run of
-   * the plan is active (`recovery-plan/running`), other than the one that it follows up.
+   * the plan is active (`recovery-plan/running`); a clean-up may begin while the test that it follows up is about to end.
    */
   create(
     run: PlanRun,

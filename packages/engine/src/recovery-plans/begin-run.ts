@@ -3,12 +3,13 @@ import { Refusal } from '@understudy/base/errors'
 import type { Direction, ProtectionId } from '@understudy/domain/protection/protection'
 import { followUpPlan } from '@understudy/domain/recovery-plans/follow-up-plan'
 import { resolveParameters } from '@understudy/domain/recovery-plans/parameters'
-import type { PlanRunKind, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import { isPlanRunKind, type PlanRunKind, type RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { PlanFinding } from '@understudy/domain/recovery-plans/plan-finding'
 import { itemsOf, machinesOf } from '@understudy/domain/recovery-plans/plan-items'
 import {
   activePlanRunStates,
   type FollowUpKind,
+  type PlanActivity,
   type PlanRun,
   type PlanRunId,
   type PlanRunSettings,
@@ -19,6 +20,7 @@ import { validatePlan } from '@understudy/domain/recovery-plans/validate-plan'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
+import { activitiesOfFollowUp } from './boots-of-run.ts'
 import { wordsOfRun } from './conduct-run.ts'
 import { loadPlan, protectionNames } from './save-plan.ts'
 import { loadRun } from './steer-run.ts'
@@ -56,11 +58,13 @@ export async function beginRun(parts: EngineParts, request: StartPlanRequest): P
     parameters,
     settings: { ...defaultRunSettings, ...request.settings },
     startedBy: request.by,
+    starterId: request.byId ?? null,
     startedAt: parts.clock.now(),
     endedAt: null,
     note: null,
   }
-  return await writeDown(parts, run, secrets)
+  const activities = itemsOf(run.plan).map(({ item }) => pendingActivity(run.id, item.id))
+  return await writeDown(parts, run, activities, secrets)
 }
 
 /** The same for all machines of a run that is over, or has stopped. */
@@ -82,11 +86,12 @@ export async function beginFollowUp(parts: EngineParts, request: FollowUpRequest
     point: request.point ?? { kind: 'latest' },
     parameters: {},
     startedBy: request.by,
+    starterId: request.byId ?? null,
     startedAt: parts.clock.now(),
     endedAt: null,
     note: null,
   }
-  return await writeDown(parts, run, {})
+  return await writeDown(parts, run, await activitiesOfFollowUp(parts, run), {})
 }
 
 /** What may follow what: a test is cleaned up, a failover is everything else. */
@@ -98,7 +103,7 @@ export const followersOf: Record<PlanRunKind, readonly FollowUpKind[]> = {
 }
 
 function refuseFollowUp(former: PlanRun, kind: FollowUpKind): void {
-  const possible = former.followsUp === null && isRunKind(former.kind) ? followersOf[former.kind] : []
+  const possible = former.followsUp === null && isPlanRunKind(former.kind) ? followersOf[former.kind] : []
   if (!possible.includes(kind))
     throw new Refusal({
       code: 'plan-run/not-allowed',
@@ -115,8 +120,6 @@ function refuseFollowUp(former: PlanRun, kind: FollowUpKind): void {
       remedy: 'Wait for its end, or cancel it first.',
     })
 }
-
-const isRunKind = (kind: PlanRun['kind']): kind is PlanRunKind => Object.hasOwn(followersOf, kind)
 
 /** Everything that is wrong with a run of this kind now. Touches nothing. */
 export async function findingsOf(
@@ -248,9 +251,9 @@ export async function fillIn(
 async function writeDown(
   parts: EngineParts,
   run: PlanRun,
+  activities: readonly PlanActivity[],
   secrets: Readonly<Record<string, string>>,
 ): Promise<PlanRun> {
-  const activities = itemsOf(run.plan).map(({ item }) => pendingActivity(run.id, item.id))
   await parts.stores.planRuns.create(run, activities, secrets)
   parts.live.changed('plan-runs', run.id)
   await recordEvent(parts, {

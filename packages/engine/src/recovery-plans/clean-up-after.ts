@@ -1,20 +1,17 @@
 // The machines of a test go: a run of its own, which begins before the test is said to be over.
 import { followUpPlan } from '@understudy/domain/recovery-plans/follow-up-plan'
-import { itemsOf, machinesOf } from '@understudy/domain/recovery-plans/plan-items'
-import {
-  type PlanActivity,
-  type PlanRun,
-  type PlanRunId,
-  pendingActivity,
-} from '@understudy/domain/recovery-plans/plan-run'
+import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
+import type { PlanActivity, PlanRun, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
 import type { EngineParts } from '../engine-parts.ts'
+import { activitiesOfFollowUp } from './boots-of-run.ts'
 
 /** Nothing when nothing of it was begun. Repeatable: there is one of each test. */
 export async function cleanUpAfter(
-  { stores, clock, live }: EngineParts,
+  parts: EngineParts,
   test: PlanRun,
   activities: readonly PlanActivity[],
 ): Promise<void> {
+  const { stores, clock, live } = parts
   const machineIds = new Set(machinesOf(test.plan).map(({ id }) => id))
   if (!activities.some(({ itemId, attempt }) => machineIds.has(itemId) && attempt > 0)) return
   const plan = followUpPlan(test.plan, 'clean-up')
@@ -33,11 +30,7 @@ export async function cleanUpAfter(
     endedAt: null,
     note: null,
   }
-  await stores.planRuns.create(
-    run,
-    itemsOf(plan).map(({ item }) => pendingActivity(id, item.id)),
-    {},
-  )
+  await stores.planRuns.create(run, await activitiesOfFollowUp(parts, run), {})
   live.changed('plan-runs', id)
 }
 

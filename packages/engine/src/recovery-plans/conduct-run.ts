@@ -1,15 +1,11 @@
 // One look at a run of a plan: what is over is taken over, what may start is started, and what is done is said to be done. Everything
 // is decided by the rows, and every act is a compare-and-set or repeatable: two processes that look at once, or one that died between
 // any two lines, come to the same.
-import { type FailureReport, isAbort, Outage, toFailureReport } from '@understudy/base/errors'
+import { type FailureReport, isAbort, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
+import type { Run } from '@understudy/domain/failover/failover'
 import type { Job, JobId } from '@understudy/domain/jobs/job'
-import { activeJobStates } from '@understudy/domain/jobs/job'
-import {
-  type PlanMachine,
-  type PlanRunKind,
-  type PlanStep,
-  planRunKinds,
-} from '@understudy/domain/recovery-plans/plan'
+import { activeJobStates, harmlessKinds } from '@understudy/domain/jobs/job'
+import { isPlanRunKind, type PlanMachine, type PlanStep } from '@understudy/domain/recovery-plans/plan'
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
 import { isStep, itemsOf, nameOfItem } from '@understudy/domain/recovery-plans/plan-items'
 import {
@@ -29,10 +25,11 @@ import {
 } from '@understudy/domain/recovery-plans/schedule-plan'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
-import { LOST, startJob } from '../jobs/start-job.ts'
+import { activeJobsOf, LOST, startJob } from '../jobs/start-job.ts'
 import type { ActivityChange } from '../ports/plan-stores.ts'
+import { activeBoot, isOfRun } from './boots-of-run.ts'
 import { cleanUpAfter } from './clean-up-after.ts'
-import { type MachineJobs, noteOfJob, startMachineJob, whyNotUp } from './machine-activity.ts'
+import { bringsUp, type MachineJobs, noteOfJob, startMachineJob, whyNotUp } from './machine-activity.ts'
 import { deadlineOf, needsJob, verdictOfWaiting } from './waiting-step.ts'
 
 export type Conducting = {
@@ -55,6 +52,9 @@ export async function conductRun(conducting: Conducting, id: PlanRunId): Promise
   const { planRuns } = conducting.parts.stores
   const run = await planRuns.find(id)
   if (!run || !activePlanRunStates.includes(run.state)) return false
+  // What follows a run up begins once that has ended: until then somebody may still have it go on.
+  const followed = run.followsUp === null ? null : await planRuns.find(run.followsUp)
+  if (followed !== null && activePlanRunStates.includes(followed.state)) return false
   const scene = sceneOf(conducting, run)
   const activities = await planRuns.activities(id)
   // What has moved is seen at the next look, which follows at once.
@@ -75,11 +75,10 @@ export async function conductRun(conducting: Conducting, id: PlanRunId): Promise
 function sceneOf(conducting: Conducting, run: PlanRun): Scene {
   const items = new Map(itemsOf(run.plan).map(({ item }) => [item.id, item]))
   // A follow-up has no steps, so it makes no difference for what they would be meant.
-  const kind = isRunKind(run.kind) ? run.kind : 'planned'
+  const kind = isPlanRunKind(run.kind) ? run.kind : 'planned'
   return { conducting, run, items, order: planActivities(run.plan, { kind, direction: run.direction }) }
 }
 
-const isRunKind = (kind: PlanRun['kind']): kind is PlanRunKind => planRunKinds.some((each) => each === kind)
 const isFollowUp = (run: PlanRun): boolean => run.followsUp !== null
 
 // What runs
@@ -99,20 +98,55 @@ async function settleOne(scene: Scene, activity: PlanActivity): Promise<boolean>
     return verdict === null ? false : await end(scene, activity, verdict)
   }
   const job = await parts.stores.jobs.find(activity.jobId as JobId)
-  // A crash between the row and the job, or between the job and its work, or a start that had to wait for a database.
-  if (job === null || job.state === 'queued') return await startJobOf(scene, activity, item)
-  if (job.failure?.code === LOST) return await begin(scene, activity, item)
+  // A crash between the row and the job, or between the job and its work, or a start that had to wait.
+  if (job === null || job.failure?.code === LOST) return await beginAgain(scene, activity, { item, job })
+  if (job.state === 'queued') return await startJobOf(scene, activity, item)
   if (activeJobStates.includes(job.state)) return false
-  return await end(scene, activity, await verdictOfJob(scene, item, job))
+  const boot = isStep(item) ? null : await bootOf(scene, activity, item)
+  const verdict = await verdictOfJob(scene, { item, boot }, job)
+  return await end(scene, activity, { ...verdict, bootId: boot?.id ?? null })
 }
 
-type Verdict = Pick<PlanActivity, 'state' | 'note' | 'failure'>
+/** What has not begun yet does so only while the run goes on. */
+async function beginAgain(
+  scene: Scene,
+  activity: PlanActivity,
+  { item, job }: { readonly item: Item; readonly job: Job | null },
+): Promise<boolean> {
+  switch (scene.run.state) {
+    case 'running':
+      return job === null ? await startJobOf(scene, activity, item) : await begin(scene, activity, item)
+    case 'cancelling':
+      return await end(scene, activity, { state: 'skipped', note: 'The run was cancelled', failure: null })
+    case 'paused':
+    case 'succeeded':
+    case 'failed':
+    case 'cancelled':
+      return false
+  }
+}
 
-async function verdictOfJob({ conducting, run }: Scene, item: Item, job: Job): Promise<Verdict> {
+/** The boot that this attempt has made, whatever came of it. */
+async function bootOf(
+  { conducting, run }: Scene,
+  { startedAt }: PlanActivity,
+  { protectionId }: PlanMachine,
+): Promise<Run | null> {
+  if (!bringsUp(run.kind)) return null
+  const boot = await activeBoot(conducting.parts, protectionId, run.kind === 'test')
+  return boot !== null && boot.startedAt >= (startedAt ?? 0) ? boot : null
+}
+
+type Verdict = Pick<PlanActivity, 'state' | 'note' | 'failure'> & Partial<Pick<PlanActivity, 'bootId'>>
+
+async function verdictOfJob(
+  { conducting, run }: Scene,
+  { item, boot }: { readonly item: Item; readonly boot: Run | null },
+  job: Job,
+): Promise<Verdict> {
   const note = noteOfJob(job.tasks)
-  if (job.state === 'cancelled') return failed(job.failure ?? cancelled)
   if (job.state !== 'succeeded') return failed(job.failure ?? cancelled)
-  const why = isStep(item) ? null : await whyNotUp(conducting.parts, run, item)
+  const why = isStep(item) ? null : await whyNotUp(conducting.parts, run, boot)
   return why === null ? { state: 'succeeded', note, failure: null } : failed(noAnswer(why))
 }
 
@@ -174,6 +208,7 @@ async function begin(scene: Scene, activity: PlanActivity, item: Item): Promise<
     state: 'running',
     attempt: activity.attempt + 1,
     jobId: isStep(item) && !needsJob(item.action) ? null : parts.newId(),
+    bootId: null,
     startedAt: now,
     endedAt: null,
     deadline: isStep(item) ? deadlineOf(item.action, now) : null,
@@ -197,19 +232,50 @@ async function startJobOf(scene: Scene, activity: PlanActivity, item: Item): Pro
       const { itemId, attempt } = activity
       const request = { by: run.startedBy, jobId, planRunId: run.id, itemId, attempt }
       await startJob(parts, 'plan-step', { id: run.id, name: item.name }, request)
-    } else await startMachineJob(conducting.jobs, run, item, jobId)
+    } else await startMachineJob(conducting.jobs, run, await protectionOf(parts, item), jobId)
     return false
   } catch (error) {
     if (error instanceof Outage || isAbort(error)) throw error
-    const failure = toFailureReport(error)
-    // A machine of a run that this follow-up has nothing to do for: it never came up, or was seen to by hand.
-    const needless = isFollowUp(run) && failure.code === 'protection/not-allowed'
-    return await end(
-      scene,
-      activity,
-      needless ? { state: 'skipped', note: failure.message, failure: null } : failed(failure),
-    )
+    // Another conductor was quicker: then it is this very job that stands in its own way.
+    if ((await parts.stores.jobs.find(jobId)) !== null) return false
+    if (isStep(item)) return await end(scene, activity, failed(toFailureReport(error)))
+    return await settleRefused(scene, activity, { item, failure: toFailureReport(error) })
   }
+}
+
+/** A job of somebody else on the machine is waited for this long. */
+const BUSY_SECONDS = 600
+
+async function settleRefused(
+  scene: Scene,
+  activity: PlanActivity,
+  { item, failure }: { readonly item: PlanMachine; readonly failure: FailureReport },
+): Promise<boolean> {
+  const { parts } = scene.conducting
+  // It may have been seen to by hand since the follow-up began.
+  if (!(await isOfRun(parts, scene.run, item))) {
+    const note = `Nothing is left to be done: ${failure.message}`
+    return await end(scene, activity, { state: 'skipped', note, failure: null })
+  }
+  const jobs = await activeJobsOf(parts, item.protectionId)
+  const busy = jobs.some(({ kind }) => !harmlessKinds.includes(kind))
+  const waited = parts.clock.now() - (activity.startedAt ?? 0)
+  if (busy && waited < BUSY_SECONDS * 1000) return false
+  return await end(scene, activity, failed(failure))
+}
+
+/** One that has gone is refused by its job, in words that fit. */
+async function protectionOf(
+  { stores }: EngineParts,
+  { protectionId }: PlanMachine,
+): Promise<Parameters<typeof startMachineJob>[2]> {
+  const protection = await stores.protections.find(protectionId)
+  if (protection) return { protectionId, direction: protection.direction }
+  throw new Refusal({
+    code: 'protection/not-found',
+    message: 'The machine is not protected any more',
+    remedy: 'Skip it; or protect it anew and choose it in the plan.',
+  })
 }
 
 // What is done
@@ -238,8 +304,13 @@ async function succeed(scene: Scene, activities: readonly PlanActivity[]): Promi
     ...(failures > 0 ? [`${failures} failed, and the plan went on`] : []),
     ...(skipped > 0 ? [`${skipped} skipped`] : []),
   ]
-  return await moveRun(scene, 'succeeded', parts.length === 0 ? null : parts.join('; '))
+  const note = parts.length === 0 ? null : parts.join('; ')
+  // Nobody else is held up by a machine that a follow-up failed for; but it is not done.
+  if (isFollowUp(run) && failures > 0) return await moveRun(scene, 'failed', note)
+  return await moveRun(scene, 'succeeded', note)
 }
+
+const ASKED_TO_STOP = 'Asked to stop'
 
 /** Nothing new starts. What runs is asked to stop; what cannot stop any more comes to its end. Then a test leaves nothing. */
 async function windUp(scene: Scene, activities: readonly PlanActivity[]): Promise<boolean> {
@@ -248,8 +319,10 @@ async function windUp(scene: Scene, activities: readonly PlanActivity[]): Promis
     running.map(async (activity) => {
       if (activity.jobId === null)
         return await end(scene, activity, { state: 'skipped', note: 'The run was cancelled', failure: null })
+      // Once: what is asked again and again would also be heard by a later attempt.
+      if (activity.note === ASKED_TO_STOP) return false
       await scene.conducting.cancelJob(activity.jobId as JobId)
-      return false
+      return await move(scene, activity, { note: ASKED_TO_STOP })
     }),
   )
   if (running.length > 0) return moved.includes(true)
@@ -259,9 +332,9 @@ async function windUp(scene: Scene, activities: readonly PlanActivity[]): Promis
 }
 
 async function leftStanding(scene: Scene, activities: readonly PlanActivity[]): Promise<string> {
-  const up = activities.filter(({ itemId, state }) => {
+  const up = activities.filter(({ itemId, state, bootId }) => {
     const item = scene.items.get(itemId)
-    return item !== undefined && !isStep(item) && (state === 'succeeded' || state === 'failed')
+    return item !== undefined && !isStep(item) && (state === 'succeeded' || bootId !== null)
   })
   if (up.length === 0) return 'Cancelled; nothing was left standing'
   const names = await namesOf(

@@ -1,8 +1,12 @@
 // What is done to a machine of a plan: one of the jobs that there are for a single machine.
 
+import { Outage, Refusal } from '@understudy/base/errors'
+import type { Run } from '@understudy/domain/failover/failover'
 import type { JobId } from '@understudy/domain/jobs/job'
-import type { PlanMachine } from '@understudy/domain/recovery-plans/plan'
+import type { MachineRef } from '@understudy/domain/machines/machine'
+import type { Direction, ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanRun } from '@understudy/domain/recovery-plans/plan-run'
+import type { SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import type {
   ChangePointRequest,
@@ -14,6 +18,8 @@ import type {
   TestFailoverRequest,
   UnplannedFailoverRequest,
 } from '../requests.ts'
+import { withinSeconds } from '../sites/bounded-call.ts'
+import { targetOf } from '../sites/platform-of.ts'
 
 /** The jobs on a machine that a plan is made of. Each refuses what is not allowed now, and is repeatable with the same job id. */
 export type MachineJobs = {
@@ -28,14 +34,16 @@ export type MachineJobs = {
   failBack(request: FailBackRequest): Promise<JobStarted>
 }
 
+/** Refuses, beside what the job itself refuses, a machine that has been moved to the other side since the run began. */
 export async function startMachineJob(
   jobs: MachineJobs,
   run: PlanRun,
-  machine: PlanMachine,
+  { protectionId, direction }: { readonly protectionId: ProtectionId; readonly direction: Direction },
   jobId: JobId,
 ): Promise<void> {
+  if (run.followsUp === null && direction !== run.direction) throw turned()
   const { settings, point: choice } = run
-  const request = { by: run.startedBy, jobId, protectionId: machine.protectionId }
+  const request = { by: run.startedBy, jobId, protectionId }
   const shutDown =
     settings.shutDownTimeoutSeconds === null
       ? {}
@@ -74,23 +82,38 @@ export async function startMachineJob(
   }
 }
 
+const turned = (): Refusal =>
+  new Refusal({
+    code: 'recovery-plan/turned-round',
+    message: 'The machine runs at the other side by now: the run was meant for the direction that it had',
+    remedy: 'Cancel the run and start the plan anew.',
+  })
+
 /**
  * Whether the machine that a job has brought up has answered: its job ends well without that too, for whoever watches one machine can
- * judge by its screen. What needs it in a plan cannot. Null: it has, or this kind of run brings none up.
+ * judge by its screen. What needs it in a plan cannot. Null: it has, or does now, or this kind of run brings none up.
  */
-export async function whyNotUp(
-  { stores }: Pick<EngineParts, 'stores'>,
-  run: PlanRun,
-  machine: PlanMachine,
-): Promise<string | null> {
-  if (!bringsUp(run.kind)) return null
-  const active = await stores.runs.active(machine.protectionId)
-  const booted = active.find(({ kind }) => (kind === 'test') === (run.kind === 'test'))
-  if (booted === undefined || booted.answeredAt !== null) return null
+export async function whyNotUp(parts: EngineParts, run: PlanRun, booted: Run | null): Promise<string | null> {
+  if (!bringsUp(run.kind) || booted === null || booted.answeredAt !== null) return null
+  // Its job has given up on it; whoever has it tried again has seen it come up since.
+  if (booted.machineRef !== null && (await answersNow(parts, booted.targetSiteId, booted.machineRef)))
+    return null
   return booted.failure ?? 'Its guest has not answered'
 }
 
-const bringsUp = (kind: PlanRun['kind']): boolean => {
+async function answersNow(parts: EngineParts, siteId: SiteId, ref: MachineRef): Promise<boolean> {
+  try {
+    const bound = { seconds: parts.config.deadSiteSeconds, signal: new AbortController().signal }
+    return await withinSeconds(parts, bound, async (signal) => {
+      return (await (await targetOf(parts, siteId)).probe(ref, signal)).answered
+    })
+  } catch (error) {
+    if (error instanceof Outage || error instanceof Refusal) return false
+    throw error
+  }
+}
+
+export const bringsUp = (kind: PlanRun['kind']): boolean => {
   switch (kind) {
     case 'test':
     case 'planned':

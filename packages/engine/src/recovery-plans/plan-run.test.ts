@@ -260,6 +260,79 @@ describe('steps', () => {
   })
 })
 
+describe('following up', () => {
+  test('a machine that somebody else has up is nothing of a run that did not touch it', async () => {
+    const { lab, web, start } = await newPlanLab(twoTiers)
+    lab.steps.failNext('announce')
+    const run = await settled(lab, (await start({ kind: 'planned' })).id)
+    expect(run.state).toBe('failed')
+    await lab.done(lab.engine.plannedFailover({ by, protectionId: web }))
+    const back = await follow(lab, run.id, 'roll-back')
+    expect(await activity(lab, back.id, 'm-web')).toMatchObject({ state: 'skipped' })
+    expect((await lab.state(web)).state).toBe('failedOver')
+  })
+
+  test('nor is a test of it that somebody else has up, when a run that never came to it is cancelled', async () => {
+    const { lab, web, planId, start } = await newPlanLab(twoTiers)
+    lab.steps.take('migrate', 200)
+    const { id } = await start()
+    await untilIt(lab, id, 'migrate', 'running')
+    await lab.done(lab.engine.testFailover({ by, protectionId: web, choice: { kind: 'latest' } }))
+    await lab.engine.plans.cancel(id, { by })
+    await settled(lab, id)
+    const [cleanUp] = (await lab.stores.planRuns.list({ planId }, { limit: 1, cursor: null })).rows
+    expect((await settled(lab, cleanUp?.id ?? id)).kind).toBe('clean-up')
+    expect(runningAt(lab.b)).toHaveLength(1)
+    expect(await lab.activeRuns(web)).toHaveLength(1)
+  })
+
+  test('a run whose machines were rolled back does not go on', async () => {
+    const { lab, start } = await newPlanLab(twoTiers)
+    lab.steps.failNext('announce')
+    const run = await settled(lab, (await start({ kind: 'planned' })).id)
+    await follow(lab, run.id, 'roll-back')
+    const announce = { by, planRunId: run.id, itemId: 'announce' as ItemId }
+    await expect(lab.engine.plans.retry(announce)).rejects.toMatchObject({ code: 'plan-run/followed-up' })
+    await expect(lab.engine.plans.skip(announce)).rejects.toMatchObject({ code: 'plan-run/followed-up' })
+  })
+
+  test('one in which a machine failed has failed, and that machine can be tried again', async () => {
+    const { lab, start } = await newPlanLab(twoTiers)
+    const run = await settled(lab, (await start()).id)
+    lab.b.faults.failNext('target.destroy', 10)
+    const cleanUp = await follow(lab, run.id, 'clean-up')
+    expect(cleanUp.state).toBe('failed')
+    for (const { itemId, state } of await lab.stores.planRuns.activities(cleanUp.id))
+      if (state === 'failed') await lab.engine.plans.retry({ by, planRunId: cleanUp.id, itemId })
+    expect((await settled(lab, cleanUp.id)).state).toBe('succeeded')
+    expect(runningAt(lab.b)).toHaveLength(0)
+  })
+})
+
+test('a machine that failed is tried again with a job of its own, and the plan goes on', async () => {
+  const { lab, start } = await newPlanLab(twoTiers)
+  lab.b.faults.failNext('target.boot', 3)
+  const { id } = await start({ kind: 'planned' })
+  expect((await settled(lab, id)).state).toBe('failed')
+  await lab.engine.plans.retry({ by, planRunId: id, itemId: 'm-db' as ItemId })
+  expect((await settled(lab, id)).state).toBe('succeeded')
+  expect(await activity(lab, id, 'm-db')).toMatchObject({ state: 'succeeded', attempt: 2 })
+})
+
+test('two steps of a run work at once', async () => {
+  const { lab, start } = await newPlanLab((db) => [
+    group('one', { after: [step('left', script('left'))], machines: [machine('m-db', db)] }),
+    group('two', { start: 'at-once', before: [step('right', script('right'))] }),
+    group('three', { start: 'at-once', before: [step('middle', script('middle'))] }),
+  ])
+  lab.steps.take('right', 60)
+  lab.steps.take('middle', 60)
+  const { id } = await start()
+  await untilIt(lab, id, 'right', 'running')
+  expect((await activity(lab, id, 'middle')).state).toBe('running')
+  expect((await settled(lab, id)).state).toBe('succeeded')
+})
+
 describe('waiting for people', () => {
   const manual = (whenTimedOut: 'fail' | 'continue') =>
     step('call', {
@@ -311,8 +384,40 @@ describe('waiting for people', () => {
     await expect(lab.engine.plans.answer({ by, ...answer })).rejects.toMatchObject({
       code: 'plan-run/own-approval',
     })
+    const { comment, value, ...item } = answer
+    await expect(lab.engine.plans.skip({ by, ...item })).rejects.toMatchObject({
+      code: 'plan-run/own-approval',
+    })
     await lab.engine.plans.answer({ by: 'ina', ...answer })
     expect((await settled(lab, id)).state).toBe('succeeded')
+  })
+
+  test('another token of the same user is no other person, and nobody takes the approval of his own run out', async () => {
+    const { lab, start } = await newPlanLab((db) => [
+      group('all', { before: [step('first', script('first')), approval], machines: [machine('m-db', db)] }),
+    ])
+    lab.steps.take('first', 60)
+    const { id } = await start({ by: 'olga (one)', byId: 'olga' })
+    await untilIt(lab, id, 'first', 'running')
+    const run = await found(lab, id)
+    const without = {
+      ...run.plan,
+      groups: run.plan.groups.map((each) => ({ ...each, before: each.before.slice(0, 1) })),
+    }
+    await expect(
+      lab.engine.plans.edit({
+        by: 'olga (two)',
+        byId: 'olga',
+        planRunId: id,
+        planRevision: run.planRevision,
+        plan: without,
+      }),
+    ).rejects.toMatchObject({ code: 'plan-run/own-approval' })
+    await untilIt(lab, id, 'approve', 'running')
+    const answer = { planRunId: id, itemId: 'approve' as ItemId, value: 'done', comment: '' } as const
+    await expect(
+      lab.engine.plans.answer({ by: 'olga (two)', byId: 'olga', ...answer }),
+    ).rejects.toMatchObject({ code: 'plan-run/own-approval' })
   })
 })
 
@@ -347,6 +452,11 @@ describe('steering', () => {
     await expect(lab.engine.plans.edit(request)).rejects.toMatchObject({ code: 'plan-run/edited-meanwhile' })
     await expect(
       lab.engine.plans.edit({ ...request, plan: { ...edited, groups: [{ ...data, after: [] }, front] } }),
+    ).rejects.toMatchObject({ code: 'plan-run/started' })
+    const now = await found(lab, id)
+    const moved = { ...now.plan, groups: now.plan.groups.toReversed() }
+    await expect(
+      lab.engine.plans.edit({ ...request, planRevision: now.planRevision, plan: moved }),
     ).rejects.toMatchObject({ code: 'plan-run/started' })
     expect((await settled(lab, id)).state).toBe('succeeded')
     expect(lab.steps.effects.map(({ what }) => what)).toEqual(['migrate', 'smoke', 'more'])

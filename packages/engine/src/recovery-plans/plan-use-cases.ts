@@ -20,16 +20,9 @@ import type {
 } from '../requests.ts'
 import { beginFollowUp, beginRun, findingsOf } from './begin-run.ts'
 import { dryRun } from './dry-run.ts'
+import { editRun } from './edit-run.ts'
 import { createPlan, removePlan, restorePlan, savePlan } from './save-plan.ts'
-import {
-  answerActivity,
-  cancelRun,
-  editRun,
-  pauseRun,
-  resumeRun,
-  retryActivity,
-  skipActivity,
-} from './steer-run.ts'
+import { answerActivity, cancelRun, pauseRun, resumeRun, retryActivity, skipActivity } from './steer-run.ts'
 import { type Timetable, timetableOf } from './timetable.ts'
 
 /** Throws as the functions of Engine do. A run that is answered has only begun: watch it. */

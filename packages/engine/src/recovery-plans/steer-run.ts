@@ -2,7 +2,7 @@
 import { Refusal } from '@understudy/base/errors'
 import type { JobId } from '@understudy/domain/jobs/job'
 import { activeJobStates } from '@understudy/domain/jobs/job'
-import type { PlanMachine, PlanStep, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import type { PlanMachine, PlanStep } from '@understudy/domain/recovery-plans/plan'
 import { isStep, itemsOf } from '@understudy/domain/recovery-plans/plan-items'
 import type {
   PlanActivity,
@@ -10,14 +10,11 @@ import type {
   PlanRunId,
   PlanRunState,
 } from '@understudy/domain/recovery-plans/plan-run'
-import { isSameValue } from '@understudy/domain/recovery-plans/same-value'
-import { validatePlan } from '@understudy/domain/recovery-plans/validate-plan'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
-import { retryJob } from '../jobs/start-job.ts'
-import type { ActivityRequest, AnswerActivityRequest, Asker, EditRunRequest } from '../requests.ts'
+import type { ActivityRequest, AnswerActivityRequest, Asker } from '../requests.ts'
+import { followUpsOf } from './boots-of-run.ts'
 import { wordsOfRun } from './conduct-run.ts'
-import { protectionNames } from './save-plan.ts'
 import { deadlineOf, needsJob } from './waiting-step.ts'
 
 /** Somebody else was quicker this often: then it is told. */
@@ -75,7 +72,7 @@ async function steer(
   throw tooMany()
 }
 
-const notNow = (run: PlanRun, what: string): Refusal =>
+export const notNow = (run: PlanRun, what: string): Refusal =>
   new Refusal({
     code: 'plan-run/not-allowed',
     message: `${wordsOfRun(run)} is ${run.state}: it cannot be ${what} now`,
@@ -94,6 +91,7 @@ export async function retryActivity(parts: EngineParts, request: ActivityRequest
   for (let turn = 0; turn < TURNS; turn += 1) {
     const { run, activity, item } = await loadActivity(parts, request)
     if (activity.state !== 'failed') throw activityNotNow(run, activity, 'tried again')
+    await refuseFollowedUp(parts, run)
     if (!(await setGoing(parts, run, 'tried again'))) continue
     const attempt = await nextAttempt(parts, activity, item)
     const from = { state: 'failed', attempt: activity.attempt, run: ['running', 'paused'] } as const
@@ -111,6 +109,8 @@ export async function skipActivity(parts: EngineParts, request: ActivityRequest)
     const { run, activity, item } = await loadActivity(parts, request)
     if (activity.state === 'succeeded' || activity.state === 'skipped')
       throw activityNotNow(run, activity, 'skipped')
+    refuseOwnApproval(run, item, request)
+    await refuseFollowedUp(parts, run)
     if (!(await setGoing(parts, run, 'skipped'))) continue
     const { state, attempt } = activity
     const from = { state, attempt, run: ['running', 'paused'] } as const
@@ -135,7 +135,38 @@ async function setGoing({ stores }: EngineParts, run: PlanRun, what: string): Pr
   return await stores.planRuns.move(run.id, 'failed', 'running', { note: null, endedAt: null })
 }
 
-/** Its own job once more where that can be, which then knows what it had begun; else a new one. */
+/** Its machines have been rolled back, committed, cleaned up: what comes after them would stand on nothing. */
+async function refuseFollowedUp(parts: EngineParts, run: PlanRun): Promise<void> {
+  if (run.state !== 'failed' || run.followsUp !== null) return
+  const [last] = await followUpsOf(parts, run)
+  if (!last) return
+  throw new Refusal({
+    code: 'plan-run/followed-up',
+    message: `${wordsOfRun(run)} does not go on: "${last.kind}" was done with its machines since`,
+    remedy: 'Start the plan anew.',
+  })
+}
+
+/** Four eyes: whoever has started the run lets nothing pass that somebody else has to approve. */
+export function refuseOwnApproval(
+  run: PlanRun,
+  item: PlanMachine | PlanStep,
+  { by, byId }: Pick<ActivityRequest, 'by' | 'byId'>,
+): void {
+  if (!isStep(item) || item.action.kind !== 'approval' || !isStarter(run, { by, byId })) return
+  throw new Refusal({
+    code: 'plan-run/own-approval',
+    message: `${run.startedBy} has started this run: somebody else has to approve it`,
+    remedy: 'Ask a colleague who may approve it.',
+  })
+}
+
+const isStarter = (
+  { startedBy, starterId }: PlanRun,
+  { by, byId }: { readonly by: string; readonly byId: string | undefined },
+): boolean => (starterId !== null && starterId === byId) || startedBy === by
+
+/** A job of its own, which is refused where the machine does not stand for it any more. */
 async function nextAttempt(
   parts: EngineParts,
   activity: PlanActivity,
@@ -165,11 +196,8 @@ async function jobOfRetry(
   const known =
     activity.jobId === null || isStep(item) ? null : await parts.stores.jobs.find(activity.jobId as JobId)
   if (known === null) return parts.newId()
-  // Somebody has had the job itself tried again meanwhile: then its end is ours.
-  if (activeJobStates.includes(known.state) || known.state === 'succeeded') return known.id
-  if (known.state !== 'failed' || !(await parts.durable.isRunning(known.id))) return parts.newId()
-  await retryJob(parts, known.id)
-  return known.id
+  // Somebody has had the job itself tried again meanwhile, or it has ended well but for an answer of the guest: its end is ours.
+  return activeJobStates.includes(known.state) || known.state === 'succeeded' ? known.id : parts.newId()
 }
 
 /** To a manual action or an approval. Who may say so by role is checked before; that nobody approves his own run, here. */
@@ -181,12 +209,7 @@ export async function answerActivity(parts: EngineParts, request: AnswerActivity
       message: `${titleOf(item)} asks nothing`,
       remedy: 'Reload the run and look at what waits for an answer.',
     })
-  if (item.action.kind === 'approval' && request.value === 'done' && request.by === run.startedBy)
-    throw new Refusal({
-      code: 'plan-run/own-approval',
-      message: `${run.startedBy} has started this run: somebody else has to approve it`,
-      remedy: 'Ask a colleague who may approve it.',
-    })
+  if (request.value === 'done') refuseOwnApproval(run, item, request)
   const at = parts.clock.now()
   const { value, by, comment } = request
   const { planRuns } = parts.stores
@@ -207,59 +230,6 @@ export async function answerActivity(parts: EngineParts, request: AnswerActivity
     run,
     `${titleOf(item)}: ${by} says "${value === 'done' ? words[0] : words[1]}"${comments}`,
   )
-}
-
-/** The copy of the plan in this run, where nothing has started. What has started stays as it is and where it is. */
-export async function editRun(parts: EngineParts, request: EditRunRequest): Promise<void> {
-  const run = await loadRun(parts, request.planRunId)
-  if (run.followsUp !== null || !['running', 'paused', 'failed'].includes(run.state))
-    throw notNow(run, 'edited')
-  const started = (await parts.stores.planRuns.activities(run.id)).filter(({ state }) => state !== 'pending')
-  refuseChangedStart(run, request.plan, started)
-  const names = await protectionNames(parts)
-  const fault = validatePlan(request.plan, names).find(({ level }) => level === 'blocker')
-  if (fault)
-    throw new Refusal({
-      code: fault.code,
-      message: fault.message,
-      remedy: fault.remedy,
-      facts: { findings: [fault] },
-    })
-  const before = new Map(itemsOf(run.plan).map(({ item }) => [item.id, item]))
-  const after = new Map(itemsOf(request.plan).map(({ item }) => [item.id, item]))
-  const replaced = await parts.stores.planRuns.replacePlan(run.id, request.planRevision, {
-    plan: { ...request.plan, id: run.plan.id, name: run.plan.name, parameters: run.plan.parameters },
-    added: [...after.keys()].filter((id) => !before.has(id)),
-    removed: [...before.keys()].filter((id) => !after.has(id)),
-    changed: [...after].flatMap(([id, item]) => {
-      const former = before.get(id)
-      return former !== undefined && !isSameValue(former, item) ? [id] : []
-    }),
-  })
-  if (!replaced)
-    throw new Refusal({
-      code: 'plan-run/edited-meanwhile',
-      message: 'The run has gone on, or somebody else has edited it meanwhile',
-      remedy: 'Look at the run as it is now, and edit it again.',
-    })
-  parts.live.changed('plan-runs', run.id)
-  await tell(parts, run, `was edited by ${request.by}`)
-}
-
-function refuseChangedStart(run: PlanRun, wanted: RecoveryPlan, started: readonly PlanActivity[]): void {
-  const before = new Map(itemsOf(run.plan).map(({ item }) => [item.id, item]))
-  const after = new Map(itemsOf(wanted).map(({ item }) => [item.id, item]))
-  const changed = started.find(({ itemId }) => {
-    const [former, next] = [before.get(itemId), after.get(itemId)]
-    return former !== undefined && (next === undefined || !isSameValue(former, next))
-  })
-  const item = changed && before.get(changed.itemId)
-  if (!item) return
-  throw new Refusal({
-    code: 'plan-run/started',
-    message: `${titleOf(item)} has started already: it can neither be changed nor taken out`,
-    remedy: 'Edit what has not started yet.',
-  })
 }
 
 type Found = {
@@ -290,9 +260,10 @@ const activityNotNow = (run: PlanRun, { state }: PlanActivity, what: string): Re
     remedy: 'Reload the run and look at how it stands.',
   })
 
-const titleOf = (item: PlanMachine | PlanStep): string => (isStep(item) ? `"${item.name}"` : 'A machine')
+export const titleOf = (item: PlanMachine | PlanStep): string =>
+  isStep(item) ? `"${item.name}"` : 'A machine'
 
-async function tell(parts: EngineParts, run: PlanRun, what: string): Promise<void> {
+export async function tell(parts: EngineParts, run: PlanRun, what: string): Promise<void> {
   await recordEvent(parts, {
     severity: 'info',
     code: 'plan-run/steered',

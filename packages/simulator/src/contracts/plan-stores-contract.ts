@@ -279,7 +279,7 @@ function planRunTests(current: Current): void {
     expect((await activitiesOf(planRuns, run.id)).db).toMatchObject({ state: 'running' })
     expect(await planRuns.secrets(run.id)).toEqual({})
   })
-  test('one run of a plan is active at a time, but for the one that follows it up', async () => {
+  test('one run of a plan is active at a time, but for the clean-up of a test that is about to end', async () => {
     const { planRuns } = current().here
     for (const state of activePlanRunStates) {
       const plan = newPlan()
@@ -288,6 +288,8 @@ function planRunTests(current: Current): void {
       await expect(planRuns.create(second, sampleActivities(second), {})).rejects.toMatchObject(running)
       expect(await planRuns.find(second.id)).toBeNull()
       expect(await planRuns.activities(second.id)).toEqual([])
+      const rollBack = samplePlanRun(plan, { kind: 'roll-back', followsUp: first.id })
+      await expect(planRuns.create(rollBack, [], {})).rejects.toMatchObject(running)
       await addRun(planRuns, plan, { kind: 'clean-up', followsUp: first.id })
       const third = samplePlanRun(plan, { kind: 'clean-up', followsUp: first.id })
       await expect(planRuns.create(third, [], {})).rejects.toMatchObject(running)
