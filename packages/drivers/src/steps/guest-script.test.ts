@@ -1,6 +1,7 @@
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
 import type { ScriptAction } from '@understudy/domain/recovery-plans/step-action'
+import { Cancelled } from '@understudy/engine/ports/cancelled'
 import type { GuestProgram, GuestProgramState, GuestPrograms } from '@understudy/engine/ports/guest-programs'
 import type { StepWork } from '@understudy/engine/ports/step-runner'
 import { describe, expect, test } from 'vitest'
@@ -44,6 +45,7 @@ const action: ScriptAction = {
   environment: { STAGE: 'dr' },
   timeoutSeconds: 60,
 }
+const stopped = new DOMException('The server is stopping', 'AbortError')
 const outage = (code: string): Outage => new Outage({ code, message: code, remedy: 'Wait.' })
 const over = (exitCode: number | null, output = ''): GuestProgramState => ({
   kind: 'ended',
@@ -110,9 +112,37 @@ describe('a script in a guest', () => {
     expect(slow.ended).toEqual([77])
     const cancelled = guestThat({})
     const cancel = new AbortController()
-    setTimeout(() => cancel.abort(new DOMException('Cancelled', 'AbortError')), 300)
+    setTimeout(() => cancel.abort(new Cancelled()), 300)
     await expect(run(workIn(cancelled.guest), cancel.signal)).rejects.toMatchObject({ name: 'AbortError' })
     expect(cancelled.ended).toEqual([77])
+  })
+
+  test('outlives a stop of the server: it is not ended, and the next one finds its end', async () => {
+    const { guest, started, ended } = guestThat({ state: [{ kind: 'running' }, over(0, 'done\n')] })
+    const work = workIn(guest)
+    const stop = new AbortController()
+    setTimeout(() => stop.abort(stopped), 100)
+    await expect(run(work, stop.signal)).rejects.toBe(stopped)
+    expect(ended).toEqual([])
+    expect((await run(work)).output).toBe('done\n')
+    expect(started).toHaveLength(1)
+  })
+
+  test('that is just being begun when the server stops is begun once', async () => {
+    const { guest, started } = guestThat({ state: [over(0, 'done\n')] })
+    const stop = new AbortController()
+    const slow: GuestPrograms = {
+      ...guest,
+      async start(program, signal) {
+        stop.abort(stopped)
+        signal?.throwIfAborted()
+        return await guest.start(program)
+      },
+    }
+    const work = workIn(slow)
+    await expect(run(work, stop.signal)).rejects.toBe(stopped)
+    expect((await run(work)).output).toBe('done\n')
+    expect(started).toHaveLength(1)
   })
 
   test('that is asked for again is begun once: its end is asked for, or known', async () => {

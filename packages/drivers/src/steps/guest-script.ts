@@ -1,6 +1,7 @@
 // A program in the guest of a machine, through its agent. Nobody but the agent knows it there, so what the agent says is kept at once.
 import { join } from 'node:path'
 import { Outage, Refusal } from '@understudy/base/errors'
+import { isCancelled } from '@understudy/engine/ports/cancelled'
 import type { GuestProgramState, GuestPrograms } from '@understudy/engine/ports/guest-programs'
 import { readJson, replaceJson } from './attempt-folder.ts'
 import { waitFor } from './bounded-wait.ts'
@@ -23,7 +24,7 @@ const FIRST_POLL_MILLISECONDS = 250
 const LONGEST_POLL_MILLISECONDS = 2000
 const AGAIN_MILLISECONDS = 2000
 
-/** See runOnServer. Aborted: the guest is asked to end it. */
+/** See runOnServer. Cancelled: the guest is asked to end it. */
 export async function runInGuest(
   folder: string,
   guest: GuestPrograms,
@@ -68,12 +69,13 @@ const lastPart = (code: string): string => code.slice(code.indexOf('/') + 1)
 /** The failure when it was certainly not begun. */
 async function tryStart(
   guest: GuestPrograms,
-  { program, context, signal }: ProgramWork,
+  { program, context }: ProgramWork,
 ): Promise<number | Refusal | Outage> {
   // A guest has no file of ours: a context that is too long for a variable is left out there.
   const variables = isFitForVariable(context) ? { UNDERSTUDY_CONTEXT: context } : {}
   try {
-    return await guest.start({ ...program, environment: { ...program.environment, ...variables } }, signal)
+    // Without our signal: cut short, nobody would know whether it was begun.
+    return await guest.start({ ...program, environment: { ...program.environment, ...variables } })
   } catch (error) {
     if (error instanceof Refusal) return error
     if (error instanceof Outage && error.code === 'guest-program/not-reached') return error
@@ -86,28 +88,26 @@ async function waitForEnd(guest: GuestPrograms, pid: number, work: ProgramWork):
   const { clock, deadline, signal, report, program } = work
   let pause = FIRST_POLL_MILLISECONDS
   while (clock.now() < deadline && !signal.aborted) {
-    const state = await stateOf(guest, pid, work)
+    const state = await stateOf(guest, pid)
     if (state?.kind === 'unknown') throw lost(program.command)
     if (state?.kind === 'ended') return toEnd(state)
     if (state === null) report('the guest agent does not answer just now')
     await waitFor(Math.min(pause, deadline - clock.now()), signal)
     pause = Math.min(pause * 1.5, LONGEST_POLL_MILLISECONDS)
   }
+  if (signal.aborted && !isCancelled(signal)) signal.throwIfAborted()
   const told = await guest.end(pid)
   signal.throwIfAborted()
   return { kind: 'timeout', output: told ? '' : `It may still run in the guest, as process ${pid}.` }
 }
 
 /** Null: no answer just now. */
-async function stateOf(
-  guest: GuestPrograms,
-  pid: number,
-  { signal }: ProgramWork,
-): Promise<GuestProgramState | null> {
+async function stateOf(guest: GuestPrograms, pid: number): Promise<GuestProgramState | null> {
   try {
-    return await guest.state(pid, signal)
+    // Without our signal: an end is told once, so an answer that is cut short would be lost.
+    return await guest.state(pid)
   } catch (error) {
-    if (error instanceof Outage || signal.aborted) return null
+    if (error instanceof Outage) return null
     throw error
   }
 }

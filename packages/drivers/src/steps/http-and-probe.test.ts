@@ -1,4 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import http from 'node:http'
 import net from 'node:net'
 import { join } from 'node:path'
@@ -7,7 +8,7 @@ import type { HttpAction, ProbeAction, ProbeCheck } from '@understudy/domain/rec
 import type { StepWork } from '@understudy/engine/ports/step-runner'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freePort, listen } from './test-servers.ts'
-import { never, testSteps, workFor } from './test-work.ts'
+import { appears, never, testSteps, workFor } from './test-work.ts'
 
 type Received = {
   readonly method: string
@@ -282,6 +283,20 @@ describe('a probe', () => {
     const end = { exitCode: 0, signal: null, endedBy: 'itself', notStarted: null, bytes: 0 }
     await writeFile(join(before, 'end.json'), JSON.stringify(end))
     expect(await fails(stale)).toMatchObject({ code: 'step/timeout', output: 'down\n' })
+  })
+
+  test('by a program that runs when the server stops is waited for by the next one', async () => {
+    const file = join(folders.traces, 'two-looks')
+    const looks = probe(program(`echo run >> ${file}; test $(wc -l < ${file}) -gt 1 || sleep 1`))
+    const work = workFor(looks)
+    const stop = new AbortController()
+    const running = run(work, stop.signal)
+    await appears(file)
+    stop.abort(new DOMException('The server is stopping', 'AbortError'))
+    await expect(running).rejects.toMatchObject({ name: 'AbortError' })
+    expect(existsSync(join(folders.own, work.attemptId, 'look', 'claim.json'))).toBe(true)
+    await run(work)
+    expect(await readFile(file, 'utf8')).toBe('run\nrun\n')
   })
 
   test('by a program that is not there fails at once, also until red', async () => {

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises'
 import net from 'node:net'
 import { join } from 'node:path'
 import type { ProbeAction, ProbeCheck } from '@understudy/domain/recovery-plans/step-action'
+import { isCancelled } from '@understudy/engine/ports/cancelled'
 import { StepFailure, type StepOutcome, type StepWork } from '@understudy/engine/ports/step-runner'
 import { makeFolder } from './attempt-folder.ts'
 import { limitTo, waitFor } from './bounded-wait.ts'
@@ -177,6 +178,7 @@ async function runCheck(
     if (!(error instanceof StepFailure) || error.code !== 'step/interrupted') throw error
     return { is: 'unclear', why: error.message, isTimeout: false }
   } finally {
-    await rm(own, { recursive: true, force: true })
+    // One that runs on without us is to be found.
+    if (!signal.aborted || isCancelled(signal)) await rm(own, { recursive: true, force: true })
   }
 }

@@ -11,7 +11,7 @@ import { identify, isAlive, type ProcessIdentity } from './process-identity.ts'
 import { type Claim, scriptFiles } from './script-files.ts'
 import { appears, ignore, never, readJson, shell, testSteps, workFor } from './test-work.ts'
 
-const { folders, fails } = testSteps()
+const { folders, run, fails } = testSteps()
 const filesOf = ({ attemptId }: StepWork) => scriptFiles(join(folders.own, attemptId))
 
 describe('a script that is asked for again', () => {
@@ -41,6 +41,22 @@ describe('a script that is asked for again', () => {
     const { keeper } = await readJson<Claim>(filesOf(work).claim)
     expect(isAlive(keeper)).toBe(true)
     expect(await fails(work)).toMatchObject({ code: 'step/script-failed', output: 'run\n' })
+  })
+
+  test('after its server was stopped in order runs on, and its end is found', async () => {
+    const file = join(folders.traces, 'stopped')
+    const work = workFor(counting(file, 'sleep 1;'))
+    const stop = new AbortController()
+    const reason = new DOMException('The server is stopping', 'AbortError')
+    const running = run(work, stop.signal)
+    await appears(file)
+    stop.abort(reason)
+    await expect(running).rejects.toBe(reason)
+    expect(await fails(work)).toMatchObject({
+      code: 'step/script-failed',
+      message: 'sh ended with exit code 4: run',
+      output: 'run\n',
+    })
   })
 
   test('after its server was killed at any moment of its start is run once', async () => {

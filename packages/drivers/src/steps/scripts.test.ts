@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ScriptAction } from '@understudy/domain/recovery-plans/step-action'
+import { Cancelled } from '@understudy/engine/ports/cancelled'
 import type { StepWork } from '@understudy/engine/ports/step-runner'
 import { describe, expect, test } from 'vitest'
 import { identify, isAlive, type ProcessIdentity } from './process-identity.ts'
@@ -133,7 +134,7 @@ describe('a script on the server', () => {
     )
     const running = run(work, cancel.signal)
     await appears(ready)
-    cancel.abort(new DOMException('The job was cancelled', 'AbortError'))
+    cancel.abort(new Cancelled())
     await expect(running).rejects.toMatchObject({ name: 'AbortError' })
     expect(existsSync(cleaned)).toBe(true)
     const leader = await readJson<ProcessIdentity>(filesOf(work).script)

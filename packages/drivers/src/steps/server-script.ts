@@ -6,6 +6,7 @@ import { homedir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Clock, Instant } from '@understudy/base/instant'
 import type { Command } from '@understudy/domain/recovery-plans/step-action'
+import { isCancelled } from '@understudy/engine/ports/cancelled'
 import { readJson, readOrNull } from './attempt-folder.ts'
 import { waitFor } from './bounded-wait.ts'
 import { lastLine, toText } from './kept-output.ts'
@@ -34,7 +35,7 @@ const KEEPER_MILLISECONDS = 10_000
 
 /**
  * Runs it once for this folder, however often it is asked for. Throws StepFailure when it cannot be started, and `step/interrupted`
- * when its end is lost. Aborted: its whole group is ended first.
+ * when its end is lost. Cancelled: its whole group is ended first. Aborted for another reason: it runs on.
  */
 export async function runOnServer(folder: string, work: ProgramWork): Promise<ProgramEnd> {
   const files = scriptFiles(folder)
@@ -163,7 +164,7 @@ async function waitForEnd(folder: string, claim: Claim, work: ProgramWork): Prom
   report(`${program.command} runs`)
   for (;;) {
     if (signal.aborted) {
-      await endNow(folder, claim)
+      if (isCancelled(signal)) await endNow(folder, claim)
       signal.throwIfAborted()
     }
     // In this order: a keeper that is gone has written the end before.

@@ -3,7 +3,7 @@ import type { FailureReport } from '@understudy/base/errors'
 import type { JobId, JobQuestion } from '@understudy/domain/jobs/job'
 
 export type TaskScope = {
-  /** Aborts when the job is cancelled or the process stops. */
+  /** Aborts when the job is cancelled (`isCancelled`), when the process stops, or when another one has taken the job over. */
   readonly signal: AbortSignal
   /** What came of it, for a person. The last one stays. */
   note(text: string): void

@@ -4,6 +4,7 @@ import type { EventId } from '@understudy/domain/events/event'
 import { activeJobStates, type Job, type JobId, type JobKind } from '@understudy/domain/jobs/job'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent, type Subject } from '../events/report.ts'
+import { Cancelled } from '../ports/cancelled.ts'
 import type { AnswerRequest, Asker, JobStarted } from '../requests.ts'
 import {
   ANSWER_TOPIC,
@@ -143,7 +144,7 @@ export async function cancelJob(parts: EngineParts, cancels: Cancels, jobId: Job
     })
   await parts.durable.signal(jobId, CANCEL_TOPIC, true)
   if (job.state === 'waiting') await parts.durable.signal(jobId, ANSWER_TOPIC, CANCEL_ANSWER)
-  cancels.get(jobId)?.abort(new DOMException('The job was cancelled', 'AbortError'))
+  cancels.get(jobId)?.abort(new Cancelled())
 }
 
 export async function retryJob(parts: EngineParts, jobId: JobId): Promise<void> {

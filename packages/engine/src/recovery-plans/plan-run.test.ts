@@ -8,8 +8,9 @@ import {
   type PlanRun,
   type PlanRunId,
 } from '@understudy/domain/recovery-plans/plan-run'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { by, type Lab, newProtectedLab, protectOneMore, runningAt, until } from '../engine-lab.ts'
+import { isCancelled } from '../ports/cancelled.ts'
 import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
 import { group, machine, plan, script, step } from './plan-lab.ts'
 
@@ -120,6 +121,25 @@ describe('a test of a plan', () => {
     const [cleanUp] = (await lab.stores.planRuns.list({ planId }, { limit: 1, cursor: null })).rows
     expect(await settled(lab, cleanUp?.id ?? id)).toMatchObject({ kind: 'clean-up', state: 'succeeded' })
     expect(runningAt(lab.b)).toHaveLength(0)
+  })
+
+  test('tells a step whether people have cancelled it: a stop of the server is no wish to end it', async () => {
+    const { lab, start } = await newPlanLab(twoTiers)
+    const signals: AbortSignal[] = []
+    lab.steps.take('migrate', 200)
+    const { run } = lab.steps
+    vi.spyOn(lab.steps, 'run').mockImplementation((work, report, signal) => {
+      signals.push(signal)
+      return run(work, report, signal)
+    })
+    const { id } = await start()
+    await untilIt(lab, id, 'migrate', 'running')
+    await lab.restart()
+    await untilIt(lab, id, 'migrate', 'running')
+    await lab.clock.advance(1000)
+    await lab.engine.plans.cancel(id, { by })
+    expect((await settled(lab, id)).state).toBe('cancelled')
+    expect(signals.map(isCancelled)).toEqual([false, true])
   })
 
   test('does not go on with a machine whose guest does not answer', async () => {
