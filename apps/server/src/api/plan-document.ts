@@ -3,11 +3,12 @@ import { Refusal } from '@understudy/base/errors'
 import { PlanText } from '@understudy/contract/plan-document'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { ProtectionNames, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
-import { parseDocument, stringify } from 'yaml'
+import { Lexer, Parser, parseDocument, stringify } from 'yaml'
 import { z } from 'zod'
 
-/** Deeper or wider than any plan: what is meant to exhaust us is refused by the parser. */
+/** Wider or deeper than any plan: what is meant to exhaust us is refused. */
 const MOST_ALIASES = 100
+const MOST_LEVELS = 50
 
 export function planToYaml(plan: RecoveryPlan, names: ProtectionNames): string {
   const { id, groups, ...head } = plan
@@ -62,7 +63,23 @@ export function yamlToPlan(text: string, names: ProtectionNames): Omit<RecoveryP
   return plan
 }
 
+/**
+ * The library composes by recursion, and looks at each level again from every one above it: deep nesting holds up the server, or
+ * ends it. Here the parser takes one token after the other, and what it has open is as many levels as we are deep, whatever their
+ * style; a bracket in a string is no token. Its first entry is the document.
+ */
+function refuseDeep(text: string): void {
+  const parser = new Parser()
+  for (const token of new Lexer().lex(text)) {
+    // What it yields are whole documents, which nobody wants yet.
+    for (const _whole of parser.next(token));
+    if (parser.stack.length - 1 > MOST_LEVELS)
+      throw noYaml(`It is nested more than ${MOST_LEVELS} levels deep, at character ${parser.offset}`)
+  }
+}
+
 function readYaml(text: string): unknown {
+  refuseDeep(text)
   const document = parseDocument(text, { uniqueKeys: true, prettyErrors: true })
   const [fault] = document.errors
   if (fault) throw noYaml(fault.message)
