@@ -1,5 +1,6 @@
 import { Refusal } from '@understudy/base/errors'
-import { sampleParameter, samplePlan } from '@understudy/simulator/sample-plans'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
+import { sampleGroup, sampleMachine, sampleParameter, samplePlan } from '@understudy/simulator/sample-plans'
 import { describe, expect, test } from 'vitest'
 import { planToYaml, yamlToPlan } from './plan-document.ts'
 
@@ -43,5 +44,55 @@ describe('the text of a plan', () => {
       const { id, ...plan } = samplePlan([], { parameters: [sampleParameter('text', { default: text })] })
       expect(yamlToPlan(planToYaml({ id, ...plan }, nobody), nobody)).toEqual(plan)
     }
+  })
+
+  const [web, old, db] = ['web-id', 'old-id', 'db-id'] as unknown as [
+    ProtectionId,
+    ProtectionId,
+    ProtectionId,
+  ]
+  const machineOf = (id: string, protectionId: ProtectionId) => sampleMachine(id, { protectionId })
+  const full = samplePlan([sampleGroup('all', { machines: [machineOf('one', web), machineOf('two', db)] })])
+
+  test('names a machine by its protection, and by its id where two have that name', () => {
+    const { id, ...plan } = full
+    const one = new Map([
+      [web, 'web'],
+      [db, 'db'],
+    ] as [ProtectionId, string][])
+    const text = planToYaml(full, one)
+    expect(text).toMatch(/protection: web\n[\s\S]*protection: db\n/)
+    expect(yamlToPlan(text, one)).toEqual(plan)
+    const two = new Map([...one, [old, 'web']] as [ProtectionId, string][])
+    const clear = planToYaml(full, two)
+    expect(clear).toMatch(/protection: web-id\n[\s\S]*protection: db\n/)
+    expect(yamlToPlan(clear, two)).toEqual(plan)
+  })
+
+  test('that could mean one of two machines, or means none, is refused', () => {
+    const names = new Map([
+      [web, 'web'],
+      [db, 'db'],
+    ] as [ProtectionId, string][])
+    const text = planToYaml(full, names)
+    const two = new Map([...names, [old, 'web']] as [ProtectionId, string][])
+    expect(refusalOf(() => yamlToPlan(text, two))).toMatchObject({
+      code: 'recovery-plan/ambiguous-machine',
+      message: 'More than one machine is protected under the name "web"',
+    })
+    expect(refusalOf(() => yamlToPlan(text, nobody))).toMatchObject({
+      code: 'recovery-plan/unknown-machine',
+      message: 'No machine is protected under the name "web", "db"',
+    })
+  })
+
+  test('means the protection of a name before one of that id', () => {
+    const names = new Map([
+      [web, 'old-id'],
+      [old, 'web'],
+      [db, 'db'],
+    ] as [ProtectionId, string][])
+    const { groups } = yamlToPlan(planToYaml(full, names), names)
+    expect(groups[0]?.machines[0]?.protectionId).toBe(web)
   })
 })

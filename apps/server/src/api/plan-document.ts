@@ -1,5 +1,7 @@
 // A plan as a text that people read, keep under version control and send to each other: machines go by the names of their protections.
+// Two protections may have one name; where they do, machines go by the ids.
 import { Refusal } from '@understudy/base/errors'
+import { invariant } from '@understudy/base/invariant'
 import { PlanText } from '@understudy/contract/plan-document'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { ProtectionNames, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
@@ -12,6 +14,11 @@ const MOST_LEVELS = 50
 
 export function planToYaml(plan: RecoveryPlan, names: ProtectionNames): string {
   const { id, groups, ...head } = plan
+  const ids = idsByName(names)
+  const textOf = (protectionId: ProtectionId): string => {
+    const name = names.get(protectionId)
+    return name !== undefined && ids.get(name)?.length === 1 ? name : protectionId
+  }
   const document = {
     understudyPlan: 1,
     ...head,
@@ -19,7 +26,7 @@ export function planToYaml(plan: RecoveryPlan, names: ProtectionNames): string {
       ...group,
       machines: group.machines.map(({ protectionId, ...machine }) => ({
         ...machine,
-        protection: names.get(protectionId) ?? protectionId,
+        protection: textOf(protectionId),
       })),
     })),
   }
@@ -37,14 +44,11 @@ export function yamlToPlan(text: string, names: ProtectionNames): Omit<RecoveryP
         'Correct it; /api/plan.schema.json describes what a plan may hold, and an exported plan is an example.',
     })
   const { understudyPlan, groups, ...head } = parsed.data
-  const ids = new Map([...names].map(([id, name]) => [name, id]))
-  const unknown: string[] = []
-  const idOf = (name: string): ProtectionId => {
-    const id = ids.get(name)
-    if (id === undefined) unknown.push(name)
-    return id ?? ('' as ProtectionId)
-  }
-  const plan = {
+  const idOf = protectionFinder(
+    groups.flatMap(({ machines }) => machines.map(({ protection }) => protection)),
+    names,
+  )
+  return {
     ...head,
     groups: groups.map((group) => ({
       ...group,
@@ -54,13 +58,41 @@ export function yamlToPlan(text: string, names: ProtectionNames): Omit<RecoveryP
       })),
     })),
   }
-  if (unknown.length > 0)
+}
+
+function idsByName(names: ProtectionNames): ReadonlyMap<string, readonly ProtectionId[]> {
+  const ids = new Map<string, ProtectionId[]>()
+  for (const [id, name] of names) ids.set(name, [...(ids.get(name) ?? []), id])
+  return ids
+}
+
+/** By name, or by id where no protection has that name. Refuses all that mean none at once, then all that could mean several. */
+function protectionFinder(wanted: readonly string[], names: ProtectionNames): (text: string) => ProtectionId {
+  const ids = idsByName(names)
+  const meant = (text: string): readonly ProtectionId[] =>
+    ids.get(text) ?? [...names.keys()].filter((id) => id === text)
+  const found = new Map([...new Set(wanted)].map((text) => [text, meant(text)]))
+  const listed = (isWrong: (count: number) => boolean): string =>
+    [...found].flatMap(([text, { length }]) => (isWrong(length) ? [`"${text}"`] : [])).join(', ')
+  const unknown = listed((count) => count === 0)
+  if (unknown !== '')
     throw new Refusal({
       code: 'recovery-plan/unknown-machine',
-      message: `No machine is protected under the name ${unknown.map((name) => `"${name}"`).join(', ')}`,
+      message: `No machine is protected under the name ${unknown}`,
       remedy: 'Protect it first, or correct its name in the text.',
     })
-  return plan
+  const ambiguous = listed((count) => count > 1)
+  if (ambiguous !== '')
+    throw new Refusal({
+      code: 'recovery-plan/ambiguous-machine',
+      message: `More than one machine is protected under the name ${ambiguous}`,
+      remedy: 'Name it by the id of its protection, as an exported plan does.',
+    })
+  return (text) => {
+    const [id] = found.get(text) ?? []
+    invariant(id !== undefined, 'Every machine of the text was looked up')
+    return id
+  }
 }
 
 /**
