@@ -97,8 +97,12 @@ describe('a program in a guest', () => {
       ],
       [{ return: { exited: true, signal: 9 } }, { kind: 'ended', exitCode: null, output: '' }],
       [
-        { return: { exited: true, exitcode: 0, 'out-data': '//79', 'out-truncated': true } },
+        { return: { exited: true, exitcode: 0, 'out-data': '//79Cmh1bnQ=', 'out-truncated': true } },
         { kind: 'ended', exitCode: 0, output: '���\n[... the guest agent kept no more ...]\n' },
+      ],
+      [
+        { return: { exited: true, exitcode: 0, 'out-data': 'aHVudA==', 'out-truncated': true } },
+        { kind: 'ended', exitCode: 0, output: '[... the guest agent kept no more ...]\n' },
       ],
       [{ error: { desc: "Invalid parameter 'pid'" } }, { kind: 'unknown' }],
       [{ error: { desc: 'PID 77 does not exist' } }, { kind: 'unknown' }],

@@ -173,8 +173,12 @@ function toState(status: Status) {
   }
 }
 
-const textOf = (base64: string | undefined, isTruncated: boolean | undefined): string =>
-  `${Buffer.from(base64 ?? '', 'base64').toString('utf8')}${isTruncated ? '\n[... the guest agent kept no more ...]\n' : ''}`
+/** What the agent has cut goes to its last whole line: half a line could hold half a secret, which nobody can mask any more. */
+function textOf(base64: string | undefined, isTruncated: boolean | undefined): string {
+  const bytes = Buffer.from(base64 ?? '', 'base64')
+  if (!isTruncated) return bytes.toString('utf8')
+  return `${bytes.subarray(0, bytes.lastIndexOf('\n') + 1).toString('utf8')}[... the guest agent kept no more ...]\n`
+}
 
 /** The agent has no command for it, so a program of the guest does it. Only what still runs is meant: numbers are given anew. */
 async function endProgram(agent: GuestAgent, pid: number): Promise<boolean> {

@@ -91,6 +91,14 @@ describe('an HTTP call', () => {
     expect(output?.isWellFormed()).toBe(true)
   })
 
+  test('keeps of a long answer only whole lines: half a secret could not be masked', async () => {
+    answer = (_request, response) => response.end(`first\n${'x'.repeat(65_530 - 3)}hunter2`)
+    const kept = /^first\n\[\.\.\. the rest of the answer is left out[^\n]*\]\n$/
+    expect((await run(workFor(call()))).output).toMatch(kept)
+    answer = (_request, response) => response.end(`${'x'.repeat(65_536 - 3)}hunter2`)
+    expect((await run(workFor(call()))).output).toMatch(/^\[\.\.\. the rest[^\n]*\]\n$/)
+  })
+
   test('that gets no answer, half of one or something else has failed, each with its cause', async () => {
     const raw = async (onSocket: (socket: net.Socket) => void): Promise<string> =>
       `http://127.0.0.1:${await listen(onSocket)}/`

@@ -6,7 +6,7 @@ import type { StepOutcome, StepWork } from '@understudy/engine/ports/step-runner
 import { readJson, replaceJson, writeOnce } from './attempt-folder.ts'
 import { limitTo } from './bounded-wait.ts'
 import { CutAnswer, exchangeHttp, type HttpAnswer } from './http-exchange.ts'
-import { clean } from './kept-output.ts'
+import { clean, wholeLines } from './kept-output.ts'
 import { interrupted } from './script-end.ts'
 import { codeOf, notInTime, reasonOf, stepFailed } from './step-failures.ts'
 
@@ -55,8 +55,9 @@ function toUrl(text: string): URL {
 
 function judge({ expectedStatuses }: HttpAction, what: string, answer: HttpAnswer): StepOutcome {
   const { status, location, isBounded, body } = answer
-  const seen = clean(isBounded ? body.subarray(0, body.lastIndexOf(0x0a) + 1 || body.length) : body)
-  const text = isBounded ? `${seen}\n[... the rest of the answer is left out ...]\n` : seen
+  const text = isBounded
+    ? `${clean(wholeLines(body))}[... the rest of the answer is left out, from the last end of a line that was read ...]\n`
+    : clean(body)
   const output = text === '' ? null : text
   if (expectedStatuses.includes(status)) return { note: `${what} answered ${status}`, output }
   const where = location === null ? '' : `, a redirect to ${location}, which is not followed`

@@ -47,20 +47,23 @@ function writeAll(file: number, chunk: Buffer): void {
 }
 
 /**
- * For people. What is left out is cut at ends of lines where there are any: half a line could hold half a secret, which nobody can
- * mask any more. Pure.
+ * For people. What is left out is cut at ends of lines, and a piece without one is left out whole: half a line could hold half a
+ * secret, which nobody can mask any more. Pure.
  */
 export function toText(head: Buffer, tail: Buffer, bytes: number): string {
   const left = bytes - head.length - tail.length
   if (left <= 0) return clean(Buffer.concat([head, tail]))
-  const start = head.subarray(0, head.lastIndexOf(NEWLINE) + 1 || head.length)
-  const end = tail.subarray(tail.indexOf(NEWLINE) + 1)
+  const start = wholeLines(head)
+  const firstEnd = tail.indexOf(NEWLINE)
+  const end = firstEnd < 0 ? Buffer.alloc(0) : tail.subarray(firstEnd + 1)
   const leftOut = bytes - start.length - end.length
-  const seam = start.at(-1) === NEWLINE ? '' : '\n'
-  return `${clean(start)}${seam}[... ${leftOut} bytes are left out here ...]\n${clean(end)}`
+  return `${clean(start)}[... ${leftOut} bytes are left out here ...]\n${clean(end)}`
 }
 
 const NEWLINE = 0x0a
+
+/** Of the beginning of something longer. Pure. */
+export const wholeLines = (head: Buffer): Buffer => head.subarray(0, head.lastIndexOf(NEWLINE) + 1)
 
 /** Valid UTF-8 of any bytes. Databases take no NUL in a text. */
 export const clean = (bytes: Uint8Array): string =>
