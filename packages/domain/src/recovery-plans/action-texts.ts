@@ -90,6 +90,18 @@ export type ParameterReference = { readonly name: string; readonly use: TextUse 
 /** `{{ name }}`, blanks or none. Other programs' `{{.Name}}` and `{{#if}}` are left alone. */
 const reference = /\{\{\s*([A-Za-z][\w-]*)\s*\}\}/g
 
+const hasReference = (text: string): boolean => text.search(reference) >= 0
+
+/** On our own server: whoever may set the parameter could then run anything there. Pure. */
+export const isChosenByParameter = ({ where, command }: Pick<Command, 'where' | 'command'>): boolean =>
+  where.kind === 'server' && hasReference(command)
+
+/** The program that the action runs, if it runs one. Pure. */
+export function commandOf(action: StepAction): Command | null {
+  if (action.kind === 'script') return action
+  return action.kind === 'probe' && action.check.kind === 'script' ? action.check : null
+}
+
 export const isParameterName = (name: string): boolean => /^[A-Za-z][\w-]*$/.test(name)
 
 /** Each text once over, from left to right; what is put in is not read again. Pure. */

@@ -1,4 +1,4 @@
-import { sampleParameter } from '@understudy/simulator/sample-plans'
+import { itemId, sampleParameter } from '@understudy/simulator/sample-plans'
 import { describe, expect, test } from 'vitest'
 import { resolveParameters, substitute, substituteAction } from './parameters.ts'
 import type { ParameterType } from './plan.ts'
@@ -114,5 +114,19 @@ describe('substitute', () => {
       new Map([['text', 'a b; reboot']]),
     )
     expect(action).toMatchObject({ arguments: ['a b; reboot'], environment: { ZONE: 'a b; reboot' } })
+  })
+
+  test('a program on the server is never chosen by a parameter; one in a guest may be', () => {
+    const command = { command: '{{zone}}', arguments: [], environment: {} }
+    const onServer = { ...command, where: { kind: 'server' } } as const
+    const probe = { kind: 'probe', until: 'green', intervalSeconds: 1, timeoutSeconds: 5 } as const
+    const refused = expect.objectContaining({ code: 'recovery-plan/command-parameter' })
+    const script = { kind: 'script', timeoutSeconds: 5 } as const
+    expect(() => substituteAction({ ...script, ...onServer }, values)).toThrow(refused)
+    expect(() => substituteAction({ ...probe, check: { kind: 'script', ...onServer } }, values)).toThrow(
+      refused,
+    )
+    const inGuest = { ...command, where: { kind: 'guest', machine: itemId('web') } } as const
+    expect(substituteAction({ ...script, ...inGuest }, values)).toMatchObject({ command: 'example.com' })
   })
 })

@@ -1,6 +1,6 @@
 // The parameters of one run: what they are, and what the steps make of them.
 import { Refusal } from '@understudy/base/errors'
-import { mapTexts, replaceReferences } from './action-texts.ts'
+import { commandOf, isChosenByParameter, mapTexts, replaceReferences } from './action-texts.ts'
 import type { ParameterType, ParameterValue, PlanParameter } from './plan.ts'
 import { atParameter, type PlanFinding } from './plan-finding.ts'
 import type { StepAction } from './step-action.ts'
@@ -155,6 +155,17 @@ export const substitute = (text: string, values: ParameterValues): string =>
     return String(value)
   })
 
-/** The action as it is done, with every text substituted. Nothing of it may be kept or shown without maskerFor. Pure. */
-export const substituteAction = (action: StepAction, values: ParameterValues): StepAction =>
-  mapTexts(action, (text) => substitute(text, values))
+/**
+ * The action as it is done, with every text substituted. Nothing of it may be kept or shown without maskerFor. Refuses a program on
+ * our server that a parameter would choose, whoever let that step in. Pure.
+ */
+export function substituteAction(action: StepAction, values: ParameterValues): StepAction {
+  const command = commandOf(action)
+  if (command !== null && isChosenByParameter(command))
+    throw new Refusal({
+      code: 'recovery-plan/command-parameter',
+      message: 'A parameter would choose the program that runs on the server',
+      remedy: 'Name the program in the step itself, and give it the parameter as an argument.',
+    })
+  return mapTexts(action, (text) => substitute(text, values))
+}

@@ -98,6 +98,8 @@ const sound: readonly StepAction[] = [
   probe,
   { ...probe, check: page },
   { ...probe, check: { ...script, kind: 'script' } },
+  { ...script, command: '/opt/{{.Name}}', arguments: ['{{zone}}'] },
+  { ...script, command: '{{zone}}', where: { kind: 'guest', machine: itemId('web') } },
   http,
   dns,
   balancer,
@@ -127,6 +129,16 @@ test('a step without a name is refused, one that never runs is pointed out', () 
 
 const faulty: readonly (readonly [string, StepAction, string])[] = [
   ['a script without a program', { ...script, command: ' ' }, 'no-command'],
+  [
+    'a program on the server that a parameter chooses',
+    { ...script, command: '{{zone}}' },
+    'command-parameter',
+  ],
+  [
+    'a probing program on the server that a parameter chooses',
+    { ...probe, check: { ...script, kind: 'script', command: '/opt/{{ zone }}' } },
+    'command-parameter',
+  ],
   ['a variable that cannot be', { ...script, environment: { 'A B': '' } }, 'bad-variable'],
   ['a manual action that asks for nothing', { ...manual, instructions: '' }, 'no-instructions'],
   ['an approval of nothing', { ...approval, question: '' }, 'no-question'],

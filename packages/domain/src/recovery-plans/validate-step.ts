@@ -1,4 +1,5 @@
 // What is wrong with one step. Texts that name parameters are judged only where the rest of them is enough to judge by.
+import { isChosenByParameter } from './action-texts.ts'
 import type { PlanParameter, PlanStep } from './plan.ts'
 import { atItem, blocker, type PlanFinding, warning } from './plan-finding.ts'
 import {
@@ -127,9 +128,15 @@ function checkLoadBalancer({ socket, backend, server, change }: LoadBalancerActi
   ]
 }
 
-const checkCommand = ({ command, environment }: Command): readonly Fault[] =>
+const checkCommand = ({ where, command, environment }: Command): readonly Fault[] =>
   faultsWhere([
     [isBlank(command), 'no-command', 'does not say which program to run', 'Give the path of the program.'],
+    [
+      isChosenByParameter({ where, command }),
+      'command-parameter',
+      'lets a parameter choose the program that runs on the server',
+      'Name the program in the step itself, and give it the parameter as an argument.',
+    ],
     ...Object.keys(environment).map(
       (name) =>
         [
