@@ -1,6 +1,6 @@
 import '@mantine/spotlight/styles.css'
 import { Spotlight, spotlight } from '@mantine/spotlight'
-import { IconActivity, IconBuilding, IconSearch, IconServer2 } from '@tabler/icons-react'
+import { IconActivity, IconBuilding, IconListTree, IconSearch, IconServer2 } from '@tabler/icons-react'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { type KeyboardEvent, useState } from 'react'
@@ -11,12 +11,13 @@ export const openCommandSearch = (): void => spotlight.open()
 const pages = [
   { id: 'page-protect', label: 'Protect machines', to: '/protect' },
   { id: 'page-register', label: 'Register a site', to: '/sites' },
+  { id: 'page-plans', label: 'Plans', to: '/plans' },
   { id: 'page-jobs', label: 'Jobs', to: '/jobs' },
   { id: 'page-alerts', label: 'Alerts', to: '/alerts' },
   { id: 'page-policies', label: 'Policies', to: '/policies' },
 ] as const
 
-/** Ctrl K: to any machine, site or page by a few letters. */
+/** Ctrl K: to any machine, site, plan or page by a few letters. */
 export function CommandSearch() {
   const navigate = useNavigate()
   const [query, setQuery] = useState('')
@@ -27,6 +28,8 @@ export function CommandSearch() {
     placeholderData: keepPreviousData,
   })
   const sites = useQuery(api.sites.list.queryOptions())
+  // Only while somebody searches: their summaries cost the server a look at every machine.
+  const plans = useQuery({ ...api.plans.list.queryOptions(), enabled: search.length > 0 })
 
   const actions = [
     ...(search.length > 0 ? (machines.data?.items ?? []) : []).map((machine) => ({
@@ -42,6 +45,13 @@ export function CommandSearch() {
       description: `Site · ${site.platform}`,
       leftSection: <IconBuilding size={18} stroke={1.6} />,
       onClick: () => void navigate({ to: '/sites/$siteId', params: { siteId: site.id } }),
+    })),
+    ...(plans.data?.items ?? []).map((plan) => ({
+      id: plan.id,
+      label: plan.name,
+      description: 'Recovery plan',
+      leftSection: <IconListTree size={18} stroke={1.6} />,
+      onClick: () => void navigate({ to: '/plans/$planId', params: { planId: plan.id } }),
     })),
     ...pages.map((page) => ({
       id: page.id,
@@ -62,7 +72,7 @@ export function CommandSearch() {
       nothingFound="Nothing with this name"
       searchProps={{
         leftSection: <IconSearch size={18} />,
-        placeholder: 'Machine, site or page',
+        placeholder: 'Machine, site, plan or page',
         'aria-label': 'Search',
         onKeyDown: takeFirstWhenNoneIsSelected,
       }}

@@ -23,6 +23,7 @@ import {
   IconBuilding,
   IconKey,
   IconListCheck,
+  IconListTree,
   IconLogout,
   IconMoon,
   IconSearch,
@@ -55,6 +56,7 @@ const places = [
   { to: '/', label: 'Overview', icon: IconSmartHome },
   { to: '/machines', label: 'Machines', icon: IconServer2 },
   { to: '/sites', label: 'Sites', icon: IconBuilding },
+  { to: '/plans', label: 'Plans', icon: IconListTree },
   { to: '/jobs', label: 'Jobs', icon: IconListCheck },
   { to: '/alerts', label: 'Alerts', icon: IconAlertTriangle },
   { to: '/events', label: 'Events', icon: IconTimeline },
@@ -77,6 +79,8 @@ export function Shell() {
     'topic:alerts',
     'topic:runs',
     'topic:policies',
+    'topic:plans',
+    'topic:plan-runs',
     'topic:events',
   ])
 

@@ -97,6 +97,24 @@ const protect = createRoute({
   }),
   component: lazyRouteComponent(() => import('../pages/ProtectPage.tsx'), 'ProtectPage'),
 })
+const plans = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/plans',
+  validateSearch: searchParams({ add: oneOf('new', 'import') }),
+  component: lazyRouteComponent(() => import('../pages/PlansPage.tsx'), 'PlansPage'),
+})
+const plan = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/plans/$planId',
+  validateSearch: searchParams({
+    tab: oneOf('plan', 'timetable', 'parameters', 'settings', 'versions', 'runs'),
+    item: text,
+    from: text,
+    to: text,
+    kind: oneOf('test', 'planned', 'unplanned', 'fail-back'),
+  }),
+  component: lazyRouteComponent(() => import('../pages/PlanPage.tsx'), 'PlanPage'),
+})
 const jobs = createRoute({
   getParentRoute: () => signedIn,
   path: '/jobs',
@@ -143,6 +161,8 @@ const tree = root.addChildren([
     machines,
     machine,
     protect,
+    plans,
+    plan,
     jobs,
     job,
     alerts,

@@ -1,0 +1,94 @@
+import { useDraggable } from '@dnd-kit/core'
+import { VisuallyHidden } from '@mantine/core'
+import { IconAlertTriangleFilled, IconCircleXFilled, IconRoute } from '@tabler/icons-react'
+import { isStep } from '@understudy/contract/plan-editing'
+import type { PlanTimetable } from '@understudy/contract/recovery-plan'
+import { memo } from 'react'
+import classes from './canvas.module.css'
+import { clockOf } from './clock-words.ts'
+import { titleOfStepKind } from './new-items.ts'
+import type { ItemId, PlanItem } from './plan-draft.ts'
+import type { Carried } from './slots.ts'
+import { iconOfItem } from './step-icons.ts'
+
+export type Timing = PlanTimetable['items'][number]
+
+type ItemCardProps = {
+  readonly item: PlanItem
+  readonly name: string
+  /** What it does, in one line. */
+  readonly words: string
+  /** The gravest that is wrong with it, and all of it in words; null: nothing. */
+  readonly worst: 'blocker' | 'warning' | null
+  readonly wrong: string
+  readonly timing: Timing | null
+  readonly selected: boolean
+  readonly blocked: boolean
+  readonly onOpen: (id: ItemId) => void
+  readonly onRemove: (id: ItemId) => void
+}
+
+/** A machine or step in its lane. Two hundred of them stay quick because each is drawn only when it changes itself. */
+export const ItemCard = memo(function ItemCard(props: ItemCardProps) {
+  const { item, name, words, worst, wrong, timing, selected, blocked, onOpen, onRemove } = props
+  const carried: Carried = { kind: 'item', id: item.id }
+  const { setNodeRef, listeners, attributes, isDragging } = useDraggable({
+    id: item.id,
+    data: { carried },
+    disabled: blocked,
+  })
+  const kind = isStep(item) ? item.action.kind : 'machine'
+  return (
+    <button
+      ref={setNodeRef}
+      type="button"
+      {...listeners}
+      {...(blocked ? {} : { 'aria-describedby': attributes['aria-describedby'] })}
+      className={classes.card}
+      data-kind={kind === 'machine' ? 'machine' : 'step'}
+      data-selected={selected || undefined}
+      data-carried={isDragging || undefined}
+      data-critical={timing?.critical || undefined}
+      aria-pressed={selected}
+      onClick={() => onOpen(item.id)}
+      onKeyDown={(event) => {
+        if (event.key === 'Delete' && !blocked) onRemove(item.id)
+        else listeners?.onKeyDown?.(event)
+      }}
+    >
+      <CardFace kind={kind} name={name} words={words} />
+      <span className={classes.signs}>
+        {worst === 'blocker' && <IconCircleXFilled size={14} color="var(--bad)" aria-hidden />}
+        {worst === 'warning' && <IconAlertTriangleFilled size={14} color="var(--at-risk)" aria-hidden />}
+        {timing?.critical && <IconRoute size={14} color="var(--accent)" aria-hidden />}
+        {timing && <span className={classes.clock}>{clockOf(timing.startSeconds)}</span>}
+      </span>
+      <VisuallyHidden>
+        {wrong}
+        {timing
+          ? ` Begins after ${clockOf(timing.startSeconds)}, takes ${clockOf(timing.endSeconds - timing.startSeconds)}.`
+          : ''}
+        {timing?.critical ? ' On the critical path.' : ''}
+      </VisuallyHidden>
+    </button>
+  )
+})
+
+type FaceProps = { readonly kind: keyof typeof iconOfItem; readonly name: string; readonly words: string }
+
+/** What of a card is also seen while it is carried. */
+export function CardFace({ kind, name, words }: FaceProps) {
+  const Shape = iconOfItem[kind]
+  return (
+    <>
+      <Shape size={16} stroke={1.7} className={classes.icon} aria-hidden />
+      <span className={classes.face}>
+        <span className={classes.name}>
+          {kind !== 'machine' && <VisuallyHidden>{titleOfStepKind[kind]} </VisuallyHidden>}
+          {name}
+        </span>
+        {words !== '' && <span className={classes.words}>{words}</span>}
+      </span>
+    </>
+  )
+}

@@ -1,0 +1,44 @@
+// One line of what a step does, for its card. Pure.
+
+import { formatDuration } from '../../lib/format.ts'
+import type { ItemId, StepAction } from './plan-draft.ts'
+
+type Place =
+  | { readonly kind: 'address'; readonly address: string }
+  | { readonly kind: 'machine'; readonly machine: ItemId }
+
+/** What is still missing is shown as `…`. */
+export function wordsOfAction(action: StepAction, nameOf: (id: ItemId) => string): string {
+  const said = (text: string): string => (text.trim() === '' ? '…' : text.trim())
+  const placed = (place: Place): string =>
+    place.kind === 'machine' ? nameOf(place.machine) : said(place.address)
+  switch (action.kind) {
+    case 'script':
+      return `${said(lastPart(action.command))} ${action.where.kind === 'server' ? 'on the server' : `in ${nameOf(action.where.machine)}`}`
+    case 'manual':
+      return said(firstLine(action.instructions))
+    case 'approval':
+      return said(firstLine(action.question))
+    case 'wait':
+      return formatDuration(action.seconds)
+    case 'probe': {
+      const { check, until } = action
+      const how = until === 'red' ? ' until it is gone' : ''
+      if (check.kind === 'script') return `${said(lastPart(check.command))}${how}`
+      const scheme = check.kind === 'http' ? check.scheme : 'tcp'
+      return `${scheme}://${placed(check.target)}:${check.port}${check.kind === 'http' ? check.path : ''}${how}`
+    }
+    case 'http':
+      return `${action.method} ${said(action.url)}`
+    case 'dns':
+      return `${said(action.recordName)} ${action.recordType} → ${placed(action.value)}`
+    case 'load-balancer': {
+      const { change } = action
+      const what = change.kind === 'state' ? change.state : `${placed(change.to)}:${change.port}`
+      return `${said(action.backend)}/${said(action.server)} → ${what}`
+    }
+  }
+}
+
+const firstLine = (text: string): string => text.trim().split('\n')[0] ?? ''
+const lastPart = (path: string): string => path.split('/').at(-1) ?? path

@@ -1,0 +1,322 @@
+// The fields that the forms of several kinds of step share.
+import {
+  ActionIcon,
+  Button,
+  Fieldset,
+  Group,
+  NumberInput,
+  Select,
+  Stack,
+  Text,
+  TextInput,
+} from '@mantine/core'
+import { IconPlus, IconX } from '@tabler/icons-react'
+import { useState } from 'react'
+import type { ActionOf, ItemId } from '../plan-draft.ts'
+import { recordOf, rowsOf, type WordRow } from './word-rows.ts'
+
+export type Endpoint = ActionOf<'dns'>['value']
+export type Command = Pick<ActionOf<'script'>, 'where' | 'command' | 'arguments' | 'environment'>
+export type Machine = { readonly value: ItemId; readonly label: string }
+
+/** What the forms know of the plan around the step. */
+export type FormFacts = {
+  readonly machines: readonly Machine[]
+  /** Names of the secret parameters. */
+  readonly secrets: readonly string[]
+  readonly blocked: boolean
+}
+
+/** `field` names what is typed in, so that its letters become one edit. */
+export type FormOf<Value> = FormFacts & {
+  readonly value: Value
+  readonly onChange: (value: Value, field?: string) => void
+}
+
+type MachineSelectProps = Pick<FormFacts, 'machines' | 'blocked'> & {
+  readonly label: string
+  readonly value: ItemId | null
+  readonly onChange: (id: ItemId) => void
+}
+
+export function MachineSelect({ label, value, machines, blocked, onChange }: MachineSelectProps) {
+  const gone = value !== null && machines.every((machine) => machine.value !== value)
+  return (
+    <Select
+      label={label}
+      searchable
+      limit={100}
+      allowDeselect={false}
+      disabled={blocked}
+      placeholder="Choose a machine of the plan"
+      data={machines.map((machine) => ({ ...machine, value: machine.value as string }))}
+      value={gone ? null : value}
+      error={gone ? 'That machine has left the plan: choose another one' : null}
+      onChange={(id) => id !== null && onChange(id as ItemId)}
+    />
+  )
+}
+
+type EndpointFieldsProps = FormOf<Endpoint> & { readonly label: string }
+
+/** An address that is known, or a machine's, whatever it gets when it comes up. */
+export function EndpointFields({ label, value, onChange, machines, blocked }: EndpointFieldsProps) {
+  return (
+    <Group gap={6} align="flex-end" wrap="nowrap">
+      <Select
+        w={120}
+        label={label}
+        allowDeselect={false}
+        disabled={blocked}
+        data={[
+          { value: 'machine', label: 'a machine' },
+          { value: 'address', label: 'an address' },
+        ]}
+        value={value.kind}
+        onChange={(kind) => {
+          const [first] = machines
+          if (kind === 'address') onChange({ kind, address: '' })
+          else if (kind === 'machine' && first) onChange({ kind, machine: first.value })
+        }}
+      />
+      <div style={{ flex: 1, minWidth: 0 }}>
+        {value.kind === 'machine' ? (
+          <MachineSelect
+            label="Machine"
+            value={value.machine}
+            machines={machines}
+            blocked={blocked}
+            onChange={(machine) => onChange({ kind: 'machine', machine })}
+          />
+        ) : (
+          <TextInput
+            label="Address"
+            placeholder="10.0.0.5, or {{parameter}}"
+            readOnly={blocked}
+            value={value.address}
+            onChange={(event) =>
+              onChange({ kind: 'address', address: event.currentTarget.value }, `${label} address`)
+            }
+          />
+        )}
+      </div>
+    </Group>
+  )
+}
+
+type WholeNumberProps = {
+  readonly label: string
+  readonly description?: string
+  readonly value: number
+  readonly min: number
+  readonly max: number
+  readonly blocked: boolean
+  readonly onChange: (value: number) => void
+}
+
+export function WholeNumber({ label, description, value, min, max, blocked, onChange }: WholeNumberProps) {
+  return (
+    <NumberInput
+      label={label}
+      description={description}
+      value={value}
+      min={min}
+      max={max}
+      allowDecimal={false}
+      clampBehavior="strict"
+      readOnly={blocked}
+      onChange={(typed) => typeof typed === 'number' && onChange(typed)}
+    />
+  )
+}
+
+/** A program and where it runs. */
+export function CommandFields({ value, onChange, machines, blocked }: FormOf<Command>) {
+  const [first] = machines
+  return (
+    <>
+      <Group gap={6} align="flex-end" wrap="nowrap">
+        <Select
+          w={120}
+          label="Runs"
+          allowDeselect={false}
+          disabled={blocked}
+          data={[
+            { value: 'server', label: 'on our server' },
+            { value: 'guest', label: 'in a machine', disabled: !first },
+          ]}
+          value={value.where.kind}
+          onChange={(kind) => {
+            if (kind === 'server') onChange({ ...value, where: { kind } })
+            else if (kind === 'guest' && first) onChange({ ...value, where: { kind, machine: first.value } })
+          }}
+        />
+        <div style={{ flex: 1, minWidth: 0 }}>
+          {value.where.kind === 'guest' && (
+            <MachineSelect
+              label="Machine"
+              value={value.where.machine}
+              machines={machines}
+              blocked={blocked}
+              onChange={(machine) => onChange({ ...value, where: { kind: 'guest', machine } })}
+            />
+          )}
+        </div>
+      </Group>
+      {value.where.kind === 'server' && (
+        <Text size="xs" c="var(--ink-quiet)">
+          It may do whatever the server may: only an owner can save one.
+        </Text>
+      )}
+      <TextInput
+        label="Program"
+        description="Its path. No shell reads it: arguments stay what they are."
+        ff="monospace"
+        readOnly={blocked}
+        value={value.command}
+        onChange={(event) => onChange({ ...value, command: event.currentTarget.value }, 'command')}
+      />
+      <TextList
+        label="Arguments"
+        add="Add an argument"
+        blocked={blocked}
+        texts={value.arguments}
+        onChange={(texts, field) => onChange({ ...value, arguments: texts }, field)}
+      />
+      <WordTable
+        label="Environment"
+        add="Add a variable"
+        nameLabel="Variable"
+        blocked={blocked}
+        words={value.environment}
+        onChange={(environment, field) => onChange({ ...value, environment }, field)}
+      />
+    </>
+  )
+}
+
+type TextListProps = {
+  readonly label: string
+  readonly add: string
+  readonly texts: readonly string[]
+  readonly blocked: boolean
+  readonly onChange: (texts: readonly string[], field?: string) => void
+}
+
+export function TextList({ label, add, texts, blocked, onChange }: TextListProps) {
+  return (
+    <Fieldset legend={label} variant="unstyled">
+      <Stack gap={4}>
+        {texts.map((text, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: a text is its place; nothing else tells two equal ones apart.
+          <Group key={index} gap={4} wrap="nowrap">
+            <TextInput
+              flex={1}
+              aria-label={`${label} ${index + 1}`}
+              readOnly={blocked}
+              value={text}
+              onChange={(event) =>
+                onChange(texts.with(index, event.currentTarget.value), `${label} ${index}`)
+              }
+            />
+            {!blocked && (
+              <ActionIcon
+                variant="subtle"
+                color="gray"
+                aria-label={`Remove ${label.toLowerCase()} ${index + 1}`}
+                onClick={() => onChange(texts.filter((_, at) => at !== index))}
+              >
+                <IconX size={14} />
+              </ActionIcon>
+            )}
+          </Group>
+        ))}
+        {!blocked && (
+          <Button
+            variant="subtle"
+            size="compact-xs"
+            w="fit-content"
+            leftSection={<IconPlus size={13} />}
+            onClick={() => onChange([...texts, ''])}
+          >
+            {add}
+          </Button>
+        )}
+        {blocked && texts.length === 0 && <Text size="xs">none</Text>}
+      </Stack>
+    </Fieldset>
+  )
+}
+
+type WordTableProps = {
+  readonly label: string
+  readonly add: string
+  readonly nameLabel: string
+  readonly words: Readonly<Record<string, string>>
+  readonly blocked: boolean
+  readonly onChange: (words: Readonly<Record<string, string>>, field?: string) => void
+}
+
+/** Names and values. A row without a name yet, or with that of another, is only here: the plan has it once it has its own. */
+export function WordTable({ label, add, nameLabel, words, blocked, onChange }: WordTableProps) {
+  const [rows, setRows] = useState<readonly WordRow[]>(() => rowsOf(words))
+  const shown = isSameRecord(recordOf(rows), words) ? rows : rowsOf(words)
+  const change = (next: readonly WordRow[], field?: string): void => {
+    setRows(next)
+    onChange(recordOf(next), field)
+  }
+  const set = (index: number, row: Partial<WordRow>): void => {
+    const former = shown[index]
+    if (former) change(shown.with(index, { ...former, ...row }), `${label} ${index}`)
+  }
+  return (
+    <Fieldset legend={label} variant="unstyled">
+      <Stack gap={4}>
+        {shown.map((row, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: the name is what is being typed.
+          <Group key={index} gap={4} wrap="nowrap">
+            <TextInput
+              w={120}
+              aria-label={`${nameLabel} ${index + 1}`}
+              placeholder={nameLabel}
+              readOnly={blocked}
+              value={row.name}
+              onChange={(event) => set(index, { name: event.currentTarget.value })}
+            />
+            <TextInput
+              flex={1}
+              aria-label={`Value of ${nameLabel.toLowerCase()} ${index + 1}`}
+              readOnly={blocked}
+              value={row.value}
+              onChange={(event) => set(index, { value: event.currentTarget.value })}
+            />
+            {!blocked && (
+              <ActionIcon
+                variant="subtle"
+                color="gray"
+                aria-label={`Remove ${nameLabel.toLowerCase()} ${index + 1}`}
+                onClick={() => change(shown.filter((_, at) => at !== index))}
+              >
+                <IconX size={14} />
+              </ActionIcon>
+            )}
+          </Group>
+        ))}
+        {!blocked && (
+          <Button
+            variant="subtle"
+            size="compact-xs"
+            w="fit-content"
+            leftSection={<IconPlus size={13} />}
+            onClick={() => change([...shown, { name: '', value: '' }])}
+          >
+            {add}
+          </Button>
+        )}
+      </Stack>
+    </Fieldset>
+  )
+}
+
+const isSameRecord = (one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>) =>
+  JSON.stringify(Object.entries(one).toSorted()) === JSON.stringify(Object.entries(other).toSorted())

@@ -1,0 +1,46 @@
+import { useQuery } from '@tanstack/react-query'
+import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import { useCallback, useMemo } from 'react'
+import { api } from '../api/client.ts'
+import { type PlanView, PlanWorkshop } from '../features/plans/PlanWorkshop.tsx'
+import type { Names } from '../features/plans/plan-draft.ts'
+import { allProtections } from '../features/protections/load-all.ts'
+import { ProblemAlert } from '../ui/ProblemAlert.tsx'
+import { RoutePending } from '../ui/RoutePending.tsx'
+
+export function PlanPage() {
+  const { planId } = useParams({ from: '/signed-in/plans/$planId' })
+  const view = useSearch({ from: '/signed-in/plans/$planId' })
+  const navigate = useNavigate()
+  const { data: detail, error } = useQuery(api.plans.get.queryOptions({ input: { id: planId } }))
+  const protections = useQuery(allProtections)
+  const names = useMemo(
+    () => new Map(protections.data?.map(({ id, name }) => [id, name])) as unknown as Names,
+    [protections.data],
+  )
+  const change = useCallback(
+    (next: PlanView) =>
+      void navigate({
+        from: '/plans/$planId',
+        to: '/plans/$planId',
+        search: (before) => ({ ...before, ...next }),
+        replace: true,
+        resetScroll: false,
+      }),
+    [navigate],
+  )
+  if (!detail || !protections.data) {
+    const problem = error ?? protections.error
+    return problem ? <ProblemAlert error={problem} /> : <RoutePending />
+  }
+  return (
+    <PlanWorkshop
+      key={planId}
+      detail={detail}
+      names={names}
+      view={view}
+      onView={change}
+      onRemoved={() => void navigate({ to: '/plans' })}
+    />
+  )
+}
