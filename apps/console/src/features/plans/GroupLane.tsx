@@ -1,5 +1,5 @@
 import { useDraggable } from '@dnd-kit/core'
-import { ActionIcon, Menu, NativeSelect, Text, TextInput, Tooltip } from '@mantine/core'
+import { ActionIcon, Menu, NativeSelect, Text, TextInput } from '@mantine/core'
 import {
   IconArrowDown,
   IconArrowUp,

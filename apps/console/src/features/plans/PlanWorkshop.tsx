@@ -58,7 +58,7 @@ type PlanWorkshopProps = {
 type Asked = 'save' | 'merge' | 'dry-run' | null
 
 export function PlanWorkshop(props: PlanWorkshopProps) {
-  const { detail, names, view, onView, onRemoved, start } = props
+  const { detail, names, view, onRemoved, start } = props
   const drawn = usePlanEditor(detail)
   const { plan, base, changed, editor } = drawn
   const checked = usePlanCheck(plan, names, view.kind ?? 'unplanned')

@@ -129,13 +129,19 @@ export function useCarrying(facts: Facts) {
     onDragEnd: (): void => {
       const { plan, names, editor, carrying: held, onPutDown } = now.current
       end()
-      if (!held?.slot) return editor.say('Nothing was moved')
+      if (!held?.slot) {
+        editor.say('Nothing was moved')
+        return
+      }
       const { carried, slot } = held
       const name = nameOfCarried(plan, names, carried)
       const isNew = carried.kind.startsWith('new-')
       // Made once, here: what makes the new plan may run twice, and an id is given only once.
       const made = putDown(plan, carried, slot, () => crypto.randomUUID())
-      if (made === plan) return editor.say(`${name} stays where it was`)
+      if (made === plan) {
+        editor.say(`${name} stays where it was`)
+        return
+      }
       editor.edit(`${isNew ? 'add' : 'move'} “${name}”`, () => made)
       editor.say(`${name} is put down at ${wordsOfSlot(plan, carried, slot)}`)
       onPutDown(carried, made, slot)
