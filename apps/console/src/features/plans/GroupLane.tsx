@@ -20,7 +20,7 @@ import { keyOfSpot, wordsOfFindings } from './joined-findings.ts'
 import { withNewGroup } from './new-items.ts'
 import type { ItemId, PlanItem } from './plan-draft.ts'
 import { wordsOfRemoval } from './removal-words.ts'
-import { type Carried, othersIn, type Part, type Slot, takes } from './slots.ts'
+import { type Carried, othersIn, type Part, type Slot } from './slots.ts'
 import { useEditor } from './use-plan-editor.ts'
 
 export type LaneFacts = {
@@ -38,8 +38,8 @@ type GroupLaneProps = LaneFacts & {
   readonly index: number
   readonly groups: number
   readonly current: boolean
+  /** Only when its place is in this group: the other lanes stay as they are. */
   readonly carried: Carried | null
-  readonly shape: 'machine' | 'step' | 'group' | null
   /** Only when it is in this group. */
   readonly slot: Slot | null
   readonly onCurrent: (id: PlanGroup['id']) => void
@@ -88,7 +88,7 @@ export const GroupLane = memo(function GroupLane(props: GroupLaneProps) {
         )}
       </div>
       <div>
-        <LaneHead {...props} />
+        <LaneHead group={group} index={index} groups={props.groups} blocked={props.blocked} />
         {wrong.map((finding) => (
           <Text size="xs" px={10} pt={4} key={`${finding.code} ${finding.message}`} component="div">
             <StatusMark tone={finding.level === 'blocker' ? 'bad' : 'at-risk'}>{finding.message}</StatusMark>{' '}
@@ -107,7 +107,9 @@ export const GroupLane = memo(function GroupLane(props: GroupLaneProps) {
   )
 })
 
-function LaneHead({ group, index, groups, blocked }: GroupLaneProps) {
+type LaneHeadProps = Pick<GroupLaneProps, 'group' | 'index' | 'groups' | 'blocked'>
+
+const LaneHead = memo(function LaneHead({ group, index, groups, blocked }: LaneHeadProps) {
   const editor = useEditor()
   const move = (to: number): void => {
     editor.edit(`move the group “${group.name}”`, (plan) => moveGroup(plan, group.id, to))
@@ -127,7 +129,7 @@ function LaneHead({ group, index, groups, blocked }: GroupLaneProps) {
         readOnly={blocked}
         placeholder="Name it"
         flex="1 1 120px"
-        styles={{ input: { fontWeight: 600, fontSize: 14, height: 26, minHeight: 26 } }}
+        classNames={{ input: classes.groupName ?? '' }}
         onChange={(event) => {
           const name = event.currentTarget.value
           editor.edit(
@@ -190,10 +192,10 @@ function LaneHead({ group, index, groups, blocked }: GroupLaneProps) {
       )}
     </div>
   )
-}
+})
 
 function PartList({ part, ...props }: GroupLaneProps & { readonly part: Part }) {
-  const { group, carried, shape, slot } = props
+  const { group, carried, slot } = props
   const items: readonly PlanItem[] = group[part]
   const target = slot?.kind === 'in-group' && slot.part === part ? slot : null
   const others = target ? othersIn(group, part, carried) : items
@@ -210,7 +212,6 @@ function PartList({ part, ...props }: GroupLaneProps & { readonly part: Part }) 
         className={classes.list}
         data-list={part}
         data-many={part === 'machines' || undefined}
-        data-takes={(shape !== null && takes(part, shape)) || undefined}
         data-target={target !== null || undefined}
         aria-label={label}
       >

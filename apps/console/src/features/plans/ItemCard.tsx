@@ -1,5 +1,4 @@
 import { useDraggable } from '@dnd-kit/core'
-import { VisuallyHidden } from '@mantine/core'
 import { IconAlertTriangleFilled, IconCircleXFilled, IconRoute } from '@tabler/icons-react'
 import { isStep } from '@understudy/contract/plan-editing'
 import type { PlanTimetable } from '@understudy/contract/recovery-plan'
@@ -56,23 +55,40 @@ export const ItemCard = memo(function ItemCard(props: ItemCardProps) {
         else listeners?.onKeyDown?.(event)
       }}
     >
+      <CardContent kind={kind} name={name} words={words} worst={worst} wrong={wrong} timing={timing} />
+    </button>
+  )
+})
+
+type CardContentProps = Pick<ItemCardProps, 'name' | 'words' | 'worst' | 'wrong' | 'timing'> & {
+  readonly kind: keyof typeof iconOfItem
+}
+
+/** On its own: when something is picked up, dnd-kit asks every card again, and this part says the same. */
+const CardContent = memo(function CardContent({ kind, name, words, worst, wrong, timing }: CardContentProps) {
+  return (
+    <>
       <CardFace kind={kind} name={name} words={words} />
       <span className={classes.signs}>
         {worst === 'blocker' && <IconCircleXFilled size={14} color="var(--bad)" aria-hidden />}
         {worst === 'warning' && <IconAlertTriangleFilled size={14} color="var(--at-risk)" aria-hidden />}
         {timing?.critical && <IconRoute size={14} color="var(--accent)" aria-hidden />}
-        {timing && <span className={classes.clock}>{clockOf(timing.startSeconds)}</span>}
+        {timing && (
+          <span className={classes.clock} aria-hidden>
+            {clockOf(timing.startSeconds)}
+          </span>
+        )}
       </span>
-      <VisuallyHidden>
+      <span className={classes.unseen}>
         {wrong}
-        {timing
-          ? ` Begins after ${clockOf(timing.startSeconds)}, takes ${clockOf(timing.endSeconds - timing.startSeconds)}.`
-          : ''}
-        {timing?.critical ? ' On the critical path.' : ''}
-      </VisuallyHidden>
-    </button>
+        {timing && wordsOfTiming(timing)}
+      </span>
+    </>
   )
 })
+
+const wordsOfTiming = ({ startSeconds, endSeconds, critical }: Timing): string =>
+  ` Begins after ${clockOf(startSeconds)}, takes ${clockOf(endSeconds - startSeconds)}.${critical ? ' On the critical path.' : ''}`
 
 type FaceProps = { readonly kind: keyof typeof iconOfItem; readonly name: string; readonly words: string }
 
@@ -84,7 +100,7 @@ export function CardFace({ kind, name, words }: FaceProps) {
       <Shape size={16} stroke={1.7} className={classes.icon} aria-hidden />
       <span className={classes.face}>
         <span className={classes.name}>
-          {kind !== 'machine' && <VisuallyHidden>{titleOfStepKind[kind]} </VisuallyHidden>}
+          {kind !== 'machine' && <span className={classes.unseen}>{titleOfStepKind[kind]} </span>}
           {name}
         </span>
         {words !== '' && <span className={classes.words}>{words}</span>}

@@ -1,10 +1,12 @@
 import { useDraggable } from '@dnd-kit/core'
 import { Box, Button, Group, Select, Stack, Text, TextInput } from '@mantine/core'
 import { IconSearch, IconServer2, IconStack2 } from '@tabler/icons-react'
-import { machinesOf, type StepKind } from '@understudy/contract/plan-editing'
-import { useDeferredValue, useMemo, useState } from 'react'
+import { replaceEqualDeep } from '@tanstack/react-query'
+import { machinesOf } from '@understudy/contract/plan-editing'
+import { memo, useDeferredValue, useMemo, useRef, useState } from 'react'
 import { formatCount } from '../../lib/format.ts'
 import { keysOf } from '../../lib/keys-of.ts'
+import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import classes from './canvas.module.css'
 import { titleOfStepKind } from './new-items.ts'
 import type { GroupId, Names, Plan, ProtectionId } from './plan-draft.ts'
@@ -24,8 +26,10 @@ type PaletteProps = {
 }
 
 /** Machines and steps to be dragged into the groups, or added with a click. */
-export function Palette({ plan, names, current, onCurrent, onAdd }: PaletteProps) {
-  const add = (carried: Carried): void => onAdd([carried])
+export const Palette = memo(function Palette({ plan, names, current, onCurrent, onAdd }: PaletteProps) {
+  const found = useMemo(() => freeMachines(plan, names), [plan, names])
+  const kept = useRef(found)
+  kept.current = replaceEqualDeep(kept.current, found)
   return (
     <Stack gap="sm">
       {plan.groups.length > 0 && (
@@ -40,51 +44,48 @@ export function Palette({ plan, names, current, onCurrent, onAdd }: PaletteProps
       )}
       <Box>
         <Text size="xs" c="var(--ink-quiet)" fw={500} mb={4} id="palette-steps">
-          Steps
+          Steps and groups
         </Text>
-        <ul className={classes.paletteList} aria-labelledby="palette-steps">
-          {keysOf(titleOfStepKind).map((stepKind) => (
-            <li key={stepKind}>
-              <StepChip stepKind={stepKind} onAdd={add} />
-            </li>
-          ))}
-          <li>
-            <GroupChip onAdd={add} />
-          </li>
-        </ul>
+        <StepChips onAdd={onAdd} />
       </Box>
-      <MachineChips plan={plan} names={names} onAdd={onAdd} />
+      <MachineChips free={kept.current} known={names.size} onAdd={onAdd} />
     </Stack>
   )
-}
+})
 
-type ChipProps = { readonly onAdd: (carried: Carried) => void }
+type ChipProps = Pick<PaletteProps, 'onAdd'>
 
-function StepChip({ stepKind, onAdd }: ChipProps & { readonly stepKind: StepKind }) {
+const StepChips = memo(function StepChips({ onAdd }: ChipProps) {
   return (
-    <Chip
-      id={`palette ${stepKind}`}
-      icon={iconOfItem[stepKind]}
-      carried={{ kind: 'new-step', stepKind }}
-      onAdd={onAdd}
-    >
-      {titleOfStepKind[stepKind]}
-    </Chip>
+    <ul className={classes.paletteList} aria-labelledby="palette-steps">
+      {keysOf(titleOfStepKind).map((stepKind) => (
+        <li key={stepKind}>
+          <Chip
+            id={`palette ${stepKind}`}
+            icon={iconOfItem[stepKind]}
+            carried={{ kind: 'new-step', stepKind }}
+            onAdd={onAdd}
+          >
+            {titleOfStepKind[stepKind]}
+          </Chip>
+        </li>
+      ))}
+      <li>
+        <Chip id="palette group" icon={IconStack2} carried={{ kind: 'new-group' }} onAdd={onAdd}>
+          Group
+        </Chip>
+      </li>
+    </ul>
   )
-}
-
-const GroupChip = ({ onAdd }: ChipProps) => (
-  <Chip id="palette group" icon={IconStack2} carried={{ kind: 'new-group' }} onAdd={onAdd}>
-    Group
-  </Chip>
-)
+})
 
 type FreeMachine = { readonly id: ProtectionId; readonly name: string }
 
-function MachineChips({ plan, names, onAdd }: Pick<PaletteProps, 'plan' | 'names' | 'onAdd'>) {
+type MachineChipsProps = ChipProps & { readonly free: readonly FreeMachine[]; readonly known: number }
+
+const MachineChips = memo(function MachineChips({ free, known, onAdd }: MachineChipsProps) {
   const [typed, setTyped] = useState('')
   const search = useDeferredValue(typed.trim().toLowerCase())
-  const free = useMemo(() => freeMachines(plan, names), [plan, names])
   const found = search === '' ? free : free.filter(({ name }) => name.toLowerCase().includes(search))
   const shown = found.slice(0, mostShown)
   return (
@@ -121,7 +122,7 @@ function MachineChips({ plan, names, onAdd }: Pick<PaletteProps, 'plan' | 'names
               id={`palette ${id}`}
               icon={IconServer2}
               carried={{ kind: 'new-machine', protectionId: id }}
-              onAdd={(carried) => onAdd([carried])}
+              onAdd={onAdd}
             >
               {name}
             </Chip>
@@ -130,8 +131,9 @@ function MachineChips({ plan, names, onAdd }: Pick<PaletteProps, 'plan' | 'names
         {found.length === 0 && (
           <li>
             <Text size="xs" c="var(--ink-quiet)">
-              {wordsOfNone(names.size, free.length)}
+              {wordsOfNone(known, free.length)}
             </Text>
+            {known === 0 && <LinkAnchor to="/protect">Protect machines</LinkAnchor>}
           </li>
         )}
       </ul>
@@ -142,7 +144,7 @@ function MachineChips({ plan, names, onAdd }: Pick<PaletteProps, 'plan' | 'names
       )}
     </Box>
   )
-}
+})
 
 const wordsOfNone = (known: number, free: number): string => {
   if (known === 0) return 'No machine is protected yet.'
@@ -173,7 +175,7 @@ function Chip({ id, icon: Shape, carried, onAdd, children }: AnyChipProps) {
       className={classes.paletteItem}
       {...listeners}
       aria-describedby={attributes['aria-describedby']}
-      onClick={() => onAdd(carried)}
+      onClick={() => onAdd([carried])}
     >
       <Shape size={15} stroke={1.7} className={classes.icon} aria-hidden />
       <span className={classes.name}>{children}</span>

@@ -1,8 +1,10 @@
 import { DndContext, DragOverlay, MeasuringStrategy } from '@dnd-kit/core'
 import { VisuallyHidden } from '@mantine/core'
+import { IconStack2 } from '@tabler/icons-react'
 import { isStep, itemsOf, removeItem } from '@understudy/contract/plan-editing'
 import type { PlanFinding } from '@understudy/contract/recovery-plan'
-import { type ReactNode, useCallback, useEffect, useMemo, useState } from 'react'
+import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { EmptyState } from '../../ui/EmptyState.tsx'
 import classes from './canvas.module.css'
 import { GroupLane } from './GroupLane.tsx'
 import { CardFace, type Timing } from './ItemCard.tsx'
@@ -52,19 +54,25 @@ export function PlanCanvas(props: PlanCanvasProps) {
   const { carrying, sensors, ...drag } = useCarrying({ plan, names, current, editor, onPutDown })
   useScrollTo(carrying?.by === 'keyboard' ? carrying.slot : null)
 
-  const add = (all: readonly Carried[]): void => {
-    const made = all.reduce(
-      (before, carried) =>
-        putDown(before, carried, firstSlot(before, carried, current), () => crypto.randomUUID()),
-      plan,
-    )
-    const [first] = all
-    if (!first) return
-    const name = all.length === 1 ? nameOfCarried(plan, names, first) : `${all.length} machines`
-    editor.edit(`add “${name}”`, () => made)
-    editor.say(`${name} ${all.length === 1 ? 'is' : 'are'} added`)
-    if (first.kind === 'new-step') onSelect(newestOf(plan, made))
-  }
+  const now = useRef({ plan, names, current })
+  now.current = { plan, names, current }
+  const add = useCallback(
+    (all: readonly Carried[]): void => {
+      const { plan, names, current } = now.current
+      const made = all.reduce(
+        (before, carried) =>
+          putDown(before, carried, firstSlot(before, carried, current), () => crypto.randomUUID()),
+        plan,
+      )
+      const [first] = all
+      if (!first) return
+      const name = all.length === 1 ? nameOfCarried(plan, names, first) : `${all.length} machines`
+      editor.edit(`add “${name}”`, () => made)
+      editor.say(`${name} ${all.length === 1 ? 'is' : 'are'} added`)
+      if (first.kind === 'new-step') onSelect(newestOf(plan, made))
+    },
+    [editor, onSelect],
+  )
   const nameOf = useNames(plan, names)
   const onRemove = useCallback(
     (id: ItemId) => {
@@ -87,7 +95,11 @@ export function PlanCanvas(props: PlanCanvasProps) {
       measuring={measuring}
       accessibility={{ announcements: silent, screenReaderInstructions: instructions }}
     >
-      <div className={classes.desk} data-open={aside !== null || undefined}>
+      <div
+        className={classes.desk}
+        data-open={aside !== null || undefined}
+        data-carries={carried ? shapeOf(plan, carried) : undefined}
+      >
         {blocked ? (
           <div />
         ) : (
@@ -109,26 +121,19 @@ export function PlanCanvas(props: PlanCanvasProps) {
                   index={index}
                   groups={plan.groups.length}
                   current={!blocked && group.id === current}
-                  carried={carried}
-                  shape={carried && shapeOf(plan, carried)}
-                  slot={slot?.kind === 'in-group' && slot.groupId === group.id ? slot : null}
+                  {...(slot?.kind === 'in-group' && slot.groupId === group.id
+                    ? { carried, slot }
+                    : { carried: null, slot: null })}
                   onCurrent={setCurrent}
                 />
               </li>
             ))}
           </ol>
-          {!blocked && (
-            <div
-              className={classes.newGroup}
-              style={{ marginTop: plan.groups.length === 0 ? 0 : 10 }}
-              data-new-group
-              data-target={slot?.kind === 'new-group' || undefined}
-            >
-              {plan.groups.length === 0
-                ? 'Drag the machines that come up first here, or click them. A group is made for them.'
-                : 'Drop here for a new group, or click “Group” in the palette.'}
-            </div>
-          )}
+          <DropForNewGroup
+            blocked={blocked}
+            first={plan.groups.length === 0}
+            target={slot?.kind === 'new-group'}
+          />
         </div>
         {aside !== null && <div className={classes.aside}>{aside}</div>}
       </div>
@@ -136,6 +141,32 @@ export function PlanCanvas(props: PlanCanvasProps) {
         {carrying?.by === 'pointer' && <Lifted plan={plan} names={names} carried={carrying.carried} />}
       </DragOverlay>
     </DndContext>
+  )
+}
+
+type DropForNewGroupProps = { readonly blocked: boolean; readonly first: boolean; readonly target: boolean }
+
+/** Below the last lane; of an empty plan it is all there is, and says how a plan is drawn. */
+function DropForNewGroup({ blocked, first, target }: DropForNewGroupProps) {
+  if (blocked) return null
+  return (
+    <div
+      className={classes.newGroup}
+      data-first={first || undefined}
+      data-new-group
+      data-target={target || undefined}
+    >
+      {first ? (
+        <EmptyState icon={IconStack2} title="What comes up first?">
+          Drag its machines here, or click them: a group is made for them. Machines of one group come up
+          together; the next group waits for it. Steps go before or after the machines of a group: a probe
+          that the database answers, a script, somebody who says yes. By keyboard: space picks up, the arrow
+          keys move, space puts down.
+        </EmptyState>
+      ) : (
+        'Drop here for a new group'
+      )}
+    </div>
   )
 }
 

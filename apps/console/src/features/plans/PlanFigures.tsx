@@ -23,7 +23,7 @@ export function PlanFigures({ detail, plan, checked }: PlanFiguresProps) {
   const blockers = findings.filter(({ level }) => level === 'blocker').length
   const verdict = verdictOf({ blockers, warnings: findings.length - blockers })
   const rto = rtoOf({
-    predictedSeconds: timetable?.totalSeconds ?? null,
+    predictedSeconds: timetable && timetable.items.length > 0 ? timetable.totalSeconds : null,
     targetRtoSeconds: plan.targetRtoSeconds,
   })
   const [machines, steps] = [machinesOf(plan).length, stepsOf(plan).length]
@@ -33,7 +33,7 @@ export function PlanFigures({ detail, plan, checked }: PlanFiguresProps) {
         <Stat
           label="As it is drawn"
           value={<StatusMark tone={verdict.tone}>{verdict.words}</StatusMark>}
-          note={settled ? `${formatCount(machines)} machines, ${formatCount(steps)} steps` : 'being checked…'}
+          note={settled ? `${counted(machines, 'machine')}, ${counted(steps, 'step')}` : 'being checked…'}
         />
         <Stat
           label="Up again within"
@@ -44,11 +44,7 @@ export function PlanFigures({ detail, plan, checked }: PlanFiguresProps) {
         <Stat
           label="Would lose at most"
           value={detail.worstLagSeconds === null ? '–' : formatDuration(detail.worstLagSeconds)}
-          note={
-            detail.worstLagSeconds === null
-              ? 'not every machine has a point'
-              : 'the most of its machines, as saved'
-          }
+          note={wordsOfLag(detail)}
         />
         <Stat label="Last test" value={<LastTest plan={detail} />} />
         <Stat label="Now" value={<ActiveRun plan={detail} />} />
@@ -57,11 +53,19 @@ export function PlanFigures({ detail, plan, checked }: PlanFiguresProps) {
   )
 }
 
+const wordsOfLag = ({ machineCount, worstLagSeconds }: PlanDetail): string => {
+  if (machineCount === 0) return 'no machine is saved yet'
+  return worstLagSeconds === null ? 'not every machine has a point' : 'the most of its machines, as saved'
+}
+
 function wordsOfTarget(targetSeconds: number | null, timetable: PlanChecked['timetable']): string {
   const target = targetSeconds === null ? 'no target' : `target ${formatDuration(targetSeconds)}`
-  if (!timetable) return target
+  if (!timetable || timetable.items.length === 0) return target
   const known = `${timetable.measured} of ${timetable.items.length} measured`
   return timetable.spreadSeconds > 0.5
     ? `${target}, ± ${formatDuration(timetable.spreadSeconds)}, ${known}`
     : `${target}, ${known}`
 }
+
+const counted = (count: number, what: string): string =>
+  `${formatCount(count)} ${count === 1 ? what : `${what}s`}`

@@ -1,5 +1,5 @@
 // A plan being looked at and drawn: its head, its tabs, and everything that is asked before or after an edit.
-import { Badge, Stack, Tabs, VisuallyHidden } from '@mantine/core'
+import { Badge, Stack, Tabs } from '@mantine/core'
 import { itemsOf } from '@understudy/contract/plan-editing'
 import type { PlanDetail } from '@understudy/contract/recovery-plan'
 import { roleOf } from '@understudy/contract/roles'
@@ -13,6 +13,7 @@ import { DryRunDialog } from './DryRunDialog.tsx'
 import { ItemForm } from './ItemForm.tsx'
 import { findingsBySpot, keyOfSpot } from './joined-findings.ts'
 import { LeaveGuard } from './LeaveGuard.tsx'
+import { LiveWords } from './LiveWords.tsx'
 import { MergeDialog } from './MergeDialog.tsx'
 import { Overtaken } from './Overtaken.tsx'
 import { ParameterForm } from './ParameterForm.tsx'
@@ -78,7 +79,9 @@ export function PlanWorkshop(props: PlanWorkshopProps) {
         title={plan.name || 'Plan without a name'}
         badges={
           <>
-            <Badge color="gray">version {base.version}</Badge>
+            <Badge color="gray" variant="outline">
+              version {base.version}
+            </Badge>
             {changed && <Badge color="yellow">not saved</Badge>}
           </>
         }
@@ -107,11 +110,7 @@ export function PlanWorkshop(props: PlanWorkshopProps) {
         <PlanFigures detail={detail} plan={plan} checked={checked} />
         <PlanTabs {...props} drawn={drawn} checked={checked} refused={refused} />
       </Stack>
-      <VisuallyHidden role="status" aria-live="assertive">
-        {/* The same words twice are said twice: what changes between is not heard. */}
-        {drawn.said.words}
-        {drawn.said.count % 2 === 0 ? '' : '\u00a0'}
-      </VisuallyHidden>
+      <LiveWords announcer={drawn.announcer} />
       {asked === 'save' && (
         <SaveDialog
           plan={plan}

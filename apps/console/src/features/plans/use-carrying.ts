@@ -2,7 +2,6 @@
 // left; the place is found here, because a plan has hundreds of them and most are none for what is held.
 import {
   type DragStartEvent,
-  type KeyboardCoordinateGetter,
   KeyboardSensor,
   MouseSensor,
   TouchSensor,
@@ -38,6 +37,10 @@ const stepOfKey: Readonly<Record<string, Step>> = {
   ArrowLeft: 'previous-list',
   ArrowRight: 'next-list',
 }
+
+const mouse = { activationConstraint: { distance: 5 } }
+/** A finger that moves at once scrolls; one that rests takes it up. */
+const touch = { activationConstraint: { delay: 220, tolerance: 6 } }
 
 type Facts = {
   readonly plan: Plan
@@ -94,23 +97,24 @@ export function useCarrying(facts: Facts) {
   const goToRef = useRef(goTo)
   goToRef.current = goTo
 
-  /** dnd-kit would move things by pixels; here a key goes to the next place that takes what is held. */
-  const [byKey] = useState<KeyboardCoordinateGetter>(() => (event: KeyboardEvent) => {
-    const step = stepOfKey[event.code]
-    const held = now.current.carrying
-    if (!step || !held?.slot) return
-    event.preventDefault()
-    goToRef.current(stepSlot(now.current.plan, held.carried, held.slot, step))
-  })
+  // The same for as long as the editor is open: a new sensor would draw every card anew.
+  const [keyboard] = useState(() => ({
+    /** dnd-kit would move things by pixels; here a key goes to the next place that takes what is held. */
+    coordinateGetter: (event: KeyboardEvent) => {
+      const step = stepOfKey[event.code]
+      const held = now.current.carrying
+      if (!step || !held?.slot) return undefined
+      event.preventDefault()
+      goToRef.current(stepSlot(now.current.plan, held.carried, held.slot, step))
+      return undefined
+    },
+    // Enter opens what has the focus.
+    keyboardCodes: { start: ['Space'], cancel: ['Escape'], end: ['Space', 'Enter'] },
+  }))
   const sensors = useSensors(
-    useSensor(MouseSensor, { activationConstraint: { distance: 5 } }),
-    // A finger that moves at once scrolls; one that rests takes it up.
-    useSensor(TouchSensor, { activationConstraint: { delay: 220, tolerance: 6 } }),
-    useSensor(KeyboardSensor, {
-      coordinateGetter: byKey,
-      // Enter opens what has the focus.
-      keyboardCodes: { start: ['Space'], cancel: ['Escape'], end: ['Space', 'Enter'] },
-    }),
+    useSensor(MouseSensor, mouse),
+    useSensor(TouchSensor, touch),
+    useSensor(KeyboardSensor, keyboard),
   )
 
   return {

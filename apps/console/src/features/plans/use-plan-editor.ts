@@ -1,6 +1,7 @@
-// The plan being drawn: its history, what is kept on the server, and what has just been done, for ears too.
+// The plan being drawn: its history, and what is kept on the server.
 import type { PlanDetail } from '@understudy/contract/recovery-plan'
-import { createContext, useContext, useMemo, useReducer } from 'react'
+import { createContext, useContext, useMemo, useReducer, useRef } from 'react'
+import { type Announcer, createAnnouncer } from './announcer.ts'
 import { beginHistory, type History, recordEdit, redo, redoable, undo, undoable } from './edit-history.ts'
 import type { Plan } from './plan-draft.ts'
 
@@ -8,8 +9,6 @@ type State = {
   readonly history: History
   /** The version that the edit began with: saving says it, and is refused when there is a newer one. */
   readonly base: { readonly plan: Plan; readonly version: number }
-  /** Said to whoever listens instead of looking. Counted, so that the same words twice are said twice. */
-  readonly said: { readonly words: string; readonly count: number }
 }
 
 type Change =
@@ -21,7 +20,6 @@ type Change =
     }
   | { readonly kind: 'undo' }
   | { readonly kind: 'redo' }
-  | { readonly kind: 'say'; readonly words: string }
   /** What is kept on the server is the new beginning. `draft`: what goes on being drawn on top of it; null: nothing. */
   | { readonly kind: 'rebase'; readonly plan: Plan; readonly version: number; readonly draft: Plan | null }
 
@@ -30,7 +28,7 @@ export type PlanEditor = {
   readonly edit: (what: string, make: (plan: Plan) => Plan, field?: string) => void
   readonly undo: () => void
   readonly redo: () => void
-  readonly say: (words: string) => void
+  readonly say: Announcer['say']
   readonly rebase: (plan: Plan, version: number, draft?: Plan) => void
 }
 
@@ -38,72 +36,72 @@ export type DrawnPlan = {
   readonly plan: Plan
   readonly base: State['base']
   readonly changed: boolean
-  readonly said: State['said']
   readonly undoable: string | null
   readonly redoable: string | null
   readonly editor: PlanEditor
+  readonly announcer: Announcer
 }
 
 export function usePlanEditor(detail: PlanDetail): DrawnPlan {
   const [state, dispatch] = useReducer(next, detail, begin)
-  // Always the same object: a card of two hundred is not drawn again because its neighbour was edited.
-  const editor = useMemo<PlanEditor>(
-    () => ({
+  const { history, base } = state
+  const now = useRef(history)
+  now.current = history
+  // Always the same objects: a card of two hundred is not drawn again because its neighbour was edited.
+  const { editor, announcer } = useMemo(() => {
+    const said = createAnnouncer()
+    const made: PlanEditor = {
       edit: (what, make, field) => dispatch({ kind: 'edit', what, make, field: field ?? null }),
-      undo: () => dispatch({ kind: 'undo' }),
-      redo: () => dispatch({ kind: 'redo' }),
-      say: (words) => dispatch({ kind: 'say', words }),
+      undo: () => {
+        const what = undoable(now.current)
+        if (what !== null) said.say(`Taken back: ${what}`)
+        dispatch({ kind: 'undo' })
+      },
+      redo: () => {
+        const what = redoable(now.current)
+        if (what !== null) said.say(`Done again: ${what}`)
+        dispatch({ kind: 'redo' })
+      },
+      say: said.say,
       rebase: (plan, version, draft) => dispatch({ kind: 'rebase', plan, version, draft: draft ?? null }),
-    }),
-    [],
-  )
-  const { history, base, said } = state
+    }
+    return { editor: made, announcer: said }
+  }, [])
   return {
     plan: history.present.plan,
     base,
     changed: history.present.plan !== base.plan,
-    said,
     undoable: undoable(history),
     redoable: redoable(history),
     editor,
+    announcer,
   }
 }
 
 const begin = ({ plan, version }: PlanDetail): State => ({
   history: beginHistory(plan),
   base: { plan, version },
-  said: { words: '', count: 0 },
 })
 
 function next(state: State, change: Change): State {
   const { history } = state
-  const saying = (words: string): State['said'] => ({ words, count: state.said.count + 1 })
   switch (change.kind) {
-    case 'say':
-      return { ...state, said: saying(change.words) }
     case 'edit': {
       const { make, what, field } = change
       return { ...state, history: recordEdit(history, { plan: make(history.present.plan), what, field }) }
     }
-    case 'undo': {
-      const what = undoable(history)
-      return what === null ? state : { ...state, history: undo(history), said: saying(`Taken back: ${what}`) }
-    }
-    case 'redo': {
-      const what = redoable(history)
-      return what === null ? state : { ...state, history: redo(history), said: saying(`Done again: ${what}`) }
-    }
+    case 'undo':
+      return { ...state, history: undo(history) }
+    case 'redo':
+      return { ...state, history: redo(history) }
     case 'rebase': {
       const { plan, version, draft } = change
-      const base = { plan, version }
+      const kept = beginHistory(plan)
       // Undo goes back to what is kept now, never behind it: saving that would throw the others' work away unasked.
-      if (draft)
-        return {
-          ...state,
-          base,
-          history: recordEdit(beginHistory(plan), { plan: draft, what: 'your own changes', field: null }),
-        }
-      return { ...state, base, history: beginHistory(plan) }
+      return {
+        base: { plan, version },
+        history: draft ? recordEdit(kept, { plan: draft, what: 'your own changes', field: null }) : kept,
+      }
     }
   }
 }
