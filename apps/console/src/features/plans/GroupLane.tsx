@@ -95,7 +95,11 @@ export const GroupLane = memo(function GroupLane(props: GroupLaneProps) {
             {finding.remedy}
           </Text>
         ))}
-        <div className={classes.parts}>
+        <div
+          className={classes.parts}
+          data-no-before={group.before.length === 0 || undefined}
+          data-no-after={group.after.length === 0 || undefined}
+        >
           <PartList {...props} part="before" />
           <IconChevronRight size={16} className={classes.arrow} aria-hidden />
           <PartList {...props} part="machines" />

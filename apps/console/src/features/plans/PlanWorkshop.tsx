@@ -22,6 +22,7 @@ import { PlanCanvas } from './PlanCanvas.tsx'
 import { PlanFields } from './PlanFields.tsx'
 import { PlanFigures } from './PlanFigures.tsx'
 import { PlanSecret } from './PlanSecret.tsx'
+import classes from './PlanWorkshop.module.css'
 import type { ItemId, Names } from './plan-draft.ts'
 import type { StartKind } from './plan-kinds.ts'
 import { SaveDialog } from './SaveDialog.tsx'
@@ -75,36 +76,38 @@ export function PlanWorkshop(props: PlanWorkshopProps) {
 
   return (
     <EditorContext value={editor}>
-      <PageHeader
-        title={plan.name || 'Plan without a name'}
-        badges={
-          <>
-            <Badge color="gray" variant="outline">
-              version {base.version}
-            </Badge>
-            {changed && <Badge color="yellow">not saved</Badge>}
-          </>
-        }
-        note={
-          <>
-            Saved <When at={detail.savedAt} /> by {detail.savedBy}
-            {detail.comment === '' ? '' : `: ${detail.comment}`}
-          </>
-        }
-        actions={
-          <>
-            <PlanActions
-              detail={detail}
-              drawn={drawn}
-              saveReason={saving.reason(refused)}
-              onSave={() => setAsked('save')}
-              onDryRun={() => setAsked('dry-run')}
-              onRemoved={onRemoved}
-            />
-            {start?.(changed ? 'Save or undo your changes first: a run takes what is saved' : null)}
-          </>
-        }
-      />
+      <div className={classes.head}>
+        <PageHeader
+          title={plan.name || 'Plan without a name'}
+          badges={
+            <>
+              <Badge color="gray" variant="outline" className={classes.version}>
+                version {base.version}
+              </Badge>
+              {changed && <Badge color="yellow">not saved</Badge>}
+            </>
+          }
+          note={
+            <>
+              Saved <When at={detail.savedAt} /> by {detail.savedBy}
+              {detail.comment === '' ? '' : `: ${detail.comment}`}
+            </>
+          }
+          actions={
+            <>
+              <PlanActions
+                detail={detail}
+                drawn={drawn}
+                saveReason={saving.reason(refused)}
+                onSave={() => setAsked('save')}
+                onDryRun={() => setAsked('dry-run')}
+                onRemoved={onRemoved}
+              />
+              {start?.(changed ? 'Save or undo your changes first: a run takes what is saved' : null)}
+            </>
+          }
+        />
+      </div>
       <Stack gap="md">
         {overtaken && <Overtaken detail={detail} onMerge={() => setAsked('merge')} />}
         <PlanFigures detail={detail} plan={plan} checked={checked} />

@@ -137,7 +137,7 @@ export function CommandFields({ value, onChange, machines, blocked }: FormOf<Com
     <>
       <Group gap={6} align="flex-end" wrap="nowrap">
         <Select
-          w={120}
+          w={140}
           label="Runs"
           allowDeselect={false}
           disabled={blocked}
@@ -171,7 +171,7 @@ export function CommandFields({ value, onChange, machines, blocked }: FormOf<Com
       <TextInput
         label="Program"
         description="Its path. No shell reads it: arguments stay what they are."
-        ff="monospace"
+        styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)' } }}
         readOnly={blocked}
         value={value.command}
         onChange={(event) => onChange({ ...value, command: event.currentTarget.value }, 'command')}
@@ -205,7 +205,7 @@ type TextListProps = {
 
 export function TextList({ label, add, texts, blocked, onChange }: TextListProps) {
   return (
-    <Fieldset legend={label} variant="unstyled">
+    <Fieldset legend={label} variant="unstyled" styles={{ legend: { fontWeight: 500, padding: 0 } }}>
       <Stack gap={4}>
         {texts.map((text, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: a text is its place; nothing else tells two equal ones apart.
@@ -270,7 +270,7 @@ export function WordTable({ label, add, nameLabel, words, blocked, onChange }: W
     if (former) change(shown.with(index, { ...former, ...row }), `${label} ${index}`)
   }
   return (
-    <Fieldset legend={label} variant="unstyled">
+    <Fieldset legend={label} variant="unstyled" styles={{ legend: { fontWeight: 500, padding: 0 } }}>
       <Stack gap={4}>
         {shown.map((row, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: the name is what is being typed.
