@@ -103,9 +103,9 @@ export function PlanCanvas(props: PlanCanvasProps) {
         {blocked ? (
           <div />
         ) : (
-          <aside className={classes.aside} aria-label="Palette">
+          <section className={classes.aside} aria-label="Palette">
             <Palette plan={plan} names={names} current={current} onCurrent={setCurrent} onAdd={add} />
-          </aside>
+          </section>
         )}
         <div data-plan-canvas>
           <ol className={classes.lanes} aria-label="Groups in their order">
