@@ -135,7 +135,7 @@ test('the same is done by keyboard alone, and every place is said', async () => 
 })
 
 test('what is wrong stands beside the item while it is drawn, and goes when it is mended', async () => {
-  await card(/Approval/).press('Enter')
+  await card('Approval').press('Enter')
   const form = page.getByRole('region', { name: 'Approval' })
   await expect(form.getByText('Blocked')).toBeVisible()
   await expect(page.getByRole('group', { name: 'As it is drawn' })).toContainText('1 blocker')
@@ -306,8 +306,12 @@ const list = (part: 'Before' | 'After' | 'Machines, together', group: string): L
 const machinesOf = (group: string): Locator => list('Machines, together', group)
 const chip = (name: string): Locator =>
   page.getByRole('region', { name: 'Palette' }).getByRole('button', { name, exact: true })
-const card = (name: string | RegExp): Locator =>
-  page.getByRole('list', { name: 'Groups in their order' }).locator('[data-id]').getByRole('button', { name })
+/** Its name, and then what is said of it. */
+const card = (name: string): Locator =>
+  page
+    .getByRole('list', { name: 'Groups in their order' })
+    .locator('[data-id]')
+    .getByRole('button', { name: new RegExp(`^${name}\\b`) })
 const grip = (group: string): Locator =>
   page.getByRole('button', { name: `Move the group ${group}`, exact: true })
 const heard = (): Locator => page.locator('[role=status][aria-live=assertive]')

@@ -114,7 +114,7 @@ function AskedField({ parameter, onChange }: AskedFieldProps) {
     return (
       <Select
         {...words}
-        data={type === 'boolean' ? ['yes', 'no'] : [...choices]}
+        data={type === 'boolean' ? ['yes', 'no'] : [...new Set(choices)]}
         defaultValue={typeof initial === 'boolean' ? (initial ? 'yes' : 'no') : (initial as string | null)}
         onChange={(value) => value !== null && onChange(type === 'boolean' ? value === 'yes' : value)}
       />

@@ -1,15 +1,4 @@
-import {
-  ActionIcon,
-  Button,
-  Checkbox,
-  Group,
-  MultiSelect,
-  Select,
-  Stack,
-  Text,
-  TextInput,
-  Tooltip,
-} from '@mantine/core'
+import { ActionIcon, Button, Checkbox, Group, Select, Stack, Text, TextInput, Tooltip } from '@mantine/core'
 import { IconArrowDown, IconArrowUp, IconCopy, IconTrash, IconX } from '@tabler/icons-react'
 import {
   addItem,
@@ -148,50 +137,66 @@ function FailureField({ item, blocked }: Pick<ItemFormProps, 'item' | 'blocked'>
   )
 }
 
-function NeedsField({
-  plan,
-  names,
-  item,
-  blocked,
-}: Pick<ItemFormProps, 'plan' | 'names' | 'item' | 'blocked'>) {
+type NeedsFieldProps = Pick<ItemFormProps, 'plan' | 'names' | 'item' | 'blocked'>
+
+function NeedsField({ plan, names, item, blocked }: NeedsFieldProps) {
   const editor = useEditor()
+  const nameOf = (other: PlanItem): string =>
+    isStep(other) ? other.name : (names.get(other.protectionId) ?? 'not protected any more')
+  const known = new Map(itemsOf(plan).map((placed) => [placed.item.id, nameOf(placed.item)]))
   const others = useMemo(
     () =>
       plan.groups.map((group) => ({
         group: group.name || 'without a name',
         items: [...group.before, ...group.machines, ...group.after]
-          .filter(({ id }) => id !== item.id)
+          .filter(({ id }) => id !== item.id && !item.needs.includes(id))
           .map((other) => ({
             value: other.id as string,
             label: isStep(other) ? other.name : (names.get(other.protectionId) ?? 'not protected any more'),
           })),
       })),
-    [plan, names, item.id],
+    [plan, names, item],
   )
   return (
-    <MultiSelect
-      label="Needs"
-      description="Waits for these as well, wherever they are in the plan."
-      placeholder={item.needs.length === 0 ? 'nothing more than its place' : ''}
-      searchable
-      limit={100}
-      hidePickedOptions
-      disabled={blocked}
-      data={others}
-      value={item.needs.map(String)}
-      nothingFoundMessage="Nothing with this name"
-      onChange={(chosen) => {
-        const added = chosen.filter((id) => !item.needs.includes(id as ItemId))
-        const removed = item.needs.filter((id) => !chosen.includes(id))
-        editor.edit('change what it needs', (before) => {
-          const more = added.reduce(
-            (made, need) => addNeed(made, { item: item.id, need: need as ItemId }),
-            before,
-          )
-          return removed.reduce((made, need) => removeNeed(made, { item: item.id, need }), more)
-        })
-      }}
-    />
+    <Stack gap={4}>
+      <Select
+        label="Needs"
+        description="Waits for these as well, wherever they are in the plan."
+        placeholder={item.needs.length === 0 ? 'nothing more than its place' : 'one more'}
+        searchable
+        limit={100}
+        disabled={blocked}
+        data={others}
+        value={null}
+        nothingFoundMessage="Nothing with this name"
+        onChange={(need) => {
+          if (need !== null)
+            editor.edit('add what it needs', (before) =>
+              addNeed(before, { item: item.id, need: need as ItemId }),
+            )
+        }}
+      />
+      {item.needs.map((need) => (
+        <Group key={need} gap={4} wrap="nowrap" justify="space-between">
+          <Text size="sm" truncate>
+            {known.get(need) ?? need}
+          </Text>
+          {!blocked && (
+            <ActionIcon
+              variant="subtle"
+              color="gray"
+              size="sm"
+              aria-label={`No longer needs ${known.get(need) ?? need}`}
+              onClick={() =>
+                editor.edit('remove what it needs', (before) => removeNeed(before, { item: item.id, need }))
+              }
+            >
+              <IconX size={14} />
+            </ActionIcon>
+          )}
+        </Group>
+      ))}
+    </Stack>
   )
 }
 

@@ -1,5 +1,6 @@
 import {
   ActionIcon,
+  Box,
   Button,
   Checkbox,
   Group,
@@ -7,7 +8,6 @@ import {
   Select,
   SimpleGrid,
   Stack,
-  TagsInput,
   Text,
   TextInput,
 } from '@mantine/core'
@@ -20,6 +20,7 @@ import { Findings } from '../../ui/Findings.tsx'
 import classes from './ParameterForm.module.css'
 import { newParameter, withChoices, withType } from './parameter-edits.ts'
 import type { Plan } from './plan-draft.ts'
+import { TextList } from './step-forms/fields.tsx'
 import { useEditor } from './use-plan-editor.ts'
 
 type ParameterFormProps = {
@@ -133,14 +134,15 @@ function ParameterRow({ parameter, findings, blocked, secret, onChange, onRemove
         {secret ?? <DefaultField parameter={parameter} blocked={blocked} onChange={onChange} />}
       </SimpleGrid>
       {parameter.type === 'choice' && (
-        <TagsInput
-          mt="sm"
-          label="Choices"
-          placeholder="Type one and press Enter"
-          readOnly={blocked}
-          value={[...parameter.choices]}
-          onChange={(choices) => onChange(withChoices(parameter, choices))}
-        />
+        <Box mt="sm">
+          <TextList
+            label="Choices"
+            add="Add a choice"
+            texts={parameter.choices}
+            blocked={blocked}
+            onChange={(choices, field) => onChange(withChoices(parameter, choices), field)}
+          />
+        </Box>
       )}
       <Group justify="space-between" mt="sm">
         <Checkbox
@@ -214,7 +216,7 @@ function DefaultField({
           clearable
           placeholder="none"
           disabled={blocked}
-          data={[...parameter.choices]}
+          data={[...new Set(parameter.choices)].filter((choice) => choice !== '')}
           value={typeof parameter.default === 'string' ? parameter.default : null}
           onChange={set}
         />

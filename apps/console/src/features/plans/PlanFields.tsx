@@ -1,4 +1,4 @@
-import { Group, NumberInput, Stack, Switch, TextInput } from '@mantine/core'
+import { Checkbox, Group, NumberInput, Stack, TextInput } from '@mantine/core'
 import { editPlan } from '@understudy/contract/plan-editing'
 import { SpanInput } from '../../ui/SpanInput.tsx'
 import type { Plan } from './plan-draft.ts'
@@ -33,7 +33,7 @@ export function PlanFields({ plan, blocked }: { readonly plan: Plan; readonly bl
         }}
       />
       <Group align="flex-end" gap="md">
-        <Switch
+        <Checkbox
           label="Has a target for its recovery time"
           disabled={blocked}
           checked={plan.targetRtoSeconds !== null}

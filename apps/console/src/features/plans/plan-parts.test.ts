@@ -9,6 +9,7 @@ import { newAction } from './new-items.ts'
 import { newParameter, withChoices, withType } from './parameter-edits.ts'
 import { machineId, planOfTwoGroups } from './plan-lab.ts'
 import { rtoOf, testOf, verdictOf } from './plan-verdict.ts'
+import { statusesIn } from './step-forms/statuses.ts'
 import { recordOf, rowsOf } from './step-forms/word-rows.ts'
 import { rowsOfTimetable, ticksOf } from './timetable-rows.ts'
 
@@ -109,4 +110,10 @@ test('the same words twice are said twice', () => {
   announcer.say('Moved')
   expect(announcer.last()).not.toBe(first)
   expect(announcer.last().trim()).toBe('Moved')
+})
+
+test('what is typed as statuses counts as far as it is some', () => {
+  expect(statusesIn('200, 204,')).toEqual([200, 204])
+  expect(statusesIn('200 99 20x 200 600')).toEqual([200])
+  expect(statusesIn('')).toEqual([])
 })

@@ -1,9 +1,11 @@
 // One form for every kind of step, with everything that the step can be told.
-import { Select, SimpleGrid, Switch, TagsInput, Textarea, TextInput } from '@mantine/core'
+import { Checkbox, Select, SimpleGrid, Textarea, TextInput } from '@mantine/core'
+import { useState } from 'react'
 import { SpanInput } from '../../../ui/SpanInput.tsx'
 import type { ActionOf, StepAction } from '../plan-draft.ts'
 import { CommandFields, EndpointFields, type FormOf, WholeNumber, WordTable } from './fields.tsx'
 import { ProbeFields } from './ProbeFields.tsx'
+import { statusesIn } from './statuses.ts'
 
 export function ActionFields({ value, ...facts }: FormOf<StepAction>) {
   switch (value.kind) {
@@ -187,20 +189,29 @@ function HttpFields(props: FormOf<ActionOf<'http'>>) {
         styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)', fontSize: 12 } }}
         onChange={(event) => onChange({ ...value, body: event.currentTarget.value }, 'body')}
       />
-      <TagsInput
-        label="Succeeds with status"
-        description="Any other answer is a failure."
-        readOnly={blocked}
-        value={value.expectedStatuses.map(String)}
-        onChange={(texts) =>
-          onChange({
-            ...value,
-            expectedStatuses: texts.map(Number).filter((code) => code >= 100 && code < 600),
-          })
-        }
-      />
+      <StatusesField {...props} />
       <TimeoutField {...props} />
     </>
+  )
+}
+
+/** As it is typed, and beside it what the plan has of it: a comma on its way is no number yet. */
+function StatusesField({ value, blocked, onChange }: FormOf<ActionOf<'http'>>) {
+  const [typed, setTyped] = useState(value.expectedStatuses.join(', '))
+  const meant = statusesIn(typed)
+  const isOurs = meant.join() === value.expectedStatuses.join()
+  return (
+    <TextInput
+      label="Succeeds with status"
+      description="Any other answer is a failure."
+      placeholder="200, 204"
+      readOnly={blocked}
+      value={isOurs ? typed : value.expectedStatuses.join(', ')}
+      onChange={(event) => {
+        setTyped(event.currentTarget.value)
+        onChange({ ...value, expectedStatuses: statusesIn(event.currentTarget.value) }, 'statuses')
+      }}
+    />
   )
 }
 
@@ -261,7 +272,7 @@ function TsigFields({ value, secrets, blocked, onChange }: FormOf<ActionOf<'dns'
   const { tsig } = value
   return (
     <>
-      <Switch
+      <Checkbox
         label="Signed with a key (TSIG)"
         checked={tsig !== null}
         disabled={blocked}
