@@ -211,8 +211,8 @@ test('two people edit one plan: the second to save is told, sees what the first 
   await page.getByRole('tab', { name: 'Settings' }).click()
   await field(page, 'Name').fill('Web shop of the north')
   await saveAsSomebodyElse((plan) => ({ ...plan, priority: 8 }))
-  await expect(page.getByRole('alert')).toContainText('has saved version 3 of this plan')
-  await page.keyboard.press('Escape')
+  const warning = page.getByRole('alert').filter({ hasText: 'has saved version 3 of this plan' })
+  await expect(warning).toBeVisible()
   await page.getByRole('button', { name: 'Save', exact: true }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
   const merge = page.getByRole('dialog', { name: 'Somebody else has saved this plan meanwhile' })
@@ -314,7 +314,7 @@ const card = (name: string): Locator =>
     .getByRole('button', { name: new RegExp(`^${name}\\b`) })
 const grip = (group: string): Locator =>
   page.getByRole('button', { name: `Move the group ${group}`, exact: true })
-const heard = (): Locator => page.locator('[role=status][aria-live=assertive]')
+const heard = (): Locator => page.getByRole('status', { name: 'What was just done' })
 
 const cardsOf = async (group: string): Promise<readonly string[]> =>
   (await machinesOf(group).getByRole('button').allInnerTexts()).map((text) => text.split('\n')[0] ?? '')

@@ -13,7 +13,7 @@ import {
   removeNeed,
 } from '@understudy/contract/plan-editing'
 import type { PlanFinding } from '@understudy/contract/recovery-plan'
-import { useMemo } from 'react'
+import { useMemo, useState } from 'react'
 import { Findings } from '../../ui/Findings.tsx'
 import { Panel } from '../../ui/Panel.tsx'
 import { clockOf } from './clock-words.ts'
@@ -143,6 +143,7 @@ function NeedsField({ plan, names, item, blocked }: NeedsFieldProps) {
   const editor = useEditor()
   const nameOf = (other: PlanItem): string =>
     isStep(other) ? other.name : (names.get(other.protectionId) ?? 'not protected any more')
+  const [search, setSearch] = useState('')
   const known = new Map(itemsOf(plan).map((placed) => [placed.item.id, nameOf(placed.item)]))
   const others = useMemo(
     () =>
@@ -168,8 +169,11 @@ function NeedsField({ plan, names, item, blocked }: NeedsFieldProps) {
         disabled={blocked}
         data={others}
         value={null}
+        searchValue={search}
+        onSearchChange={setSearch}
         nothingFoundMessage="Nothing with this name"
         onChange={(need) => {
+          setSearch('')
           if (need !== null)
             editor.edit('add what it needs', (before) =>
               addNeed(before, { item: item.id, need: need as ItemId }),

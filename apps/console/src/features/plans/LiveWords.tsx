@@ -6,7 +6,7 @@ import type { Announcer } from './announcer.ts'
 export function LiveWords({ announcer }: { readonly announcer: Announcer }) {
   const words = useSyncExternalStore(announcer.subscribe, announcer.last)
   return (
-    <VisuallyHidden role="status" aria-live="assertive">
+    <VisuallyHidden role="status" aria-live="assertive" aria-label="What was just done">
       {words}
     </VisuallyHidden>
   )
