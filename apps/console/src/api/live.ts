@@ -8,7 +8,7 @@ import { createLagTrails, type LagSample } from './lag-trails.ts'
 
 export type Connection = 'connecting' | 'live' | 'lost'
 
-/** First path part of the query keys that a topic makes stale. */
+/** First path part of the query keys that a topic makes stale; the first of each is the topic's own. */
 const staleBy: Record<Topic, readonly string[]> = {
   sites: ['sites', 'overview', 'lab'],
   machines: ['machines', 'overview', 'sites'],
@@ -139,7 +139,7 @@ const isSession = ([path]: readonly unknown[]): boolean => Array.isArray(path) &
 function isStale(key: readonly unknown[], topic: Topic, ids: ReadonlySet<string> | null): boolean {
   const [path, options] = key
   if (!Array.isArray(path) || !staleBy[topic].includes(String(path[0]))) return false
-  if (ids === null || path[0] !== topic) return true
+  if (ids === null || path[0] !== staleBy[topic][0]) return true
   const id = (options as { input?: { id?: unknown } } | undefined)?.input?.id
   return typeof id !== 'string' || ids.has(id)
 }

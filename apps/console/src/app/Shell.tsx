@@ -82,6 +82,8 @@ export function Shell() {
     'topic:plans',
     'topic:plan-runs',
     'topic:events',
+    'topic:plans',
+    'topic:plan-runs',
   ])
 
   return (

@@ -151,6 +151,18 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import('../pages/SettingsPage.tsx'), 'SettingsPage'),
 })
 
+const planRuns = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/plans/$planId/runs',
+  component: lazyRouteComponent(() => import('../pages/PlanRunsPage.tsx'), 'PlanRunsPage'),
+})
+const planRun = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/plans/$planId/runs/$runId',
+  validateSearch: searchParams({ item: text, rows: oneOf('all') }),
+  component: lazyRouteComponent(() => import('../pages/PlanRunPage.tsx'), 'PlanRunPage'),
+})
+
 const tree = root.addChildren([
   setup,
   signIn,
@@ -169,6 +181,8 @@ const tree = root.addChildren([
     events,
     policies,
     settings,
+    planRuns,
+    planRun,
   ]),
 ])
 

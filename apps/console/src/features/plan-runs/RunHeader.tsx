@@ -1,0 +1,114 @@
+import { Group, Progress, SimpleGrid, Stack, Text } from '@mantine/core'
+import type { PlanRun } from '@understudy/contract/recovery-plan'
+import { formatDuration, formatTick, formatWithZone, readable } from '../../lib/format.ts'
+import { Panel } from '../../ui/Panel.tsx'
+import { Stat } from '../../ui/Stat.tsx'
+import { StatusMark } from '../../ui/StatusMark.tsx'
+import { useNow } from '../../ui/use-now.ts'
+import { clockText, elapsedSeconds, outlookOf } from './run-clock.ts'
+import { isActive, toneOfRun, wordsOfRun } from './run-words.ts'
+
+/** The clock since the start, how far it is, when it is expected to end, and what the target says to that. */
+export function RunHeader({ run }: { readonly run: PlanRun }) {
+  const now = useNow(1000)
+  const { totalSeconds, spreadSeconds, endsAt, verdict } = outlookOf(run, now)
+  const live = isActive(run)
+  return (
+    <Panel style={live ? { borderColor: 'var(--accent)' } : {}}>
+      <Group align="flex-start" gap="xl" wrap="wrap">
+        <Stack gap={6} miw={190}>
+          <Group gap="sm" align="baseline">
+            <Text className="number" fz={46} lh={1} fw={650} role="timer" aria-label="Time since the start">
+              {clockText(elapsedSeconds(run, now))}
+            </Text>
+            <StatusMark tone={toneOfRun[run.state]}>{wordsOfRun[run.state]}</StatusMark>
+          </Group>
+          <Progress.Root size="md">
+            <Progress.Section
+              value={run.totalItems === 0 ? 100 : (run.doneItems / run.totalItems) * 100}
+              aria-label="Items done"
+              animated={run.state === 'running'}
+            />
+          </Progress.Root>
+          <Text size="xs" c="var(--ink-quiet)" className="number">
+            {run.doneItems} of {run.totalItems} done
+          </Text>
+        </Stack>
+        <SimpleGrid
+          cols={{ base: 1, xs: 2, lg: run.followsUp === null ? 4 : 3 }}
+          spacing="lg"
+          flex={1}
+          miw={260}
+        >
+          <Stat
+            label={live ? 'Expected end' : 'Ended'}
+            value={
+              endsAt !== null
+                ? formatTick(endsAt, 1)
+                : run.endedAt !== null
+                  ? formatTick(Date.parse(run.endedAt), 1)
+                  : '–'
+            }
+            note={
+              live
+                ? totalSeconds === null
+                  ? 'not known'
+                  : `after ${formatDuration(totalSeconds)}${spreadSeconds ? `, give or take ${formatDuration(spreadSeconds)}` : ''}`
+                : run.endedAt && formatWithZone(run.endedAt)
+            }
+          />
+          {run.followsUp === null && (
+            <Stat
+              label="Target (RTO)"
+              value={run.targetRtoSeconds === null ? 'none' : formatDuration(run.targetRtoSeconds)}
+              note={
+                verdict ? (
+                  <StatusMark tone={verdict.tone}>{verdict.words}</StatusMark>
+                ) : run.targetRtoSeconds === null ? (
+                  'set one in the plan'
+                ) : (
+                  ''
+                )
+              }
+            />
+          )}
+          <Stat
+            label="Point of all machines"
+            value={
+              <Text fz={15} fw={600}>
+                {wordsOfPoint(run.point)}
+              </Text>
+            }
+            note={
+              run.direction === 'forward'
+                ? 'from the first site to the second'
+                : 'from the second site to the first'
+            }
+          />
+          <Stat
+            label="Waiting for people"
+            value={run.waitingForPeople}
+            ink={run.waitingForPeople > 0 ? 'var(--at-risk)' : 'var(--ink)'}
+            note={run.waitingForPeople > 0 ? 'see above' : 'nobody is asked anything'}
+          />
+        </SimpleGrid>
+      </Group>
+      {run.note && (
+        <Text size="sm" mt="sm" fw={500}>
+          {readable(run.note)}
+        </Text>
+      )}
+    </Panel>
+  )
+}
+
+export function wordsOfPoint(point: PlanRun['point']): string {
+  switch (point.kind) {
+    case 'latest':
+      return 'Latest'
+    case 'latest-application-consistent':
+      return 'Latest application-consistent'
+    case 'at':
+      return formatWithZone(point.instant)
+  }
+}

@@ -1,0 +1,67 @@
+// How long a run has taken, when it is expected to end, and what that means for its target. Pure.
+import type { PlanRun } from '@understudy/contract/recovery-plan'
+import { formatDuration } from '../../lib/format.ts'
+import type { Tone } from '../../ui/tone.ts'
+import { isActive } from './run-words.ts'
+
+type Timed = Pick<
+  PlanRun,
+  'state' | 'startedAt' | 'endedAt' | 'predictedSeconds' | 'spreadSeconds' | 'targetRtoSeconds'
+>
+
+/** Seconds since the start; of a run that is over, how long it took. Never below zero, whatever the clocks say. */
+export const elapsedSeconds = (run: Pick<PlanRun, 'startedAt' | 'endedAt'>, now: number): number =>
+  Math.max(0, ((run.endedAt === null ? now : Date.parse(run.endedAt)) - Date.parse(run.startedAt)) / 1000)
+
+/** `4:07`, `1:02:09`: a clock that people read across a room. */
+export function clockText(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds))
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60]
+  const shown = parts[0] === 0 ? parts.slice(1) : parts
+  return shown.map((part, index) => (index === 0 ? String(part) : String(part).padStart(2, '0'))).join(':')
+}
+
+export type Outlook = {
+  /** From the start to the end: measured when it is over, else as it is expected now. Null: nobody knows. */
+  readonly totalSeconds: number | null
+  readonly spreadSeconds: number | null
+  /** When it is expected to be over, milliseconds; null when it is over or nobody knows. */
+  readonly endsAt: number | null
+  readonly verdict: { readonly tone: Tone; readonly words: string } | null
+}
+
+export function outlookOf(run: Timed, now: number): Outlook {
+  const elapsed = elapsedSeconds(run, now)
+  const goesOn = isActive(run)
+  // An expectation that has passed already is none: then it ends now at the earliest.
+  const expected = run.predictedSeconds === null ? null : Math.max(run.predictedSeconds, elapsed)
+  const totalSeconds = goesOn ? expected : elapsed
+  const spreadSeconds = goesOn ? run.spreadSeconds : null
+  return {
+    totalSeconds,
+    spreadSeconds,
+    endsAt: goesOn && expected !== null ? Date.parse(run.startedAt) + expected * 1000 : null,
+    verdict: verdictOf(run, { elapsed, totalSeconds, spreadSeconds: spreadSeconds ?? 0 }),
+  }
+}
+
+function verdictOf(
+  run: Timed,
+  times: { readonly elapsed: number; readonly totalSeconds: number | null; readonly spreadSeconds: number },
+): Outlook['verdict'] {
+  const target = run.targetRtoSeconds
+  const { elapsed, totalSeconds, spreadSeconds } = times
+  if (target === null || totalSeconds === null) return null
+  if (!isActive(run)) {
+    if (run.state !== 'succeeded') return null
+    return elapsed <= target
+      ? { tone: 'good', words: `kept, ${formatDuration(target - elapsed)} to spare` }
+      : { tone: 'bad', words: `missed by ${formatDuration(elapsed - target)}` }
+  }
+  if (elapsed > target) return { tone: 'bad', words: `passed ${formatDuration(elapsed - target)} ago` }
+  if (totalSeconds > target)
+    return { tone: 'bad', words: `expected ${formatDuration(totalSeconds - target)} too late` }
+  // One spread more or less is what happens every third time.
+  if (totalSeconds + spreadSeconds > target) return { tone: 'at-risk', words: 'may be missed' }
+  return { tone: 'good', words: `${formatDuration(target - totalSeconds)} to spare` }
+}
