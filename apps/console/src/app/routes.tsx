@@ -35,17 +35,31 @@ const signIn = createRoute({
   component: lazyRouteComponent(() => import('../pages/SignInPage.tsx'), 'SignInPage'),
 })
 
+async function requireSession({
+  context,
+  location,
+}: {
+  readonly context: Context
+  readonly location: { readonly href: string }
+}): Promise<void> {
+  const session = await context.queries.ensureQueryData(sessionQuery)
+  if (session) return
+  const { needed } = await client.setup.status()
+  if (needed) throw redirect({ to: '/setup' })
+  throw redirect({ to: '/sign-in', search: { from: location.href } })
+}
+
 const signedIn = createRoute({
   getParentRoute: () => root,
   id: 'signed-in',
   component: Shell,
-  beforeLoad: async ({ context, location }) => {
-    const session = await context.queries.ensureQueryData(sessionQuery)
-    if (session) return
-    const { needed } = await client.setup.status()
-    if (needed) throw redirect({ to: '/setup' })
-    throw redirect({ to: '/sign-in', search: { from: location.href } })
-  },
+  beforeLoad: requireSession,
+})
+const wallFrame = createRoute({
+  getParentRoute: () => root,
+  id: 'wall-frame',
+  component: lazyRouteComponent(() => import('./WallShell.tsx'), 'WallShell'),
+  beforeLoad: requireSession,
 })
 
 const overview = createRoute({
@@ -163,9 +177,23 @@ const planRun = createRoute({
   component: lazyRouteComponent(() => import('../pages/PlanRunPage.tsx'), 'PlanRunPage'),
 })
 
+const wall = createRoute({
+  getParentRoute: () => wallFrame,
+  path: '/wall',
+  validateSearch: searchParams({ cycle: text }),
+  component: lazyRouteComponent(() => import('../pages/WallPage.tsx'), 'FirstWallPage'),
+})
+const wallLayout = createRoute({
+  getParentRoute: () => wallFrame,
+  path: '/wall/$layout',
+  validateSearch: searchParams({ cycle: text }),
+  component: lazyRouteComponent(() => import('../pages/WallLayoutPage.tsx'), 'WallLayoutPage'),
+})
+
 const tree = root.addChildren([
   setup,
   signIn,
+  wallFrame.addChildren([wall, wallLayout]),
   signedIn.addChildren([
     overview,
     sites,

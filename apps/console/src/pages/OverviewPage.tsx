@@ -1,5 +1,5 @@
 import { Grid, Skeleton, Stack, Text } from '@mantine/core'
-import { IconShieldPlus } from '@tabler/icons-react'
+import { IconDeviceTv, IconShieldPlus } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { roleOf } from '@understudy/contract/roles'
@@ -13,6 +13,8 @@ import { HealthTiles } from '../features/overview/HealthTiles.tsx'
 import { IfSiteDied } from '../features/overview/IfSiteDied.tsx'
 import { SiteMap } from '../features/overview/SiteMap.tsx'
 import { WorstLag } from '../features/overview/WorstLag.tsx'
+import { PlanOutlook } from '../features/plan-runs/PlanOutlook.tsx'
+import { WaitingRuns } from '../features/plan-runs/WaitingRuns.tsx'
 import { lagCounts } from '../features/protections/replication-words.ts'
 import { LinkButton } from '../ui/LinkButton.tsx'
 import { PageHeader } from '../ui/PageHeader.tsx'
@@ -23,6 +25,7 @@ import { AlertSubject } from './AlertSubject.tsx'
 export function OverviewPage() {
   const refused = useWhyRefused()(roleOf.protections.create)
   const { data: overview, error } = useQuery(api.overview.queryOptions())
+  const { data: plans } = useQuery(api.plans.list.queryOptions())
   const { data: protections } = useQuery(api.protections.list.queryOptions({ input: { limit: 500 } }))
   const protectionOf = (protectionId: string) => protections?.items.find(({ id }) => id === protectionId)
   const machineOf = (protectionId: string): string | null => protectionOf(protectionId)?.machineId ?? null
@@ -45,15 +48,21 @@ export function OverviewPage() {
       <PageHeader
         title="Overview"
         actions={
-          <LinkButton to="/protect" reason={refused} leftSection={<IconShieldPlus size={16} />}>
-            Protect machines
-          </LinkButton>
+          <>
+            <LinkButton to="/wall" search={{}} variant="default" leftSection={<IconDeviceTv size={16} />}>
+              Wall display
+            </LinkButton>
+            <LinkButton to="/protect" reason={refused} leftSection={<IconShieldPlus size={16} />}>
+              Protect machines
+            </LinkButton>
+          </>
         }
       />
       <Stack gap="md">
         {overview.waiting.map((job) => (
           <JobQuestion key={job.id} job={job} />
         ))}
+        {plans && <WaitingRuns plans={plans.items} />}
         {overview.counts.protections === 0 && <FirstSteps />}
         {overview.counts.sites > 0 && <HealthTiles overview={overview} />}
         <Grid gap="md">
@@ -66,6 +75,11 @@ export function OverviewPage() {
                 <Panel title="The bad day" flush>
                   <IfSiteDied overview={overview} />
                 </Panel>
+                {plans && overview.counts.protections > 0 && (
+                  <Panel title="Recovery plans" flush>
+                    <PlanOutlook plans={plans.items} />
+                  </Panel>
+                )}
               </Stack>
             </Grid.Col>
           )}

@@ -9,6 +9,7 @@ import type { Span } from '../features/plan-runs/gantt-layout.ts'
 import { PlanRunList } from '../features/plan-runs/PlanRunList.tsx'
 import { RunActions } from '../features/plan-runs/RunActions.tsx'
 import { RunHeader } from '../features/plan-runs/RunHeader.tsx'
+import { flowOf } from '../features/plan-runs/run-flow.ts'
 import { isActive, titleOfRun, toneOfRun, wordsOfRun } from '../features/plan-runs/run-words.ts'
 import { StepDrawer } from '../features/plan-runs/StepDrawer.tsx'
 import { usualSpans } from '../features/plan-runs/usual-spans.ts'
@@ -35,6 +36,7 @@ export function PlanRunPage() {
     ...api.planRuns.get.queryOptions({ input: { id: run?.followsUp ?? '' } }),
     enabled: run !== undefined && run.followsUp !== null,
   })
+  const { data: protections } = useQuery(api.protections.list.queryOptions({ input: { limit: 500 } }))
   const usual = useUsualSpans(run)
   if (!run) return error ? <ProblemAlert error={error} /> : <RoutePending />
   const show = (next: { item?: string | undefined; rows?: 'all' | undefined }): void =>
@@ -74,7 +76,7 @@ export function PlanRunPage() {
           jobQuestion={(jobId) => <AskedByJob jobId={jobId} />}
           onOpen={(itemId) => show({ item: itemId })}
         />
-        <RunHeader run={run} />
+        <RunHeader run={run} flow={flowOf(run.plan, protections?.items ?? [], run.direction)} />
         <GanttPanel
           run={run}
           usual={usual}

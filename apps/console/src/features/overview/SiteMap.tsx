@@ -22,7 +22,13 @@ const wordsOfSite: Record<Site['health'], string> = {
   unreachable: 'unreachable',
 }
 
-export function SiteMap({ overview }: { readonly overview: Overview }) {
+type SiteMapProps = {
+  readonly overview: Overview
+  /** On a wall: as large as there is room for. */
+  readonly fill?: boolean
+}
+
+export function SiteMap({ overview, fill = false }: SiteMapProps) {
   const navigate = useNavigate()
   const columns = Math.min(3, Math.max(1, overview.sites.length))
   const rows = Math.ceil(overview.sites.length / columns)
@@ -31,11 +37,15 @@ export function SiteMap({ overview }: { readonly overview: Overview }) {
   const height = rows * box.height + (rows - 1) * box.gapY
 
   return (
-    <div style={{ overflowX: 'auto', padding: '18px 14px' }}>
+    <div style={{ overflowX: fill ? 'hidden' : 'auto', padding: fill ? '4%' : '18px 14px' }}>
       <svg
         viewBox={`-2 -2 ${width + 4} ${height + 4}`}
         width="100%"
-        style={{ maxWidth: width * 1.25, minWidth: width * 0.8, display: 'block', margin: '0 auto' }}
+        style={{
+          ...(fill ? {} : { maxWidth: width * 1.25, minWidth: width * 0.8 }),
+          display: 'block',
+          margin: '0 auto',
+        }}
       >
         <title>Sites and the replication between them</title>
         {overview.links.map((link) => (

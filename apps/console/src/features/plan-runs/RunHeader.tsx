@@ -6,10 +6,16 @@ import { Stat } from '../../ui/Stat.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { useNow } from '../../ui/use-now.ts'
 import { clockText, elapsedSeconds, outlookOf } from './run-clock.ts'
-import { isActive, toneOfRun, wordsOfRun } from './run-words.ts'
+import { isActive } from './run-words.ts'
+
+type RunHeaderProps = {
+  readonly run: PlanRun
+  /** Which way it moves: `Harbour → Hillside`. */
+  readonly flow: string
+}
 
 /** The clock since the start, how far it is, when it is expected to end, and what the target says to that. */
-export function RunHeader({ run }: { readonly run: PlanRun }) {
+export function RunHeader({ run, flow }: RunHeaderProps) {
   const now = useNow(1000)
   const { totalSeconds, spreadSeconds, endsAt, verdict } = outlookOf(run, now)
   const live = isActive(run)
@@ -17,12 +23,9 @@ export function RunHeader({ run }: { readonly run: PlanRun }) {
     <Panel style={live ? { borderColor: 'var(--accent)' } : {}}>
       <Group align="flex-start" gap="xl" wrap="wrap">
         <Stack gap={6} miw={190}>
-          <Group gap="sm" align="baseline">
-            <Text className="number" fz={46} lh={1} fw={650} role="timer" aria-label="Time since the start">
-              {clockText(elapsedSeconds(run, now))}
-            </Text>
-            <StatusMark tone={toneOfRun[run.state]}>{wordsOfRun[run.state]}</StatusMark>
-          </Group>
+          <Text className="number" fz={46} lh={1} fw={650} role="timer" aria-label="Time since the start">
+            {clockText(elapsedSeconds(run, now))}
+          </Text>
           <Progress.Root size="md">
             <Progress.Section
               value={run.totalItems === 0 ? 100 : (run.doneItems / run.totalItems) * 100}
@@ -79,11 +82,7 @@ export function RunHeader({ run }: { readonly run: PlanRun }) {
                 {wordsOfPoint(run.point)}
               </Text>
             }
-            note={
-              run.direction === 'forward'
-                ? 'from the first site to the second'
-                : 'from the second site to the first'
-            }
+            note={flow}
           />
           <Stat
             label="Waiting for people"

@@ -27,6 +27,7 @@ import { useNow } from '../../ui/use-now.ts'
 import { ParameterFields } from './ParameterFields.tsx'
 import { PlacedFindings } from './PlacedFindings.tsx'
 import { PointChoiceFields } from './PointChoiceFields.tsx'
+import classes from './StartDialog.module.css'
 import {
   askedParameters,
   bodyOf,
@@ -132,7 +133,12 @@ function StartForm({ detail, kind: asked, onClose }: StartFormProps) {
             setDraft({ ...draft, kind })
           }}
         />
-        <Text size="sm">{words.effect}</Text>
+        <div>
+          <Text size="sm" fw={600}>
+            {members.flow}
+          </Text>
+          <Text size="sm">{words.effect}</Text>
+        </div>
         {words.choosesPoint && (
           <PointChoiceFields draft={draft.point} onChange={(point) => setDraft({ ...draft, point })} />
         )}
@@ -161,7 +167,7 @@ function StartForm({ detail, kind: asked, onClose }: StartFormProps) {
           />
         )}
         <ProblemAlert error={start.error} />
-        <Group justify="flex-end" gap="xs">
+        <Group justify="flex-end" gap="xs" className={classes.foot}>
           <Button variant="default" onClick={onClose}>
             Cancel
           </Button>

@@ -90,7 +90,7 @@ export function StepDrawer({ run, activity, machineLink, onClose }: StepDrawerPr
           </Fact>
           <Fact name="Recovery point">{activity.pointInstant && formatWithZone(activity.pointInstant)}</Fact>
           <Fact name="Addresses">
-            {activity.addresses.length > 0 && <Addresses addresses={activity.addresses} />}
+            {activity.addresses.length > 0 ? <Addresses addresses={activity.addresses} /> : null}
           </Fact>
           <Fact name="Machine">{activity.protectionId && machineLink(activity.protectionId)}</Fact>
           <Fact name="Job">

@@ -75,7 +75,7 @@ function Asked({ run, activity, jobQuestion, onOpen }: AskedProps) {
         </button>
         <Text size="xs" c="var(--ink-quiet)">
           {whatIsAsked[asks.kind]}
-          {asks.kind === 'job' ? '' : ` of the role ${asks.role}`}
+          {asks.kind === 'job' ? '' : ` for whoever has the role ${asks.role}`}
         </Text>
         <TimeLeft deadline={activity.deadline} />
       </Group>

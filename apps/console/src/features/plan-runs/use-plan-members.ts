@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { isStep, itemsOf } from '@understudy/contract/plan-editing'
 import type { PlanDetail } from '@understudy/contract/recovery-plan'
 import { api } from '../../api/client.ts'
+import { flowOf } from './run-flow.ts'
 import { knownToBeDown } from './start-draft.ts'
 
 type Members = {
@@ -9,6 +10,8 @@ type Members = {
   readonly nameOf: (id: string) => string
   /** Every machine of the plan is seen to be off where it runs. False while nothing is known. */
   readonly allDown: boolean
+  /** Which way they are moved. */
+  readonly flow: string
 }
 
 /** The machines of a plan by name, and whether they are down. */
@@ -33,6 +36,7 @@ export function usePlanMembers(plan: PlanDetail['plan']): Members {
   }
   const healthy = sites?.items.filter(({ health }) => health === 'healthy') ?? []
   return {
+    flow: flowOf(plan, protections?.items ?? [], null),
     nameOf: (id) => names.get(id) ?? 'The plan',
     allDown:
       isComplete &&

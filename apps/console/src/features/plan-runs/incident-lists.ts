@@ -1,0 +1,65 @@
+// What a room has to know of a run: who is waited for, what is being done, what failed, and what comes next. Pure, and never longer than
+// can be read.
+import type { PlanActivity } from '@understudy/contract/recovery-plan'
+
+export type WaitingLine = {
+  readonly itemId: string
+  readonly name: string
+  /** For whom: the role that may answer. */
+  readonly who: string
+  readonly text: string
+  readonly since: string | null
+  /** How many items cannot begin before it is answered. */
+  readonly holdsUp: number
+}
+
+export type IncidentLists = {
+  readonly waiting: readonly WaitingLine[]
+  readonly running: readonly PlanActivity[]
+  readonly failed: readonly PlanActivity[]
+  readonly next: readonly PlanActivity[]
+  /** How many of each are not in its list. */
+  readonly hidden: { readonly waiting: number; readonly running: number; readonly failed: number }
+}
+
+const most = { waiting: 3, running: 6, failed: 3, next: 4 }
+
+/** `needs`: of each item what it waits for, as far as it is known. */
+export function incidentLists(
+  activities: readonly PlanActivity[],
+  holdsUp: (itemId: string) => number,
+): IncidentLists {
+  const asking = activities.filter(({ asks }) => asks !== null)
+  const running = activities
+    .filter(({ state, asks }) => state === 'running' && asks === null)
+    .toSorted(
+      (left, right) => Number(right.predicted?.critical ?? false) - Number(left.predicted?.critical ?? false),
+    )
+  const failed = activities.filter(({ state, asks }) => state === 'failed' && asks === null)
+  const next = activities
+    .filter(({ state }) => state === 'pending')
+    .toSorted((left, right) => (left.predicted?.startSeconds ?? 0) - (right.predicted?.startSeconds ?? 0))
+  return {
+    waiting: asking.slice(0, most.waiting).map((activity) => waitingLine(activity, holdsUp)),
+    running: running.slice(0, most.running),
+    failed: failed.slice(0, most.failed),
+    next: next.slice(0, most.next),
+    hidden: {
+      waiting: Math.max(0, asking.length - most.waiting),
+      running: Math.max(0, running.length - most.running),
+      failed: Math.max(0, failed.length - most.failed),
+    },
+  }
+}
+
+const waitingLine = (
+  { itemId, name, asks, startedAt, endedAt }: PlanActivity,
+  holdsUp: (itemId: string) => number,
+): WaitingLine => ({
+  itemId,
+  name,
+  who: asks?.role ?? 'operator',
+  text: asks?.text ?? '',
+  since: endedAt ?? startedAt,
+  holdsUp: holdsUp(itemId),
+})

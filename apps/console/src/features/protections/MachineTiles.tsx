@@ -1,0 +1,68 @@
+// Machines as tiles, to be read across a room: what is wrong first, and never more tiles than can be read.
+import { IconArrowNarrowRight } from '@tabler/icons-react'
+import type { Protection } from '@understudy/contract/protection'
+import { memo } from 'react'
+import { useMeasurement } from '../../api/live.ts'
+import { formatCount, formatDuration } from '../../lib/format.ts'
+import { StatusMark } from '../../ui/StatusMark.tsx'
+import { fillOf, inkOf } from '../../ui/tone.ts'
+import classes from './MachineTiles.module.css'
+import { lagCounts } from './replication-words.ts'
+import { toneOfHealth, toneOfState, wordsOfState } from './state-words.ts'
+import { tileGrid } from './tile-grid.ts'
+
+type MachineTilesProps = {
+  /** What is wrong first. Bounded by whoever loads them. */
+  readonly protections: readonly Protection[]
+  /** Of all, also of those that are not loaded. */
+  readonly total: number
+}
+
+export function MachineTiles({ protections, total }: MachineTilesProps) {
+  const { columns, shown } = tileGrid(protections.length)
+  const left = total - Math.min(shown, protections.length)
+  return (
+    <div className={classes.frame}>
+      <ul className={classes.tiles} style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>
+        {protections.slice(0, shown).map((protection) => (
+          <Tile key={protection.id} protection={protection} />
+        ))}
+      </ul>
+      {left > 0 && (
+        <p className={classes.rest}>
+          and {formatCount(left)} more {left === 1 ? 'machine' : 'machines'}; the worst are shown
+        </p>
+      )}
+    </div>
+  )
+}
+
+const Tile = memo(function Tile({ protection }: { readonly protection: Protection }) {
+  const measured = useMeasurement(protection.id)
+  const { name, health, state, source, target, activeSiteId, lagTargetSeconds } = protection
+  const lag = measured?.lagSeconds ?? protection.lagSeconds
+  const tone = health === 'good' ? toneOfState[state] : toneOfHealth[health]
+  const site = (end: Protection['source']) => (
+    <span data-active={end.id === activeSiteId || undefined}>{end.name}</span>
+  )
+  return (
+    <li className={classes.tile} style={{ borderColor: fillOf(tone), borderLeftColor: fillOf(tone) }}>
+      <span className={classes.name}>{name}</span>
+      <StatusMark tone={tone}>{wordsOfState[state]}</StatusMark>
+      {lagCounts[state] && (
+        <span
+          className={classes.lag}
+          style={{ color: lag === null || lag > lagTargetSeconds ? inkOf('at-risk') : 'var(--ink)' }}
+        >
+          {lag === null ? 'no point yet' : formatDuration(Math.round(lag))}
+          <small> of {formatDuration(lagTargetSeconds)}</small>
+        </span>
+      )}
+      <span className={classes.flow}>
+        {site(source)}
+        <IconArrowNarrowRight aria-label="replicates to" />
+        {site(target)}
+      </span>
+    </li>
+  )
+})
