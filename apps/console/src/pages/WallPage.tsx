@@ -75,10 +75,15 @@ export function WallPage({ layout }: { readonly layout: WallLayout }) {
     now: browserNow,
   })
   const protections = [...(troubled.data?.items ?? []), ...(others.data?.items ?? [])]
+  // A question of a machine's job is counted by its job and by its run.
+  const waiting = Math.max(
+    overview.data?.waiting.length ?? 0,
+    (active.data?.items ?? []).reduce((sum, { waitingForPeople }) => sum + waitingForPeople, 0),
+  )
   const picture = (): React.ReactNode => {
     switch (shown) {
       case 'sites':
-        return overview.data && <WallSites overview={overview.data} />
+        return overview.data && <WallSites overview={overview.data} waiting={waiting} />
       case 'machines':
         return (
           <MachineTiles
@@ -89,7 +94,7 @@ export function WallPage({ layout }: { readonly layout: WallLayout }) {
       case 'plans':
         return plans.data && <PlanTiles plans={plans.data.items} now={now} />
       case 'incident':
-        if (shownRun === null || !run.data) return <p>No plan is being run.</p>
+        if (!run.data) return shownRun === null && active.data ? <p>No plan is being run.</p> : null
         return (
           <Incident
             run={run.data}

@@ -7,8 +7,14 @@ import classes from './WallSites.module.css'
 
 const shownAlerts = 5
 
+type WallSitesProps = {
+  readonly overview: Overview
+  /** Questions that people have to answer. */
+  readonly waiting: number
+}
+
 /** Sites, the replication between them, the numbers that matter, and what is wrong. */
-export function WallSites({ overview }: { readonly overview: Overview }) {
+export function WallSites({ overview, waiting }: WallSitesProps) {
   const { byHealth, protections } = overview.counts
   const late = overview.worstLag.find(
     ({ lagSeconds, lagTargetSeconds }) => lagSeconds !== null && lagSeconds > lagTargetSeconds,
@@ -19,20 +25,20 @@ export function WallSites({ overview }: { readonly overview: Overview }) {
         <SiteMap overview={overview} fill />
       </div>
       <dl className={classes.numbers}>
-        <Number
+        <Count
           label="on time"
           value={byHealth.good ?? 0}
           tone="good"
           note={`of ${formatCount(protections)}`}
         />
-        <Number
+        <Count
           label="at risk"
           value={byHealth['at-risk'] ?? 0}
           tone="at-risk"
           note={late ? `${late.name} is ${formatDuration(Math.round(late.lagSeconds ?? 0))} behind` : ''}
         />
         <Count label="broken" value={byHealth.bad ?? 0} tone="bad" note="" />
-        <Count label="waiting for you" value={overview.waiting.length} tone="at-risk" note="" />
+        <Count label="waiting" value={waiting} tone="at-risk" note="for people" />
       </dl>
       <ul className={classes.alerts} aria-label="Alerts">
         {overview.alerts.slice(0, shownAlerts).map(({ id, severity, message, subjectName }) => (

@@ -55,7 +55,7 @@ export function Gantt(props: GanttProps) {
     return sizesToFit({ items: facts.activities.length, bands: facts.groups.length }, fitHeight, most)
   }, [wall, fitHeight, facts.activities.length, facts.groups.length])
   const layout = useMemo(() => layoutGantt(facts, sizes), [facts, sizes])
-  const labels = Math.round(Math.min(wall ? width * 0.26 : 300, width * 0.42))
+  const labels = Math.round(Math.min(wall ? width * 0.34 : 300, width * 0.42))
   const chartWidth = Math.max(0, Math.floor((width - labels) * zoom))
   const now = live ? (facts.until - facts.startedAt) / 1000 : null
   return (
@@ -113,14 +113,13 @@ function Labels({ rows, sizes, opened, until, onOpen }: LabelsProps) {
         ?.activity.itemId
   const walk = (event: KeyboardEvent): void => {
     const buttons = [...(list.current?.querySelectorAll('button') ?? [])]
-    const at = buttons.findIndex((each) => each === document.activeElement)
+    const at = buttons.findIndex((each) => each.matches(':focus'))
     const to = stepOf(event.key, at, buttons.length)
     if (to === null) return
     event.preventDefault()
     buttons[to]?.focus()
   }
   return (
-    // biome-ignore lint/a11y/noNoninteractiveElementInteractions: the keys act on the buttons inside.
     <ul
       ref={list}
       className={classes.labels}

@@ -9,7 +9,7 @@ import { Gantt } from './Gantt.tsx'
 import { heldUpBy } from './held-up.ts'
 import classes from './Incident.module.css'
 import { incidentLists, type WaitingLine } from './incident-lists.ts'
-import { clockText, elapsedSeconds, outlookOf } from './run-clock.ts'
+import { clockText, elapsedSeconds, outlookOf, progressWords } from './run-clock.ts'
 import { isActive, statusOfActivity, toneOfRun, wordsOfRun } from './run-words.ts'
 
 type IncidentProps = {
@@ -36,11 +36,7 @@ export function Incident({ run, now, flow, others }: IncidentProps) {
           <span className={classes.quiet}>{flow}</span>
         </div>
         <dl className={classes.figures}>
-          <Figure
-            name="Done"
-            value={`${run.doneItems} of ${run.totalItems}`}
-            note={`started by ${run.startedBy}`}
-          />
+          <Figure name="Done" value={progressWords(run)} note={`started by ${run.startedBy}`} />
           <Figure
             name={live ? 'Expected end' : 'Ended'}
             value={endOf(run, endsAt)}

@@ -27,8 +27,12 @@ export function PlanOutlook({ plans }: PlanOutlookProps) {
         <Table.Thead>
           <Table.Tr>
             <Table.Th>If its site died now</Table.Th>
-            <Table.Th ta="right">Data loss</Table.Th>
-            <Table.Th ta="right">Back after</Table.Th>
+            <Table.Th ta="right" style={{ whiteSpace: 'nowrap' }}>
+              Data loss
+            </Table.Th>
+            <Table.Th ta="right" style={{ whiteSpace: 'nowrap' }}>
+              Back after
+            </Table.Th>
             <Table.Th>Verdict</Table.Th>
             <Table.Th aria-label="Run" />
           </Table.Tr>
@@ -44,10 +48,10 @@ export function PlanOutlook({ plans }: PlanOutlookProps) {
                   </LinkAnchor>
                   {plan.activeRun && <ActiveRun run={plan.activeRun} />}
                 </Table.Td>
-                <Table.Td ta="right" className="number">
+                <Table.Td ta="right" className="number" style={{ whiteSpace: 'nowrap' }}>
                   {plan.worstLagSeconds === null ? '–' : formatDuration(Math.round(plan.worstLagSeconds))}
                 </Table.Td>
-                <Table.Td ta="right" className="number">
+                <Table.Td ta="right" className="number" style={{ whiteSpace: 'nowrap' }}>
                   {plan.predictedSeconds === null
                     ? 'not known'
                     : formatDuration(Math.round(plan.predictedSeconds))}

@@ -14,11 +14,15 @@ export function PlanTiles({ plans, now }: { readonly plans: readonly PlanSummary
     (left, right) => left.priority - right.priority || left.name.localeCompare(right.name),
   )
   const shown = ordered.slice(0, mostTiles)
-  const columns = shown.length <= 2 ? shown.length : shown.length <= 4 ? 2 : shown.length <= 9 ? 3 : 4
+  const columns = columnsOf(shown.length)
   if (shown.length === 0) return <p className={classes.rest}>There is no recovery plan yet.</p>
   return (
     <div className={classes.frame}>
-      <ul className={classes.tiles} style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>
+      <ul
+        className={classes.tiles}
+        style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}
+        data-columns={columns}
+      >
         {shown.map((plan) => (
           <Tile key={plan.id} plan={plan} now={now} />
         ))}
@@ -30,14 +34,26 @@ export function PlanTiles({ plans, now }: { readonly plans: readonly PlanSummary
   )
 }
 
+/** As large as they can be: few of them are rows across the whole screen. */
+const columnsOf = (count: number): number => (count <= 3 ? 1 : count <= 8 ? 2 : 3)
+
 function Tile({ plan, now }: { readonly plan: PlanSummary; readonly now: number }) {
   const { name, predictedSeconds, targetRtoSeconds, worstLagSeconds, lastTest, activeRun } = plan
   const verdict = planVerdict(plan)
   const isLate = predictedSeconds !== null && targetRtoSeconds !== null && predictedSeconds > targetRtoSeconds
   return (
     <li className={classes.tile} style={{ borderLeftColor: fillOf(verdict.tone) }}>
-      <h2 className={classes.name}>{name}</h2>
-      <StatusMark tone={verdict.tone}>{verdict.words}</StatusMark>
+      <div className={classes.words}>
+        <h2 className={classes.name}>{name}</h2>
+        <StatusMark tone={verdict.tone}>{verdict.words}</StatusMark>
+        {activeRun && (
+          <StatusMark tone={activeRun.waitingForPeople > 0 ? 'at-risk' : toneOfRun[activeRun.state]}>
+            {wordsOfRunKind[activeRun.kind]}{' '}
+            {activeRun.waitingForPeople > 0 ? 'waits for people' : wordsOfRun[activeRun.state].toLowerCase()},{' '}
+            {activeRun.doneItems} of {activeRun.totalItems}
+          </StatusMark>
+        )}
+      </div>
       <dl className={classes.figures}>
         <div>
           <dt>Back after</dt>
@@ -63,13 +79,6 @@ function Tile({ plan, now }: { readonly plan: PlanSummary; readonly now: number 
           <dd className={classes.note}>{lastTest ? formatRelative(lastTest.at, now) : 'not proven'}</dd>
         </div>
       </dl>
-      {activeRun && (
-        <StatusMark tone={activeRun.waitingForPeople > 0 ? 'at-risk' : toneOfRun[activeRun.state]}>
-          {wordsOfRunKind[activeRun.kind]}{' '}
-          {activeRun.waitingForPeople > 0 ? 'waits for people' : wordsOfRun[activeRun.state].toLowerCase()},{' '}
-          {activeRun.doneItems} of {activeRun.totalItems}
-        </StatusMark>
-      )}
     </li>
   )
 }

@@ -5,7 +5,7 @@ import { Panel } from '../../ui/Panel.tsx'
 import { Stat } from '../../ui/Stat.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { useNow } from '../../ui/use-now.ts'
-import { clockText, elapsedSeconds, outlookOf } from './run-clock.ts'
+import { clockText, elapsedSeconds, outlookOf, progressWords } from './run-clock.ts'
 import { isActive } from './run-words.ts'
 
 type RunHeaderProps = {
@@ -34,7 +34,7 @@ export function RunHeader({ run, flow }: RunHeaderProps) {
             />
           </Progress.Root>
           <Text size="xs" c="var(--ink-quiet)" className="number">
-            {run.doneItems} of {run.totalItems} done
+            Done: {progressWords(run)}
           </Text>
         </Stack>
         <SimpleGrid

@@ -60,21 +60,21 @@ export function StepDrawer({ run, activity, machineLink, onClose }: StepDrawerPr
             </Text>
           </Group>
         </Group>
-        {activity.asks && (
+        {activity.asks && activity.asks.kind !== 'failed' && (
           <Alert color="yellow" variant="light" title="Waiting for you">
             <Text size="sm" style={{ whiteSpace: 'pre-wrap' }}>
               {readable(activity.asks.text)}
             </Text>
-            {activity.asks.kind !== 'failed' && (
-              <Text size="sm" mt={4}>
-                Answer it at the top of the page.
-              </Text>
-            )}
+            <Text size="sm" mt={4}>
+              Answer it at the top of the page.
+            </Text>
           </Alert>
         )}
         <Failure activity={activity} />
         {(retry === null || skip === null) && <RetryOrSkip run={run} activity={activity} />}
-        {activity.note && <Text size="sm">{readable(activity.note)}</Text>}
+        {activity.note && activity.note !== activity.failure?.message && (
+          <Text size="sm">{readable(activity.note)}</Text>
+        )}
         {activity.state === 'left-out' && (
           <Text size="sm" c="var(--ink-quiet)">
             This step is not meant for this kind of run or this direction.

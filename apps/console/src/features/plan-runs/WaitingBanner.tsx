@@ -77,7 +77,7 @@ function Asked({ run, activity, jobQuestion, onOpen }: AskedProps) {
           {whatIsAsked[asks.kind]}
           {asks.kind === 'job' ? '' : ` for whoever has the role ${asks.role}`}
         </Text>
-        <TimeLeft deadline={activity.deadline} />
+        <TimeLeft deadline={activity.state === 'running' ? activity.deadline : null} />
       </Group>
       {asks.kind !== 'job' && (
         <Text size="sm" style={{ whiteSpace: 'pre-wrap' }}>

@@ -1,5 +1,6 @@
+import type { PlanActivity } from '@understudy/contract/recovery-plan'
 import { describe, expect, it } from 'vitest'
-import { clockText, elapsedSeconds, outlookOf } from './run-clock.ts'
+import { clockText, elapsedSeconds, outlookOf, progressWords } from './run-clock.ts'
 
 const start = Date.parse('2026-03-01T02:00:00Z')
 const run = {
@@ -20,6 +21,11 @@ describe('the clock of a run', () => {
   it('shows hours only when there are any', () => {
     expect([0, 59.9, 61, 3600, 3729].map(clockText)).toEqual(['0:00', '0:59', '1:01', '1:00:00', '1:02:09'])
   })
+})
+
+it('what has failed is over, but never counted as done', () => {
+  const activities = [{ state: 'succeeded' }, { state: 'failed' }] as PlanActivity[]
+  expect(progressWords({ doneItems: 2, totalItems: 2, activities })).toBe('1 of 2, 1 failed')
 })
 
 describe('the outlook of a run', () => {

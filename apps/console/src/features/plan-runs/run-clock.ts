@@ -21,6 +21,13 @@ export function clockText(seconds: number): string {
   return shown.map((part, index) => (index === 0 ? String(part) : String(part).padStart(2, '0'))).join(':')
 }
 
+/** `11 of 12 done, 1 failed`: the server counts what has failed as over. */
+export function progressWords(run: Pick<PlanRun, 'doneItems' | 'totalItems' | 'activities'>): string {
+  const failed = run.activities.filter(({ state }) => state === 'failed').length
+  const done = `${run.doneItems - failed} of ${run.totalItems}`
+  return failed === 0 ? done : `${done}, ${failed} failed`
+}
+
 export type Outlook = {
   /** From the start to the end: measured when it is over, else as it is expected now. Null: nobody knows. */
   readonly totalSeconds: number | null

@@ -18,12 +18,22 @@ type MachineTilesProps = {
   readonly total: number
 }
 
+/** Parts of a second come and go too quickly to be read. */
+const lagWords = (seconds: number | null): string => {
+  if (seconds === null) return 'no point yet'
+  return seconds < 1 ? 'under 1 s' : formatDuration(Math.round(seconds))
+}
+
 export function MachineTiles({ protections, total }: MachineTilesProps) {
   const { columns, shown } = tileGrid(protections.length)
   const left = total - Math.min(shown, protections.length)
   return (
     <div className={classes.frame}>
-      <ul className={classes.tiles} style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>
+      <ul
+        className={classes.tiles}
+        style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}
+        data-columns={columns}
+      >
         {protections.slice(0, shown).map((protection) => (
           <Tile key={protection.id} protection={protection} />
         ))}
@@ -48,16 +58,18 @@ const Tile = memo(function Tile({ protection }: { readonly protection: Protectio
   return (
     <li className={classes.tile} style={{ borderColor: fillOf(tone), borderLeftColor: fillOf(tone) }}>
       <span className={classes.name}>{name}</span>
+      <span
+        className={classes.lag}
+        style={{ color: lag === null || lag > lagTargetSeconds ? inkOf('at-risk') : 'var(--ink)' }}
+      >
+        {lagCounts[state] && (
+          <>
+            {lagWords(lag)}
+            <small> of {formatDuration(lagTargetSeconds)}</small>
+          </>
+        )}
+      </span>
       <StatusMark tone={tone}>{wordsOfState[state]}</StatusMark>
-      {lagCounts[state] && (
-        <span
-          className={classes.lag}
-          style={{ color: lag === null || lag > lagTargetSeconds ? inkOf('at-risk') : 'var(--ink)' }}
-        >
-          {lag === null ? 'no point yet' : formatDuration(Math.round(lag))}
-          <small> of {formatDuration(lagTargetSeconds)}</small>
-        </span>
-      )}
       <span className={classes.flow}>
         {site(source)}
         <IconArrowNarrowRight aria-label="replicates to" />
