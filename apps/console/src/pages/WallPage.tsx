@@ -113,7 +113,7 @@ export function WallPage({ layout }: { readonly layout: WallLayout }) {
       freshness={freshness}
       now={now}
     >
-      {picture()}
+      {picture() ?? (freshness.kind === 'loading' ? <p>Reading from the server</p> : null)}
     </WallFrame>
   )
 }

@@ -57,6 +57,7 @@ export function Gantt(props: GanttProps) {
   const layout = useMemo(() => layoutGantt(facts, sizes), [facts, sizes])
   const labels = Math.round(Math.min(wall ? width * 0.34 : 300, width * 0.42))
   const chartWidth = Math.max(0, Math.floor((width - labels) * zoom))
+  const apart = wall ? chartWidth / 8 : 86
   const now = live ? (facts.until - facts.startedAt) / 1000 : null
   return (
     <div
@@ -71,7 +72,7 @@ export function Gantt(props: GanttProps) {
           endSeconds={layout.endSeconds}
           width={chartWidth}
           now={now}
-          wall={wall}
+          apart={apart}
         />
         <Labels
           rows={layout.rows}
@@ -84,6 +85,7 @@ export function Gantt(props: GanttProps) {
           layout={layout}
           sizes={sizes}
           width={chartWidth}
+          apart={apart}
           targetSeconds={targetSeconds}
           now={now}
           opened={opened}

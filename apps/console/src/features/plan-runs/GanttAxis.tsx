@@ -1,4 +1,3 @@
-import { useComputedColorScheme } from '@mantine/core'
 import { formatDuration } from '../../lib/format.ts'
 import classes from './Gantt.module.css'
 import { ticksOf } from './gantt-layout.ts'
@@ -8,20 +7,19 @@ type GanttAxisProps = {
   readonly endSeconds: number
   readonly width: number
   readonly now: number | null
-  readonly wall: boolean
+  /** Between marks, in pixels. */
+  readonly apart: number
 }
 
 /** Time since the start. */
-export function GanttAxis({ className, endSeconds, width, now, wall }: GanttAxisProps) {
-  useComputedColorScheme('dark')
-  const apart = wall ? width / 9 : 86
+export function GanttAxis({ className, endSeconds, width, now, apart }: GanttAxisProps) {
   const nowAt = now === null ? null : (now / endSeconds) * width
   return (
     <svg className={className} width={width} aria-hidden="true">
       {ticksOf(endSeconds, width, apart).map((seconds) => {
         const x = (seconds / endSeconds) * width
         // A mark beside the line of now would be written over it.
-        if (x > width - 24 || (nowAt !== null && Math.abs(x - nowAt) < apart * 0.4)) return null
+        if (x > width - apart * 0.4 || isNear(x, nowAt, apart)) return null
         return (
           <text key={seconds} className={classes.tick} x={x + 4} y="68%">
             {seconds === 0 ? '0' : formatDuration(seconds)}
@@ -42,3 +40,7 @@ export function GanttAxis({ className, endSeconds, width, now, wall }: GanttAxis
     </svg>
   )
 }
+
+/** The mark stands to the right of its place, "now" around its own. */
+const isNear = (x: number, nowAt: number | null, apart: number): boolean =>
+  nowAt !== null && nowAt > x - apart * 0.4 && nowAt < x + apart * 0.9

@@ -8,6 +8,8 @@ type GanttChartProps = {
   readonly layout: GanttLayout
   readonly sizes: RowSizes
   readonly width: number
+  /** Between marks, in pixels. */
+  readonly apart: number
   readonly targetSeconds: number | null
   readonly now: number | null
   readonly opened: string | null
@@ -15,7 +17,16 @@ type GanttChartProps = {
 }
 
 /** The bars: grey as usual, outlined as expected, filled as it went. Its words are in the list beside it. */
-export function GanttChart({ layout, sizes, width, targetSeconds, now, opened, onOpen }: GanttChartProps) {
+export function GanttChart({
+  layout,
+  sizes,
+  width,
+  apart,
+  targetSeconds,
+  now,
+  opened,
+  onOpen,
+}: GanttChartProps) {
   const { rows, height, endSeconds, criticalPath } = layout
   const hatch = useId()
   const scale = width / endSeconds
@@ -45,7 +56,7 @@ export function GanttChart({ layout, sizes, width, targetSeconds, now, opened, o
           </g>
         ) : null,
       )}
-      {ticksOf(endSeconds, width, 86).map((seconds) => (
+      {ticksOf(endSeconds, width, apart).map((seconds) => (
         <line
           key={seconds}
           x1={seconds * scale}
@@ -77,7 +88,7 @@ export function GanttChart({ layout, sizes, width, targetSeconds, now, opened, o
             x2={targetSeconds * scale}
             y2={height}
             stroke={fillOf('bad')}
-            strokeWidth={1.5}
+            strokeWidth={Math.max(1.5, sizes.item / 17)}
             strokeDasharray="6 4"
           />
           <text
@@ -92,7 +103,13 @@ export function GanttChart({ layout, sizes, width, targetSeconds, now, opened, o
         </g>
       )}
       {now !== null && (
-        <line x1={now * scale} x2={now * scale} y2={height} stroke="var(--accent)" strokeWidth={2} />
+        <line
+          x1={now * scale}
+          x2={now * scale}
+          y2={height}
+          stroke="var(--accent)"
+          strokeWidth={Math.max(2, sizes.item / 13)}
+        />
       )}
     </svg>
   )
@@ -114,7 +131,9 @@ const Bar = memo(function Bar({ item, height, width, scale, hatch, isOpen, onOpe
   const fill = fillOf(tone)
   const [thick, thin] = [height * 0.52, height * 0.76]
   const waits = activity.asks !== null
-  const radius = Math.min(3, height / 5)
+  const radius = height / 7
+  // On a wall everything is larger, its lines too.
+  const line = Math.max(0.6, Math.min(3, height / 26))
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: for the mouse only; the list beside it is for the keyboard.
     <g
@@ -150,7 +169,7 @@ const Bar = memo(function Bar({ item, height, width, scale, hatch, isOpen, onOpe
           fill="var(--panel)"
           fillOpacity={0.5}
           stroke={critical ? 'var(--ink)' : 'var(--off)'}
-          strokeWidth={critical ? 1.8 : 1}
+          strokeWidth={critical ? 1.8 * line : line}
           strokeDasharray={critical ? undefined : '3 2'}
         />
       )}
@@ -163,7 +182,7 @@ const Bar = memo(function Bar({ item, height, width, scale, hatch, isOpen, onOpe
           rx={radius}
           fill={fill}
           stroke={critical ? 'var(--ink)' : 'none'}
-          strokeWidth={critical ? 1.8 : 0}
+          strokeWidth={critical ? 1.8 * line : 0}
         />
       )}
       {actual && (waits || activity.state === 'failed' || activity.state === 'skipped') && (
@@ -210,7 +229,15 @@ function CriticalPath({ items, sizes, scale }: CriticalPathProps) {
     const [y1, y2] = [before.top + sizes.item / 2, item.top + sizes.item / 2]
     return [`M${x1} ${y1}H${Math.max(x1, x2)}V${y2}`]
   })
-  return <path d={corners.join('')} fill="none" stroke="var(--ink)" strokeWidth={1.4} opacity={0.65} />
+  return (
+    <path
+      d={corners.join('')}
+      fill="none"
+      stroke="var(--ink)"
+      strokeWidth={Math.max(0.8, Math.min(3.5, sizes.item / 18))}
+      opacity={0.65}
+    />
+  )
 }
 
 const spanOf = ({ actual, predicted }: GanttItem): Span | null =>
