@@ -1,5 +1,5 @@
 // A run over time. The list on the left is what the keyboard and a screen reader walk through; the chart beside it shows the same.
-import { useElementSize } from '@mantine/hooks'
+import { useElementSize, useMergedRef } from '@mantine/hooks'
 import {
   IconAlertTriangleFilled,
   IconCircleCheckFilled,
@@ -10,7 +10,7 @@ import {
   IconProgress,
 } from '@tabler/icons-react'
 import type { PlanActivity } from '@understudy/contract/recovery-plan'
-import { type KeyboardEvent, memo, useId, useMemo, useRef } from 'react'
+import { type KeyboardEvent, memo, useEffect, useId, useMemo, useRef } from 'react'
 import { formatDuration } from '../../lib/format.ts'
 import { inkOf } from '../../ui/tone.ts'
 import classes from './Gantt.module.css'
@@ -40,6 +40,8 @@ type GanttProps = {
   /** The item whose details are open. */
   readonly opened: string | null
   readonly onOpen?: (itemId: string) => void
+  /** Rises whenever somebody asks to see what runs now; at first it is shown anyhow. */
+  readonly goToNow?: number
 }
 
 const comfortable: RowSizes = { item: 26, band: 30 }
@@ -47,8 +49,9 @@ const comfortable: RowSizes = { item: 26, band: 30 }
 const readableRow = 11
 
 export function Gantt(props: GanttProps) {
-  const { facts, targetSeconds, live, zoom, fitHeight, wall = false, opened, onOpen } = props
-  const { ref: frame, width } = useElementSize()
+  const { facts, targetSeconds, live, zoom, fitHeight, wall = false, opened, onOpen, goToNow = 0 } = props
+  const { ref, width } = useElementSize()
+  const frame = useRef<HTMLDivElement>(null)
   const sizes = useMemo(() => {
     const most = wall && fitHeight !== null ? { item: fitHeight / 16, band: fitHeight / 14 } : comfortable
     if (fitHeight === null) return most
@@ -59,9 +62,26 @@ export function Gantt(props: GanttProps) {
   const chartWidth = Math.max(0, Math.floor((width - labels) * zoom))
   const apart = wall ? chartWidth / 8 : 86
   const now = live ? (facts.until - facts.startedAt) / 1000 : null
+  const entry = entryOf(layout.rows, opened)
+  const place = useRef({ top: 0, left: 0 })
+  place.current = {
+    top: entry?.top ?? 0,
+    left: now === null ? 0 : (now / layout.endSeconds) * chartWidth,
+  }
+  const isDrawn = width > 0
+  useEffect(() => {
+    const element = frame.current
+    if (!isDrawn || !element || element.dataset.shown === String(goToNow)) return
+    element.dataset.shown = String(goToNow)
+    element.scrollTo({
+      top: place.current.top - element.clientHeight / 3,
+      left: place.current.left - element.clientWidth / 3,
+    })
+  }, [isDrawn, goToNow])
+  const joined = useMergedRef(ref, frame)
   return (
     <div
-      ref={frame}
+      ref={joined}
       className={wall ? `${classes.frame} ${classes.wall}` : classes.frame}
       style={{ '--gantt-labels': `${labels}px` } as React.CSSProperties}
     >
@@ -108,11 +128,7 @@ type LabelsProps = {
 function Labels({ rows, sizes, opened, until, onOpen }: LabelsProps) {
   const list = useRef<HTMLUListElement>(null)
   const hint = useId()
-  const items = rows.filter((row) => row.kind === 'item')
-  const entry = items.some(({ activity }) => activity.itemId === opened)
-    ? opened
-    : (items.find(({ activity }) => activity.asks !== null || activity.state === 'running') ?? items[0])
-        ?.activity.itemId
+  const entry = entryOf(rows, opened)?.activity.itemId
   const walk = (event: KeyboardEvent): void => {
     const buttons = [...(list.current?.querySelectorAll('button') ?? [])]
     const at = buttons.findIndex((each) => each.matches(':focus'))
@@ -160,6 +176,17 @@ function Labels({ rows, sizes, opened, until, onOpen }: LabelsProps) {
         Arrow keys go from one to the next, Enter opens its details
       </li>
     </ul>
+  )
+}
+
+/** Where to begin: at what is open, else at what waits for people or runs. */
+function entryOf(rows: readonly (GanttBand | GanttItem)[], opened: string | null): GanttItem | undefined {
+  const items = rows.filter((row) => row.kind === 'item')
+  return (
+    items.find(({ activity }) => activity.itemId === opened) ??
+    items.find(({ activity }) => activity.asks !== null) ??
+    items.find(({ activity }) => activity.state === 'running') ??
+    items[0]
   )
 }
 

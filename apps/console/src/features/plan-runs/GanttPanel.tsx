@@ -1,4 +1,4 @@
-import { ActionIcon, Group, SegmentedControl, Tooltip } from '@mantine/core'
+import { ActionIcon, Button, Group, SegmentedControl, Tooltip } from '@mantine/core'
 import { useViewportSize } from '@mantine/hooks'
 import { IconZoomIn, IconZoomOut, IconZoomReset } from '@tabler/icons-react'
 import type { PlanRun } from '@understudy/contract/recovery-plan'
@@ -25,6 +25,7 @@ const mostZoom = 32
 /** The run over time, with its zoom and legend. */
 export function GanttPanel({ run, usual, opened, onOpen, rows, onRows }: GanttPanelProps) {
   const [zoom, setZoom] = useState(1)
+  const [goToNow, setGoToNow] = useState(0)
   const { height } = useViewportSize()
   const live = isActive(run)
   const now = useNow(1000)
@@ -58,6 +59,11 @@ export function GanttPanel({ run, usual, opened, onOpen, rows, onRows }: GanttPa
             value={rows}
             onChange={(value) => onRows(value === 'all' ? 'all' : 'readable')}
           />
+          {live && (
+            <Button variant="default" size="compact-sm" onClick={() => setGoToNow(goToNow + 1)}>
+              Go to now
+            </Button>
+          )}
           <Zoom zoom={zoom} onZoom={setZoom} />
         </Group>
       }
@@ -70,6 +76,7 @@ export function GanttPanel({ run, usual, opened, onOpen, rows, onRows }: GanttPa
         fitHeight={rows === 'all' ? Math.max(240, height * 0.58) : null}
         opened={opened}
         onOpen={onOpen}
+        goToNow={goToNow}
       />
       <Legend hasUsual={usual.size > 0} hasTarget={target !== null} />
     </Panel>
