@@ -148,14 +148,7 @@ function Labels({ rows, sizes, opened, until, onOpen }: LabelsProps) {
       {rows.map((row) =>
         row.kind === 'band' ? (
           <li key={`band ${row.groupId}`} className={classes.band} style={{ height: sizes.band }}>
-            {sizes.band >= readableRow && (
-              <>
-                <span className={classes.name}>{row.name}</span>
-                <span>
-                  {row.done} of {row.total}
-                </span>
-              </>
-            )}
+            <BandWords band={row} height={sizes.band} />
           </li>
         ) : (
           <li key={row.activity.itemId}>
@@ -176,6 +169,20 @@ function Labels({ rows, sizes, opened, until, onOpen }: LabelsProps) {
         Arrow keys go from one to the next, Enter opens its details
       </li>
     </ul>
+  )
+}
+
+/** Where rows are too low for their own names, the name of their group stands beside all of them. */
+function BandWords({ band, height }: { readonly band: GanttBand; readonly height: number }) {
+  const isLow = height < readableRow
+  if (isLow && band.height < readableRow * 1.4) return null
+  return (
+    <span className={isLow ? classes.beside : classes.bandWords}>
+      <span className={classes.name}>{band.name}</span>
+      <span>
+        {band.done} of {band.total}
+      </span>
+    </span>
   )
 }
 

@@ -93,9 +93,9 @@ export function GanttChart({
           />
           <text
             className={classes.tick}
-            x={targetSeconds * scale - 5}
+            x={targetSeconds * scale + (targetSeconds * scale < sizes.item * 3 ? 5 : -5)}
             y={height - 6}
-            textAnchor="end"
+            textAnchor={targetSeconds * scale < sizes.item * 3 ? 'start' : 'end'}
             style={{ fill: 'var(--bad)' }}
           >
             target

@@ -24,7 +24,7 @@ export type IncidentLists = {
 
 const most = { waiting: 3, running: 6, failed: 3, next: 4 }
 
-/** `needs`: of each item what it waits for, as far as it is known. */
+/** `holdsUp`: how many items cannot begin before this one is done. */
 export function incidentLists(
   activities: readonly PlanActivity[],
   holdsUp: (itemId: string) => number,
