@@ -2,9 +2,12 @@ import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { useCallback, useMemo } from 'react'
 import { api } from '../api/client.ts'
+import { PlanRunList } from '../features/plan-runs/PlanRunList.tsx'
+import { StartPlan } from '../features/plan-runs/StartPlan.tsx'
 import { type PlanView, PlanWorkshop } from '../features/plans/PlanWorkshop.tsx'
 import type { Names } from '../features/plans/plan-draft.ts'
 import { allProtections } from '../features/protections/load-all.ts'
+import { Panel } from '../ui/Panel.tsx'
 import { ProblemAlert } from '../ui/ProblemAlert.tsx'
 import { RoutePending } from '../ui/RoutePending.tsx'
 
@@ -41,6 +44,18 @@ export function PlanPage() {
       view={view}
       onView={change}
       onRemoved={() => void navigate({ to: '/plans' })}
+      start={(blocked) => <StartPlan planId={planId} name={detail.name} blocked={blocked} compact />}
+      runs={<RunsOfPlan planId={planId} />}
     />
+  )
+}
+
+function RunsOfPlan({ planId }: { readonly planId: string }) {
+  const { data, error } = useQuery(api.planRuns.list.queryOptions({ input: { planId, limit: 200 } }))
+  if (!data) return error ? <ProblemAlert error={error} /> : <RoutePending />
+  return (
+    <Panel flush aria-label="Runs">
+      <PlanRunList runs={data.items} empty="It has never been run. A test touches nothing: begin with one." />
+    </Panel>
   )
 }

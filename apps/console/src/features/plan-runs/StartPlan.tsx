@@ -17,15 +17,17 @@ const StartDialog = lazy(async () => {
 type StartPlanProps = {
   readonly planId: string
   readonly name: string
+  /** Why not now, beyond the rights; left out or null: nothing. */
+  readonly blocked?: string | null
   /** In a row of a table: one button with a menu. */
   readonly compact?: boolean
 }
 
 const kinds = keysOf(wordsOfStart)
 
-export function StartPlan({ planId, name, compact = false }: StartPlanProps) {
+export function StartPlan({ planId, name, blocked = null, compact = false }: StartPlanProps) {
   const [kind, setKind] = useState<StartKind | null>(null)
-  const refused = useWhyRefused()(roleOf.plans.start)
+  const refused = useWhyRefused()(roleOf.plans.start) ?? blocked
   return (
     <>
       {compact ? (
