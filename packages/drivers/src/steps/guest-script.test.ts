@@ -145,6 +145,23 @@ describe('a script in a guest', () => {
     expect(started).toHaveLength(1)
   })
 
+  test('that ended while the server was away until after its deadline has not run out of time', async () => {
+    const { guest, ended } = guestThat({ state: [over(0, 'done\n')] })
+    const stop = new AbortController()
+    const before: GuestPrograms = {
+      ...guest,
+      async state() {
+        stop.abort(stopped)
+        return { kind: 'running' }
+      },
+    }
+    const work = workIn(before, { deadline: Date.now() + 1000 })
+    await expect(run(work, stop.signal)).rejects.toBe(stopped)
+    await expect.poll(() => Date.now() > work.deadline, { timeout: 5000 }).toBe(true)
+    expect((await run({ ...work, guestOf: () => guest })).output).toBe('done\n')
+    expect(ended).toEqual([])
+  })
+
   test('that is asked for again is begun once: its end is asked for, or known', async () => {
     const first = guestThat({ state: [new TypeError('our server ends here')] })
     const work = workIn(first.guest)

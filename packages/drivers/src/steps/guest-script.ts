@@ -87,10 +87,13 @@ async function tryStart(
 async function waitForEnd(guest: GuestPrograms, pid: number, work: ProgramWork): Promise<ProgramEnd> {
   const { clock, deadline, signal, report, program } = work
   let pause = FIRST_POLL_MILLISECONDS
-  while (clock.now() < deadline && !signal.aborted) {
+  while (!signal.aborted) {
+    // Before the look: what had ended in time has ended, however late we come to it.
+    const isLate = clock.now() >= deadline
     const state = await stateOf(guest, pid)
     if (state?.kind === 'unknown') throw lost(program.command)
     if (state?.kind === 'ended') return toEnd(state)
+    if (isLate) break
     if (state === null) report('the guest agent does not answer just now')
     await waitFor(Math.min(pause, deadline - clock.now()), signal)
     pause = Math.min(pause * 1.5, LONGEST_POLL_MILLISECONDS)
