@@ -517,6 +517,24 @@ describe('keeping plans', () => {
     expect(await lab.stores.planRuns.active()).toEqual([])
   })
 
+  test('a secret that stands in the plan itself is kept in no version', async () => {
+    const { lab, made } = await newPlanLab(twoTiers)
+    const secret = {
+      name: 'key',
+      description: '',
+      type: 'secret',
+      choices: [],
+      default: 'hunter2',
+      asked: true,
+    } as const
+    const { id, ...open } = { ...made.plan, parameters: [secret] }
+    const refused = { code: 'recovery-plan/secret-default' }
+    await expect(lab.engine.plans.create(open, { by })).rejects.toMatchObject(refused)
+    const save = { by, plan: { id, ...open }, version: made.version, comment: '' }
+    await expect(lab.engine.plans.save(save)).rejects.toMatchObject(refused)
+    expect((await lab.stores.plans.find(id))?.version).toBe(made.version)
+  })
+
   test('parameters of the wrong type are refused before anything begins', async () => {
     const number = {
       name: 'count',

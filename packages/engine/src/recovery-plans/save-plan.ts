@@ -7,10 +7,10 @@ import { recordEvent } from '../events/report.ts'
 import type { PlanVersion } from '../ports/plan-stores.ts'
 import type { Asker, NewPlan, SavePlanRequest } from '../requests.ts'
 
-/** A plan may be kept with faults: it is drawn in several sittings. It is not run with them. */
+/** A plan may be kept with faults: it is drawn in several sittings. It is not run with them. Refuses a secret that stands in it. */
 export async function createPlan(parts: EngineParts, wanted: NewPlan, asker: Asker): Promise<PlanVersion> {
   const id = parts.newId() as PlanId
-  refuseNameless(wanted.name)
+  refuseUnfit(wanted)
   const first = versionOf(parts, { ...wanted, id }, { version: 1, by: asker.by, comment: '' })
   await parts.stores.plans.create(first)
   await tell(parts, first, `made by ${asker.by}`)
@@ -20,7 +20,7 @@ export async function createPlan(parts: EngineParts, wanted: NewPlan, asker: Ask
 /** Refuses when somebody else has saved meanwhile: whoever asks merges, and saves what comes of it. */
 export async function savePlan(parts: EngineParts, request: SavePlanRequest): Promise<PlanVersion> {
   const { plan, version, comment, by } = request
-  refuseNameless(plan.name)
+  refuseUnfit(plan)
   const next = versionOf(parts, plan, { version: version + 1, by, comment })
   if (await parts.stores.plans.save(next)) {
     await tell(parts, next, `saved by ${by} as version ${next.version}`)
@@ -77,13 +77,22 @@ export async function protectionNames({ stores }: Pick<EngineParts, 'stores'>): 
   return new Map((await stores.protections.list()).map(({ id, name }) => [id, name]))
 }
 
-function refuseNameless(name: string): void {
-  if (name.trim() !== '') return
-  throw new Refusal({
-    code: 'recovery-plan/no-name',
-    message: 'The plan has no name',
-    remedy: 'Name it after what it brings back, such as "Web shop".',
-  })
+/** What no version may be kept with, although a plan may have faults. */
+function refuseUnfit({ name, parameters }: NewPlan): void {
+  if (name.trim() === '')
+    throw new Refusal({
+      code: 'recovery-plan/no-name',
+      message: 'The plan has no name',
+      remedy: 'Name it after what it brings back, such as "Web shop".',
+    })
+  // A version is kept for ever, in clear, and whoever may see the plan may see it.
+  const open = parameters.find((parameter) => parameter.type === 'secret' && parameter.default !== null)
+  if (open)
+    throw new Refusal({
+      code: 'recovery-plan/secret-default',
+      message: `A secret has no default, but "${open.name}" has one`,
+      remedy: 'Remove the default and keep the value with the plan instead, or have it asked at the start.',
+    })
 }
 
 const versionOf = (
