@@ -1,4 +1,6 @@
 // Plans that are run between two fake sites, as an operator would have them run.
+
+import { Outage, Refusal } from '@understudy/base/errors'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanGroup, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
@@ -11,6 +13,7 @@ import {
 import { describe, expect, test, vi } from 'vitest'
 import { by, type Lab, newProtectedLab, protectOneMore, runningAt, until } from '../engine-lab.ts'
 import { isCancelled } from '../ports/cancelled.ts'
+import { StepFailure } from '../ports/step-runner.ts'
 import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
 import { group, machine, plan, script, step } from './plan-lab.ts'
 
@@ -245,26 +248,25 @@ describe('steps', () => {
     expect(await settled(lab, id)).toMatchObject({ state: 'succeeded', note: '1 skipped' })
   })
 
-  test('secrets reach the step and nothing else', async () => {
-    const secret = {
-      name: 'key',
-      description: '',
-      type: 'secret',
-      choices: [],
-      default: null,
-      asked: true,
-    } as const
-    const { lab, start } = await newPlanLab(
-      (db) => [
-        group('all', {
-          machines: [machine('m-db', db)],
-          after: [
-            step('use', { ...script('use'), environment: { KEY: '{{key}}' } } as ReturnType<typeof script>),
-          ],
-        }),
+  const key = {
+    name: 'key',
+    description: '',
+    type: 'secret',
+    choices: [],
+    default: null,
+    asked: true,
+  } as const
+  const usingKey = (db: ProtectionId): readonly PlanGroup[] => [
+    group('all', {
+      machines: [machine('m-db', db)],
+      after: [
+        step('use', { ...script('use'), environment: { KEY: '{{key}}' } } as ReturnType<typeof script>),
       ],
-      { parameters: [secret] },
-    )
+    }),
+  ]
+
+  test('secrets reach the step and nothing else', async () => {
+    const { lab, start } = await newPlanLab(usingKey, { parameters: [key] })
     lab.steps.print('use', 'the key is hunter2!')
     const { id } = await start({ parameters: { key: 'hunter2' } })
     expect((await settled(lab, id)).state).toBe('succeeded')
@@ -277,6 +279,24 @@ describe('steps', () => {
     expect(JSON.stringify(kept)).not.toContain('hunter2')
     expect((await activity(lab, id, 'use')).output).toBe('the key is ••••••!')
     expect(await lab.stores.planRuns.secrets(id)).toEqual({})
+  })
+
+  const words = { code: 'kvm/x', message: 'hunter2 is wrong', remedy: 'Change hunter2.' }
+  test.each([
+    ['a step', new StepFailure(words), { kind: 'refusal', code: 'kvm/x' }],
+    ['a refusal', new Refusal(words), { kind: 'refusal', code: 'kvm/x' }],
+    ['an outage', new Outage(words), { kind: 'outage', code: 'kvm/x' }],
+    ['our own fault', new TypeError('hunter2 is wrong'), { kind: 'invariant', code: 'internal/invariant' }],
+  ])('a failure of any kind is told without its secrets: %s', async (_, error, report) => {
+    const { lab, start } = await newPlanLab(usingKey, { parameters: [key] })
+    const run = vi.spyOn(lab.steps, 'run').mockRejectedValue(error)
+    const { id } = await start({ parameters: { key: 'hunter2' } })
+    await untilIt(lab, id, 'use', 'failed')
+    expect(run).toHaveBeenCalledTimes(1)
+    const { failure } = await activity(lab, id, 'use')
+    expect(failure).toMatchObject({ ...report, message: '•••••• is wrong' })
+    const jobs = (await lab.stores.jobs.list({}, { limit: 100, cursor: null })).rows
+    expect(JSON.stringify([failure, jobs, await lab.events('job/failed')])).not.toContain('hunter2')
   })
 })
 

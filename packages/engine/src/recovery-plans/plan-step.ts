@@ -1,5 +1,5 @@
 // One step of a plan as a job: secrets are filled in here, and nothing leaves here with one in it.
-import { Refusal } from '@understudy/base/errors'
+import { Outage, Refusal } from '@understudy/base/errors'
 import { maskerFor } from '@understudy/domain/recovery-plans/mask-secrets'
 import { resolveParameters, substituteAction } from '@understudy/domain/recovery-plans/parameters'
 import type { PlanMachine, PlanStep } from '@understudy/domain/recovery-plans/plan'
@@ -40,7 +40,6 @@ async function doStep(
   const { run, step, activity } = await load(parts, request)
   const values = await valuesOf(parts, run)
   const mask = maskerFor(values.secrets)
-  const work = await workOf(parts, { run, step, activity }, values, attemptId)
   const keep = async (output: string | null): Promise<void> => {
     if (output === null) return
     const from = { state: 'running', attempt: request.attempt, run: anyState } as const
@@ -48,15 +47,25 @@ async function doStep(
     parts.live.changed('plan-runs', run.id)
   }
   try {
+    const work = await workOf(parts, { run, step, activity }, values, attemptId)
     const outcome = await parts.steps.run(work, (line) => void task.heldUpBy(mask(line)), task.signal)
     await keep(outcome.output)
     task.note(mask(outcome.note))
   } catch (error) {
-    if (!(error instanceof StepFailure)) throw error
-    await keep(error.output)
-    const { code, message, remedy } = error
-    throw new Refusal({ code, message: mask(message), remedy: mask(remedy) })
+    if (error instanceof StepFailure) await keep(error.output)
+    throw toMasked(error, mask)
   }
+}
+
+/** The same kind of failure. Without its facts and its cause: what these hold, only whoever made them knows. */
+function toMasked(error: unknown, mask: (text: string) => string): Error {
+  if (error instanceof StepFailure || error instanceof Refusal || error instanceof Outage) {
+    const { code, message, remedy } = error
+    const words = { code, message: mask(message), remedy: mask(remedy) }
+    return error instanceof Outage ? new Outage(words) : new Refusal(words)
+  }
+  const { name, message, stack = '' } = error instanceof Error ? error : new Error(String(error))
+  return Object.assign(new Error(mask(message)), { name, stack: mask(stack) })
 }
 
 const anyState = ['running', 'paused', 'cancelling', 'failed', 'succeeded', 'cancelled'] as const
