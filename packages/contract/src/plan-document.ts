@@ -15,7 +15,11 @@ const TextStep = planStep.extend({
 })
 const TextMachine = z.strictObject({
   id: planItem.id,
-  protection: z.string().min(1).max(120).describe('Name of its protection; its id where several have that name'),
+  protection: z
+    .string()
+    .min(1)
+    .max(120)
+    .describe('Name of its protection; its id where several have that name'),
   needs,
   whenItFails,
 })
