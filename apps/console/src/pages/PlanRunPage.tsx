@@ -49,7 +49,7 @@ export function PlanRunPage() {
         badges={<StatusMark tone={toneOfRun[run.state]}>{wordsOfRun[run.state]}</StatusMark>}
         note={
           <>
-            <LinkAnchor to="/plans/$planId/runs" params={{ planId: run.planId }}>
+            <LinkAnchor to="/plans/$planId/runs" params={{ planId: run.planId }} underline="always">
               All runs of {run.planName}
             </LinkAnchor>
             {' · '}version {run.version}
@@ -61,6 +61,7 @@ export function PlanRunPage() {
                 <LinkAnchor
                   to="/plans/$planId/runs/$runId"
                   params={{ planId: former.planId, runId: former.id }}
+                  underline="always"
                 >
                   {titleOfRun(former).toLowerCase()}
                 </LinkAnchor>

@@ -1,4 +1,5 @@
 // A run over time. The list on the left is what the keyboard and a screen reader walk through; the chart beside it shows the same.
+import { VisuallyHidden } from '@mantine/core'
 import { useElementSize, useMergedRef } from '@mantine/hooks'
 import {
   IconAlertTriangleFilled,
@@ -230,24 +231,24 @@ const Label = memo(function Label(props: LabelProps) {
   const { activity, critical, height, isOpen, isEntry, until, onOpen } = props
   const { tone, words } = statusOfActivity(activity)
   const took = secondsTaken(activity, until)
-  const name = [
-    activity.name,
-    wordsOfActivityKind[activity.kind].toLowerCase(),
-    words.toLowerCase(),
-    ...(took === null ? [] : [formatDuration(took)]),
-    ...(critical ? ['on the critical path'] : []),
-  ].join(', ')
+  const about = `, ${wordsOfActivityKind[activity.kind].toLowerCase()}, ${words.toLowerCase()}`
   const Shape = shapeOf(activity)
-  const content = height >= readableRow && (
+  const isReadable = height >= readableRow
+  const content = (
     <>
-      <Shape aria-hidden color={inkOf(tone)} />
-      <span className={classes.name}>{activity.name}</span>
-      {critical && (
+      {isReadable && <Shape aria-hidden color={inkOf(tone)} />}
+      {isReadable && <span className={classes.name}>{activity.name}</span>}
+      <VisuallyHidden>
+        {isReadable ? '' : activity.name}
+        {about}
+        {critical ? ', on the critical path' : ''}
+      </VisuallyHidden>
+      {isReadable && critical && (
         <span aria-hidden title="On the critical path">
           ◆
         </span>
       )}
-      <span className={classes.took}>{took === null ? '' : formatDuration(took)}</span>
+      {isReadable && <span className={classes.took}>{took === null ? '' : formatDuration(took)}</span>}
     </>
   )
   const shared = { className: classes.label, style: { height }, 'data-state': activity.state }
@@ -256,7 +257,6 @@ const Label = memo(function Label(props: LabelProps) {
     <button
       {...shared}
       type="button"
-      aria-label={name}
       aria-current={isOpen}
       tabIndex={isEntry ? 0 : -1}
       onClick={() => onOpen(activity.itemId)}

@@ -1,4 +1,4 @@
-import { Table, Text } from '@mantine/core'
+import { Table, Text, VisuallyHidden } from '@mantine/core'
 import type { PlanSummary } from '@understudy/contract/recovery-plan'
 import { formatDuration } from '../../lib/format.ts'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
@@ -34,7 +34,9 @@ export function PlanOutlook({ plans }: PlanOutlookProps) {
               Back after
             </Table.Th>
             <Table.Th>Verdict</Table.Th>
-            <Table.Th aria-label="Run" />
+            <Table.Th>
+              <VisuallyHidden>Run</VisuallyHidden>
+            </Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
