@@ -215,7 +215,7 @@ function WhenFields({ step, blocked }: { readonly step: PlanStep; readonly block
         value={[...step.kinds]}
         onChange={(chosen) => set({ kinds: startKinds.filter((kind) => chosen.includes(kind)) })}
       >
-        <Stack gap={5} mt={4}>
+        <Stack gap={9} mt={4}>
           {startKinds.map((kind) => (
             <Checkbox key={kind} size="xs" value={kind} label={titleOfRun[kind]} disabled={blocked} />
           ))}
@@ -228,7 +228,7 @@ function WhenFields({ step, blocked }: { readonly step: PlanStep; readonly block
           set({ directions: (['forward', 'reverse'] as const).filter((way) => chosen.includes(way)) })
         }
       >
-        <Stack gap={5} mt={4}>
+        <Stack gap={9} mt={4}>
           <Checkbox size="xs" value="forward" label="there" disabled={blocked} />
           <Checkbox size="xs" value="reverse" label="back" disabled={blocked} />
         </Stack>
