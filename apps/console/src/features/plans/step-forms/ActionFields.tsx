@@ -234,7 +234,7 @@ function DnsFields(props: FormOf<ActionOf<'dns'>>) {
         {...text('server')}
       />
       <TextInput label="Zone" placeholder="example.com" {...text('zone')} />
-      <TextInput label="Name" placeholder="shop.example.com" {...text('recordName')} />
+      <TextInput label="Name of the record" placeholder="shop.example.com" {...text('recordName')} />
       <SimpleGrid cols={2} spacing="xs">
         <Select
           label="Type"
