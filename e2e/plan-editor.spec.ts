@@ -245,7 +245,7 @@ test('where both have changed the same it is said, and neither is thrown away un
 test('versions are compared, and an older one becomes the newest without losing any', async () => {
   await page.getByRole('tab', { name: 'Versions' }).click()
   await page.getByRole('radio', { name: 'Compare from version 2' }).click()
-  await expect(page).toHaveURL(/from=2/)
+  await expect(page).toHaveURL(/from=%222%22/)
   await expect(page.getByRole('region', { name: 'From version 2 to 5' })).toContainText(
     'Priority from 5 to 8',
   )

@@ -321,8 +321,8 @@ function ItemActions({ item, name, onSelect }: ItemFormProps & { readonly name: 
         <span />
       )}
       <Button
-        variant="subtle"
-        color="red"
+        variant="default"
+        c="var(--bad)"
         leftSection={<IconTrash size={15} />}
         onClick={() => {
           editor.edit(`remove “${name}”`, (plan) => removeItem(plan, item.id).plan)
