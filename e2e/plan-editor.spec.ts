@@ -106,6 +106,7 @@ test('the same is done by keyboard alone, and every place is said', async () => 
 
   await card(fourth).focus()
   await page.keyboard.press('Space')
+  await expect(heard()).toContainText(`${fourth} is picked up`)
   await page.keyboard.press('ArrowDown')
   await page.keyboard.press('Escape')
   await expect(heard()).toContainText('Left where it was')
@@ -113,6 +114,7 @@ test('the same is done by keyboard alone, and every place is said', async () => 
 
   await chip('Approval').focus()
   await page.keyboard.press('Space')
+  await expect(heard()).toContainText('Approval is picked up')
   for (const key of ['ArrowLeft', 'ArrowLeft', 'ArrowLeft']) await page.keyboard.press(key)
   await expect(heard()).toContainText('Now at place 1 of 1 before the machines of Data')
   await page.keyboard.press('Space')
@@ -120,6 +122,7 @@ test('the same is done by keyboard alone, and every place is said', async () => 
 
   await grip('Web').focus()
   await page.keyboard.press('Space')
+  await expect(heard()).toContainText('Group Web is picked up')
   await page.keyboard.press('ArrowUp')
   await expect(heard()).toContainText('Now at place 1 of 2 among the groups')
   await page.keyboard.press('Space')
