@@ -49,8 +49,8 @@ export default defineConfig({
           exclude: notOurs,
           testTimeout: 240_000,
           hookTimeout: 240_000,
-          // Much of it is waiting for guests and for each other: with fewer at a time both processors are idle for half of it.
-          maxWorkers: 3,
+          // Much of it is waiting for guests and for each other: two at a time leave no processor idle, three make each other slow.
+          maxWorkers: 2,
           // After the unit tests, never beside them.
           sequence: { groupOrder: 1 },
         },

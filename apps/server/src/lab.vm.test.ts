@@ -5,7 +5,6 @@ import { badInputTests } from './lab-tests/bad-input.ts'
 import { deadSiteTests } from './lab-tests/dead-site.ts'
 import { firstFailoverTests } from './lab-tests/first-failover.ts'
 import { type ProtectedLab, protectInLab } from './lab-tests/protected-lab.ts'
-import { recoveryPlanTests } from './lab-tests/recovery-plan.ts'
 
 // Seconds on an idle computer; guests are emulated, so a busy one takes several times as long.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -24,5 +23,3 @@ afterAll(() => opened?.close())
 describe('the first failover', () => firstFailoverTests(lab))
 describe('bad input', () => badInputTests(lab))
 describe('a dead source site', () => deadSiteTests(lab))
-// Last: it protects a second machine.
-describe('a recovery plan', () => recoveryPlanTests(lab))
