@@ -1,4 +1,4 @@
-import { Button, Radio, Skeleton, Stack, Table, Text } from '@mantine/core'
+import { Button, Radio, Skeleton, Stack, Table, Text, VisuallyHidden } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { roleOf } from '@understudy/contract/roles'
 import { api, client } from '../../api/client.ts'
@@ -45,7 +45,9 @@ export function VersionList({ planId, newest, changed, from, to, onCompare }: Ve
                     <Table.Th>What for</Table.Th>
                     <Table.Th>Saved</Table.Th>
                     <Table.Th>By</Table.Th>
-                    <Table.Th />
+                    <Table.Th>
+                      <VisuallyHidden>Restore</VisuallyHidden>
+                    </Table.Th>
                   </Table.Tr>
                 </Table.Thead>
                 <Table.Tbody>
