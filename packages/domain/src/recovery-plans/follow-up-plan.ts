@@ -3,7 +3,7 @@ import type { PlanGroup, RecoveryPlan } from './plan.ts'
 import type { GroupId, ItemId } from './plan-ids.ts'
 import { machinesOf } from './plan-items.ts'
 import { isOrderedAfter, orderOf, placesOf } from './plan-order.ts'
-import type { FollowUpKind } from './plan-run.ts'
+import type { FollowUpKind, PlanRun } from './plan-run.ts'
 
 /** These bring machines up, so what needs others has to wait for them. Of the rest none has to wait for another. */
 const keepsOrder: Record<FollowUpKind, boolean> = {
@@ -65,3 +65,21 @@ function machinesBehindSteps(plan: RecoveryPlan): ReadonlyMap<ItemId, readonly I
     machinesOf(plan).map(({ id }) => [id, nearestMachines(id).filter((need) => !isSaidByGroups(id, need))]),
   )
 }
+
+type FollowUpWanted = Pick<PlanRun, 'id' | 'point' | 'startedBy' | 'starterId' | 'startedAt'> & {
+  readonly kind: FollowUpKind
+}
+
+/** The run that does it, before anything of it has begun. What the followed run was set to stays. Pure. */
+export const followUpRun = (former: PlanRun, wanted: FollowUpWanted): PlanRun => ({
+  ...former,
+  ...wanted,
+  followsUp: former.id,
+  state: 'running',
+  plan: followUpPlan(former.plan, wanted.kind),
+  planRevision: 1,
+  changes: 0,
+  parameters: {},
+  endedAt: null,
+  note: null,
+})

@@ -25,12 +25,14 @@ async function keep(folder: string): Promise<void> {
   const order = JSON.parse(await text(process.stdin)) as KeeperOrder
   const files = scriptFiles(folder)
   const pipe = openPipe(join(folder, `pipe-${process.pid}`))
+  // Another keeper has this attempt: there is nothing to do here, and the pipe that is open would keep the process alive.
   if (!(await writeOnce(files.claim, { keeper: identify(process.pid) }))) process.exit(0)
   const output = keepOutput(files.head)
   const end = await runProgram(order, pipe, output.take, (pid) => {
     writeFileSync(files.script, JSON.stringify(identify(pid)), { mode: 0o600 })
   })
   await saveEnd(files, { ...end, bytes: output.bytes() }, output.tail())
+  // Nobody asks a keeper how it went: its files say that. Something in the background may still hold the pipe open.
   process.exit(0)
 }
 

@@ -1,7 +1,7 @@
 // A run of a plan begins: everything that could be wrong is looked for first, then the run and all its activities are written down in one act.
 import { Refusal } from '@understudy/base/errors'
-import type { Direction, ProtectionId } from '@understudy/domain/protection/protection'
-import { followUpPlan } from '@understudy/domain/recovery-plans/follow-up-plan'
+import type { Direction, Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import { followUpRun } from '@understudy/domain/recovery-plans/follow-up-plan'
 import { resolveParameters } from '@understudy/domain/recovery-plans/parameters'
 import { isPlanRunKind, type PlanRunKind, type RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { PlanFinding } from '@understudy/domain/recovery-plans/plan-finding'
@@ -22,7 +22,7 @@ import { recordEvent } from '../events/report.ts'
 import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
 import { activitiesOfFollowUp } from './boots-of-run.ts'
 import { wordsOfRun } from './conduct-run.ts'
-import { loadPlan, protectionNames } from './save-plan.ts'
+import { loadPlan } from './save-plan.ts'
 import { loadRun } from './steer-run.ts'
 
 export const defaultRunSettings: PlanRunSettings = {
@@ -39,7 +39,7 @@ export async function beginRun(parts: EngineParts, request: StartPlanRequest): P
   const known = await parts.stores.planRuns.find(id)
   if (known) return known
   const { plan, version } = await loadPlan(parts, request.planId)
-  const findings = await findingsOf(parts, plan, request.kind)
+  const { findings, directions } = await lookAt(parts, plan, request.kind)
   refuseBlocked(plan, findings)
   const { parameters, secrets } = await fillIn(parts, plan, request.parameters ?? {})
   const run: PlanRun = {
@@ -49,7 +49,7 @@ export async function beginRun(parts: EngineParts, request: StartPlanRequest): P
     version,
     kind: request.kind,
     followsUp: null,
-    direction: (await directionsOf(parts, plan))[0] ?? 'forward',
+    direction: directions[0] ?? 'forward',
     state: 'running',
     plan,
     planRevision: 1,
@@ -74,23 +74,14 @@ export async function beginFollowUp(parts: EngineParts, request: FollowUpRequest
   if (known) return known
   const former = await loadRun(parts, request.followsUp)
   refuseFollowUp(former, request.kind)
-  const run: PlanRun = {
-    ...former,
+  const run = followUpRun(former, {
     id,
     kind: request.kind,
-    followsUp: former.id,
-    state: 'running',
-    plan: followUpPlan(former.plan, request.kind),
-    planRevision: 1,
-    changes: 0,
     point: request.point ?? { kind: 'latest' },
-    parameters: {},
     startedBy: request.by,
     starterId: request.byId ?? null,
     startedAt: parts.clock.now(),
-    endedAt: null,
-    note: null,
-  }
+  })
   return await writeDown(parts, run, await activitiesOfFollowUp(parts, run), {})
 }
 
@@ -122,25 +113,34 @@ function refuseFollowUp(former: PlanRun, kind: FollowUpKind): void {
 }
 
 /** Everything that is wrong with a run of this kind now. Touches nothing. */
-export async function findingsOf(
+export const findingsOf = async (
   parts: EngineParts,
   plan: RecoveryPlan,
   kind: PlanRunKind,
-): Promise<readonly PlanFinding[]> {
-  const names = await protectionNames(parts)
-  return [
-    ...validatePlan(plan, names),
-    ...validateAgainst(plan, await memberFacts(parts, plan), parts.clock.now()),
-    ...(await directionFindings(parts, plan, kind)),
-  ]
+): Promise<readonly PlanFinding[]> => (await lookAt(parts, plan, kind)).findings
+
+type Look = {
+  readonly findings: readonly PlanFinding[]
+  /** Of its machines; of a plan that can be run all have the same. */
+  readonly directions: readonly Direction[]
 }
 
-async function directionFindings(
-  parts: EngineParts,
-  plan: RecoveryPlan,
-  kind: PlanRunKind,
-): Promise<readonly PlanFinding[]> {
-  const directions = await directionsOf(parts, plan)
+async function lookAt(parts: EngineParts, plan: RecoveryPlan, kind: PlanRunKind): Promise<Look> {
+  const protections = await parts.stores.protections.list()
+  const ids = new Set(machinesOf(plan).map(({ protectionId }) => protectionId))
+  const members = protections.filter(({ id }) => ids.has(id))
+  const directions = [...new Set(members.map(({ direction }) => direction))]
+  return {
+    directions,
+    findings: [
+      ...validatePlan(plan, new Map(protections.map(({ id, name }) => [id, name]))),
+      ...validateAgainst(plan, await memberFacts(parts, members), parts.clock.now()),
+      ...directionFindings(directions, kind),
+    ],
+  }
+}
+
+function directionFindings(directions: readonly Direction[], kind: PlanRunKind): readonly PlanFinding[] {
   const finding = (code: string, message: string, remedy: string): PlanFinding => ({
     at: { kind: 'plan' },
     level: 'blocker',
@@ -167,39 +167,26 @@ async function directionFindings(
   return []
 }
 
-async function directionsOf(parts: EngineParts, plan: RecoveryPlan): Promise<readonly Direction[]> {
-  const members = new Set(machinesOf(plan).map(({ protectionId }) => protectionId))
-  const protections = (await parts.stores.protections.list()).filter(({ id }) => members.has(id))
-  return [...new Set(protections.map(({ direction }) => direction))]
-}
-
 async function memberFacts(
   { stores }: EngineParts,
-  plan: RecoveryPlan,
+  members: readonly Protection[],
 ): Promise<ReadonlyMap<ProtectionId, MemberFacts>> {
-  const members = new Set(machinesOf(plan).map(({ protectionId }) => protectionId))
-  const [protections, summaries, policies] = await Promise.all([
-    stores.protections.list(),
-    stores.protections.summaries(),
-    stores.policies.list(),
-  ])
+  const [summaries, policies] = await Promise.all([stores.protections.summaries(), stores.policies.list()])
   const lagTargets = new Map(policies.map(({ id, lagTargetSeconds }) => [id, lagTargetSeconds]))
   return new Map(
-    protections
-      .filter(({ id }) => members.has(id))
-      .map((protection) => [
-        protection.id,
-        {
-          name: protection.name,
-          state: protection.state,
-          newestInstant: summaries.get(protection.id)?.newestPoint?.instant ?? null,
-          lagTargetSeconds: lagTargets.get(protection.policyId) ?? Number.POSITIVE_INFINITY,
-          targetSiteId: protection.targetSiteId,
-          adapterKeys: protection.hardware.adapters.map(({ key }) => key),
-          mappings: protection.adapters,
-          addresses: [],
-        },
-      ]),
+    members.map((protection) => [
+      protection.id,
+      {
+        name: protection.name,
+        state: protection.state,
+        newestInstant: summaries.get(protection.id)?.newestPoint?.instant ?? null,
+        lagTargetSeconds: lagTargets.get(protection.policyId) ?? Number.POSITIVE_INFINITY,
+        targetSiteId: protection.targetSiteId,
+        adapterKeys: protection.hardware.adapters.map(({ key }) => key),
+        mappings: protection.adapters,
+        addresses: [],
+      },
+    ]),
   )
 }
 

@@ -1,11 +1,11 @@
 // Which boots a run of a plan has made. What follows the run up is about these: a machine that was seen to by hand since, or that somebody
 // else has up, is none of its business.
 import type { Run } from '@understudy/domain/failover/failover'
-import type { JobId } from '@understudy/domain/jobs/job'
+import type { Job, JobId } from '@understudy/domain/jobs/job'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanMachine } from '@understudy/domain/recovery-plans/plan'
 import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
-import type { FollowUpKind, PlanActivity, PlanRun } from '@understudy/domain/recovery-plans/plan-run'
+import type { PlanActivity, PlanRun } from '@understudy/domain/recovery-plans/plan-run'
 import { pendingActivity } from '@understudy/domain/recovery-plans/plan-run'
 import type { EngineParts } from '../engine-parts.ts'
 import { newestBoot } from '../failover/newest-boot.ts'
@@ -21,50 +21,52 @@ export async function followUpsOf(
   return rows.filter(({ followsUp }) => followsUp === run.id)
 }
 
-/** Of the run itself, and of the points that were chosen instead afterwards. */
-async function activitiesOfAll(
+/** What the run that is followed up has done, and the points that were chosen instead afterwards. None of a run that follows nothing. */
+export async function followedActivities(
   parts: Pick<EngineParts, 'stores'>,
-  run: Pick<PlanRun, 'id' | 'planId'>,
+  { followsUp, planId }: Pick<PlanRun, 'followsUp' | 'planId'>,
 ): Promise<readonly PlanActivity[]> {
-  const runs = [run, ...(await followUpsOf(parts, run))]
+  if (followsUp === null) return []
+  const followed = { id: followsUp, planId }
+  const runs = [followed, ...(await followUpsOf(parts, followed))]
   return (await Promise.all(runs.map(({ id }) => parts.stores.planRuns.activities(id)))).flat()
 }
 
-/** What there is of a machine for a follow-up of this kind: the boot that it would act on. Null: nothing. */
-export async function bootToFollow(
-  parts: EngineParts,
-  kind: FollowUpKind,
-  id: ProtectionId,
-): Promise<Run | null> {
-  if (kind === 'reprotect') return await newestBoot(parts, id)
-  return await activeBoot(parts, id, kind === 'clean-up')
-}
-
+/** What there is of a machine for a run of this kind: the boot that it has made, or would act on. Null: nothing. */
 export async function activeBoot(
   { stores }: Pick<EngineParts, 'stores'>,
   id: ProtectionId,
-  ofTest: boolean,
+  runKind: PlanRun['kind'],
 ): Promise<Run | null> {
+  const ofTest = runKind === 'test' || runKind === 'clean-up'
   return (await stores.runs.active(id)).find(({ kind }) => (kind === 'test') === ofTest) ?? null
 }
 
-/** Whether the machine stands as the followed run has left it. */
+/** A boot keeps the time of the click that it was asked for with. Pure. */
+export const isBootOf = (boot: Pick<Run, 'startedAt'>, job: Pick<Job, 'createdAt'>): boolean =>
+  boot.startedAt === job.createdAt
+
+/** Whether the machine stands as the followed run has left it. `followed`: see followedActivities. */
 export async function isOfRun(
   parts: EngineParts,
   run: PlanRun,
   { id, protectionId }: Pick<PlanMachine, 'id' | 'protectionId'>,
+  followed: readonly PlanActivity[],
 ): Promise<boolean> {
   if (run.followsUp === null) return true
-  const boot = await bootToFollow(parts, run.kind as FollowUpKind, protectionId)
+  // A committed failover is over, and its machine the one to be reprotected.
+  const boot =
+    run.kind === 'reprotect'
+      ? await newestBoot(parts, protectionId)
+      : await activeBoot(parts, protectionId, run.kind)
   if (boot === null) return false
-  const activities = await activitiesOfAll(parts, { id: run.followsUp, planId: run.planId })
-  const mine = activities.filter(({ itemId }) => itemId === id)
+  const mine = followed.filter(({ itemId }) => itemId === id)
   if (mine.some(({ bootId }) => bootId === boot.id)) return true
-  // One that was skipped while its job was at work: a boot keeps the time of the click that it was asked for with.
+  // One that was skipped while its job was at work.
   const jobs = await Promise.all(
     mine.flatMap(({ jobId }) => (jobId === null ? [] : [parts.stores.jobs.find(jobId as JobId)])),
   )
-  return jobs.some((job) => job?.createdAt === boot.startedAt)
+  return jobs.some((job) => job !== null && isBootOf(boot, job))
 }
 
 /** Of a follow-up: machines that the run did not bring up are passed over from the start, and it is said. */
@@ -72,10 +74,11 @@ export async function activitiesOfFollowUp(
   parts: EngineParts,
   run: PlanRun,
 ): Promise<readonly PlanActivity[]> {
+  const followed = await followedActivities(parts, run)
   return await Promise.all(
     machinesOf(run.plan).map(async (machine) => {
       const pending = pendingActivity(run.id, machine.id)
-      if (await isOfRun(parts, run, machine)) return pending
+      if (await isOfRun(parts, run, machine, followed)) return pending
       const note = 'The run did not bring it up, or it was seen to since'
       return { ...pending, state: 'skipped', endedAt: parts.clock.now(), note }
     }),

@@ -1,5 +1,5 @@
 // The machines of a test go: a run of its own, which begins before the test is said to be over.
-import { followUpPlan } from '@understudy/domain/recovery-plans/follow-up-plan'
+import { followUpRun } from '@understudy/domain/recovery-plans/follow-up-plan'
 import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
 import type { PlanActivity, PlanRun, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
 import type { EngineParts } from '../engine-parts.ts'
@@ -14,24 +14,9 @@ export async function cleanUpAfter(
   const { stores, clock, live } = parts
   const machineIds = new Set(machinesOf(test.plan).map(({ id }) => id))
   if (!activities.some(({ itemId, attempt }) => machineIds.has(itemId) && attempt > 0)) return
-  const plan = followUpPlan(test.plan, 'clean-up')
-  const id = cleanUpId(test.id)
-  const run: PlanRun = {
-    ...test,
-    id,
-    kind: 'clean-up',
-    followsUp: test.id,
-    state: 'running',
-    plan,
-    planRevision: 1,
-    changes: 0,
-    parameters: {},
-    startedAt: clock.now(),
-    endedAt: null,
-    note: null,
-  }
+  const run = followUpRun(test, { ...test, id: cleanUpId(test.id), kind: 'clean-up', startedAt: clock.now() })
   await stores.planRuns.create(run, await activitiesOfFollowUp(parts, run), {})
-  live.changed('plan-runs', id)
+  live.changed('plan-runs', run.id)
 }
 
 /** One clean-up that we start by ourselves, whoever repeats it. */

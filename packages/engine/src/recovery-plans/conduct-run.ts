@@ -27,10 +27,11 @@ import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import { activeJobsOf, LOST, startJob } from '../jobs/start-job.ts'
 import type { ActivityChange } from '../ports/plan-stores.ts'
-import { activeBoot, isOfRun } from './boots-of-run.ts'
+import { attemptOf, hasJob } from './attempt.ts'
+import { activeBoot, followedActivities, isBootOf, isOfRun } from './boots-of-run.ts'
 import { cleanUpAfter } from './clean-up-after.ts'
 import { bringsUp, type MachineJobs, noteOfJob, startMachineJob, whyNotUp } from './machine-activity.ts'
-import { deadlineOf, needsJob, verdictOfWaiting } from './waiting-step.ts'
+import { verdictOfWaiting } from './waiting-step.ts'
 
 export type Conducting = {
   readonly parts: EngineParts
@@ -102,7 +103,7 @@ async function settleOne(scene: Scene, activity: PlanActivity): Promise<boolean>
   if (job === null || job.failure?.code === LOST) return await beginAgain(scene, activity, { item, job })
   if (job.state === 'queued') return await startJobOf(scene, activity, item)
   if (activeJobStates.includes(job.state)) return false
-  const boot = isStep(item) ? null : await bootOf(scene, activity, item)
+  const boot = isStep(item) ? null : await bootOf(scene, job, item)
   const verdict = await verdictOfJob(scene, { item, boot }, job)
   return await end(scene, activity, { ...verdict, bootId: boot?.id ?? null })
 }
@@ -126,15 +127,15 @@ async function beginAgain(
   }
 }
 
-/** The boot that this attempt has made, whatever came of it. */
+/** The boot that its job has made, whatever came of it. */
 async function bootOf(
   { conducting, run }: Scene,
-  { startedAt }: PlanActivity,
+  job: Job,
   { protectionId }: PlanMachine,
 ): Promise<Run | null> {
   if (!bringsUp(run.kind)) return null
-  const boot = await activeBoot(conducting.parts, protectionId, run.kind === 'test')
-  return boot !== null && boot.startedAt >= (startedAt ?? 0) ? boot : null
+  const boot = await activeBoot(conducting.parts, protectionId, run.kind)
+  return boot !== null && isBootOf(boot, job) ? boot : null
 }
 
 type Verdict = Pick<PlanActivity, 'state' | 'note' | 'failure'> & Partial<Pick<PlanActivity, 'bootId'>>
@@ -203,20 +204,8 @@ const statesOf = (activities: readonly PlanActivity[]): ReadonlyMap<ItemId, Acti
 
 async function begin(scene: Scene, activity: PlanActivity, item: Item): Promise<boolean> {
   const { parts } = scene.conducting
-  const now = parts.clock.now()
-  const change = {
-    state: 'running',
-    attempt: activity.attempt + 1,
-    jobId: isStep(item) && !needsJob(item.action) ? null : parts.newId(),
-    bootId: null,
-    startedAt: now,
-    endedAt: null,
-    deadline: isStep(item) ? deadlineOf(item.action, now) : null,
-    note: null,
-    failure: null,
-    output: null,
-    answer: null,
-  } as const
+  const jobId = hasJob(item) ? parts.newId() : null
+  const change = attemptOf(activity, item, { jobId, now: parts.clock.now() })
   if (!(await move(scene, activity, change))) return false
   if (change.jobId !== null) await startJobOf(scene, { ...activity, ...change }, item)
   return true
@@ -253,7 +242,7 @@ async function settleRefused(
 ): Promise<boolean> {
   const { parts } = scene.conducting
   // It may have been seen to by hand since the follow-up began.
-  if (!(await isOfRun(parts, scene.run, item))) {
+  if (!(await isOfRun(parts, scene.run, item, await followedActivities(parts, scene.run)))) {
     const note = `Nothing is left to be done: ${failure.message}`
     return await end(scene, activity, { state: 'skipped', note, failure: null })
   }

@@ -5,6 +5,7 @@ import type { PlanRun } from '@understudy/domain/recovery-plans/plan-run'
 import type { EngineParts } from '../engine-parts.ts'
 import type { GuestPrograms } from '../ports/guest-programs.ts'
 import { targetOf } from '../sites/platform-of.ts'
+import { activeBoot } from './boots-of-run.ts'
 
 export type MachinePlace = {
   readonly name: string
@@ -21,11 +22,10 @@ export async function placesOfMachines(
 ): Promise<ReadonlyMap<ItemId, MachinePlace>> {
   const entries = await Promise.all(
     machinesOf(run.plan).map(async ({ id, protectionId }): Promise<[ItemId, MachinePlace]> => {
-      const [protection, active] = await Promise.all([
+      const [protection, booted] = await Promise.all([
         parts.stores.protections.find(protectionId),
-        parts.stores.runs.active(protectionId),
+        activeBoot(parts, protectionId, run.kind),
       ])
-      const booted = active.find(({ kind }) => (kind === 'test') === (run.kind === 'test'))
       const guest =
         booted?.machineRef == null
           ? null

@@ -153,6 +153,22 @@ describe('a test of a plan', () => {
     expect((await activity(lab, run.id, 'm-db')).failure?.code).toBe('recovery-plan/no-answer')
     expect((await activity(lab, run.id, 'm-web')).state).toBe('pending')
   })
+
+  test('asks a guest that did not answer once more when that is tried again, and only an answer lets the plan go on', async () => {
+    const { lab, start } = await newPlanLab(twoTiers)
+    const answersAgain = lab.b.faults.hang('target.probe')
+    const { id } = await settled(lab, (await start({ settings: { answerTimeoutSeconds: 5 } })).id)
+    const again = () => lab.engine.plans.retry({ by, planRunId: id, itemId: 'm-db' as ItemId })
+    await again()
+    expect((await settled(lab, id)).state).toBe('failed')
+    expect((await activity(lab, id, 'm-db')).failure?.code).toBe('recovery-plan/no-answer')
+    answersAgain()
+    await again()
+    expect((await settled(lab, id)).state).toBe('succeeded')
+    expect((await activity(lab, id, 'm-db')).attempt).toBe(3)
+    expect((await follow(lab, id, 'clean-up')).state).toBe('succeeded')
+    expect(runningAt(lab.b)).toHaveLength(0)
+  })
 })
 
 describe('a failover of a plan', () => {

@@ -51,7 +51,7 @@ export async function restorePlan(
 
 export const noVersion = (name: string, version: number): Refusal =>
   new Refusal({
-    code: 'recovery-plan/no-version',
+    code: 'plan-version/not-found',
     message: `"${name}" has no version ${version}`,
     remedy: 'Choose one of its versions.',
   })

@@ -13,9 +13,10 @@ import type {
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { ActivityRequest, AnswerActivityRequest, Asker } from '../requests.ts'
+import { attemptOf, hasJob } from './attempt.ts'
 import { followUpsOf } from './boots-of-run.ts'
 import { wordsOfRun } from './conduct-run.ts'
-import { deadlineOf, needsJob } from './waiting-step.ts'
+import { needsJob } from './waiting-step.ts'
 
 /** Somebody else was quicker this often: then it is told. */
 const TURNS = 5
@@ -93,7 +94,8 @@ export async function retryActivity(parts: EngineParts, request: ActivityRequest
     if (activity.state !== 'failed') throw activityNotNow(run, activity, 'tried again')
     await refuseFollowedUp(parts, run)
     if (!(await setGoing(parts, run, 'tried again'))) continue
-    const attempt = await nextAttempt(parts, activity, item)
+    const jobId = hasJob(item) ? await jobOfRetry(parts, activity, item) : null
+    const attempt = attemptOf(activity, item, { jobId, now: parts.clock.now() })
     const from = { state: 'failed', attempt: activity.attempt, run: ['running', 'paused'] } as const
     const change = { ...attempt, steeredBy: request.by }
     if (!(await parts.stores.planRuns.moveActivity(run.id, activity.itemId, from, change))) continue
@@ -166,28 +168,7 @@ const isStarter = (
   { by, byId }: { readonly by: string; readonly byId: string | undefined },
 ): boolean => (starterId !== null && starterId === byId) || startedBy === by
 
-/** A job of its own, which is refused where the machine does not stand for it any more. */
-async function nextAttempt(
-  parts: EngineParts,
-  activity: PlanActivity,
-  item: PlanMachine | PlanStep,
-): Promise<Partial<PlanActivity>> {
-  const now = parts.clock.now()
-  const withoutJob = isStep(item) && !needsJob(item.action)
-  return {
-    state: 'running',
-    attempt: activity.attempt + 1,
-    jobId: withoutJob ? null : await jobOfRetry(parts, activity, item),
-    startedAt: now,
-    endedAt: null,
-    deadline: isStep(item) ? deadlineOf(item.action, now) : null,
-    note: null,
-    failure: null,
-    output: null,
-    answer: null,
-  }
-}
-
+/** Its own job once more where that has come to an end of its own since; else a new one, which is refused where the machine does not stand for it. */
 async function jobOfRetry(
   parts: EngineParts,
   activity: PlanActivity,
