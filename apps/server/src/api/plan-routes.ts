@@ -1,6 +1,6 @@
 import { Refusal } from '@understudy/base/errors'
 import { fromIso, toIso } from '@understudy/base/instant'
-import type { PlanPointChoice as ChoiceBody } from '@understudy/contract/recovery-plan'
+import type { PlanPointChoice as ChoiceBody, StartPlanInput } from '@understudy/contract/recovery-plan'
 import { mayCall } from '@understudy/contract/roles'
 import { diffPlans } from '@understudy/domain/recovery-plans/diff-plans'
 import { mergePlans } from '@understudy/domain/recovery-plans/merge-plans'
@@ -12,12 +12,14 @@ import { isSameValue } from '@understudy/domain/recovery-plans/same-value'
 import type { AnswererRole, StepAction } from '@understudy/domain/recovery-plans/step-action'
 import type { PlanVersion } from '@understudy/engine/ports/plan-stores'
 import { changeOf } from '@understudy/engine/recovery-plans/edit-run'
+import { noVersion, protectionNames } from '@understudy/engine/recovery-plans/save-plan'
 import type { StartPlanRequest } from '@understudy/engine/requests'
 import type { z } from 'zod'
 import { callerOf } from './asker.ts'
 import { type ApiDeps, os, type RequestContext } from './context.ts'
 import { findPlan, findPlanRun } from './find.ts'
 import { planToYaml, yamlToPlan } from './plan-document.ts'
+import { showDocument } from './show-document.ts'
 import { checkPlan, showPlan, showPlanSummary } from './show-plan.ts'
 import { showPlanRun, summarizePlanRun } from './show-plan-run.ts'
 
@@ -29,24 +31,12 @@ const byOf = (context: RequestContext) => {
 export function planRoutes(deps: ApiDeps) {
   const { plans } = deps.engine
   const show = async (id: string) => showPlan(deps, await findPlan(deps, id))
-  const protectionNames = async () =>
-    new Map((await deps.stores.protections.list()).map(({ id, name }) => [id, name]))
   const startRequest = (
     id: string,
-    input: { kind: StartPlanRequest['kind']; point: z.infer<typeof ChoiceBody> } & Pick<
-      StartPlanRequest,
-      'parameters'
-    > & {
-        acceptUnfenced: boolean
-        allowOpenNetworks: boolean
-        shutDownTimeoutSeconds: number | null
-        answerTimeoutSeconds: number | null
-        cleanUp: 'by-hand' | 'when-done'
-      },
+    input: z.infer<typeof StartPlanInput>,
     context: RequestContext,
   ): StartPlanRequest => {
-    const { kind, point, parameters = {}, ...rest } = input
-    const { acceptUnfenced, allowOpenNetworks, shutDownTimeoutSeconds, answerTimeoutSeconds, cleanUp } = rest
+    const { kind, point, parameters, ...settings } = input
     return {
       ...byOf(context),
       ...(context.jobId === null ? {} : { planRunId: context.jobId as PlanRunId }),
@@ -54,7 +44,7 @@ export function planRoutes(deps: ApiDeps) {
       kind,
       point: toChoice(point),
       parameters,
-      settings: { acceptUnfenced, allowOpenNetworks, shutDownTimeoutSeconds, answerTimeoutSeconds, cleanUp },
+      settings,
     }
   }
 
@@ -99,7 +89,7 @@ export function planRoutes(deps: ApiDeps) {
     }),
     version: os.plans.version.handler(async ({ input }) => {
       const kept = await findVersion(deps, input.id, input.version)
-      return { ...showVersion(kept), plan: kept.plan as RecoveryPlan & object } as never
+      return { ...showVersion(kept), plan: showDocument(kept.plan) }
     }),
     restore: os.plans.restore.handler(async ({ input, context }) => {
       context.audit(input.id, { version: input.version })
@@ -112,7 +102,9 @@ export function planRoutes(deps: ApiDeps) {
         findVersion(deps, input.id, input.from),
         findVersion(deps, input.id, input.to),
       ])
-      return { items: diffPlans(from.plan, to.plan, await protectionNames()).map((line) => ({ ...line })) }
+      return {
+        items: diffPlans(from.plan, to.plan, await protectionNames(deps)).map((line) => ({ ...line })),
+      }
     }),
     merge: os.plans.merge.handler(async ({ input }) => {
       const [base, newest] = await Promise.all([
@@ -123,19 +115,19 @@ export function planRoutes(deps: ApiDeps) {
         base: base.plan,
         mine: input.plan,
         theirs: newest.plan,
-        names: await protectionNames(),
+        names: await protectionNames(deps),
       })
       const { version } = newest
       return merged.kind === 'merged'
-        ? ({ kind: 'merged', plan: merged.plan, version } as never)
+        ? { kind: 'merged', plan: showDocument(merged.plan), version }
         : { kind: 'conflicts', version, conflicts: merged.conflicts.map((conflict) => ({ ...conflict })) }
     }),
     document: os.plans.document.handler(async ({ input }) => {
       const { plan } = await findPlan(deps, input.id)
-      return { format: 'yaml', text: planToYaml(plan, await protectionNames()) }
+      return { format: 'yaml', text: planToYaml(plan, await protectionNames(deps)) }
     }),
     importDocument: os.plans.importDocument.handler(async ({ input, context }) => {
-      const plan = yamlToPlan(input.text, await protectionNames())
+      const plan = yamlToPlan(input.text, await protectionNames(deps))
       context.audit(null, { name: plan.name })
       refuseServerScripts(context, null, plan)
       return showPlan(deps, await plans.create(plan, byOf(context)))
@@ -251,13 +243,10 @@ const showVersion = ({ version, savedAt, savedBy, comment }: Omit<PlanVersion, '
 })
 
 async function findVersion(deps: ApiDeps, id: string, version: number): Promise<PlanVersion> {
-  const kept = await deps.stores.plans.version(id as PlanId, version)
+  const { plan } = await findPlan(deps, id)
+  const kept = await deps.stores.plans.version(plan.id, version)
   if (kept) return kept
-  throw new Refusal({
-    code: 'plan-version/not-found',
-    message: `The plan has no version ${version}`,
-    remedy: 'Choose one of its versions.',
-  })
+  throw noVersion(plan.name, version)
 }
 
 /** A program on our server may do whatever the server may: only an owner says that one is run. */

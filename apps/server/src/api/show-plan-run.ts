@@ -7,8 +7,8 @@ import type {
 } from '@understudy/contract/recovery-plan'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { Job, JobId } from '@understudy/domain/jobs/job'
-import type { PlanMachine, PlanRunKind, PlanStep } from '@understudy/domain/recovery-plans/plan'
-import { planRunKinds } from '@understudy/domain/recovery-plans/plan'
+import type { PredictedActivity } from '@understudy/domain/recovery-plans/critical-path'
+import { isPlanRunKind, type PlanMachine, type PlanStep } from '@understudy/domain/recovery-plans/plan'
 import { isStep, itemsOf, nameOfItem, type PlacedItem } from '@understudy/domain/recovery-plans/plan-items'
 import {
   activePlanRunStates,
@@ -17,8 +17,10 @@ import {
 } from '@understudy/domain/recovery-plans/plan-run'
 import { runsFor } from '@understudy/domain/recovery-plans/schedule-plan'
 import { followersOf } from '@understudy/engine/recovery-plans/begin-run'
+import { followUpsOf } from '@understudy/engine/recovery-plans/boots-of-run'
 import type { Timetable } from '@understudy/engine/recovery-plans/timetable'
 import type { ApiDeps } from './context.ts'
+import { showDocument } from './show-document.ts'
 
 const isoOrNull = (instant: number | null): string | null => (instant === null ? null : toIso(instant))
 
@@ -34,14 +36,18 @@ type Around = {
 export async function showPlanRun(deps: ApiDeps, run: PlanRun): Promise<ShownRun> {
   const activities = await deps.stores.planRuns.activities(run.id)
   const around = await lookAround(deps, run, activities)
+  const byId = new Map(activities.map((activity) => [activity.itemId, activity]))
+  const predicted = new Map(around.timetable?.activities.map((each) => [each.item, each]))
   const shown = itemsOf(run.plan).flatMap((placed) => {
-    const activity = activities.find(({ itemId }) => itemId === placed.item.id)
-    return activity ? [showActivity(run, placed, activity, around)] : []
+    const activity = byId.get(placed.item.id)
+    if (!activity) return []
+    return [showActivity(run, placed, { activity, predicted: predicted.get(placed.item.id) ?? null }, around)]
   })
-  const followUps = await followUpsOf(deps, run)
+  const followers = await followUpsOf(deps, run)
+  const followUps = await Promise.all(followers.map((each) => summarizePlanRun(deps, each)))
   return {
     ...summaryOf(run, shown),
-    plan: run.plan as ShownRun['plan'],
+    plan: showDocument(run.plan),
     planRevision: run.planRevision,
     point: run.point.kind === 'at' ? { kind: 'at', instant: toIso(run.point.instant) } : run.point,
     parameters: { ...run.parameters },
@@ -151,7 +157,7 @@ async function timetableOf(
   const progress = new Map(
     activities.map(({ itemId, state, startedAt, endedAt }) => [itemId, { state, startedAt, endedAt }]),
   )
-  const kind = isRunKind(run.kind) ? run.kind : 'planned'
+  const kind = isPlanRunKind(run.kind) ? run.kind : 'planned'
   return await deps.engine.plans.timetable(
     run.plan,
     { kind, direction: run.direction },
@@ -159,25 +165,14 @@ async function timetableOf(
   )
 }
 
-const isRunKind = (kind: PlanRun['kind']): kind is PlanRunKind => planRunKinds.some((each) => each === kind)
-
-async function followUpsOf(deps: ApiDeps, run: PlanRun): Promise<PlanRunSummary[]> {
-  const page = { limit: 100, cursor: null }
-  const { rows } = await deps.stores.planRuns.list({ planId: run.planId }, page)
-  return await Promise.all(
-    rows.filter(({ followsUp }) => followsUp === run.id).map((each) => summarizePlanRun(deps, each)),
-  )
-}
-
 function showActivity(
   run: PlanRun,
   placed: PlacedItem,
-  activity: PlanActivity,
+  { activity, predicted }: { readonly activity: PlanActivity; readonly predicted: PredictedActivity | null },
   around: Around,
 ): ShownActivity {
   const { item } = placed
   const boot = isStep(item) ? null : around.bootOf(item)
-  const predicted = around.timetable?.activities.find((each) => each.item === item.id) ?? null
   return {
     itemId: item.id,
     name: nameOfItem(item, around.names as Parameters<typeof nameOfItem>[1]),
@@ -219,7 +214,7 @@ function noteOf(activity: PlanActivity, { jobs }: Around): string | null {
 }
 
 const stateOf = (run: PlanRun, { item }: PlacedItem, { state }: PlanActivity): ShownActivity['state'] => {
-  const kind = isRunKind(run.kind) ? run.kind : null
+  const kind = isPlanRunKind(run.kind) ? run.kind : null
   const leftOut =
     state === 'pending' && isStep(item) && kind !== null && !runsFor(item, { kind, direction: run.direction })
   return leftOut ? 'left-out' : state
@@ -263,7 +258,7 @@ function actionsOf(run: PlanRun, followUps: readonly PlanRunSummary[]): ShownRun
       ),
     },
   ] as const
-  const possible = run.followsUp === null && isRunKind(run.kind) ? followersOf[run.kind] : []
+  const possible = run.followsUp === null && isPlanRunKind(run.kind) ? followersOf[run.kind] : []
   const busy = followUps.some(({ state }) => activePlanRunStates.includes(state))
   return [
     ...steer,

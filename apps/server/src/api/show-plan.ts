@@ -16,6 +16,7 @@ import { activePlanRunStates, type PlanRun } from '@understudy/domain/recovery-p
 import type { PlanVersion } from '@understudy/engine/ports/plan-stores'
 import type { Timetable } from '@understudy/engine/recovery-plans/timetable'
 import type { ApiDeps } from './context.ts'
+import { showDocument } from './show-document.ts'
 import { summarizePlanRun } from './show-plan-run.ts'
 
 /** The newest runs of a plan among which its last test is looked for. */
@@ -30,7 +31,7 @@ export async function showPlan(deps: ApiDeps, kept: PlanVersion): Promise<PlanDe
   const keptSecrets = Object.keys(await deps.stores.plans.secrets(kept.plan.id)).toSorted()
   return {
     ...summary,
-    plan: kept.plan as PlanDetail['plan'],
+    plan: showDocument(kept.plan),
     findings: findings.map(showFinding),
     keptSecrets,
   }
