@@ -4,7 +4,6 @@ import { useNavigate, useParams } from '@tanstack/react-router'
 import { api } from '../api/client.ts'
 import { useRooms } from '../api/live.ts'
 import { JobActions } from '../features/jobs/JobActions.tsx'
-import { JobFailure } from '../features/jobs/JobFailure.tsx'
 import { JobQuestion } from '../features/jobs/JobQuestion.tsx'
 import { JobStatus } from '../features/jobs/JobStatus.tsx'
 import { Took } from '../features/jobs/JobTable.tsx'
@@ -12,6 +11,7 @@ import { TaskList } from '../features/jobs/TaskList.tsx'
 import { formatWithZone } from '../lib/format.ts'
 import { CopyText } from '../ui/CopyText.tsx'
 import { Fact, Facts } from '../ui/Facts.tsx'
+import { FailureAlert } from '../ui/FailureAlert.tsx'
 import { LinkAnchor } from '../ui/LinkAnchor.tsx'
 import { PageHeader } from '../ui/PageHeader.tsx'
 import { Panel } from '../ui/Panel.tsx'
@@ -54,7 +54,7 @@ export function JobPage() {
       />
       <Stack gap="md">
         <JobQuestion job={job} />
-        <JobFailure job={job} />
+        <FailureAlert failure={job.failure} />
         <SideBySide
           main={
             <Panel title="Steps">

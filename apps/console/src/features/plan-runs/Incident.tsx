@@ -1,7 +1,9 @@
 // The room during a failover: the clock, how far it is, who is waited for, what is being done and what comes next.
+
 import { useElementSize } from '@mantine/hooks'
 import type { PlanActivity, PlanRun } from '@understudy/contract/recovery-plan'
 import { type ReactNode, useMemo } from 'react'
+import { clockText } from '../../lib/clock.ts'
 import { formatDuration, formatRelative, formatTick, readable } from '../../lib/format.ts'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { inkOf } from '../../ui/tone.ts'
@@ -9,7 +11,7 @@ import { Gantt } from './Gantt.tsx'
 import { heldUpBy } from './held-up.ts'
 import classes from './Incident.module.css'
 import { incidentLists, type WaitingLine } from './incident-lists.ts'
-import { clockText, elapsedSeconds, outlookOf, progressWords } from './run-clock.ts'
+import { elapsedSeconds, outlookOf, progressWords } from './run-clock.ts'
 import { isActive, statusOfActivity, toneOfRun, wordsOfRun } from './run-words.ts'
 
 type IncidentProps = {

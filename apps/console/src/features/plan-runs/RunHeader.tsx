@@ -1,11 +1,12 @@
 import { Group, Progress, SimpleGrid, Stack, Text } from '@mantine/core'
 import type { PlanRun } from '@understudy/contract/recovery-plan'
+import { clockText } from '../../lib/clock.ts'
 import { formatDuration, formatTick, formatWithZone, readable } from '../../lib/format.ts'
 import { Panel } from '../../ui/Panel.tsx'
 import { Stat } from '../../ui/Stat.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { useNow } from '../../ui/use-now.ts'
-import { clockText, elapsedSeconds, outlookOf, progressWords } from './run-clock.ts'
+import { elapsedSeconds, outlookOf, progressWords } from './run-clock.ts'
 import { isActive } from './run-words.ts'
 
 type RunHeaderProps = {

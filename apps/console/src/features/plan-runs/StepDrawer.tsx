@@ -14,12 +14,13 @@ import {
   UnstyledButton,
 } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
-import { IconAlertTriangle, IconCheck, IconCopy } from '@tabler/icons-react'
+import { IconCheck, IconCopy } from '@tabler/icons-react'
 import type { PlanActivity, PlanRun } from '@understudy/contract/recovery-plan'
 import type { ReactNode } from 'react'
 import { formatDuration, formatWithZone, readable } from '../../lib/format.ts'
 import { CopyText } from '../../ui/CopyText.tsx'
 import { Fact, Facts } from '../../ui/Facts.tsx'
+import { FailureAlert } from '../../ui/FailureAlert.tsx'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { useNow } from '../../ui/use-now.ts'
@@ -70,7 +71,7 @@ export function StepDrawer({ run, activity, machineLink, onClose }: StepDrawerPr
             </Text>
           </Alert>
         )}
-        <Failure activity={activity} />
+        <FailureAlert failure={activity.failure} />
         {(retry === null || skip === null) && <RetryOrSkip run={run} activity={activity} />}
         {activity.note && activity.note !== activity.failure?.message && (
           <Text size="sm">{readable(activity.note)}</Text>
@@ -136,34 +137,6 @@ function Times({ run, activity }: { readonly run: PlanRun; readonly activity: Pl
       </Fact>
       <Fact name="Given up">{deadline && state === 'running' ? formatWithZone(deadline) : null}</Fact>
     </>
-  )
-}
-
-const wordsOfFailure: Readonly<Record<string, string>> = {
-  refusal: 'Refused as things stand',
-  outage: 'Something did not answer',
-  invariant: 'A fault of Understudy itself',
-}
-
-function Failure({ activity: { failure } }: { readonly activity: PlanActivity }) {
-  if (!failure) return null
-  return (
-    <Alert
-      color="red"
-      variant="light"
-      icon={<IconAlertTriangle size={18} />}
-      title={wordsOfFailure[failure.kind] ?? 'Failed'}
-    >
-      <Stack gap={6}>
-        <Text size="sm">
-          <b>Cause:</b> {readable(failure.message)}
-        </Text>
-        <Text size="sm">
-          <b>Remedy:</b> {readable(failure.remedy)}
-        </Text>
-        <Code w="fit-content">{failure.code}</Code>
-      </Stack>
-    </Alert>
   )
 }
 

@@ -1,6 +1,7 @@
 import type { PlanActivity } from '@understudy/contract/recovery-plan'
 import { describe, expect, it } from 'vitest'
-import { clockText, elapsedSeconds, outlookOf, progressWords } from './run-clock.ts'
+import { clockText } from '../../lib/clock.ts'
+import { elapsedSeconds, outlookOf, progressWords } from './run-clock.ts'
 
 const start = Date.parse('2026-03-01T02:00:00Z')
 const run = {

@@ -13,14 +13,6 @@ type Timed = Pick<
 export const elapsedSeconds = (run: Pick<PlanRun, 'startedAt' | 'endedAt'>, now: number): number =>
   Math.max(0, ((run.endedAt === null ? now : Date.parse(run.endedAt)) - Date.parse(run.startedAt)) / 1000)
 
-/** `4:07`, `1:02:09`: a clock that people read across a room. */
-export function clockText(seconds: number): string {
-  const whole = Math.max(0, Math.floor(seconds))
-  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60]
-  const shown = parts[0] === 0 ? parts.slice(1) : parts
-  return shown.map((part, index) => (index === 0 ? String(part) : String(part).padStart(2, '0'))).join(':')
-}
-
 /** `11 of 12 done, 1 failed`: the server counts what has failed as over. */
 export function progressWords(run: Pick<PlanRun, 'doneItems' | 'totalItems' | 'activities'>): string {
   const failed = run.activities.filter(({ state }) => state === 'failed').length

@@ -1,7 +1,7 @@
 import { IconRoute } from '@tabler/icons-react'
 import type { PlanTimetable } from '@understudy/contract/recovery-plan'
 import { formatDuration } from '../../lib/format.ts'
-import { clockOf } from './clock-words.ts'
+import { clockOf } from './expected-clock.ts'
 import type { ItemId, Plan } from './plan-draft.ts'
 import { iconOfItem } from './step-icons.ts'
 import classes from './TimetableChart.module.css'

@@ -7,11 +7,11 @@ import { api } from '../../api/client.ts'
 import { useRooms } from '../../api/live.ts'
 import { DecisionButtons } from '../../features/failover/DecisionButtons.tsx'
 import { RunningFailover } from '../../features/failover/RunningFailover.tsx'
-import { JobFailure } from '../../features/jobs/JobFailure.tsx'
 import { JobProgress } from '../../features/jobs/JobProgress.tsx'
 import { JobQuestion } from '../../features/jobs/JobQuestion.tsx'
 import { TaskList } from '../../features/jobs/TaskList.tsx'
 import { wordsOfAction } from '../../features/protections/state-words.ts'
+import { FailureAlert } from '../../ui/FailureAlert.tsx'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { Panel } from '../../ui/Panel.tsx'
 
@@ -131,7 +131,7 @@ function useNewest(subjectId: string, kind: string, enabled: boolean): Job | und
 const Steps = ({ job }: { readonly job: Job }) => (
   <div>
     <JobQuestion job={job} />
-    <JobFailure job={job} />
+    <FailureAlert failure={job.failure} />
     <TaskList job={job} />
     <ToJob job={job} />
   </div>

@@ -220,28 +220,14 @@ export function TextList({ label, add, texts, blocked, onChange }: TextListProps
               }
             />
             {!blocked && (
-              <ActionIcon
-                variant="subtle"
-                color="gray"
-                aria-label={`Remove ${label.toLowerCase()} ${index + 1}`}
-                onClick={() => onChange(texts.filter((_, at) => at !== index))}
-              >
-                <IconX size={14} />
-              </ActionIcon>
+              <RemoveRow
+                label={`${label.toLowerCase()} ${index + 1}`}
+                onRemove={() => onChange(texts.filter((_, at) => at !== index))}
+              />
             )}
           </Group>
         ))}
-        {!blocked && (
-          <Button
-            variant="subtle"
-            size="compact-xs"
-            w="fit-content"
-            leftSection={<IconPlus size={13} />}
-            onClick={() => onChange([...texts, ''])}
-          >
-            {add}
-          </Button>
-        )}
+        {!blocked && <AddRow label={add} onAdd={() => onChange([...texts, ''])} />}
         {blocked && texts.length === 0 && <Text size="xs">none</Text>}
       </Stack>
     </Fieldset>
@@ -291,28 +277,14 @@ export function WordTable({ label, add, nameLabel, words, blocked, onChange }: W
               onChange={(event) => set(index, { value: event.currentTarget.value })}
             />
             {!blocked && (
-              <ActionIcon
-                variant="subtle"
-                color="gray"
-                aria-label={`Remove ${nameLabel.toLowerCase()} ${index + 1}`}
-                onClick={() => change(shown.filter((_, at) => at !== index))}
-              >
-                <IconX size={14} />
-              </ActionIcon>
+              <RemoveRow
+                label={`${nameLabel.toLowerCase()} ${index + 1}`}
+                onRemove={() => change(shown.filter((_, at) => at !== index))}
+              />
             )}
           </Group>
         ))}
-        {!blocked && (
-          <Button
-            variant="subtle"
-            size="compact-xs"
-            w="fit-content"
-            leftSection={<IconPlus size={13} />}
-            onClick={() => change([...shown, { name: '', value: '' }])}
-          >
-            {add}
-          </Button>
-        )}
+        {!blocked && <AddRow label={add} onAdd={() => change([...shown, { name: '', value: '' }])} />}
       </Stack>
     </Fieldset>
   )
@@ -320,3 +292,25 @@ export function WordTable({ label, add, nameLabel, words, blocked, onChange }: W
 
 const isSameRecord = (one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>) =>
   JSON.stringify(Object.entries(one).toSorted()) === JSON.stringify(Object.entries(other).toSorted())
+
+function RemoveRow({ label, onRemove }: { readonly label: string; readonly onRemove: () => void }) {
+  return (
+    <ActionIcon variant="subtle" color="gray" aria-label={`Remove ${label}`} onClick={onRemove}>
+      <IconX size={14} />
+    </ActionIcon>
+  )
+}
+
+function AddRow({ label, onAdd }: { readonly label: string; readonly onAdd: () => void }) {
+  return (
+    <Button
+      variant="subtle"
+      size="compact-xs"
+      w="fit-content"
+      leftSection={<IconPlus size={13} />}
+      onClick={onAdd}
+    >
+      {label}
+    </Button>
+  )
+}

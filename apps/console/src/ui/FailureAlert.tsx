@@ -1,7 +1,6 @@
 import { Alert, Code, Stack, Text } from '@mantine/core'
 import { IconAlertTriangle } from '@tabler/icons-react'
-import type { Job } from '@understudy/contract/job'
-import { readable } from '../../lib/format.ts'
+import { readable } from '../lib/format.ts'
 
 const wordsOfFailure: Readonly<Record<string, string>> = {
   refusal: 'Refused as things stand',
@@ -9,9 +8,15 @@ const wordsOfFailure: Readonly<Record<string, string>> = {
   invariant: 'A fault of Understudy itself',
 }
 
-/** Why a job ended badly, and what to do. */
-export function JobFailure({ job }: { readonly job: Pick<Job, 'failure'> }) {
-  const { failure } = job
+type Failure = {
+  readonly kind: string
+  readonly code: string
+  readonly message: string
+  readonly remedy: string
+}
+
+/** Why a job, or a step of a plan, ended badly, and what to do. Nothing where none did. */
+export function FailureAlert({ failure }: { readonly failure: Failure | null }) {
   if (!failure) return null
   return (
     <Alert
