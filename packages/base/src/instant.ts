@@ -3,6 +3,9 @@ export type Instant = number
 
 export const toIso = (instant: Instant): string => new Date(instant).toISOString()
 
+export const toIsoOrNull = (instant: Instant | null): string | null =>
+  instant === null ? null : toIso(instant)
+
 export function fromIso(text: string): Instant {
   const instant = Date.parse(text)
   if (Number.isNaN(instant)) throw new RangeError(`"${text}" is not an ISO 8601 instant`)

@@ -1,5 +1,5 @@
 import { Refusal } from '@understudy/base/errors'
-import { toIso } from '@understudy/base/instant'
+import { toIso, toIsoOrNull } from '@understudy/base/instant'
 import type { Session as ShownSession, User as ShownUser } from '@understudy/contract/access'
 import type { ApiToken, Role, Session, TokenId, User, UserId } from '@understudy/engine/ports/access-stores'
 import { hashPassword, hashSecret, isPasswordRight, newSecret } from '../access/secrets.ts'
@@ -7,15 +7,13 @@ import { callerOf } from './asker.ts'
 import { type ApiDeps, os, type RequestContext } from './context.ts'
 
 const dayMilliseconds = 24 * 3_600_000
-const isoOrNull = (instant: number | null): string | null => (instant === null ? null : toIso(instant))
-
 const showUser = (user: User): ShownUser => ({
   id: user.id,
   name: user.name,
   role: user.role,
   disabled: user.disabled,
   createdAt: toIso(user.createdAt),
-  lastSeenAt: isoOrNull(user.signedInAt),
+  lastSeenAt: toIsoOrNull(user.signedInAt),
 })
 
 const showToken = (token: ApiToken) => ({
@@ -23,8 +21,8 @@ const showToken = (token: ApiToken) => ({
   name: token.name,
   role: token.role,
   createdAt: toIso(token.createdAt),
-  expiresAt: isoOrNull(token.expiresAt),
-  lastUsedAt: isoOrNull(token.lastUsedAt),
+  expiresAt: toIsoOrNull(token.expiresAt),
+  lastUsedAt: toIsoOrNull(token.lastUsedAt),
 })
 
 const newUser = async (deps: ApiDeps, name: string, role: Role, password: string): Promise<User> => ({

@@ -1,4 +1,4 @@
-import { toIso } from '@understudy/base/instant'
+import { toIso, toIsoOrNull } from '@understudy/base/instant'
 import type { Job as ShownJob } from '@understudy/contract/job'
 import type { Job, JobKind } from '@understudy/domain/jobs/job'
 
@@ -22,8 +22,6 @@ const titleOf: Record<JobKind, string> = {
   'plan-step': 'Step',
 }
 
-const isoOrNull = (instant: number | null): string | null => (instant === null ? null : toIso(instant))
-
 /** A job as the API shows it. */
 export function showJob(job: Job): ShownJob {
   return {
@@ -35,8 +33,8 @@ export function showJob(job: Job): ShownJob {
     subjectName: job.subjectName,
     tasks: job.tasks.map((task) => ({
       ...task,
-      startedAt: isoOrNull(task.startedAt),
-      endedAt: isoOrNull(task.endedAt),
+      startedAt: toIsoOrNull(task.startedAt),
+      endedAt: toIsoOrNull(task.endedAt),
     })),
     failure: job.failure,
     question: job.question && {
@@ -46,7 +44,7 @@ export function showJob(job: Job): ShownJob {
     canCancel: job.state === 'queued' || job.state === 'running' || job.state === 'waiting',
     canRetry: job.state === 'failed',
     createdAt: toIso(job.createdAt),
-    endedAt: isoOrNull(job.endedAt),
+    endedAt: toIsoOrNull(job.endedAt),
     startedBy: job.startedBy,
   }
 }

@@ -1,5 +1,5 @@
 // A run of a plan as the API shows it: its activities with what they ask, and what can be done with the run now.
-import { toIso } from '@understudy/base/instant'
+import { toIso, toIsoOrNull } from '@understudy/base/instant'
 import type {
   PlanRunSummary,
   PlanActivity as ShownActivity,
@@ -21,8 +21,6 @@ import { followUpsOf } from '@understudy/engine/recovery-plans/boots-of-run'
 import type { Timetable } from '@understudy/engine/recovery-plans/timetable'
 import type { ApiDeps } from './context.ts'
 import { showDocument } from './show-document.ts'
-
-const isoOrNull = (instant: number | null): string | null => (instant === null ? null : toIso(instant))
 
 type Around = {
   readonly names: ReadonlyMap<string, string>
@@ -89,7 +87,7 @@ function summaryOf(
     state: run.state,
     startedBy: run.startedBy,
     startedAt: toIso(run.startedAt),
-    endedAt: isoOrNull(run.endedAt),
+    endedAt: toIsoOrNull(run.endedAt),
     note: run.note,
     doneItems: counted.filter(({ state }) => state !== 'pending' && state !== 'running').length,
     totalItems: counted.length,
@@ -187,9 +185,9 @@ function showActivity(
     addresses: boot === null ? [] : [...boot.addresses],
     pointInstant: boot === null ? null : toIso(boot.pointInstant),
     hasScreenshot: boot !== null && around.pictures.has(boot.id),
-    startedAt: isoOrNull(activity.startedAt),
-    endedAt: isoOrNull(activity.endedAt),
-    deadline: isoOrNull(activity.deadline),
+    startedAt: toIsoOrNull(activity.startedAt),
+    endedAt: toIsoOrNull(activity.endedAt),
+    deadline: toIsoOrNull(activity.deadline),
     note: noteOf(activity, around),
     failure: activity.failure,
     output: activity.output,

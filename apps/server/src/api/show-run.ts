@@ -1,8 +1,6 @@
-import { toIso } from '@understudy/base/instant'
+import { toIso, toIsoOrNull } from '@understudy/base/instant'
 import type { Run as ShownRun } from '@understudy/contract/protection'
 import { type Run, recoverySeconds } from '@understudy/domain/failover/failover'
-
-const isoOrNull = (instant: number | null): string | null => (instant === null ? null : toIso(instant))
 
 /** One test or failover as the API shows it. */
 export function showRun(run: Run, hasScreenshot: boolean): ShownRun {
@@ -20,10 +18,10 @@ export function showRun(run: Run, hasScreenshot: boolean): ShownRun {
     failure: run.failure,
     hasScreenshot,
     startedAt: toIso(run.startedAt),
-    answeredAt: isoOrNull(run.answeredAt),
-    endedAt: isoOrNull(run.endedAt),
+    answeredAt: toIsoOrNull(run.answeredAt),
+    endedAt: toIsoOrNull(run.endedAt),
     recoverySeconds: recoverySeconds(run),
     waitedSeconds: run.waitedSeconds,
-    commitDeadline: isoOrNull(run.commitDeadline),
+    commitDeadline: toIsoOrNull(run.commitDeadline),
   }
 }
