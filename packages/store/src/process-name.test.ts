@@ -36,12 +36,13 @@ async function take(
   return held
 }
 
-/** Every connection that holds a name, or waits for one. */
+/** Every connection that holds a name. One that is only about to take it can still be overtaken. */
 async function holders(): Promise<number[]> {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()
   const { rows } = await client.query<{ pid: number }>(
-    `SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'understudy-name %'`,
+    `SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid)
+     WHERE locktype = 'advisory' AND granted AND application_name LIKE 'understudy-name %'`,
   )
   await client.end()
   return rows.map(({ pid }) => pid)
