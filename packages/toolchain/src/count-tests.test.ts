@@ -35,6 +35,47 @@ describe('counting the tests', () => {
   })
 })
 
+describe('why a test failed', () => {
+  test('is told for Vitest in the first lines of its message, without colours', () => {
+    const failureMessages = [`\u001b[31mError: 3 is not 4\u001b[39m\n\n${'    at a line\n'.repeat(30)}`]
+    const assertionResults = [
+      { status: 'passed', fullName: 'two is two' },
+      { status: 'failed', fullName: 'three is four', failureMessages },
+    ]
+    const { notes } = countVitest({
+      ...vitest,
+      numFailedTests: 1,
+      testResults: [{ name: 'x.test.ts', status: 'failed', assertionResults }],
+    })
+    expect(notes.slice(0, 3)).toEqual(['failed: three is four', '  Error: 3 is not 4', '      at a line'])
+    expect(notes).toHaveLength(9)
+  })
+
+  test('is told for Playwright, also in a block of tests, and not for tests that were only left out', () => {
+    const failed = {
+      title: 'a click',
+      ok: false,
+      tests: [{ results: [{ error: { message: 'no button' } }] }],
+    }
+    const left = { title: 'another', ok: false, tests: [{ results: [] }] }
+    const { notes } = countPlaywright({
+      stats: { ...playwright, unexpected: 1 },
+      suites: [{ suites: [{ specs: [failed, left] }] }],
+    })
+    expect(notes).toEqual(['failed: a click', '  no button'])
+  })
+
+  test('is told of a few only: the summary stays readable', () => {
+    const assertionResults = Array.from({ length: 40 }, (_, n) => ({
+      status: 'failed',
+      fullName: `test ${n}`,
+      failureMessages: ['no'],
+    }))
+    const testResults = [{ name: 'x.test.ts', status: 'failed', assertionResults }]
+    expect(countVitest({ ...vitest, numFailedTests: 40, testResults }).notes).toHaveLength(10)
+  })
+})
+
 describe('what a runner says in the end', () => {
   const good = { passed: 3, failed: 0, notes: [] }
 
