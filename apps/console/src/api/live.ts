@@ -24,6 +24,7 @@ const staleBy: Record<Topic, readonly string[]> = {
 }
 
 const comeBackMilliseconds = 3000
+const handshakeMilliseconds = 2000
 
 let connection: Connection = 'connecting'
 const measurements = new Map<string, Measurement>()
@@ -95,6 +96,30 @@ export function startLive(queries: QueryClient): () => void {
     trails.clear()
     setConnection('connecting')
   }
+}
+
+/**
+ * For whoever is about to sign out: nothing more is asked or heard. What came after would be refused, and the browser would report
+ * that as an error.
+ */
+export async function endLive(queries: QueryClient): Promise<void> {
+  // A handshake that is broken off is reported as well.
+  if (connection === 'connecting') await firstAnswer()
+  socket?.off()
+  socket?.disconnect()
+  if (timer !== null) clearTimeout(timer)
+  await queries.cancelQueries()
+}
+
+/** Until the line is up or lost, at most for a moment. */
+function firstAnswer(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const stop = subscribe(resolve)
+  const late = setTimeout(resolve, handshakeMilliseconds)
+  return promise.finally(() => {
+    stop()
+    clearTimeout(late)
+  })
 }
 
 /** Of each topic the ids that changed; null: all of it. */

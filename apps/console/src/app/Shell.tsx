@@ -38,7 +38,7 @@ import { useMutation, useQuery, useQueryClient, useSuspenseQuery } from '@tansta
 import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import { lazy, Suspense, useEffect } from 'react'
 import { api, client } from '../api/client.ts'
-import { startLive, useRooms } from '../api/live.ts'
+import { endLive, startLive, useRooms } from '../api/live.ts'
 import { sessionQuery } from '../api/session.ts'
 import { RoutePending } from '../ui/RoutePending.tsx'
 import { CommandSearch, openCommandSearch } from './CommandSearch.tsx'
@@ -241,10 +241,14 @@ function SchemeSwitch() {
 }
 
 function UserMenu() {
+  const queries = useQueryClient()
   const { data: session } = useSuspenseQuery(sessionQuery)
   const [changing, { open: change, close: stopChanging }] = useDisclosure()
   const signOut = useMutation({
-    mutationFn: () => client.session.signOut({}),
+    mutationFn: async () => {
+      await endLive(queries)
+      await client.session.signOut({})
+    },
     onSettled: () => leave('signed-out'),
   })
   return (
