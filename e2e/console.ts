@@ -80,7 +80,7 @@ export async function jobSucceeds(page: Page, seconds: number): Promise<void> {
 }
 
 /** Every message of the browser that a console without faults does not cause. */
-export function watchForErrors(page: Page): readonly string[] {
+export function watchForErrors(page: Page): string[] {
   const errors: string[] = []
   page.on('pageerror', (error) => errors.push(String(error.stack ?? error)))
   page.on('console', (message) => {
