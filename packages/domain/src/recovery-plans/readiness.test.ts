@@ -20,8 +20,9 @@ const best: MachineReadinessFacts = {
   lagTargetSeconds: 30,
   now,
 }
-const warning = { level: 'warning' as const, message: 'Its network has another name' }
-const blocker = { level: 'blocker' as const, message: 'The target is out of space' }
+const remedy = 'Mend it.'
+const warning = { level: 'warning' as const, message: 'Its network has another name', remedy }
+const blocker = { level: 'blocker' as const, message: 'The target is out of space', remedy }
 
 const cases: readonly (readonly [string, Partial<MachineReadinessFacts>, string, number])[] = [
   ['tested in time, unchanged, in time', {}, 'proven 100', 0],
@@ -46,16 +47,18 @@ test.each(cases)('a machine: %s', (_words, facts, expected, reasons) => {
   expect(readiness.reasons).toHaveLength(reasons)
 })
 
-test('the reasons say what costs points, in words', () => {
-  expect(
-    machineReadiness({
-      ...best,
-      lastTest: tested(60),
-      changesSinceTest: ['4 CPUs instead of 2'],
-      lagSeconds: 60.2,
-      findings: [warning],
-    }).reasons,
-  ).toEqual([
+const messagesOf = ({ reasons }: Readiness) => reasons.map(({ message }) => message)
+
+test('the reasons say what costs points, in words, each with what to do', () => {
+  const readiness = machineReadiness({
+    ...best,
+    lastTest: tested(60),
+    changesSinceTest: ['4 CPUs instead of 2'],
+    lagSeconds: 60.2,
+    findings: [warning],
+  })
+  expect(readiness.reasons.every(({ remedy }) => remedy.endsWith('.'))).toBe(true)
+  expect(messagesOf(readiness)).toEqual([
     'The last test is 60 days old; one was due after 30 days',
     'Changed since the last test: 4 CPUs instead of 2',
     'Its newest point is 60 s old; its policy allows 30 s',
@@ -139,7 +142,7 @@ describe('a plan', () => {
   test('machines that were tested one by one do not prove a plan that never was', () => {
     const readiness = planReadiness({ ...tests, lastTest: null, machines: [machine('db'), machine('web')] })
     expect(spoken(readiness)).toBe('unproven 30')
-    expect(readiness.reasons).toEqual(['It has never been tested'])
+    expect(messagesOf(readiness)).toEqual(['It has never been tested'])
   })
 
   test('it is no better than its weakest machine, which is named with its reason', () => {
@@ -148,7 +151,7 @@ describe('a plan', () => {
       machines: [machine('db', { findings: [blocker], lagSeconds: 60 }), machine('web')],
     })
     expect(spoken(readiness)).toBe('not-ready 80')
-    expect(readiness.reasons).toEqual([
+    expect(messagesOf(readiness)).toEqual([
       '"db" is not ready: Its newest point is 60 s old; its policy allows 30 s; The target is out of space',
     ])
   })
@@ -160,6 +163,6 @@ describe('a plan', () => {
       machines: [machine('db')],
     })
     expect(spoken(readiness)).toBe('unproven 90')
-    expect(readiness.reasons).toEqual(['Changed since the last test: step "dns" added'])
+    expect(messagesOf(readiness)).toEqual(['Changed since the last test: step "dns" added'])
   })
 })

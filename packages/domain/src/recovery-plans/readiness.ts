@@ -25,9 +25,12 @@ export type Readiness = {
   /** 0 to 100. */
   readonly score: number
   readonly parts: ReadinessParts
-  /** What costs points, for a person; none when nothing does. */
-  readonly reasons: readonly string[]
+  /** What costs points; none when nothing does. */
+  readonly reasons: readonly ReadinessReason[]
 }
+
+/** For a person: what it is, and what to do about it. */
+export type ReadinessReason = { readonly message: string; readonly remedy: string }
 
 type TestFacts = {
   /** The last one that came to an end, cleaned up or not; null: none ever. */
@@ -37,7 +40,7 @@ type TestFacts = {
   /** What is other than it was in the last test, in words: of a machine its hardware, of a plan the plan itself. */
   readonly changesSinceTest: readonly string[]
   /** Of a preflight just now. */
-  readonly findings: readonly Pick<Finding, 'level' | 'message'>[]
+  readonly findings: readonly Pick<Finding, 'level' | 'message' | 'remedy'>[]
   readonly now: Instant
 }
 
@@ -92,10 +95,10 @@ export function planReadiness(facts: PlanReadinessFacts): Readiness {
       ...own.reasons,
       ...machines
         .filter(({ readiness }) => readiness.level !== 'proven')
-        .map(
-          ({ name, readiness }) =>
-            `"${name}" is ${wordsOfLevel[readiness.level]}: ${readiness.reasons.join('; ')}`,
-        ),
+        .map(({ name, readiness }) => ({
+          message: `"${name}" is ${wordsOfLevel[readiness.level]}: ${readiness.reasons.map(({ message }) => message).join('; ')}`,
+          remedy: [...new Set(readiness.reasons.map(({ remedy }) => remedy))].join(' '),
+        })),
     ],
   }
 }
@@ -107,7 +110,11 @@ export const wordsOfLevel: Record<ReadinessLevel, string> = {
   proven: 'proven',
 }
 
-type LagVerdict = { readonly lag: number; readonly hasPoint: boolean; readonly reasons: readonly string[] }
+type LagVerdict = {
+  readonly lag: number
+  readonly hasPoint: boolean
+  readonly reasons: readonly ReadinessReason[]
+}
 
 function assess(facts: TestFacts, { lag, hasPoint, reasons }: LagVerdict): Readiness {
   const { lastTest, testEverySeconds, changesSinceTest, findings, now } = facts
@@ -130,7 +137,11 @@ function assess(facts: TestFacts, { lag, hasPoint, reasons }: LagVerdict): Readi
     }),
     score: Math.round(parts.test + parts.lag + parts.drift + parts.preflight),
     parts,
-    reasons: [...testReasons(facts, age), ...reasons, ...findings.map(({ message }) => message)],
+    reasons: [
+      ...testReasons(facts, age),
+      ...reasons,
+      ...findings.map(({ message, remedy }) => ({ message, remedy })),
+    ],
   }
 }
 
@@ -152,17 +163,30 @@ const levelOf = (facts: {
 const worstOf = (levels: readonly ReadinessLevel[]): ReadinessLevel =>
   readinessLevels.find((level) => levels.includes(level)) ?? 'not-ready'
 
+const TEST_IT = 'Run a test: it touches neither the machines nor their replicas.'
+
 function testReasons(
   { lastTest, testEverySeconds, changesSinceTest }: TestFacts,
   age: number,
-): readonly string[] {
-  if (lastTest === null) return ['It has never been tested']
-  if (!lastTest.passed) return ['The last test failed']
+): readonly ReadinessReason[] {
+  if (lastTest === null) return [{ message: 'It has never been tested', remedy: TEST_IT }]
+  if (!lastTest.passed)
+    return [
+      { message: 'The last test failed', remedy: 'Look at what failed in it, mend that, and test again.' },
+    ]
   return [
     ...(age > testEverySeconds
-      ? [`The last test is ${inDays(age)} old; one was due after ${inDays(testEverySeconds)}`]
+      ? [
+          {
+            message: `The last test is ${inDays(age)} old; one was due after ${inDays(testEverySeconds)}`,
+            remedy: 'Run a test, or let a schedule run one.',
+          },
+        ]
       : []),
-    ...changesSinceTest.map((change) => `Changed since the last test: ${change}`),
+    ...changesSinceTest.map((change) => ({
+      message: `Changed since the last test: ${change}`,
+      remedy: 'Test again: what was proven then was something else.',
+    })),
   ]
 }
 
@@ -172,9 +196,14 @@ const inDays = (seconds: number): string => {
   return days === 1 ? '1 day' : `${days} days`
 }
 
-function lagReasons({ lagSeconds, lagTargetSeconds }: MachineReadinessFacts): readonly string[] {
-  if (lagSeconds === null) return ['It has no recovery point yet']
-  return lagSeconds > lagTargetSeconds
-    ? [`Its newest point is ${Math.round(lagSeconds)} s old; its policy allows ${lagTargetSeconds} s`]
-    : []
+function lagReasons({ lagSeconds, lagTargetSeconds }: MachineReadinessFacts): readonly ReadinessReason[] {
+  if (lagSeconds === null)
+    return [{ message: 'It has no recovery point yet', remedy: 'Wait for the end of its first copy.' }]
+  if (lagSeconds <= lagTargetSeconds) return []
+  return [
+    {
+      message: `Its newest point is ${Math.round(lagSeconds)} s old; its policy allows ${lagTargetSeconds} s`,
+      remedy: 'Look at its protection for what holds it up.',
+    },
+  ]
 }
