@@ -13,22 +13,29 @@ import { activityLife } from '@understudy/domain/recovery-plans/schedule-plan'
 import type { PlanRunStore, PlanStore, PlanVersion } from '@understudy/engine/ports/plan-stores'
 import type { Stores } from '@understudy/engine/ports/stores'
 import { copies, copy, findOrRefuse, type Listed, pageOf } from './memory-rows.ts'
+import { memoryEvidenceStore, memoryTestStore } from './memory-test-stores.ts'
 
 type Secrets = Readonly<Record<string, string>>
 type PlanRow = { versions: readonly PlanVersion[]; secrets: Secrets }
-type RunRow = Listed<PlanRun> & {
+export type RunRow = Listed<PlanRun> & {
   readonly activities: ReadonlyMap<ItemId, PlanActivity>
   readonly secrets: Secrets
 }
 
 /** Every operation is atomic: nothing awaits between reading and writing. */
-export function memoryPlanStores(): Pick<Stores, 'plans' | 'planRuns'> {
+export function memoryPlanStores(): Pick<Stores, 'plans' | 'planRuns' | 'tests' | 'evidence'> {
+  const plans = new Map<PlanId, PlanRow>()
   const runs = new Map<PlanRunId, RunRow>()
-  return { plans: memoryPlanStore(runs), planRuns: memoryPlanRunStore(runs) }
+  const tests = memoryTestStore(plans)
+  return {
+    plans: memoryPlanStore(plans, runs),
+    planRuns: memoryPlanRunStore(runs),
+    tests,
+    evidence: memoryEvidenceStore(runs, tests),
+  }
 }
 
-function memoryPlanStore(runs: ReadonlyMap<PlanRunId, RunRow>): PlanStore {
-  const rows = new Map<PlanId, PlanRow>()
+function memoryPlanStore(rows: Map<PlanId, PlanRow>, runs: ReadonlyMap<PlanRunId, RunRow>): PlanStore {
   const newest = (): PlanVersion[] => [...rows.values()].flatMap(({ versions }) => versions.slice(-1))
   const refuseTakenName = ({ id, name }: PlanVersion['plan']): void => {
     if (newest().some(({ plan }) => plan.id !== id && toKey(plan.name) === toKey(name))) throw nameTaken(name)
@@ -92,11 +99,12 @@ function memoryPlanRunStore(rows: Map<PlanRunId, RunRow>): PlanRunStore {
       })
     },
     find: async (id) => copy(rows.get(id)?.row ?? null),
-    async list({ planId, states }, page) {
+    async list({ planId, states, kinds }, page) {
       const matches = [...rows.values()].filter(
         ({ row }) =>
           (planId === undefined || row.planId === planId) &&
-          (states === undefined || states.includes(row.state)),
+          (states === undefined || states.includes(row.state)) &&
+          (kinds === undefined || kinds.includes(row.kind)),
       )
       return pageOf(matches, page)
     },

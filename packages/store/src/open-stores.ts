@@ -6,6 +6,7 @@ import { alertStore } from './alert-store.ts'
 import { auditStore } from './audit-store.ts'
 import { openDatabase, withFailures } from './database.ts'
 import { eventStore } from './event-store.ts'
+import { evidenceStore } from './evidence-store.ts'
 import { historyStore } from './history-store.ts'
 import { idempotencyStore } from './idempotency-store.ts'
 import { jobStore } from './job-store.ts'
@@ -20,6 +21,7 @@ import { secretKeyBytes } from './secret-box.ts'
 import { sessionStore } from './session-store.ts'
 import { setupStore } from './setup-store.ts'
 import { siteStore } from './site-store.ts'
+import { testStore } from './test-store.ts'
 import { tokenStore } from './token-store.ts'
 import { userStore } from './user-store.ts'
 
@@ -62,6 +64,8 @@ export async function openStores({
     leases: leaseStore(database),
     plans: planStore(database, secretKey),
     planRuns: planRunStore(database, secretKey),
+    tests: testStore(database),
+    evidence: evidenceStore(database),
     users: userStore(database),
     sessions: sessionStore(database),
     tokens: tokenStore(database),

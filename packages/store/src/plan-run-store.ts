@@ -63,11 +63,12 @@ export function planRunStore(database: Database, secretKey: Buffer): PlanRunStor
       const row = await prisma.planRun.findUnique({ where: { id } })
       return row && toRun(row)
     },
-    async list({ planId, states }, page) {
+    async list({ planId, states, kinds }, page) {
       const { where, ...rest } = toPageQuery('startedAt', page)
       const filter: Prisma.PlanRunWhereInput = {
         ...(planId === undefined ? {} : { planId }),
         ...(states === undefined ? {} : { state: { in: [...states] } }),
+        ...(kinds === undefined ? {} : { kind: { in: [...kinds] } }),
       }
       const found = await prisma.planRun.findMany({
         ...rest,

@@ -63,38 +63,41 @@ const verdictOf: Record<ProtectionState, StateVerdict> = {
   gone: 'unprotected',
 }
 
-function checkState({ machine, facts }: Member): readonly PlanFinding[] {
-  const at = atItem(machine.id)
-  switch (verdictOf[facts.state]) {
+const checkState = ({ machine, facts }: Member): readonly PlanFinding[] => {
+  const found = findingOfState(facts)
+  return found === null ? [] : [{ ...found, at: atItem(machine.id) }]
+}
+
+/** What the state of a protection means for a failover now; null: nothing stands in the way. Pure. */
+export function findingOfState({
+  name,
+  state,
+}: Pick<MemberFacts, 'name' | 'state'>): Omit<PlanFinding, 'at'> | null {
+  switch (verdictOf[state]) {
     case 'ready':
-      return []
+      return null
     case 'stalled':
-      return [
-        warning(at, {
-          code: 'not-replicating',
-          message: `"${facts.name}" is ${facts.state}: its newest point only grows older`,
-          remedy:
-            facts.state === 'paused'
-              ? 'Resume its protection.'
-              : 'Resynchronise it; its note says what broke it.',
-        }),
-      ]
+      return {
+        level: 'warning',
+        code: 'recovery-plan/not-replicating',
+        message: `"${name}" is ${state}: its newest point only grows older`,
+        remedy:
+          state === 'paused' ? 'Resume its protection.' : 'Resynchronise it; its note says what broke it.',
+      }
     case 'moved':
-      return [
-        blocker(at, {
-          code: 'failed-over',
-          message: `"${facts.name}" has been failed over, or is about to be, and is not protected from there yet`,
-          remedy: 'Commit or roll back its failover, then reprotect it.',
-        }),
-      ]
+      return {
+        level: 'blocker',
+        code: 'recovery-plan/failed-over',
+        message: `"${name}" has been failed over, or is about to be, and is not protected from there yet`,
+        remedy: 'Commit or roll back its failover, then reprotect it.',
+      }
     case 'unprotected':
-      return [
-        blocker(at, {
-          code: 'not-protected',
-          message: `"${facts.name}" is not protected any more`,
-          remedy: 'Protect it anew and choose it again, or remove it from the plan.',
-        }),
-      ]
+      return {
+        level: 'blocker',
+        code: 'recovery-plan/not-protected',
+        message: `"${name}" is not protected any more`,
+        remedy: 'Protect it anew and choose it again, or remove it from the plan.',
+      }
   }
 }
 

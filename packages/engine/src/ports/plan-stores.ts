@@ -57,7 +57,11 @@ export interface PlanRunStore {
   find(id: PlanRunId): Promise<PlanRun | null>
   /** From new to old. */
   list(
-    filter: { readonly planId?: PlanId; readonly states?: readonly PlanRunState[] },
+    filter: {
+      readonly planId?: PlanId
+      readonly states?: readonly PlanRunState[]
+      readonly kinds?: readonly PlanRun['kind'][]
+    },
     page: PageRequest,
   ): Promise<Page<PlanRun>>
   /** In `activePlanRunStates`. */

@@ -4,7 +4,13 @@ import type { Instant } from '@understudy/base/instant'
 import type { Alert, Event, Severity } from '@understudy/domain/events/event'
 import type { Run, RunId } from '@understudy/domain/failover/failover'
 import type { Job, JobId, JobState } from '@understudy/domain/jobs/job'
-import type { DiscoveredMachine, Machine, MachineId, MachineRef } from '@understudy/domain/machines/machine'
+import type {
+  DiscoveredMachine,
+  Finding,
+  Machine,
+  MachineId,
+  MachineRef,
+} from '@understudy/domain/machines/machine'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
 import type {
   Protection,
@@ -12,11 +18,13 @@ import type {
   ProtectionState,
   ReplicaId,
 } from '@understudy/domain/protection/protection'
+import type { TestedMachine } from '@understudy/domain/recovery-plans/tested-machine'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type { Page, PageRequest } from './page.ts'
 import type { PlanRunStore, PlanStore } from './plan-stores.ts'
 import type { DiskFingerprint } from './source-platform.ts'
+import type { EvidenceStore, TestStore } from './test-stores.ts'
 
 export interface SiteStore {
   list(): Promise<readonly Site[]>
@@ -56,6 +64,10 @@ export type ProtectionSummary = {
   readonly lastCycle: CycleSummary | null
   readonly lastTestAt: Instant | null
   readonly lastTestPassed: boolean | null
+  /** What that test was of. Absent: it was before this was kept. */
+  readonly testedAs?: TestedMachine | null
+  /** What its target said lately to a failover of it. Absent: it was not asked yet. */
+  readonly preflight?: readonly Finding[]
   /** Of the last test, failover or fail-back that was answered; see unattendedSeconds. */
   readonly lastRecoverySeconds: number | null
 }
@@ -286,4 +298,6 @@ export type Stores = {
   readonly leases: LeaseStore
   readonly plans: PlanStore
   readonly planRuns: PlanRunStore
+  readonly tests: TestStore
+  readonly evidence: EvidenceStore
 }

@@ -341,6 +341,8 @@ function planRunTests(current: Current): void {
     expect((await planRuns.list({ planId: plan.id }, all)).rows).toEqual(newestFirst)
     const failed = await planRuns.list({ planId: plan.id, states: ['failed'] }, all)
     expect(failed.rows.map(({ id }) => id)).toEqual([made[3]?.id, made[0]?.id])
+    expect((await planRuns.list({ planId: plan.id, kinds: ['test'] }, all)).rows).toEqual(newestFirst)
+    expect((await planRuns.list({ kinds: ['planned', 'clean-up'] }, all)).rows).toEqual([])
     const first = await planRuns.list({ planId: plan.id }, { limit: 2, cursor: null })
     await addRun(planRuns, newPlan(), { startedAt: noon + 9 * minute })
     const second = await planRuns.list({ planId: plan.id }, { limit: 2, cursor: first.next })
