@@ -81,3 +81,7 @@ export function instantOf(date: LocalDate, minuteOfDay: number, timeZone: string
 /** `2026-03-28 03:00`, as the clock of the zone shows it. Pure. */
 export const wallTextOf = (instant: Instant, timeZone: string): string =>
   new Date(wallOf(instant, timeZone)).toISOString().slice(0, 16).replace('T', ' ')
+
+/** The same to the second. Pure. */
+export const wallSecondsOf = (instant: Instant, timeZone: string): string =>
+  new Date(wallOf(instant, timeZone)).toISOString().slice(0, 19).replace('T', ' ')
