@@ -11,6 +11,7 @@ import {
   memoryDurable,
 } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
+import { memoryPrinter } from '@understudy/simulator/memory-printer'
 import { memorySteps } from '@understudy/simulator/memory-steps'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import {
@@ -67,6 +68,7 @@ export async function newCrashLab() {
       durable,
       platforms: outside.wrap(platforms),
       steps: outside.wrap(steps),
+      printer: memoryPrinter(),
       live: memoryLive(),
       clock,
       sleep: clock.sleep,

@@ -9,6 +9,7 @@ import { faultInjection } from '@understudy/simulator/faults'
 import { readAll } from '@understudy/simulator/memory-disk'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
+import { memoryPrinter } from '@understudy/simulator/memory-printer'
 import { memorySteps } from '@understudy/simulator/memory-steps'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { seededRandom } from '@understudy/simulator/seeded-random'
@@ -72,6 +73,7 @@ export async function newLab(wanted: Wanted = {}) {
         forget: async () => {},
       },
       steps,
+      printer: memoryPrinter(),
       live: memoryLive(),
       clock: engineClock,
       sleep: clock.sleep,

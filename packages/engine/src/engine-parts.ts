@@ -2,6 +2,7 @@
 import { GiB, KiB, MiB } from '@understudy/base/bytes'
 import type { Clock } from '@understudy/base/instant'
 import type { Durable } from './ports/durable.ts'
+import type { EvidencePrinter } from './ports/evidence-printer.ts'
 import type { Live } from './ports/live.ts'
 import type { Platforms } from './ports/platforms.ts'
 import type { StepRunner } from './ports/step-runner.ts'
@@ -18,6 +19,8 @@ export type EngineParts = {
   readonly platforms: Platforms
   /** For the steps of recovery plans. */
   readonly steps: StepRunner
+  /** For the reports of their runs. */
+  readonly printer: EvidencePrinter
   readonly live: Live
   readonly clock: Clock
   readonly sleep: Sleep
@@ -66,6 +69,10 @@ export type EngineConfig = {
   readonly retryWindowSeconds: number
   /** Before the timer of an uncommitted failover acts. */
   readonly commitWarningSeconds: number
+  /** How many tests of plans that have begun by themselves are up at once, over all servers. */
+  readonly concurrentScheduledTests: number
+  /** How often the target of a protected machine is asked whether it could boot it. */
+  readonly preflightEverySeconds: number
   /** Speed that is assumed for a forecast as long as nothing was measured. */
   readonly assumedBytesPerSecond: number
 }
@@ -92,5 +99,7 @@ export const defaultEngineConfig: Omit<EngineConfig, 'moverId'> = {
   questionTimeoutSeconds: 24 * 3600,
   retryWindowSeconds: 24 * 3600,
   commitWarningSeconds: 600,
+  concurrentScheduledTests: 2,
+  preflightEverySeconds: 600,
   assumedBytesPerSecond: 100_000_000,
 }

@@ -5,6 +5,7 @@ import type { JobId, JobKind } from '@understudy/domain/jobs/job'
 import type { Eligibility, Finding, MachineId } from '@understudy/domain/machines/machine'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { Network, Site, SiteId } from '@understudy/domain/sites/site'
 import { type EngineContext, loadProtection } from './engine-context.ts'
@@ -28,6 +29,8 @@ import type { JobBody } from './jobs/job-scope.ts'
 import { type Cancels, flowOf, jobWorkflow } from './jobs/run-job.ts'
 import { answerJob, cancelJob, failLostJobs, findBegun, retryJob, startJob } from './jobs/start-job.ts'
 import { createJobWatcher, type JobWatcher } from './jobs/watch-jobs.ts'
+import { createEvidenceKeeper } from './plan-tests/keep-evidence.ts'
+import { createTestScheduler } from './plan-tests/test-scheduler.ts'
 import type { Live, Measurement } from './ports/live.ts'
 import type { ReplicaUsage } from './ports/replica-store.ts'
 import type { ProtectionSummary } from './ports/stores.ts'
@@ -36,6 +39,8 @@ import { endProtection } from './protection/end-protection.ts'
 import { removePolicy, savePolicy } from './protection/policies.ts'
 import { loadMachine, protect, protectJob } from './protection/protect.ts'
 import { edit, pause, replicateNow, resume, resyncJob } from './protection/steer.ts'
+import { machineReadinesses } from './readiness/judge-readiness.ts'
+import { createPreflightWatcher, type PreflightWatcher } from './readiness/watch-preflight.ts'
 import { type Conductor, createConductor } from './recovery-plans/conductor.ts'
 import type { MachineJobs } from './recovery-plans/machine-activity.ts'
 import { planStep } from './recovery-plans/plan-step.ts'
@@ -146,6 +151,11 @@ export type Engine = {
     protections: readonly Protection[],
     summaries: ReadonlyMap<ProtectionId, ProtectionSummary>,
   ): Promise<ReadonlyMap<ProtectionId, readonly AllowedAction[]>>
+  /** How far one may rely on each, of protections that were just read, with their summaries. */
+  readiness(
+    protections: readonly Protection[],
+    summaries: ReadonlyMap<ProtectionId, ProtectionSummary>,
+  ): Promise<ReadonlyMap<ProtectionId, Readiness>>
   /** The last measurement of this process's mover, or null. */
   measurement(protectionId: ProtectionId): Measurement | null
 
@@ -157,7 +167,7 @@ export function createEngine(given: EngineParts): Engine {
   let conductor: Conductor | null = null
   const parts = { ...given, live: wakingAtJobs(given.live, () => conductor?.wake()) }
   const context = createContext(parts)
-  const { mover, keeper, cancels, sites, jobs, replicas } = context
+  const { mover, keeper, cancels, sites, jobs, replicas, preflights } = context
   registerJobs(context)
 
   /** A job on a protection, if the action is allowed now, or was when the same request came first. */
@@ -194,6 +204,8 @@ export function createEngine(given: EngineParts): Engine {
     jobs: machineJobs,
     cancelJob: (jobId) => cancelUnlessOver(parts, cancels, jobId),
   })
+  const tests = createTestScheduler(parts)
+  const evidence = createEvidenceKeeper(parts)
 
   return {
     async start() {
@@ -201,12 +213,20 @@ export function createEngine(given: EngineParts): Engine {
       await failLostJobs(parts)
       mover.start()
       conductor?.start()
+      tests.start()
+      evidence.start()
       sites.start()
     },
     async stop() {
       await stopInOrder([
-        [async () => conductor?.stop(), () => sites.stop(), () => mover.stop()],
-        [() => jobs.stop(), () => replicas.stop()],
+        [
+          async () => conductor?.stop(),
+          () => tests.stop(),
+          () => evidence.stop(),
+          () => sites.stop(),
+          () => mover.stop(),
+        ],
+        [() => jobs.stop(), () => replicas.stop(), () => preflights.stop()],
         [() => parts.durable.shutDown()],
         [() => keeper.stop()],
       ])
@@ -296,6 +316,7 @@ export function createEngine(given: EngineParts): Engine {
     },
     allowedActions: (protectionId) => actionsOf(parts, protectionId),
     allAllowedActions: (protections, summaries) => actionsOfAll(parts, protections, summaries),
+    readiness: (protections, summaries) => machineReadinesses(parts, protections, summaries),
     measurement: (protectionId) => mover.measurement(protectionId),
     plans: planUseCases(parts),
   }
@@ -335,6 +356,7 @@ type EngineInside = EngineContext & {
   readonly sites: SiteWatcher
   readonly jobs: JobWatcher
   readonly replicas: ReplicaWatcher
+  readonly preflights: PreflightWatcher
 }
 
 function createContext(parts: EngineParts): EngineInside {
@@ -342,16 +364,18 @@ function createContext(parts: EngineParts): EngineInside {
   const keeper = createRunKeeper(parts)
   const jobs = createJobWatcher(parts)
   const replicas = createReplicaWatcher(parts)
+  const preflights = createPreflightWatcher(parts)
   const mover = createMover(parts, {
     async onLook(held, runs) {
       const mine = runs.filter((run) => held.has(run.protectionId))
       keeper.takeUp(runs, (id) => held.get(id)?.hardware ?? null)
       jobs.look(held, mine)
       replicas.look(held, mine)
+      preflights.look(held)
       await watchUncommitted(parts, held, mine)
     },
   })
-  return { parts, mover, keeper, cancels, sites: createSiteWatcher(parts), jobs, replicas }
+  return { parts, mover, keeper, cancels, sites: createSiteWatcher(parts), jobs, replicas, preflights }
 }
 
 function registerJobs(context: EngineContext): void {

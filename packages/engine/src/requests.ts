@@ -11,6 +11,7 @@ import type {
   PlanRunId,
   PlanRunSettings,
 } from '@understudy/domain/recovery-plans/plan-run'
+import type { TestSettings } from '@understudy/domain/recovery-plans/test-schedule'
 import type { PointChoice } from '@understudy/domain/recovery-points/choose-point'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import type { Platform } from '@understudy/domain/sites/site'
@@ -158,3 +159,7 @@ export type EditRunRequest = {
   readonly planRevision: number
   readonly plan: RecoveryPlan
 }
+
+/** `revision`: the one that the change began with; 0: nothing was set. */
+export type SaveTestSettingsRequest = Asker &
+  Pick<TestSettings, 'planId' | 'testEveryDays' | 'schedule' | 'revision'>

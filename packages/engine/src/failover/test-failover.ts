@@ -2,6 +2,7 @@
 import { Refusal } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
 import { type Run, type RunId, type TestState, testLife } from '@understudy/domain/failover/failover'
+import { testedMachine } from '@understudy/domain/recovery-plans/tested-machine'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import { type JobBody, JobFailure, type JobScope } from '../jobs/job-scope.ts'
 import { withReplica } from '../recovery-points/with-replica.ts'
@@ -97,6 +98,10 @@ async function stopEarly(context: EngineContext, runId: RunId, failure: JobFailu
     return
   }
   await moveTest(context, runId, 'failed', failure.message)
+  // One that did not even boot has proven as much as one that did not answer.
+  const { stores, clock, live } = context.parts
+  await stores.protections.updateSummary(run.protectionId, { lastTestAt: clock.now(), lastTestPassed: false })
+  live.changed('protections', run.protectionId)
 }
 
 async function judge(
@@ -129,7 +134,11 @@ async function recordVerdict(
     await withReplica(parts, { siteId: run.targetSiteId, replicaId: run.replicaId }, (replica) =>
       replica.annotate(run.pointId, { verifiedAt: at }),
     )
-  await parts.stores.protections.updateSummary(protection.id, { lastTestAt: at, lastTestPassed: answered })
+  await parts.stores.protections.updateSummary(protection.id, {
+    lastTestAt: at,
+    lastTestPassed: answered,
+    testedAs: testedMachine(protection),
+  })
   parts.live.changed('protections', protection.id)
   await tellFailover(context, protection, {
     severity: answered ? 'info' : 'warning',

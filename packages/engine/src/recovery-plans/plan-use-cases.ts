@@ -5,9 +5,13 @@ import type { PlanRunKind, RecoveryPlan } from '@understudy/domain/recovery-plan
 import type { PlanFinding } from '@understudy/domain/recovery-plans/plan-finding'
 import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import type { PlanRun, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
+import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
 import type { RunPurpose } from '@understudy/domain/recovery-plans/schedule-plan'
+import type { TestSettings } from '@understudy/domain/recovery-plans/test-schedule'
 import type { EngineParts } from '../engine-parts.ts'
+import { saveTestSettings, testSettingsOf } from '../plan-tests/save-test-settings.ts'
 import type { PlanVersion } from '../ports/plan-stores.ts'
+import { planReadinesses } from '../readiness/judge-readiness.ts'
 import type {
   ActivityRequest,
   AnswerActivityRequest,
@@ -16,6 +20,7 @@ import type {
   FollowUpRequest,
   NewPlan,
   SavePlanRequest,
+  SaveTestSettingsRequest,
   StartPlanRequest,
 } from '../requests.ts'
 import { beginFollowUp, beginRun, findingsOf } from './begin-run.ts'
@@ -43,6 +48,13 @@ export type PlanUseCases = {
   /** The findings, and what every machine's target says now. Touches nothing. */
   dryRun(request: StartPlanRequest): Promise<readonly PlanFinding[]>
 
+  /** When it is tested by itself. */
+  testSettings(id: PlanId): Promise<TestSettings>
+  /** Refuses when somebody else has changed them meanwhile (`test-schedule/edited-meanwhile`). */
+  saveTestSettings(request: SaveTestSettingsRequest): Promise<TestSettings>
+  /** How far one may rely on each, of plans that were just read. */
+  readiness(plans: readonly PlanVersion[]): Promise<ReadonlyMap<PlanId, Readiness>>
+
   /** Refuses a plan with blockers (`recovery-plan/not-ready`), wrong parameters and a second run at a time. */
   start(request: StartPlanRequest): Promise<PlanRun>
   followUp(request: FollowUpRequest): Promise<PlanRun>
@@ -63,6 +75,9 @@ export const planUseCases = (parts: EngineParts): PlanUseCases => ({
   findings: (plan, kind) => findingsOf(parts, plan, kind),
   timetable: (plan, purpose, progress) => timetableOf(parts, plan, purpose, progress ?? null),
   dryRun: (request) => dryRun(parts, request),
+  testSettings: (id) => testSettingsOf(parts, id),
+  saveTestSettings: (request) => saveTestSettings(parts, request),
+  readiness: (plans) => planReadinesses(parts, plans),
   start: (request) => beginRun(parts, request),
   followUp: (request) => beginFollowUp(parts, request),
   pause: (id, asker) => pauseRun(parts, id, asker),

@@ -59,6 +59,8 @@ export const noVersion = (name: string, version: number): Refusal =>
 export async function removePlan(parts: EngineParts, id: PlanId, asker: Asker): Promise<void> {
   const kept = await loadPlan(parts, id)
   await parts.stores.plans.remove(id)
+  await parts.stores.alerts.resolveAll(id, parts.clock.now())
+  parts.live.changed('alerts', null)
   await tell(parts, kept, `removed by ${asker.by}`)
 }
 

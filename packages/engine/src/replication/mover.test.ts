@@ -11,6 +11,7 @@ import { fakeWorld } from '@understudy/simulator/fake-platform'
 import { readAll } from '@understudy/simulator/memory-disk'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
+import { memoryPrinter } from '@understudy/simulator/memory-printer'
 import { memorySteps } from '@understudy/simulator/memory-steps'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { checkGuest } from '@understudy/simulator/synthetic-guest'
@@ -66,6 +67,7 @@ async function newWorld(
     durable: memoryDurable({ log: durableLog(), clock }),
     platforms: world.platforms,
     steps: memorySteps(clock),
+    printer: memoryPrinter(),
     live: memoryLive(),
     clock,
     sleep: clock.sleep,
