@@ -6,10 +6,12 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { KiB } from '@understudy/base/bytes'
 import type { Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
+import { openEvidencePrinter } from '@understudy/drivers/evidence/open-evidence-printer'
 import { openStepRunner } from '@understudy/drivers/steps/open-step-runner'
 import type { Engine } from '@understudy/engine/engine'
 import { createEngine } from '@understudy/engine/engine'
 import { defaultEngineConfig, type EngineConfig } from '@understudy/engine/engine-parts'
+import type { EvidencePrinter } from '@understudy/engine/ports/evidence-printer'
 import type { Platforms } from '@understudy/engine/ports/platforms'
 import { dbosDurable } from '@understudy/store/dbos-durable'
 import { startEmbeddedPostgres } from '@understudy/store/embedded-postgres'
@@ -35,6 +37,7 @@ export type ControlPlane = {
   readonly platforms: Platforms
   readonly hints: LivePool
   readonly lab: Lab
+  readonly printer: EvidencePrinter
   readonly clock: Clock
   readonly secretKey: Buffer
   readonly newId: () => string
@@ -80,10 +83,12 @@ export async function composeControlPlane(
       executorId: config.processName,
       log: (level, message) => log[level](message),
     })
+    const printer = openEvidencePrinter()
     const engine = createEngine({
       stores,
       durable,
       platforms,
+      printer,
       steps: openStepRunner({ folder: join(config.home, 'plan-steps'), clock }),
       live: measured,
       clock,
@@ -101,6 +106,7 @@ export async function composeControlPlane(
       platforms,
       hints: hints.pool,
       lab,
+      printer,
       clock,
       secretKey,
       newId: randomUUID,
@@ -136,6 +142,7 @@ function engineConfig(config: Config): EngineConfig {
     moverId: config.processName,
     concurrentCycles: config.moverConcurrency,
     letGoSeconds: config.letGoSeconds,
+    concurrentScheduledTests: config.scheduledTests,
     lowSpaceBytes: config.lowSpaceBytes,
     requestBytes,
     requestsInFlight: Math.max(2, Math.min(16, perCycle)),

@@ -28,6 +28,7 @@ const schemas = {
   moverMemoryBytes: wholeNumber(32 * MiB, 64 * 1024 * MiB),
   lowSpaceBytes: wholeNumber(0, Number.MAX_SAFE_INTEGER),
   letGoSeconds: wholeNumber(1, 3600),
+  scheduledTests: wholeNumber(1, 1000),
   processName: z.string().regex(/^[a-z0-9-]{1,40}$/),
   lab: onOff,
   sessionHours: wholeNumber(1, 720),

@@ -15,7 +15,7 @@ const idempotencyMilliseconds = 7 * day
 export type Housekeeping = { stop(): Promise<void> }
 type Kept = Pick<
   OpenedStores,
-  'sessions' | 'idempotency' | 'audit' | 'events' | 'jobs' | 'runs' | 'alerts' | 'planRuns'
+  'sessions' | 'idempotency' | 'audit' | 'events' | 'jobs' | 'runs' | 'alerts' | 'planRuns' | 'tests'
 >
 
 /** Begins at once; several server processes may do it beside each other. A failure is logged and made good in an hour. */
@@ -42,6 +42,7 @@ async function cleanUp(stores: Kept, clock: Clock, log: Logger): Promise<void> {
     ['jobs', () => stores.jobs.trim(now - historyMilliseconds)],
     ['tests', () => stores.runs.trim(now - historyMilliseconds)],
     ['runs of recovery plans', () => stores.planRuns.trim(now - auditMilliseconds)],
+    ['scheduled tests', () => stores.tests.trim(now - auditMilliseconds)],
     ['alerts', () => stores.alerts.trim(now - historyMilliseconds)],
   ]
   for (const [what, trim] of trims) {

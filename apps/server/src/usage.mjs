@@ -88,6 +88,11 @@ export const settings = {
     fallback: 30,
     help: 'How long a cycle that was asked to stop may go on; then it is left behind, and an event says so',
   },
+  scheduledTests: {
+    variable: 'UNDERSTUDY_SCHEDULED_TESTS',
+    fallback: 2,
+    help: 'How many scheduled tests of plans are up at once, over all servers',
+  },
   processName: {
     variable: 'UNDERSTUDY_PROCESS',
     fallback: defaultProcessName(hostname()),

@@ -19,6 +19,7 @@ import { Alert, Event, Severity } from './event.ts'
 import { Job, JobKind, JobState } from './job.ts'
 import { Eligibility, Machine, PowerState } from './machine.ts'
 import { Lab, Mover, Overview } from './overview.ts'
+import { Evidence, EvidenceFileInput, ScheduledTests, TestSettings, TestSettingsInput } from './plan-tests.ts'
 import { Policy, PolicyInput } from './policy.ts'
 import { ById, Id, InstantText, pageOf, pageQuery, sortQuery } from './primitives.ts'
 import { Accepted } from './problem.ts'
@@ -335,6 +336,15 @@ export const contract = {
     changeSecrets: post('/plans/{id}/secrets', 'plans', 'Keep values of secret parameters with the plan')
       .input(PlanSecrets.extend({ id: Id }))
       .output(PlanDetail),
+    testSettings: get('/plans/{id}/test-settings', 'plan-tests', 'When a plan is tested by itself')
+      .input(ById)
+      .output(TestSettings),
+    saveTestSettings: patch('/plans/{id}/test-settings', 'plan-tests', 'Set when a plan is tested by itself')
+      .input(TestSettingsInput.extend({ id: Id }))
+      .output(TestSettings),
+    scheduledTests: get('/plans/{id}/scheduled-tests', 'plan-tests', 'What became of each, newest first')
+      .input(z.strictObject({ id: Id, ...pageQuery }))
+      .output(ScheduledTests),
     start: created('/plans/{id}/runs', 'plan-runs', 'Run a plan: test, failover or fail back')
       .input(StartPlanInput.extend({ id: Id }))
       .output(PlanRun),
@@ -344,6 +354,16 @@ export const contract = {
       .input(z.strictObject({ ...pageQuery, planId: Id.optional(), state: commaList(PlanRunState) }))
       .output(PlanRuns),
     get: get('/plan-runs/{id}', 'plan-runs', 'One run with its activities').input(ById).output(PlanRun),
+    evidence: get('/plan-runs/{id}/evidence', 'plan-runs', 'Reports about a run, newest first')
+      .input(ById)
+      .output(z.object({ items: z.array(Evidence) })),
+    evidenceFile: get(
+      '/plan-runs/{id}/evidence/{edition}/{file}',
+      'plan-runs',
+      'A report as a page or as PDF, or the whole bundle (zip)',
+    )
+      .input(EvidenceFileInput)
+      .output(z.file()),
     pause: post('/plan-runs/{id}/pause', 'plan-runs', 'Start nothing more for now')
       .input(ById)
       .output(PlanRun),

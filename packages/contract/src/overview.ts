@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Alert } from './event.ts'
 import { Job } from './job.ts'
+import { ReadinessCounts } from './plan-tests.ts'
 import { Bytes, Id, InstantText, Seconds } from './primitives.ts'
 import { ProtectionHealth } from './protection.ts'
 import { SiteHealth } from './site.ts'
@@ -45,6 +46,7 @@ export const Overview = z
     ),
     storedBytes: Bytes,
     neverTested: z.number().int(),
+    readiness: z.object({ machines: ReadinessCounts, plans: ReadinessCounts }),
     /** For each site: what would be lost and how long it would take if it died now. */
     ifSiteDied: z.array(
       z.object({

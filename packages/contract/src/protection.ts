@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Hardware } from './machine.ts'
+import { Readiness } from './plan-tests.ts'
 import { Bytes, Id, InstantText, Seconds } from './primitives.ts'
 import { Consistency, PointChoice } from './recovery-point.ts'
 
@@ -120,6 +121,7 @@ export const Protection = z
     lastCycle: CycleSummary.nullable(),
     lastTestAt: InstantText.nullable(),
     lastTestPassed: z.boolean().nullable(),
+    readiness: Readiness,
     lastRecoverySeconds: Seconds.nullable().describe('From click to answer, without the wait for a person'),
     excludedDisks: z.array(z.string()),
     adapters: z.array(AdapterMapping),

@@ -4,6 +4,7 @@ import type { RecoveryPlan as DomainPlan } from '@understudy/domain/recovery-pla
 import type { GroupId, ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import { z } from 'zod'
 import { idOf, StepAction } from './plan-action.ts'
+import { EvidenceSummary, Readiness } from './plan-tests.ts'
 import { Id, InstantText, Name, pageOf, Seconds } from './primitives.ts'
 
 export const PlanRunKind = z.enum(['test', 'planned', 'unplanned', 'fail-back'])
@@ -119,6 +120,7 @@ export const PlanRunSummary = z
       .number()
       .int()
       .describe('Manual actions, approvals, failures that ask, questions of jobs'),
+    evidence: EvidenceSummary.nullable().describe('The newest report; it is made within seconds of the end'),
   })
   .meta({ id: 'PlanRunSummary' })
 export type PlanRunSummary = z.infer<typeof PlanRunSummary>
@@ -239,6 +241,8 @@ export const PlanSummary = z
     predictedSeconds: Seconds.nullable(),
     worstLagSeconds: Seconds.nullable().describe('Of its machines: what a failover now would lose'),
     lastTest: z.object({ runId: Id, at: InstantText, passed: z.boolean() }).nullable(),
+    readiness: Readiness,
+    nextTestAt: InstantText.nullable().describe('By its schedule; null: nothing is scheduled'),
     activeRun: PlanRunSummary.nullable(),
     lastRun: PlanRunSummary.nullable(),
   })

@@ -4,6 +4,7 @@ import type { Clock } from '@understudy/base/instant'
 import { contract } from '@understudy/contract/api'
 import type { Engine } from '@understudy/engine/engine'
 import type { ControlPlaneStores } from '@understudy/engine/ports/access-stores'
+import type { EvidencePrinter } from '@understudy/engine/ports/evidence-printer'
 import type { Live } from '@understudy/engine/ports/live'
 import type { Platforms } from '@understudy/engine/ports/platforms'
 import type { Stores } from '@understudy/engine/ports/stores'
@@ -16,6 +17,8 @@ export type ApiDeps = {
   readonly live: Live
   /** Only to ask what a site can do; everything else goes through the engine. */
   readonly platforms: Pick<Platforms, 'of'>
+  /** Opens what was printed. */
+  readonly printer: Pick<EvidencePrinter, 'open'>
   readonly clock: Clock
   readonly lab: Lab
   readonly version: string

@@ -1,4 +1,5 @@
 // Protections with everything their rows show, in a handful of queries however many there are.
+import { present } from '@understudy/base/invariant'
 import type { Protection as ShownProtection } from '@understudy/contract/protection'
 import type { Job } from '@understudy/domain/jobs/job'
 import type { Protection } from '@understudy/domain/protection/protection'
@@ -11,18 +12,21 @@ export async function loadProtections(deps: ApiDeps): Promise<readonly ShownProt
     deps.stores.protections.list(),
     deps.stores.protections.summaries(),
   ])
-  const [actions, around] = await Promise.all([
+  const [actions, readiness, around] = await Promise.all([
     deps.engine.allAllowedActions(protections, summaries),
+    deps.engine.readiness(protections, summaries),
     loadSurroundings(deps),
   ])
   return protections.flatMap((protection) => {
     const summary = summaries.get(protection.id)
     // Removed between two of the queries above: it is no longer there to show.
-    if (!summary) return []
+    const judged = readiness.get(protection.id)
+    if (!summary || !judged) return []
     return showProtection(protection, {
       ...around(protection),
       summary,
       actions: actions.get(protection.id) ?? [],
+      readiness: judged,
     })
   })
 }
@@ -33,7 +37,9 @@ export async function loadProtection(deps: ApiDeps, protection: Protection): Pro
     deps.engine.allowedActions(protection.id),
     loadSurroundings(deps),
   ])
-  return showProtection(protection, { ...around(protection), summary, actions })
+  const judged = await deps.engine.readiness([protection], new Map([[protection.id, summary]]))
+  const readiness = present(judged.get(protection.id), 'the protection has been judged')
+  return showProtection(protection, { ...around(protection), summary, actions, readiness })
 }
 
 async function loadSurroundings(deps: ApiDeps) {

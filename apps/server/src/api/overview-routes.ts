@@ -1,5 +1,6 @@
 import { toIso } from '@understudy/base/instant'
 import type { Overview } from '@understudy/contract/overview'
+import type { Readiness, ReadinessLevel } from '@understudy/contract/plan-tests'
 import type { ProtectionHealth, Protection as ShownProtection } from '@understudy/contract/protection'
 import type { Site } from '@understudy/domain/sites/site'
 import { type ApiDeps, os } from './context.ts'
@@ -10,11 +11,12 @@ import { showJob } from './show-job.ts'
 
 export function overviewRoute(deps: ApiDeps) {
   return os.overview.handler(async () => {
-    const [sites, machines, rows, protections, waiting, running, alerts] = await Promise.all([
+    const [sites, machines, rows, protections, plans, waiting, running, alerts] = await Promise.all([
       deps.stores.sites.list(),
       deps.stores.machines.list(),
       deps.stores.protections.list(),
       loadProtections(deps),
+      planReadinesses(deps),
       deps.stores.jobs.list({ states: ['waiting'] }, { limit: 20, cursor: null }),
       deps.stores.jobs.list({ states: ['queued', 'running'] }, { limit: 20, cursor: null }),
       deps.stores.alerts.list({ open: true }, { limit: 20, cursor: null }),
@@ -42,6 +44,10 @@ export function overviewRoute(deps: ApiDeps) {
       links: linksOf(protections),
       storedBytes: protections.reduce((sum, protection) => sum + protection.storedBytes, 0),
       neverTested: protections.filter((protection) => protection.lastTestAt === null).length,
+      readiness: {
+        machines: countByLevel(protections.map(({ readiness }) => readiness)),
+        plans: countByLevel(plans),
+      },
       ifSiteDied: sites.map((site) =>
         ifSiteDied(site, countUnprotected(site.id, machines, rows), protections),
       ),
@@ -66,6 +72,17 @@ export function moverRoutes(deps: ApiDeps) {
       }
     }),
   }
+}
+
+async function planReadinesses({ engine, stores }: ApiDeps): Promise<readonly Pick<Readiness, 'level'>[]> {
+  const judged = await engine.plans.readiness(await stores.plans.list())
+  return [...judged.values()]
+}
+
+function countByLevel(rows: readonly Pick<Readiness, 'level'>[]): Record<ReadinessLevel, number> {
+  const counts: Record<ReadinessLevel, number> = { 'not-ready': 0, doubtful: 0, unproven: 0, proven: 0 }
+  for (const { level } of rows) counts[level] += 1
+  return counts
 }
 
 function countByHealth(protections: readonly ShownProtection[]): Record<ProtectionHealth, number> {

@@ -20,10 +20,10 @@ import { type ApiDeps, os, type RequestContext } from './context.ts'
 import { findPlan, findPlanRun } from './find.ts'
 import { planToYaml, yamlToPlan } from './plan-document.ts'
 import { showDocument } from './show-document.ts'
-import { checkPlan, showPlan, showPlanSummary } from './show-plan.ts'
+import { checkPlan, showPlan, showPlanSummaries } from './show-plan.ts'
 import { showPlanRun, summarizePlanRun } from './show-plan-run.ts'
 
-const byOf = (context: RequestContext) => {
+export const byOf = (context: RequestContext) => {
   const { name, user } = callerOf(context)
   return { by: name, byId: user.id as string }
 }
@@ -50,8 +50,7 @@ export function planRoutes(deps: ApiDeps) {
 
   return {
     list: os.plans.list.handler(async () => {
-      const kept = await deps.stores.plans.list()
-      const items = await Promise.all(kept.map((each) => showPlanSummary(deps, each)))
+      const items = await showPlanSummaries(deps)
       return { items, next: null, total: items.length }
     }),
     get: os.plans.get.handler(({ input }) => show(input.id)),

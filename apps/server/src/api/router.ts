@@ -8,6 +8,7 @@ import { jobRoutes } from './job-routes.ts'
 import { machineRoutes } from './machine-routes.ts'
 import { moverRoutes, overviewRoute } from './overview-routes.ts'
 import { planRoutes, planRunRoutes } from './plan-routes.ts'
+import { evidenceRoutes, planTestRoutes } from './plan-test-routes.ts'
 import { policyRoutes } from './policy-routes.ts'
 import { protectionRoutes } from './protection-routes.ts'
 import { siteRoutes } from './site-routes.ts'
@@ -23,8 +24,8 @@ export const apiRouter = (deps: ApiDeps) =>
     protections: { ...protectionRoutes(deps), ...failoverRoutes(deps) },
     runs: runRoutes(deps),
     jobs: jobRoutes(deps),
-    plans: planRoutes(deps),
-    planRuns: planRunRoutes(deps),
+    plans: { ...planRoutes(deps), ...planTestRoutes(deps) },
+    planRuns: { ...planRunRoutes(deps), ...evidenceRoutes(deps) },
     events: eventRoutes(deps),
     alerts: alertRoutes(deps),
     users: userRoutes(deps),

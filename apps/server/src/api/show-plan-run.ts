@@ -21,6 +21,7 @@ import { followUpsOf } from '@understudy/engine/recovery-plans/boots-of-run'
 import type { Timetable } from '@understudy/engine/recovery-plans/timetable'
 import type { ApiDeps } from './context.ts'
 import { showDocument } from './show-document.ts'
+import { showEvidenceSummary } from './show-evidence.ts'
 
 type Around = {
   readonly names: ReadonlyMap<string, string>
@@ -44,7 +45,7 @@ export async function showPlanRun(deps: ApiDeps, run: PlanRun): Promise<ShownRun
   const followers = await followUpsOf(deps, run)
   const followUps = await Promise.all(followers.map((each) => summarizePlanRun(deps, each)))
   return {
-    ...summaryOf(run, shown),
+    ...summaryOf(run, shown, await evidenceOf(deps, run)),
     plan: showDocument(run.plan),
     planRevision: run.planRevision,
     point: run.point.kind === 'at' ? { kind: 'at', instant: toIso(run.point.instant) } : run.point,
@@ -68,12 +69,18 @@ export async function summarizePlanRun(deps: ApiDeps, run: PlanRun): Promise<Pla
     if (!activity) return []
     return [{ state: stateOf(run, placed, activity), asks: asksOf(run, placed.item, activity, jobs) }]
   })
-  return summaryOf(run, shown)
+  return summaryOf(run, shown, await evidenceOf(deps, run))
+}
+
+async function evidenceOf(deps: ApiDeps, { id }: PlanRun): Promise<PlanRunSummary['evidence']> {
+  const newest = (await deps.stores.evidence.newest([id])).get(id)
+  return newest ? showEvidenceSummary(newest) : null
 }
 
 function summaryOf(
   run: PlanRun,
   activities: readonly Pick<ShownActivity, 'state' | 'asks'>[],
+  evidence: PlanRunSummary['evidence'],
 ): PlanRunSummary {
   const counted = activities.filter(({ state }) => state !== 'left-out')
   return {
@@ -92,6 +99,7 @@ function summaryOf(
     doneItems: counted.filter(({ state }) => state !== 'pending' && state !== 'running').length,
     totalItems: counted.length,
     waitingForPeople: counted.filter(({ asks }) => asks !== null).length,
+    evidence,
   }
 }
 

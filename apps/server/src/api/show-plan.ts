@@ -1,7 +1,8 @@
 // A recovery plan as the API shows it.
 
 import { Refusal } from '@understudy/base/errors'
-import { secondsBetween, toIso } from '@understudy/base/instant'
+import { secondsBetween, toIso, toIsoOrNull } from '@understudy/base/instant'
+import { present } from '@understudy/base/invariant'
 import type {
   PlanCheck,
   PlanDetail,
@@ -9,25 +10,33 @@ import type {
   PlanTimetable,
   PlanFinding as ShownFinding,
 } from '@understudy/contract/recovery-plan'
+import { lastTestOf } from '@understudy/domain/recovery-plans/last-test'
 import type { PlanRunKind, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { PlanFinding } from '@understudy/domain/recovery-plans/plan-finding'
 import { machinesOf, stepsOf } from '@understudy/domain/recovery-plans/plan-items'
-import { activePlanRunStates, type PlanRun } from '@understudy/domain/recovery-plans/plan-run'
+import { activePlanRunStates } from '@understudy/domain/recovery-plans/plan-run'
+import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
 import type { PlanVersion } from '@understudy/engine/ports/plan-stores'
 import type { Timetable } from '@understudy/engine/recovery-plans/timetable'
 import type { ApiDeps } from './context.ts'
 import { showDocument } from './show-document.ts'
 import { summarizePlanRun } from './show-plan-run.ts'
+import { showReadiness } from './show-readiness.ts'
 
-/** The newest runs of a plan among which its last test is looked for. */
-const RECENT_RUNS = { limit: 50, cursor: null }
+/** The newest runs of a plan, among which what runs and what ran last is looked for. */
+const RECENT_RUNS = { limit: 20, cursor: null }
 
-export async function showPlanSummary(deps: ApiDeps, kept: PlanVersion): Promise<PlanSummary> {
-  return (await lookAt(deps, kept)).summary
+/** Every plan there is. */
+export async function showPlanSummaries(deps: ApiDeps): Promise<PlanSummary[]> {
+  const kept = await deps.stores.plans.list()
+  const readiness = await deps.engine.plans.readiness(kept)
+  const shown = await Promise.all(kept.map((each) => lookAt(deps, each, readiness.get(each.plan.id))))
+  return shown.map(({ summary }) => summary)
 }
 
 export async function showPlan(deps: ApiDeps, kept: PlanVersion): Promise<PlanDetail> {
-  const { summary, findings } = await lookAt(deps, kept)
+  const readiness = await deps.engine.plans.readiness([kept])
+  const { summary, findings } = await lookAt(deps, kept, readiness.get(kept.plan.id))
   const keptSecrets = Object.keys(await deps.stores.plans.secrets(kept.plan.id)).toSorted()
   return {
     ...summary,
@@ -40,11 +49,14 @@ export async function showPlan(deps: ApiDeps, kept: PlanVersion): Promise<PlanDe
 async function lookAt(
   deps: ApiDeps,
   kept: PlanVersion,
+  readiness: Readiness | undefined,
 ): Promise<{ readonly summary: PlanSummary; readonly findings: readonly PlanFinding[] }> {
   const { plan } = kept
-  const [findings, { rows }, summaries, timetable] = await Promise.all([
+  const [findings, { rows }, tests, settings, summaries, timetable] = await Promise.all([
     deps.engine.plans.findings(plan, 'unplanned'),
     deps.stores.planRuns.list({ planId: plan.id }, RECENT_RUNS),
+    deps.stores.planRuns.list({ planId: plan.id, kinds: ['test'] }, RECENT_RUNS),
+    deps.engine.plans.testSettings(plan.id),
     deps.stores.protections.summaries(),
     timetableOrNull(deps, plan, 'unplanned'),
   ])
@@ -71,23 +83,17 @@ async function lookAt(
       warnings: findings.filter(({ level }) => level === 'warning').length,
       predictedSeconds: timetable?.totalSeconds ?? null,
       worstLagSeconds: lags.length === 0 || lags.includes(null) ? null : Math.max(...lags.map(Number)),
-      lastTest: lastTestOf(rows),
+      lastTest: showLastTest(lastTestOf(tests.rows)),
+      readiness: showReadiness(present(readiness, 'every plan has been judged')),
+      nextTestAt: toIsoOrNull(settings.nextAt),
       activeRun: active && (await summarizePlanRun(deps, active)),
       lastRun: last && (await summarizePlanRun(deps, last)),
     },
   }
 }
 
-/** Passed: everything of it succeeded. What went on although something had failed, or was skipped, proves less. */
-function lastTestOf(runs: readonly PlanRun[]): PlanSummary['lastTest'] {
-  const test = runs.find(({ kind, state }) => kind === 'test' && !activePlanRunStates.includes(state))
-  if (!test) return null
-  return {
-    runId: test.id,
-    at: toIso(test.endedAt ?? test.startedAt),
-    passed: test.state === 'succeeded' && test.note === null,
-  }
-}
+const showLastTest = (test: ReturnType<typeof lastTestOf>): PlanSummary['lastTest'] =>
+  test && { runId: test.run.id, at: toIso(test.at), passed: test.passed }
 
 export const showFinding = ({ at, level, code, message, remedy }: PlanFinding): ShownFinding => ({
   at,

@@ -5,9 +5,11 @@ import type { Run } from '@understudy/domain/failover/failover'
 import type { Job } from '@understudy/domain/jobs/job'
 import type { Policy } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionState } from '@understudy/domain/protection/protection'
+import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type { ProtectionSummary } from '@understudy/engine/ports/stores'
 import { showHardware } from './show-machine.ts'
+import { showReadiness } from './show-readiness.ts'
 import { showRun } from './show-run.ts'
 
 /** Everything around a protection that its row shows. */
@@ -19,6 +21,7 @@ export type ProtectionSurroundings = {
   readonly runsWithScreenshot: ReadonlySet<string>
   readonly job: Job | null
   readonly actions: readonly AllowedAction[]
+  readonly readiness: Readiness
   readonly now: number
 }
 
@@ -64,6 +67,7 @@ export function showProtection(protection: Protection, around: ProtectionSurroun
     },
     lastTestAt: summary.lastTestAt === null ? null : toIso(summary.lastTestAt),
     lastTestPassed: summary.lastTestPassed,
+    readiness: showReadiness(around.readiness),
     lastRecoverySeconds: summary.lastRecoverySeconds,
     excludedDisks: [...protection.excludedDisks],
     adapters: protection.adapters.map((adapter) => ({ ...adapter })),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { createServer, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { MiB } from '@understudy/base/bytes'
@@ -5,6 +6,7 @@ import { accessOf, mayCall, roleOf, roleOfJob } from '@understudy/contract/roles
 import type { JobKind } from '@understudy/domain/jobs/job'
 import type { Finding } from '@understudy/domain/machines/machine'
 import type { SiteId } from '@understudy/domain/sites/site'
+import { openEvidencePrinter } from '@understudy/drivers/evidence/open-evidence-printer'
 import type { Engine } from '@understudy/engine/engine'
 import { createEngine } from '@understudy/engine/engine'
 import { defaultEngineConfig } from '@understudy/engine/engine-parts'
@@ -40,6 +42,7 @@ const newId = (): string => {
   ids += 1
   return `00000000-0000-4000-8000-${String(ids).padStart(12, '0')}`
 }
+const printer = openEvidencePrinter()
 let engine: Engine
 let http: Server
 let base = ''
@@ -50,6 +53,7 @@ beforeAll(async () => {
     durable: memoryDurable({ log: durableLog(), clock }),
     platforms,
     steps: memorySteps(clock),
+    printer,
     live: memoryLive(),
     clock,
     sleep: clock.sleep,
@@ -72,7 +76,8 @@ beforeAll(async () => {
     remove: () => Promise.resolve(),
   }
   const log = pino({ level: 'silent' })
-  const deps = { engine, stores, live: memoryLive(), platforms, clock, lab, version: '0.0.0', newId, session }
+  const live = memoryLive()
+  const deps = { engine, stores, live, platforms, printer, clock, lab, version: '0.0.0', newId, session }
   const app = createApp({
     router: apiRouter(deps),
     callers: callerFinder(stores, clock, { secure: false, sessionHours: 1 }),
@@ -587,6 +592,7 @@ describe('audit', () => {
 })
 
 describe('recovery plans', () => {
+  let tested = { plan: '', run: '' }
   const step = (id: string, action: object) => ({
     id,
     name: id,
@@ -687,7 +693,78 @@ describe('recovery plans', () => {
     await clock.advance(2000)
     expect((await as('reader', 'GET', `/plan-runs/${run}`)).body).toMatchObject({ state: 'succeeded' })
     expect((await as('reader', 'GET', `/plans/${id}`)).body).toMatchObject({ lastTest: { passed: true } })
+    tested = { plan: id, run }
+  })
+
+  test('leave a report that opens, with the hash of its bundle, and say how far one may rely on them', async () => {
+    await clock.advance(6000)
+    const { plan, run } = tested
+    const { body } = await as('reader', 'GET', `/plan-runs/${run}/evidence`)
+    const [evidence] = body.items as { edition: number; sha256: string; bytes: number }[]
+    expect(evidence).toMatchObject({ edition: 1 })
+    expect((await as('reader', 'GET', `/plan-runs/${run}`)).body.evidence).toMatchObject({
+      sha256: evidence?.sha256,
+    })
+    const open = async (file: string) =>
+      fetch(`${base}/api/v1/plan-runs/${run}/evidence/1/${file}`, { headers: await headersOf('reader') })
+    const html = await open('report.html')
+    expect(html.headers.get('content-type')).toContain('text/html')
+    expect(html.headers.get('content-security-policy')).toContain('sandbox')
+    expect(await html.text()).toContain('Test of &quot;Bank&quot;')
+    const pdf = await open('report.pdf')
+    expect(pdf.headers.get('content-type')).toBe('application/pdf')
+    expect((await pdf.text()).slice(0, 4)).toBe('%PDF')
+    const zip = await open('bundle.zip')
+    expect(zip.headers.get('content-disposition')).toMatch(/^attachment; filename="Bank-[-0-9]+-bundle.zip"$/)
+    const bundle = Buffer.from(await zip.arrayBuffer())
+    expect(createHash('sha256').update(bundle).digest('hex')).toBe(evidence?.sha256)
+    expect(bundle).toHaveLength(evidence?.bytes ?? 0)
+    expect((await open('run.json')).status).toBe(400)
+    const absent = await as('reader', 'GET', `/plan-runs/${run}/evidence/9/report.html`)
+    expect(absent).toMatchObject({ status: 404, body: { code: 'evidence/not-found' } })
+    const { body: shown } = await as('reader', 'GET', `/plans/${plan}`)
+    expect(shown.readiness).toMatchObject({ level: 'proven', parts: { test: 60 } })
+    const { body: overview } = await as('reader', 'GET', '/overview')
+    expect(overview.readiness).toMatchObject({ plans: { proven: 1 } })
     await engine.stop()
+  })
+
+  test('have a schedule of tests, which contributors set, one change after the other', async () => {
+    const { plan } = tested
+    const path = `/plans/${plan}/test-settings`
+    expect((await as('reader', 'GET', path)).body).toMatchObject({
+      testEveryDays: 30,
+      schedule: null,
+      revision: 0,
+    })
+    const schedule = {
+      enabled: true,
+      days: { kind: 'week', weekdays: [6] },
+      minuteOfDay: 180,
+      timeZone: 'Europe/Berlin',
+      windowMinutes: 60,
+      keepMinutes: 0,
+      giveUpMinutes: 240,
+    }
+    const save = (role: Role, change: object = {}, revision = 0) =>
+      as(role, 'PATCH', path, { testEveryDays: 7, schedule: { ...schedule, ...change }, revision })
+    expect((await save('operator')).status).toBe(403)
+    const saved = await save('contributor')
+    expect(saved.body).toMatchObject({
+      revision: 1,
+      words: 'every Saturday at 03:00 (Europe/Berlin)',
+      nextAt: '2026-01-03T02:00:00.000Z',
+    })
+    expect(await save('contributor')).toMatchObject({
+      status: 409,
+      body: { code: 'test-schedule/edited-meanwhile' },
+    })
+    expect(await save('contributor', { timeZone: 'Mars' }, 1)).toMatchObject({
+      status: 422,
+      body: { code: 'test-schedule/invalid' },
+    })
+    expect((await as('reader', 'GET', `/plans/${plan}`)).body.nextTestAt).toBe('2026-01-03T02:00:00.000Z')
+    expect((await as('reader', 'GET', `/plans/${plan}/scheduled-tests`)).body.items).toEqual([])
   })
 
   test('go out as YAML and come in again, and what is wrong with a text is told', async () => {

@@ -44,6 +44,12 @@ const protection = (id: string, part: Partial<Protection> = {}): Protection => (
   lastCycle: null,
   lastTestAt: null,
   lastTestPassed: null,
+  readiness: {
+    level: 'unproven',
+    score: 40,
+    parts: { test: 0, lag: 20, drift: 10, preflight: 10 },
+    reasons: [],
+  },
   lastRecoverySeconds: null,
   excludedDisks: [],
   adapters: [],
