@@ -121,7 +121,7 @@ const plan = createRoute({
   getParentRoute: () => signedIn,
   path: '/plans/$planId',
   validateSearch: searchParams({
-    tab: oneOf('plan', 'timetable', 'parameters', 'settings', 'versions', 'runs'),
+    tab: oneOf('plan', 'timetable', 'parameters', 'settings', 'versions', 'tests', 'runs'),
     item: text,
     from: text,
     to: text,

@@ -4,6 +4,7 @@ import { useCallback, useMemo } from 'react'
 import { api } from '../api/client.ts'
 import { PlanRunList } from '../features/plan-runs/PlanRunList.tsx'
 import { StartPlan } from '../features/plan-runs/StartPlan.tsx'
+import { PlanTests } from '../features/plan-tests/PlanTests.tsx'
 import { type PlanView, PlanWorkshop } from '../features/plans/PlanWorkshop.tsx'
 import type { Names } from '../features/plans/plan-draft.ts'
 import { allProtections } from '../features/protections/load-all.ts'
@@ -46,6 +47,7 @@ export function PlanPage() {
       onRemoved={() => void navigate({ to: '/plans' })}
       start={(blocked) => <StartPlan planId={planId} name={detail.name} blocked={blocked} compact />}
       runs={<RunsOfPlan planId={planId} />}
+      tests={<PlanTests planId={planId} readiness={detail.readiness} />}
     />
   )
 }

@@ -14,6 +14,7 @@ import { isActive, titleOfRun, toneOfRun, wordsOfRun } from '../features/plan-ru
 import { StepDrawer } from '../features/plan-runs/StepDrawer.tsx'
 import { usualSpans } from '../features/plan-runs/usual-spans.ts'
 import { WaitingBanner } from '../features/plan-runs/WaitingBanner.tsx'
+import { EvidencePanel } from '../features/plan-tests/EvidencePanel.tsx'
 import { LinkAnchor } from '../ui/LinkAnchor.tsx'
 import { PageHeader } from '../ui/PageHeader.tsx'
 import { Panel } from '../ui/Panel.tsx'
@@ -86,6 +87,7 @@ export function PlanRunPage() {
           rows={rows}
           onRows={(next) => show({ rows: next === 'all' ? 'all' : undefined })}
         />
+        {!isActive(run) && run.followsUp === null && <EvidencePanel runId={run.id} />}
         {(run.followUps.length > 0 || (!isActive(run) && run.followsUp === null)) && (
           <Panel title="What followed" flush>
             <PlanRunList

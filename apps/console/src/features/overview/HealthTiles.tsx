@@ -8,12 +8,14 @@ import { Stat } from '../../ui/Stat.tsx'
 
 /** The numbers of the first glance. */
 export function HealthTiles({ overview }: { readonly overview: Overview }) {
-  const { counts, neverTested, storedBytes } = overview
+  const { counts, neverTested, readiness, storedBytes } = overview
+  const proven = { machines: readiness.machines.proven ?? 0, plans: readiness.plans.proven ?? 0 }
+  const plans = Object.values(readiness.plans).reduce((sum, count) => sum + (count ?? 0), 0)
   const healthy = counts.byHealth.good ?? 0
   const troubled = (counts.byHealth['at-risk'] ?? 0) + (counts.byHealth.bad ?? 0)
   return (
     <Panel>
-      <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="md">
+      <SimpleGrid cols={{ base: 2, sm: 4, lg: 7 }} spacing="md">
         <Stat
           label="Protected and on time"
           value={<Count of={healthy} health="good" label="Machines that are protected and on time" />}
@@ -38,6 +40,14 @@ export function HealthTiles({ overview }: { readonly overview: Overview }) {
           value={formatCount(neverTested)}
           note={noteOfTests(overview)}
           ink={neverTested > 0 ? 'var(--at-risk)' : 'var(--ink)'}
+        />
+        <Stat
+          label="Proven to come up"
+          value={`${formatCount(proven.machines)} of ${formatCount(counts.protections)}`}
+          note={`${formatCount(proven.plans)} of ${formatCount(plans)} ${plans === 1 ? 'plan' : 'plans'}`}
+          ink={
+            proven.machines < counts.protections || proven.plans < plans ? 'var(--at-risk)' : 'var(--good)'
+          }
         />
         <Stat
           label="Machines"

@@ -2,6 +2,7 @@ import { Table, Text, VisuallyHidden } from '@mantine/core'
 import type { PlanSummary } from '@understudy/contract/recovery-plan'
 import { formatDuration } from '../../lib/format.ts'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
+import { ReadinessMark } from '../../ui/ReadinessMark.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { planVerdict } from './plan-verdict.ts'
 import { titleOfRun, toneOfRun, wordsOfRun, wordsOfRunKind } from './run-words.ts'
@@ -22,7 +23,7 @@ export function PlanOutlook({ plans }: PlanOutlookProps) {
     (left, right) => left.priority - right.priority || left.name.localeCompare(right.name),
   )
   return (
-    <Table.ScrollContainer minWidth={620}>
+    <Table.ScrollContainer minWidth={700}>
       <Table>
         <Table.Thead>
           <Table.Tr>
@@ -34,6 +35,7 @@ export function PlanOutlook({ plans }: PlanOutlookProps) {
               Back after
             </Table.Th>
             <Table.Th>Verdict</Table.Th>
+            <Table.Th>Readiness</Table.Th>
             <Table.Th>
               <VisuallyHidden>Run</VisuallyHidden>
             </Table.Th>
@@ -60,6 +62,9 @@ export function PlanOutlook({ plans }: PlanOutlookProps) {
                 </Table.Td>
                 <Table.Td>
                   <StatusMark tone={verdict.tone}>{verdict.words}</StatusMark>
+                </Table.Td>
+                <Table.Td>
+                  <ReadinessMark readiness={plan.readiness} of={plan.name} />
                 </Table.Td>
                 <Table.Td ta="right">
                   <StartPlan planId={plan.id} name={plan.name} compact />

@@ -3,9 +3,11 @@ import { machinesOf, stepsOf } from '@understudy/contract/plan-editing'
 import type { PlanDetail } from '@understudy/contract/recovery-plan'
 import { formatCount, formatDuration } from '../../lib/format.ts'
 import { Panel } from '../../ui/Panel.tsx'
+import { ReadinessMark } from '../../ui/ReadinessMark.tsx'
 import { Stat } from '../../ui/Stat.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { inkOf } from '../../ui/tone.ts'
+import { When } from '../../ui/When.tsx'
 import { ActiveRun, LastTest } from './PlanTable.tsx'
 import type { Plan } from './plan-draft.ts'
 import { rtoOf, verdictOf } from './plan-verdict.ts'
@@ -29,7 +31,7 @@ export function PlanFigures({ detail, plan, checked }: PlanFiguresProps) {
   const [machines, steps] = [machinesOf(plan).length, stepsOf(plan).length]
   return (
     <Panel aria-label="In short">
-      <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }} spacing="md">
+      <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="md">
         <Stat
           label="As it is drawn"
           value={<StatusMark tone={verdict.tone}>{verdict.words}</StatusMark>}
@@ -46,7 +48,24 @@ export function PlanFigures({ detail, plan, checked }: PlanFiguresProps) {
           value={detail.worstLagSeconds === null ? '–' : formatDuration(detail.worstLagSeconds)}
           note={wordsOfLag(detail)}
         />
-        <Stat label="Last test" value={<LastTest plan={detail} />} />
+        <Stat
+          label="Readiness"
+          value={<ReadinessMark readiness={detail.readiness} of={detail.name} />}
+          note="as it is saved"
+        />
+        <Stat
+          label="Last test"
+          value={<LastTest plan={detail} />}
+          note={
+            detail.nextTestAt === null ? (
+              'none is scheduled'
+            ) : (
+              <>
+                next <When at={detail.nextTestAt} />
+              </>
+            )
+          }
+        />
         <Stat label="Now" value={<ActiveRun plan={detail} />} />
       </SimpleGrid>
     </Panel>

@@ -2,6 +2,7 @@ import { Badge, Group, Table, Text } from '@mantine/core'
 import type { PlanSummary } from '@understudy/contract/recovery-plan'
 import { formatCount, formatDuration } from '../../lib/format.ts'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
+import { ReadinessMark } from '../../ui/ReadinessMark.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { When } from '../../ui/When.tsx'
 import { titleOfRun } from './plan-kinds.ts'
@@ -11,12 +12,13 @@ import { RtoMeter } from './RtoMeter.tsx'
 /** Every plan with what one wants to know before the bad day: could it run, how long would it take, what would be lost. */
 export function PlanTable({ plans }: { readonly plans: readonly PlanSummary[] }) {
   return (
-    <Table.ScrollContainer minWidth={960}>
+    <Table.ScrollContainer minWidth={1060}>
       <Table highlightOnHover verticalSpacing={9}>
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Plan</Table.Th>
-            <Table.Th>Ready</Table.Th>
+            <Table.Th>Can run</Table.Th>
+            <Table.Th>Readiness</Table.Th>
             <Table.Th ta="right">Priority</Table.Th>
             <Table.Th ta="right">Machines</Table.Th>
             <Table.Th ta="right">Steps</Table.Th>
@@ -50,6 +52,9 @@ function PlanRow({ plan }: { readonly plan: PlanSummary }) {
       </Table.Td>
       <Table.Td>
         <StatusMark tone={verdict.tone}>{verdict.words}</StatusMark>
+      </Table.Td>
+      <Table.Td>
+        <ReadinessMark readiness={plan.readiness} of={plan.name} />
       </Table.Td>
       <Table.Td ta="right" className="number">
         {plan.priority}

@@ -32,7 +32,7 @@ import { type DrawnPlan, EditorContext, usePlanEditor } from './use-plan-editor.
 import { useFollowing, useSaving, useShortcuts } from './use-saving.ts'
 import { VersionList } from './VersionList.tsx'
 
-export const planTabs = ['plan', 'timetable', 'parameters', 'settings', 'versions', 'runs'] as const
+export const planTabs = ['plan', 'timetable', 'parameters', 'settings', 'versions', 'tests', 'runs'] as const
 export type PlanTab = (typeof planTabs)[number]
 
 /** What of it is in the address. */
@@ -55,6 +55,8 @@ type PlanWorkshopProps = {
   /** What starts it, and what has been started: drawn by whoever knows runs. `blocked`: why not now. */
   readonly start?: (blocked: string | null) => ReactNode
   readonly runs?: ReactNode
+  /** How it is tested, and what that has shown. */
+  readonly tests?: ReactNode
 }
 
 type Asked = 'save' | 'merge' | 'dry-run' | null
@@ -160,7 +162,7 @@ type TabsProps = PlanWorkshopProps & {
 }
 
 function PlanTabs(props: TabsProps) {
-  const { detail, names, view, onView, runs, drawn, checked, refused } = props
+  const { detail, names, view, onView, runs, tests, drawn, checked, refused } = props
   const { plan, base, changed } = drawn
   const tab = view.tab ?? 'plan'
   const blocked = refused !== null
@@ -188,6 +190,7 @@ function PlanTabs(props: TabsProps) {
         </Tabs.Tab>
         <Tabs.Tab value="settings">Settings</Tabs.Tab>
         <Tabs.Tab value="versions">Versions</Tabs.Tab>
+        {tests !== undefined && <Tabs.Tab value="tests">Tests</Tabs.Tab>}
         {runs !== undefined && <Tabs.Tab value="runs">Runs</Tabs.Tab>}
       </Tabs.List>
       <Tabs.Panel value="plan">
@@ -226,6 +229,7 @@ function PlanTabs(props: TabsProps) {
           onCompare={(from, to) => onView({ from: String(from), to: String(to) })}
         />
       </Tabs.Panel>
+      {tests !== undefined && <Tabs.Panel value="tests">{tests}</Tabs.Panel>}
       {runs !== undefined && <Tabs.Panel value="runs">{runs}</Tabs.Panel>}
     </Tabs>
   )

@@ -5,6 +5,7 @@ import { type ReactNode, useMemo } from 'react'
 import { useMeasurement, useRecentLag } from '../../api/live.ts'
 import type { Column } from '../../lib/csv.ts'
 import { formatCount, formatDuration } from '../../lib/format.ts'
+import { toneOfReadiness, wordsOfReadiness } from '../../ui/ReadinessMark.tsx'
 import { Spark } from '../../ui/Spark.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { When } from '../../ui/When.tsx'
@@ -105,6 +106,19 @@ export const machineColumns: readonly MachineColumn[] = [
     sort: 'lastTest',
     standard: true,
     cell: ofProtection((protection) => <TestCell protection={protection} />),
+  },
+  {
+    key: 'readiness',
+    label: 'Readiness',
+    width: 118,
+    standard: false,
+    cell: ofProtection(({ readiness }) => (
+      <span title={readiness.reasons.map(({ message }) => message).join('\n')}>
+        <StatusMark tone={toneOfReadiness[readiness.level]}>
+          {wordsOfReadiness[readiness.level]} {readiness.score}
+        </StatusMark>
+      </span>
+    )),
   },
   {
     key: 'policy',
@@ -274,6 +288,8 @@ export const csvColumns: readonly Column<MachineRow>[] = [
   { name: 'Last test', of: ({ protection }) => protection?.lastTestAt ?? null },
   { name: 'Last test passed', of: ({ protection }) => protection?.lastTestPassed ?? null },
   { name: 'Recovery time, s', of: ({ protection }) => protection?.lastRecoverySeconds ?? null },
+  { name: 'Readiness', of: ({ protection }) => protection?.readiness.level ?? null },
+  { name: 'Readiness score', of: ({ protection }) => protection?.readiness.score ?? null },
   { name: 'Policy', of: ({ protection }) => protection?.policyName ?? null },
   { name: 'Power', of: ({ machine }) => (machine ? knownPower(machine, undefined) : null) },
   { name: 'Host', of: ({ machine }) => machine?.host ?? null },

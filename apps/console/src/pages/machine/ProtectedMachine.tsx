@@ -19,6 +19,7 @@ import { readable } from '../../lib/format.ts'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { PageHeader } from '../../ui/PageHeader.tsx'
 import { Panel } from '../../ui/Panel.tsx'
+import { ReadinessMark } from '../../ui/ReadinessMark.tsx'
 import { SimulatedBadge } from '../../ui/SimulatedBadge.tsx'
 import { useFocusBack } from '../../ui/use-focus-back.ts'
 import { LastCycle } from './LastCycle.tsx'
@@ -93,6 +94,7 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
         badges={
           <>
             <ProtectionStatus protection={protection} />
+            <ReadinessMark readiness={protection.readiness} of={protection.name} />
             {protection.simulated && <SimulatedBadge />}
           </>
         }

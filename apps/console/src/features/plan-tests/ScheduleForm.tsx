@@ -1,0 +1,256 @@
+import {
+  Button,
+  Checkbox,
+  Group,
+  NumberInput,
+  SegmentedControl,
+  Select,
+  SimpleGrid,
+  Stack,
+  Switch,
+  Text,
+  TextInput,
+} from '@mantine/core'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import {
+  nextTestsAt,
+  type TestSchedule,
+  type TestSettings,
+  type Weekday,
+  wallTextOf,
+  weekdays,
+  wordsOfSchedule,
+  wordsOfTime,
+  wordsOfWeekday,
+} from '@understudy/contract/plan-tests'
+import { roleOf } from '@understudy/contract/roles'
+import { type FormEvent, useMemo, useState } from 'react'
+import { api, client } from '../../api/client.ts'
+import { useWhyRefused } from '../../api/session.ts'
+import { ActionButton } from '../../ui/ActionButton.tsx'
+import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
+import { SpanInput } from '../../ui/SpanInput.tsx'
+import { useNow } from '../../ui/use-now.ts'
+import { draftOf, faultOf, minuteOf, monthDaysOf, newSchedule, type ScheduleDraft } from './schedule-draft.ts'
+
+type ScheduleFormProps = { readonly settings: TestSettings }
+
+/** When the plan is tested by itself, in words that change while one types. Key it by its revision. */
+export function ScheduleForm({ settings }: ScheduleFormProps) {
+  const queries = useQueryClient()
+  const refused = useWhyRefused()(roleOf.plans.saveTestSettings)
+  const [draft, setDraft] = useState<ScheduleDraft>(() => draftOf(settings))
+  const save = useMutation({
+    mutationFn: () => {
+      const { testEveryDays, schedule } = draft
+      const { planId: id, revision } = settings
+      return client.plans.saveTestSettings({ id, testEveryDays, schedule, revision })
+    },
+    onSettled: () => queries.invalidateQueries({ queryKey: api.plans.key() }),
+  })
+  const { schedule } = draft
+  const changed = JSON.stringify(draft) !== JSON.stringify(draftOf(settings))
+  const fault = faultOf(draft)
+  const reason = refused ?? fault ?? (changed ? null : 'Nothing is changed')
+  const set = (change: Partial<TestSchedule>): void => {
+    if (schedule) setDraft({ ...draft, schedule: { ...schedule, ...change } })
+  }
+  const submit = (event: FormEvent): void => {
+    event.preventDefault()
+    if (reason === null && !save.isPending) save.mutate()
+  }
+  return (
+    <form onSubmit={submit} aria-label="Schedule of tests">
+      <Stack gap="md" maw={760}>
+        <NumberInput
+          label="A test is due every (days)"
+          description="After so long without a passed test an alert tells, and the plan is not proven any more."
+          value={draft.testEveryDays}
+          min={1}
+          max={730}
+          allowDecimal={false}
+          maw={260}
+          readOnly={refused !== null}
+          onChange={(value) => setDraft({ ...draft, testEveryDays: Number(value) })}
+        />
+        <Switch
+          label="Test it by itself"
+          description="In the isolated network, while replication goes on. It cleans up after itself."
+          checked={schedule?.enabled ?? false}
+          disabled={refused !== null}
+          onChange={(event) => {
+            const enabled = event.currentTarget.checked
+            setDraft({ ...draft, schedule: { ...(schedule ?? newSchedule()), enabled } })
+          }}
+        />
+        {schedule && (
+          <fieldset disabled={refused !== null} style={{ border: 0, margin: 0, padding: 0, minWidth: 0 }}>
+            <Stack gap="md">
+              <Days draft={draft} schedule={schedule} onDraft={setDraft} />
+              <Times schedule={schedule} onChange={set} />
+              <NextTests schedule={schedule} fault={fault} waitsFor={settings.waitsFor} />
+            </Stack>
+          </fieldset>
+        )}
+        <ProblemAlert error={save.error} />
+        <Group gap="xs">
+          <ActionButton reason={reason} type="submit" loading={save.isPending} onClick={() => {}}>
+            Save the schedule
+          </ActionButton>
+          {changed && (
+            <Button variant="default" onClick={() => setDraft(draftOf(settings))}>
+              Undo
+            </Button>
+          )}
+        </Group>
+      </Stack>
+    </form>
+  )
+}
+
+type DaysProps = {
+  readonly draft: ScheduleDraft
+  readonly schedule: TestSchedule
+  readonly onDraft: (draft: ScheduleDraft) => void
+}
+
+function Days({ draft, schedule, onDraft }: DaysProps) {
+  const { days } = schedule
+  const set = (next: TestSchedule['days'], monthDays = draft.monthDays): void =>
+    onDraft({ ...draft, monthDays, schedule: { ...schedule, days: next } })
+  return (
+    <Stack gap="xs">
+      <SegmentedControl
+        aria-label="On which days"
+        data={[
+          { value: 'week', label: 'Days of the week' },
+          { value: 'month', label: 'Days of the month' },
+        ]}
+        value={days.kind}
+        maw={360}
+        onChange={(kind) =>
+          set(
+            kind === 'week'
+              ? { kind: 'week', weekdays: [6] }
+              : { kind: 'month', days: monthDaysOf(draft.monthDays) ?? [1] },
+          )
+        }
+      />
+      {days.kind === 'week' ? (
+        <Checkbox.Group
+          label="Days of the week"
+          value={days.weekdays.map(String)}
+          onChange={(chosen) =>
+            set({
+              kind: 'week',
+              weekdays: weekdays.filter((day) => chosen.includes(String(day))) as Weekday[],
+            })
+          }
+        >
+          <Group gap="sm" mt={6}>
+            {weekdays.map((day) => (
+              <Checkbox key={day} value={String(day)} label={wordsOfWeekday[day]} />
+            ))}
+          </Group>
+        </Checkbox.Group>
+      ) : (
+        <TextInput
+          label="Days of the month"
+          description="1 to 31, with commas; 31 is the last day of every month."
+          maw={360}
+          value={draft.monthDays}
+          error={monthDaysOf(draft.monthDays) === null ? 'Name days from 1 to 31, such as 1, 15' : null}
+          onChange={(event) => {
+            const text = event.currentTarget.value
+            set({ kind: 'month', days: monthDaysOf(text) ?? days.days }, text)
+          }}
+        />
+      )}
+    </Stack>
+  )
+}
+
+type TimesProps = {
+  readonly schedule: TestSchedule
+  readonly onChange: (change: Partial<TestSchedule>) => void
+}
+
+function Times({ schedule, onChange }: TimesProps) {
+  const zones = useMemo(
+    () => [...new Set(['UTC', schedule.timeZone, ...Intl.supportedValuesOf('timeZone')])],
+    [schedule.timeZone],
+  )
+  const minutes = (name: 'windowMinutes' | 'keepMinutes' | 'giveUpMinutes') => ({
+    seconds: schedule[name] * 60,
+    onChange: (seconds: number) => onChange({ [name]: Math.round(seconds / 60) }),
+  })
+  return (
+    <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="md">
+      <TextInput
+        label="Time of day"
+        type="time"
+        value={wordsOfTime(schedule.minuteOfDay)}
+        onChange={(event) => {
+          const minuteOfDay = minuteOf(event.currentTarget.value)
+          if (minuteOfDay !== null) onChange({ minuteOfDay })
+        }}
+      />
+      <Select
+        label="Time zone"
+        searchable
+        allowDeselect={false}
+        data={zones}
+        limit={60}
+        value={schedule.timeZone}
+        onChange={(timeZone) => timeZone !== null && onChange({ timeZone })}
+      />
+      <SpanInput
+        label="Begins at the latest after"
+        description="Else it is skipped or missed, and an alert tells."
+        {...minutes('windowMinutes')}
+      />
+      <SpanInput
+        label="Stays up before the clean-up"
+        description="For people to look around. 0: not at all."
+        min={0}
+        {...minutes('keepMinutes')}
+      />
+      <SpanInput
+        label="Is given up after"
+        description="A test that is not over by then is cancelled and has failed."
+        {...minutes('giveUpMinutes')}
+      />
+    </SimpleGrid>
+  )
+}
+
+type NextTestsProps = {
+  readonly schedule: TestSchedule
+  readonly fault: string | null
+  readonly waitsFor: string | null
+}
+
+function NextTests({ schedule, fault, waitsFor }: NextTestsProps) {
+  const now = useNow(30_000)
+  const next = fault === null ? nextTestsAt(schedule, now, 3) : []
+  const zone = schedule.timeZone
+  return (
+    <Stack gap={2} role="status">
+      <Text size="sm" fw={600}>
+        {fault ?? (schedule.enabled ? sentence(wordsOfSchedule(schedule)) : 'Switched off')}
+      </Text>
+      {next.length > 0 && (
+        <Text size="sm" c="var(--ink-quiet)" className="number">
+          Next: {next.map((at) => wallTextOf(at, zone)).join(' · ')}
+        </Text>
+      )}
+      {waitsFor && (
+        <Text size="sm" c="var(--at-risk)">
+          Due now, and waits: {waitsFor}
+        </Text>
+      )}
+    </Stack>
+  )
+}
+
+const sentence = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1)

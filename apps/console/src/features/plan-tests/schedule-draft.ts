@@ -1,0 +1,46 @@
+// What is typed into the form of a schedule, until it is saved. Pure.
+import { defaultTestSchedule, type TestSchedule, type TestSettings } from '@understudy/contract/plan-tests'
+
+/** As a person types it: `1, 15, 31`. */
+export type ScheduleDraft = {
+  readonly testEveryDays: number
+  /** Null: none. */
+  readonly schedule: TestSchedule | null
+  readonly monthDays: string
+}
+
+export function draftOf({
+  testEveryDays,
+  schedule,
+}: Pick<TestSettings, 'testEveryDays' | 'schedule'>): ScheduleDraft {
+  const monthDays = schedule?.days.kind === 'month' ? schedule.days.days.join(', ') : '1'
+  return { testEveryDays, schedule, monthDays }
+}
+
+/** Where the reader is: nobody counts in UTC at home. */
+export const newSchedule = (): TestSchedule => ({
+  ...defaultTestSchedule,
+  days: { kind: 'week', weekdays: [6] },
+  timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+})
+
+/** Null: that are no days of a month. */
+export function monthDaysOf(text: string): number[] | null {
+  const words = text.split(/[,\s]+/).filter((word) => word !== '')
+  const days = words.map((word) => (/^\d{1,2}$/.test(word) ? Number(word) : Number.NaN))
+  return days.length > 0 && days.every((day) => day >= 1 && day <= 31) ? days : null
+}
+
+/** `03:30` as minutes since midnight; null: that is no time. */
+export function minuteOf(text: string): number | null {
+  const [, hours, minutes] = /^([01]\d|2[0-3]):([0-5]\d)/.exec(text) ?? []
+  return hours === undefined || minutes === undefined ? null : Number(hours) * 60 + Number(minutes)
+}
+
+/** Why it cannot be saved as it is; null: it can. */
+export function faultOf({ schedule, monthDays }: ScheduleDraft): string | null {
+  if (schedule === null) return null
+  if (schedule.days.kind === 'week')
+    return schedule.days.weekdays.length === 0 ? 'Choose at least one day' : null
+  return monthDaysOf(monthDays) === null ? 'Name days from 1 to 31, such as 1, 15' : null
+}
