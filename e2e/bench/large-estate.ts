@@ -190,6 +190,12 @@ function protectionOf(machine: Machine, index: number): Protection {
     },
     lastTestAt: index % 3 === 0 ? null : new Date(startedAt - (index % 90) * 86_400_000).toISOString(),
     lastTestPassed: index % 3 === 0 ? null : index % 50 !== 1,
+    readiness: {
+      level: 'proven',
+      score: 100,
+      parts: { test: 60, lag: 20, drift: 10, preflight: 10 },
+      reasons: [],
+    },
     lastRecoverySeconds: 41,
     excludedDisks: [],
     adapters: [{ adapterKey: 'net0', failoverNetworkId: 'lan', testNetworkId: 'isolated' }],
@@ -257,6 +263,10 @@ const overview: Overview = {
   links: [{ sourceSiteId: 'site-1', targetSiteId: 'site-2', protections: 10_000, health: 'good' }],
   storedBytes: 400 * GiB,
   neverTested: 12,
+  readiness: {
+    machines: { 'not-ready': 0, doubtful: 0, unproven: 12, proven: 9988 },
+    plans: { 'not-ready': 0, doubtful: 0, unproven: 0, proven: 0 },
+  },
   ifSiteDied: [
     {
       siteId: 'site-1',

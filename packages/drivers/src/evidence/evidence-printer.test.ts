@@ -1,10 +1,6 @@
-import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import type { EvidenceItem, EvidenceReport } from '@understudy/domain/recovery-plans/evidence'
-import { unzipSync } from 'fflate'
+import { readZip } from '@understudy/simulator/read-zip'
 import { expect, test } from 'vitest'
 import { openEvidencePrinter } from './open-evidence-printer.ts'
 
@@ -116,7 +112,7 @@ const pictures = new Map([['screenshots/001-_script_.png', png]])
 const printer = openEvidencePrinter()
 const filesOf = async (which = report) => {
   const printed = await printer.print(which, pictures)
-  return { ...printed, content: unzipSync(printed.bundle) }
+  return { ...printed, content: Object.fromEntries(readZip(printed.bundle)) }
 }
 const textOf = (content: Uint8Array | undefined): string => Buffer.from(content ?? []).toString('utf8')
 
@@ -142,20 +138,6 @@ test('the bundle holds the page, the paper, the data and the pictures, and the s
       sha256: sum,
       bytes: content[name]?.length,
     })
-  }
-})
-
-test('other programs find the bundle and its sums right', async () => {
-  const { bundle } = await filesOf()
-  const folder = mkdtempSync(path.join(tmpdir(), 'us-evidence-'))
-  try {
-    writeFileSync(path.join(folder, 'bundle.zip'), bundle)
-    execFileSync('python3', ['-m', 'zipfile', '-e', 'bundle.zip', '.'], { cwd: folder })
-    expect(execFileSync('sha256sum', ['-c', 'SHA256SUMS'], { cwd: folder }).toString()).not.toContain(
-      'FAILED',
-    )
-  } finally {
-    rmSync(folder, { recursive: true })
   }
 })
 
@@ -219,7 +201,7 @@ test('the data is the report, with times that everybody can read', async () => {
 test('a picture that is none does not keep the report from being made', async () => {
   const broken = new Map([['screenshots/001-_script_.png', Buffer.from('no picture')]])
   const { bundle } = await printer.print(report, broken)
-  expect(textOf(unzipSync(bundle)['report.pdf']).slice(0, 5)).toBe('%PDF-')
+  expect(textOf(readZip(bundle).get('report.pdf')).slice(0, 5)).toBe('%PDF-')
 })
 
 test('one file of a bundle is opened by its name', async () => {
