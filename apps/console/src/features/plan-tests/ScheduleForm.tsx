@@ -20,7 +20,6 @@ import {
   wallTextOf,
   weekdays,
   wordsOfSchedule,
-  wordsOfTime,
   wordsOfWeekday,
 } from '@understudy/contract/plan-tests'
 import { roleOf } from '@understudy/contract/roles'
@@ -29,9 +28,16 @@ import { api, client } from '../../api/client.ts'
 import { useWhyRefused } from '../../api/session.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
-import { SpanInput } from '../../ui/SpanInput.tsx'
 import { useNow } from '../../ui/use-now.ts'
-import { draftOf, faultOf, minuteOf, monthDaysOf, newSchedule, type ScheduleDraft } from './schedule-draft.ts'
+import {
+  draftOf,
+  faultOf,
+  minuteOf,
+  monthDaysOf,
+  newSchedule,
+  type ScheduleDraft,
+  WRONG_TIME,
+} from './schedule-draft.ts'
 
 type ScheduleFormProps = { readonly settings: TestSettings }
 
@@ -52,9 +58,6 @@ export function ScheduleForm({ settings }: ScheduleFormProps) {
   const changed = JSON.stringify(draft) !== JSON.stringify(draftOf(settings))
   const fault = faultOf(draft)
   const reason = refused ?? fault ?? (changed ? null : 'Nothing is changed')
-  const set = (change: Partial<TestSchedule>): void => {
-    if (schedule) setDraft({ ...draft, schedule: { ...schedule, ...change } })
-  }
   const submit = (event: FormEvent): void => {
     event.preventDefault()
     if (reason === null && !save.isPending) save.mutate()
@@ -87,7 +90,7 @@ export function ScheduleForm({ settings }: ScheduleFormProps) {
           <fieldset disabled={refused !== null} style={{ border: 0, margin: 0, padding: 0, minWidth: 0 }}>
             <Stack gap="md">
               <Days draft={draft} schedule={schedule} onDraft={setDraft} />
-              <Times schedule={schedule} onChange={set} />
+              <Times draft={draft} schedule={schedule} onDraft={setDraft} />
               <NextTests schedule={schedule} fault={fault} waitsFor={settings.waitsFor} />
             </Stack>
           </fieldset>
@@ -171,55 +174,66 @@ function Days({ draft, schedule, onDraft }: DaysProps) {
 }
 
 type TimesProps = {
+  readonly draft: ScheduleDraft
   readonly schedule: TestSchedule
-  readonly onChange: (change: Partial<TestSchedule>) => void
+  readonly onDraft: (draft: ScheduleDraft) => void
 }
 
-function Times({ schedule, onChange }: TimesProps) {
+const spans = [
+  [
+    'windowMinutes',
+    'Begins at the latest after (minutes)',
+    'Else it is skipped or missed, and an alert tells.',
+    1,
+  ],
+  ['keepMinutes', 'Stays up before the clean-up (minutes)', 'For people to look around. 0: not at all.', 0],
+  ['giveUpMinutes', 'Is given up after (minutes)', 'A test that is not over by then has failed.', 5],
+] as const
+
+function Times({ draft, schedule, onDraft }: TimesProps) {
   const zones = useMemo(
     () => [...new Set(['UTC', schedule.timeZone, ...Intl.supportedValuesOf('timeZone')])],
     [schedule.timeZone],
   )
-  const minutes = (name: 'windowMinutes' | 'keepMinutes' | 'giveUpMinutes') => ({
-    seconds: schedule[name] * 60,
-    onChange: (seconds: number) => onChange({ [name]: Math.round(seconds / 60) }),
-  })
+  const set = (change: Partial<TestSchedule>): void =>
+    onDraft({ ...draft, schedule: { ...schedule, ...change } })
   return (
     <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="md">
+      {/* Not the browser's own field for times: many of those count to twelve, and at three in the morning that is mixed up. */}
       <TextInput
         label="Time of day"
-        type="time"
-        value={wordsOfTime(schedule.minuteOfDay)}
+        description="00:00 to 23:59, on the clock of the zone."
+        value={draft.time}
+        error={minuteOf(draft.time) === null ? WRONG_TIME : null}
         onChange={(event) => {
-          const minuteOfDay = minuteOf(event.currentTarget.value)
-          if (minuteOfDay !== null) onChange({ minuteOfDay })
+          const time = event.currentTarget.value
+          const minuteOfDay = minuteOf(time) ?? schedule.minuteOfDay
+          onDraft({ ...draft, time, schedule: { ...schedule, minuteOfDay } })
         }}
       />
       <Select
         label="Time zone"
+        description="Its summer and winter times are kept."
         searchable
         allowDeselect={false}
         data={zones}
         limit={60}
         value={schedule.timeZone}
-        onChange={(timeZone) => timeZone !== null && onChange({ timeZone })}
+        onChange={(timeZone) => timeZone !== null && set({ timeZone })}
       />
-      <SpanInput
-        label="Begins at the latest after"
-        description="Else it is skipped or missed, and an alert tells."
-        {...minutes('windowMinutes')}
-      />
-      <SpanInput
-        label="Stays up before the clean-up"
-        description="For people to look around. 0: not at all."
-        min={0}
-        {...minutes('keepMinutes')}
-      />
-      <SpanInput
-        label="Is given up after"
-        description="A test that is not over by then is cancelled and has failed."
-        {...minutes('giveUpMinutes')}
-      />
+      {spans.map(([name, label, description, least]) => (
+        <NumberInput
+          key={name}
+          label={label}
+          description={description}
+          min={least}
+          max={1440}
+          allowDecimal={false}
+          allowNegative={false}
+          value={schedule[name]}
+          onChange={(value) => set({ [name]: Number(value) })}
+        />
+      ))}
     </SimpleGrid>
   )
 }

@@ -17,7 +17,10 @@ test.each([
 test.each([
   ['00:00', 0],
   ['03:30', 210],
-  ['23:59:10', 1439],
+  ['23:59', 1439],
+  ['3:05', 185],
+  ['0430', 270],
+  ['23:59:10', null],
   ['24:00', null],
   ['3', null],
   ['', null],
@@ -32,5 +35,6 @@ test('a schedule without a day cannot be saved, and says why', () => {
   expect(faultOf({ ...draft, schedule: none })).toBe('Choose at least one day')
   const month = { ...newSchedule(), days: { kind: 'month' as const, days: [1] } }
   expect(faultOf({ ...draft, schedule: month, monthDays: 'x' })).toMatch('Name days')
+  expect(faultOf({ ...draft, time: '25:00' })).toMatch('03:30')
   expect(faultOf({ ...draft, schedule: null })).toBeNull()
 })

@@ -1,12 +1,19 @@
 // What is typed into the form of a schedule, until it is saved. Pure.
-import { defaultTestSchedule, type TestSchedule, type TestSettings } from '@understudy/contract/plan-tests'
+import {
+  defaultTestSchedule,
+  type TestSchedule,
+  type TestSettings,
+  wordsOfTime,
+} from '@understudy/contract/plan-tests'
 
-/** As a person types it: `1, 15, 31`. */
 export type ScheduleDraft = {
   readonly testEveryDays: number
   /** Null: none. */
   readonly schedule: TestSchedule | null
+  /** As a person types it: `1, 15, 31`. */
   readonly monthDays: string
+  /** `03:30`. */
+  readonly time: string
 }
 
 export function draftOf({
@@ -14,7 +21,12 @@ export function draftOf({
   schedule,
 }: Pick<TestSettings, 'testEveryDays' | 'schedule'>): ScheduleDraft {
   const monthDays = schedule?.days.kind === 'month' ? schedule.days.days.join(', ') : '1'
-  return { testEveryDays, schedule, monthDays }
+  return {
+    testEveryDays,
+    schedule,
+    monthDays,
+    time: wordsOfTime((schedule ?? defaultTestSchedule).minuteOfDay),
+  }
 }
 
 /** Where the reader is: nobody counts in UTC at home. */
@@ -31,15 +43,18 @@ export function monthDaysOf(text: string): number[] | null {
   return days.length > 0 && days.every((day) => day >= 1 && day <= 31) ? days : null
 }
 
-/** `03:30` as minutes since midnight; null: that is no time. */
+/** `03:30`, `3:30` or `0330` as minutes since midnight; null: that is no time. */
 export function minuteOf(text: string): number | null {
-  const [, hours, minutes] = /^([01]\d|2[0-3]):([0-5]\d)/.exec(text) ?? []
+  const [, hours, minutes] = /^([01]?\d|2[0-3]):?([0-5]\d)$/.exec(text.trim()) ?? []
   return hours === undefined || minutes === undefined ? null : Number(hours) * 60 + Number(minutes)
 }
 
+export const WRONG_TIME = 'Give the time as 03:30, from 00:00 to 23:59'
+
 /** Why it cannot be saved as it is; null: it can. */
-export function faultOf({ schedule, monthDays }: ScheduleDraft): string | null {
+export function faultOf({ schedule, monthDays, time }: ScheduleDraft): string | null {
   if (schedule === null) return null
+  if (minuteOf(time) === null) return WRONG_TIME
   if (schedule.days.kind === 'week')
     return schedule.days.weekdays.length === 0 ? 'Choose at least one day' : null
   return monthDaysOf(monthDays) === null ? 'Name days from 1 to 31, such as 1, 15' : null
