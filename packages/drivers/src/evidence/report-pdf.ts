@@ -68,7 +68,9 @@ function collect(page: Page): Promise<Buffer> {
 function drawReport(page: Page, report: EvidenceReport, pictures: ReadonlyMap<string, Buffer>): void {
   const { timeZone } = report
   write(page, 'Understudy, evidence report', { size: 9, color: quiet })
+  page.moveDown(0.3)
   write(page, report.title, { font: BOLD, size: 18 })
+  page.moveDown(0.2)
   write(page, report.verdict, { font: BOLD, size: 12, color: report.hasPassed ? good : bad })
   if (report.note !== null) write(page, report.note)
   page.moveDown(0.5)
@@ -120,6 +122,7 @@ function drawItem(
   const color = item.state === 'succeeded' ? good : item.state === 'failed' ? bad : quiet
   title(page, `${item.name} (${item.kind})`)
   write(page, item.state, { font: BOLD, color })
+  page.moveDown(0.2)
   facts(page, factsOf(item, timeZone))
   for (const task of item.tasks) write(page, `•  ${taskText(task)}`, { size: 8.5, color: quiet })
   if (item.output !== null) write(page, item.output, { font: MONO, size: 7.5 })

@@ -23,7 +23,7 @@ export function PlanOutlook({ plans }: PlanOutlookProps) {
     (left, right) => left.priority - right.priority || left.name.localeCompare(right.name),
   )
   return (
-    <Table.ScrollContainer minWidth={700}>
+    <Table.ScrollContainer minWidth={620}>
       <Table>
         <Table.Thead>
           <Table.Tr>
@@ -34,8 +34,7 @@ export function PlanOutlook({ plans }: PlanOutlookProps) {
             <Table.Th ta="right" style={{ whiteSpace: 'nowrap' }}>
               Back after
             </Table.Th>
-            <Table.Th>Verdict</Table.Th>
-            <Table.Th>Readiness</Table.Th>
+            <Table.Th>Verdict and readiness</Table.Th>
             <Table.Th>
               <VisuallyHidden>Run</VisuallyHidden>
             </Table.Th>
@@ -62,9 +61,9 @@ export function PlanOutlook({ plans }: PlanOutlookProps) {
                 </Table.Td>
                 <Table.Td>
                   <StatusMark tone={verdict.tone}>{verdict.words}</StatusMark>
-                </Table.Td>
-                <Table.Td>
-                  <ReadinessMark readiness={plan.readiness} of={plan.name} />
+                  <div>
+                    <ReadinessMark readiness={plan.readiness} of={plan.name} />
+                  </div>
                 </Table.Td>
                 <Table.Td ta="right">
                   <StartPlan planId={plan.id} name={plan.name} compact />
