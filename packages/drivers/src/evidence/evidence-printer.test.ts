@@ -192,6 +192,23 @@ test('the paper is a PDF with numbered pages, however much there is to tell', as
   expect(lots).toBeLessThan(30)
 })
 
+test('whatever somebody calls a machine or a program prints, there is paper', async () => {
+  const texts = [
+    '://',
+    '-> => <= != ===',
+    'fi ffi',
+    '日本',
+    'e\u0301',
+    '\u200f\u0627',
+    '\ud800',
+    '\t\u0000\u001b[31m',
+    '',
+  ]
+  const items = texts.map((text) => item(text, { output: text, note: text, group: text }))
+  const pdf = textOf((await filesOf({ ...report, items, planName: texts.join(' ') })).content['report.pdf'])
+  expect(pdf.slice(0, 5)).toBe('%PDF-')
+})
+
 test('the data is the report, with times that everybody can read', async () => {
   const data = JSON.parse(textOf((await filesOf()).content['run.json']))
   expect(data).toMatchObject({ runId: 'run-1', startedAt: '2026-03-29T00:59:30.000Z', version: 3 })

@@ -14,11 +14,14 @@ import {
   tookText,
 } from './report-words.ts'
 
-/** Latin, Greek, Cyrillic and more. Of what it has no sign for it draws a box; the page beside it says it in full. */
-const fontFile = (name: string): string =>
-  createRequire(import.meta.url).resolve(`dejavu-fonts-ttf/ttf/${name}.ttf`)
+/**
+ * The console's own, with Latin, Greek, Cyrillic and more. Of what they have no sign for they draw a box; the page beside says it in full. Those
+ * that come with every reader of PDF know Latin alone.
+ */
+const fontFile = (file: string): string =>
+  createRequire(import.meta.url).resolve(`@expo-google-fonts/${file}.ttf`)
 
-const [PLAIN, BOLD, MONO] = ['plain', 'bold', 'mono']
+const [PLAIN, BOLD, MONO] = ['plain', 'bold', 'mono'] as const
 const ink = '#16202b'
 const quiet = '#4c5a68'
 const line = '#c9d1da'
@@ -47,9 +50,9 @@ export async function reportPdf(
     },
   })
   const done = collect(page)
-  page.registerFont(PLAIN ?? '', fontFile('DejaVuSans'))
-  page.registerFont(BOLD ?? '', fontFile('DejaVuSans-Bold'))
-  page.registerFont(MONO ?? '', fontFile('DejaVuSansMono'))
+  page.registerFont(PLAIN, fontFile('inter/400Regular/Inter_400Regular'))
+  page.registerFont(BOLD, fontFile('inter/700Bold/Inter_700Bold'))
+  page.registerFont(MONO, fontFile('noto-sans-mono/400Regular/NotoSansMono_400Regular'))
   drawReport(page, report, pictures)
   numberPages(page, report)
   page.end()
@@ -144,19 +147,30 @@ function drawPicture(page: Page, picture: Buffer, name: string): void {
   }
 }
 
-type Look = { readonly font?: string | undefined; readonly size?: number; readonly color?: string }
+type Look = { readonly font?: string; readonly size?: number; readonly color?: string }
 
 function write(page: Page, text: string, { font = PLAIN, size = 9.5, color = ink }: Look = {}): void {
-  page
-    .font(font ?? '')
-    .fontSize(size)
-    .fillColor(color)
-  page.text(clean(text), MARGIN, page.y, { width: widthOf(page) })
+  page.font(font).fontSize(size).fillColor(color)
+  page.text(drawable(page, text), MARGIN, page.y, { width: widthOf(page) })
 }
 
 /** Signs that only steer a terminal have no place on paper. */
 const clean = (text: string): string =>
   text.toWellFormed().replaceAll(/[\p{Cc}\p{Cf}]/gu, (sign) => (sign === '\n' || sign === '\t' ? sign : ' '))
+
+/**
+ * What the font that is chosen can draw. Some of its signs, of which hardly anybody has heard, end the drawing with an error: then those beyond
+ * ASCII become question marks, which is better than no paper.
+ */
+function drawable(page: Page, text: string): string {
+  const cleaned = clean(text)
+  try {
+    page.widthOfString(cleaned)
+    return cleaned
+  } catch {
+    return cleaned.replaceAll(/[^\n\t -~]/g, '?')
+  }
+}
 
 function heading(page: Page, text: string): void {
   keepTogether(page, 70)
@@ -184,13 +198,13 @@ function optional(page: Page, name: string, rows: readonly Row[]): void {
 function facts(page: Page, rows: readonly Row[]): void {
   const width = widthOf(page) - LABEL_WIDTH - 10
   for (const [name, value] of rows) {
-    page.font(PLAIN ?? '').fontSize(9)
-    const label = clean(name)
+    page.font(PLAIN).fontSize(9)
+    const label = drawable(page, name)
     const height = page.heightOfString(label, { width: LABEL_WIDTH })
     keepTogether(page, Math.max(14, height))
     const top = page.y
     page.fillColor(quiet).text(label, MARGIN, top, { width: LABEL_WIDTH })
-    page.fillColor(ink).text(clean(value) || '–', MARGIN + LABEL_WIDTH + 10, top, { width })
+    page.fillColor(ink).text(drawable(page, value) || '–', MARGIN + LABEL_WIDTH + 10, top, { width })
     // A value over the end of the page has moved on; then its label is behind it.
     page.y = page.y < top ? page.y : Math.max(page.y, top + height)
     page.y += 2
@@ -213,12 +227,12 @@ function timings(page: Page, { items }: EvidenceReport): void {
     ])
 }
 
-function row(page: Page, texts: readonly string[], font = PLAIN): void {
-  page
-    .font(font ?? '')
-    .fontSize(8.5)
-    .fillColor(ink)
-  const cells = texts.map((text, column) => ({ text: clean(text), width: (columns[column] ?? 50) - 6 }))
+function row(page: Page, texts: readonly string[], font: string = PLAIN): void {
+  page.font(font).fontSize(8.5).fillColor(ink)
+  const cells = texts.map((text, column) => ({
+    text: drawable(page, text),
+    width: (columns[column] ?? 50) - 6,
+  }))
   const height = Math.max(...cells.map(({ text, width }) => page.heightOfString(text, { width })))
   keepTogether(page, height + 4)
   const top = page.y
@@ -242,12 +256,9 @@ function numberPages(page: Page, report: EvidenceReport): void {
     page.switchToPage(index)
     // Below the margin no text may flow, or it would begin another page.
     page.page.margins.bottom = 0
-    page
-      .font(PLAIN ?? '')
-      .fontSize(8)
-      .fillColor(quiet)
+    page.font(PLAIN).fontSize(8).fillColor(quiet)
     const [top, width] = [page.page.height - 36, widthOf(page)]
-    page.text(clean(`${report.planName}, run ${report.runId}`), MARGIN, top, {
+    page.text(drawable(page, `${report.planName}, run ${report.runId}`), MARGIN, top, {
       width: width - 90,
       lineBreak: false,
       ellipsis: true,
