@@ -1,5 +1,6 @@
 // When a plan is tested by itself, as somebody has set it.
 import { Refusal } from '@understudy/base/errors'
+import { isSameValue } from '@understudy/domain/recovery-plans/same-value'
 import { wordsOfSchedule } from '@understudy/domain/recovery-plans/schedule-words'
 import {
   checkTestSettings,
@@ -20,7 +21,7 @@ export async function testSettingsOf(
   return (await stores.tests.find(planId)) ?? noTestSettings(planId)
 }
 
-/** What is due from now on counts; a time that has passed today does not come again. */
+/** Of another schedule what is due from now on counts; a time that has passed today does not come again. */
 export async function saveTestSettings(
   parts: EngineParts,
   request: SaveTestSettingsRequest,
@@ -28,14 +29,17 @@ export async function saveTestSettings(
   const { planId, testEveryDays, schedule, revision, by } = request
   checkTestSettings({ testEveryDays, schedule })
   const { plan } = await loadPlan(parts, planId)
+  const known = await testSettingsOf(parts, planId)
   const now = parts.clock.now()
   const next: TestSettings = {
     planId,
     testEveryDays,
     schedule,
     revision: revision + 1,
-    nextAt: schedule === null ? null : nextTestAt(schedule, now),
-    waitsFor: null,
+    ...(isSameValue(known.schedule, schedule)
+      ? // What is due already, and waits, stays due.
+        { nextAt: known.nextAt, waitsFor: known.waitsFor }
+      : { nextAt: schedule === null ? null : nextTestAt(schedule, now), waitsFor: null }),
     changedAt: now,
   }
   if (!(await parts.stores.tests.save(next)))

@@ -3,6 +3,7 @@
 
 import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import { activePlanRunStates } from '@understudy/domain/recovery-plans/plan-run'
+import { durableLog } from '@understudy/simulator/memory-durable'
 import { describe, expect, test } from 'vitest'
 import { type CrashLab, protectedCrashLab } from '../crash-lab.ts'
 import { minute } from '../engine-lab.ts'
@@ -107,6 +108,20 @@ async function expectWhole({ lab, planId }: Awaited<ReturnType<typeof runDue>>, 
   expect(editions.map(({ edition }) => edition)).toEqual([1])
   return 'done'
 }
+
+test('two servers that look at once begin it once, clean it up once and report it once', async () => {
+  const lab = await protectedCrashLab([2 ** 14])
+  const smoke = step('smoke', script('smoke'))
+  const groups = [group('all', { machines: [machine('m', lab.protectionId)], after: [smoke] })]
+  const planId = await scheduledPlan(lab.process, lab.protectionId, { groups })
+  const other = await lab.begin({}, { moverId: 'other', log: durableLog() })
+  await settle(lab, planId, () => false)
+  expect(await expectWhole({ lab, planId, seen: [], died: false }, { fails: false, awayMinutes: 0 })).toBe(
+    'done',
+  )
+  await other.engine.stop()
+  await lab.process.engine.stop()
+})
 
 describe.each([
   { fails: false, awayMinutes: 0 },

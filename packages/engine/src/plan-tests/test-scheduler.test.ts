@@ -98,6 +98,19 @@ test('while anything fails over a test waits, and is skipped with that reason wh
   expect(await lab.openAlerts()).toContain('recovery-plan/test-missed')
 })
 
+test('a test that is due and waits stays due when something else about it is changed', async () => {
+  const { lab, protectionId, ask } = await newProtectedLab()
+  const planId = await scheduledPlan(lab, protectionId)
+  await lab.done(lab.engine.testFailover({ ...ask, choice: { kind: 'latest' } }))
+  await lab.clock.advance(15 * minute)
+  const { revision, schedule, nextAt } = await lab.engine.plans.testSettings(planId)
+  await lab.engine.plans.saveTestSettings({ by, planId, testEveryDays: 7, schedule, revision })
+  expect(await lab.engine.plans.testSettings(planId)).toMatchObject({ nextAt, testEveryDays: 7 })
+  await lab.done(lab.engine.cleanUpTest(ask))
+  await lab.clock.advance(10 * minute)
+  expect(await historyOf(lab, planId)).toMatchObject([{ state: 'done', dueAt: nextAt, passed: true }])
+})
+
 test('an obstacle that goes within the window costs nothing', async () => {
   const { lab, protectionId, ask } = await newProtectedLab()
   const planId = await scheduledPlan(lab, protectionId)
