@@ -5,8 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { present } from '@understudy/base/invariant'
 import type { Machine } from '@understudy/contract/machine'
 import type { PlanDetail, PlanRun } from '@understudy/contract/recovery-plan'
+import { startNameServer, type TestNameServer } from '@understudy/drivers/steps/test-name-server'
 import { seededRandom } from '@understudy/simulator/seeded-random'
-import { beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type GuestStatus, type LabProduct, pidOf, until, waitForGuest } from './lab-product.ts'
 import type { ProtectedLab } from './protected-lab.ts'
 
@@ -40,6 +41,7 @@ export function recoveryPlanTests(lab: () => ProtectedLab): void {
   let product: LabProduct
   let planId = ''
   let log = ''
+  let nameServer: TestNameServer
   beforeAll(async () => {
     const { id, siteA, siteB } = lab()
     product = lab().product
@@ -49,6 +51,7 @@ export function recoveryPlanTests(lab: () => ProtectedLab): void {
       'the lab has a web server',
     )
     const webId = await product.protect(web.id, siteB.id, 2)
+    nameServer = await startNameServer({ 'shop.test': 'allow-update { any; };' })
     log = join(product.home, 'announced')
     await writeFile(log, '')
     const program = join(product.home, 'announce.mjs')
@@ -75,6 +78,17 @@ export function recoveryPlanTests(lab: () => ProtectedLab): void {
       timeoutSeconds: 600,
       whenTimedOut: 'fail',
     }
+    const pointToWeb = {
+      kind: 'dns',
+      server: nameServer.address,
+      zone: 'shop.test',
+      recordName: 'www.shop.test',
+      recordType: 'A',
+      ttlSeconds: 5,
+      value: { kind: 'machine', machine: 'web' },
+      tsig: null,
+      timeoutSeconds: 10,
+    }
     const made = await product.ask<PlanDetail>('POST', '/plans', {
       name: 'Two tiers',
       priority: 5,
@@ -95,13 +109,18 @@ export function recoveryPlanTests(lab: () => ProtectedLab): void {
           start: 'in-order',
           before: [step('announce', announce), step('call', call)],
           machines: [{ id: 'web', ...item, protectionId: webId }],
-          after: [step('web-answers', answers('web', 'lab-web'))],
+          after: [
+            step('web-answers', answers('web', 'lab-web')),
+            // A test tells nobody where its copies are.
+            { ...step('point-to-web', pointToWeb), kinds: ['planned', 'unplanned', 'fail-back'] },
+          ],
         },
       ],
     })
     expect(made.findings.filter(({ level }) => level === 'blocker')).toEqual([])
     planId = made.id
   })
+  afterAll(() => nameServer?.stop())
 
   const runOf = (id: string): Promise<PlanRun> => product.ask('GET', `/plan-runs/${id}`)
   const begin = (kind: string): Promise<PlanRun> => product.ask('POST', `/plans/${planId}/runs`, { kind })
@@ -127,6 +146,8 @@ export function recoveryPlanTests(lab: () => ProtectedLab): void {
     return over
   }
 
+  const addressesOfShop = (): Promise<string[]> => nameServer.resolver.resolve4('www.shop.test')
+
   const announced = async (): Promise<string[]> => (await readFile(log, 'utf8')).trim().split('\n')
   const addressesIn = (run: PlanRun, itemId: string): readonly string[] =>
     present(
@@ -145,7 +166,10 @@ export function recoveryPlanTests(lab: () => ProtectedLab): void {
     await sleep(random.below(2000))
     await product.start()
     const run = await finished(await runOf(id))
-    expect(run.activities.map(({ state }) => state)).toEqual(run.activities.map(() => 'succeeded'))
+    const skipped = run.activities.filter(({ state }) => state === 'skipped').map(({ itemId }) => itemId)
+    expect(skipped).toEqual(['point-to-web'])
+    expect(run.activities.every(({ state }) => ['skipped', 'succeeded'].includes(state))).toBe(true)
+    expect((await addressesOfShop()).sort()).toEqual(['192.0.2.1', '192.0.2.2'])
     expect(run.activities.find(({ itemId }) => itemId === 'announce')?.output).toContain('announced')
     expect(await announced()).toEqual(['test lab-db 1'])
     const guest = await waitForGuest(addressesIn(run, 'db'))
@@ -169,5 +193,23 @@ export function recoveryPlanTests(lab: () => ProtectedLab): void {
     await finished(await follow(run.id, 'roll-back'))
     expect(await product.machinesAt('b')).toEqual([])
     for (const source of sources) expect(await pidOf(source)).not.toBeNull()
+  })
+
+  test('with both sources killed, an unplanned failover is committed, reprotected and fails back, each time with the whole chain and a name that leads there', async () => {
+    const sources = [await product.machineAt('a', 'lab-db'), await product.machineAt('a', 'lab-web')]
+    for (const source of sources) process.kill(present(await pidOf(source), 'the source runs'), 'SIGKILL')
+    const run = await finished(await begin('unplanned'))
+    expect((await announced()).at(-1)).toBe('unplanned lab-db 1')
+    const away = await waitForGuest(addressesIn(run, 'db'))
+    expect([away.chain.state, away.database?.integrity]).toEqual(['ok', 'ok'])
+    expect(await addressesOfShop()).toEqual(['127.0.0.1'])
+
+    await finished(await follow(run.id, 'commit'))
+    await finished(await follow(run.id, 'reprotect'))
+    const home = await finished(await begin('fail-back'))
+    expect((await announced()).at(-1)).toBe('fail-back lab-db 1')
+    const back = await waitForGuest(addressesIn(home, 'db'))
+    expect([back.chain.state, back.database?.integrity]).toEqual(['ok', 'ok'])
+    expect(await product.machinesAt('b')).toEqual([])
   })
 }

@@ -1,16 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { Resolver } from 'node:dns/promises'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import type { Resolver } from 'node:dns/promises'
 import net from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
 import type { DnsAction } from '@understudy/domain/recovery-plans/step-action'
 import type { StepOutcome, StepWork } from '@understudy/engine/ports/step-runner'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DnsFormatError, parseMessage } from './dns-message.ts'
-import { freePort, listen, ownProgram } from './test-servers.ts'
+import { startNameServer, type TestNameServer } from './test-name-server.ts'
+import { freePort, listen } from './test-servers.ts'
 import { updateDns } from './update-dns.ts'
 
 const keys = {
@@ -19,48 +16,24 @@ const keys = {
   'weak-key': { algorithm: 'hmac-sha384', secret: randomBytes(48).toString('base64') },
 } as const
 
-let folder: string
-let named: ChildProcess
+let nameServer: TestNameServer
 let server: string
 let resolver: Resolver
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'us-named-'))
-  const port = await freePort()
-  server = `127.0.0.1:${port}`
-  resolver = new Resolver()
-  resolver.setServers([server])
-  const zone = (name: string, policy: string): string =>
-    `zone "${name}" { type primary; file "${name}.zone"; ${policy} };`
-  const config = [
-    `options { directory "${folder}"; pid-file none; session-keyfile none; listen-on port ${port} { 127.0.0.1; };`,
-    'listen-on-v6 { none; }; recursion no; dnssec-validation no; notify no; };',
-    'controls { };',
-    ...Object.entries(keys).map(
-      ([name, { algorithm, secret }]) => `key "${name}" { algorithm ${algorithm}; secret "${secret}"; };`,
-    ),
-    zone(
-      'example.test',
-      'update-policy { grant failover-key zonesub ANY; grant long-key zonesub ANY; grant weak-key name only.example.test. A; };',
-    ),
-    zone('open.test', 'allow-update { any; };'),
-    zone('closed.test', 'allow-update { none; };'),
-  ]
-  await writeFile(join(folder, 'named.conf'), config.join('\n'))
-  for (const name of ['example.test', 'open.test', 'closed.test'])
-    await writeFile(
-      join(folder, `${name}.zone`),
-      `$TTL 60\n@ SOA ns hostmaster 1 60 60 3600 60\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.1\nwww A 192.0.2.2\nalias CNAME www\n`,
-    )
-  named = spawn(await ownProgram('named', folder), ['-f', '-n', '1', '-c', join(folder, 'named.conf')], {
-    stdio: 'ignore',
-  })
-  await vi.waitFor(() => resolver.resolve4('www.example.test'), { timeout: 30_000, interval: 50 })
+  nameServer = await startNameServer(
+    {
+      'example.test':
+        'update-policy { grant failover-key zonesub ANY; grant long-key zonesub ANY; grant weak-key name only.example.test. A; };',
+      'open.test': 'allow-update { any; };',
+      'closed.test': 'allow-update { none; };',
+    },
+    keys,
+  )
+  server = nameServer.address
+  resolver = nameServer.resolver
 })
-afterAll(async () => {
-  named?.kill('SIGKILL')
-  if (folder !== undefined) await rm(folder, { recursive: true, force: true })
-})
+afterAll(() => nameServer?.stop())
 
 const action = (more: Partial<DnsAction> = {}): DnsAction => ({
   kind: 'dns',
