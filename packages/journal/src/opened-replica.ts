@@ -111,11 +111,12 @@ export function openedReplica(deps: HandleDeps): Replica {
       await core.refreshMarks()
     },
 
-    async expire(tiers, now, signal) {
+    async expire(tiers, now, signal, shares) {
       signal?.throwIfAborted()
       const active = checkWriter()
       await core.refreshMarks()
-      const removed = await removePoints(core, active, planRetention({ points: core.points(), tiers, now }))
+      const facts = { points: core.points(), tiers, now, ...(shares ? { shares } : {}) }
+      const removed = await removePoints(core, active, planRetention(facts))
       await maintenance?.run(signal)
       return { removed }
     },

@@ -1,7 +1,7 @@
 // Which recovery points stay. Pure.
 import type { Instant } from '@understudy/base/instant'
 import type { RetentionTier } from '@understudy/domain/protection/policy'
-import type { PointId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import type { CutId, PointId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 
 export type RetentionFacts = {
   /** From old to new. */
@@ -9,33 +9,39 @@ export type RetentionFacts = {
   /** From young to old. */
   readonly tiers: readonly RetentionTier[]
   readonly now: Instant
+  /** See `Replica.expire`. */
+  readonly shares?: ReadonlyMap<CutId, number>
 }
 
 /**
- * The ids of the points to drop. The newest stays, also those held or pinned; of the others each tier keeps the oldest of
- * every step of `everySeconds`. Steps are counted from 1970, so that the choice does not wander while time goes on.
+ * The ids of the points to drop. The newest stays, also those held or pinned; of the others each tier keeps one of every step of
+ * `everySeconds`: the oldest of those that most machines have. Steps are counted from 1970, so that the choice does not wander while
+ * time goes on.
  */
-export function planRetention({ points, tiers, now }: RetentionFacts): readonly PointId[] {
-  const taken = new Set<string>()
-  const newest = points.at(-1)?.id
-  const stays = (point: RecoveryPoint): boolean => {
-    const isFirst = isFirstOfStep(point, tiers, { now, taken })
-    return isFirst || point.id === newest || point.heldBy.length > 0 || point.annotations.pinned === true
+export function planRetention({ points, tiers, now, shares }: RetentionFacts): readonly PointId[] {
+  const shareOf = ({ group }: RecoveryPoint): number => (group && shares?.get(group.cut)) || 1
+  const chosen = new Map<string, RecoveryPoint>()
+  for (const point of points) {
+    const step = stepOf(point, tiers, now)
+    const best = step === null ? undefined : chosen.get(step)
+    if (step !== null && (best === undefined || shareOf(point) > shareOf(best))) chosen.set(step, point)
   }
+  const kept = new Set([...chosen.values()].map(({ id }) => id))
+  const newest = points.at(-1)?.id
+  const stays = ({ id, heldBy, annotations }: RecoveryPoint): boolean =>
+    kept.has(id) || id === newest || heldBy.length > 0 || annotations.pinned === true
   return points.filter((point) => !stays(point)).map(({ id }) => id)
 }
 
-function isFirstOfStep(
+/** Null: too old for every tier. */
+function stepOf(
   { id, instant }: RecoveryPoint,
   tiers: readonly RetentionTier[],
-  { now, taken }: { readonly now: Instant; readonly taken: Set<string> },
-): boolean {
+  now: Instant,
+): string | null {
   const ageSeconds = (now - instant) / 1000
   const tier = tiers.find(({ forSeconds }) => ageSeconds < forSeconds)
-  if (tier === undefined) return false
+  if (tier === undefined) return null
   const step = tier.everySeconds === 0 ? id : String(Math.floor(instant / 1000 / tier.everySeconds))
-  const key = `${tier.everySeconds}/${step}`
-  if (taken.has(key)) return false
-  taken.add(key)
-  return true
+  return `${tier.everySeconds}/${step}`
 }

@@ -228,13 +228,14 @@ export class JournalPointWriter implements PointWriter {
   }
 
   #pointOf(facts: PointFacts, sequence: number, sealedAt: Instant): StoredPoint {
-    const { instant, consistency, consistencyNote, checkpoint, cycle } = facts
+    const { instant, consistency, consistencyNote, checkpoint, cycle, group } = facts
     return {
       instant,
       consistency,
       consistencyNote,
       checkpoint,
       cycle,
+      ...(group ? { group } : {}),
       sequence,
       sealedAt,
       disks: this.#pointDisks,

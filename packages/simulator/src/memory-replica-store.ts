@@ -9,6 +9,7 @@ import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { RetentionTier } from '@understudy/domain/protection/policy'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
 import type {
+  CutId,
   PointDisk,
   PointFacts,
   PointId,
@@ -110,7 +111,7 @@ function openedReplica(owner: Handle): Replica {
       if (!stored.points.some(({ point }) => point.id === id)) return
       change(id, { heldBy: find(id).point.heldBy.filter((other) => other !== holder) })
     },
-    async expire(tiers, now, signal) {
+    async expire(tiers, now, signal, shares = new Map()) {
       signal?.throwIfAborted()
       checkWriter(owner)
       const kept = new Set(
@@ -118,6 +119,7 @@ function openedReplica(owner: Handle): Replica {
           stored.points.map(({ point }) => point),
           tiers,
           now,
+          shares,
         ),
       )
       const before = stored.points.length
@@ -245,28 +247,34 @@ async function* differenceOf(
 }
 
 /**
- * The ids of the points that stay: the newest, those held or pinned, and per tier the oldest point of each step of
- * `everySeconds`. Steps are counted from 1970, so the choice does not wander while time goes on.
+ * The ids of the points that stay: the newest, those held or pinned, and per tier one point of each step of `everySeconds`: of those
+ * whose cut most machines have the oldest. Steps are counted from 1970, so the choice does not wander while time goes on.
  */
 export function pointsToKeep(
   points: readonly RecoveryPoint[],
   tiers: readonly RetentionTier[],
   now: Instant,
+  shares: ReadonlyMap<CutId, number> = new Map(),
 ): readonly PointId[] {
-  const steps = new Set<string>()
+  const share = ({ group }: RecoveryPoint): number => (group && shares.get(group.cut)) ?? 1
+  const steps = new Map<string, RecoveryPoint[]>()
+  for (const point of points) {
+    const tier = tiers.find(({ forSeconds }) => (now - point.instant) / 1000 < forSeconds)
+    if (!tier) continue
+    const step = `${tier.everySeconds}/${tier.everySeconds === 0 ? point.id : Math.floor(point.instant / 1000 / tier.everySeconds)}`
+    steps.set(step, [...(steps.get(step) ?? []), point])
+  }
+  const best = new Set(
+    [...steps.values()].map((step) => step.find((point) => share(point) === Math.max(...step.map(share)))),
+  )
   return points
-    .filter((point, index) => {
-      const ageSeconds = (now - point.instant) / 1000
-      const tier = tiers.find(({ forSeconds }) => ageSeconds < forSeconds)
-      let first = false
-      if (tier) {
-        const step = `${tier.everySeconds}/${tier.everySeconds === 0 ? point.id : Math.floor(point.instant / 1000 / tier.everySeconds)}`
-        first = !steps.has(step)
-        steps.add(step)
-      }
-      const isNewest = index === points.length - 1
-      return first || isNewest || point.heldBy.length > 0 || point.annotations.pinned === true
-    })
+    .filter(
+      (point, index) =>
+        index === points.length - 1 ||
+        point.heldBy.length > 0 ||
+        point.annotations.pinned === true ||
+        best.has(point),
+    )
     .map(({ id }) => id)
 }
 

@@ -4,8 +4,9 @@ import type { Alert, AlertId, Event, EventId } from '@understudy/domain/events/e
 import type { Run, RunId } from '@understudy/domain/failover/failover'
 import type { Job, JobId } from '@understudy/domain/jobs/job'
 import type { DiscoveredMachine, DiskKey, MachineId, MachineRef } from '@understudy/domain/machines/machine'
+import type { ConsistencyGroup } from '@understudy/domain/protection/consistency-group'
 import { defaultPolicySettings, type Policy, type PolicyId } from '@understudy/domain/protection/policy'
-import type { Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
+import type { GroupId, Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 
@@ -56,6 +57,13 @@ export const samplePolicy = (change: Partial<Policy> = {}): Policy => ({
   ...change,
 })
 
+export const sampleGroup = (change: Partial<ConsistencyGroup> = {}): ConsistencyGroup => ({
+  id: randomUUID() as GroupId,
+  name: `group ${randomUUID()}`,
+  createdAt: noon,
+  ...change,
+})
+
 export type ProtectionParents = {
   readonly machineId: MachineId
   readonly sourceRef: MachineRef
@@ -77,6 +85,7 @@ export const sampleProtection = (
   cycleAskedAt: null,
   direction: 'forward',
   originalRef: null,
+  groupId: null,
   replicaId: randomUUID() as ReplicaId,
   epoch: 0,
   excludedDisks: ['disk7' as DiskKey],

@@ -8,6 +8,8 @@ import type { PolicyId } from './policy.ts'
 export type ProtectionId = Brand<'ProtectionId'>
 /** Names one replica in a replica store. A protection gets a new replica whenever its direction turns. */
 export type ReplicaId = Brand<'ReplicaId'>
+/** Names a consistency group: machines whose points are taken at one instant. */
+export type GroupId = Brand<'GroupId'>
 
 export type ProtectionState =
   | 'enabling'
@@ -72,6 +74,8 @@ export type Protection = {
   /** The machine at the target site that the replica may be brought back into (fail back to the original), else null. */
   readonly originalRef: MachineRef | null
   readonly policyId: PolicyId
+  /** The consistency group that it belongs to, else null. */
+  readonly groupId: GroupId | null
   readonly replicaId: ReplicaId
   /** Rises with every new writer of the replica. */
   readonly epoch: number

@@ -1,11 +1,21 @@
 import type { Brand } from '@understudy/base/brand'
 import type { Instant } from '@understudy/base/instant'
 import type { DiskKey } from '../machines/machine.ts'
+import type { GroupId } from '../protection/protection.ts'
 
 /** Unique within its replica. Sorts by age as text: decimal sequence number padded to 12 digits. */
 export type PointId = Brand<'PointId'>
 
 export type Consistency = 'crash' | 'application'
+
+/** Names one instant that several machines share: unique for ever. */
+export type CutId = Brand<'CutId'>
+
+/**
+ * The point was taken at one instant with points of other machines, whose marks name the same cut. It is a cut of the group only where
+ * all of them were sealed: see `common-cuts.ts`.
+ */
+export type GroupMark = { readonly id: GroupId; readonly cut: CutId }
 
 export type PointAnnotations = {
   /** A test failover of this point booted and answered. */
@@ -29,6 +39,8 @@ export type PointFacts = {
   readonly checkpoint: string | null
   /** How the point was made. */
   readonly cycle: 'seed' | 'delta' | 'resync'
+  /** Absent: taken of this machine alone. */
+  readonly group?: GroupMark
 }
 
 export type PointDisk = { readonly key: DiskKey; readonly bytes: number }

@@ -4,6 +4,7 @@ import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { RetentionTier } from '@understudy/domain/protection/policy'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
 import type {
+  CutId,
   PointAnnotations,
   PointDisk,
   PointFacts,
@@ -73,11 +74,16 @@ export interface Replica {
   /** A held point never expires. Survives restarts. Repeatable. Holders are run ids. */
   hold(id: PointId, holder: string): Promise<void>
   unhold(id: PointId, holder: string): Promise<void>
-  /** Drops what the tiers do not keep (never the newest, held or pinned ones), folding and merging behind; throttled by the store. */
+  /**
+   * Drops what the tiers do not keep (never the newest, held or pinned ones), folding and merging behind; throttled by the store.
+   * `shares`: how many machines of the group have a cut. Of several points where a tier keeps one, the cut that most have stays,
+   * then the oldest, so that what is left of a group fits together.
+   */
   expire(
     tiers: readonly RetentionTier[],
     now: number,
     signal?: AbortSignal,
+    shares?: ReadonlyMap<CutId, number>,
   ): Promise<{ readonly removed: number }>
   usage(): Promise<ReplicaUsage>
   scrub(options: { readonly bytesPerSecond: number; readonly signal?: AbortSignal }): Promise<ScrubReport>

@@ -61,6 +61,7 @@ export async function protect(
     targetSiteId,
     originalRef: null,
     policyId: policy.id,
+    groupId: null,
     replicaId: parts.newId() as ReplicaId,
     epoch: 0,
     excludedDisks: request.excludedDisks,

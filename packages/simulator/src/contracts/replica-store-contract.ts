@@ -1,8 +1,9 @@
 // What every replica store must do. The oracle is a whole disk in memory beside every point.
 import { present } from '@understudy/base/invariant'
 import type { DiskKey } from '@understudy/domain/machines/machine'
-import type { ReplicaId } from '@understudy/domain/protection/protection'
+import type { GroupId, ReplicaId } from '@understudy/domain/protection/protection'
 import type {
+  CutId,
   PointDisk,
   PointFacts,
   PointId,
@@ -421,6 +422,16 @@ function sealTests({ create, restart, store }: Tools): void {
     expect(replica.points()).toEqual([first, second])
     expect(second.id > first.id).toBe(true)
   })
+  test('a point says with which others it was taken, also to the next process, and one taken alone says nothing', async () => {
+    const replica = await create()
+    const group = { id: 'group-1' as GroupId, cut: 'cut-1' as CutId }
+    const marked = await sealPoint(replica, async () => {}, { facts: facts({ group }) })
+    const alone = await sealPoint(replica, async () => {})
+    expect(marked.group).toEqual(group)
+    expect(alone).not.toHaveProperty('group')
+    await restart()
+    expect((await store().openReplica(id, 2)).points()).toEqual([marked, alone])
+  })
   test('nothing of a point is visible before it is sealed', async () => {
     const replica = await create()
     const first = await sealPoint(replica, (writer) => writer.write(a, 0, filled(8192, 1)))
@@ -686,6 +697,25 @@ function expiryTests({ create, restart, store }: Tools): void {
     expect(Math.max(...gaps), 'no hole of two steps').toBeLessThan(120)
     await expectIntact(replica, made)
     expect((await replica.expire(tiers, now)).removed).toBe(0)
+  })
+
+  test('of the points of a step the one that most machines have stays, then the oldest', async () => {
+    const replica = await create()
+    const cutOf = (minutes: number) => `cut-${minutes}` as CutId
+    for (let minutes = 0; minutes < 12; minutes += 1)
+      await sealPoint(replica, async () => {}, {
+        facts: facts({
+          instant: noon + minutes * 60 * second,
+          ...(minutes % 2 === 1 ? { group: { id: 'g' as GroupId, cut: cutOf(minutes) } } : {}),
+        }),
+      })
+    // One that only this machine has is worth no more than one that was taken alone.
+    const shares = new Map([1, 3, 5, 7].map((minutes) => [cutOf(minutes), minutes === 3 ? 3 : 2]))
+    shares.set(cutOf(11), 1)
+    const tiers = [{ everySeconds: 300, forSeconds: 10 * hour }]
+    await replica.expire(tiers, noon + 12 * 60 * second, undefined, shares)
+    const kept = replica.points().map(({ instant }) => (instant - noon) / 60 / second)
+    expect(kept).toEqual([3, 5, 10, 11])
   })
 
   test('held and pinned points stay until they are let go', async () => {
