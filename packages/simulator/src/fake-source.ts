@@ -68,10 +68,10 @@ export function fakeSource(machines: FakeMachines): SourcePlatform {
           instant: clock.now(),
           consistency: asked && !withoutAgent ? 'application' : 'crash',
           consistencyNote: asked && withoutAgent ? `No guest agent answers in ${withoutAgent.name}` : null,
-          machines: opened.map(({ point }) => point),
+          machines: opened,
           pauseMilliseconds: PAUSE_MILLISECONDS,
           async release(kept) {
-            for (const { release } of opened) release(kept)
+            for (const point of opened) await point.release(kept)
           },
         },
       }
@@ -123,7 +123,7 @@ function openMachinePoint(
   machines: FakeMachines,
   machine: FakeMachine,
   { trackingId, since, excludedDisks }: OpenPointRequest['machines'][number],
-): { readonly point: SourceMachinePoint; release(kept: boolean): void } {
+): SourceMachinePoint {
   // Whatever else this owner tracks was left behind by a predecessor that died.
   machine.dropCheckpoints((checkpoint) => checkpoint.trackingId === trackingId && checkpoint.id !== since)
   const baseline = since === null ? null : (machine.checkpoints.get(since) ?? null)
@@ -131,8 +131,10 @@ function openMachinePoint(
   const checkpoint = machine.untrackable ? null : machine.addCheckpoint(trackingId, excludedDisks)
   let released = false
   return {
-    point: { ref: machine.ref, checkpoint: checkpoint?.id ?? null, disks },
-    release(kept) {
+    ref: machine.ref,
+    checkpoint: checkpoint?.id ?? null,
+    disks,
+    async release(kept) {
       if (released) return
       released = true
       const dropped = kept ? baseline : checkpoint

@@ -1,6 +1,11 @@
 // One instant over all disks of all machines of a request: prepare, hold still, mark, let go, read.
 import { Outage } from '@understudy/base/errors'
-import type { OpenPointRequest, OpenPointResult, SourcePoint } from '@understudy/engine/ports/source-platform'
+import type {
+  OpenPointRequest,
+  OpenPointResult,
+  SourceMachinePoint,
+  SourcePoint,
+} from '@understudy/engine/ports/source-platform'
 import { isOlder, removeBitmaps, restoreSince } from './dirty-bitmaps.ts'
 import { type Held, holdAndMark } from './hold-and-mark.ts'
 import { withMonitor } from './monitor.ts'
@@ -67,16 +72,30 @@ function toPoint(
   prepared: readonly PreparedMachine[],
   opened: readonly OpenedMachine[],
 ): SourcePoint {
-  let released: Promise<void> | null = null
-  const release = async (kept: boolean): Promise<void> => {
-    await Promise.allSettled(opened.map(({ close }) => close()))
-    await Promise.all(prepared.map((machine) => releaseMachine(machine, kept)))
-  }
+  const machines = request.machines.flatMap(({ ref }) =>
+    prepared.flatMap((machine, index) => {
+      const one = opened[index]
+      return machine.machine.ref === ref && one !== undefined ? [toMachinePoint(machine, one)] : []
+    }),
+  )
   return {
     ...held,
-    machines: request.machines.flatMap(({ ref }) =>
-      opened.flatMap(({ point }) => (point.ref === ref ? [point] : [])),
-    ),
+    machines,
+    async release(kept) {
+      await Promise.all(machines.map((machine) => machine.release(kept)))
+    },
+  }
+}
+
+/** Each machine is let go by itself: what its snapshot costs the guest ends with its own copy. */
+function toMachinePoint(prepared: PreparedMachine, opened: OpenedMachine): SourceMachinePoint {
+  let released: Promise<void> | null = null
+  const release = async (kept: boolean): Promise<void> => {
+    await Promise.allSettled([opened.close()])
+    await releaseMachine(prepared, kept)
+  }
+  return {
+    ...opened.point,
     release(kept) {
       released ??= release(kept)
       return released

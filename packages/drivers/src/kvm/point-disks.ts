@@ -14,7 +14,10 @@ import { askForSaved, DEPTH_CONTEXT, type SavedContent } from './saved-content.t
 import { CLUSTER_BYTES, scratchFull } from './scratch.ts'
 import { accessExport, type SnapshotDisk, scratchExport } from './snapshot.ts'
 
-export type OpenedMachine = { readonly point: SourceMachinePoint; close(): Promise<void> }
+export type OpenedMachine = {
+  readonly point: Omit<SourceMachinePoint, 'release'>
+  close(): Promise<void>
+}
 
 /** Connects to what QEMU shows of the point. `close` ends the connections, not the point. */
 export async function openDisks(prepared: PreparedMachine): Promise<OpenedMachine> {

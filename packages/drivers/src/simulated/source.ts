@@ -88,11 +88,10 @@ async function openPoint(site: SimulatedSite, request: OpenPointRequest): Promis
       consistency: asked && !silent ? 'application' : 'crash',
       consistencyNote:
         asked && silent ? `No agent answers in the simulated guest of ${silent.state.name}` : null,
-      machines: opened.map(({ point }) => point),
+      machines: opened,
       pauseMilliseconds: PAUSE_MILLISECONDS,
       async release(kept) {
-        for (const { release } of opened) release(kept)
-        site.files.saveSoon()
+        for (const point of opened) await point.release(kept)
       },
     },
   }
@@ -103,7 +102,7 @@ function openMachine(
   machine: SimulatedMachine,
   { ref, trackingId, since, excludedDisks }: OpenPointRequest['machines'][number],
   now: Instant,
-): { readonly point: SourceMachinePoint; release(kept: boolean): void } {
+): SourceMachinePoint {
   // Whatever else this owner has was left behind by a predecessor that died.
   const baseline = since === null ? null : findCheckpoint(machine, trackingId, since)
   setCheckpoints(machine, trackingId, baseline && since !== null ? [since] : [])
@@ -111,11 +110,14 @@ function openMachine(
   const checkpoint = addCheckpoint(machine, trackingId, excludedDisks, now)
   let released = false
   return {
-    point: { ref, checkpoint, disks },
-    release(kept) {
+    ref,
+    checkpoint,
+    disks,
+    async release(kept) {
       if (released) return
       released = true
       dropCheckpoint(machine, trackingId, kept ? since : checkpoint)
+      site.files.saveSoon()
     },
   }
 }

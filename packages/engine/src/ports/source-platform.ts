@@ -51,6 +51,12 @@ export type SourceMachinePoint = {
   /** Pass it as `since` next time. Null: this machine cannot be tracked now, and why. */
   readonly checkpoint: string | null
   readonly disks: readonly SourceDisk[]
+  /**
+   * Lets this machine go, whatever becomes of the others. `kept: true` only after a durable seal of its own: the older checkpoint is
+   * dropped. `kept: false`: the older checkpoint stays valid and covers everything since. Never throws for a machine that has gone;
+   * may be repeated: the first call counts.
+   */
+  release(kept: boolean): Promise<void>
 }
 
 export type SourcePoint = {
@@ -61,10 +67,7 @@ export type SourcePoint = {
   readonly machines: readonly SourceMachinePoint[]
   /** How long the guests were held still for it, in milliseconds. */
   readonly pauseMilliseconds: number
-  /**
-   * Lets the point go. `kept: true` only after a durable seal: the older checkpoint is dropped. `kept: false`: the older
-   * checkpoint stays valid and covers everything since. Never throws for a machine that has gone; may be repeated.
-   */
+  /** Lets every machine go that has not been let go yet, all alike. */
   release(kept: boolean): Promise<void>
 }
 

@@ -470,6 +470,34 @@ function groupTests(current: Current): void {
     for (const base of bases) await expectDelta(current(), base)
   })
 
+  test('each machine of a point is let go by itself: what was kept of one says nothing of the other', async () => {
+    const { source, writeToDisk } = current()
+    const [a, b] = [await addFilledMachine(current()), await addFilledMachine(current(), { name: 'db-1' })]
+    const first = {
+      a: await takeFirstPoint(source, request(a.ref, null)),
+      b: await takeFirstPoint(source, request(b.ref, null)),
+    }
+    for (const { ref, key } of [a, b]) await writeToDisk(ref, key, MiB, random.bytes(4 * KiB))
+    const machines = [request(a.ref, first.a.checkpoint), request(b.ref, first.b.checkpoint)]
+    const result = await source.openPoint({ machines, consistency: 'crash' })
+    if (result.kind !== 'opened') throw new Error(result.reason.message)
+    const [ofA, ofB] = [present(result.point.machines[0], 'a'), present(result.point.machines[1], 'b')]
+    const content = await readDisks(ofA.disks)
+    await ofA.release(true)
+    // The other one is still open, and says what it was at the instant whatever is written now.
+    await writeToDisk(b.ref, b.key, 2 * MiB, random.bytes(4 * KiB))
+    const before = present(first.b.content.get(b.key), 'read')
+    const open = present(ofB.disks[0], 'it has a disk')
+    expectEqual((await applyChanges(before, open)).content, await readWhole(open.reader), 'the open one')
+    await ofB.release(false)
+    // The first call counts, for each of them.
+    await ofA.release(false)
+    await result.point.release(true)
+    await expectLost(source, a.ref, first.a.checkpoint)
+    await expectDelta(current(), { ref: a.ref, checkpoint: present(ofA.checkpoint, 'tracked'), content })
+    await expectDelta(current(), { ref: b.ref, ...first.b })
+  })
+
   test('when one machine of a group has lost its tracking, the others keep theirs', async () => {
     const { source, writeToDisk } = current()
     const [a, b] = [await addFilledMachine(current()), await addFilledMachine(current(), { name: 'db-1' })]
