@@ -6,12 +6,15 @@ import type { Alert, Event, Severity } from '@understudy/domain/events/event'
 import type { Run } from '@understudy/domain/failover/failover'
 import { activeJobStates, exclusiveKeyOf, type Job } from '@understudy/domain/jobs/job'
 import type { DiscoveredMachine, Machine, MachineId } from '@understudy/domain/machines/machine'
+import type { ConsistencyGroup } from '@understudy/domain/protection/consistency-group'
 import type { Policy } from '@understudy/domain/protection/policy'
-import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { GroupId, Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type {
   AlertStore,
   EventStore,
+  GroupStore,
+  GroupSummary,
   JobStore,
   LeaseStore,
   MachineStore,
@@ -37,6 +40,7 @@ export function memoryStores({ jobsMeet = false }: { readonly jobsMeet?: boolean
     sites: memorySiteStore(),
     machines: memoryMachineStore(),
     policies: memoryPolicyStore(),
+    groups: memoryGroupStore(protections.rows),
     protections: protections.store,
     runs: memoryRunStore(protections.rows),
     jobs: memoryJobStore(jobsMeet),
@@ -222,6 +226,48 @@ function memoryProtectionStore(): { store: ProtectionStore; rows: ProtectionRows
     },
   }
   return { store, rows }
+}
+
+const emptyGroupSummary: GroupSummary = { newestCut: null, newestWholeCut: null, apart: null }
+
+function memoryGroupStore(protections: ProtectionRows): GroupStore {
+  const rows = new Map<GroupId, { group: ConsistencyGroup; summary: GroupSummary }>()
+  const refuseTakenName = (name: string, except: GroupId): void => {
+    for (const { group } of rows.values())
+      if (group.name.toLowerCase() === name.toLowerCase() && group.id !== except)
+        throw new Refusal({
+          code: 'group/name-taken',
+          message: `There is a group called "${name}" already`,
+          remedy: 'Choose another name.',
+        })
+  }
+  const membersOf = (id: GroupId): ProtectionRow[] =>
+    [...protections.values()].filter(({ protection }) => protection.groupId === id)
+  return {
+    list: async () => copies([...rows.values()].map(({ group }) => group)),
+    find: async (id) => copy(rows.get(id)?.group ?? null),
+    async create(group) {
+      refuseTakenName(group.name, group.id)
+      rows.set(group.id, copy({ group, summary: emptyGroupSummary }))
+    },
+    async rename(id, name) {
+      const row = findOrRefuse(rows, 'group', id)
+      refuseTakenName(name, id)
+      row.group = { ...row.group, name }
+    },
+    async remove(id) {
+      rows.delete(id)
+      for (const row of membersOf(id)) row.protection = { ...row.protection, groupId: null }
+    },
+    async changePolicy(id, policyId) {
+      for (const row of membersOf(id)) row.protection = { ...row.protection, policyId }
+    },
+    summaries: async () => new Map([...rows].map(([id, { summary }]) => [id, copy(summary)])),
+    async updateSummary(id, change) {
+      const row = rows.get(id)
+      if (row) row.summary = copy({ ...row.summary, ...change })
+    },
+  }
 }
 
 function memoryRunStore(protections: ReadonlyMap<ProtectionId, ProtectionRow>): RunStore {
@@ -434,19 +480,36 @@ function memoryLeaseStore(protections: ReadonlyMap<ProtectionId, ProtectionRow>)
     const heartbeat = movers.get(holder)
     return heartbeat === undefined || heartbeat.expiresAt <= at
   }
+  /** Living ones. */
+  const holdersOfGroup = ({ groupId }: Protection, at: Instant): string[] => {
+    const mates = [...protections.values()].filter(
+      ({ protection }) => groupId !== null && protection.groupId === groupId && !isFree(protection.id, at),
+    )
+    return mates.flatMap(({ protection }) => leases.get(protection.id) ?? [])
+  }
   return {
     async beat(moverId, at, expiresAt) {
       movers.set(moverId, { beatAt: at, expiresAt })
     },
     async claim(moverId, at, limit) {
       const free = [...protections.values()]
-        .filter(({ protection }) => protection.state !== 'gone' && isFree(protection.id, at))
-        .map(({ protection }) => protection.id)
+        .map(({ protection }) => protection)
+        .filter((protection) => protection.state !== 'gone' && isFree(protection.id, at))
+        .filter((protection) => !holdersOfGroup(protection, at).some((holder) => holder !== moverId))
+        .sort((a, b) => holdersOfGroup(b, at).length - holdersOfGroup(a, at).length)
+        .map(({ id }) => id)
         .slice(0, limit)
       for (const id of free) leases.set(id, moverId)
       return free
     },
     held: async (moverId) => heldBy(moverId),
+    groupHolders: async (at) =>
+      new Map(
+        [...protections.values()].flatMap(({ protection: { id, groupId } }) => {
+          const holder = leases.get(id)
+          return groupId === null || holder === undefined || isFree(id, at) ? [] : [[id, holder] as const]
+        }),
+      ),
     async release(moverId, protectionId) {
       if (leases.get(protectionId) === moverId) leases.delete(protectionId)
     },

@@ -41,6 +41,16 @@ export function leaseStore(
         data: { moverId: null, claimedAt: null },
       })
     },
+    async groupHolders(localAt) {
+      const at = localAt + (await clock.skewMilliseconds())
+      const rows = await prisma.protection.findMany({
+        where: { groupId: { not: null }, mover: { expiresAt: { gt: toDate(at) } } },
+        select: { id: true, moverId: true },
+      })
+      return new Map(
+        rows.flatMap(({ id, moverId }) => (moverId === null ? [] : [[id as ProtectionId, moverId]])),
+      )
+    },
     async leave(moverId) {
       // The reference from its protections becomes null with it.
       await prisma.mover.deleteMany({ where: { id: moverId } })
@@ -69,8 +79,13 @@ const claimStatement = `
     FROM "Protection" p
     JOIN "Policy" policy ON policy."id" = p."policyId"
     LEFT JOIN "Mover" m ON m."id" = p."moverId"
-    WHERE p."state" <> 'gone' AND (p."moverId" IS NULL OR m."expiresAt" <= $2)
-    ORDER BY policy."priority" DESC, p."createdAt", p."id"
+    LEFT JOIN LATERAL (
+      SELECT bool_or(mate."moverId" = $1) AS "mine", bool_or(mate."moverId" <> $1) AS "others"
+      FROM "Protection" mate JOIN "Mover" holder ON holder."id" = mate."moverId"
+      WHERE mate."groupId" = p."groupId" AND holder."expiresAt" > $2
+    ) mates ON TRUE
+    WHERE p."state" <> 'gone' AND (p."moverId" IS NULL OR m."expiresAt" <= $2) AND mates."others" IS NOT TRUE
+    ORDER BY mates."mine" IS TRUE DESC, policy."priority" DESC, p."createdAt", p."id"
     LIMIT $3
     FOR UPDATE OF p SKIP LOCKED
   ), taken AS (

@@ -79,6 +79,8 @@ test('the database is created when it is absent, and a second run has nothing to
     expect.stringMatching(/_waited_for_a_person$/),
     expect.stringMatching(/_replicate_now$/),
     expect.stringMatching(/_recovery_plans$/),
+    expect.stringMatching(/_scheduled_tests$/),
+    expect.stringMatching(/_consistency_groups$/),
   ])
   expect(await migrateDeploy(url)).toEqual([])
   await dropDatabase(url)

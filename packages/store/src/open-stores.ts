@@ -7,6 +7,7 @@ import { auditStore } from './audit-store.ts'
 import { openDatabase, withFailures } from './database.ts'
 import { eventStore } from './event-store.ts'
 import { evidenceStore } from './evidence-store.ts'
+import { groupStore } from './group-store.ts'
 import { historyStore } from './history-store.ts'
 import { idempotencyStore } from './idempotency-store.ts'
 import { jobStore } from './job-store.ts'
@@ -56,6 +57,7 @@ export async function openStores({
     sites: siteStore(database, secretKey),
     machines: machineStore(database),
     policies: policyStore(database),
+    groups: groupStore(database),
     protections: protectionStore(database),
     runs: runStore(database),
     jobs: jobStore(database),

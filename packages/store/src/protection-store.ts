@@ -3,6 +3,7 @@ import type { DiskKey, MachineId, MachineRef } from '@understudy/domain/machines
 import type { PolicyId } from '@understudy/domain/protection/policy'
 import type {
   Direction,
+  GroupId,
   Protection,
   ProtectionId,
   ProtectionState,
@@ -179,6 +180,7 @@ const toProtection = (row: Omit<ProtectionRow, keyof typeof keptApart>): Protect
   targetSiteId: row.targetSiteId as SiteId,
   originalRef: row.originalRef as MachineRef | null,
   policyId: row.policyId as PolicyId,
+  groupId: row.groupId as GroupId | null,
   replicaId: row.replicaId as ReplicaId,
   epoch: row.epoch,
   excludedDisks: row.excludedDisks as DiskKey[],
@@ -195,9 +197,9 @@ const alreadyProtected = (name: string): Refusal =>
     remedy: 'Open its protection instead, or end that first.',
   })
 
-const partMissing = (): Refusal =>
+export const partMissing = (): Refusal =>
   new Refusal({
     code: 'protection/part-missing',
-    message: 'The machine, the policy or one of the sites is not there any more',
+    message: 'The machine, the policy, the group or one of the sites is not there any more',
     remedy: 'Reload the page and choose again.',
   })

@@ -5,6 +5,7 @@ export type Topic =
   | 'sites'
   | 'machines'
   | 'policies'
+  | 'groups'
   | 'protections'
   | 'runs'
   | 'jobs'

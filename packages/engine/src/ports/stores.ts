@@ -11,15 +11,17 @@ import type {
   MachineId,
   MachineRef,
 } from '@understudy/domain/machines/machine'
+import type { ConsistencyGroup } from '@understudy/domain/protection/consistency-group'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
 import type {
+  GroupId,
   Protection,
   ProtectionId,
   ProtectionState,
   ReplicaId,
 } from '@understudy/domain/protection/protection'
 import type { TestedMachine } from '@understudy/domain/recovery-plans/tested-machine'
-import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import type { Consistency, CutId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type { Page, PageRequest } from './page.ts'
 import type { PlanRunStore, PlanStore } from './plan-stores.ts'
@@ -53,6 +55,42 @@ export interface PolicyStore {
   find(id: PolicyId): Promise<Policy | null>
   save(policy: Policy): Promise<void>
   remove(id: PolicyId): Promise<void>
+}
+
+/** An instant that was sealed in the replicas of several machines of a group. */
+export type SealedCut = {
+  readonly cut: CutId
+  readonly instant: Instant
+  readonly consistency: Consistency
+  /** How long the guests were held still for it. */
+  readonly pauseMilliseconds: number
+  /** Those that have it. */
+  readonly members: readonly ProtectionId[]
+}
+
+/** What is shown of a group without opening replicas, whose points are the truth. Kept up to date by whoever runs the cycles. */
+export type GroupSummary = {
+  readonly newestCut: SealedCut | null
+  /** The newest one that all machines had which belonged to the group then. */
+  readonly newestWholeCut: SealedCut | null
+  /** Why its machines cannot be opened together since `since`, else null. */
+  readonly apart: { readonly since: Instant; readonly reason: string; readonly remedy: string } | null
+}
+
+export interface GroupStore {
+  list(): Promise<readonly ConsistencyGroup[]>
+  find(id: GroupId): Promise<ConsistencyGroup | null>
+  /** Refuses a name that is taken (`group/name-taken`). */
+  create(group: ConsistencyGroup): Promise<void>
+  /** The same. */
+  rename(id: GroupId, name: string): Promise<void>
+  /** Its machines stay, in no group. Repeatable. */
+  remove(id: GroupId): Promise<void>
+  /** Of all its machines in one act: whoever looks at two of them never sees two policies. Refuses as `ProtectionStore.update`. */
+  changePolicy(id: GroupId, policyId: PolicyId): Promise<void>
+  summaries(): Promise<ReadonlyMap<GroupId, GroupSummary>>
+  /** Nothing happens when the group has gone. */
+  updateSummary(id: GroupId, change: Partial<GroupSummary>): Promise<void>
 }
 
 /** What the lists show without opening a replica. Kept up to date by whoever runs the cycles. */
@@ -270,10 +308,15 @@ export interface AlertStore {
 export interface LeaseStore {
   /** Upserts this mover's heartbeat. */
   beat(moverId: string, at: Instant, expiresAt: Instant): Promise<void>
-  /** Takes protections that have no mover or whose mover's heartbeat expired; at most `limit`. Atomic between processes. */
+  /**
+   * Takes protections that have no mover or whose mover's heartbeat expired; at most `limit`. Atomic between processes. First those
+   * whose group this mover has machines of already, and none whose group another living mover has.
+   */
   claim(moverId: string, at: Instant, limit: number): Promise<readonly ProtectionId[]>
   held(moverId: string): Promise<readonly ProtectionId[]>
   release(moverId: string, protectionId: ProtectionId): Promise<void>
+  /** Which living mover holds what, of the machines of groups. */
+  groupHolders(at: Instant): Promise<ReadonlyMap<ProtectionId, string>>
   /** On a clean stop. */
   leave(moverId: string): Promise<void>
   movers(): Promise<
@@ -290,6 +333,7 @@ export type Stores = {
   readonly sites: SiteStore
   readonly machines: MachineStore
   readonly policies: PolicyStore
+  readonly groups: GroupStore
   readonly protections: ProtectionStore
   readonly runs: RunStore
   readonly jobs: JobStore

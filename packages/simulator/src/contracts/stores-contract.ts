@@ -4,7 +4,9 @@ import { present } from '@understudy/base/invariant'
 import type { Alert } from '@understudy/domain/events/event'
 import { harmlessKinds, type JobId } from '@understudy/domain/jobs/job'
 import type { MachineRef } from '@understudy/domain/machines/machine'
+import type { ConsistencyGroup } from '@understudy/domain/protection/consistency-group'
 import type { Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
+import type { CutId } from '@understudy/domain/recovery-points/recovery-point'
 import type { Page, PageRequest } from '@understudy/engine/ports/page'
 import type { Stores } from '@understudy/engine/ports/stores'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -13,6 +15,7 @@ import {
   sampleAlert,
   sampleDiscoveredMachine,
   sampleEvent,
+  sampleGroup,
   sampleJob,
   samplePolicy,
   sampleProtection,
@@ -46,6 +49,7 @@ export function storesContract(name: string, make: () => Promise<StoresHarness>)
     machineTests(current)
     policyTests(current)
     protectionTests(current)
+    groupTests(current)
     runTests(current)
     jobTests(current)
     eventTests(current)
@@ -367,6 +371,76 @@ function protectionTests(current: Current): void {
     expect(await protections.notes(protection.id)).toEqual(expected)
     await protections.updateNotes(protection.id, { resyncReason: null })
     expect(await protections.notes(protection.id)).toEqual({ ...expected, resyncReason: null })
+  })
+}
+
+function groupTests(current: Current): void {
+  const cut = {
+    cut: 'cut-1' as CutId,
+    instant: noon,
+    consistency: 'application' as const,
+    pauseMilliseconds: 1.5,
+    members: ['p1' as ProtectionId],
+  }
+  const addGroup = async (name = 'shop'): Promise<ConsistencyGroup> => {
+    const group = sampleGroup({ name })
+    await current().groups.create(group)
+    return group
+  }
+  test('a group comes back as it was made, and its machines say that they belong to it', async () => {
+    const { groups, protections } = current()
+    const group = await addGroup()
+    expect(await groups.find(group.id)).toEqual(group)
+    expect(await groups.list()).toEqual([group])
+    const { protection } = await addProtection(current(), { groupId: group.id })
+    expect((await protections.find(protection.id))?.groupId).toBe(group.id)
+    await protections.update(protection.id, { groupId: null })
+    expect((await protections.list())[0]?.groupId).toBeNull()
+  })
+  test('a name that another group has, however it is written, is refused, and its own is not', async () => {
+    const { groups } = current()
+    const [shop, other] = [await addGroup('Shop'), await addGroup('other')]
+    const taken = { code: 'group/name-taken' }
+    await expect(groups.create(sampleGroup({ name: 'shop' }))).rejects.toMatchObject(taken)
+    await expect(groups.rename(other.id, 'SHOP')).rejects.toMatchObject(taken)
+    await groups.rename(shop.id, 'shop')
+    expect((await groups.find(shop.id))?.name).toBe('shop')
+  })
+  test('the machines of a group that is removed stay, in no group', async () => {
+    const { groups, protections } = current()
+    const group = await addGroup()
+    const { protection } = await addProtection(current(), { groupId: group.id })
+    await groups.remove(group.id)
+    await groups.remove(group.id)
+    expect(await groups.find(group.id)).toBeNull()
+    expect(await protections.find(protection.id)).toEqual({ ...protection, groupId: null })
+    await groups.updateSummary(group.id, { newestCut: cut })
+    expect(await groups.summaries()).toEqual(new Map())
+  })
+  test('the policy of a group is that of all its machines, and of no other', async () => {
+    const { groups, policies, protections } = current()
+    const group = await addGroup()
+    const members = [
+      await addProtection(current(), { groupId: group.id }),
+      await addProtection(current(), { groupId: group.id }),
+    ]
+    const outside = await addProtection(current())
+    const policy = samplePolicy()
+    await policies.save(policy)
+    await groups.changePolicy(group.id, policy.id)
+    for (const { protection } of members)
+      expect((await protections.find(protection.id))?.policyId).toBe(policy.id)
+    expect(await protections.find(outside.protection.id)).toEqual(outside.protection)
+  })
+  test('what is shown of a group is kept field by field', async () => {
+    const { groups } = current()
+    const group = await addGroup()
+    const empty = { newestCut: null, newestWholeCut: null, apart: null }
+    expect(await groups.summaries()).toEqual(new Map([[group.id, empty]]))
+    await groups.updateSummary(group.id, { newestCut: cut })
+    const apart = { since: noon, reason: 'too slow', remedy: 'wait' }
+    await groups.updateSummary(group.id, { apart })
+    expect((await groups.summaries()).get(group.id)).toEqual({ ...empty, newestCut: cut, apart })
   })
 }
 
@@ -798,6 +872,26 @@ function leaseTests(current: Current): void {
     await leases.leave('mover-a')
     expect(await leases.held('mover-b')).toEqual([first])
     expect(await leases.claim('mover-b', noon, 5)).toEqual(ids.slice(1))
+  })
+  test('a machine whose group another living mover has is left to that one, which takes it first', async () => {
+    const { leases, groups } = current()
+    const group = sampleGroup()
+    await groups.create(group)
+    const change = { state: 'protected', groupId: group.id } as const
+    const { protection: first } = await addProtection(current(), { ...change, createdAt: noon })
+    await leases.beat('mover-a', noon, later)
+    await leases.beat('mover-b', noon, later)
+    expect(await leases.claim('mover-a', noon, 5)).toEqual([first.id])
+    await addProtection(current(), { state: 'protected', createdAt: noon + 1 })
+    const { protection: mate } = await addProtection(current(), { ...change, createdAt: noon + 2 })
+    expect(await leases.claim('mover-b', noon, 5)).not.toContain(mate.id)
+    expect(await leases.claim('mover-a', noon, 1)).toEqual([mate.id])
+    const holders = [first.id, mate.id].map((id) => [id, 'mover-a'] as const)
+    expect(await leases.groupHolders(noon)).toEqual(new Map(holders))
+    // A dead one keeps nobody away.
+    await leases.beat('mover-b', later, later + minute)
+    expect(await leases.groupHolders(later)).toEqual(new Map())
+    expect([...(await leases.claim('mover-b', later, 5))].sort()).toEqual([first.id, mate.id].sort())
   })
   test('movers are listed with their heartbeat and load, and without those that left', async () => {
     const { leases } = current()
