@@ -4,6 +4,7 @@ export const Topic = z.enum([
   'sites',
   'machines',
   'policies',
+  'groups',
   'protections',
   'runs',
   'jobs',

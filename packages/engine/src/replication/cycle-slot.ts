@@ -10,9 +10,10 @@ import { raiseAlert, recordEvent, resolveAlert } from '../events/report.ts'
 import type { Replica } from '../ports/replica-store.ts'
 import type { ProtectionNotes } from '../ports/stores.ts'
 import { platformOf, sourceOf } from '../sites/platform-of.ts'
+import type { GroupSeat } from './group-opening.ts'
 import { openMeter } from './measure.ts'
 import { onPlanned, recordCycle } from './record-cycle.ts'
-import { runCycle } from './run-cycle.ts'
+import { type CycleOutcome, runCycle } from './run-cycle.ts'
 import { replicatingStates, type Slot, subjectOf } from './slot.ts'
 
 /** Open while replication is tried again and again: says why it does not go on. */
@@ -21,12 +22,21 @@ export const OUTAGE_ALERT = 'protection/outage'
 /** A newer writer is nothing unusual once; this often in a row two movers believe that they are the owner. */
 const DEPOSED_LIMIT = 5
 
-/** Runs one cycle and settles everything that follows from how it ended. Throws only when the stores do. */
-export async function cycleSlot(parts: EngineParts, slot: Slot, signal: AbortSignal): Promise<void> {
+/**
+ * Runs one cycle and settles everything that follows from how it ended. Throws only when the stores do. `seat`: where its group is
+ * opened together; whatever becomes of the cycle, the others do not wait for it.
+ */
+export async function cycleSlot(
+  parts: EngineParts,
+  slot: Slot,
+  signal: AbortSignal,
+  seat?: GroupSeat,
+): Promise<void> {
+  slot.sealedCut = null
   const startedAt = parts.clock.now()
   const { askedAt } = slot
   try {
-    const ran = await attemptCycle(parts, slot, signal)
+    const ran = await attemptCycle(parts, slot, signal, seat)
     slot.dueAt = nextCycleAt({
       startedAt,
       endedAt: parts.clock.now(),
@@ -42,13 +52,19 @@ export async function cycleSlot(parts: EngineParts, slot: Slot, signal: AbortSig
     if (signal.aborted) return
     await settleFailure(parts, slot, error)
   } finally {
+    seat?.leave()
     // Asked for while this one ran: what it has seen may be older than the wish.
     if (slot.askedAt !== askedAt) slot.dueAt = parts.clock.now()
   }
 }
 
 /** False: the protection is not to be replicated any more. */
-async function attemptCycle(parts: EngineParts, slot: Slot, signal: AbortSignal): Promise<boolean> {
+async function attemptCycle(
+  parts: EngineParts,
+  slot: Slot,
+  signal: AbortSignal,
+  seat: GroupSeat | undefined,
+): Promise<boolean> {
   const protection = await parts.stores.protections.find(slot.id)
   if (!protection || !replicatingStates.includes(protection.state)) return false
   slot.protection = protection
@@ -73,15 +89,27 @@ async function attemptCycle(parts: EngineParts, slot: Slot, signal: AbortSignal)
     config: parts.config,
     time: { now: () => parts.clock.now(), sleep: parts.sleep },
     signal,
+    ...(seat ? { seat } : {}),
     onPlan: (plan, diskBytes) => onPlanned(parts, slot, plan, diskBytes),
     onProgress: meter.progress,
   })
   if (consistency === 'application') slot.lastConsistencyAttemptAt = parts.clock.now()
   slot.newestInstant = outcome.point.instant
+  slot.sealedCut = toSealedCut(outcome)
   await recordCycle(parts, slot, { outcome, notes, asked: consistency })
   meter.idle()
   return true
 }
+
+const toSealedCut = ({ point, summary }: CycleOutcome): Slot['sealedCut'] =>
+  point.group
+    ? {
+        cut: point.group.cut,
+        instant: point.instant,
+        consistency: point.consistency,
+        pauseMilliseconds: summary.pauseMilliseconds,
+      }
+    : null
 
 const chooseSlotConsistency = (slot: Slot, notes: ProtectionNotes, now: Instant) =>
   chooseConsistency({

@@ -114,6 +114,7 @@ const protectionOf = (ref: MachineRef): Protection => ({
   targetSiteId: 'b' as SiteId,
   originalRef: null,
   policyId: 'policy' as PolicyId,
+  groupId: null,
   replicaId,
   epoch: 0,
   excludedDisks: [],

@@ -1,18 +1,24 @@
 // A mover: takes protections by lease, runs their cycles in order of urgency, keeps their points within the policy.
-import { Outage } from '@understudy/base/errors'
+import { Outage, Refusal } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import type { Run } from '@understudy/domain/failover/failover'
-import type { Policy } from '@understudy/domain/protection/policy'
-import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
+import type { GroupId, Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { CutId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import { chooseNextCycle } from '@understudy/domain/replication/next-cycle'
 import type { EngineConfig, EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { Measurement } from '../ports/live.ts'
+import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
 import { NO_ANSWER, withinSeconds } from '../sites/bounded-call.ts'
 import { closeSlotReplica, cycleSlot } from './cycle-slot.ts'
+import { type GroupSeat, groupSeats } from './group-opening.ts'
+import { type GroupSlot, noteOpened, recordCut, type Work, worksOf } from './group-slot.ts'
+import { findScattered, membersByGroup, refreshGroups } from './keep-groups.ts'
 import { applyRetention } from './retention.ts'
 import { scrubSlot } from './scrub.ts'
 import { replicatingStates, type Slot, subjectOf } from './slot.ts'
+import { watchGroup } from './watch-group.ts'
 import { watchLag } from './watch-lag.ts'
 
 export type MoverHooks = {
@@ -39,6 +45,9 @@ type MoverState = {
   readonly parts: EngineParts
   readonly hooks: MoverHooks
   readonly slots: Map<ProtectionId, Slot>
+  readonly groups: Map<GroupId, GroupSlot>
+  /** Machines that nobody has, of groups that are here: they are taken however many there are already. */
+  unclaimedMates: number
   /** Left behind, and still not over: they hold memory, so they count among the cycles that run at once. */
   readonly abandoned: Set<Slot>
   readonly stopping: AbortController
@@ -55,6 +64,8 @@ export function createMover(parts: EngineParts, hooks: MoverHooks): Mover {
     parts,
     hooks,
     slots: new Map(),
+    groups: new Map(),
+    unclaimedMates: 0,
     abandoned: new Set(),
     stopping: new AbortController(),
     beatAt: null,
@@ -116,6 +127,11 @@ function noticeClock(state: MoverState): void {
     slot.scrubDueAt -= jumpMilliseconds
     if (slot.stopAskedAt !== null) slot.stopAskedAt -= jumpMilliseconds
     if (slot.lastConsistencyAttemptAt !== null) slot.lastConsistencyAttemptAt -= jumpMilliseconds
+    if (slot.running) slot.running.since -= jumpMilliseconds
+  }
+  for (const group of state.groups.values()) {
+    if (group.apart) group.apart.until -= jumpMilliseconds
+    group.lagCountsFrom = null
   }
 }
 
@@ -140,7 +156,7 @@ async function look(state: MoverState): Promise<void> {
     await stores.leases.beat(config.moverId, now, now + config.leaseSeconds * 1000)
     state.beatAt = now
   }
-  const room = config.maximumProtections - slots.size
+  const room = Math.max(config.maximumProtections - slots.size, state.unclaimedMates)
   if (room > 0) await stores.leases.claim(config.moverId, now, room)
   const held = new Set(await stores.leases.held(config.moverId))
   const [protections, policies, runs] = await Promise.all([
@@ -149,11 +165,31 @@ async function look(state: MoverState): Promise<void> {
     stores.runs.active(),
   ])
   for (const slot of slots.values()) if (isStuck(slot, config, now)) await abandon(state, slot)
+  const members = membersByGroup(protections)
+  const { toLetGo, toClaim } = await findScattered(parts, members, held, now)
+  state.unclaimedMates = toClaim
+  for (const id of toLetGo) held.delete(id)
+  await refreshGroups(parts, state.groups, members, held)
   const mine = new Map(protections.filter(({ id }) => held.has(id)).map((row) => [row.id, row]))
   const byId = new Map(policies.map((policy) => [policy.id, policy]))
   for (const protection of mine.values()) await refreshSlot(state, protection, byId.get(protection.policyId))
   for (const slot of slots.values()) if (!mine.has(slot.id)) await dropSlot(state, slot)
+  // Only when nothing of it runs here any more: the next one to have it begins at once.
+  for (const id of toLetGo) if (!slots.has(id)) await stores.leases.release(config.moverId, id)
+  await watchGroups(state, mine, byId)
   await state.hooks.onLook(mine, runs)
+}
+
+async function watchGroups(
+  { parts, groups }: MoverState,
+  mine: ReadonlyMap<ProtectionId, Protection>,
+  policies: ReadonlyMap<PolicyId, Policy>,
+): Promise<void> {
+  for (const group of groups.values()) {
+    const [first] = group.members
+    const policy = first && policies.get(first.policyId)
+    if (policy && mine.has(first.id)) await watchGroup(parts, group, policy)
+  }
 }
 
 async function refreshSlot(
@@ -205,6 +241,7 @@ async function newSlot(state: MoverState, protection: Protection, policy: Policy
     stopAskedAt: null,
     lastConsistencyAttemptAt: null,
     newestInstant: newestPoint?.instant ?? null,
+    sealedCut: null,
     lagRaised: null,
     lagCountsFrom: null,
     retentionDueAt: now + state.parts.config.retentionEverySeconds * 1000,
@@ -218,39 +255,66 @@ async function newSlot(state: MoverState, protection: Protection, policy: Policy
 }
 
 function startDueCycles(state: MoverState): void {
-  const { parts, slots } = state
-  const running = [...slots.values()].filter((slot) => slot.running !== null).length
-  for (let free = parts.config.concurrentCycles - running - state.abandoned.size; free > 0; free -= 1) {
-    const ready = [...slots.values()].filter(
-      (slot) => slot.running === null && replicatingStates.includes(slot.protection.state),
-    )
-    const next = chooseNextCycle(ready.map(toDue), parts.clock.now())
+  const { parts, slots, groups } = state
+  for (let free = freeCycles(state); free > 0; free = freeCycles(state)) {
+    const now = parts.clock.now()
+    const next = chooseNextCycle(worksOf([...slots.values()], groups, now), now)
     if (!next) return
-    startCycle(state, next.slot)
+    startWork(state, next, free)
   }
 }
 
-const toDue = (slot: Slot) => ({
-  slot,
-  dueAt: slot.dueAt,
-  priority: slot.policy.priority,
-  intervalSeconds: slot.policy.intervalSeconds,
-})
+function freeCycles({ parts, slots, abandoned }: MoverState): number {
+  const running = [...slots.values()].filter((slot) => slot.running?.counts).length
+  return parts.config.concurrentCycles - running - abandoned.size
+}
 
-function startCycle(state: MoverState, slot: Slot): void {
+/** As many copy at once as there is room for; of a group the others take turns with them. */
+function startWork(state: MoverState, { slots, group }: Work, free: number): void {
+  if (group === null) {
+    for (const slot of slots) void startCycle(state, slot, true)
+    return
+  }
+  const { parts } = state
+  const seats = groupSeats({
+    id: group.id,
+    members: slots.map(({ id }) => id),
+    newCut: () => parts.newId() as CutId,
+    lanes: Math.min(free, slots.length),
+    onOpened: (failure) => noteOpened(parts, group, slots, failure),
+  })
+  const cycles = slots.map(async (slot, index) => ({
+    slot,
+    cut: await startCycle(state, slot, index < free, seats.get(slot.id)),
+  }))
+  void Promise.all(cycles)
+    .then((sealed) => recordCut(parts, group, sealed))
+    .catch((error: unknown) => parts.log('error', 'a cut could not be recorded', { group: group.id, error }))
+}
+
+/** What it has sealed together with others. */
+function startCycle(
+  state: MoverState,
+  slot: Slot,
+  counts: boolean,
+  seat?: GroupSeat,
+): Promise<Slot['sealedCut']> {
   const stop = new AbortController()
+  const since = state.parts.clock.now()
   // If the stores fail in mid-cycle, the pause keeps a broken database from being hammered.
-  slot.dueAt = state.parts.clock.now() + state.parts.config.lookSeconds * 1000
-  const done = cycleSlot(state.parts, slot, stop.signal)
+  slot.dueAt = since + state.parts.config.lookSeconds * 1000
+  const ended = cycleSlot(state.parts, slot, stop.signal, seat)
     .catch((error: unknown) =>
       state.parts.log('error', 'a cycle could not be recorded', { protection: slot.id, error }),
     )
     .then(() => {
       slot.running = null
       state.wake()
+      return slot.sealedCut
     })
-  slot.running = { stop, done }
+  slot.running = { stop, done: ended.then(() => {}), since, counts }
   slot.stopAskedAt = null
+  return ended
 }
 
 /** One expiry at a time: what it reads and writes shall not compete with cycles. */
@@ -261,11 +325,31 @@ function startRetention(state: MoverState): void {
   const due = slots.find((slot) => slot.replica && slot.retentionDueAt <= now)
   if (!due) return
   const stop = new AbortController()
-  const done = applyRetention(state.parts, due, stop.signal).then(() => {
+  const done = applyRetention(state.parts, due, stop.signal, () => pointsOfMates(state, due)).then(() => {
     due.retaining = null
     state.wake()
   })
   due.retaining = { stop, done }
+}
+
+/** Also of those that are paused, or lie in other hands: what they still have is worth keeping here. */
+async function pointsOfMates(
+  { parts, slots, groups }: MoverState,
+  { id, protection }: Slot,
+): Promise<readonly (readonly RecoveryPoint[])[]> {
+  const mates = protection.groupId === null ? [] : (groups.get(protection.groupId)?.members ?? [])
+  const pointsOf = async (mate: Protection): Promise<readonly RecoveryPoint[]> => {
+    const replica = slots.get(mate.id)?.replica
+    if (replica?.id === mate.replicaId) return replica.points()
+    try {
+      return await withReplica(parts, whereIs(mate), async (opened) => opened.points())
+    } catch (error) {
+      // It has no replica, yet or any more.
+      if (error instanceof Refusal) return []
+      throw error
+    }
+  }
+  return await Promise.all(mates.filter((mate) => mate.id !== id).map(pointsOf))
 }
 
 /** One scrub at a time, and it may take days: the store throttles it and cycles go on beside it. */
@@ -381,12 +465,9 @@ async function dropSlot(state: MoverState, slot: Slot): Promise<void> {
 }
 
 async function nap(state: MoverState): Promise<void> {
-  const { parts, slots, stopping } = state
-  const waiting = [...slots.values()].filter((slot) => slot.running === null)
-  const running = slots.size - waiting.length + state.abandoned.size
-  const full = running >= parts.config.concurrentCycles
-  const replicating = waiting.filter((slot) => replicatingStates.includes(slot.protection.state))
-  const dueAt = full ? Infinity : Math.min(Infinity, ...replicating.map((slot) => slot.dueAt))
+  const { parts, slots, groups, stopping } = state
+  const works = freeCycles(state) > 0 ? worksOf([...slots.values()], groups, parts.clock.now()) : []
+  const dueAt = Math.min(Infinity, ...works.map((work) => work.dueAt))
   const milliseconds = Math.min(state.lookAt, dueAt) - parts.clock.now()
   if (milliseconds <= 0) return
   const woken = new AbortController()

@@ -1,6 +1,8 @@
 // Dropping points that the policy does not keep, behind and bounded: one protection after the other.
 import { toFailureReport } from '@understudy/base/errors'
+import { sharesOf } from '@understudy/domain/recovery-points/common-cuts'
 import { historyPresent } from '@understudy/domain/recovery-points/history-present'
+import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
 import { type Slot, subjectOf } from './slot.ts'
@@ -8,15 +10,24 @@ import { type Slot, subjectOf } from './slot.ts'
 /** After a failure retention of this protection waits this many times its period. */
 const FAILURE_PAUSE = 5
 
+/** The points of the other machines of its group, each machine's from old to new. */
+export type PointsOfMates = () => Promise<readonly (readonly RecoveryPoint[])[]>
+
 /** Expires once and brings the summary's counts up to date. Never throws: replication must not stop because of it. */
-export async function applyRetention(parts: EngineParts, slot: Slot, signal: AbortSignal): Promise<void> {
+export async function applyRetention(
+  parts: EngineParts,
+  slot: Slot,
+  signal: AbortSignal,
+  pointsOfMates: PointsOfMates,
+): Promise<void> {
   const { replica } = slot
   if (!replica) return
   const period = parts.config.retentionEverySeconds * 1000
   slot.retentionDueAt = parts.clock.now() + period
   try {
     const now = historyPresent({ points: replica.points(), policy: slot.policy, now: parts.clock.now() })
-    const { removed } = await replica.expire(slot.policy.retention, now, signal)
+    const shares = sharesOf([replica.points(), ...(await pointsOfMates())])
+    const { removed } = await replica.expire(slot.policy.retention, now, signal, shares)
     const usage = await replica.usage()
     const application = replica.points().findLast((point) => point.consistency === 'application')
     await parts.stores.protections.updateSummary(slot.id, {

@@ -135,7 +135,8 @@ describe('runCycle', () => {
         const release = async () => {
           throw new Outage({ code: 'x/y', message: 'gone', remedy: 'wait' })
         }
-        return { ...opened, point: { ...opened.point, release } }
+        const machines = opened.point.machines.map((machine) => ({ ...machine, release }))
+        return { ...opened, point: { ...opened.point, machines } }
       },
     }
     expect((await cycle({ source })).releaseFailure).toMatchObject({ code: 'x/y' })

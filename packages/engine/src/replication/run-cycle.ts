@@ -6,13 +6,14 @@ import { invariant, present } from '@understudy/base/invariant'
 import { type CopySink, copyExtents } from '@understudy/block/copy-extents'
 import type { BlockReader, MappedExtent } from '@understudy/block/device'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
-import type { Consistency, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import type { Consistency, GroupMark, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import { type CyclePlan, type CycleReason, planCycle } from '@understudy/domain/replication/plan-cycle'
 import type { EngineConfig, Sleep } from '../engine-parts.ts'
 import type { OpenedPoint, PointWriter, Replica } from '../ports/replica-store.ts'
 import type { SourceDisk, SourceMachinePoint, SourcePlatform, SourcePoint } from '../ports/source-platform.ts'
 import type { CycleSummary } from '../ports/stores.ts'
 import { findDifferences } from './compare.ts'
+import type { GroupSeat, InTurn } from './group-opening.ts'
 import { openPace, type Pace, withPace } from './pace.ts'
 
 export type CyclePhase = 'opening' | 'copying' | 'sealing'
@@ -38,6 +39,8 @@ export type CycleRequest = {
   readonly config: Pick<EngineConfig, 'requestBytes' | 'requestsInFlight'>
   readonly time: Clock & { readonly sleep: Sleep }
   readonly signal: AbortSignal
+  /** Where its group opens all machines at one instant. Absent: it is opened alone. */
+  readonly seat?: GroupSeat
   /** Called before anything is copied, when the plan is certain and the amount known. Throwing stops the cycle. */
   readonly onPlan: (plan: CyclePlan, diskBytes: number) => Promise<void>
   /** Must not throw. */
@@ -60,20 +63,20 @@ export async function runCycle(request: CycleRequest): Promise<CycleOutcome> {
   const newest = request.replica.points().at(-1) ?? null
   const planned = planCycle({ newest, resyncReason: request.resyncReason })
   request.onProgress({ phase: 'opening', doneBytes: 0, totalBytes: 0 })
-  const { plan, source } = await openSource(request, planned)
+  const opened = await openSource(request, planned)
+  const { plan, source, machine } = opened
 
   let sealed: RecoveryPoint | null = null
   let readBytes = 0
   let releaseFailure: unknown = null
   try {
-    const machine = present(source.machines[0], 'a source point holds the machine that was asked for')
     await request.onPlan(plan, sumBytes(machine.disks))
-    const written = await writePoint(request, plan, source, machine)
+    const written = await writePoint(request, opened)
     sealed = written.point
     readBytes = written.readBytes
   } finally {
     // Only now, and only after a durable seal, may the source forget its older checkpoint.
-    releaseFailure = await release(source, sealed !== null)
+    releaseFailure = await release(machine, sealed !== null)
   }
   const summary: CycleSummary = {
     kind: plan.kind === 'delta' && sealed.changedBytes === 0 ? 'idle' : plan.kind,
@@ -88,9 +91,9 @@ export async function runCycle(request: CycleRequest): Promise<CycleOutcome> {
   return { point: sealed, summary, releaseFailure }
 }
 
-async function release(source: SourcePoint, kept: boolean): Promise<unknown> {
+async function release(machine: SourceMachinePoint, kept: boolean): Promise<unknown> {
   try {
-    await source.release(kept)
+    await machine.release(kept)
     return null
   } catch (error) {
     // The point's fate is decided already, and an earlier failure must not be hidden by this one.
@@ -98,23 +101,58 @@ async function release(source: SourcePoint, kept: boolean): Promise<unknown> {
   }
 }
 
-async function openSource(
-  request: CycleRequest,
-  planned: CyclePlan,
-): Promise<{ plan: CyclePlan; source: SourcePoint }> {
+type OpenedSource = {
+  readonly plan: CyclePlan
+  readonly source: Pick<SourcePoint, 'instant' | 'consistency' | 'consistencyNote' | 'pauseMilliseconds'>
+  readonly machine: SourceMachinePoint
+  readonly group: GroupMark | null
+  /** Copying of a group's machines takes turns where they are more than may run at once. */
+  readonly inTurn: InTurn
+}
+
+async function openSource(request: CycleRequest, planned: CyclePlan): Promise<OpenedSource> {
+  const together = await openTogether(request, planned)
+  if (together) return { plan: planned, ...together }
+  return await openAlone(request, planned)
+}
+
+/** Null: it is to be opened alone. Whoever is copied in full, for however long, keeps nobody waiting. */
+async function openTogether(request: CycleRequest, planned: CyclePlan) {
+  const { seat, source, ref, trackingId, excludedDisks, consistency, signal } = request
+  if (seat === undefined) return null
+  if (planned.kind === 'delta')
+    return await seat.open({
+      source,
+      machine: { ref, trackingId, since: planned.since, excludedDisks },
+      consistency,
+      signal,
+    })
+  seat.leave()
+  return null
+}
+
+async function openAlone(request: CycleRequest, planned: CyclePlan): Promise<OpenedSource> {
   const since = planned.kind === 'delta' ? planned.since : null
   const first = await openSourcePoint(request, since)
-  if (first.kind === 'opened') return { plan: planned, source: first.point }
+  if (first.kind === 'opened') return toOpened(planned, first.point)
   invariant(planned.kind === 'delta', 'tracking can only be lost when there was some')
   const second = await openSourcePoint(request, null)
   if (second.kind === 'opened')
-    return { plan: { kind: 'resync', base: planned.base, reason: first.reason }, source: second.point }
+    return toOpened({ kind: 'resync', base: planned.base, reason: first.reason }, second.point)
   throw new Outage({
     code: 'cycle/tracking-unstable',
     message: `Change tracking was lost again while it was set up: ${second.reason.message}`,
     remedy: 'Understudy tries again. If it stays, look at the source host.',
   })
 }
+
+const toOpened = (plan: CyclePlan, source: SourcePoint): OpenedSource => ({
+  plan,
+  source,
+  machine: present(source.machines[0], 'a source point holds the machine that was asked for'),
+  group: null,
+  inTurn: (work) => work(),
+})
 
 const openSourcePoint = (
   { source, ref, trackingId, excludedDisks, consistency, signal }: CycleRequest,
@@ -123,9 +161,7 @@ const openSourcePoint = (
 
 async function writePoint(
   request: CycleRequest,
-  plan: CyclePlan,
-  source: SourcePoint,
-  machine: SourceMachinePoint,
+  { plan, source, machine, group, inTurn }: OpenedSource,
 ): Promise<{ point: RecoveryPoint; readBytes: number }> {
   const { replica } = request
   const writer = await replica.beginPoint(
@@ -133,7 +169,10 @@ async function writePoint(
     machine.disks.map(({ key, bytes }) => ({ key, bytes })),
   )
   try {
-    const readBytes = await copyDisks({ ...request, writer, disks: machine.disks, plan })
+    const readBytes = await inTurn(
+      () => copyDisks({ ...request, writer, disks: machine.disks, plan }),
+      request.signal,
+    )
     request.signal.throwIfAborted()
     request.onProgress({ phase: 'sealing', doneBytes: readBytes, totalBytes: readBytes })
     const point = await writer.seal({
@@ -142,6 +181,7 @@ async function writePoint(
       consistencyNote: source.consistencyNote,
       checkpoint: machine.checkpoint,
       cycle: plan.kind,
+      ...(group ? { group } : {}),
     })
     return { point, readBytes }
   } catch (error) {

@@ -4,6 +4,7 @@ import type { Policy } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionState } from '@understudy/domain/protection/protection'
 import type { Measurement } from '../ports/live.ts'
 import type { Replica } from '../ports/replica-store.ts'
+import type { SealedCut } from '../ports/stores.ts'
 
 export type Slot = {
   readonly id: Protection['id']
@@ -21,11 +22,19 @@ export type Slot = {
   deposed: number
   /** Opened once per lease, with an epoch of its own. */
   replica: Replica | null
-  running: { readonly stop: AbortController; readonly done: Promise<void> } | null
+  running: {
+    readonly stop: AbortController
+    readonly done: Promise<void>
+    since: Instant
+    /** False: it copies in turns with others of its group, and does not count among the cycles that run at once. */
+    readonly counts: boolean
+  } | null
   /** Since when what runs here has been asked to stop; null: it has not. */
   stopAskedAt: Instant | null
   lastConsistencyAttemptAt: Instant | null
   newestInstant: Instant | null
+  /** What its last cycle has sealed together with others; null: it was taken alone, or sealed nothing. */
+  sealedCut: Omit<SealedCut, 'members'> | null
   /** Null: not known yet to this mover. */
   lagRaised: boolean | null
   /** Since when the lag is held against the target, and under which policy; null: not replicating. */
@@ -37,6 +46,13 @@ export type Slot = {
   retaining: { readonly stop: AbortController; readonly done: Promise<void> } | null
   measurement: Measurement | null
 }
+
+/** Nothing but a delta is ahead of it, and no trouble is known: it can be opened together with others of its group. */
+export const isInStep = ({ protection, failures, deposed, replica }: Slot): boolean =>
+  protection.state === 'protected' &&
+  failures === 0 &&
+  deposed === 0 &&
+  (replica?.points().at(-1)?.checkpoint ?? null) !== null
 
 export const replicatingStates: readonly ProtectionState[] = ['seeding', 'protected', 'resyncing']
 
