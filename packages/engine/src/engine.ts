@@ -3,9 +3,10 @@ import { Refusal } from '@understudy/base/errors'
 import type { AllowedAction, ProtectionAction } from '@understudy/domain/failover/allowed-actions'
 import type { JobId, JobKind } from '@understudy/domain/jobs/job'
 import type { Eligibility, Finding, MachineId } from '@understudy/domain/machines/machine'
+import type { ConsistencyGroup } from '@understudy/domain/protection/consistency-group'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
-import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
+import type { GroupId, Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { Network, Site, SiteId } from '@understudy/domain/sites/site'
 import { type EngineContext, loadProtection } from './engine-context.ts'
@@ -36,6 +37,15 @@ import type { ReplicaUsage } from './ports/replica-store.ts'
 import type { ProtectionSummary } from './ports/stores.ts'
 import { actionsOf, actionsOfAll, refuseRetry, refuseUnlessAllowed } from './protection/actions.ts'
 import { endProtection } from './protection/end-protection.ts'
+import {
+  addMembers,
+  changeGroup,
+  createGroup,
+  type GroupCandidate,
+  groupCandidates,
+  removeGroup,
+  removeMember,
+} from './protection/groups.ts'
 import { removePolicy, savePolicy } from './protection/policies.ts'
 import { loadMachine, protect, protectJob } from './protection/protect.ts'
 import { edit, pause, replicateNow, resume, resyncJob } from './protection/steer.ts'
@@ -51,11 +61,13 @@ import { createMover } from './replication/mover.ts'
 import type {
   AnswerRequest,
   Asker,
+  ChangeGroupRequest,
   ChangePointRequest,
   EditProtectionRequest,
   EndProtectionRequest,
   FailBackRequest,
   JobStarted,
+  NewGroup,
   NewPolicy,
   NewSite,
   PlannedFailoverRequest,
@@ -108,6 +120,20 @@ export type Engine = {
     readonly protectionId: ProtectionId
     readonly mode: 'test' | 'failover'
   }): Promise<readonly Finding[]>
+
+  /** Refuses a name that is taken, and machines that cannot share an instant; then nothing is made. */
+  createGroup(group: NewGroup, asker: Asker): Promise<ConsistencyGroup>
+  /** Its name, and the policy of all its machines. */
+  changeGroup(request: ChangeGroupRequest): Promise<void>
+  /** Its machines go on, each alone. */
+  removeGroup(groupId: GroupId, asker: Asker): Promise<void>
+  addToGroup(groupId: GroupId, added: readonly ProtectionId[], asker: Asker): Promise<void>
+  removeFromGroup(groupId: GroupId, protectionId: ProtectionId, asker: Asker): Promise<void>
+  /** Which protections could be in it beside the chosen ones, and why not. Null: in a new one. */
+  groupCandidates(
+    groupId: GroupId | null,
+    chosen: readonly ProtectionId[],
+  ): Promise<readonly GroupCandidate[]>
 
   protect(request: ProtectRequest): Promise<JobStarted & { readonly protectionId: ProtectionId }>
   editProtection(request: EditProtectionRequest): Promise<void>
@@ -260,6 +286,13 @@ export function createEngine(given: EngineParts): Engine {
     },
     preflight: (request) => preflight(parts, request),
     preflightFailover: (request) => preflightFailover(parts, request),
+
+    createGroup: (group, asker) => createGroup(context, group, asker),
+    changeGroup: (request) => changeGroup(context, request),
+    removeGroup: (groupId, asker) => removeGroup(context, groupId, asker),
+    addToGroup: (groupId, added, asker) => addMembers(context, groupId, added, asker),
+    removeFromGroup: (groupId, protectionId, asker) => removeMember(context, groupId, protectionId, asker),
+    groupCandidates: (groupId, chosen) => groupCandidates(parts, groupId, chosen),
 
     protect: (request) => protect(context, request),
     async editProtection(request) {

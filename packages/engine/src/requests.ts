@@ -2,7 +2,7 @@
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { DiskKey, MachineId } from '@understudy/domain/machines/machine'
 import type { PolicyId, PolicySettings } from '@understudy/domain/protection/policy'
-import type { AdapterMapping, ProtectionId } from '@understudy/domain/protection/protection'
+import type { AdapterMapping, GroupId, ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanRunKind, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import type {
@@ -39,6 +39,15 @@ export type SiteChange = {
 }
 
 export type NewPolicy = PolicySettings & { readonly name: string }
+
+export type NewGroup = { readonly name: string; readonly members: readonly ProtectionId[] }
+
+export type ChangeGroupRequest = Asker & {
+  readonly groupId: GroupId
+  readonly name?: string
+  /** For all its machines. */
+  readonly policyId?: PolicyId
+}
 
 export type ProtectRequest = Asker & {
   readonly machineId: MachineId

@@ -311,5 +311,6 @@ async function forget(context: EngineContext, request: EndProtectionRequest): Pr
   await parts.stores.protections.moveState(id, 'ending', 'gone', null)
   await parts.stores.protections.remove(id)
   parts.live.changed('protections', id)
+  if (protection.groupId !== null) parts.live.changed('groups', protection.groupId)
   mover.look()
 }

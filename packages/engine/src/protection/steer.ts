@@ -8,6 +8,7 @@ import { chooseFailoverNetworks } from '../failover/failover-networks.ts'
 import type { JobBody } from '../jobs/job-scope.ts'
 import type { EditProtectionRequest, ProtectionRequest } from '../requests.ts'
 import { targetOf } from '../sites/platform-of.ts'
+import { loadGroup } from './groups.ts'
 import { encryptionIsFixed } from './policies.ts'
 import { loadPolicy, refuseUnknownDisks } from './protect.ts'
 import { waitForCycle } from './wait-for-cycle.ts'
@@ -81,6 +82,8 @@ export async function edit(context: EngineContext, request: EditProtectionReques
   const protection = await loadProtection(parts, protectionId)
   const formerPolicy = await loadPolicy(parts, protection.policyId)
   const policy = policyId === undefined ? formerPolicy : await loadPolicy(parts, policyId)
+  if (protection.groupId !== null && policy.id !== formerPolicy.id)
+    throw policyOfGroup(protection.name, (await loadGroup(parts, protection.groupId)).name)
   if (formerPolicy.encrypt !== policy.encrypt) throw encryptionIsFixed(protection.name, formerPolicy.encrypt)
   const target = adapters && (await targetOf(parts, protection.targetSiteId))
   if (target) await chooseFailoverNetworks(target, { adapters })
@@ -119,6 +122,13 @@ export async function edit(context: EngineContext, request: EditProtectionReques
   parts.live.changed('protections', protectionId)
   mover.look()
 }
+
+const policyOfGroup = (name: string, groupName: string): Refusal =>
+  new Refusal({
+    code: 'protection/policy-of-group',
+    message: `${name} belongs to the group "${groupName}", whose machines have one policy`,
+    remedy: 'Change the policy of the group, or take the machine out of it first.',
+  })
 
 const nothingLeft = (): Refusal =>
   new Refusal({

@@ -95,6 +95,7 @@ async function attemptCycle(
   })
   if (consistency === 'application') slot.lastConsistencyAttemptAt = parts.clock.now()
   slot.newestInstant = outcome.point.instant
+  slot.newestIsTracked = outcome.point.checkpoint !== null
   slot.sealedCut = toSealedCut(outcome)
   await recordCycle(parts, slot, { outcome, notes, asked: consistency })
   meter.idle()
@@ -125,7 +126,9 @@ async function openSlotReplica(parts: EngineParts, slot: Slot): Promise<Replica>
   const { replicas } = await platformOf(parts, slot.protection.targetSiteId)
   const epoch = await parts.stores.protections.nextEpoch(slot.id)
   slot.replica = await replicas.openReplica(slot.protection.replicaId, epoch)
-  slot.newestInstant = slot.replica.points().at(-1)?.instant ?? null
+  const newest = slot.replica.points().at(-1)
+  slot.newestInstant = newest?.instant ?? null
+  slot.newestIsTracked = (newest?.checkpoint ?? null) !== null
   return slot.replica
 }
 

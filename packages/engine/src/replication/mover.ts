@@ -241,6 +241,7 @@ async function newSlot(state: MoverState, protection: Protection, policy: Policy
     stopAskedAt: null,
     lastConsistencyAttemptAt: null,
     newestInstant: newestPoint?.instant ?? null,
+    newestIsTracked: false,
     sealedCut: null,
     lagRaised: null,
     lagCountsFrom: null,

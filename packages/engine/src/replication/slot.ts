@@ -33,6 +33,8 @@ export type Slot = {
   stopAskedAt: Instant | null
   lastConsistencyAttemptAt: Instant | null
   newestInstant: Instant | null
+  /** Its newest point names a checkpoint. */
+  newestIsTracked: boolean
   /** What its last cycle has sealed together with others; null: it was taken alone, or sealed nothing. */
   sealedCut: Omit<SealedCut, 'members'> | null
   /** Null: not known yet to this mover. */
@@ -48,11 +50,8 @@ export type Slot = {
 }
 
 /** Nothing but a delta is ahead of it, and no trouble is known: it can be opened together with others of its group. */
-export const isInStep = ({ protection, failures, deposed, replica }: Slot): boolean =>
-  protection.state === 'protected' &&
-  failures === 0 &&
-  deposed === 0 &&
-  (replica?.points().at(-1)?.checkpoint ?? null) !== null
+export const isInStep = ({ protection, failures, deposed, replica, newestIsTracked }: Slot): boolean =>
+  protection.state === 'protected' && failures === 0 && deposed === 0 && replica !== null && newestIsTracked
 
 export const replicatingStates: readonly ProtectionState[] = ['seeding', 'protected', 'resyncing']
 

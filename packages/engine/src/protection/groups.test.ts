@@ -1,0 +1,91 @@
+import type { ProtectionId } from '@understudy/domain/protection/protection'
+import { describe, expect, test } from 'vitest'
+import { by, newProtectedLab, protectOneMore } from '../engine-lab.ts'
+
+async function newPair() {
+  const { lab, protectionId: web } = await newProtectedLab()
+  const db = await protectOneMore(lab, { name: 'db' })
+  return { lab, web, db }
+}
+
+const groupOf = async (lab: Awaited<ReturnType<typeof newPair>>['lab'], id: ProtectionId) =>
+  (await lab.state(id)).groupId
+
+describe('a consistency group', () => {
+  test('is made of machines that replicate, which share instants from then on', async () => {
+    const { lab, web, db } = await newPair()
+    const group = await lab.engine.createGroup({ name: 'shop', members: [web, db] }, { by })
+    await lab.clock.advance(30_000)
+    expect(await groupOf(lab, web)).toBe(group.id)
+    const [ofWeb, ofDb] = [await lab.engine.recoveryPoints(web), await lab.engine.recoveryPoints(db)]
+    expect(ofWeb.at(-1)?.group?.id).toBe(group.id)
+    expect(ofWeb.at(-1)?.group).toEqual(ofDb.at(-1)?.group)
+    expect(ofWeb.at(-1)?.instant).toBe(ofDb.at(-1)?.instant)
+    const [event] = await lab.events('group/made')
+    expect(event?.message).toContain(`by ${by}: web, db`)
+  })
+
+  test('is not made at all when one of the machines cannot be in it', async () => {
+    const { lab, web, db } = await newPair()
+    const silver = await lab.engine.savePolicy({ ...lab.policy, name: 'silver' }, null, { by })
+    await lab.engine.editProtection({ by, protectionId: db, policyId: silver.id })
+    const making = lab.engine.createGroup({ name: 'shop', members: [web, db] }, { by })
+    await expect(making).rejects.toMatchObject({ code: 'group/other-policy' })
+    expect(await lab.stores.groups.list()).toEqual([])
+    expect(await groupOf(lab, web)).toBeNull()
+    const [, verdict] = await lab.engine.groupCandidates(null, [web])
+    expect(verdict).toMatchObject({ protectionId: db, obstacle: { code: 'group/other-policy' } })
+  })
+
+  test('takes machines in and lets them go again, with all the points that they have', async () => {
+    const { lab, web, db } = await newPair()
+    const group = await lab.engine.createGroup({ name: 'shop', members: [web] }, { by })
+    await lab.engine.addToGroup(group.id, [db, web], { by })
+    await lab.engine.addToGroup(group.id, [db], { by })
+    expect(await lab.events('group/joined')).toHaveLength(1)
+    await lab.clock.advance(20_000)
+    const before = await lab.engine.recoveryPoints(db)
+    expect(before.some((point) => point.group?.id === group.id)).toBe(true)
+    await lab.engine.removeFromGroup(group.id, db, { by })
+    await lab.engine.removeFromGroup(group.id, db, { by })
+    await lab.clock.advance(20_000)
+    const after = await lab.engine.recoveryPoints(db)
+    expect(after.map(({ id }) => id)).toEqual(expect.arrayContaining(before.map(({ id }) => id)))
+    expect(after.at(-1)).not.toHaveProperty('group')
+    const other = await lab.engine.createGroup({ name: 'other', members: [db] }, { by })
+    const adding = lab.engine.addToGroup(group.id, [db], { by })
+    await expect(adding).rejects.toMatchObject({ code: 'group/other-group' })
+    await lab.engine.removeGroup(other.id, { by })
+    expect(await groupOf(lab, db)).toBeNull()
+  })
+
+  test('has one policy: it is changed for all of them, and for none of them alone', async () => {
+    const { lab, web, db } = await newPair()
+    const group = await lab.engine.createGroup({ name: 'shop', members: [web, db] }, { by })
+    const silver = await lab.engine.savePolicy({ ...lab.policy, name: 'silver', intervalSeconds: 10 }, null, {
+      by,
+    })
+    const alone = lab.engine.editProtection({ by, protectionId: db, policyId: silver.id })
+    await expect(alone).rejects.toMatchObject({ code: 'protection/policy-of-group' })
+    await lab.engine.editProtection({ by, protectionId: db, policyId: lab.policy.id, excludedDisks: [] })
+    await lab.engine.changeGroup({ by, groupId: group.id, policyId: silver.id, name: 'Shop' })
+    for (const id of [web, db]) expect((await lab.state(id)).policyId).toBe(silver.id)
+    const sealed = await lab.engine.savePolicy({ ...lab.policy, name: 'sealed', encrypt: true }, null, { by })
+    const encrypting = lab.engine.changeGroup({ by, groupId: group.id, policyId: sealed.id })
+    await expect(encrypting).rejects.toMatchObject({ code: 'policy/encryption-fixed' })
+    const [event] = await lab.events('group/changed')
+    expect(event?.message).toContain('its name is now "Shop"; its policy is now "silver"')
+  })
+
+  test('does not keep one of its machines from failing over, and the others go on', async () => {
+    const { lab, web, db } = await newPair()
+    const third = await protectOneMore(lab, { name: 'log' })
+    await lab.engine.createGroup({ name: 'shop', members: [web, db, third] }, { by })
+    await lab.clock.advance(20_000)
+    await lab.done(lab.engine.plannedFailover({ by, protectionId: web }))
+    await lab.clock.advance(30_000)
+    const [ofDb, ofThird] = [await lab.engine.recoveryPoints(db), await lab.engine.recoveryPoints(third)]
+    expect(lab.clock.now() - (ofDb.at(-1)?.instant ?? 0)).toBeLessThan(7000)
+    expect(ofDb.at(-1)?.group?.cut).toBe(ofThird.at(-1)?.group?.cut)
+  })
+})
