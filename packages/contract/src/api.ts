@@ -15,6 +15,14 @@ import {
   UserChange,
   UserInput,
 } from './access.ts'
+import {
+  ConsistencyGroup,
+  GroupCandidates,
+  GroupCandidatesInput,
+  GroupChange,
+  GroupMembersInput,
+  NewGroupInput,
+} from './consistency-group.ts'
 import { Alert, Event, Severity } from './event.ts'
 import { Job, JobKind, JobState } from './job.ts'
 import { Eligibility, Machine, PowerState } from './machine.ts'
@@ -153,6 +161,34 @@ export const contract = {
       .input(ById)
       .output(Nothing),
   },
+  groups: {
+    list: get('/groups', 'groups', 'Consistency groups').output(
+      z.object({ items: z.array(ConsistencyGroup) }),
+    ),
+    get: get('/groups/{id}', 'groups', 'One consistency group').input(ById).output(ConsistencyGroup),
+    create: created('/groups', 'groups', 'New consistency group')
+      .input(NewGroupInput)
+      .output(ConsistencyGroup),
+    update: patch('/groups/{id}', 'groups', 'Change its name, or the policy of all its machines')
+      .input(GroupChange.extend({ id: Id }))
+      .output(ConsistencyGroup),
+    remove: remove('/groups/{id}', 'groups', 'Remove a group; its machines go on alone')
+      .input(ById)
+      .output(Nothing),
+    candidates: post('/groups/candidates', 'groups', 'Which machines could be in it, and why others cannot')
+      .input(GroupCandidatesInput)
+      .output(GroupCandidates),
+    addMembers: post('/groups/{id}/members', 'groups', 'Take machines in')
+      .input(GroupMembersInput.extend({ id: Id }))
+      .output(ConsistencyGroup),
+    removeMember: remove(
+      '/groups/{id}/members/{protectionId}',
+      'groups',
+      'Take a machine out; its points stay',
+    )
+      .input(z.strictObject({ id: Id, protectionId: Id }))
+      .output(ConsistencyGroup),
+  },
   protections: {
     list: get('/protections', 'protections', 'Protections')
       .input(
@@ -166,6 +202,7 @@ export const contract = {
           sourceSiteId: Id.optional(),
           targetSiteId: Id.optional(),
           policyId: Id.optional(),
+          groupId: Id.optional(),
         }),
       )
       .output(pageOf(Protection)),

@@ -110,6 +110,10 @@ export const Protection = z
     machineId: Id,
     policyId: Id,
     policyName: z.string(),
+    group: z
+      .object({ id: Id, name: z.string() })
+      .nullable()
+      .describe('The consistency group that it belongs to'),
     lagSeconds: Seconds.nullable(),
     lagTargetSeconds: Seconds,
     intervalSeconds: Seconds,

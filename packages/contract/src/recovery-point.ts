@@ -17,6 +17,10 @@ export const RecoveryPoint = z
     note: z.string().nullable(),
     pinned: z.boolean(),
     held: z.boolean(),
+    group: z
+      .object({ id: Id, cut: Id })
+      .nullable()
+      .describe('Taken at one instant with points of other machines, which name the same cut'),
   })
   .meta({ id: 'RecoveryPoint' })
 export type RecoveryPoint = z.infer<typeof RecoveryPoint>

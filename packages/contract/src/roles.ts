@@ -35,6 +35,16 @@ export const roleOf = {
     update: 'contributor',
     remove: 'contributor',
   },
+  groups: {
+    list: 'reader',
+    get: 'reader',
+    create: 'contributor',
+    update: 'contributor',
+    remove: 'contributor',
+    candidates: 'reader',
+    addMembers: 'contributor',
+    removeMember: 'contributor',
+  },
   protections: {
     list: 'reader',
     get: 'reader',

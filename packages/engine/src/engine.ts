@@ -16,7 +16,7 @@ import { changePoint } from './failover/change-point.ts'
 import { commit } from './failover/commit.ts'
 import { failBack } from './failover/fail-back.ts'
 import { plannedFailover } from './failover/planned-failover.ts'
-import { type PreflightRequest, preflight, preflightFailover } from './failover/preflight.ts'
+import { matesThatStay, type PreflightRequest, preflight, preflightFailover } from './failover/preflight.ts'
 import { reprotect } from './failover/reprotect.ts'
 import { rollBack } from './failover/roll-back.ts'
 import { createRunKeeper } from './failover/run-keeper.ts'
@@ -285,7 +285,11 @@ export function createEngine(given: EngineParts): Engine {
       return await (await sourceOf(parts, machine.siteId)).eligibility(machine.ref)
     },
     preflight: (request) => preflight(parts, request),
-    preflightFailover: (request) => preflightFailover(parts, request),
+    async preflightFailover(request) {
+      const findings = await preflightFailover(parts, request)
+      if (request.mode === 'test') return findings
+      return [...(await matesThatStay(parts, await loadProtection(parts, request.protectionId))), ...findings]
+    },
 
     createGroup: (group, asker) => createGroup(context, group, asker),
     changeGroup: (request) => changeGroup(context, request),

@@ -18,6 +18,7 @@ import {
   type PlanRunId,
   pendingActivity,
 } from '@understudy/domain/recovery-plans/plan-run'
+import type { CutId } from '@understudy/domain/recovery-points/recovery-point'
 import fc from 'fast-check'
 
 export const itemId = (id: string): ItemId => id as ItemId
@@ -87,6 +88,7 @@ export const samplePlanRun = (plan: RecoveryPlan, more: Partial<PlanRun> = {}): 
   planRevision: 1,
   changes: 0,
   point: { kind: 'latest' },
+  cuts: { 'group-1': { cut: 'cut-1' as CutId, instant: Date.parse('2026-01-01T11:59:55Z') } },
   parameters: { domain: 'example.org', retries: 3, quiet: true },
   settings: {
     acceptUnfenced: false,

@@ -1,6 +1,9 @@
 -- AlterTable
 ALTER TABLE "Protection" ADD COLUMN     "groupId" TEXT;
 
+-- AlterTable
+ALTER TABLE "PlanRun" ADD COLUMN     "cuts" JSONB NOT NULL DEFAULT '{}';
+
 -- CreateTable
 CREATE TABLE "ConsistencyGroup" (
     "id" TEXT NOT NULL,

@@ -3,8 +3,9 @@ import { Refusal } from '@understudy/base/errors'
 import type { Run, RunId } from '@understudy/domain/failover/failover'
 import type { Job, JobId } from '@understudy/domain/jobs/job'
 import type { Machine, MachineId } from '@understudy/domain/machines/machine'
+import type { ConsistencyGroup } from '@understudy/domain/protection/consistency-group'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
-import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { GroupId, Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import type { PlanRun, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
@@ -26,6 +27,8 @@ export const findMachine = async (deps: ApiDeps, id: string): Promise<Machine> =
   found(await deps.stores.machines.find(id as MachineId), 'machine', id)
 export const findPolicy = async (deps: ApiDeps, id: string): Promise<Policy> =>
   found(await deps.stores.policies.find(id as PolicyId), 'policy', id)
+export const findGroup = async (deps: ApiDeps, id: string): Promise<ConsistencyGroup> =>
+  found(await deps.stores.groups.find(id as GroupId), 'group', id)
 export const findProtection = async (deps: ApiDeps, id: string): Promise<Protection> =>
   found(await deps.stores.protections.find(id as ProtectionId), 'protection', id)
 export const findRun = async (deps: ApiDeps, id: string): Promise<Run> =>

@@ -43,13 +43,15 @@ export async function loadProtection(deps: ApiDeps, protection: Protection): Pro
 }
 
 async function loadSurroundings(deps: ApiDeps) {
-  const [policies, sites, runs, jobs] = await Promise.all([
+  const [policies, groups, sites, runs, jobs] = await Promise.all([
     deps.stores.policies.list(),
+    deps.stores.groups.list(),
     deps.stores.sites.list(),
     deps.stores.runs.active(),
     deps.stores.jobs.list({ states: ['queued', 'running', 'waiting'] }, { limit: 500, cursor: null }),
   ])
   const policyOf = new Map(policies.map((policy) => [policy.id, policy]))
+  const groupOf = new Map(groups.map((group) => [group.id, group]))
   const siteOf = new Map(sites.map((site) => [site.id, site]))
   const jobOf = new Map<string, Job>(jobs.rows.map((job) => [job.subjectId, job]))
   // An address without a picture would be shown broken.
@@ -58,6 +60,7 @@ async function loadSurroundings(deps: ApiDeps) {
   )
   return (protection: Protection) => ({
     policy: policyOf.get(protection.policyId),
+    group: protection.groupId === null ? null : (groupOf.get(protection.groupId) ?? null),
     sites: siteOf,
     runs,
     runsWithScreenshot,

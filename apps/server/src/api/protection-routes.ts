@@ -29,6 +29,7 @@ export function protectionRoutes(deps: ApiDeps) {
         .filter((row) => input.sourceSiteId === undefined || row.source.id === input.sourceSiteId)
         .filter((row) => input.targetSiteId === undefined || row.target.id === input.targetSiteId)
         .filter((row) => input.policyId === undefined || row.policyId === input.policyId)
+        .filter((row) => input.groupId === undefined || row.group?.id === input.groupId)
       const sorted = sortRows(rows, input.sort, {
         name: (row) => row.name,
         lag: (row) => row.lagSeconds,

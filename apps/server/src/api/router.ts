@@ -4,6 +4,7 @@ import { askerOf } from './asker.ts'
 import { type ApiDeps, os } from './context.ts'
 import { alertRoutes, eventRoutes } from './event-routes.ts'
 import { failoverRoutes, runRoutes } from './failover-routes.ts'
+import { groupRoutes } from './group-routes.ts'
 import { jobRoutes } from './job-routes.ts'
 import { machineRoutes } from './machine-routes.ts'
 import { moverRoutes, overviewRoute } from './overview-routes.ts'
@@ -21,6 +22,7 @@ export const apiRouter = (deps: ApiDeps) =>
     sites: siteRoutes(deps),
     machines: machineRoutes(deps),
     policies: policyRoutes(deps),
+    groups: groupRoutes(deps),
     protections: { ...protectionRoutes(deps), ...failoverRoutes(deps) },
     runs: runRoutes(deps),
     jobs: jobRoutes(deps),

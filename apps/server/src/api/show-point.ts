@@ -19,5 +19,6 @@ export function showPoint(point: RecoveryPoint): ShownPoint {
     note: note ?? null,
     pinned: pinned ?? false,
     held: point.heldBy.length > 0,
+    group: point.group ? { ...point.group } : null,
   }
 }

@@ -3,6 +3,7 @@ import type { ProtectionHealth, Protection as ShownProtection } from '@understud
 import type { AllowedAction } from '@understudy/domain/failover/allowed-actions'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { Job } from '@understudy/domain/jobs/job'
+import type { ConsistencyGroup } from '@understudy/domain/protection/consistency-group'
 import type { Policy } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionState } from '@understudy/domain/protection/protection'
 import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
@@ -16,6 +17,7 @@ import { showRun } from './show-run.ts'
 export type ProtectionSurroundings = {
   readonly summary: ProtectionSummary
   readonly policy: Policy | undefined
+  readonly group: ConsistencyGroup | null
   readonly sites: ReadonlyMap<SiteId, Site>
   readonly runs: readonly Run[]
   readonly runsWithScreenshot: ReadonlySet<string>
@@ -49,6 +51,7 @@ export function showProtection(protection: Protection, around: ProtectionSurroun
     machineId: protection.machineId,
     policyId: protection.policyId,
     policyName: policy?.name ?? '',
+    group: around.group && { id: around.group.id, name: around.group.name },
     lagSeconds,
     lagTargetSeconds,
     intervalSeconds: policy?.intervalSeconds ?? 0,

@@ -66,7 +66,7 @@ function machinesBehindSteps(plan: RecoveryPlan): ReadonlyMap<ItemId, readonly I
   )
 }
 
-type FollowUpWanted = Pick<PlanRun, 'id' | 'point' | 'startedBy' | 'starterId' | 'startedAt'> & {
+type FollowUpWanted = Pick<PlanRun, 'id' | 'point' | 'cuts' | 'startedBy' | 'starterId' | 'startedAt'> & {
   readonly kind: FollowUpKind
 }
 

@@ -4,6 +4,7 @@ import type { FailureReport } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import { stateMachine } from '@understudy/base/state-machine'
 import type { Direction } from '../protection/protection.ts'
+import type { CutId } from '../recovery-points/recovery-point.ts'
 import type { ParameterValue, PlanRunKind, RecoveryPlan } from './plan.ts'
 import type { ItemId, PlanId } from './plan-ids.ts'
 import type { ActivityState } from './schedule-plan.ts'
@@ -45,6 +46,9 @@ export type PlanPointChoice =
   | { readonly kind: 'latest-application-consistent' }
   | { readonly kind: 'at'; readonly instant: Instant }
 
+/** By the group's id. */
+export type PlanRunCuts = Readonly<Record<string, { readonly cut: CutId; readonly instant: Instant }>>
+
 export type PlanRunSettings = {
   /** Answers beforehand what would be asked when a source cannot be proven off. Goes into the audit. */
   readonly acceptUnfenced: boolean
@@ -77,6 +81,8 @@ export type PlanRun = {
   /** Rises with every change of one of its activities: whoever has read them knows by it whether they are still as they were. */
   readonly changes: number
   readonly point: PlanPointChoice
+  /** Of each consistency group with several machines in it: the instant that all of them boot from, chosen when the run began. */
+  readonly cuts: PlanRunCuts
   /** What was filled in at the start, without secrets. */
   readonly parameters: Readonly<Record<string, ParameterValue>>
   readonly settings: PlanRunSettings

@@ -1,6 +1,6 @@
 import { Refusal } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
-import type { PointId, RecoveryPoint } from './recovery-point.ts'
+import type { CutId, PointId, RecoveryPoint } from './recovery-point.ts'
 
 /** Which point a failover uses. `at`: the newest one not younger than the instant. */
 export type PointChoice =
@@ -8,6 +8,8 @@ export type PointChoice =
   | { readonly kind: 'latest-application-consistent' }
   | { readonly kind: 'point'; readonly id: PointId }
   | { readonly kind: 'at'; readonly instant: Instant }
+  /** The one of this machine at an instant that others share. */
+  | { readonly kind: 'cut'; readonly cut: CutId }
 
 /** Decides which point to use. `points` are sorted from old to new. Refuses when there is none of that kind. */
 export function choosePoint(points: readonly RecoveryPoint[], choice: PointChoice): RecoveryPoint {
@@ -33,6 +35,8 @@ function findPoint(points: readonly RecoveryPoint[], choice: PointChoice): Recov
       return points.find((point) => point.id === choice.id)
     case 'at':
       return points.findLast((point) => point.instant <= choice.instant)
+    case 'cut':
+      return points.find((point) => point.group?.cut === choice.cut)
   }
 }
 
@@ -46,5 +50,7 @@ function describeChoice(choice: PointChoice): string {
       return `recovery point ${choice.id} any more`
     case 'at':
       return `recovery point at or before ${new Date(choice.instant).toISOString()}`
+    case 'cut':
+      return 'recovery point at the instant that its group shares any more'
   }
 }

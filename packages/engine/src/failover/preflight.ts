@@ -1,7 +1,7 @@
 // What the target would say to a machine, asked long before the disaster.
 import { chooseBootNetworks } from '@understudy/domain/failover/boot-networks'
 import type { Finding, Machine, MachineId } from '@understudy/domain/machines/machine'
-import type { AdapterMapping, ProtectionId } from '@understudy/domain/protection/protection'
+import type { AdapterMapping, Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { SiteId } from '@understudy/domain/sites/site'
 import { loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
@@ -54,6 +54,26 @@ export async function preflightFailover(
   })
   const spec = { name, mode, hardware, networks, trackingId: null }
   return [...(await target.preflight(spec)), ...connectedToNothing(spec)]
+}
+
+/** A failover of one machine alone takes the others of its group nowhere, and what boots is at no instant of theirs. */
+export async function matesThatStay(
+  { stores }: Pick<EngineParts, 'stores'>,
+  { id, name, groupId }: Pick<Protection, 'id' | 'name' | 'groupId'>,
+): Promise<readonly Finding[]> {
+  if (groupId === null) return []
+  const [group, protections] = await Promise.all([stores.groups.find(groupId), stores.protections.list()])
+  const mates = protections.filter((other) => other.groupId === groupId && other.id !== id)
+  if (group === null || mates.length === 0) return []
+  const names = mates.map((mate) => mate.name).join(', ')
+  return [
+    {
+      level: 'warning',
+      code: 'failover/group-stays',
+      message: `${name} belongs to the group "${group.name}": ${names} ${mates.length === 1 ? 'stays where it is, and what it holds' : 'stay where they are, and what they hold'} will not fit what ${name} becomes`,
+      remedy: 'To fail all of them over to one common point, run a recovery plan that has them all.',
+    },
+  ]
 }
 
 /** It boots, and nobody reaches it: that may be meant, so it is no obstacle. Pure. */

@@ -82,6 +82,11 @@ describe('a consistency group', () => {
     const third = await protectOneMore(lab, { name: 'log' })
     await lab.engine.createGroup({ name: 'shop', members: [web, db, third] }, { by })
     await lab.clock.advance(20_000)
+    const warned = await lab.engine.preflightFailover({ protectionId: web, mode: 'failover' })
+    const stays = warned.find(({ code }) => code === 'failover/group-stays')
+    expect(stays?.message).toContain('"shop": db, log stay where they are')
+    const ofTest = await lab.engine.preflightFailover({ protectionId: web, mode: 'test' })
+    expect(ofTest.map(({ code }) => code)).not.toContain('failover/group-stays')
     await lab.done(lab.engine.plannedFailover({ by, protectionId: web }))
     await lab.clock.advance(30_000)
     const [ofDb, ofThird] = [await lab.engine.recoveryPoints(db), await lab.engine.recoveryPoints(third)]

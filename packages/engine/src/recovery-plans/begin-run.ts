@@ -22,6 +22,7 @@ import { recordEvent } from '../events/report.ts'
 import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
 import { activitiesOfFollowUp } from './boots-of-run.ts'
 import { wordsOfRun } from './conduct-run.ts'
+import { chooseCuts } from './group-cuts.ts'
 import { loadPlan } from './save-plan.ts'
 import { loadRun } from './steer-run.ts'
 
@@ -55,6 +56,7 @@ export async function beginRun(parts: EngineParts, request: StartPlanRequest): P
     planRevision: 1,
     changes: 0,
     point: request.point ?? { kind: 'latest' },
+    cuts: await chooseCuts(parts, plan, request),
     parameters,
     settings: { ...defaultRunSettings, ...request.settings },
     startedBy: request.by,
@@ -78,6 +80,7 @@ export async function beginFollowUp(parts: EngineParts, request: FollowUpRequest
     id,
     kind: request.kind,
     point: request.point ?? { kind: 'latest' },
+    cuts: await chooseCuts(parts, former.plan, request),
     startedBy: request.by,
     starterId: request.byId ?? null,
     startedAt: parts.clock.now(),
@@ -248,7 +251,13 @@ async function writeDown(
     code: 'plan-run/started',
     message: `${wordsOfRun(run)} was started by ${run.startedBy}`,
     subject: { id: run.planId, name: run.planName },
-    facts: { planRunId: run.id, kind: run.kind, version: run.version, settings: run.settings },
+    facts: {
+      planRunId: run.id,
+      kind: run.kind,
+      version: run.version,
+      settings: run.settings,
+      ...(Object.keys(run.cuts).length === 0 ? {} : { cuts: run.cuts }),
+    },
   })
   return run
 }

@@ -6,6 +6,7 @@ import type { EngineParts } from '../engine-parts.ts'
 import { preflightFailover } from '../failover/preflight.ts'
 import type { StartPlanRequest } from '../requests.ts'
 import { fillIn, findingsOf } from './begin-run.ts'
+import { cutFindings } from './group-cuts.ts'
 import { loadPlan } from './save-plan.ts'
 
 /** So many machines are asked about at once. */
@@ -17,6 +18,7 @@ export async function dryRun(parts: EngineParts, request: StartPlanRequest): Pro
   const found: PlanFinding[] = [
     ...(await findingsOf(parts, plan, request.kind)),
     ...(await parameterFindings(parts, plan, request)),
+    ...(await cutFindings(parts, plan, request)),
   ]
   const mode = request.kind === 'test' ? 'test' : 'failover'
   for (let from = 0; from < machines.length; from += AT_ONCE) {

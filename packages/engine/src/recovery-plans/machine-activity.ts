@@ -4,8 +4,9 @@ import { Outage, Refusal } from '@understudy/base/errors'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { MachineRef } from '@understudy/domain/machines/machine'
-import type { Direction, ProtectionId } from '@understudy/domain/protection/protection'
+import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanRun } from '@understudy/domain/recovery-plans/plan-run'
+import type { PointChoice } from '@understudy/domain/recovery-points/choose-point'
 import type { SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import type {
@@ -38,11 +39,16 @@ export type MachineJobs = {
 export async function startMachineJob(
   jobs: MachineJobs,
   run: PlanRun,
-  { protectionId, direction }: { readonly protectionId: ProtectionId; readonly direction: Direction },
+  {
+    protectionId,
+    direction,
+    groupId,
+  }: Pick<Protection, 'direction' | 'groupId'> & { readonly protectionId: ProtectionId },
   jobId: JobId,
 ): Promise<void> {
   if (run.followsUp === null && direction !== run.direction) throw turned()
-  const { settings, point: choice } = run
+  const { settings } = run
+  const choice = pointFor(run, groupId)
   const request = { by: run.startedBy, jobId, protectionId }
   const shutDown =
     settings.shutDownTimeoutSeconds === null
@@ -80,6 +86,12 @@ export async function startMachineJob(
       await jobs.reprotect({ ...request, powerOffOriginal: false })
       return
   }
+}
+
+/** The machines of a group boot from one instant, also those that an edit of the run has brought in. */
+function pointFor({ point, cuts }: PlanRun, groupId: Protection['groupId']): PointChoice {
+  const cut = groupId === null ? undefined : cuts[groupId]
+  return cut ? { kind: 'cut', cut: cut.cut } : point
 }
 
 const turned = (): Refusal =>

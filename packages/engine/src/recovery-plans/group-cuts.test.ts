@@ -1,0 +1,113 @@
+// Plans with machines of a consistency group, between two fake sites.
+import { Outage } from '@understudy/base/errors'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
+import { describe, expect, test, vi } from 'vitest'
+import { by, newProtectedLab, protectOneMore } from '../engine-lab.ts'
+import type { StartPlanRequest } from '../requests.ts'
+import { group, machine, plan } from './plan-lab.ts'
+
+/** A plan of two machines that are in a group, half a minute into it, and a third one that is in neither. */
+async function newGroupPlan(inGroup = true) {
+  const { lab, protectionId: web } = await newProtectedLab()
+  const db = await protectOneMore(lab, { name: 'db' })
+  const log = await protectOneMore(lab, { name: 'log' })
+  const made = inGroup ? await lab.engine.createGroup({ name: 'shop', members: [web, db] }, { by }) : null
+  await lab.clock.advance(30_000)
+  const groups = [
+    group('all', { machines: [machine('m-web', web), machine('m-db', db), machine('m-log', log)] }),
+  ]
+  const { plan: kept } = await lab.engine.plans.create(plan(groups), { by })
+  const start = async (request: Partial<StartPlanRequest> = {}) => {
+    const run = await lab.engine.plans.start({ by, planId: kept.id, kind: 'test', ...request })
+    await lab.clock.advance(2 * 60_000)
+    return run
+  }
+  const dryRun = (kind: StartPlanRequest['kind'] = 'test') =>
+    lab.engine.plans.dryRun({ by, planId: kept.id, kind })
+  const bootOf = async (id: ProtectionId) => {
+    const [run] = await lab.activeRuns(id)
+    const points = await lab.engine.recoveryPoints(id)
+    return points.find((point) => point.id === run?.pointId)
+  }
+  return { lab, web, db, log, groupId: made?.id ?? null, start, dryRun, bootOf }
+}
+
+describe('the machines of a group in a plan', () => {
+  test.each(['test', 'unplanned'] as const)(
+    'boot from one cut in a run of kind %s, also for "latest"',
+    async (kind) => {
+      const { lab, web, db, log, start, bootOf } = await newGroupPlan()
+      // Newer points of each alone: not what a group is failed over to.
+      await lab.stores.protections.moveState(db, 'protected', 'paused', null, 'protected')
+      await lab.clock.advance(12_000)
+      await start({ kind })
+      const [ofWeb, ofDb, ofLog] = [await bootOf(web), await bootOf(db), await bootOf(log)]
+      expect(ofWeb?.group).toBeDefined()
+      expect(ofWeb?.group?.cut).toBe(ofDb?.group?.cut)
+      expect(ofWeb?.instant).toBe(ofDb?.instant)
+      expect(ofLog?.instant).toBeGreaterThan(ofDb?.instant ?? 0)
+    },
+  )
+
+  test('boot from the newest cut at or before an instant that was asked for', async () => {
+    const { lab, web, db, start, bootOf } = await newGroupPlan()
+    const points = await lab.engine.recoveryPoints(db)
+    const wanted = points.filter((point) => point.group).at(-4)
+    await start({ point: { kind: 'at', instant: (wanted?.instant ?? 0) + 100 } })
+    expect((await bootOf(db))?.id).toBe(wanted?.id)
+    expect((await bootOf(web))?.group?.cut).toBe(wanted?.group?.cut)
+  })
+
+  test('keep the cut that was chosen at the start, however long the run has waited since', async () => {
+    const { lab, web, db, groupId, start, bootOf } = await newGroupPlan()
+    const run = await start()
+    expect(run.cuts).toEqual({ [groupId ?? '']: { cut: expect.any(String), instant: expect.any(Number) } })
+    const points = await lab.engine.recoveryPoints(db)
+    expect(points.at(-1)?.instant).toBeGreaterThan((await bootOf(db))?.instant ?? Number.POSITIVE_INFINITY)
+    expect((await bootOf(web))?.group?.cut).toBe(run.cuts[groupId ?? '']?.cut)
+  })
+
+  test('have their cut told by a dry run, which also says who of the group is not in the plan', async () => {
+    const { lab, log, groupId, dryRun } = await newGroupPlan()
+    const extra = await protectOneMore(lab, { name: 'extra' })
+    if (groupId) await lab.engine.addToGroup(groupId, [extra], { by })
+    await lab.clock.advance(20_000)
+    const findings = await dryRun()
+    const found = findings.find(({ code }) => code === 'recovery-plan/common-point')
+    expect(found?.message).toMatch(
+      /^web, db of the group "shop" boot from the point that they share: \S+, \d s ago$/,
+    )
+    const inPart = findings.filter(({ code }) => code === 'recovery-plan/group-in-part')
+    expect(inPart.map(({ at }) => at)).toEqual([
+      { kind: 'item', id: 'm-web' },
+      { kind: 'item', id: 'm-db' },
+    ])
+    expect(inPart[0]?.message).toContain('without extra')
+    expect(log).toBeDefined()
+    // A planned failover makes its own points.
+    const planned = await dryRun('planned')
+    expect(planned.map(({ code }) => code)).not.toContain('recovery-plan/common-point')
+  })
+
+  test('without a common point boot from their own, which the dry run says', async () => {
+    const { lab, web, db, start, dryRun, bootOf } = await newGroupPlan(false)
+    const group = await lab.engine.createGroup({ name: 'shop', members: [web, db] }, { by })
+    for (const id of [web, db])
+      await lab.stores.protections.moveState(id, 'protected', 'paused', null, 'protected')
+    const finding = (await dryRun()).find(({ code }) => code === 'recovery-plan/no-common-point')
+    expect(finding?.message).toContain('each would boot from its own')
+    const run = await start()
+    expect(run.cuts).not.toHaveProperty(group.id)
+    expect(await bootOf(db)).toBeDefined()
+  })
+
+  test('of which a replica cannot be read boot all the same: nobody waits for that in a disaster', async () => {
+    const { lab, web, db, start, bootOf } = await newGroupPlan()
+    const away = new Outage({ code: 'journal/away', message: 'Its folder is away', remedy: 'Wait.' })
+    vi.spyOn(lab.b.replicas, 'openReplica').mockRejectedValueOnce(away)
+    const run = await start({ kind: 'unplanned' })
+    expect(run.cuts).toEqual({})
+    expect(await bootOf(web)).toBeDefined()
+    expect(await bootOf(db)).toBeDefined()
+  })
+})

@@ -1,0 +1,136 @@
+// A plan with several machines of a consistency group boots them from one instant that all of them have, whatever point was asked for.
+import { Outage, Refusal, toFailureReport } from '@understudy/base/errors'
+import { type Instant, secondsBetween, toIso } from '@understudy/base/instant'
+import type { ConsistencyGroup } from '@understudy/domain/protection/consistency-group'
+import type { Protection } from '@understudy/domain/protection/protection'
+import type { PlanRunKind, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import { atItem, type PlanFinding, warning, wholePlan } from '@understudy/domain/recovery-plans/plan-finding'
+import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
+import type { FollowUpKind, PlanPointChoice, PlanRunCuts } from '@understudy/domain/recovery-plans/plan-run'
+import { type CommonCut, chooseCut, commonCuts } from '@understudy/domain/recovery-points/common-cuts'
+import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import type { EngineParts } from '../engine-parts.ts'
+import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
+
+type Wanted = {
+  readonly kind: PlanRunKind | FollowUpKind
+  /** Default: latest. */
+  readonly point?: PlanPointChoice
+}
+
+/** What is booted from a point that was sealed before. A planned failover makes its own when all is off. */
+const bootsFromPoint: readonly Wanted['kind'][] = ['test', 'unplanned', 'change-point']
+
+/** For each group with several machines in the plan. One without a common point of that kind is left out: see `cutFindings`. */
+export async function chooseCuts(
+  parts: EngineParts,
+  plan: RecoveryPlan,
+  wanted: Wanted,
+): Promise<PlanRunCuts> {
+  const looks = await lookAtGroups(parts, plan, wanted)
+  return Object.fromEntries(
+    looks.flatMap(({ group, cut }) =>
+      cut ? [[group.id, { cut: cut.cut, instant: cut.instant }] as const] : [],
+    ),
+  )
+}
+
+/** Which instant it would be, and what of a group would not be in it. */
+export async function cutFindings(
+  parts: EngineParts,
+  plan: RecoveryPlan,
+  wanted: Wanted,
+): Promise<readonly PlanFinding[]> {
+  const now = parts.clock.now()
+  const looks = await lookAtGroups(parts, plan, wanted)
+  return [
+    ...looks.map((look) => (look.cut ? cutFound(look, look.cut.instant, now) : cutMissing(look))),
+    ...(await matesLeftOut(parts, plan)),
+  ]
+}
+
+function cutFound({ group, inPlan }: GroupLook, instant: Instant, now: Instant): PlanFinding {
+  const age = Math.round(secondsBetween(instant, now))
+  return warning(wholePlan, {
+    code: 'common-point',
+    message: `${namesOf(inPlan)} of the group "${group.name}" boot from the point that they share: ${toIso(instant)}, ${age} s ago`,
+    remedy: 'Nothing needs to be done. A machine that is failed over alone may use a newer point of its own.',
+  })
+}
+
+const cutMissing = ({ group, inPlan, failure }: GroupLook): PlanFinding =>
+  warning(wholePlan, {
+    code: 'no-common-point',
+    message: `${namesOf(inPlan)} of the group "${group.name}" have no such point in common${failure === null ? '' : ` that can be read now (${failure})`}: each would boot from its own`,
+    remedy:
+      'Wait for a common point, or choose another one; look at the group for what keeps its machines apart.',
+  })
+
+const namesOf = (some: readonly Protection[]): string => some.map(({ name }) => name).join(', ')
+
+/** A group of which the plan has a part is not failed over as a whole. */
+async function matesLeftOut(parts: EngineParts, plan: RecoveryPlan): Promise<readonly PlanFinding[]> {
+  const protections = await parts.stores.protections.list()
+  const items = machinesOf(plan)
+  const inPlan = new Set(items.map(({ protectionId }) => protectionId))
+  const groups = new Map((await parts.stores.groups.list()).map((group) => [group.id, group]))
+  return items.flatMap(({ id, protectionId }) => {
+    const groupId = protections.find((protection) => protection.id === protectionId)?.groupId ?? null
+    const group = groupId === null ? undefined : groups.get(groupId)
+    const left = protections.filter((other) => other.groupId === group?.id && !inPlan.has(other.id))
+    if (!group || left.length === 0) return []
+    const finding = warning(atItem(id), {
+      code: 'group-in-part',
+      message: `The group "${group.name}" is in the plan in part only: without ${namesOf(left)}`,
+      remedy: 'Add the missing machines to the plan, or take them out of the group.',
+    })
+    return [finding]
+  })
+}
+
+type GroupLook = {
+  readonly group: ConsistencyGroup
+  readonly inPlan: readonly Protection[]
+  readonly cut: CommonCut | null
+  /** Why the points could not be read, else null. */
+  readonly failure: string | null
+}
+
+async function lookAtGroups(
+  parts: EngineParts,
+  plan: RecoveryPlan,
+  { kind, point = { kind: 'latest' } }: Wanted,
+): Promise<readonly GroupLook[]> {
+  if (!bootsFromPoint.includes(kind)) return []
+  const ids = new Set(machinesOf(plan).map(({ protectionId }) => protectionId))
+  const members = (await parts.stores.protections.list()).filter(
+    ({ id, groupId }) => ids.has(id) && groupId !== null,
+  )
+  const several = [...Map.groupBy(members, ({ groupId }) => groupId)].filter(([, some]) => some.length > 1)
+  if (several.length === 0) return []
+  const groups = await parts.stores.groups.list()
+  return await Promise.all(
+    several.flatMap(([groupId, inPlan]) => {
+      const group = groups.find(({ id }) => id === groupId)
+      return group ? [lookAtGroup(parts, group, inPlan, point)] : []
+    }),
+  )
+}
+
+/** In a disaster a replica that cannot be read must not keep the others from booting. */
+async function lookAtGroup(
+  parts: EngineParts,
+  group: ConsistencyGroup,
+  inPlan: readonly Protection[],
+  point: PlanPointChoice,
+): Promise<GroupLook> {
+  const pointsOf = (protection: Protection): Promise<readonly RecoveryPoint[]> =>
+    withReplica(parts, whereIs(protection), async (replica) => replica.points())
+  try {
+    const cuts = commonCuts(await Promise.all(inPlan.map(pointsOf)))
+    return { group, inPlan, cut: chooseCut(cuts, point), failure: null }
+  } catch (error) {
+    if (!(error instanceof Outage) && !(error instanceof Refusal)) throw error
+    return { group, inPlan, cut: null, failure: toFailureReport(error).message }
+  }
+}
