@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -12,10 +13,18 @@ import type { SourceDisk, SourcePlatform, SourcePoint } from '@understudy/engine
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { connectGuestAgent, type GuestAgent } from './guest-agent.ts'
 import { guestPrograms } from './guest-programs.ts'
+import {
+  chainAreaBytes,
+  chainPartitionType,
+  chainSlots,
+  sectorBytes,
+  toChainHeader,
+} from './lab/chain-layout.ts'
 import { buildGuestBase, type GuestBase, makeGuestDisks } from './lab/guest-image.ts'
+import { toPartitionTable } from './lab/partition-table.ts'
 import { verifyChain } from './lab/verify-chain.ts'
 import { localHost } from './local-host.ts'
-import { saveMachineDefinition } from './machine-definition.ts'
+import { type MachineDefinition, saveMachineDefinition } from './machine-definition.ts'
 import { type MachineDirectory, machineDirectory } from './machine-directory.ts'
 import { type MachineLocation, visit } from './monitor.ts'
 import { endProcess } from './power.ts'
@@ -46,18 +55,23 @@ afterAll(async () => {
   if (folder !== undefined) await rm(folder, { recursive: true, force: true })
 })
 
-/** A running guest whose agent answers. */
-async function boot(name: string, disks: readonly TinyDisk[]): Promise<MachineLocation> {
+/** A running guest whose agent answers. `blank`: disks that the guest is left to use as it likes. */
+async function boot(
+  name: string,
+  disks: readonly TinyDisk[],
+  { blank = [], ...more }: Partial<MachineDefinition> & { readonly blank?: readonly string[] } = {},
+): Promise<MachineLocation> {
   const machineFolder = join(folder, name)
+  const fileOf = ({ key, format }: TinyDisk): string => join(machineFolder, `${key}.${format}`)
   await makeGuestDisks(base, {
     name,
-    disks: disks.map(({ key, format, bytes }) => ({
-      file: join(machineFolder, `${key}.${format}`),
-      format,
-      bytes,
-    })),
+    disks: disks
+      .filter(({ key }) => !blank.includes(key))
+      .map((disk) => ({ file: fileOf(disk), format: disk.format, bytes: disk.bytes })),
   })
-  const change = { memoryBytes: 128 * MiB, guestAgent: true }
+  for (const disk of disks.filter(({ key }) => blank.includes(key)))
+    await writeFile(fileOf(disk), Buffer.alloc(disk.bytes))
+  const change = { memoryBytes: 128 * MiB, guestAgent: true, ...more }
   const definition = tinyDefinition(name, disks, machines.length, change)
   await saveMachineDefinition(localHost({ name: 'here', machinesFolder: folder }), machineFolder, definition)
   const machine = await directory.find(definition.ref)
@@ -262,4 +276,133 @@ describe('a guest with one disk', () => {
     )
     for (const { pauseMilliseconds } of points) expect(pauseMilliseconds).toBe(0)
   })
+})
+
+describe('two guests of a group', () => {
+  /** Joins the guests: what the one says the other hears. Neither of them writes before it was told what the other one has written. */
+  let relay: Server
+  const callers: Socket[] = []
+  let hops = 0
+  let one: MachineLocation
+  let two: MachineLocation
+
+  beforeAll(async () => {
+    relay = createServer((socket) => {
+      callers.push(socket)
+      socket.on('error', () => socket.destroy())
+      const [first, second] = callers
+      if (first === undefined || second === undefined) return
+      first.pipe(second)
+      second.pipe(first)
+      for (const caller of callers) caller.on('data', () => (hops += 1))
+    })
+    await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
+    const { port } = relay.address() as AddressInfo
+    const disks = (key: string): readonly TinyDisk[] => [
+      { key: 'system', format: 'qcow2', bytes: 96 * MiB },
+      { key, format: 'raw', bytes: 2 * MiB },
+    ]
+    const adapters = (digit: number) => [
+      {
+        key: 'net0',
+        macAddress: `52:54:00:12:34:0${digit}`,
+        networkId: 'lan',
+        model: 'virtio-net-pci' as const,
+        kind: 'user' as const,
+        restrict: false,
+        forwards: [],
+      },
+    ]
+    one = await boot('one', disks('hop0'), { blank: ['hop0'], adapters: adapters(1) })
+    two = await boot('two', disks('hop1'), { blank: ['hop1'], adapters: adapters(2) })
+    await hop(one, 0, port)
+    await hop(two, 1, port)
+    await vi.waitFor(() => expect(hops).toBeGreaterThan(4), { timeout: 60_000, interval: 500 })
+  })
+  afterAll(() => {
+    for (const socket of callers) socket.destroy()
+    relay.close()
+  })
+
+  test('write a chain that hops between their disks, and every common point holds a beginning of it without a gap', async () => {
+    const replicas = [new Map<DiskKey, Buffer>(), new Map<DiskKey, Buffer>()]
+    const checkpoints: (string | null)[] = [null, null]
+    let newest = 0
+    for (const consistency of [
+      'crash',
+      'crash',
+      'crash',
+      'application',
+      'crash',
+      'crash',
+      'crash',
+      'crash',
+    ] as const) {
+      await sleep(1500)
+      const result = await source.openPoint({
+        machines: [one, two].map(({ ref }, index) => ({
+          ref,
+          trackingId: 'p1',
+          since: checkpoints[index] ?? null,
+          excludedDisks: [],
+        })),
+        consistency,
+      })
+      if (result.kind !== 'opened') throw new Error(result.reason.message)
+      const { point } = result
+      expect(point).toMatchObject({ consistency, consistencyNote: null })
+      // All of it measured: from the first guest that stood still to the last one that went on.
+      expect(point.pauseMilliseconds).toBeGreaterThan(0)
+      expect(point.pauseMilliseconds).toBeLessThan(5000)
+      for (const [index, machine] of point.machines.entries()) {
+        const replica = replicas[index]
+        if (!replica) throw new Error('there are two machines')
+        await take(replica, machine.disks)
+        await expectEqualToPoint(replica, machine.disks)
+        checkpoints[index] = machine.checkpoint
+        await machine.release(true)
+      }
+      const verdict = await verifyChain([hopDisk(replicas[0], 0), hopDisk(replicas[1], 1)])
+      expect(verdict).toMatchObject({ ok: true, reason: null })
+      expect(verdict.newestRecord).toBeGreaterThan(newest)
+      newest = verdict.newestRecord
+    }
+    expect(newest).toBeGreaterThan(20)
+  })
+
+  /** Has the guest write every other record of the chain, as chain-layout.ts says, onto its second disk. */
+  async function hop(machine: MachineLocation, track: number, port: number): Promise<void> {
+    const zeros = '0'.repeat(64)
+    const script = `
+      while [ ! -s /run/lab/address ]; do sleep 1; done
+      mkfifo /run/in /run/out
+      nc 10.0.2.2 ${port} <>/run/out >/run/in &
+      exec 3>/run/out 4</run/in
+      write() {
+        body="record $1 track ${track} previous $2 boot here uptime 0"
+        sum=$(printf %s "$body" | sha256sum)
+        printf '%s sha256 %s\n' "$body" "\${sum%% *}" |
+          dd of=/dev/vdb bs=512 seek=$((($1 - 1) / 2 % ${chainSlots})) conv=notrunc,sync,fsync 2>/dev/null
+        echo "$1 \${sum%% *}" >&3
+      }
+      ${track === 0 ? `sleep 5; write 1 ${zeros}` : ''}
+      while read -r number hash <&4; do write $((number + 1)) $hash; done`
+    const agent = await openAgent(machine)
+    await agent.call('guest-exec', { path: '/bin/sh', arg: ['-c', script] })
+    agent.close()
+  }
+
+  /** What a guest wrote, laid out as verifyChain reads it. */
+  function hopDisk(replica: Map<DiskKey, Buffer> | undefined, track: number): BlockReader {
+    const records = replica?.get(`hop${track}` as DiskKey)?.subarray(0, chainSlots * sectorBytes)
+    const table = toPartitionTable([
+      { type: chainPartitionType, offset: sectorBytes, bytes: chainAreaBytes, active: false },
+    ])
+    const header = toChainHeader({ tracks: 2, track, slots: chainSlots })
+    const [disk] = readers(
+      new Map([['hop' as DiskKey, Buffer.concat([table, header, records ?? Buffer.alloc(0)])]]),
+    )
+    if (!disk) throw new Error('it is one disk')
+    return disk
+  }
 })
