@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createServer, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { MiB } from '@understudy/base/bytes'
+import { present } from '@understudy/base/invariant'
 import { accessOf, mayCall, roleOf, roleOfJob } from '@understudy/contract/roles'
 import type { JobKind } from '@understudy/domain/jobs/job'
 import type { Finding } from '@understudy/domain/machines/machine'
@@ -17,7 +18,13 @@ import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
 import { memorySteps } from '@understudy/simulator/memory-steps'
 import { memoryStores } from '@understudy/simulator/memory-stores'
-import { sampleJob } from '@understudy/simulator/sample-rows'
+import {
+  sampleDiscoveredMachine,
+  sampleJob,
+  samplePolicy,
+  sampleProtection,
+  sampleSite,
+} from '@understudy/simulator/sample-rows'
 import { seededRandom } from '@understudy/simulator/seeded-random'
 import { virtualClock } from '@understudy/simulator/virtual-clock'
 import { pino } from 'pino'
@@ -588,6 +595,93 @@ describe('audit', () => {
     expect(
       entries.find((entry) => entry.action === 'policies.create' && entry.who.startsWith('the reader')),
     ).toMatchObject({ outcome: 'refused' })
+  })
+})
+
+describe('consistency groups', () => {
+  const as = async (role: Role, method: string, path: string, body?: unknown) =>
+    call(method, `/api/v1${path}`, {
+      headers: await headersOf(role),
+      ...(body === undefined ? {} : { body }),
+    })
+
+  /** Two machines of one site and policy, and one of another policy. */
+  async function addThree() {
+    const [source, target] = [sampleSite(), sampleSite()]
+    for (const site of [source, target]) await stores.sites.create(site, {})
+    const found = ['web', 'db', 'log'].map((name) => sampleDiscoveredMachine({ name }))
+    await stores.machines.replaceInventory(source.id, found, clock.now())
+    const [gold, tin] = [samplePolicy(), samplePolicy()]
+    for (const one of [gold, tin]) await stores.policies.save(one)
+    const made: string[] = []
+    for (const { ref, name } of found) {
+      const machine = await stores.machines.findByRef(source.id, ref)
+      const parents = {
+        machineId: present(machine?.id, 'it was found'),
+        sourceRef: ref,
+        sourceSiteId: source.id,
+        targetSiteId: target.id,
+        policyId: name === 'log' ? tin.id : gold.id,
+      }
+      const protection = sampleProtection(parents, { name, state: 'paused' })
+      await stores.protections.create(protection)
+      made.push(protection.id)
+    }
+    const [web = '', db = '', log = ''] = made
+    return { web, db, log, tin }
+  }
+
+  test('are made, shown with their machines, changed as a whole and removed, with an entry in the audit for each', async () => {
+    const { web, db, log, tin } = await addThree()
+    const made = await as('contributor', 'POST', '/groups', { name: 'Shop', protectionIds: [web, db] })
+    expect(made.status).toBe(201)
+    const id = String(made.body.id)
+    expect(made.body).toMatchObject({
+      name: 'Shop',
+      health: 'at-risk',
+      newestWholeCut: null,
+      lagSeconds: null,
+    })
+    expect(made.body.members).toEqual(
+      ['web', 'db'].map((name) =>
+        expect.objectContaining({ name, state: 'paused', covered: false, note: 'It is paused.' }),
+      ),
+    )
+    const protection = await as('reader', 'GET', `/protections/${web}`)
+    expect(protection.body.group).toEqual({ id, name: 'Shop' })
+    const listed = await as('reader', 'GET', `/protections?groupId=${id}`)
+    expect((listed.body.items as { id: string }[]).map((row) => row.id).sort()).toEqual([web, db].sort())
+
+    const candidates = await as('reader', 'POST', '/groups/candidates', { groupId: id, chosen: [web, db] })
+    const refused = (candidates.body.items as { protectionId: string; reason: string | null }[]).find(
+      ({ protectionId }) => protectionId === log,
+    )
+    expect(refused?.reason).toContain('another policy')
+    const adding = await as('contributor', 'POST', `/groups/${id}/members`, { protectionIds: [log] })
+    expect(adding).toMatchObject({ status: 422, body: { code: 'group/other-policy' } })
+    const change = { name: 'Shop 2', policyId: tin.id }
+    expect((await as('contributor', 'PATCH', `/groups/${id}`, change)).body).toMatchObject({
+      name: 'Shop 2',
+      policyName: tin.name,
+    })
+    const added = await as('contributor', 'POST', `/groups/${id}/members`, { protectionIds: [log] })
+    expect(added.body.members).toHaveLength(3)
+    const alone = await as('contributor', 'PATCH', `/protections/${log}`, { policyId: tin.id })
+    expect(alone.status).toBe(200)
+    const left = await as('contributor', 'DELETE', `/groups/${id}/members/${db}`)
+    expect(left.body.members).toHaveLength(2)
+    const twice = await as('contributor', 'POST', '/groups', { name: 'shop 2' })
+    expect(twice).toMatchObject({ status: 409, body: { code: 'group/name-taken' } })
+    expect((await as('contributor', 'DELETE', `/groups/${id}`)).status).toBe(200)
+    expect(await as('reader', 'GET', `/groups/${id}`)).toMatchObject({
+      status: 404,
+      body: { code: 'group/not-found' },
+    })
+    expect((await as('reader', 'GET', `/protections/${web}`)).body.group).toBeNull()
+    const entries = (await as('owner', 'GET', '/audit')).body.items as { action: string }[]
+    const actions = entries.map(({ action }) => action)
+    for (const action of ['create', 'update', 'addMembers', 'removeMember', 'remove'])
+      expect(actions).toContain(`groups.${action}`)
   })
 })
 
