@@ -14,6 +14,7 @@ const pages = [
   { id: 'page-plans', label: 'Plans', to: '/plans' },
   { id: 'page-jobs', label: 'Jobs', to: '/jobs' },
   { id: 'page-alerts', label: 'Alerts', to: '/alerts' },
+  { id: 'page-groups', label: 'Groups', to: '/groups' },
   { id: 'page-policies', label: 'Policies', to: '/policies' },
 ] as const
 

@@ -30,6 +30,7 @@ import {
   IconServer2,
   IconSettings,
   IconSmartHome,
+  IconStack2,
   IconSun,
   IconTimeline,
   IconUserCircle,
@@ -60,6 +61,7 @@ const places = [
   { to: '/jobs', label: 'Jobs', icon: IconListCheck },
   { to: '/alerts', label: 'Alerts', icon: IconAlertTriangle },
   { to: '/events', label: 'Events', icon: IconTimeline },
+  { to: '/groups', label: 'Groups', icon: IconStack2 },
   { to: '/policies', label: 'Policies', icon: IconActivity },
   { to: '/settings', label: 'Settings', icon: IconSettings },
 ] as const
@@ -79,6 +81,7 @@ export function Shell() {
     'topic:alerts',
     'topic:runs',
     'topic:policies',
+    'topic:groups',
     'topic:plans',
     'topic:plan-runs',
     'topic:events',

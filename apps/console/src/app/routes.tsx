@@ -85,6 +85,7 @@ const machines = createRoute({
   validateSearch: searchParams({
     search: text,
     siteId: text,
+    groupId: text,
     health: text,
     state: text,
     show: oneOf('all', 'protected', 'unprotected'),
@@ -158,6 +159,12 @@ const policies = createRoute({
   validateSearch: searchParams({ edit: text }),
   component: lazyRouteComponent(() => import('../pages/PoliciesPage.tsx'), 'PoliciesPage'),
 })
+const groups = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/groups',
+  validateSearch: searchParams({ edit: text }),
+  component: lazyRouteComponent(() => import('../pages/GroupsPage.tsx'), 'GroupsPage'),
+})
 const settings = createRoute({
   getParentRoute: () => signedIn,
   path: '/settings',
@@ -207,6 +214,7 @@ const tree = root.addChildren([
     job,
     alerts,
     events,
+    groups,
     policies,
     settings,
     planRuns,

@@ -45,6 +45,7 @@ export function MachinesPage() {
   const machines = useQuery(allMachines)
   const protections = useQuery(allProtections)
   const sites = useQuery(api.sites.list.queryOptions())
+  const groups = useQuery(api.groups.list.queryOptions())
   const all = useMachineRows(machines.data, protections.data)
   const key = JSON.stringify(filter)
   const rows = useMemo(
@@ -99,7 +100,12 @@ export function MachinesPage() {
       />
       <ProblemAlert error={error} />
       <Group justify="space-between" mb="sm" gap="xs">
-        <MachineFilters filter={filter} sites={sites.data?.items ?? []} onChange={change} />
+        <MachineFilters
+          filter={filter}
+          sites={sites.data?.items ?? []}
+          groups={groups.data?.items ?? []}
+          onChange={change}
+        />
         <Group gap="xs">
           <SavedFilters
             current={search}

@@ -9,10 +9,11 @@ import { wordsOfHealth, wordsOfState } from './state-words.ts'
 type MachineFiltersProps = {
   readonly filter: MachineFilter
   readonly sites: readonly { readonly id: string; readonly name: string }[]
+  readonly groups: readonly { readonly id: string; readonly name: string }[]
   readonly onChange: (change: MachineFilter) => void
 }
 
-export function MachineFilters({ filter, sites, onChange }: MachineFiltersProps) {
+export function MachineFilters({ filter, sites, groups, onChange }: MachineFiltersProps) {
   const [typed, setTyped] = useState(filter.search ?? '')
   const search = useDebouncedCallback(
     (text: string) => onChange({ search: text === '' ? undefined : text }),
@@ -21,7 +22,7 @@ export function MachineFilters({ filter, sites, onChange }: MachineFiltersProps)
   return (
     <Group gap="xs">
       <TextInput
-        aria-label="Search by name, host, site or policy"
+        aria-label="Search by name, host, site, policy or group"
         placeholder="Name, host, site, policy"
         size="xs"
         w={186}
@@ -56,6 +57,19 @@ export function MachineFilters({ filter, sites, onChange }: MachineFiltersProps)
         value={filter.siteId ?? null}
         onChange={(siteId) => onChange({ siteId: siteId ?? undefined })}
       />
+      {groups.length > 0 && (
+        <Select
+          aria-label="Group"
+          placeholder="Any group"
+          size="xs"
+          w={122}
+          clearable
+          clearButtonProps={{ 'aria-label': 'Any group' }}
+          data={groups.map(({ id, name }) => ({ value: id, label: name }))}
+          value={filter.groupId ?? null}
+          onChange={(groupId) => onChange({ groupId: groupId ?? undefined })}
+        />
+      )}
       <MultiSelect
         aria-label="Health"
         placeholder={filter.health ? '' : 'Any health'}

@@ -130,6 +130,15 @@ export const machineColumns: readonly MachineColumn[] = [
     cell: ofProtection(({ policyName }) => <span title={policyName}>{policyName}</span>),
   },
   {
+    key: 'group',
+    label: 'Group',
+    width: 116,
+    grows: true,
+    sort: 'group',
+    standard: false,
+    cell: ofProtection(({ group }) => (group ? <span title={group.name}>{group.name}</span> : none)),
+  },
+  {
     key: 'power',
     label: 'Power',
     width: 110,
@@ -208,6 +217,11 @@ function NameCell({ row }: { readonly row: MachineRow }) {
         {row.name}
       </a>
       {simulated && <span className={classes.tag}>simulated</span>}
+      {row.protection?.group && (
+        <span className={classes.tag} title={`In the group ${row.protection.group.name}`}>
+          {row.protection.group.name}
+        </span>
+      )}
     </span>
   )
 }
@@ -291,6 +305,7 @@ export const csvColumns: readonly Column<MachineRow>[] = [
   { name: 'Readiness', of: ({ protection }) => protection?.readiness.level ?? null },
   { name: 'Readiness score', of: ({ protection }) => protection?.readiness.score ?? null },
   { name: 'Policy', of: ({ protection }) => protection?.policyName ?? null },
+  { name: 'Group', of: ({ protection }) => protection?.group?.name ?? null },
   { name: 'Power', of: ({ machine }) => (machine ? knownPower(machine, undefined) : null) },
   { name: 'Host', of: ({ machine }) => machine?.host ?? null },
   { name: 'Points', of: ({ protection }) => protection?.pointCount ?? null },

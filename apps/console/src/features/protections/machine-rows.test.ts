@@ -32,6 +32,7 @@ const protection = (id: string, part: Partial<Protection> = {}): Protection => (
   target: { id: 'paris', name: 'Paris', platform: 'kvm' },
   machineId: `machine of ${id}`,
   policyId: 'gold',
+  group: null,
   policyName: 'Gold',
   lagSeconds: 4,
   lagTargetSeconds: 30,

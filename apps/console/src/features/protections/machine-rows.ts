@@ -16,6 +16,7 @@ export type MachineRow = {
 export type MachineFilter = {
   readonly search?: string | undefined
   readonly siteId?: string | undefined
+  readonly groupId?: string | undefined
   /** Comma lists. */
   readonly health?: string | undefined
   readonly state?: string | undefined
@@ -69,10 +70,18 @@ export function filterRows(rows: readonly MachineRow[], filter: MachineFilter): 
     if (filter.show === 'protected' && !protection) return false
     if (filter.show === 'unprotected' && (protection || machine?.runId)) return false
     if (filter.siteId !== undefined && !sitesOf(machine, protection).includes(filter.siteId)) return false
+    if (filter.groupId !== undefined && protection?.group?.id !== filter.groupId) return false
     if (health.length > 0 && !(protection && health.includes(protection.health))) return false
     if (state.length > 0 && !(protection && state.includes(protection.state))) return false
     if (search === '') return true
-    const texts = [name, machine?.host, machine?.siteName, protection?.target.name, protection?.policyName]
+    const texts = [
+      name,
+      machine?.host,
+      machine?.siteName,
+      protection?.target.name,
+      protection?.policyName,
+      protection?.group?.name,
+    ]
     return texts.some((text) => text?.toLowerCase().includes(search))
   })
 }
@@ -95,6 +104,7 @@ export const sortKeys = [
   'newestPoint',
   'lastTest',
   'policy',
+  'group',
   'points',
   'stored',
 ] as const
@@ -115,6 +125,7 @@ const valueFor: Record<SortKey, (row: MachineRow) => string | number | null> = {
   newestPoint: ({ protection }) => protection?.newestPoint?.instant ?? null,
   lastTest: ({ protection }) => protection?.lastTestAt ?? null,
   policy: ({ protection }) => protection?.policyName ?? null,
+  group: ({ protection }) => protection?.group?.name ?? null,
   points: ({ protection }) => protection?.pointCount ?? null,
   stored: ({ protection }) => protection?.storedBytes ?? null,
 }

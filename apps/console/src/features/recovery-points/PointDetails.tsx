@@ -59,6 +59,7 @@ export function PointDetails({ protectionId, point, actions, onChanged }: PointD
         )}
         <Facts>
           <Fact name="Made by">{wordsOfCycle[point.cycle]}</Fact>
+          <Fact name="Instant">{point.group && 'shared with other machines of its group'}</Fact>
           <Fact name="Changed">
             {formatBytes(point.changedBytes)}, stored as {formatBytes(point.storedBytes)}
           </Fact>

@@ -29,6 +29,7 @@ const point = (seconds: number, part: Partial<RecoveryPoint> = {}): RecoveryPoin
   note: null,
   pinned: false,
   held: false,
+  group: null,
   ...part,
 })
 const everyTen = toTimed(Array.from({ length: 100 }, (_, index) => point(index * 10)))

@@ -8,6 +8,7 @@ import { lazy, Suspense, useMemo } from 'react'
 import { ActionBar } from '../../features/failover/ActionBar.tsx'
 import { DecisionButtons } from '../../features/failover/DecisionButtons.tsx'
 import { RunList } from '../../features/failover/RunList.tsx'
+import { GroupNote } from '../../features/groups/GroupNote.tsx'
 import { DiskEditor, NetworkEditor, PolicyEditor } from '../../features/protections/HardwareEditors.tsx'
 import { LivePath } from '../../features/protections/LivePath.tsx'
 import { ProtectionStatus } from '../../features/protections/ProtectionStatus.tsx'
@@ -107,6 +108,14 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
                 {protection.policyName}
               </LinkAnchor>
             </Text>
+            {protection.group && (
+              <Text span size="sm">
+                group{' '}
+                <LinkAnchor to="/groups" search={{ edit: protection.group.id }} underline="always">
+                  {protection.group.name}
+                </LinkAnchor>
+              </Text>
+            )}
           </Group>
         }
         actions={
@@ -158,6 +167,7 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
             <Stack gap="md">
               <Panel title="Replication now">
                 <LivePath protection={protection} />
+                {protection.group && <GroupNote groupId={protection.group.id} protectionId={protection.id} />}
               </Panel>
               {pointsPanel(false)}
               <Suspense fallback={<Skeleton h={230} />}>
