@@ -169,6 +169,7 @@ function protectionOf(machine: Machine, index: number): Protection {
     target: { id: 'site-2', name: 'Hillside', platform: 'kvm' },
     machineId: machine.id,
     policyId: 'policy-1',
+    group: null,
     policyName: 'Every 15 seconds',
     lagSeconds: index % lagTargetSeconds,
     lagTargetSeconds,
