@@ -61,7 +61,7 @@ test('a group is made by keyboard, and a machine that cannot be in it says why',
   await page.keyboard.press('Enter')
   await expect(drawer).toBeHidden()
   const row = page.getByRole('region', { name: 'Groups' }).getByRole('row', { name: /Web shop/ })
-  await expect(row).toContainText('Common points in time', { timeout: 30_000 })
+  await expect(row).toContainText('Common points on time', { timeout: 30_000 })
   await expect(row).toContainText('held still for')
   await checkBothThemes('groups')
 })
@@ -90,30 +90,15 @@ test('the points of its machines are of one instant, and its machines say so', a
 })
 
 test('a dry run of a plan tells the instant that its machines boot from, and a failover of one alone warns', async () => {
-  const machine = (protection: Protection, index: number) => ({
-    id: `m${index}`,
-    needs: [],
-    whenItFails: 'stop',
-    protectionId: protection.id,
-  })
-  const plan = await post<{ id: string }>('/plans', {
-    name: 'Web shop',
-    priority: 1,
-    targetRtoSeconds: null,
-    parameters: [],
-    groups: [
-      {
-        id: 'g1',
-        name: 'All',
-        start: 'in-order',
-        before: [],
-        machines: protections.slice(0, 2).map(machine),
-        after: [],
-      },
-    ],
-  })
+  await goTo(page, 'Groups')
+  await page.getByRole('link', { name: 'Web shop' }).click()
+  const drawer = page.getByRole('dialog', { name: 'Edit Web shop' })
+  await checkBothThemes('group')
+  await drawer.getByRole('button', { name: 'Make a plan of it' }).click()
+  await expect(page).toHaveURL(/\/plans\/[^/?]+/)
+  const [plan] = await items<{ id: string }>('/plans')
   const dry = await post<{ findings: readonly { code: string; message: string }[] }>(
-    `/plans/${plan.id}/dry-run`,
+    `/plans/${plan?.id}/dry-run`,
     { kind: 'unplanned' },
   )
   expect(dry.findings.find(({ code }) => code === 'recovery-plan/common-point')?.message).toContain(

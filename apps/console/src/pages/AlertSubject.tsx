@@ -3,8 +3,8 @@ import type { Alert } from '@understudy/contract/event'
 import { api } from '../api/client.ts'
 import { LinkAnchor } from '../ui/LinkAnchor.tsx'
 
-/** Leads to the site or the machine that an alert is about; plain words where neither is known (any more). */
-export function AlertSubject({ alert: { subjectId, subjectName } }: { readonly alert: Alert }) {
+/** Leads to the site, the machine or the group that an alert is about; plain words where neither is known (any more). */
+export function AlertSubject({ alert: { code, subjectId, subjectName } }: { readonly alert: Alert }) {
   const { data: sites } = useQuery(api.sites.list.queryOptions())
   // As the overview asks for them: one answer serves every line.
   const { data: protections } = useQuery(api.protections.list.queryOptions({ input: { limit: 500 } }))
@@ -18,6 +18,12 @@ export function AlertSubject({ alert: { subjectId, subjectName } }: { readonly a
   if (protection)
     return (
       <LinkAnchor to="/machines/$machineId" params={{ machineId: protection.machineId }} inherit>
+        {subjectName}
+      </LinkAnchor>
+    )
+  if (code.startsWith('group/'))
+    return (
+      <LinkAnchor to="/groups" search={{ edit: subjectId ?? '' }} inherit>
         {subjectName}
       </LinkAnchor>
     )

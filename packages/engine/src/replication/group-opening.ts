@@ -39,6 +39,8 @@ export type GroupOpening = {
   readonly id: GroupId
   readonly members: readonly ProtectionId[]
   readonly newCut: () => CutId
+  /** Resolves when those that have not come by then are waited for no longer. Rejects with the signal's reason when it aborts. */
+  readonly patience: (signal: AbortSignal) => Promise<void>
   /** So many copy at once; the others wait for their turn, with their points open. */
   readonly lanes: number
   /** The machines were opened together, or could not be and why. Not called where too few came. Must not throw. */
@@ -54,17 +56,25 @@ type Waiting = SeatRequest & {
 export function groupSeats(opening: GroupOpening): ReadonlyMap<ProtectionId, GroupSeat> {
   const missing = new Set(opening.members)
   const waiting: Waiting[] = []
+  const begun = new AbortController()
+  const begin = (): void => {
+    if (begun.signal.aborted) return
+    begun.abort()
+    void openAll(opening, waiting)
+  }
+  opening.patience(begun.signal).then(begin, () => {})
   const arrive = (id: ProtectionId): void => {
-    if (missing.delete(id) && missing.size === 0) void openAll(opening, waiting)
+    if (missing.delete(id) && missing.size === 0) begin()
   }
   const seatOf = (id: ProtectionId): GroupSeat => ({
     open: (request) =>
       new Promise((resolve, reject) => {
+        // Too late: the others have gone on.
+        if (begun.signal.aborted) return resolve(null)
         waiting.push({ ...request, resolve, reject })
-        // Until the last one has come. Then it stays until the call that it is part of has ended and cleaned up.
-        request.signal.addEventListener('abort', () => missing.size > 0 && reject(request.signal.reason), {
-          once: true,
-        })
+        // Once the opening has begun it stays until the call that it is part of has ended and cleaned up.
+        const { signal } = request
+        signal.addEventListener('abort', () => !begun.signal.aborted && reject(signal.reason), { once: true })
         arrive(id)
       }),
     leave: () => arrive(id),

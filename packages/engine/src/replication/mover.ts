@@ -186,7 +186,9 @@ async function watchGroups(
   policies: ReadonlyMap<PolicyId, Policy>,
 ): Promise<void> {
   for (const group of groups.values()) {
-    const [first] = group.members
+    // Whoever has this one runs the cycles of the group, and knows of its newest cut.
+    const first =
+      group.members.find(({ state }) => replicatingStates.includes(state)) ?? group.members[0]
     const policy = first && policies.get(first.policyId)
     if (policy && mine.has(first.id)) await watchGroup(parts, group, policy)
   }
@@ -281,6 +283,8 @@ function startWork(state: MoverState, { slots, group }: Work, free: number): voi
     id: group.id,
     members: slots.map(({ id }) => id),
     newCut: () => parts.newId() as CutId,
+    // A replica that does not open, or a database that does not answer, is the trouble of one of them.
+    patience: (signal) => parts.sleep(parts.config.letGoSeconds * 1000, signal),
     lanes: Math.min(free, slots.length),
     onOpened: (failure) => noteOpened(parts, group, slots, failure),
   })

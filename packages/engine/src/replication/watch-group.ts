@@ -1,4 +1,4 @@
-// The alert of a group that has had no common point for too long, looked after by the mover that holds its first machine.
+// The alert of a group that has had no common point for too long, looked after by the mover that runs its cycles.
 import { type Instant, secondsBetween } from '@understudy/base/instant'
 import { checkLag } from '@understudy/domain/protection/lag'
 import type { Policy } from '@understudy/domain/protection/policy'

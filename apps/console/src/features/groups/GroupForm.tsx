@@ -1,7 +1,9 @@
 import { Alert, Box, Button, Group, Select, Stack, Text, TextInput } from '@mantine/core'
-import { IconInfoCircle } from '@tabler/icons-react'
+import { IconInfoCircle, IconListTree } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
 import type { ConsistencyGroup } from '@understudy/contract/consistency-group'
+import type { NewRecoveryPlan } from '@understudy/contract/recovery-plan'
 import { roleOf } from '@understudy/contract/roles'
 import { type FormEvent, useState } from 'react'
 import { api, client, fieldProblem } from '../../api/client.ts'
@@ -137,6 +139,61 @@ export function GroupForm({ group, onDone }: GroupFormProps) {
   )
 }
 
+/** All its machines at once, to be drawn on: a plan is how a group is failed over to one common point. */
+function PlanOfGroup({ group }: { readonly group: ConsistencyGroup }) {
+  const navigate = useNavigate()
+  const queries = useQueryClient()
+  const refused = useWhyRefused()(roleOf.plans.create)
+  const create = useMutation({
+    mutationFn: () => client.plans.create(planOf(group)),
+    onSuccess: ({ id }) => navigate({ to: '/plans/$planId', params: { planId: id } }),
+    onSettled: () => queries.invalidateQueries({ queryKey: api.plans.key() }),
+  })
+  return (
+    <>
+      <Group justify="space-between" gap="xs">
+        <Text size="sm" c="var(--ink-quiet)" maw={360}>
+          A recovery plan boots all its machines from one common point, in a test or a failover.
+        </Text>
+        <ActionButton
+          variant="default"
+          reason={refused}
+          loading={create.isPending}
+          leftSection={<IconListTree size={16} aria-hidden />}
+          onClick={() => create.mutate()}
+        >
+          Make a plan of it
+        </ActionButton>
+      </Group>
+      <ProblemAlert error={create.error} />
+    </>
+  )
+}
+
+type PlanGroup = NewRecoveryPlan['groups'][number]
+
+const planOf = ({ name, members }: ConsistencyGroup): NewRecoveryPlan => ({
+  name,
+  priority: 5,
+  targetRtoSeconds: 900,
+  parameters: [],
+  groups: [
+    {
+      id: 'machines' as PlanGroup['id'],
+      name: 'All machines',
+      start: 'in-order',
+      before: [],
+      machines: members.map(({ protectionId }, index) => ({
+        id: `machine-${index + 1}` as PlanGroup['machines'][number]['id'],
+        protectionId: protectionId as PlanGroup['machines'][number]['protectionId'],
+        needs: [],
+        whenItFails: 'stop',
+      })),
+      after: [],
+    },
+  ],
+})
+
 /** How things stand now, and who is not in the newest point, and why. */
 function Standing({ group }: { readonly group: ConsistencyGroup }) {
   const without = group.members.filter(({ covered }) => !covered)
@@ -151,6 +208,7 @@ function Standing({ group }: { readonly group: ConsistencyGroup }) {
           {group.apart && `${group.apart.reason}. ${group.apart.remedy}`}
         </Fact>
       </Facts>
+      <PlanOfGroup group={group} />
       {without.length > 0 && (
         <Alert
           color="yellow"

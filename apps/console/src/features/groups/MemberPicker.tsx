@@ -1,4 +1,4 @@
-import { Checkbox, Group, Table, Text, TextInput } from '@mantine/core'
+import { Checkbox, Group, Table, Text, TextInput, VisuallyHidden } from '@mantine/core'
 import { IconSearch, IconStack2 } from '@tabler/icons-react'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
@@ -66,7 +66,9 @@ export function MemberPicker({ groupId, chosen, onChange }: MemberPickerProps) {
           <Table highlightOnHover stickyHeader>
             <Table.Thead>
               <Table.Tr>
-                <Table.Th w={40} aria-label="Chosen" />
+                <Table.Th w={40}>
+                  <VisuallyHidden>Chosen</VisuallyHidden>
+                </Table.Th>
                 <Table.Th>Machine</Table.Th>
                 <Table.Th>Runs at</Table.Th>
                 <Table.Th>Policy</Table.Th>

@@ -29,7 +29,7 @@ const group: ConsistencyGroup = {
 test.each<[Partial<ConsistencyGroup>, string]>([
   [{ members: [] }, 'No machines yet'],
   [{ members: [member] }, 'One machine: nothing to share'],
-  [{ health: 'good' }, 'Common points in time'],
+  [{ health: 'good' }, 'Common points on time'],
   [{ sourceSiteIds: ['a', 'b'] }, 'Its machines run at two sites'],
   [{ newestWholeCut: null }, 'No common point yet'],
   [{}, 'Newest common point is late'],

@@ -12,7 +12,7 @@ export const toneOfGroup: Record<ConsistencyGroup['health'], Tone> = {
 export function wordsOfGroup(group: ConsistencyGroup): string {
   if (group.members.length === 0) return 'No machines yet'
   if (group.members.length === 1) return 'One machine: nothing to share'
-  if (group.health === 'good') return 'Common points in time'
+  if (group.health === 'good') return 'Common points on time'
   if (group.sourceSiteIds.length > 1) return 'Its machines run at two sites'
   if (group.newestWholeCut === null) return 'No common point yet'
   return 'Newest common point is late'
