@@ -8,7 +8,7 @@ import type { Protection } from '@understudy/contract/protection'
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
 import type { Site } from '@understudy/contract/site'
 import { checkAccessibility } from './accessibility.ts'
-import { becomeOwner, goTo, heading, watchForErrors } from './console.ts'
+import { becomeOwner, choose, goTo, heading, watchForErrors } from './console.ts'
 import { dismantle, newHome, type Product, startProduct } from './product.ts'
 import { photograph } from './screenshots.ts'
 import { until } from './until.ts'
@@ -83,10 +83,10 @@ test('the points of its machines are of one instant, and its machines say so', a
   await expect(note).toContainText('with sim-0002: newest')
   await checkBothThemes('machine-in-group')
   await goTo(page, 'Machines')
-  await page.getByRole('textbox', { name: 'Group', exact: true }).click()
-  await page.getByRole('option', { name: 'Web shop' }).click()
+  await choose(page, 'Group', 'Web shop')
   await expect(page).toHaveURL(/groupId=/)
   await expect(page.getByRole('grid', { name: 'Machines' }).getByRole('row')).toHaveCount(3)
+  await checkBothThemes('machines-of-group')
 })
 
 test('a dry run of a plan tells the instant that its machines boot from, and a failover of one alone warns', async () => {
@@ -105,7 +105,7 @@ test('a dry run of a plan tells the instant that its machines boot from, and a f
     'sim-0001, sim-0002 of the group "Web shop"',
   )
   await page.goto(`${product.address}/machines/${protections[0]?.machineId}`)
-  await page.getByRole('button', { name: 'Fail over', exact: true }).click()
+  await page.getByRole('button', { name: 'Unplanned failover', exact: true }).click()
   const dialog = page.getByRole('dialog')
   await expect(dialog).toContainText('sim-0002 stays where it is', { timeout: 20_000 })
   await photograph(page, 'simulated/failover-of-one-of-a-group')
