@@ -16,6 +16,7 @@ import { fakeWorld, type NewFakeMachine } from '@understudy/simulator/fake-platf
 import { readAll } from '@understudy/simulator/memory-disk'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
+import { memoryPrinter } from '@understudy/simulator/memory-printer'
 import { memorySteps } from '@understudy/simulator/memory-steps'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { sampleProtection, sampleSite } from '@understudy/simulator/sample-rows'
@@ -136,6 +137,7 @@ async function newGroupWorld({
       },
     },
     steps: memorySteps(clock),
+    printer: memoryPrinter(),
     live: memoryLive(),
     clock,
     sleep: clock.sleep,
