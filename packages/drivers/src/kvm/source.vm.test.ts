@@ -16,6 +16,7 @@ import type {
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readBlockGraph } from './block-graph.ts'
 import type { Host } from './host.ts'
+import { localHost } from './local-host.ts'
 import { machineDirectory } from './machine-directory.ts'
 import { visit, withMonitor } from './monitor.ts'
 import { processOf } from './power.ts'
@@ -31,14 +32,16 @@ afterEach(() => site.close())
 /** A source with no memory of anything: what a new process has. */
 const freshSource = ({
   host = site.host,
+  others = [],
   ...options
 }: {
   scratchBytes?: number
   host?: Host
+  others?: readonly Host[]
 } = {}): SourcePlatform =>
   kvmSource({
-    hosts: [host],
-    directory: machineDirectory([host], ({ error }) => {
+    hosts: [host, ...others],
+    directory: machineDirectory([host, ...others], ({ error }) => {
       throw error
     }),
     clock: { now: () => Date.now() },
@@ -590,6 +593,46 @@ describe('the guest comes first', () => {
     expect(replica.equals('only', two.model('only'))).toBe(true)
     await result.point.release(true)
     for (const machine of [one, two]) expect(await leftovers(machine)).toEqual([])
+  })
+
+  test('machines of two hosts are held together, and each goes on from its own checkpoint', async () => {
+    const second = await tinySite()
+    try {
+      const there = localHost({ name: 'there', machinesFolder: second.folder })
+      const one = await site.add('one', [{ key: 'a', format: 'raw', bytes: 8 * MiB }])
+      const two = await second.add('two', [{ key: 'b', format: 'qcow2', bytes: 8 * MiB }])
+      await one.start()
+      await two.start()
+      const source = freshSource({ others: [there] })
+      const replica = new Replica()
+      let since: readonly (string | null)[] = [null, null]
+      for (const pattern of [1, 2, 3]) {
+        await one.write('a', pattern * MiB, 64 * KiB, pattern)
+        await two.write('b', pattern * MiB, 64 * KiB, pattern)
+        const result = await source.openPoint({
+          machines: [one, two].map(({ ref }, index) => ({
+            ref,
+            trackingId: TRACKING,
+            since: since[index] ?? null,
+            excludedDisks: [],
+          })),
+          consistency: 'crash',
+        })
+        if (result.kind !== 'opened') throw new Error(result.reason.message)
+        expect(result.point.pauseMilliseconds).toBeGreaterThan(0)
+        for (const { disks } of result.point.machines) await replica.take(disks)
+        expect(replica.equals('a', one.model('a'))).toBe(true)
+        expect(replica.equals('b', two.model('b'))).toBe(true)
+        since = result.point.machines.map(({ checkpoint }) => checkpoint)
+        await result.point.release(true)
+      }
+      for (const machine of [one, two]) {
+        expect(await status(machine)).toBe('running')
+        expect(await leftovers(machine)).toEqual([])
+      }
+    } finally {
+      await second.close()
+    }
   })
 
   test('an application-consistent point without an agent is crash-consistent and says why', async () => {
