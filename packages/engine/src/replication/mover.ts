@@ -187,8 +187,7 @@ async function watchGroups(
 ): Promise<void> {
   for (const group of groups.values()) {
     // Whoever has this one runs the cycles of the group, and knows of its newest cut.
-    const first =
-      group.members.find(({ state }) => replicatingStates.includes(state)) ?? group.members[0]
+    const first = group.members.find(({ state }) => replicatingStates.includes(state)) ?? group.members[0]
     const policy = first && policies.get(first.policyId)
     if (policy && mine.has(first.id)) await watchGroup(parts, group, policy)
   }

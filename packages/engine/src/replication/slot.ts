@@ -51,10 +51,7 @@ export type Slot = {
 
 /** As far as is known nothing but a delta is ahead of it, without trouble: it can be opened together with others of its group. */
 export const isInStep = ({ protection, failures, deposed, replica, newestIsTracked }: Slot): boolean =>
-  protection.state === 'protected' &&
-  failures === 0 &&
-  deposed === 0 &&
-  (replica === null || newestIsTracked)
+  protection.state === 'protected' && failures === 0 && deposed === 0 && (replica === null || newestIsTracked)
 
 export const replicatingStates: readonly ProtectionState[] = ['seeding', 'protected', 'resyncing']
 
