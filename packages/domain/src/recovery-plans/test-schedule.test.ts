@@ -62,6 +62,13 @@ describe('when a schedule is next due', () => {
     expect(next({ ...defaultTestSchedule, days: { kind: 'month', days } }, after)).toBe(expected)
   })
 
+  test('on a date that a zone has left out it is due a day later, from whenever one looks', () => {
+    const fridays = { ...daily('Pacific/Apia', '10:00'), days: { kind: 'week', weekdays: [5] } } as const
+    // There was no 30 December 2011 in Samoa, which had been a Friday.
+    for (const after of ['2011-12-24T00:00Z', '2011-12-30T09:00Z', '2011-12-30T19:00Z'])
+      expect(next(fridays, after)).toBe('2011-12-30T20:00')
+  })
+
   test('one that is off is never due', () => {
     expect(nextTestAt({ ...defaultTestSchedule, enabled: false }, 0)).toBeNull()
   })
