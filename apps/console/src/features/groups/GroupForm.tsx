@@ -91,7 +91,10 @@ export function GroupForm({ group, onDone }: GroupFormProps) {
               go keep all the points that they have.
             </Text>
             <Panel flush aria-label="Machines to choose">
-              <MemberPicker groupId={group?.id ?? null} chosen={chosen} onChange={setChosen} />
+              {/* Nobody asks who could be in a group that is just going. */}
+              {(remove.isIdle || remove.isError) && (
+                <MemberPicker groupId={group?.id ?? null} chosen={chosen} onChange={setChosen} />
+              )}
             </Panel>
           </Box>
           <ProblemAlert error={saving.error} />
