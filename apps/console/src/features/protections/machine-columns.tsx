@@ -127,7 +127,7 @@ export const machineColumns: readonly MachineColumn[] = [
     grows: true,
     sort: 'policy',
     standard: true,
-    cell: ofProtection(({ policyName }) => <span title={policyName}>{policyName}</span>),
+    cell: ofProtection((protection) => <PolicyCell protection={protection} />),
   },
   {
     key: 'group',
@@ -217,9 +217,20 @@ function NameCell({ row }: { readonly row: MachineRow }) {
         {row.name}
       </a>
       {simulated && <span className={classes.tag}>simulated</span>}
-      {row.protection?.group && (
-        <span className={classes.tag} title={`In the group ${row.protection.group.name}`}>
-          {row.protection.group.name}
+    </span>
+  )
+}
+
+/** With the group that it shares its instants with, for which there is no room beside the name. */
+function PolicyCell({ protection: { policyName, group } }: { readonly protection: Protection }) {
+  return (
+    <span className={classes.line}>
+      <span className={classes.site} title={policyName}>
+        {policyName}
+      </span>
+      {group && (
+        <span className={classes.tag} title={`In the group ${group.name}`}>
+          {group.name}
         </span>
       )}
     </span>
