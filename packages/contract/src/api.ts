@@ -60,12 +60,14 @@ import {
   PlanDetail,
   PlanDiff,
   PlanDocument,
+  PlanDryRun,
   PlanMerge,
   PlanRun,
   PlanRunState,
   PlanRuns,
   PlanSecrets,
   Plans,
+  PlanTimeLine,
   PlanVersion,
   RecoveryPlan,
   SavePlanInput,
@@ -344,7 +346,10 @@ export const contract = {
       .output(PlanCheck),
     dryRun: post('/plans/{id}/dry-run', 'plans', 'Everything before a run, without touching anything')
       .input(StartPlanInput.extend({ id: Id }))
-      .output(PlanCheck),
+      .output(PlanDryRun),
+    timeLine: get('/plans/{id}/time-line', 'plans', 'The recovery points of all machines of a plan')
+      .input(ById)
+      .output(PlanTimeLine),
     versions: get('/plans/{id}/versions', 'plans', 'Versions, newest first')
       .input(ById)
       .output(z.object({ items: z.array(PlanVersion) })),

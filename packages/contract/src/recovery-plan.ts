@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { idOf, StepAction } from './plan-action.ts'
 import { EvidenceSummary, Readiness } from './plan-tests.ts'
 import { Id, InstantText, Name, pageOf, Seconds } from './primitives.ts'
+import { Consistency, RecoveryPoint } from './recovery-point.ts'
 
 export const PlanRunKind = z.enum(['test', 'planned', 'unplanned', 'fail-back'])
 export const FollowUpKind = z.enum(['clean-up', 'change-point', 'roll-back', 'commit', 'reprotect'])
@@ -215,6 +216,7 @@ export const PlanRun = PlanRunSummary.extend({
   point: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('latest') }),
     z.object({ kind: z.literal('latest-application-consistent') }),
+    z.object({ kind: z.literal('latest-processed'), instant: InstantText }),
     z.object({ kind: z.literal('at'), instant: InstantText }),
   ]),
   parameters: z.record(z.string(), ParameterValue),
@@ -270,6 +272,45 @@ export const PlanCheck = z
   .object({ findings: z.array(PlanFinding), timetable: PlanTimetable.nullable() })
   .meta({ id: 'PlanCheck' })
 export type PlanCheck = z.infer<typeof PlanCheck>
+export const PlanDryRun = PlanCheck.extend({
+  /** Empty for a move on purpose, which ships what was written last. */
+  points: z.array(
+    z.object({
+      itemId: Id,
+      name: z.string(),
+      instant: InstantText.nullable().describe('Of the point it would be booted from; null: none fits'),
+      consistency: Consistency.nullable(),
+      ageSeconds: Seconds.nullable().describe('How much older that is than the instant chosen for all'),
+    }),
+  ),
+}).meta({ id: 'PlanDryRun' })
+export type PlanDryRun = z.infer<typeof PlanDryRun>
+export const PlanTimeLine = z
+  .object({
+    machines: z.array(
+      z.object({
+        itemId: Id,
+        name: z.string(),
+        points: z.array(
+          RecoveryPoint.pick({
+            id: true,
+            instant: true,
+            consistency: true,
+            verifiedAt: true,
+            suspicious: true,
+            pinned: true,
+            held: true,
+          }),
+        ),
+        left: z.number().int().describe('How many older or closer points are not listed'),
+        problem: z.string().nullable().describe('Why its points could not be read, else null'),
+      }),
+    ),
+    earliestCommon: InstantText.nullable().describe('Before it some machine has no point'),
+    latestProcessed: InstantText.nullable().describe('The newest instant that all machines have reached'),
+  })
+  .meta({ id: 'PlanTimeLine' })
+export type PlanTimeLine = z.infer<typeof PlanTimeLine>
 const spotted = { at: PlanFinding.shape.at, words: z.string() }
 export const PlanDiff = z.object({ items: z.array(z.object(spotted)) }).meta({ id: 'PlanDiff' })
 export type PlanDiff = z.infer<typeof PlanDiff>
@@ -289,9 +330,14 @@ export const PlanPointChoice = z
   .discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('latest') }),
     z.strictObject({ kind: z.literal('latest-application-consistent') }),
+    z.strictObject({ kind: z.literal('latest-processed') }),
     z.strictObject({ kind: z.literal('at'), instant: InstantText }),
   ])
+  .describe(
+    'latest: of each machine its newest when its turn comes. latest-processed: the newest instant that all machines have reached already. at: of each machine its newest at or before the instant',
+  )
   .meta({ id: 'PlanPointChoice' })
+export type PlanPointChoice = z.infer<typeof PlanPointChoice>
 export const StartPlanInput = z.strictObject({
   kind: PlanRunKind,
   point: PlanPointChoice.default({ kind: 'latest' }),

@@ -81,6 +81,7 @@ export const roleOf = {
     remove: 'contributor',
     check: 'reader',
     dryRun: 'operator',
+    timeLine: 'reader',
     versions: 'reader',
     version: 'reader',
     restore: 'contributor',

@@ -56,6 +56,7 @@ import type { MachineJobs } from './recovery-plans/machine-activity.ts'
 import { planStep } from './recovery-plans/plan-step.ts'
 import { type PlanUseCases, planUseCases } from './recovery-plans/plan-use-cases.ts'
 import { annotatePoint } from './recovery-points/annotate-point.ts'
+import { loadPoints } from './recovery-points/load-points.ts'
 import { whereIs, withReplica } from './recovery-points/with-replica.ts'
 import { createMover } from './replication/mover.ts'
 import type {
@@ -80,7 +81,7 @@ import type {
   UnplannedFailoverRequest,
 } from './requests.ts'
 import { refreshQuietly, refreshSite } from './sites/inventory.ts'
-import { platformOf, sourceOf, targetOf } from './sites/platform-of.ts'
+import { sourceOf, targetOf } from './sites/platform-of.ts'
 import { checkSite, loadSite, registerSite, removeSite, updateSite } from './sites/register.ts'
 import { createSiteWatcher, type SiteWatcher } from './sites/watch-sites.ts'
 
@@ -338,14 +339,7 @@ export function createEngine(given: EngineParts): Engine {
       await retryJob(parts, jobId)
     },
 
-    async recoveryPoints(protectionId) {
-      const protection = await loadProtection(parts, protectionId)
-      const { replicas } = await platformOf(parts, protection.targetSiteId)
-      // While it is being set up, or when that failed, there is no replica yet: no points, and nothing wrong.
-      const early = (await parts.stores.protections.summary(protectionId)).newestPoint === null
-      if (early && !(await replicas.exists(protection.replicaId))) return []
-      return await withReplica(parts, whereIs(protection), async (replica) => replica.points())
-    },
+    recoveryPoints: async (protectionId) => loadPoints(parts, await loadProtection(parts, protectionId)),
     annotatePoint: (request) => annotatePoint(parts, request),
     async replicaUsage(protectionId) {
       const protection = await loadProtection(parts, protectionId)

@@ -41,11 +41,18 @@ import { lazy, Suspense, useEffect } from 'react'
 import { api, client } from '../api/client.ts'
 import { endLive, startLive, useRooms } from '../api/live.ts'
 import { sessionQuery } from '../api/session.ts'
+import { CommonTimeLineContext } from '../features/plan-runs/common-time-line.ts'
 import { RoutePending } from '../ui/RoutePending.tsx'
 import { CommandSearch, openCommandSearch } from './CommandSearch.tsx'
 import { ConnectionBanner } from './ConnectionBanner.tsx'
 import { leave } from './leave.ts'
 import { Mark } from './Mark.tsx'
+
+// Drawn only where an instant for a whole plan is chosen.
+const CommonTimeLine = lazy(async () => {
+  const { CommonTimeLine: loaded } = await import('../features/recovery-points/CommonTimeLine.tsx')
+  return { default: loaded }
+})
 
 // Fields for passwords are for who opens them, not for every page.
 const ChangePassword = lazy(async () => {
@@ -158,7 +165,9 @@ export function Shell() {
         <ConnectionBanner />
         <Box p={{ base: 'sm', sm: 'lg' }} maw={2400} mx="auto">
           <Suspense fallback={<RoutePending />}>
-            <Outlet />
+            <CommonTimeLineContext value={CommonTimeLine}>
+              <Outlet />
+            </CommonTimeLineContext>
           </Suspense>
         </Box>
       </AppShell.Main>

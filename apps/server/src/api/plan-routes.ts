@@ -22,6 +22,7 @@ import { planToYaml, yamlToPlan } from './plan-document.ts'
 import { showDocument } from './show-document.ts'
 import { checkPlan, showPlan, showPlanSummaries } from './show-plan.ts'
 import { showPlanRun, summarizePlanRun } from './show-plan-run.ts'
+import { showChosenPoint, showTimeLine } from './show-time-line.ts'
 
 export const byOf = (context: RequestContext) => {
   const { name, user } = callerOf(context)
@@ -78,8 +79,15 @@ export function planRoutes(deps: ApiDeps) {
     dryRun: os.plans.dryRun.handler(async ({ input, context }) => {
       const { id, ...rest } = input
       const { plan } = await findPlan(deps, id)
-      const findings = await plans.dryRun(startRequest(id, rest, context))
-      return checkPlan(deps, plan, input.kind, findings)
+      const { findings, points } = await plans.dryRun(startRequest(id, rest, context))
+      return {
+        ...(await checkPlan(deps, plan, input.kind, findings)),
+        points: points.map(showChosenPoint),
+      }
+    }),
+    timeLine: os.plans.timeLine.handler(async ({ input }) => {
+      const { plan } = await findPlan(deps, input.id)
+      return showTimeLine(await plans.points(plan))
     }),
     versions: os.plans.versions.handler(async ({ input }) => {
       await findPlan(deps, input.id)

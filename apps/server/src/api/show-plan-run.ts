@@ -48,7 +48,7 @@ export async function showPlanRun(deps: ApiDeps, run: PlanRun): Promise<ShownRun
     ...summaryOf(run, shown, await evidenceOf(deps, run)),
     plan: showDocument(run.plan),
     planRevision: run.planRevision,
-    point: run.point.kind === 'at' ? { kind: 'at', instant: toIso(run.point.instant) } : run.point,
+    point: 'instant' in run.point ? { ...run.point, instant: toIso(run.point.instant) } : run.point,
     parameters: { ...run.parameters },
     activities: shown,
     predictedSeconds: around.timetable?.totalSeconds ?? null,

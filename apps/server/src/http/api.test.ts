@@ -724,6 +724,19 @@ describe('recovery plans', () => {
       ...(body === undefined ? {} : { body }),
     })
 
+  test('show the points of all their machines, and a dry run says which machine goes back how far', async () => {
+    const made = await as('contributor', 'POST', '/plans', planOf('Line', []))
+    const id = String(made.body.id)
+    const empty = { machines: [], earliestCommon: null, latestProcessed: null }
+    expect((await as('reader', 'GET', `/plans/${id}/time-line`)).body).toEqual(empty)
+    for (const point of [{ kind: 'latest-processed' }, { kind: 'at', instant: '2026-03-01T14:05:09.120Z' }]) {
+      const dry = await as('operator', 'POST', `/plans/${id}/dry-run`, { kind: 'test', point })
+      expect(dry).toMatchObject({ status: 200, body: { points: [] } })
+    }
+    const wrong = { kind: 'test', point: { kind: 'at', instant: 'yesterday' } }
+    expect((await as('operator', 'POST', `/plans/${id}/dry-run`, wrong)).status).toBe(400)
+  })
+
   test('are saved version by version; the second of two who save is told, and can merge', async () => {
     const made = await as('contributor', 'POST', '/plans', planOf('Shop', [step('call', manual)]))
     expect(made.status).toBe(201)

@@ -40,14 +40,21 @@ export const planRunLife = stateMachine<PlanRunState>('plan run', {
 /** In these a conductor has something to do, or will have. */
 export const activePlanRunStates: readonly PlanRunState[] = ['running', 'paused', 'cancelling']
 
-/** One choice for all machines. `at`: of each the newest point that is not younger than the instant. */
-export type PlanPointChoice =
+/**
+ * One choice for all machines. `latest`: of each its newest one when its turn comes. `at`: of each the newest point that is not younger
+ * than the instant. `latest-processed`: the same for the newest instant that all of them have reached when the run begins.
+ */
+export type PlanPointChoice = { readonly kind: 'latest-processed' } | SettledChoice
+
+type SettledChoice =
   | { readonly kind: 'latest' }
   | { readonly kind: 'latest-application-consistent' }
   | { readonly kind: 'at'; readonly instant: Instant }
 
 /** By the group's id. */
 export type PlanRunCuts = Readonly<Record<string, { readonly cut: CutId; readonly instant: Instant }>>
+/** What a run goes by: the same for all its machines, however long it takes. */
+export type PlanRunPoint = { readonly kind: 'latest-processed'; readonly instant: Instant } | SettledChoice
 
 export type PlanRunSettings = {
   /** Answers beforehand what would be asked when a source cannot be proven off. Goes into the audit. */
@@ -80,9 +87,9 @@ export type PlanRun = {
   readonly planRevision: number
   /** Rises with every change of one of its activities: whoever has read them knows by it whether they are still as they were. */
   readonly changes: number
-  readonly point: PlanPointChoice
   /** Of each consistency group with several machines in it: the instant that all of them boot from, chosen when the run began. */
   readonly cuts: PlanRunCuts
+  readonly point: PlanRunPoint
   /** What was filled in at the start, without secrets. */
   readonly parameters: Readonly<Record<string, ParameterValue>>
   readonly settings: PlanRunSettings

@@ -25,7 +25,8 @@ export function choosePoint(points: readonly RecoveryPoint[], choice: PointChoic
   })
 }
 
-function findPoint(points: readonly RecoveryPoint[], choice: PointChoice): RecoveryPoint | undefined {
+/** The same; undefined: there is none of that kind. */
+export function findPoint(points: readonly RecoveryPoint[], choice: PointChoice): RecoveryPoint | undefined {
   switch (choice.kind) {
     case 'latest':
       return points.at(-1)

@@ -23,6 +23,7 @@ import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
 import { activitiesOfFollowUp } from './boots-of-run.ts'
 import { wordsOfRun } from './conduct-run.ts'
 import { chooseCuts } from './group-cuts.ts'
+import { settlePoint } from './member-points.ts'
 import { loadPlan } from './save-plan.ts'
 import { loadRun } from './steer-run.ts'
 
@@ -34,6 +35,11 @@ export const defaultRunSettings: PlanRunSettings = {
   cleanUp: 'by-hand',
 }
 
+const latest = { kind: 'latest' } as const
+
+/** A move on purpose ships what was written last, and needs no point. */
+export const choosesPoint = (kind: PlanRunKind): boolean => kind === 'test' || kind === 'unplanned'
+
 /** Repeatable with the same run id: the first request counts. */
 export async function beginRun(parts: EngineParts, request: StartPlanRequest): Promise<PlanRun> {
   const id = request.planRunId ?? (parts.newId() as PlanRunId)
@@ -41,7 +47,9 @@ export async function beginRun(parts: EngineParts, request: StartPlanRequest): P
   if (known) return known
   const { plan, version } = await loadPlan(parts, request.planId)
   const { findings, directions } = await lookAt(parts, plan, request.kind)
-  refuseBlocked(plan, findings)
+  const wished = choosesPoint(request.kind) ? (request.point ?? latest) : latest
+  const { point, findings: pointless } = await settlePoint(parts, plan, wished)
+  refuseBlocked(plan, [...findings, ...pointless])
   const { parameters, secrets } = await fillIn(parts, plan, request.parameters ?? {})
   const run: PlanRun = {
     id,
@@ -55,8 +63,8 @@ export async function beginRun(parts: EngineParts, request: StartPlanRequest): P
     plan,
     planRevision: 1,
     changes: 0,
-    point: request.point ?? { kind: 'latest' },
-    cuts: await chooseCuts(parts, plan, request),
+    point,
+    cuts: await chooseCuts(parts, plan, { kind: request.kind, point }),
     parameters,
     settings: { ...defaultRunSettings, ...request.settings },
     startedBy: request.by,
@@ -76,11 +84,14 @@ export async function beginFollowUp(parts: EngineParts, request: FollowUpRequest
   if (known) return known
   const former = await loadRun(parts, request.followsUp)
   refuseFollowUp(former, request.kind)
+  const wished = request.kind === 'change-point' ? (request.point ?? latest) : latest
+  const { point, findings } = await settlePoint(parts, former.plan, wished)
+  refuseBlocked(former.plan, findings)
   const run = followUpRun(former, {
     id,
     kind: request.kind,
-    point: request.point ?? { kind: 'latest' },
-    cuts: await chooseCuts(parts, former.plan, request),
+    point,
+    cuts: await chooseCuts(parts, former.plan, { kind: request.kind, point }),
     startedBy: request.by,
     starterId: request.byId ?? null,
     startedAt: parts.clock.now(),

@@ -2,33 +2,43 @@
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { PlanFinding } from '@understudy/domain/recovery-plans/plan-finding'
 import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
+import type { ChosenPoint } from '@understudy/domain/recovery-plans/plan-points'
 import type { EngineParts } from '../engine-parts.ts'
 import { preflightFailover } from '../failover/preflight.ts'
 import type { StartPlanRequest } from '../requests.ts'
-import { fillIn, findingsOf } from './begin-run.ts'
+import { choosesPoint, fillIn, findingsOf } from './begin-run.ts'
 import { cutFindings } from './group-cuts.ts'
+import { lookAtPoints } from './member-points.ts'
 import { loadPlan } from './save-plan.ts'
+import { someAtOnce } from './some-at-once.ts'
 
-/** So many machines are asked about at once. */
-const AT_ONCE = 8
+const latest = { kind: 'latest' } as const
 
-export async function dryRun(parts: EngineParts, request: StartPlanRequest): Promise<readonly PlanFinding[]> {
+export type DryRun = {
+  readonly findings: readonly PlanFinding[]
+  /** What each machine would be booted from. Of a move on purpose none: it ships what was written last. */
+  readonly points: readonly ChosenPoint[]
+}
+
+export async function dryRun(parts: EngineParts, request: StartPlanRequest): Promise<DryRun> {
   const { plan } = await loadPlan(parts, request.planId)
-  const machines = machinesOf(plan)
-  const found: PlanFinding[] = [
-    ...(await findingsOf(parts, plan, request.kind)),
-    ...(await parameterFindings(parts, plan, request)),
-    ...(await cutFindings(parts, plan, request)),
-  ]
   const mode = request.kind === 'test' ? 'test' : 'failover'
-  for (let from = 0; from < machines.length; from += AT_ONCE) {
-    const some = machines.slice(from, from + AT_ONCE)
-    const answers = await Promise.all(
-      some.map(({ id, protectionId }) => preflightOf(parts, { id, protectionId, mode })),
-    )
-    found.push(...answers.flat())
+  const points = choosesPoint(request.kind)
+    ? await lookAtPoints(parts, plan, request.point ?? latest)
+    : { point: latest, chosen: [], findings: [] }
+  const answers = await someAtOnce(machinesOf(plan), ({ id, protectionId }) =>
+    preflightOf(parts, { id, protectionId, mode }),
+  )
+  return {
+    findings: [
+      ...(await findingsOf(parts, plan, request.kind)),
+      ...(await parameterFindings(parts, plan, request)),
+      ...points.findings,
+      ...(await cutFindings(parts, plan, { kind: request.kind, point: points.point })),
+      ...answers.flat(),
+    ],
+    points: points.chosen,
   }
-  return found
 }
 
 async function parameterFindings(

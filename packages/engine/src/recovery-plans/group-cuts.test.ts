@@ -22,8 +22,8 @@ async function newGroupPlan(inGroup = true) {
     await lab.clock.advance(2 * 60_000)
     return run
   }
-  const dryRun = (kind: StartPlanRequest['kind'] = 'test') =>
-    lab.engine.plans.dryRun({ by, planId: kept.id, kind })
+  const dryRun = async (kind: StartPlanRequest['kind'] = 'test') =>
+    (await lab.engine.plans.dryRun({ by, planId: kept.id, kind })).findings
   const bootOf = async (id: ProtectionId) => {
     const [run] = await lab.activeRuns(id)
     const points = await lab.engine.recoveryPoints(id)

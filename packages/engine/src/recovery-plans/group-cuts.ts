@@ -6,8 +6,8 @@ import type { Protection } from '@understudy/domain/protection/protection'
 import type { PlanRunKind, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import { atItem, type PlanFinding, warning, wholePlan } from '@understudy/domain/recovery-plans/plan-finding'
 import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
-import type { FollowUpKind, PlanPointChoice, PlanRunCuts } from '@understudy/domain/recovery-plans/plan-run'
-import { type CommonCut, chooseCut, commonCuts } from '@understudy/domain/recovery-points/common-cuts'
+import type { FollowUpKind, PlanRunCuts, PlanRunPoint } from '@understudy/domain/recovery-plans/plan-run'
+import { type CommonCut, type CutChoice, chooseCut, commonCuts } from '@understudy/domain/recovery-points/common-cuts'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { EngineParts } from '../engine-parts.ts'
 import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
@@ -15,7 +15,7 @@ import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
 type Wanted = {
   readonly kind: PlanRunKind | FollowUpKind
   /** Default: latest. */
-  readonly point?: PlanPointChoice
+  readonly point?: PlanRunPoint
 }
 
 /** What is booted from a point that was sealed before. A planned failover makes its own when all is off. */
@@ -117,18 +117,21 @@ async function lookAtGroups(
   )
 }
 
+const choiceOfCut = (point: PlanRunPoint): CutChoice =>
+  point.kind === 'latest-processed' ? { kind: 'at', instant: point.instant } : point
+
 /** In a disaster a replica that cannot be read must not keep the others from booting. */
 async function lookAtGroup(
   parts: EngineParts,
   group: ConsistencyGroup,
   inPlan: readonly Protection[],
-  point: PlanPointChoice,
+  point: PlanRunPoint,
 ): Promise<GroupLook> {
   const pointsOf = (protection: Protection): Promise<readonly RecoveryPoint[]> =>
     withReplica(parts, whereIs(protection), async (replica) => replica.points())
   try {
     const cuts = commonCuts(await Promise.all(inPlan.map(pointsOf)))
-    return { group, inPlan, cut: chooseCut(cuts, point), failure: null }
+    return { group, inPlan, cut: chooseCut(cuts, choiceOfCut(point)), failure: null }
   } catch (error) {
     if (!(error instanceof Outage) && !(error instanceof Refusal)) throw error
     return { group, inPlan, cut: null, failure: toFailureReport(error).message }

@@ -5,6 +5,7 @@ import type { Run } from '@understudy/domain/failover/failover'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import { choiceOf } from '@understudy/domain/recovery-plans/plan-points'
 import type { PlanRun } from '@understudy/domain/recovery-plans/plan-run'
 import type { PointChoice } from '@understudy/domain/recovery-points/choose-point'
 import type { SiteId } from '@understudy/domain/sites/site'
@@ -91,7 +92,7 @@ export async function startMachineJob(
 /** The machines of a group boot from one instant, also those that an edit of the run has brought in. */
 function pointFor({ point, cuts }: PlanRun, groupId: Protection['groupId']): PointChoice {
   const cut = groupId === null ? undefined : cuts[groupId]
-  return cut ? { kind: 'cut', cut: cut.cut } : point
+  return cut ? { kind: 'cut', cut: cut.cut } : choiceOf(point)
 }
 
 const turned = (): Refusal =>

@@ -4,6 +4,7 @@ import type { RunProgress } from '@understudy/domain/recovery-plans/critical-pat
 import type { PlanRunKind, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { PlanFinding } from '@understudy/domain/recovery-plans/plan-finding'
 import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
+import type { MemberPoints } from '@understudy/domain/recovery-plans/plan-points'
 import type { PlanRun, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
 import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
 import type { RunPurpose } from '@understudy/domain/recovery-plans/schedule-plan'
@@ -24,8 +25,9 @@ import type {
   StartPlanRequest,
 } from '../requests.ts'
 import { beginFollowUp, beginRun, findingsOf } from './begin-run.ts'
-import { dryRun } from './dry-run.ts'
+import { type DryRun, dryRun } from './dry-run.ts'
 import { editRun } from './edit-run.ts'
+import { memberPoints } from './member-points.ts'
 import { createPlan, removePlan, restorePlan, savePlan } from './save-plan.ts'
 import { answerActivity, cancelRun, pauseRun, resumeRun, retryActivity, skipActivity } from './steer-run.ts'
 import { type Timetable, timetableOf } from './timetable.ts'
@@ -46,7 +48,9 @@ export type PlanUseCases = {
   /** How long it will take, or with `progress` will have taken. Refuses an order that cannot be kept (`recovery-plan/not-runnable`). */
   timetable(plan: RecoveryPlan, purpose: RunPurpose, progress?: RunProgress): Promise<Timetable>
   /** The findings, and what every machine's target says now. Touches nothing. */
-  dryRun(request: StartPlanRequest): Promise<readonly PlanFinding[]>
+  dryRun(request: StartPlanRequest): Promise<DryRun>
+  /** What the replicas of its machines hold, from old to new. Touches nothing. */
+  points(plan: RecoveryPlan): Promise<readonly MemberPoints[]>
 
   /** When it is tested by itself. */
   testSettings(id: PlanId): Promise<TestSettings>
@@ -78,6 +82,7 @@ export const planUseCases = (parts: EngineParts): PlanUseCases => ({
   testSettings: (id) => testSettingsOf(parts, id),
   saveTestSettings: (request) => saveTestSettings(parts, request),
   readiness: (plans) => planReadinesses(parts, plans),
+  points: (plan) => memberPoints(parts, plan),
   start: (request) => beginRun(parts, request),
   followUp: (request) => beginFollowUp(parts, request),
   pause: (id, asker) => pauseRun(parts, id, asker),

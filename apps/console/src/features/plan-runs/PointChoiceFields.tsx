@@ -1,9 +1,11 @@
-import { Group, Radio, Stack, TextInput } from '@mantine/core'
-import { useState } from 'react'
+import { Radio, Skeleton, Stack, TextInput } from '@mantine/core'
+import { Suspense, use, useState } from 'react'
 import { zoneName } from '../../lib/format.ts'
-import { localTimeOf, type PointDraft } from './point-draft.ts'
+import { CommonTimeLineContext } from './common-time-line.ts'
+import { localTimeOf, type PointDraft, pointOf } from './point-draft.ts'
 
 type PointChoiceFieldsProps = {
+  readonly planId: string
   readonly draft: PointDraft
   readonly onChange: (draft: PointDraft) => void
 }
@@ -19,16 +21,23 @@ const choices: readonly {
     label: 'Latest application-consistent',
     note: 'Databases have put everything on their disks',
   },
+  {
+    kind: 'latest-processed',
+    label: 'Latest that all have reached',
+    note: 'The newest instant of which every machine has a point already: up soonest, and closest together',
+  },
   { kind: 'at', label: 'An instant', note: 'Of each machine the newest point that is not younger' },
 ]
 
 /** One point for all machines. */
-export function PointChoiceFields({ draft, onChange }: PointChoiceFieldsProps) {
-  const [now] = useState(() => localTimeOf(Date.now()))
+export function PointChoiceFields({ planId, draft, onChange }: PointChoiceFieldsProps) {
+  const [now] = useState(() => localTimeOf(Date.now()).slice(0, 19))
+  const TimeLine = use(CommonTimeLineContext)
   const choose = (value: string): void => {
     const kind = choices.find((each) => each.kind === value)?.kind ?? 'latest'
     onChange({ kind, localTime: kind === 'at' && draft.localTime === '' ? now : draft.localTime })
   }
+  const point = pointOf(draft)
   return (
     <Radio.Group label="One point for all machines" value={draft.kind} onChange={choose}>
       <Stack gap={8} mt={6}>
@@ -36,18 +45,27 @@ export function PointChoiceFields({ draft, onChange }: PointChoiceFieldsProps) {
           <Radio key={kind} value={kind} label={label} description={note} size="sm" />
         ))}
         {draft.kind === 'at' && (
-          <Group gap="xs" pl={30}>
+          <Stack gap="xs" pl={{ base: 0, xs: 30 }}>
             <TextInput
               type="datetime-local"
-              step={1}
-              max={now}
+              step={0.001}
+              max={`${now}.999`}
               label={`Instant (${zoneName()})`}
               value={draft.localTime}
               onChange={(event) => onChange({ ...draft, localTime: event.currentTarget.value })}
               error={draft.localTime === '' ? 'Choose date and time' : null}
-              w={240}
+              w={260}
             />
-          </Group>
+            {TimeLine && (
+              <Suspense fallback={<Skeleton h={190} />}>
+                <TimeLine
+                  planId={planId}
+                  instant={point?.kind === 'at' ? Date.parse(point.instant) : null}
+                  onChoose={(instant) => onChange({ kind: 'at', localTime: localTimeOf(instant) })}
+                />
+              </Suspense>
+            )}
+          </Stack>
         )}
       </Stack>
     </Radio.Group>

@@ -82,7 +82,7 @@ function RunActionDialog({ run, action, onClose }: RunActionDialogProps) {
   })
   const ready = !ask.choosesPoint || point !== null
   return (
-    <Modal opened onClose={onClose} title={ask.title} size={520}>
+    <Modal opened onClose={onClose} title={ask.title} size={ask.choosesPoint ? 760 : 520}>
       <form
         onSubmit={(event) => {
           event.preventDefault()
@@ -99,7 +99,7 @@ function RunActionDialog({ run, action, onClose }: RunActionDialogProps) {
               ))}
             </List>
           )}
-          {ask.choosesPoint && <PointChoiceFields draft={draft} onChange={setDraft} />}
+          {ask.choosesPoint && <PointChoiceFields planId={run.planId} draft={draft} onChange={setDraft} />}
           <ProblemAlert error={act.error} />
           <Group justify="flex-end" gap="xs">
             <Button variant="default" onClick={onClose} data-autofocus={ask.danger ? true : undefined}>

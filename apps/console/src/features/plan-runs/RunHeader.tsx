@@ -108,6 +108,8 @@ export function wordsOfPoint(point: PlanRun['point']): string {
       return 'Latest'
     case 'latest-application-consistent':
       return 'Latest application-consistent'
+    case 'latest-processed':
+      return `What all had reached: ${formatWithZone(point.instant)}`
     case 'at':
       return formatWithZone(point.instant)
   }

@@ -15,7 +15,7 @@ import { useDebouncedValue } from '@mantine/hooks'
 import { IconHandStop } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import type { PlanCheck, PlanDetail } from '@understudy/contract/recovery-plan'
+import type { PlanDetail, PlanDryRun } from '@understudy/contract/recovery-plan'
 import { type FormEvent, useState } from 'react'
 import { api, client } from '../../api/client.ts'
 import { formatDuration } from '../../lib/format.ts'
@@ -27,6 +27,7 @@ import { useNow } from '../../ui/use-now.ts'
 import { ParameterFields } from './ParameterFields.tsx'
 import { PlacedFindings } from './PlacedFindings.tsx'
 import { PointChoiceFields } from './PointChoiceFields.tsx'
+import { PointsOfMachines } from './PointsOfMachines.tsx'
 import classes from './StartDialog.module.css'
 import {
   askedParameters,
@@ -55,7 +56,7 @@ export function StartDialog({ planId, name, kind, onClose }: StartDialogProps) {
   const { data: detail, error } = useQuery(api.plans.get.queryOptions({ input: { id: planId } }))
   const words = wordsOfStart[kind]
   return (
-    <Modal opened onClose={onClose} title={`${words.title}: ${name}`} size={680}>
+    <Modal opened onClose={onClose} title={`${words.title}: ${name}`} size={760}>
       {detail ? (
         <StartForm detail={detail} kind={kind} onClose={onClose} />
       ) : error ? (
@@ -140,8 +141,13 @@ function StartForm({ detail, kind: asked, onClose }: StartFormProps) {
           <Text size="sm">{words.effect}</Text>
         </div>
         {words.choosesPoint && (
-          <PointChoiceFields draft={draft.point} onChange={(point) => setDraft({ ...draft, point })} />
+          <PointChoiceFields
+            planId={id}
+            draft={draft.point}
+            onChange={(point) => setDraft({ ...draft, point })}
+          />
         )}
+        {words.choosesPoint && dry.data && <PointsOfMachines points={dry.data.points} />}
         <Foresight detail={detail} draft={draft} check={dry.data} />
         <ParameterFields
           parameters={parameters}
@@ -188,7 +194,7 @@ function StartForm({ detail, kind: asked, onClose }: StartFormProps) {
 type ForesightProps = {
   readonly detail: PlanDetail
   readonly draft: StartDraft
-  readonly check: PlanCheck | undefined
+  readonly check: PlanDryRun | undefined
 }
 
 function Foresight({ detail, draft, check }: ForesightProps) {

@@ -1,5 +1,5 @@
 // What is filled in before a plan is run, what is sent of it, and when it may be sent. Pure.
-import type { PlanDetail, PlanFinding, PlanRun } from '@understudy/contract/recovery-plan'
+import type { PlanDetail, PlanFinding, PlanPointChoice } from '@understudy/contract/recovery-plan'
 import { latestPoint, type PointDraft, pointOf } from './point-draft.ts'
 
 export type StartKind = 'test' | 'planned' | 'unplanned' | 'fail-back'
@@ -89,7 +89,7 @@ export function withValue(draft: StartDraft, name: string, value: ParameterValue
 
 export type StartBody = {
   readonly kind: StartKind
-  readonly point: PlanRun['point']
+  readonly point: PlanPointChoice
   readonly parameters: Record<string, ParameterValue>
   readonly acceptUnfenced: boolean
   readonly allowOpenNetworks: boolean

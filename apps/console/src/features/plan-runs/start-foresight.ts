@@ -1,13 +1,14 @@
 // What a run will cost, in words, before it is started. Pure.
-import type { PlanCheck, PlanDetail } from '@understudy/contract/recovery-plan'
+import type { PlanDetail, PlanDryRun } from '@understudy/contract/recovery-plan'
 import { formatDuration } from '../../lib/format.ts'
 import { pointOf } from './point-draft.ts'
+import { backSeconds } from './points-of-machines.ts'
 import type { StartDraft } from './start-draft.ts'
 
 type Facts = {
   readonly detail: Pick<PlanDetail, 'worstLagSeconds' | 'targetRtoSeconds' | 'machineCount' | 'stepCount'>
   readonly draft: StartDraft
-  readonly check: PlanCheck | undefined
+  readonly check: PlanDryRun | undefined
   readonly now: number
 }
 export type Foreseen = {
@@ -22,10 +23,17 @@ export const foreseen = (facts: Facts): Foreseen => ({
   target: targetOf(facts),
 })
 
-function lossOf({ detail, draft, now }: Facts): Foreseen['loss'] {
+function lossOf({ detail, draft, check, now }: Facts): Foreseen['loss'] {
   if (draft.kind === 'test') return { value: 'none', note: 'a test loses nothing', isLoss: false }
   if (draft.kind !== 'unplanned')
     return { value: 'none', note: 'what is written last is shipped first', isLoss: false }
+  const worst = worstBack(check, now)
+  if (worst !== null && draft.point.kind !== 'latest')
+    return {
+      value: formatDuration(Math.round(worst)),
+      note: 'of the machine that goes back farthest',
+      isLoss: true,
+    }
   const point = pointOf(draft.point)
   if (point?.kind === 'at') {
     const age = Math.max(0, Math.round((now - Date.parse(point.instant)) / 1000))
@@ -41,6 +49,13 @@ function lossOf({ detail, draft, now }: Facts): Foreseen['loss'] {
         : 'at least; consistent points are older',
     isLoss: true,
   }
+}
+
+/** What the server found for the chosen point; null: not known, or a machine has none. */
+function worstBack(check: PlanDryRun | undefined, now: number): number | null {
+  const points = check?.points ?? []
+  if (points.length === 0 || points.some(({ instant }) => instant === null)) return null
+  return Math.max(0, ...points.map((point) => backSeconds(point, now)))
 }
 
 function timeOf({ check }: Facts): Foreseen['time'] {

@@ -22,7 +22,12 @@ type DryRunDialogProps = {
   readonly onClose: () => void
 }
 
-type Point = 'latest' | 'latest-application-consistent'
+const points = [
+  { value: 'latest', label: 'latest' },
+  { value: 'latest-application-consistent', label: 'latest application-consistent' },
+  { value: 'latest-processed', label: 'latest that all have reached' },
+] as const
+type Point = (typeof points)[number]['value']
 type Given = Readonly<Record<string, string | number | boolean>>
 
 /** Everything that is looked at before a run, and how long it would take. Nothing is touched. */
@@ -58,14 +63,9 @@ export function DryRunDialog({ planId, saved, names, changed, onClose }: DryRunD
             <Select
               label="From the points"
               allowDeselect={false}
-              data={[
-                { value: 'latest', label: 'latest' },
-                { value: 'latest-application-consistent', label: 'latest application-consistent' },
-              ]}
+              data={[...points]}
               value={point}
-              onChange={(chosen) =>
-                setPoint(chosen === 'latest' ? 'latest' : 'latest-application-consistent')
-              }
+              onChange={(chosen) => setPoint(points.find(({ value }) => value === chosen)?.value ?? 'latest')}
             />
             {saved.plan.parameters
               .filter(({ asked }) => asked)

@@ -2,10 +2,10 @@ import { useElementSize } from '@mantine/hooks'
 import { type PointerEvent, useEffect, useRef, useState } from 'react'
 import { prepare, readInks } from './draw-time-line.ts'
 import classes from './TimeLine.module.css'
-import { densityOf, keepInside, type TimedPoint, type Window } from './time-line-layout.ts'
+import { densityOf, keepInside, type LinePoint, type TimedPoint, type Window } from './time-line-layout.ts'
 
 type MiniMapProps = {
-  readonly points: readonly TimedPoint[]
+  readonly points: readonly TimedPoint<LinePoint>[]
   readonly bounds: Window
   readonly view: Window
   readonly scheme: string

@@ -11,7 +11,9 @@ import { MiniMap } from './MiniMap.tsx'
 import { wordsOfPoint } from './point-words.ts'
 import classes from './TimeLine.module.css'
 import {
+  firstFrom,
   keepInside,
+  type LinePoint,
   nearestIndex,
   panWindow,
   type TimedPoint,
@@ -22,9 +24,14 @@ import {
 } from './time-line-layout.ts'
 
 type TimeLineProps = {
-  readonly points: readonly TimedPoint[]
+  readonly points: readonly TimedPoint<LinePoint>[]
   readonly selectedId: string | null
   readonly onSelect: (pointId: string) => void
+  /** Where there are points of several machines: whose one is. */
+  readonly ownerOf?: (pointId: string) => string
+  /** An instant that is chosen without being that of a point; null: none. */
+  readonly markedAt?: number | null
+  readonly label?: string
 }
 
 const spans = [
@@ -34,7 +41,14 @@ const spans = [
   { label: '7 d', milliseconds: 604_800_000 },
 ] as const
 
-export function TimeLine({ points, selectedId, onSelect }: TimeLineProps) {
+export function TimeLine({
+  points,
+  selectedId,
+  onSelect,
+  ownerOf,
+  markedAt = null,
+  label = 'Recovery points',
+}: TimeLineProps) {
   const clock = useNow(1000)
   // A point may be younger than the last tick, or by the server's clock: nothing lies after now.
   const now = Math.max(clock, points.at(-1)?.at ?? 0)
@@ -48,6 +62,8 @@ export function TimeLine({ points, selectedId, onSelect }: TimeLineProps) {
   const view = chosen === null ? bounds : keepInside(chosen, bounds)
   const index = selectedId === null ? -1 : points.findIndex(({ point }) => point.id === selectedId)
   const selected = points[index]
+  // From an instant between two points the arrows go to either of them.
+  const between = markedAt === null ? points.length : firstFrom(points, markedAt) - 0.5
 
   useEffect(() => {
     if (!canvas.current || width === 0) return
@@ -56,7 +72,7 @@ export function TimeLine({ points, selectedId, onSelect }: TimeLineProps) {
       window: view,
       width,
       now,
-      selectedAt: selected?.at ?? null,
+      selectedAt: selected?.at ?? markedAt,
       inks: readInks(canvas.current),
     })
   })
@@ -92,14 +108,16 @@ export function TimeLine({ points, selectedId, onSelect }: TimeLineProps) {
     setChosen(keepInside({ from: now - milliseconds, to: now + milliseconds * 0.02 }, bounds))
 
   const onKeyDown = (event: KeyboardEvent): void => {
-    const from = index < 0 ? points.length : index
+    const from = index < 0 ? between : index
+    const earlier = (count: number): void => select(Math.ceil(from - count))
+    const later = (count: number): void => select(Math.floor(from + count))
     const steps: Readonly<Record<string, () => void>> = {
-      ArrowLeft: () => select(from - 1),
-      ArrowDown: () => select(from - 1),
-      ArrowRight: () => select(from + 1),
-      ArrowUp: () => select(from + 1),
-      PageUp: () => select(from + 50),
-      PageDown: () => select(from - 50),
+      ArrowLeft: () => earlier(1),
+      ArrowDown: () => earlier(1),
+      ArrowRight: () => later(1),
+      ArrowUp: () => later(1),
+      PageUp: () => later(50),
+      PageDown: () => earlier(50),
       Home: () => select(0),
       End: () => select(points.length - 1),
       '+': () => zoom(0.5),
@@ -169,14 +187,14 @@ export function TimeLine({ points, selectedId, onSelect }: TimeLineProps) {
         className={classes.line}
         role="slider"
         tabIndex={0}
-        aria-label="Recovery points"
+        aria-label={label}
         aria-orientation="horizontal"
         aria-valuemin={points.length === 0 ? 0 : 1}
         aria-valuemax={points.length}
         aria-valuenow={index + 1}
         aria-valuetext={
           selected
-            ? `${wordsOfPoint(selected.point)}, ${formatWithZone(selected.point.instant)}, ${formatDuration((now - selected.at) / 1000)} ago`
+            ? `${ownerOf ? `${ownerOf(selected.point.id)}, ` : ''}${wordsOfPoint(selected.point)}, ${formatWithZone(selected.point.instant)}, ${formatDuration((now - selected.at) / 1000)} ago`
             : `${points.length} recovery points; arrow keys choose one, plus and minus zoom`
         }
         onKeyDown={onKeyDown}

@@ -2,6 +2,7 @@
 import {
   densityOf,
   type Lane,
+  type LinePoint,
   labelOfTick,
   lanes,
   marksOf,
@@ -35,7 +36,7 @@ export function readInks(element: Element): Inks {
 }
 
 type Scene = {
-  readonly points: readonly TimedPoint[]
+  readonly points: readonly TimedPoint<LinePoint>[]
   readonly window: Window
   readonly width: number
   readonly now: number

@@ -1,4 +1,5 @@
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
+import type { LinePoint } from './time-line-layout.ts'
 
 export const wordsOfConsistency: Record<RecoveryPoint['consistency'], string> = {
   crash: 'Crash-consistent',
@@ -12,7 +13,7 @@ export const wordsOfCycle: Record<RecoveryPoint['cycle'], string> = {
 }
 
 /** One line for a screen reader or a title: `Application-consistent, verified, pinned`. */
-export function wordsOfPoint(point: RecoveryPoint): string {
+export function wordsOfPoint(point: LinePoint): string {
   const words = [wordsOfConsistency[point.consistency]]
   if (point.verifiedAt !== null) words.push('verified')
   if (point.pinned) words.push('pinned')

@@ -1,20 +1,28 @@
 // Where things are on the time line: windows, ticks, density columns, marks. Pure; instants are milliseconds.
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
 
+/** What the line draws of a point. */
+export type LinePoint = Pick<
+  RecoveryPoint,
+  'id' | 'instant' | 'consistency' | 'verifiedAt' | 'suspicious' | 'pinned' | 'held'
+>
 /** A point with its instant parsed once. The list is sorted, oldest first. */
-export type TimedPoint = { readonly at: number; readonly point: RecoveryPoint }
+export type TimedPoint<Point extends LinePoint = RecoveryPoint> = {
+  readonly at: number
+  readonly point: Point
+}
 export type Window = { readonly from: number; readonly to: number }
 
 export const shortestWindow = 20_000
 
-export function toTimed(points: readonly RecoveryPoint[]): TimedPoint[] {
+export function toTimed<Point extends LinePoint>(points: readonly Point[]): TimedPoint<Point>[] {
   return points
     .map((point) => ({ at: Date.parse(point.instant), point }))
     .sort((left, right) => left.at - right.at)
 }
 
 /** Index of the first point at or after `at`; the length when there is none. */
-export function firstFrom(points: readonly TimedPoint[], at: number): number {
+export function firstFrom(points: readonly TimedPoint<LinePoint>[], at: number): number {
   let low = 0
   let high = points.length
   while (low < high) {
@@ -26,7 +34,7 @@ export function firstFrom(points: readonly TimedPoint[], at: number): number {
 }
 
 /** Index of the point nearest to `at`; -1 when there is none. */
-export function nearestIndex(points: readonly TimedPoint[], at: number): number {
+export function nearestIndex(points: readonly TimedPoint<LinePoint>[], at: number): number {
   if (points.length === 0) return -1
   const after = firstFrom(points, at)
   const before = after - 1
@@ -38,7 +46,7 @@ export function nearestIndex(points: readonly TimedPoint[], at: number): number 
 }
 
 /** Everything there is, with a little room on both sides; `now` is always in it. */
-export function wholeWindow(points: readonly TimedPoint[], now: number): Window {
+export function wholeWindow(points: readonly TimedPoint<LinePoint>[], now: number): Window {
   const oldest = points[0]?.at ?? now - 3_600_000
   const span = Math.max(now - oldest, shortestWindow)
   return { from: now - span * 1.02, to: now + span * 0.02 }
@@ -72,7 +80,7 @@ export function keepInside(window: Window, bounds: Window): Window {
 
 /** Points per column of `step` pixels, for the stretch that is shown. */
 export function densityOf(
-  points: readonly TimedPoint[],
+  points: readonly TimedPoint<LinePoint>[],
   window: Window,
   width: number,
   step: number,
@@ -91,7 +99,7 @@ export function densityOf(
 export type Lane = 'application' | 'verified' | 'pinned' | 'suspicious'
 export const lanes: readonly Lane[] = ['application', 'verified', 'pinned', 'suspicious']
 
-export function isOn(lane: Lane, point: RecoveryPoint): boolean {
+export function isOn(lane: Lane, point: LinePoint): boolean {
   switch (lane) {
     case 'application':
       return point.consistency === 'application'
@@ -106,7 +114,7 @@ export function isOn(lane: Lane, point: RecoveryPoint): boolean {
 
 /** Marks of one lane, those closer than `gap` pixels drawn as one: x in pixels and how many it stands for. */
 export function marksOf(
-  points: readonly TimedPoint[],
+  points: readonly TimedPoint<LinePoint>[],
   lane: Lane,
   window: Window,
   width: number,
