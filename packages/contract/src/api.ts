@@ -55,6 +55,7 @@ import {
   EditPlanRunInput,
   FollowUpInput,
   ImportPlanInput,
+  MergePlanRunInput,
   NewRecoveryPlan,
   PlanCheck,
   PlanDetail,
@@ -63,6 +64,7 @@ import {
   PlanDryRun,
   PlanMerge,
   PlanRun,
+  PlanRunMerge,
   PlanRunState,
   PlanRuns,
   PlanSecrets,
@@ -416,6 +418,9 @@ export const contract = {
     edit: patch('/plan-runs/{id}', 'plan-runs', 'Change what has not started yet')
       .input(EditPlanRunInput.extend({ id: Id }))
       .output(PlanRun),
+    merge: post('/plan-runs/{id}/merge', 'plan-runs', 'Join an edit with how the run stands by now')
+      .input(MergePlanRunInput.extend({ id: Id }))
+      .output(PlanRunMerge),
     followUp: created(
       '/plan-runs/{id}/follow-up',
       'plan-runs',

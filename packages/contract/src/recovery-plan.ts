@@ -360,6 +360,30 @@ export const EditPlanRunInput = z.strictObject({
   planRevision: z.number().int(),
   plan: RecoveryPlan,
 })
+export const MergePlanRunInput = z.strictObject({
+  base: RecoveryPlan.describe('What the edit began with'),
+  plan: RecoveryPlan,
+})
+export const PlanRunMerge = z
+  .discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('merged'),
+      plan: RecoveryPlan,
+      planRevision: z.number().int(),
+      theirs: RecoveryPlan.describe('The plan of the run as it is now'),
+      givenUp: z
+        .array(z.object({ at: PlanFinding.shape.at, message: z.string() }))
+        .describe('What has started meanwhile, and stays as it is'),
+    }),
+    z.object({
+      kind: z.literal('conflicts'),
+      planRevision: z.number().int(),
+      theirs: RecoveryPlan,
+      conflicts: z.array(z.object({ at: PlanFinding.shape.at, message: z.string() })),
+    }),
+  ])
+  .meta({ id: 'PlanRunMerge' })
+export type PlanRunMerge = z.infer<typeof PlanRunMerge>
 export const PlanSecrets = z.strictObject({
   secrets: z.record(z.string().max(120), z.string().max(10_000).nullable()).describe('Null takes one away'),
 })

@@ -104,6 +104,7 @@ export const roleOf = {
     resume: 'operator',
     cancel: 'operator',
     edit: 'contributor',
+    merge: 'contributor',
     followUp: 'operator',
     retry: 'operator',
     skip: 'operator',

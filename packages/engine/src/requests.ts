@@ -160,6 +160,13 @@ export type AnswerActivityRequest = ActivityRequest & {
   readonly comment: string
 }
 
+/** `base`: what the edit began with. */
+export type MergeRunRequest = {
+  readonly planRunId: PlanRunId
+  readonly base: RecoveryPlan
+  readonly plan: RecoveryPlan
+}
+
 export type EditRunRequest = {
   readonly by: string
   readonly byId?: string

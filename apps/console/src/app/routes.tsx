@@ -183,6 +183,12 @@ const planRun = createRoute({
   validateSearch: searchParams({ item: text, rows: oneOf('all') }),
   component: lazyRouteComponent(() => import('../pages/PlanRunPage.tsx'), 'PlanRunPage'),
 })
+const planRunEdit = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/plans/$planId/runs/$runId/edit',
+  validateSearch: searchParams({ item: text }),
+  component: lazyRouteComponent(() => import('../pages/PlanRunEditPage.tsx'), 'PlanRunEditPage'),
+})
 
 const wall = createRoute({
   getParentRoute: () => wallFrame,
@@ -219,6 +225,7 @@ const tree = root.addChildren([
     settings,
     planRuns,
     planRun,
+    planRunEdit,
   ]),
 ])
 

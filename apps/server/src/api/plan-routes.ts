@@ -8,10 +8,10 @@ import type { PlanMachine, PlanStep, RecoveryPlan } from '@understudy/domain/rec
 import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import { isStep, stepsOf } from '@understudy/domain/recovery-plans/plan-items'
 import type { PlanPointChoice, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
+import { changeOf } from '@understudy/domain/recovery-plans/run-edit'
 import { isSameValue } from '@understudy/domain/recovery-plans/same-value'
 import type { AnswererRole, StepAction } from '@understudy/domain/recovery-plans/step-action'
 import type { PlanVersion } from '@understudy/engine/ports/plan-stores'
-import { changeOf } from '@understudy/engine/recovery-plans/edit-run'
 import { noVersion, protectionNames } from '@understudy/engine/recovery-plans/save-plan'
 import type { StartPlanRequest } from '@understudy/engine/requests'
 import type { z } from 'zod'
@@ -204,6 +204,20 @@ export function planRunRoutes(deps: ApiDeps) {
       refuseForPeople(context, [...removed, ...changed])
       await plans.edit({ ...byOf(context), planRunId: run.id, planRevision, plan })
       return show(id)
+    }),
+    merge: os.planRuns.merge.handler(async ({ input: { id, base, plan }, context }) => {
+      context.audit(id, {})
+      const run = await findPlanRun(deps, id)
+      const { merged, planRevision, theirs } = await plans.mergeEdit({ planRunId: run.id, base, plan })
+      const stand = { planRevision, theirs: showDocument(theirs) }
+      return merged.kind === 'merged'
+        ? {
+            kind: 'merged',
+            ...stand,
+            plan: showDocument(merged.plan),
+            givenUp: merged.givenUp.map(({ at, message }) => ({ at, message })),
+          }
+        : { kind: 'conflicts', ...stand, conflicts: merged.conflicts.map((conflict) => ({ ...conflict })) }
     }),
     followUp: os.planRuns.followUp.handler(async ({ input, context }) => {
       const { id, kind, point } = input

@@ -833,6 +833,41 @@ describe('recovery plans', () => {
     expect(shown.readiness).toMatchObject({ level: 'proven', parts: { test: 60 } })
     const { body: overview } = await as('reader', 'GET', '/overview')
     expect(overview.readiness).toMatchObject({ plans: { proven: 1 } })
+  })
+
+  test('an edit of a run that was overtaken is joined with how the run stands by now', async () => {
+    const hold = { kind: 'wait', seconds: 3000 }
+    const steps = [step('call', manual), step('hold', hold), step('last', hold)]
+    const made = await as('contributor', 'POST', '/plans', planOf('Joined', steps))
+    const started = await as('operator', 'POST', `/plans/${String(made.body.id)}/runs`, { kind: 'test' })
+    const run = String(started.body.id)
+    await vi.waitFor(async () => {
+      await clock.advance(1000)
+      const { activities } = (await as('reader', 'GET', `/plan-runs/${run}`)).body
+      expect(activities).toMatchObject([{ state: 'running' }, {}, {}])
+    })
+    const base = started.body.plan as ReturnType<typeof planOf> & { id: string }
+    const edited = (names: Record<string, string>) => ({
+      ...base,
+      groups: base.groups.map((group) => ({
+        ...group,
+        before: steps.map((each) => ({ ...each, name: names[each.id] ?? each.name })),
+      })),
+    })
+    const edit = (plan: object, planRevision: number) =>
+      as('contributor', 'PATCH', `/plan-runs/${run}`, { plan, planRevision })
+    expect((await edit(edited({ hold: 'Hold on' }), 1)).body).toMatchObject({ planRevision: 2 })
+    const mine = edited({ call: 'Call them', last: 'The last one' })
+    expect((await edit(mine, 1)).body).toMatchObject({ code: 'plan-run/started' })
+    const merged = await as('contributor', 'POST', `/plan-runs/${run}/merge`, { base, plan: mine })
+    expect(merged.body).toMatchObject({
+      kind: 'merged',
+      planRevision: 2,
+      givenUp: [{ at: { kind: 'item', id: 'call' } }],
+    })
+    expect((await edit(merged.body.plan as object, 2)).body).toMatchObject({
+      plan: { groups: [{ before: [{ name: 'call' }, { name: 'Hold on' }, { name: 'The last one' }] }] },
+    })
     await engine.stop()
   })
 

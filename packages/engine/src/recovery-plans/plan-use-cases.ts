@@ -19,6 +19,7 @@ import type {
   Asker,
   EditRunRequest,
   FollowUpRequest,
+  MergeRunRequest,
   NewPlan,
   SavePlanRequest,
   SaveTestSettingsRequest,
@@ -26,7 +27,7 @@ import type {
 } from '../requests.ts'
 import { beginFollowUp, beginRun, findingsOf } from './begin-run.ts'
 import { type DryRun, dryRun } from './dry-run.ts'
-import { editRun } from './edit-run.ts'
+import { editRun, mergeEdit } from './edit-run.ts'
 import { memberPoints } from './member-points.ts'
 import { createPlan, removePlan, restorePlan, savePlan } from './save-plan.ts'
 import { answerActivity, cancelRun, pauseRun, resumeRun, retryActivity, skipActivity } from './steer-run.ts'
@@ -69,6 +70,8 @@ export type PlanUseCases = {
   skip(request: ActivityRequest): Promise<void>
   answer(request: AnswerActivityRequest): Promise<void>
   edit(request: EditRunRequest): Promise<void>
+  /** What becomes of an edit that was overtaken. Touches nothing. */
+  mergeEdit(request: MergeRunRequest): ReturnType<typeof mergeEdit>
 }
 
 export const planUseCases = (parts: EngineParts): PlanUseCases => ({
@@ -92,4 +95,5 @@ export const planUseCases = (parts: EngineParts): PlanUseCases => ({
   skip: (request) => skipActivity(parts, request),
   answer: (request) => answerActivity(parts, request),
   edit: (request) => editRun(parts, request),
+  mergeEdit: (request) => mergeEdit(parts, request),
 })

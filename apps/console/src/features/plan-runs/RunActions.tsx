@@ -22,6 +22,15 @@ import {
 /** Exactly what the server allows now; follow-ups that it does not allow yet stay visible with their reason. */
 export function RunActions({ run }: { readonly run: PlanRun }) {
   const [asked, setAsked] = useState<AskedRunAction | null>(null)
+  const navigate = useNavigate()
+  const act = (action: RunActionKind): void => {
+    if (action !== 'edit') setAsked(action)
+    else
+      void navigate({
+        to: '/plans/$planId/runs/$runId/edit',
+        params: { planId: run.planId, runId: run.id },
+      })
+  }
   const whyRefused = useWhyRefused()
   const { steering, following } = offeredActions(run)
   const buttons = [...steering, ...following]
@@ -33,7 +42,7 @@ export function RunActions({ run }: { readonly run: PlanRun }) {
           <ActionButton
             key={action}
             reason={whyRefused(roleOfRunAction(action)) ?? reason}
-            onClick={() => action !== 'edit' && setAsked(action)}
+            onClick={() => act(action)}
             {...looksOf(action, action === first)}
           >
             {wordsOfRunAction[action]}

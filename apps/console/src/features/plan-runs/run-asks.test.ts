@@ -27,7 +27,7 @@ describe('cancelling a run', () => {
 })
 
 describe('what can be done with a run', () => {
-  it('offers pause and resume only while they can be, and follow-ups always with their reason', () => {
+  it('offers pause, resume and editing only while they can be, and follow-ups always with their reason', () => {
     const { steering, following } = offeredActions({
       state: 'running',
       actions: [
@@ -37,7 +37,7 @@ describe('what can be done with a run', () => {
         { action: 'commit', reason: 'Wait for the end of the run' },
       ],
     })
-    expect(steering.map(({ action }) => action)).toEqual(['pause'])
+    expect(steering.map(({ action }) => action)).toEqual(['pause', 'edit'])
     expect(following.map(({ action }) => action)).toEqual(['commit'])
   })
   it('asks for a point only where one is booted', () => {

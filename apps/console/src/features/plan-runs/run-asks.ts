@@ -133,9 +133,9 @@ export function offeredActions(run: Pick<PlanRun, 'actions' | 'state'>): {
   readonly following: PlanRun['actions']
 } {
   const isSteering = (action: RunActionKind): boolean =>
-    action === 'pause' || action === 'resume' || action === 'cancel'
+    action === 'pause' || action === 'resume' || action === 'cancel' || action === 'edit'
   return {
     steering: run.actions.filter(({ action, reason }) => isSteering(action) && reason === null),
-    following: run.actions.filter(({ action }) => action !== 'edit' && !isSteering(action)),
+    following: run.actions.filter(({ action }) => !isSteering(action)),
   }
 }

@@ -15,6 +15,7 @@ import { memo } from 'react'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { wordsOfAction } from './action-words.ts'
 import classes from './canvas.module.css'
+import { useFixed } from './fixed.ts'
 import { ItemCard, type Timing } from './ItemCard.tsx'
 import { keyOfSpot, wordsOfFindings } from './joined-findings.ts'
 import { withNewGroup } from './new-items.ts'
@@ -55,10 +56,11 @@ const emptyWords: Record<Part, string> = {
 /** A group: what is done before, its machines together, what is done after. */
 export const GroupLane = memo(function GroupLane(props: GroupLaneProps) {
   const { group, index, current, findings, onCurrent } = props
+  const fixed = useFixed().groups.has(group.id)
   const { setNodeRef, setActivatorNodeRef, listeners, attributes, isDragging } = useDraggable({
     id: group.id,
     data: { carried: { kind: 'group', id: group.id } satisfies Carried },
-    disabled: props.blocked,
+    disabled: props.blocked || fixed,
   })
   const wrong = findings.get(keyOfSpot({ kind: 'group', id: group.id })) ?? []
   return (
@@ -74,7 +76,7 @@ export const GroupLane = memo(function GroupLane(props: GroupLaneProps) {
     >
       <div className={classes.rail}>
         <span className={classes.number}>{index + 1}</span>
-        {!props.blocked && (
+        {!props.blocked && !fixed && (
           <button
             ref={setActivatorNodeRef}
             type="button"
@@ -88,7 +90,7 @@ export const GroupLane = memo(function GroupLane(props: GroupLaneProps) {
         )}
       </div>
       <div>
-        <LaneHead group={group} index={index} groups={props.groups} blocked={props.blocked} />
+        <LaneHead group={group} index={index} groups={props.groups} blocked={props.blocked} fixed={fixed} />
         {wrong.map((finding) => (
           <Text size="xs" px={10} pt={4} key={`${finding.code} ${finding.message}`} component="div">
             <StatusMark tone={finding.level === 'blocker' ? 'bad' : 'at-risk'}>{finding.message}</StatusMark>{' '}
@@ -111,9 +113,12 @@ export const GroupLane = memo(function GroupLane(props: GroupLaneProps) {
   )
 })
 
-type LaneHeadProps = Pick<GroupLaneProps, 'group' | 'index' | 'groups' | 'blocked'>
+type LaneHeadProps = Pick<GroupLaneProps, 'group' | 'index' | 'groups' | 'blocked'> & {
+  /** Something of it, or of a group behind it, has started. */
+  readonly fixed: boolean
+}
 
-const LaneHead = memo(function LaneHead({ group, index, groups, blocked }: LaneHeadProps) {
+const LaneHead = memo(function LaneHead({ group, index, groups, blocked, fixed }: LaneHeadProps) {
   const editor = useEditor()
   const move = (to: number): void => {
     editor.edit(`move the group “${group.name}”`, (plan) => moveGroup(plan, group.id, to))
@@ -147,7 +152,7 @@ const LaneHead = memo(function LaneHead({ group, index, groups, blocked }: LaneH
         size="xs"
         aria-label={`When the group ${group.name} begins`}
         value={group.start}
-        disabled={blocked}
+        disabled={blocked || fixed}
         data={[
           { value: 'in-order', label: index === 0 ? 'begins first' : 'after the groups before it' },
           { value: 'at-once', label: 'at once, waits for nobody' },
@@ -167,14 +172,14 @@ const LaneHead = memo(function LaneHead({ group, index, groups, blocked }: LaneH
           <Menu.Dropdown>
             <Menu.Item
               leftSection={<IconArrowUp size={15} />}
-              disabled={index === 0}
+              disabled={fixed || index === 0}
               onClick={() => move(index - 1)}
             >
               Move up
             </Menu.Item>
             <Menu.Item
               leftSection={<IconArrowDown size={15} />}
-              disabled={index === groups - 1}
+              disabled={fixed || index === groups - 1}
               onClick={() => move(index + 1)}
             >
               Move down
@@ -188,7 +193,7 @@ const LaneHead = memo(function LaneHead({ group, index, groups, blocked }: LaneH
             >
               New group below
             </Menu.Item>
-            <Menu.Item leftSection={<IconTrash size={15} />} color="red" onClick={remove}>
+            <Menu.Item leftSection={<IconTrash size={15} />} color="red" disabled={fixed} onClick={remove}>
               Remove with everything in it
             </Menu.Item>
           </Menu.Dropdown>

@@ -1,10 +1,11 @@
 import { useDraggable } from '@dnd-kit/core'
-import { IconAlertTriangleFilled, IconCircleXFilled, IconRoute } from '@tabler/icons-react'
+import { IconAlertTriangleFilled, IconCircleXFilled, IconLock, IconRoute } from '@tabler/icons-react'
 import { isStep } from '@understudy/contract/plan-editing'
 import type { PlanTimetable } from '@understudy/contract/recovery-plan'
 import { memo } from 'react'
 import classes from './canvas.module.css'
 import { clockOf } from './expected-clock.ts'
+import { useFixed } from './fixed.ts'
 import { titleOfStepKind } from './new-items.ts'
 import type { ItemId, PlanItem } from './plan-draft.ts'
 import type { Carried } from './slots.ts'
@@ -29,7 +30,9 @@ type ItemCardProps = {
 
 /** A machine or step in its lane. Two hundred of them stay quick because each is drawn only when it changes itself. */
 export const ItemCard = memo(function ItemCard(props: ItemCardProps) {
-  const { item, name, words, worst, wrong, timing, selected, blocked, onOpen, onRemove } = props
+  const { item, name, words, worst, wrong, timing, selected, onOpen, onRemove } = props
+  const state = useFixed().items.get(item.id) ?? null
+  const blocked = props.blocked || state !== null
   const carried: Carried = { kind: 'item', id: item.id }
   const { setNodeRef, listeners, attributes, isDragging } = useDraggable({
     id: item.id,
@@ -48,6 +51,7 @@ export const ItemCard = memo(function ItemCard(props: ItemCardProps) {
       data-selected={selected || undefined}
       data-carried={isDragging || undefined}
       data-critical={timing?.critical || undefined}
+      data-fixed={state !== null || undefined}
       aria-pressed={selected}
       onClick={() => onOpen(item.id)}
       onKeyDown={(event) => {
@@ -55,23 +59,46 @@ export const ItemCard = memo(function ItemCard(props: ItemCardProps) {
         else listeners?.onKeyDown?.(event)
       }}
     >
-      <CardContent kind={kind} name={name} words={words} worst={worst} wrong={wrong} timing={timing} />
+      <CardContent
+        kind={kind}
+        name={name}
+        words={words}
+        worst={worst}
+        wrong={wrong}
+        timing={timing}
+        state={state}
+      />
     </button>
   )
 })
 
 type CardContentProps = Pick<ItemCardProps, 'name' | 'words' | 'worst' | 'wrong' | 'timing'> & {
   readonly kind: keyof typeof iconOfItem
+  /** Of what has begun how it stands, else null. */
+  readonly state: string | null
 }
 
 /** On its own: when something is picked up, dnd-kit asks every card again, and this part says the same. */
-const CardContent = memo(function CardContent({ kind, name, words, worst, wrong, timing }: CardContentProps) {
+const CardContent = memo(function CardContent({
+  kind,
+  name,
+  words,
+  worst,
+  wrong,
+  timing,
+  state,
+}: CardContentProps) {
   return (
     <>
       <CardFace kind={kind} name={name} words={words} />
       <span className={classes.signs}>
         {worst === 'blocker' && <IconCircleXFilled size={14} color="var(--bad)" aria-hidden />}
         {worst === 'warning' && <IconAlertTriangleFilled size={14} color="var(--at-risk)" aria-hidden />}
+        {state !== null && (
+          <span className={classes.fixed}>
+            <IconLock size={13} aria-hidden /> {state}
+          </span>
+        )}
         {timing?.critical && <IconRoute size={14} color="var(--accent)" aria-hidden />}
         {timing && (
           <span className={classes.clock} aria-hidden>
@@ -80,6 +107,7 @@ const CardContent = memo(function CardContent({ kind, name, words, worst, wrong,
         )}
       </span>
       <span className={classes.unseen}>
+        {state === null ? '' : ' It has started, and stays as it is.'}
         {wrong}
         {timing && wordsOfTiming(timing)}
       </span>

@@ -42,8 +42,9 @@ export type DrawnPlan = {
   readonly announcer: Announcer
 }
 
-export function usePlanEditor(detail: PlanDetail): DrawnPlan {
-  const [state, dispatch] = useReducer(next, detail, begin)
+/** `beginning`: what is kept, under the version or revision that an edit of it begins with. */
+export function usePlanEditor(beginning: Pick<PlanDetail, 'plan' | 'version'>): DrawnPlan {
+  const [state, dispatch] = useReducer(next, beginning, begin)
   const { history, base } = state
   const now = useRef(history)
   now.current = history
@@ -78,7 +79,7 @@ export function usePlanEditor(detail: PlanDetail): DrawnPlan {
   }
 }
 
-const begin = ({ plan, version }: PlanDetail): State => ({
+const begin = ({ plan, version }: Pick<PlanDetail, 'plan' | 'version'>): State => ({
   history: beginHistory(plan),
   base: { plan, version },
 })

@@ -44,7 +44,10 @@ export function useSaving(
 }
 
 /** Whoever has changed nothing sees what others save as it comes. Whoever has is told, and decides. */
-export function useFollowing(detail: PlanDetail, { base, changed, editor }: DrawnPlan): void {
+export function useFollowing(
+  detail: Pick<PlanDetail, 'plan' | 'version'>,
+  { base, changed, editor }: DrawnPlan,
+): void {
   const newer = detail.version > base.version && !changed
   useEffect(() => {
     if (newer) editor.rebase(detail.plan, detail.version)
