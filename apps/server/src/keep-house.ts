@@ -16,6 +16,7 @@ export type Housekeeping = { stop(): Promise<void> }
 type Kept = Pick<
   OpenedStores,
   'sessions' | 'idempotency' | 'audit' | 'events' | 'jobs' | 'runs' | 'alerts' | 'planRuns' | 'tests'
+  'sessions' | 'idempotency' | 'audit' | 'events' | 'jobs' | 'runs' | 'alerts' | 'planRuns' | 'siteFailovers'
 >
 
 /** Begins at once; several server processes may do it beside each other. A failure is logged and made good in an hour. */
@@ -43,6 +44,7 @@ async function cleanUp(stores: Kept, clock: Clock, log: Logger): Promise<void> {
     ['tests', () => stores.runs.trim(now - historyMilliseconds)],
     ['runs of recovery plans', () => stores.planRuns.trim(now - auditMilliseconds)],
     ['scheduled tests', () => stores.tests.trim(now - auditMilliseconds)],
+    ['failovers of sites', () => stores.siteFailovers.trim(now - auditMilliseconds)],
     ['alerts', () => stores.alerts.trim(now - historyMilliseconds)],
   ]
   for (const [what, trim] of trims) {

@@ -53,6 +53,7 @@ import {
   AnswerActivityInput,
   CheckPlanInput,
   EditPlanRunInput,
+  FailOverSiteInput,
   FollowUpInput,
   ImportPlanInput,
   MergePlanRunInput,
@@ -73,6 +74,9 @@ import {
   PlanVersion,
   RecoveryPlan,
   SavePlanInput,
+  SiteFailover,
+  SiteFailovers,
+  SiteOutlook,
   StartPlanInput,
 } from './recovery-plan.ts'
 import { PointAnnotation, RecoveryPoint } from './recovery-point.ts'
@@ -132,6 +136,12 @@ export const contract = {
       .input(SiteInput)
       .output(ConnectionResult),
     refresh: post('/sites/{id}/refresh', 'sites', 'Read the inventory now').input(ById).output(Site),
+    failoverOutlook: get('/sites/{id}/failover-outlook', 'sites', 'What the site takes down with it')
+      .input(ById)
+      .output(SiteOutlook),
+    failOver: created('/sites/{id}/failover', 'sites', 'The site is down: fail its plans over')
+      .input(FailOverSiteInput.extend({ id: Id }))
+      .output(SiteFailover),
     networks: get('/sites/{id}/networks', 'sites', 'Networks a replica can be connected to')
       .input(ById)
       .output(z.object({ items: z.array(Network) })),
@@ -445,6 +455,20 @@ export const contract = {
     )
       .input(AnswerActivityInput.extend({ id: Id, itemId: Id }))
       .output(PlanRun),
+  },
+  siteFailovers: {
+    list: get('/site-failovers', 'plan-runs', 'Failovers of whole sites, newest first')
+      .input(z.strictObject(pageQuery))
+      .output(SiteFailovers),
+    get: get('/site-failovers/{id}', 'plan-runs', 'One failover of a site with its plans')
+      .input(ById)
+      .output(SiteFailover),
+    stop: post('/site-failovers/{id}/stop', 'plan-runs', 'Begin no more of its plans')
+      .input(ById)
+      .output(SiteFailover),
+    change: patch('/site-failovers/{id}', 'plan-runs', 'How many of its plans go on at a time')
+      .input(z.strictObject({ id: Id, atOnce: z.number().int().min(1).max(20) }))
+      .output(SiteFailover),
   },
   events: {
     list: get('/events', 'events', 'What happened, newest first')

@@ -24,5 +24,6 @@ export type {
 } from '@understudy/domain/recovery-plans/plan'
 export { isStep, itemsOf, machinesOf, stepsOf } from '@understudy/domain/recovery-plans/plan-items'
 export { lastStartedGroup, startedFindings } from '@understudy/domain/recovery-plans/run-edit'
+export { inPriority } from '@understudy/domain/recovery-plans/site-failover'
 export { type StepKind, wordsOfStepKind } from '@understudy/domain/recovery-plans/step-action'
 export { validatePlan } from '@understudy/domain/recovery-plans/validate-plan'

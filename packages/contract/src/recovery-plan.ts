@@ -389,3 +389,67 @@ export const PlanSecrets = z.strictObject({
 })
 export const Plans = pageOf(PlanSummary)
 export const PlanRuns = pageOf(PlanRunSummary)
+
+const SitePlan = z.object({
+  planId: Id,
+  planName: z.string(),
+  priority: z.number().int(),
+  state: z
+    .enum(['waiting', 'begun', 'refused', 'left-out'])
+    .describe('begun: see its run. refused: see why. left-out: somebody stopped the rest'),
+  why: z.object({ message: z.string(), remedy: z.string() }).nullable(),
+  run: PlanRunSummary.nullable(),
+})
+/** "This site is down": its plans are failed over in order, some at a time. */
+export const SiteFailover = z
+  .object({
+    id: Id,
+    siteId: Id,
+    siteName: z.string(),
+    state: z.enum(['running', 'done']),
+    plans: z.array(SitePlan).describe('In the order in which they begin'),
+    atOnce: z.number().int(),
+    acceptUnfenced: z.boolean(),
+    startedBy: z.string(),
+    startedAt: InstantText,
+    endedAt: InstantText.nullable(),
+    stoppedBy: z.string().nullable(),
+    uncovered: z
+      .array(z.object({ protectionId: Id, name: z.string() }))
+      .describe('Protected machines that run at the site and stand in no plan'),
+  })
+  .meta({ id: 'SiteFailover' })
+export type SiteFailover = z.infer<typeof SiteFailover>
+export const SiteFailovers = pageOf(SiteFailover)
+/** What a site takes down with it, before anything is done about it. */
+export const SiteOutlook = z
+  .object({
+    siteId: Id,
+    name: z.string(),
+    answers: z.boolean().describe('Whether the site answered when it was last looked at'),
+    plans: z.array(
+      z.object({
+        planId: Id,
+        name: z.string(),
+        priority: z.number().int(),
+        machinesHere: z.number().int(),
+        machinesElsewhere: z.array(z.string()).describe('Names of its machines that run at other sites'),
+        blockers: z.array(z.string()),
+        predictedSeconds: Seconds.nullable(),
+        worstLagSeconds: Seconds.nullable(),
+        activeRun: PlanRunSummary.nullable(),
+      }),
+    ),
+    uncovered: z.array(z.object({ protectionId: Id, name: z.string() })),
+    unprotected: z.number().int().describe('Machines of the site that are not protected at all'),
+    running: Id.nullable().describe('The failover of this site that goes on'),
+  })
+  .meta({ id: 'SiteOutlook' })
+export type SiteOutlook = z.infer<typeof SiteOutlook>
+export const FailOverSiteInput = z.strictObject({
+  siteName: z.string().max(200).describe('As it is typed to confirm it: the name of the site'),
+  planIds: z.array(Id).min(1).max(1000),
+  point: PlanPointChoice.default({ kind: 'latest' }),
+  acceptUnfenced: z.boolean().default(false),
+  atOnce: z.number().int().min(1).max(20).default(3).describe('Plans at a time'),
+})

@@ -26,6 +26,8 @@ export const roleOf = {
     testConnection: 'contributor',
     refresh: 'operator',
     networks: 'reader',
+    failoverOutlook: 'reader',
+    failOver: 'operator',
   },
   machines: { list: 'reader', get: 'reader', eligibility: 'reader' },
   policies: {
@@ -110,6 +112,7 @@ export const roleOf = {
     skip: 'operator',
     answer: 'operator',
   },
+  siteFailovers: { list: 'reader', get: 'reader', stop: 'operator', change: 'operator' },
   events: { list: 'reader' },
   alerts: { list: 'reader', acknowledge: 'operator' },
   users: { list: 'owner', create: 'owner', update: 'owner', remove: 'owner' },

@@ -12,9 +12,10 @@ import type {
   PlanRunSettings,
 } from '@understudy/domain/recovery-plans/plan-run'
 import type { TestSettings } from '@understudy/domain/recovery-plans/test-schedule'
+import type { SiteFailoverId } from '@understudy/domain/recovery-plans/site-failover'
 import type { PointChoice } from '@understudy/domain/recovery-points/choose-point'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
-import type { Platform } from '@understudy/domain/sites/site'
+import type { Platform, SiteId } from '@understudy/domain/sites/site'
 
 /**
  * Who asks, for the audit. `jobId` makes a request repeatable: the same id starts one job only, so whoever keeps an
@@ -136,6 +137,22 @@ export type StartPlanRequest = {
   /** What was filled in, secrets included. Unchecked. */
   readonly parameters?: Readonly<Record<string, unknown>>
   readonly settings?: Partial<PlanRunSettings>
+}
+
+/** Of a site that is taken for dead. */
+export type FailOverSiteRequest = {
+  readonly by: string
+  readonly byId?: string
+  readonly id?: SiteFailoverId
+  readonly siteId: SiteId
+  /** As typed by whoever asks: it must be the site's. */
+  readonly siteName: string
+  readonly planIds: readonly PlanId[]
+  /** Default: latest. */
+  readonly point?: PlanPointChoice
+  readonly acceptUnfenced?: boolean
+  /** How many plans are failed over at a time. Default: 3. */
+  readonly atOnce?: number
 }
 
 export type FollowUpRequest = {

@@ -28,6 +28,7 @@ import type {
 } from '@understudy/engine/ports/stores'
 import { memoryPlanStores } from './memory-plan-stores.ts'
 import { copies, copy, findOrRefuse, type Listed, pageOf } from './memory-rows.ts'
+import { memorySiteFailoverStore } from './memory-site-failover-store.ts'
 
 /**
  * All stores over plain maps. What goes in and out is copied, so a caller cannot change a row behind the store's back.
@@ -48,6 +49,7 @@ export function memoryStores({ jobsMeet = false }: { readonly jobsMeet?: boolean
     alerts: memoryAlertStore(),
     leases: memoryLeaseStore(protections.rows),
     ...memoryPlanStores(),
+    siteFailovers: memorySiteFailoverStore(),
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { accessStoresContract } from '@understudy/simulator/contracts/access-stores-contract'
 import { planStoresContract } from '@understudy/simulator/contracts/plan-stores-contract'
+import { siteFailoverStoreContract } from '@understudy/simulator/contracts/site-failover-store-contract'
 import { storesContract } from '@understudy/simulator/contracts/stores-contract'
 import { testStoresContract } from '@understudy/simulator/contracts/test-stores-contract'
 import { samplePlan, samplePlanRun } from '@understudy/simulator/sample-plans'
@@ -38,6 +39,8 @@ const openEmpty = async () => {
 storesContract('PostgreSQL', openEmpty)
 
 planStoresContract('PostgreSQL', openEmpty)
+
+siteFailoverStoreContract('PostgreSQL', openEmpty)
 
 accessStoresContract('PostgreSQL', openEmpty)
 

@@ -21,6 +21,7 @@ import { runStore } from './run-store.ts'
 import { secretKeyBytes } from './secret-box.ts'
 import { sessionStore } from './session-store.ts'
 import { setupStore } from './setup-store.ts'
+import { siteFailoverStore } from './site-failover-store.ts'
 import { siteStore } from './site-store.ts'
 import { testStore } from './test-store.ts'
 import { tokenStore } from './token-store.ts'
@@ -68,6 +69,7 @@ export async function openStores({
     planRuns: planRunStore(database, secretKey),
     tests: testStore(database),
     evidence: evidenceStore(database),
+    siteFailovers: siteFailoverStore(database),
     users: userStore(database),
     sessions: sessionStore(database),
     tokens: tokenStore(database),

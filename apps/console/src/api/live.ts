@@ -20,7 +20,7 @@ const staleBy: Record<Topic, readonly string[]> = {
   events: ['events'],
   alerts: ['alerts', 'overview'],
   plans: ['plans', 'overview'],
-  'plan-runs': ['planRuns', 'plans', 'overview'],
+  'plan-runs': ['planRuns', 'plans', 'siteFailovers', 'overview'],
   access: ['users', 'tokens', 'session'],
 }
 

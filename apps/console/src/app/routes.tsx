@@ -189,6 +189,11 @@ const planRunEdit = createRoute({
   validateSearch: searchParams({ item: text }),
   component: lazyRouteComponent(() => import('../pages/PlanRunEditPage.tsx'), 'PlanRunEditPage'),
 })
+const siteFailover = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/site-failovers/$failoverId',
+  component: lazyRouteComponent(() => import('../pages/SiteFailoverPage.tsx'), 'SiteFailoverPage'),
+})
 
 const wall = createRoute({
   getParentRoute: () => wallFrame,
@@ -226,6 +231,7 @@ const tree = root.addChildren([
     planRuns,
     planRun,
     planRunEdit,
+    siteFailover,
   ]),
 ])
 

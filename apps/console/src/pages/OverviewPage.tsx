@@ -14,6 +14,7 @@ import { IfSiteDied } from '../features/overview/IfSiteDied.tsx'
 import { SiteMap } from '../features/overview/SiteMap.tsx'
 import { WorstLag } from '../features/overview/WorstLag.tsx'
 import { PlanOutlook } from '../features/plan-runs/PlanOutlook.tsx'
+import { RunningSites } from '../features/plan-runs/RunningSites.tsx'
 import { WaitingRuns } from '../features/plan-runs/WaitingRuns.tsx'
 import { lagCounts } from '../features/protections/replication-words.ts'
 import { LinkButton } from '../ui/LinkButton.tsx'
@@ -27,6 +28,7 @@ export function OverviewPage() {
   const { data: overview, error } = useQuery(api.overview.queryOptions())
   const { data: plans } = useQuery(api.plans.list.queryOptions())
   const { data: protections } = useQuery(api.protections.list.queryOptions({ input: { limit: 500 } }))
+  const { data: failovers } = useQuery(api.siteFailovers.list.queryOptions({ input: { limit: 20 } }))
   const protectionOf = (protectionId: string) => protections?.items.find(({ id }) => id === protectionId)
   const machineOf = (protectionId: string): string | null => protectionOf(protectionId)?.machineId ?? null
   // One that runs from its replica has no lag that means anything.
@@ -63,6 +65,7 @@ export function OverviewPage() {
           <JobQuestion key={job.id} job={job} />
         ))}
         {plans && <WaitingRuns plans={plans.items} />}
+        {failovers && <RunningSites sites={overview.sites} failovers={failovers.items} />}
         {overview.counts.protections === 0 && <FirstSteps />}
         {overview.counts.sites > 0 && <HealthTiles overview={overview} />}
         <Grid gap="md">

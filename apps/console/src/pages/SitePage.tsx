@@ -8,6 +8,7 @@ import type { Site } from '@understudy/contract/site'
 import { api, client } from '../api/client.ts'
 import { useRooms } from '../api/live.ts'
 import { useWhyRefused } from '../api/session.ts'
+import { SiteDown } from '../features/plan-runs/SiteDown.tsx'
 import { MachineList } from '../features/protections/MachineList.tsx'
 import { ReplicaList } from '../features/protections/ReplicaList.tsx'
 import { EditSite } from '../features/sites/EditSite.tsx'
@@ -76,6 +77,7 @@ export function SitePage() {
             >
               Read the inventory now
             </ActionButton>
+            <SiteDown siteId={siteId} name={site.name} answers={site.health !== 'unreachable'} />
             <RemoveSite site={site} onRemoved={() => void navigate({ to: '/sites' })} />
           </>
         }

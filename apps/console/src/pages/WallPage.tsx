@@ -14,6 +14,7 @@ import { WallFrame } from '../features/wall/WallFrame.tsx'
 import {
   chooseLayout,
   chooseRun,
+  chooseSiteFailover,
   cycleOf,
   type WallLayout,
   wordsOfLayout,
@@ -46,6 +47,7 @@ export function WallPage({ layout }: { readonly layout: WallLayout }) {
     refetchInterval,
   })
   const recent = useQuery({ ...api.planRuns.list.queryOptions({ input: { limit: 10 } }), refetchInterval })
+  const sites = useQuery({ ...api.siteFailovers.list.queryOptions({ input: { limit: 5 } }), refetchInterval })
   // The screen's own clock may be wrong; the server's is what the times of a run are of.
   const skew = overview.data ? Date.parse(overview.data.serverTime) - overview.dataUpdatedAt : 0
   const now = browserNow + skew
@@ -68,7 +70,7 @@ export function WallPage({ layout }: { readonly layout: WallLayout }) {
     hasIncident: incident !== null,
     hasRun: shownRun !== null,
   })
-  const parts = [overview, troubled, others, plans, active, recent, ...(shownRun ? [run] : [])]
+  const parts = [overview, troubled, others, plans, active, recent, sites, ...(shownRun ? [run] : [])]
   const freshness = freshnessOf({
     connection,
     answeredAt: parts.map(({ dataUpdatedAt }) => dataUpdatedAt),
@@ -100,6 +102,7 @@ export function WallPage({ layout }: { readonly layout: WallLayout }) {
             run={run.data}
             now={now}
             flow={flowOf(run.data.plan, protections, run.data.direction)}
+            site={chooseSiteFailover(sites.data?.items ?? [], now)}
             others={(active.data?.items ?? []).filter(({ id }) => id !== run.data.id).map(titleOfRun)}
           />
         )

@@ -1,9 +1,9 @@
 // Which rows of the inventories are machines to protect. What we made beside them, or keep for a way home, is the same machine
 // once more: counted, it would look like one that nobody protects.
 import type { Machine } from '@understudy/domain/machines/machine'
+import { runsAtTarget } from '@understudy/domain/protection/active-site'
 import type { Protection } from '@understudy/domain/protection/protection'
 import type { SiteId } from '@understudy/domain/sites/site'
-import { runsAtTarget } from './show-protection.ts'
 
 /** Those that an inventory has now, each life once: a protected one as its protection's source. Pure. */
 export function machinesThatCount(

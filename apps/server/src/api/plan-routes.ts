@@ -1,13 +1,13 @@
 import { Refusal } from '@understudy/base/errors'
-import { fromIso, toIso } from '@understudy/base/instant'
-import type { PlanPointChoice as ChoiceBody, StartPlanInput } from '@understudy/contract/recovery-plan'
+import { toIso } from '@understudy/base/instant'
+import type { StartPlanInput } from '@understudy/contract/recovery-plan'
 import { mayCall } from '@understudy/contract/roles'
 import { diffPlans } from '@understudy/domain/recovery-plans/diff-plans'
 import { mergePlans } from '@understudy/domain/recovery-plans/merge-plans'
 import type { PlanMachine, PlanStep, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import { isStep, stepsOf } from '@understudy/domain/recovery-plans/plan-items'
-import type { PlanPointChoice, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
+import type { PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
 import { changeOf } from '@understudy/domain/recovery-plans/run-edit'
 import { isSameValue } from '@understudy/domain/recovery-plans/same-value'
 import type { AnswererRole, StepAction } from '@understudy/domain/recovery-plans/step-action'
@@ -18,6 +18,7 @@ import type { z } from 'zod'
 import { callerOf } from './asker.ts'
 import { type ApiDeps, os, type RequestContext } from './context.ts'
 import { findPlan, findPlanRun } from './find.ts'
+import { toPlanChoice } from './plan-choice.ts'
 import { planToYaml, yamlToPlan } from './plan-document.ts'
 import { showDocument } from './show-document.ts'
 import { checkPlan, showPlan, showPlanSummaries } from './show-plan.ts'
@@ -43,7 +44,7 @@ export function planRoutes(deps: ApiDeps) {
       ...(context.jobId === null ? {} : { planRunId: context.jobId as PlanRunId }),
       planId: id as PlanId,
       kind,
-      point: toChoice(point),
+      point: toPlanChoice(point),
       parameters,
       settings,
     }
@@ -224,7 +225,7 @@ export function planRunRoutes(deps: ApiDeps) {
       context.audit(id, { kind, point })
       const run = await findPlanRun(deps, id)
       const planRunId = context.jobId === null ? {} : { planRunId: context.jobId as PlanRunId }
-      const request = { ...byOf(context), ...planRunId, followsUp: run.id, kind, point: toChoice(point) }
+      const request = { ...byOf(context), ...planRunId, followsUp: run.id, kind, point: toPlanChoice(point) }
       return showPlanRun(deps, await plans.followUp(request))
     }),
     retry: os.planRuns.retry.handler(async ({ input, context }) => {
@@ -252,9 +253,6 @@ export function planRunRoutes(deps: ApiDeps) {
     }),
   }
 }
-
-const toChoice = (body: z.infer<typeof ChoiceBody>): PlanPointChoice =>
-  body.kind === 'at' ? { kind: 'at', instant: fromIso(body.instant) } : body
 
 const showVersion = ({ version, savedAt, savedBy, comment }: Omit<PlanVersion, 'plan'>) => ({
   version,

@@ -12,6 +12,7 @@ import { planRoutes, planRunRoutes } from './plan-routes.ts'
 import { evidenceRoutes, planTestRoutes } from './plan-test-routes.ts'
 import { policyRoutes } from './policy-routes.ts'
 import { protectionRoutes } from './protection-routes.ts'
+import { siteDownRoutes, siteFailoverRoutes } from './site-failover-routes.ts'
 import { siteRoutes } from './site-routes.ts'
 
 export const apiRouter = (deps: ApiDeps) =>
@@ -19,7 +20,7 @@ export const apiRouter = (deps: ApiDeps) =>
     setup: setupRoutes(deps),
     session: sessionRoutes(deps),
     overview: overviewRoute(deps),
-    sites: siteRoutes(deps),
+    sites: { ...siteRoutes(deps), ...siteDownRoutes(deps) },
     machines: machineRoutes(deps),
     policies: policyRoutes(deps),
     groups: groupRoutes(deps),
@@ -28,6 +29,9 @@ export const apiRouter = (deps: ApiDeps) =>
     jobs: jobRoutes(deps),
     plans: { ...planRoutes(deps), ...planTestRoutes(deps) },
     planRuns: { ...planRunRoutes(deps), ...evidenceRoutes(deps) },
+    plans: planRoutes(deps),
+    planRuns: planRunRoutes(deps),
+    siteFailovers: siteFailoverRoutes(deps),
     events: eventRoutes(deps),
     alerts: alertRoutes(deps),
     users: userRoutes(deps),

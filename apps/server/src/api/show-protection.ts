@@ -4,6 +4,7 @@ import type { AllowedAction } from '@understudy/domain/failover/allowed-actions'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { Job } from '@understudy/domain/jobs/job'
 import type { ConsistencyGroup } from '@understudy/domain/protection/consistency-group'
+import { activeSiteOf } from '@understudy/domain/protection/active-site'
 import type { Policy } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionState } from '@understudy/domain/protection/protection'
 import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
@@ -45,7 +46,7 @@ export function showProtection(protection: Protection, around: ProtectionSurroun
     health: healthOf(protection.state, lagSeconds, lagTargetSeconds),
     simulated: siteOf(around, protection.sourceSiteId).platform === 'simulated',
     direction: protection.direction,
-    activeSiteId: runsAtTarget(protection.state) ? protection.targetSiteId : protection.sourceSiteId,
+    activeSiteId: activeSiteOf(protection),
     source: siteOf(around, protection.sourceSiteId),
     target: siteOf(around, protection.targetSiteId),
     machineId: protection.machineId,
@@ -82,10 +83,6 @@ export function showProtection(protection: Protection, around: ProtectionSurroun
     createdAt: toIso(protection.createdAt),
   }
 }
-
-/** Its machine runs from the replica, at the target site. Pure. */
-export const runsAtTarget = (state: ProtectionState): boolean =>
-  state === 'failedOver' || state === 'committing' || state === 'committed' || state === 'reprotecting'
 
 /** Pure: what the coloured mark of a row says. */
 export function healthOf(

@@ -25,6 +25,7 @@ import type { Consistency, CutId, RecoveryPoint } from '@understudy/domain/recov
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type { Page, PageRequest } from './page.ts'
 import type { PlanRunStore, PlanStore } from './plan-stores.ts'
+import type { SiteFailoverStore } from './site-failover-store.ts'
 import type { DiskFingerprint } from './source-platform.ts'
 import type { EvidenceStore, TestStore } from './test-stores.ts'
 
@@ -344,4 +345,5 @@ export type Stores = {
   readonly planRuns: PlanRunStore
   readonly tests: TestStore
   readonly evidence: EvidenceStore
+  readonly siteFailovers: SiteFailoverStore
 }

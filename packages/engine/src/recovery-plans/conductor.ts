@@ -2,6 +2,7 @@
 import { isAbort } from '@understudy/base/errors'
 import type { EngineParts } from '../engine-parts.ts'
 import { type Conducting, conductRun } from './conduct-run.ts'
+import { conductSiteFailover } from './fail-over-site.ts'
 
 export type Conductor = {
   start(): void
@@ -22,18 +23,24 @@ export function createConductor(conducting: Conducting): Conductor {
   let woken = new AbortController()
   let going: Promise<void> | null = null
 
-  const turn = async (): Promise<void> => {
-    const runs = await parts.stores.planRuns.active()
-    await Promise.all(
-      runs.map(async ({ id }) => {
+  const lookAtAll = <Id extends string>(
+    rows: readonly { readonly id: Id }[],
+    look: (id: Id) => Promise<boolean>,
+  ): Promise<unknown> =>
+    Promise.all(
+      rows.map(async ({ id }) => {
         try {
           for (let looks = 0; looks < LOOKS_AT_ONCE && !stopping.signal.aborted; looks += 1)
-            if (!(await conductRun(conducting, id))) return
+            if (!(await look(id))) return
         } catch (error) {
           if (!isAbort(error)) parts.log('warn', 'a run of a plan could not be looked at', { run: id, error })
         }
       }),
     )
+  const turn = async (): Promise<void> => {
+    const { siteFailovers, planRuns } = parts.stores
+    await lookAtAll(await siteFailovers.active(), (id) => conductSiteFailover(parts, id))
+    await lookAtAll(await planRuns.active(), (id) => conductRun(conducting, id))
   }
 
   const go = async (): Promise<void> => {

@@ -9,6 +9,8 @@ import type { PlanRun, PlanRunId } from '@understudy/domain/recovery-plans/plan-
 import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
 import type { RunPurpose } from '@understudy/domain/recovery-plans/schedule-plan'
 import type { TestSettings } from '@understudy/domain/recovery-plans/test-schedule'
+import type { SiteFailover, SiteFailoverId, SiteScope } from '@understudy/domain/recovery-plans/site-failover'
+import type { SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import { saveTestSettings, testSettingsOf } from '../plan-tests/save-test-settings.ts'
 import type { PlanVersion } from '../ports/plan-stores.ts'
@@ -18,6 +20,7 @@ import type {
   AnswerActivityRequest,
   Asker,
   EditRunRequest,
+  FailOverSiteRequest,
   FollowUpRequest,
   MergeRunRequest,
   NewPlan,
@@ -28,6 +31,7 @@ import type {
 import { beginFollowUp, beginRun, findingsOf } from './begin-run.ts'
 import { type DryRun, dryRun } from './dry-run.ts'
 import { editRun, mergeEdit } from './edit-run.ts'
+import { changeAtOnce, failOverSite, siteScope, stopSiteFailover } from './fail-over-site.ts'
 import { memberPoints } from './member-points.ts'
 import { createPlan, removePlan, restorePlan, savePlan } from './save-plan.ts'
 import { answerActivity, cancelRun, pauseRun, resumeRun, retryActivity, skipActivity } from './steer-run.ts'
@@ -72,6 +76,13 @@ export type PlanUseCases = {
   edit(request: EditRunRequest): Promise<void>
   /** What becomes of an edit that was overtaken. Touches nothing. */
   mergeEdit(request: MergeRunRequest): ReturnType<typeof mergeEdit>
+
+  /** What a site takes down with it, and what of that its plans bring back. Touches nothing. */
+  siteScope(siteId: SiteId): Promise<SiteScope>
+  /** Refuses another name than the site's, plans without machines there, and a second one at a time. */
+  failOverSite(request: FailOverSiteRequest): Promise<SiteFailover>
+  stopSiteFailover(id: SiteFailoverId, asker: Asker): Promise<SiteFailover>
+  changeAtOnce(id: SiteFailoverId, atOnce: number): Promise<SiteFailover>
 }
 
 export const planUseCases = (parts: EngineParts): PlanUseCases => ({
@@ -96,4 +107,8 @@ export const planUseCases = (parts: EngineParts): PlanUseCases => ({
   answer: (request) => answerActivity(parts, request),
   edit: (request) => editRun(parts, request),
   mergeEdit: (request) => mergeEdit(parts, request),
+  siteScope: (siteId) => siteScope(parts, siteId),
+  failOverSite: (request) => failOverSite(parts, request),
+  stopSiteFailover: (id, asker) => stopSiteFailover(parts, id, asker),
+  changeAtOnce: (id, atOnce) => changeAtOnce(parts, id, atOnce),
 })

@@ -1,7 +1,7 @@
 // The room during a failover: the clock, how far it is, who is waited for, what is being done and what comes next.
 
 import { useElementSize } from '@mantine/hooks'
-import type { PlanActivity, PlanRun } from '@understudy/contract/recovery-plan'
+import type { PlanActivity, PlanRun, SiteFailover } from '@understudy/contract/recovery-plan'
 import { type ReactNode, useMemo } from 'react'
 import { clockText } from '../../lib/clock.ts'
 import { formatDuration, formatRelative, formatTick, readable } from '../../lib/format.ts'
@@ -13,6 +13,7 @@ import classes from './Incident.module.css'
 import { incidentLists, type WaitingLine } from './incident-lists.ts'
 import { elapsedSeconds, outlookOf, progressWords } from './run-clock.ts'
 import { isActive, statusOfActivity, toneOfRun, wordsOfRun } from './run-words.ts'
+import { progressOf, statusOfSitePlan } from './site-down.ts'
 
 type IncidentProps = {
   readonly run: PlanRun
@@ -21,14 +22,17 @@ type IncidentProps = {
   readonly flow: string
   /** Other runs at the same time: named, so that nobody forgets them. */
   readonly others: readonly string[]
+  /** The failover of a whole site that this run is part of, or that goes on beside it; null: none. */
+  readonly site: SiteFailover | null
 }
 
-export function Incident({ run, now, flow, others }: IncidentProps) {
+export function Incident({ run, now, flow, others, site }: IncidentProps) {
   const lists = useMemo(() => incidentLists(run.activities, (itemId) => heldUpBy(run, itemId).length), [run])
   const { endsAt, spreadSeconds, verdict } = outlookOf(run, now)
   const live = isActive(run)
   return (
-    <div className={classes.frame}>
+    <div className={classes.frame} data-site={site !== null || undefined}>
+      {site && <SiteStrip site={site} />}
       <section className={classes.head} aria-label="Clock">
         <div className={classes.clock} role="timer" aria-label="Time since the start">
           {clockText(elapsedSeconds(run, now))}
@@ -69,6 +73,35 @@ export function Incident({ run, now, flow, others }: IncidentProps) {
       </div>
       <Chart run={run} now={now} />
     </div>
+  )
+}
+
+const mostShown = 8
+
+/** All plans of the site in one line: the room sees how far the whole of it is. */
+function SiteStrip({ site }: { readonly site: SiteFailover }) {
+  const { up, total } = progressOf(site.plans)
+  const left = site.plans.length - mostShown
+  return (
+    <section className={classes.site} aria-label={`Failover of the site ${site.siteName}`}>
+      <h2 className={classes.siteTitle}>
+        {site.siteName}: {up} of {total} plans up
+      </h2>
+      <ul className={classes.sitePlans}>
+        {site.plans.slice(0, mostShown).map(({ planId, planName, state, run }) => {
+          const { tone, words } = statusOfSitePlan({ state, run })
+          return (
+            <li key={planId} className={classes.sitePlan}>
+              <StatusMark tone={tone}>{planName}</StatusMark>
+              <span className={classes.quiet}>
+                {words === 'Running' && run ? `${run.doneItems} of ${run.totalItems}` : words}
+              </span>
+            </li>
+          )
+        })}
+        {left > 0 && <li className={classes.quiet}>and {left} more</li>}
+      </ul>
+    </section>
   )
 }
 

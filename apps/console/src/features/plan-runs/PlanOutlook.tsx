@@ -1,4 +1,5 @@
 import { Table, Text, VisuallyHidden } from '@mantine/core'
+import { inPriority } from '@understudy/contract/plan-editing'
 import type { PlanSummary } from '@understudy/contract/recovery-plan'
 import { formatDuration } from '../../lib/format.ts'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
@@ -19,9 +20,7 @@ export function PlanOutlook({ plans }: PlanOutlookProps) {
         up in order.
       </Text>
     )
-  const ordered = plans.toSorted(
-    (left, right) => left.priority - right.priority || left.name.localeCompare(right.name),
-  )
+  const ordered = inPriority(plans)
   return (
     <Table.ScrollContainer minWidth={620}>
       <Table>

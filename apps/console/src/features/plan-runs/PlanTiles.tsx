@@ -1,4 +1,5 @@
 // Plans as tiles, to be read across a room: would each of them bring its application back, and how soon.
+import { inPriority } from '@understudy/contract/plan-editing'
 import type { PlanSummary } from '@understudy/contract/recovery-plan'
 import { formatDuration, formatRelative } from '../../lib/format.ts'
 import { StatusMark } from '../../ui/StatusMark.tsx'
@@ -10,9 +11,7 @@ import { toneOfRun, wordsOfRun, wordsOfRunKind } from './run-words.ts'
 const mostTiles = 12
 
 export function PlanTiles({ plans, now }: { readonly plans: readonly PlanSummary[]; readonly now: number }) {
-  const ordered = plans.toSorted(
-    (left, right) => left.priority - right.priority || left.name.localeCompare(right.name),
-  )
+  const ordered = inPriority(plans)
   const shown = ordered.slice(0, mostTiles)
   const columns = columnsOf(shown.length)
   if (shown.length === 0) return <p className={classes.rest}>There is no recovery plan yet.</p>

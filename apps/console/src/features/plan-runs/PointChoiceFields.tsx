@@ -5,7 +5,8 @@ import { CommonTimeLineContext } from './common-time-line.ts'
 import { localTimeOf, type PointDraft, pointOf } from './point-draft.ts'
 
 type PointChoiceFieldsProps = {
-  readonly planId: string
+  /** Whose machines are on the line; null: of several plans, so an instant is typed. */
+  readonly planId: string | null
   readonly draft: PointDraft
   readonly onChange: (draft: PointDraft) => void
 }
@@ -39,7 +40,11 @@ export function PointChoiceFields({ planId, draft, onChange }: PointChoiceFields
   }
   const point = pointOf(draft)
   return (
-    <Radio.Group label="One point for all machines" value={draft.kind} onChange={choose}>
+    <Radio.Group
+      label={planId === null ? 'The point of each plan' : 'One point for all machines'}
+      value={draft.kind}
+      onChange={choose}
+    >
       <Stack gap={8} mt={6}>
         {choices.map(({ kind, label, note }) => (
           <Radio key={kind} value={kind} label={label} description={note} size="sm" />
@@ -56,7 +61,7 @@ export function PointChoiceFields({ planId, draft, onChange }: PointChoiceFields
               error={draft.localTime === '' ? 'Choose date and time' : null}
               w={260}
             />
-            {TimeLine && (
+            {TimeLine && planId !== null && (
               <Suspense fallback={<Skeleton h={190} />}>
                 <TimeLine
                   planId={planId}

@@ -58,3 +58,14 @@ export function chooseRun<Some extends Run>(runs: readonly Some[], now: number):
   )
   return first ?? null
 }
+
+type SiteFailover = { readonly startedAt: string; readonly endedAt: string | null }
+
+/** Of failovers of whole sites, newest first, the one that the room looks at: it goes on, or has just ended. */
+export const chooseSiteFailover = <Some extends SiteFailover>(
+  failovers: readonly Some[],
+  now: number,
+): Some | null =>
+  failovers.find(({ endedAt }) => endedAt === null) ??
+  failovers.find(({ endedAt }) => endedAt !== null && now - Date.parse(endedAt) < lingerSeconds * 1000) ??
+  null

@@ -1,0 +1,258 @@
+import {
+  Alert,
+  Button,
+  Checkbox,
+  Group,
+  Modal,
+  NumberInput,
+  ScrollArea,
+  Skeleton,
+  Stack,
+  Text,
+  TextInput,
+} from '@mantine/core'
+import { IconAlertTriangle, IconHandStop } from '@tabler/icons-react'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
+import type { SiteOutlook } from '@understudy/contract/recovery-plan'
+import { type FormEvent, useState } from 'react'
+import { api, client } from '../../api/client.ts'
+import { formatDuration } from '../../lib/format.ts'
+import { withMember } from '../../lib/with-member.ts'
+import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
+import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
+import { StatusMark } from '../../ui/StatusMark.tsx'
+import { useFocusBack } from '../../ui/use-focus-back.ts'
+import { PointChoiceFields } from './PointChoiceFields.tsx'
+import { latestPoint, type PointDraft, pointOf } from './point-draft.ts'
+import classes from './StartDialog.module.css'
+import { canBegin, startTicks, uncoveredWords } from './site-down.ts'
+
+type SiteDownDialogProps = {
+  readonly siteId: string
+  readonly name: string
+  readonly onClose: () => void
+}
+
+/** Which plans, from which point, how many at a time; then the name of the site, once for all of them. */
+export function SiteDownDialog({ siteId, name, onClose }: SiteDownDialogProps) {
+  useFocusBack()
+  const { data, error } = useQuery({
+    ...api.sites.failoverOutlook.queryOptions({ input: { id: siteId } }),
+    gcTime: 0,
+  })
+  return (
+    <Modal opened onClose={onClose} title={`${name} is down: fail over its plans`} size={760}>
+      {data ? (
+        <SiteDownForm outlook={data} onClose={onClose} />
+      ) : error ? (
+        <ProblemAlert error={error} />
+      ) : (
+        <Skeleton h={320} />
+      )}
+    </Modal>
+  )
+}
+
+type SiteDownFormProps = { readonly outlook: SiteOutlook; readonly onClose: () => void }
+
+function SiteDownForm({ outlook, onClose }: SiteDownFormProps) {
+  const { siteId, name, plans, running } = outlook
+  const queries = useQueryClient()
+  const navigate = useNavigate()
+  const [key] = useState(() => crypto.randomUUID())
+  // What was ticked stays ticked while the list is read again.
+  const [ticked, setTicked] = useState(() => startTicks(plans))
+  const [draft, setDraft] = useState<PointDraft>(latestPoint)
+  const [atOnce, setAtOnce] = useState(3)
+  const [acceptUnfenced, setAcceptUnfenced] = useState(false)
+  const [typed, setTyped] = useState('')
+  const point = pointOf(draft)
+  const chosen = plans.filter(({ planId }) => ticked.includes(planId))
+  const start = useMutation({
+    mutationFn: () => {
+      if (point === null) throw new Error('Not everything is chosen yet')
+      const planIds = chosen.map(({ planId }) => planId)
+      const body = { id: siteId, siteName: typed, planIds, point, acceptUnfenced, atOnce }
+      return client.sites.failOver(body, { context: { idempotencyKey: key } })
+    },
+    onSuccess: ({ id }) => {
+      onClose()
+      void navigate({ to: '/site-failovers/$failoverId', params: { failoverId: id } })
+    },
+    onSettled: () =>
+      Promise.all([
+        queries.invalidateQueries({ queryKey: api.siteFailovers.key() }),
+        queries.invalidateQueries({ queryKey: api.planRuns.key() }),
+        queries.invalidateQueries({ queryKey: api.plans.key() }),
+      ]),
+  })
+  const ready = running === null && chosen.length > 0 && point !== null && typed.trim() === name
+  const submit = (event: FormEvent): void => {
+    event.preventDefault()
+    if (ready && !start.isPending) start.mutate()
+  }
+  return (
+    <form onSubmit={submit}>
+      <Stack gap="md">
+        {running !== null && (
+          <Alert color="yellow" variant="light" title={`The plans of ${name} are being failed over already`}>
+            <LinkAnchor to="/site-failovers/$failoverId" params={{ failoverId: running }}>
+              See how far it is
+            </LinkAnchor>
+          </Alert>
+        )}
+        {outlook.answers && (
+          <Alert color="red" variant="light" icon={<IconAlertTriangle size={18} />} title={`${name} answers`}>
+            Its machines may well be running: an unplanned failover loses what they wrote last. To move them
+            on purpose, without loss, run the planned failover of each plan.
+          </Alert>
+        )}
+        <PlanChoice
+          plans={plans}
+          ticked={ticked}
+          onTick={(planId, isTicked) => setTicked(withMember(ticked, planId, isTicked))}
+          onTickAll={(all) => setTicked(all ? plans.map(({ planId }) => planId) : [])}
+        />
+        <Uncovered outlook={outlook} />
+        <PointChoiceFields planId={null} draft={draft} onChange={setDraft} />
+        <NumberInput
+          label="Plans at a time"
+          description="The next one begins when one of these is over, in the order of the list."
+          min={1}
+          max={20}
+          allowDecimal={false}
+          value={atOnce}
+          onChange={(value) => setAtOnce(typeof value === 'number' ? value : 1)}
+          w={300}
+        />
+        <Alert
+          color="yellow"
+          variant="light"
+          icon={<IconHandStop size={18} />}
+          title="Are the originals really down?"
+        >
+          <Checkbox
+            label="I vouch for it: go on without proof"
+            description="Understudy tries to switch each original off before its copy starts. Where the site does not answer it cannot, and asks machine by machine, unless you vouch here for all of them. Kept in the audit log."
+            checked={acceptUnfenced}
+            onChange={(event) => setAcceptUnfenced(event.currentTarget.checked)}
+          />
+        </Alert>
+        <TextInput
+          label={
+            <Text span size="sm">
+              Type <b>{name}</b> to fail over {chosen.length === 1 ? 'one plan' : `${chosen.length} plans`}
+            </Text>
+          }
+          value={typed}
+          onChange={(event) => setTyped(event.currentTarget.value)}
+          autoComplete="off"
+        />
+        <ProblemAlert error={start.error} />
+        <Group justify="flex-end" gap="xs" className={classes.foot}>
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" color="red" disabled={!ready} loading={start.isPending}>
+            Fail over now
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  )
+}
+
+type PlanChoiceProps = {
+  readonly plans: SiteOutlook['plans']
+  readonly ticked: readonly string[]
+  readonly onTick: (planId: string, ticked: boolean) => void
+  readonly onTickAll: (all: boolean) => void
+}
+
+function PlanChoice({ plans, ticked, onTick, onTickAll }: PlanChoiceProps) {
+  if (plans.length === 0)
+    return (
+      <Text size="sm">
+        No plan has machines that run at this site. Fail its machines over one by one, from the list of
+        machines.
+      </Text>
+    )
+  const count = plans.filter(({ planId }) => ticked.includes(planId)).length
+  return (
+    <fieldset style={{ border: 'none', margin: 0, padding: 0 }}>
+      <Group component="legend" justify="space-between" w="100%" mb={6}>
+        <Text span size="sm" fw={500}>
+          Plans in the order in which they begin
+        </Text>
+        <Checkbox
+          size="xs"
+          label="All"
+          checked={count === plans.length}
+          indeterminate={count > 0 && count < plans.length}
+          onChange={(event) => onTickAll(event.currentTarget.checked)}
+        />
+      </Group>
+      <ScrollArea.Autosize mah={300} type="auto" viewportProps={{ tabIndex: 0 }}>
+        <Stack gap={10}>
+          {plans.map((plan) => (
+            <Checkbox
+              key={plan.planId}
+              checked={ticked.includes(plan.planId)}
+              onChange={(event) => onTick(plan.planId, event.currentTarget.checked)}
+              label={
+                <Text span fw={500}>
+                  {plan.name}
+                </Text>
+              }
+              description={<PlanWords plan={plan} />}
+            />
+          ))}
+        </Stack>
+      </ScrollArea.Autosize>
+    </fieldset>
+  )
+}
+
+function PlanWords({ plan }: { readonly plan: SiteOutlook['plans'][number] }) {
+  const { priority, machinesHere, machinesElsewhere, predictedSeconds, worstLagSeconds } = plan
+  return (
+    <Stack component="span" gap={2}>
+      <span>
+        Priority {priority} · {machinesHere === 1 ? '1 machine' : `${machinesHere} machines`} here
+        {worstLagSeconds !== null && ` · loses at most ${formatDuration(Math.round(worstLagSeconds))}`}
+        {predictedSeconds !== null && ` · back after about ${formatDuration(Math.round(predictedSeconds))}`}
+      </span>
+      {machinesElsewhere.length > 0 && (
+        <StatusMark tone="at-risk">
+          Moves along what runs elsewhere: {machinesElsewhere.join(', ')}
+        </StatusMark>
+      )}
+      {canBegin(plan) ? null : (
+        <StatusMark tone="bad">
+          {plan.activeRun ? 'It is being run just now' : (plan.blockers[0] ?? '')}
+        </StatusMark>
+      )}
+    </Stack>
+  )
+}
+
+/** What stays down, plainly. */
+function Uncovered({ outlook }: { readonly outlook: Pick<SiteOutlook, 'uncovered' | 'unprotected'> }) {
+  const words = uncoveredWords(outlook)
+  if (words.length === 0)
+    return (
+      <StatusMark tone="good">
+        Every machine of this site is protected and stands in one of its plans
+      </StatusMark>
+    )
+  return (
+    <Alert color="yellow" variant="light" title="What no plan brings back">
+      {words.map((line) => (
+        <Text size="sm" key={line}>
+          {line}
+        </Text>
+      ))}
+    </Alert>
+  )
+}

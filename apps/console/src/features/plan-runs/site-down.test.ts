@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest'
+import { progressOf, startTicks, statusOfSitePlan, uncoveredWords } from './site-down.ts'
+
+const plan = {
+  planId: 'p',
+  name: 'Shop',
+  priority: 5,
+  machinesHere: 1,
+  machinesElsewhere: [],
+  blockers: [],
+  predictedSeconds: null,
+  worstLagSeconds: null,
+  activeRun: null,
+}
+const run = {
+  id: 'r',
+  planId: 'p',
+  planName: 'Shop',
+  version: 1,
+  kind: 'unplanned',
+  followsUp: null,
+  direction: 'forward',
+  state: 'running',
+  startedBy: 'olga',
+  startedAt: '2026-03-01T00:00:00.000Z',
+  endedAt: null,
+  note: null,
+  doneItems: 1,
+  totalItems: 2,
+  waitingForPeople: 0,
+} as const
+
+describe('a site that is down', () => {
+  it('has every plan ticked that can be begun', () => {
+    const plans = [
+      plan,
+      { ...plan, planId: 'blocked', blockers: ['No point'] },
+      { ...plan, planId: 'busy', activeRun: { ...run } },
+    ]
+    expect(startTicks(plans)).toEqual(['p'])
+  })
+  it('says plainly what no plan brings back', () => {
+    expect(uncoveredWords({ uncovered: [], unprotected: 0 })).toEqual([])
+    const uncovered = Array.from({ length: 14 }, (_, index) => ({
+      protectionId: `${index}`,
+      name: `m${index}`,
+    }))
+    const [first, second] = uncoveredWords({ uncovered, unprotected: 3 })
+    expect(first).toContain('m0, m1')
+    expect(first).toContain('and 2 more')
+    expect(second).toContain('3 machines')
+  })
+  it('counts what is up, what is in trouble and what waits, without what was left out', () => {
+    expect(
+      progressOf([
+        { state: 'begun', run: { ...run, state: 'succeeded' } },
+        { state: 'begun', run: { ...run, waitingForPeople: 1 } },
+        { state: 'begun', run: { ...run, state: 'failed' } },
+        { state: 'refused', run: null },
+        { state: 'waiting', run: null },
+        { state: 'left-out', run: null },
+      ]),
+    ).toEqual({ up: 1, total: 5, troubled: 2, waiting: 1 })
+  })
+  it('tells a plan that waits for people from one that works', () => {
+    expect(statusOfSitePlan({ state: 'begun', run: { ...run, waitingForPeople: 1 } }).words).toBe(
+      'Waiting for you',
+    )
+    expect(statusOfSitePlan({ state: 'begun', run: { ...run } }).words).toBe('Running')
+    expect(statusOfSitePlan({ state: 'begun', run: null }).words).toBe('Beginning')
+  })
+})

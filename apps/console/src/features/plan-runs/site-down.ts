@@ -1,0 +1,79 @@
+// What a site that is down takes with it, in ticks and words. Pure.
+import type { SiteFailover, SiteOutlook } from '@understudy/contract/recovery-plan'
+import type { Tone } from '../../ui/tone.ts'
+import { isActive, toneOfRun, wordsOfRun } from './run-words.ts'
+
+type PlanHere = SiteOutlook['plans'][number]
+
+/** Nothing that is known stands in its way. Whoever ticks another one is told by the server. */
+export const canBegin = ({ blockers, activeRun }: Pick<PlanHere, 'blockers' | 'activeRun'>): boolean =>
+  blockers.length === 0 && activeRun === null
+
+/** Ticked at first: what can be begun, all of it. */
+export const startTicks = (plans: readonly PlanHere[]): readonly string[] =>
+  plans.filter(canBegin).map(({ planId }) => planId)
+
+const shownNames = 12
+
+export function uncoveredWords({
+  uncovered,
+  unprotected,
+}: Pick<SiteOutlook, 'uncovered' | 'unprotected'>): readonly string[] {
+  const names = uncovered.slice(0, shownNames).map(({ name }) => name)
+  const more = uncovered.length - names.length
+  return [
+    ...(uncovered.length === 0
+      ? []
+      : [
+          `Protected, but in no plan: ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}. Fail ${uncovered.length === 1 ? 'it' : 'them'} over from the list of machines.`,
+        ]),
+    ...(unprotected === 0
+      ? []
+      : [
+          `${unprotected === 1 ? '1 machine' : `${unprotected} machines`} of the site ${unprotected === 1 ? 'is' : 'are'} not protected at all and cannot be brought back from here.`,
+        ]),
+  ]
+}
+
+type SitePlan = SiteFailover['plans'][number]
+
+/** How one of its plans stands. */
+export function statusOfSitePlan({ state, run }: Pick<SitePlan, 'state' | 'run'>): {
+  readonly tone: Tone
+  readonly words: string
+} {
+  switch (state) {
+    case 'waiting':
+      return { tone: 'off', words: 'Waits for its turn' }
+    case 'refused':
+      return { tone: 'bad', words: 'Could not begin' }
+    case 'left-out':
+      return { tone: 'off', words: 'Left out' }
+    case 'begun':
+      if (run === null) return { tone: 'busy', words: 'Beginning' }
+      if (run.waitingForPeople > 0 && isActive(run)) return { tone: 'at-risk', words: 'Waiting for you' }
+      return { tone: toneOfRun[run.state], words: wordsOfRun[run.state] }
+  }
+}
+
+export type SiteProgress = {
+  readonly up: number
+  readonly total: number
+  readonly troubled: number
+  readonly waiting: number
+}
+
+/** How far the whole of it is: `total` without what somebody has left out. */
+export function progressOf(plans: readonly Pick<SitePlan, 'state' | 'run'>[]): SiteProgress {
+  const counted = plans.filter(({ state }) => state !== 'left-out')
+  const count = (holds: (plan: Pick<SitePlan, 'state' | 'run'>) => boolean): number =>
+    counted.filter(holds).length
+  return {
+    total: counted.length,
+    up: count(({ run }) => run?.state === 'succeeded'),
+    troubled: count(
+      ({ state, run }) => state === 'refused' || run?.state === 'failed' || run?.state === 'cancelled',
+    ),
+    waiting: count(({ run }) => run !== null && isActive(run) && run.waitingForPeople > 0),
+  }
+}

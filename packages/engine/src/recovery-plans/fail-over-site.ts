@@ -1,0 +1,269 @@
+// "This site is down": its plans are failed over in order, some at a time. What stands in the row is begun; a plan is begun once, whatever dies.
+import { Outage, Refusal } from '@understudy/base/errors'
+import type { PlanRunId, PlanRunState } from '@understudy/domain/recovery-plans/plan-run'
+import {
+  inPriority,
+  nextOfSite,
+  type SiteFailover,
+  type SiteFailoverId,
+  type SitePlan,
+  type SiteScope,
+  scopeOfSite,
+  withSitePlan,
+} from '@understudy/domain/recovery-plans/site-failover'
+import type { Site, SiteId } from '@understudy/domain/sites/site'
+import type { EngineParts } from '../engine-parts.ts'
+import { recordEvent } from '../events/report.ts'
+import type { Asker, FailOverSiteRequest } from '../requests.ts'
+import { loadSite } from '../sites/register.ts'
+import { beginRun } from './begin-run.ts'
+
+/** More at a time help nobody: the target has to bring all of them up. */
+const MOST_AT_ONCE = 20
+/** Somebody else was quicker this often: then it is told. */
+const TURNS = 5
+
+/** What the site takes down with it. Touches nothing. */
+export async function siteScope({ stores }: EngineParts, siteId: SiteId): Promise<SiteScope> {
+  const [plans, protections] = await Promise.all([stores.plans.list(), stores.protections.list()])
+  return scopeOfSite(
+    siteId,
+    plans.map(({ plan }) => plan),
+    protections,
+  )
+}
+
+/** Repeatable with the same id: the first request counts. Only begins: watch it. */
+export async function failOverSite(parts: EngineParts, request: FailOverSiteRequest): Promise<SiteFailover> {
+  const id = request.id ?? (parts.newId() as SiteFailoverId)
+  const known = await parts.stores.siteFailovers.find(id)
+  if (known) return known
+  const site = await loadSite(parts, request.siteId)
+  refuseOtherName(site, request.siteName)
+  const failover: SiteFailover = {
+    id,
+    siteId: site.id,
+    siteName: site.name,
+    state: 'running',
+    revision: 1,
+    plans: await chosenPlans(parts, site, request),
+    point: request.point ?? { kind: 'latest' },
+    acceptUnfenced: request.acceptUnfenced ?? false,
+    atOnce: boundedAtOnce(request.atOnce ?? 3),
+    startedBy: request.by,
+    starterId: request.byId ?? null,
+    startedAt: parts.clock.now(),
+    endedAt: null,
+    stoppedBy: null,
+  }
+  await parts.stores.siteFailovers.create(failover)
+  parts.live.changed('plan-runs', id)
+  await tell(parts, failover, 'started', {
+    severity: 'critical',
+    words: `${request.by} has taken it for dead: ${counted(failover.plans.length, 'plan')} are failed over`,
+  })
+  return failover
+}
+
+/** Whoever types another name means another site. */
+function refuseOtherName({ name }: Site, typed: string): void {
+  if (typed.trim() === name) return
+  throw new Refusal({
+    code: 'site-failover/not-confirmed',
+    message: `The name of the site is "${name}", and "${typed}" was typed`,
+    remedy: 'Type the name of the site whose plans are to be failed over.',
+  })
+}
+
+/** Of the plans that have machines there, those that were ticked, in their order. */
+async function chosenPlans(
+  parts: EngineParts,
+  site: Site,
+  { planIds }: FailOverSiteRequest,
+): Promise<readonly SitePlan[]> {
+  const { plans } = await siteScope(parts, site.id)
+  const wanted = new Set<string>(planIds)
+  const chosen = plans.map(({ plan }) => plan).filter(({ id }) => wanted.has(id))
+  if (chosen.length === 0 || chosen.length < wanted.size)
+    throw new Refusal({
+      code: 'site-failover/no-such-plan',
+      message:
+        wanted.size === 0
+          ? 'No plan was chosen'
+          : `Not every chosen plan has machines that run at "${site.name}" now`,
+      remedy: 'Look at the list of its plans again, and choose from that.',
+    })
+  return inPriority(chosen).map(({ id, name, priority }) => ({
+    planId: id,
+    planName: name,
+    priority,
+    planRunId: parts.newId() as PlanRunId,
+    state: 'waiting',
+    why: null,
+  }))
+}
+
+const boundedAtOnce = (atOnce: number): number =>
+  Math.min(MOST_AT_ONCE, Math.max(1, Math.round(Number.isFinite(atOnce) ? atOnce : 1)))
+
+/** What has begun goes on; nothing more begins. */
+export const stopSiteFailover = (
+  parts: EngineParts,
+  id: SiteFailoverId,
+  { by }: Asker,
+): Promise<SiteFailover> =>
+  change(parts, id, (failover) => ({
+    ...failover,
+    stoppedBy: by,
+    plans: failover.plans.map((plan) => (plan.state === 'waiting' ? { ...plan, state: 'left-out' } : plan)),
+  }))
+
+/** A run that waits for people must not hold up all the others. */
+export const changeAtOnce = (parts: EngineParts, id: SiteFailoverId, atOnce: number): Promise<SiteFailover> =>
+  change(parts, id, (failover) => ({ ...failover, atOnce: boundedAtOnce(atOnce) }))
+
+async function change(
+  parts: EngineParts,
+  id: SiteFailoverId,
+  make: (failover: SiteFailover) => SiteFailover,
+): Promise<SiteFailover> {
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    const failover = await loadSiteFailover(parts, id)
+    if (failover.state === 'done')
+      throw new Refusal({
+        code: 'site-failover/done',
+        message: `The failover of "${failover.siteName}" is over`,
+        remedy: 'Look at the runs of its plans.',
+      })
+    const next = make(failover)
+    if (await save(parts, next)) return { ...next, revision: next.revision + 1 }
+  }
+  throw new Refusal({
+    code: 'site-failover/busy',
+    message: 'The failover changed again and again while this was tried',
+    remedy: 'Look at it and try once more.',
+  })
+}
+
+export async function loadSiteFailover(
+  { stores }: Pick<EngineParts, 'stores'>,
+  id: SiteFailoverId,
+): Promise<SiteFailover> {
+  const failover = await stores.siteFailovers.find(id)
+  if (failover) return failover
+  throw new Refusal({
+    code: 'site-failover/not-found',
+    message: `There is no failover ${id} of a site`,
+    remedy: 'Reload the page.',
+  })
+}
+
+async function save(parts: EngineParts, failover: SiteFailover): Promise<boolean> {
+  const saved = await parts.stores.siteFailovers.save({ ...failover, revision: failover.revision + 1 })
+  if (saved) parts.live.changed('plan-runs', failover.id)
+  return saved
+}
+
+/** One look. True: something has moved, so another look at once may find more to do. */
+export async function conductSiteFailover(parts: EngineParts, id: SiteFailoverId): Promise<boolean> {
+  const failover = await parts.stores.siteFailovers.find(id)
+  if (failover?.state !== 'running') return false
+  const next = nextOfSite(failover, await runStates(parts, failover))
+  if (next.done) return await finish(parts, failover)
+  // Started before more are written down: what has begun comes before what waits.
+  const moved = await startThem(parts, failover, next.start)
+  if (moved || next.begin.length === 0) return moved
+  return await save(
+    parts,
+    next.begin.reduce((row, runId) => withSitePlan(row, runId, { state: 'begun' }), failover),
+  )
+}
+
+async function runStates(
+  { stores }: EngineParts,
+  { plans }: SiteFailover,
+): Promise<ReadonlyMap<PlanRunId, PlanRunState>> {
+  const begun = plans.filter(({ state }) => state === 'begun')
+  const runs = await Promise.all(begun.map(({ planRunId }) => stores.planRuns.find(planRunId)))
+  return new Map(runs.flatMap((run) => (run ? [[run.id, run.state] as const] : [])))
+}
+
+/** True: something of it has begun, or never will. A plan whose start meets an outage is tried again at the next look. */
+async function startThem(
+  parts: EngineParts,
+  failover: SiteFailover,
+  runIds: readonly PlanRunId[],
+): Promise<boolean> {
+  let moved = false
+  for (const planRunId of runIds) {
+    const plan = failover.plans.find((each) => each.planRunId === planRunId)
+    if (!plan) continue
+    try {
+      await start(parts, failover, plan)
+      moved = true
+    } catch (error) {
+      if (error instanceof Outage) continue
+      if (!(error instanceof Refusal)) throw error
+      if (await refused(parts, failover, { plan, error })) return true
+    }
+  }
+  return moved
+}
+
+async function start(parts: EngineParts, failover: SiteFailover, plan: SitePlan): Promise<void> {
+  const { startedBy, starterId, point, acceptUnfenced } = failover
+  await beginRun(parts, {
+    by: startedBy,
+    ...(starterId === null ? {} : { byId: starterId }),
+    planRunId: plan.planRunId,
+    planId: plan.planId,
+    kind: 'unplanned',
+    point,
+    settings: { acceptUnfenced },
+  })
+}
+
+/** The others go on. False: another process has begun it, and its machines, which move by now, are what stood in our way. */
+async function refused(
+  parts: EngineParts,
+  failover: SiteFailover,
+  { plan, error }: { readonly plan: SitePlan; readonly error: Refusal },
+): Promise<boolean> {
+  if (await parts.stores.planRuns.find(plan.planRunId)) return false
+  const why = { message: error.message, remedy: error.remedy }
+  if (!(await save(parts, withSitePlan(failover, plan.planRunId, { state: 'refused', why })))) return true
+  await tell(parts, failover, 'plan-refused', {
+    severity: 'critical',
+    words: `"${plan.planName}" could not be begun: ${error.message}`,
+  })
+  return true
+}
+
+async function finish(parts: EngineParts, failover: SiteFailover): Promise<boolean> {
+  const endedAt = parts.clock.now()
+  if (!(await save(parts, { ...failover, state: 'done', endedAt }))) return false
+  const count = (state: SitePlan['state']): number =>
+    failover.plans.filter((plan) => plan.state === state).length
+  await tell(parts, failover, 'done', {
+    severity: 'warning',
+    words: `${counted(count('begun'), 'plan')} begun, ${count('refused')} refused, ${count('left-out')} left out; how each ended stands at its run`,
+  })
+  return true
+}
+
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
+async function tell(
+  parts: EngineParts,
+  { id, siteId, siteName }: SiteFailover,
+  what: 'started' | 'plan-refused' | 'done',
+  { severity, words }: { readonly severity: 'warning' | 'critical'; readonly words: string },
+): Promise<void> {
+  await recordEvent(parts, {
+    severity,
+    code: `site-failover/${what}`,
+    message: `Failover of the site "${siteName}": ${words}`,
+    subject: { id: siteId, name: siteName },
+    facts: { siteFailoverId: id },
+  })
+}
