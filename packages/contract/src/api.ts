@@ -81,6 +81,7 @@ import {
 } from './recovery-plan.ts'
 import { PointAnnotation, RecoveryPoint } from './recovery-point.ts'
 import { ConnectionResult, Network, Site, SiteInput } from './site.ts'
+import { CreatedDisplayLink, DisplayLink, DisplayLinkInput, WallPicture, WallRun } from './wall.ts'
 
 const Nothing = z.object({}).meta({ id: 'Nothing' })
 const get = (path: `/${string}`, tag: string, summary: string) =>
@@ -502,6 +503,19 @@ export const contract = {
     list: get('/tokens', 'tokens', 'API tokens').output(pageOf(Token)),
     create: created('/tokens', 'tokens', 'New API token').input(TokenInput).output(CreatedToken),
     remove: remove('/tokens/{id}', 'tokens', 'Revoke a token').input(ById).output(Nothing),
+  },
+  displayLinks: {
+    list: get('/display-links', 'wall', 'Links that open the wall').output(pageOf(DisplayLink)),
+    create: created('/display-links', 'wall', 'New link that opens the wall without signing in')
+      .input(DisplayLinkInput)
+      .output(CreatedDisplayLink),
+    remove: remove('/display-links/{id}', 'wall', 'Revoke a link: its screens go dark')
+      .input(ById)
+      .output(Nothing),
+  },
+  wall: {
+    picture: get('/wall', 'wall', 'Everything a screen on a wall shows').output(WallPicture),
+    run: get('/wall/runs/{id}', 'wall', 'One run of a plan as a wall shows it').input(ById).output(WallRun),
   },
   audit: {
     list: get('/audit', 'audit', 'Who did what').input(z.strictObject(pageQuery)).output(pageOf(AuditEntry)),

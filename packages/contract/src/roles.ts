@@ -6,8 +6,8 @@ import type { Contract } from './api.ts'
 import type { Job } from './job.ts'
 import type { ProtectionAction } from './protection.ts'
 
-/** `anyone`: before signing in. */
-export type Access = Role | 'anyone'
+/** `anyone`: before signing in. `display`: whoever is signed in, and a display link. */
+export type Access = Role | 'display' | 'anyone'
 
 type RolesOf<Node> = {
   readonly [Name in keyof Node]: Node[Name] extends { '~orpc': unknown } ? Access : RolesOf<Node[Name]>
@@ -117,6 +117,8 @@ export const roleOf = {
   alerts: { list: 'reader', acknowledge: 'operator' },
   users: { list: 'owner', create: 'owner', update: 'owner', remove: 'owner' },
   tokens: { list: 'owner', create: 'owner', remove: 'owner' },
+  displayLinks: { list: 'owner', create: 'owner', remove: 'owner' },
+  wall: { picture: 'display', run: 'display' },
   audit: { list: 'owner' },
   movers: { list: 'reader' },
   lab: { get: 'reader', create: 'contributor', remove: 'contributor' },
@@ -172,7 +174,7 @@ const rank: Record<Role, number> = { reader: 0, operator: 1, contributor: 2, own
 /** Whether a person or token of this role (null: nobody signed in) may call what asks for `wanted`. */
 export function mayCall(wanted: Access, role: Role | null): boolean {
   if (wanted === 'anyone') return true
-  return role !== null && rank[role] >= rank[wanted]
+  return role !== null && (wanted === 'display' || rank[role] >= rank[wanted])
 }
 
 /** Access of a procedure by its path in the contract, e.g. `['sites', 'create']`. Owner when it is not known: never open. */
@@ -184,4 +186,4 @@ export function accessOf(path: readonly string[]): Access {
 }
 
 const isAccess = (value: unknown): value is Access =>
-  typeof value === 'string' && (value === 'anyone' || Object.hasOwn(rank, value))
+  typeof value === 'string' && (value === 'anyone' || value === 'display' || Object.hasOwn(rank, value))

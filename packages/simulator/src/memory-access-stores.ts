@@ -6,6 +6,9 @@ import type {
   AuditEntry,
   AuditStore,
   ControlPlaneStores,
+  DisplayLink,
+  DisplayLinkId,
+  DisplayLinkStore,
   IdempotencyRequest,
   IdempotencyStore,
   Session,
@@ -34,6 +37,7 @@ export function memoryAccessStores(): ControlPlaneStores {
     users: memoryUserStore(users, dropUser),
     sessions: memorySessionStore(sessions, users),
     tokens: memoryTokenStore(tokens, users),
+    displayLinks: memoryDisplayLinkStore(),
     audit: memoryAuditStore(),
     idempotency: memoryIdempotencyStore(keys, users),
     setup: memorySetupStore(users),
@@ -139,6 +143,25 @@ function memoryTokenStore(rows: Map<TokenId, ApiToken>, users: ReadonlyMap<UserI
     async create(token) {
       if (!users.has(token.userId)) throw userMissing(token.userId)
       rows.set(token.id, copy(token))
+    },
+    async used(id, at) {
+      const row = rows.get(id)
+      if (row) rows.set(id, { ...row, lastUsedAt: at })
+    },
+    async remove(id) {
+      rows.delete(id)
+    },
+  }
+}
+
+function memoryDisplayLinkStore(): DisplayLinkStore {
+  const rows = new Map<DisplayLinkId, DisplayLink>()
+  return {
+    list: async () => copy([...rows.values()].sort((a, b) => b.createdAt - a.createdAt)),
+    find: async (id) => copy(rows.get(id) ?? null),
+    findByHash: async (idHash) => copy([...rows.values()].find((row) => row.idHash === idHash) ?? null),
+    async create(link) {
+      rows.set(link.id, copy(link))
     },
     async used(id, at) {
       const row = rows.get(id)

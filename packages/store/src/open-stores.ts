@@ -5,6 +5,7 @@ import type { Stores } from '@understudy/engine/ports/stores'
 import { alertStore } from './alert-store.ts'
 import { auditStore } from './audit-store.ts'
 import { openDatabase, withFailures } from './database.ts'
+import { displayLinkStore } from './display-link-store.ts'
 import { eventStore } from './event-store.ts'
 import { evidenceStore } from './evidence-store.ts'
 import { groupStore } from './group-store.ts'
@@ -73,6 +74,7 @@ export async function openStores({
     users: userStore(database),
     sessions: sessionStore(database),
     tokens: tokenStore(database),
+    displayLinks: displayLinkStore(database),
     audit: auditStore(database),
     idempotency: idempotencyStore(database),
     setup: setupStore(database),

@@ -5,6 +5,7 @@ import { OpenAPILink } from '@orpc/openapi-client/fetch'
 import { createTanstackQueryUtils } from '@orpc/tanstack-query'
 import { contract } from '@understudy/contract/api'
 import type { Problem } from '@understudy/contract/problem'
+import { displaySecret } from './display-link.ts'
 
 /** A refused or failed request, in words for the operator. */
 export class ApiProblem extends Error {
@@ -31,9 +32,15 @@ export function whenSignedOut(listener: () => void): void {
 /** `idempotencyKey`: a call that starts a job may be sent again with the same key and starts it once only. */
 type CallContext = { readonly idempotencyKey?: string }
 
+const bearerOfDisplay = (): { readonly authorization?: string } => {
+  const secret = displaySecret()
+  return secret === null ? {} : { authorization: `Bearer ${secret}` }
+}
+
 const link = new OpenAPILink<CallContext>(contract, {
   url: () => `${window.location.origin}/api/v1`,
   headers: ({ context }) => ({
+    ...bearerOfDisplay(),
     ...(csrfToken === null ? {} : { 'x-csrf-token': csrfToken }),
     ...(context.idempotencyKey === undefined ? {} : { 'idempotency-key': context.idempotencyKey }),
   }),

@@ -4,24 +4,26 @@ import type { ClientToServer, Room, ServerToClient } from '@understudy/contract/
 import type { Measurement, Topic } from '@understudy/contract/socket-shapes'
 import { useEffect, useSyncExternalStore } from 'react'
 import { io, type Socket } from 'socket.io-client'
+import { displaySecret } from './display-link.ts'
 import { createLagTrails, type LagSample } from './lag-trails.ts'
 
 export type Connection = 'connecting' | 'live' | 'lost'
 
 /** First path part of the query keys that a topic makes stale; the first of each is the topic's own. */
 const staleBy: Record<Topic, readonly string[]> = {
-  sites: ['sites', 'overview', 'lab'],
+  sites: ['sites', 'overview', 'lab', 'wall'],
   machines: ['machines', 'overview', 'sites'],
   policies: ['policies'],
   groups: ['groups'],
   protections: ['protections', 'overview', 'machines', 'groups'],
+  protections: ['protections', 'overview', 'machines', 'wall'],
   runs: ['runs', 'protections'],
-  jobs: ['jobs', 'overview', 'lab'],
+  jobs: ['jobs', 'overview', 'lab', 'wall'],
   events: ['events'],
-  alerts: ['alerts', 'overview'],
-  plans: ['plans', 'overview'],
-  'plan-runs': ['planRuns', 'plans', 'siteFailovers', 'overview'],
-  access: ['users', 'tokens', 'session'],
+  alerts: ['alerts', 'overview', 'wall'],
+  plans: ['plans', 'overview', 'wall'],
+  'plan-runs': ['planRuns', 'plans', 'siteFailovers', 'overview', 'wall'],
+  access: ['users', 'tokens', 'displayLinks', 'session'],
 }
 
 const comeBackMilliseconds = 3000
@@ -47,11 +49,13 @@ function setConnection(next: Connection): void {
   tell()
 }
 
-/** Opens the socket for a signed-in user; the returned function closes it. */
+/** Opens the socket for a signed-in user or a display link; the returned function closes it. */
 export function startLive(queries: QueryClient): () => void {
+  const display = displaySecret()
   const opened: Socket<ServerToClient, ClientToServer> = io({
     path: '/socket.io',
     transports: ['websocket', 'polling'],
+    auth: display === null ? {} : { display },
   })
   socket = opened
   let first = true
@@ -74,7 +78,10 @@ export function startLive(queries: QueryClient): () => void {
   opened.on('disconnect', (reason) => {
     setConnection('lost')
     // The library comes back by itself from a broken line, but not when the server has shown it out.
-    if (reason === 'io server disconnect') comeBack()
+    if (reason !== 'io server disconnect') return
+    // A link that was revoked: what it showed goes dark at once, and not when it is asked for the next time.
+    if (display !== null) void queries.invalidateQueries()
+    comeBack()
   })
   opened.on('connect_error', () => {
     setConnection('lost')

@@ -1,5 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { Outlet } from '@tanstack/react-router'
+import { wallRooms } from '@understudy/contract/socket-shapes'
 import { Suspense, useEffect } from 'react'
 import { startLive, useRooms } from '../api/live.ts'
 import { RoutePending } from '../ui/RoutePending.tsx'
@@ -11,14 +12,7 @@ export function WallShell() {
   useEffect(() => {
     document.title = 'Wall display · Understudy'
   }, [])
-  useRooms([
-    'topic:protections',
-    'topic:alerts',
-    'topic:jobs',
-    'topic:sites',
-    'topic:plans',
-    'topic:plan-runs',
-  ])
+  useRooms(wallRooms)
   return (
     <Suspense fallback={<RoutePending />}>
       <Outlet />

@@ -9,6 +9,7 @@ import {
   redirect,
 } from '@tanstack/react-router'
 import { client, whenSignedOut } from '../api/client.ts'
+import { displaySecret } from '../api/display-link.ts'
 import { sessionQuery } from '../api/session.ts'
 import { flag, oneOf, searchParams, text } from '../lib/search-params.ts'
 import { NoSuchPage } from '../ui/NoSuchPage.tsx'
@@ -59,7 +60,8 @@ const wallFrame = createRoute({
   getParentRoute: () => root,
   id: 'wall-frame',
   component: lazyRouteComponent(() => import('./WallShell.tsx'), 'WallShell'),
-  beforeLoad: requireSession,
+  // The server looks at the link; a session is not needed then, nor used.
+  beforeLoad: (facts) => (displaySecret() === null ? requireSession(facts) : undefined),
 })
 
 const overview = createRoute({
@@ -168,7 +170,7 @@ const groups = createRoute({
 const settings = createRoute({
   getParentRoute: () => signedIn,
   path: '/settings',
-  validateSearch: searchParams({ tab: oneOf('users', 'tokens', 'audit', 'processes') }),
+  validateSearch: searchParams({ tab: oneOf('users', 'tokens', 'displays', 'audit', 'processes') }),
   component: lazyRouteComponent(() => import('../pages/SettingsPage.tsx'), 'SettingsPage'),
 })
 

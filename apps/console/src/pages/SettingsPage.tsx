@@ -5,13 +5,14 @@ import { roleOf } from '@understudy/contract/roles'
 import { useRooms } from '../api/live.ts'
 import { sessionQuery, useWhyRefused } from '../api/session.ts'
 import { AuditLog } from '../features/access/AuditLog.tsx'
+import { DisplayLinkList } from '../features/access/DisplayLinkList.tsx'
 import { TokenList } from '../features/access/TokenList.tsx'
 import { UserList } from '../features/access/UserList.tsx'
 import { MoverList } from '../features/movers/MoverList.tsx'
 import { PageHeader } from '../ui/PageHeader.tsx'
 import { Panel } from '../ui/Panel.tsx'
 
-const tabs = ['users', 'tokens', 'audit', 'processes'] as const
+const tabs = ['users', 'tokens', 'displays', 'audit', 'processes'] as const
 
 export function SettingsPage() {
   const owner = useWhyRefused()(roleOf.users.list) === null
@@ -30,12 +31,16 @@ export function SettingsPage() {
   )
   return (
     <>
-      <PageHeader title="Settings" note="People, tokens, what was done, and the processes that replicate." />
+      <PageHeader
+        title="Settings"
+        note="People, tokens, screens on walls, what was done, and the processes that replicate."
+      />
       <Panel flush aria-label="Settings">
         <Tabs value={tab} onChange={open} keepMounted={false}>
           <Tabs.List px={8}>
             <Tabs.Tab value="users">Users</Tabs.Tab>
             <Tabs.Tab value="tokens">API tokens</Tabs.Tab>
+            <Tabs.Tab value="displays">Display links</Tabs.Tab>
             <Tabs.Tab value="audit">Audit log</Tabs.Tab>
             <Tabs.Tab value="processes">Processes</Tabs.Tab>
           </Tabs.List>
@@ -43,6 +48,7 @@ export function SettingsPage() {
             {owner ? <UserList me={session?.user.id ?? ''} /> : ownersOnly}
           </Tabs.Panel>
           <Tabs.Panel value="tokens">{owner ? <TokenList /> : ownersOnly}</Tabs.Panel>
+          <Tabs.Panel value="displays">{owner ? <DisplayLinkList /> : ownersOnly}</Tabs.Panel>
           <Tabs.Panel value="audit">{owner ? <AuditLog /> : ownersOnly}</Tabs.Panel>
           <Tabs.Panel value="processes">
             <MoverList />

@@ -4,6 +4,7 @@ import { mayCall } from '@understudy/contract/roles'
 import type {
   ApiToken,
   ControlPlaneStores,
+  DisplayLink,
   Role,
   Session,
   User,
@@ -33,11 +34,16 @@ const longestSessionMilliseconds = 30 * 24 * 3_600_000
 /** Resolution of the last-seen stamp: not a write for every request. */
 const touchEveryMilliseconds = 60_000
 
+/** What a display link's secret begins with, so that it is told from a token. */
+export const displayPrefix = 'ud_'
+
 export type CallerFinder = {
   /** Null: nobody, or a session or token that is over. Counts as use, so that an idle session is told from one in use. */
   find(headers: CallerHeaders): Promise<Caller | null>
   /** The same without counting as use: for what a page does by itself, such as keeping its socket open. */
   look(headers: CallerHeaders): Promise<Caller | null>
+  /** Whether a display link was sent at all, and which; `link` null: it was revoked, or has expired. Null: none was sent. */
+  findDisplay(headers: CallerHeaders): Promise<{ readonly link: DisplayLink | null } | null>
 }
 
 type CallerHeaders = {
@@ -46,7 +52,7 @@ type CallerHeaders = {
 }
 
 export function callerFinder(
-  stores: Pick<ControlPlaneStores, 'users' | 'sessions' | 'tokens'>,
+  stores: Pick<ControlPlaneStores, 'users' | 'sessions' | 'tokens' | 'displayLinks'>,
   clock: Clock,
   options: { readonly secure: boolean; readonly sessionHours: number },
 ): CallerFinder {
@@ -82,7 +88,7 @@ export function callerFinder(
   }
 
   const identify = async (headers: CallerHeaders, inUse: boolean): Promise<Caller | null> => {
-    const bearer = /^Bearer\s+(\S+)$/i.exec(headers.authorization ?? '')?.[1]
+    const bearer = bearerOf(headers)
     if (bearer !== undefined) return byToken(bearer)
     const cookie = readCookie(headers.cookie ?? '', cookieName(options.secure))
     return cookie === null ? null : bySession(cookie, inUse)
@@ -90,8 +96,21 @@ export function callerFinder(
   return {
     find: (headers) => identify(headers, true),
     look: (headers) => identify(headers, false),
+    async findDisplay(headers) {
+      const secret = bearerOf(headers)
+      if (secret?.startsWith(displayPrefix) !== true) return null
+      const link = await stores.displayLinks.findByHash(hashSecret(secret))
+      const now = clock.now()
+      if (!link || (link.expiresAt !== null && link.expiresAt <= now)) return { link: null }
+      if (link.lastUsedAt === null || now - link.lastUsedAt > touchEveryMilliseconds)
+        await stores.displayLinks.used(link.id, now)
+      return { link }
+    },
   }
 }
+
+const bearerOf = ({ authorization }: CallerHeaders): string | undefined =>
+  /^Bearer\s+(\S+)$/i.exec(authorization ?? '')?.[1]
 
 /** Value of a cookie in a Cookie header (RFC 6265, section 4.2), or null. */
 export function readCookie(header: string, name: string): string | null {

@@ -14,6 +14,7 @@ import { policyRoutes } from './policy-routes.ts'
 import { protectionRoutes } from './protection-routes.ts'
 import { siteDownRoutes, siteFailoverRoutes } from './site-failover-routes.ts'
 import { siteRoutes } from './site-routes.ts'
+import { displayLinkRoutes, wallRoutes } from './wall-routes.ts'
 
 export const apiRouter = (deps: ApiDeps) =>
   os.router({
@@ -36,6 +37,8 @@ export const apiRouter = (deps: ApiDeps) =>
     alerts: alertRoutes(deps),
     users: userRoutes(deps),
     tokens: tokenRoutes(deps),
+    displayLinks: displayLinkRoutes(deps),
+    wall: wallRoutes(deps),
     audit: auditRoutes(deps),
     movers: moverRoutes(deps),
     lab: {

@@ -11,8 +11,8 @@ import {
 import { StandardHandler } from '@orpc/server/standard'
 import type { Clock } from '@understudy/base/instant'
 import type { Problem } from '@understudy/contract/problem'
-import { accessOf, mayCall } from '@understudy/contract/roles'
-import type { AuditEntryId, ControlPlaneStores } from '@understudy/engine/ports/access-stores'
+import { type Access, accessOf, mayCall } from '@understudy/contract/roles'
+import type { AuditEntryId, ControlPlaneStores, DisplayLink } from '@understudy/engine/ports/access-stores'
 import express, { type NextFunction, type Request, type RequestHandler, type Response, Router } from 'express'
 import type { Logger } from 'pino'
 import type { Caller, CallerFinder } from '../access/caller.ts'
@@ -141,8 +141,13 @@ async function admit(parts: ApiMiddlewareParts, request: Request): Promise<Passe
       }),
       match.allowed.join(', '),
     )
-  const caller = await parts.callers.find(request.headers)
   const wanted = accessOf(match.route.name)
+  const display = await parts.callers.findDisplay(request.headers)
+  if (display !== null) {
+    refuseDisplay(display.link, wanted)
+    return { route: match.route, caller: null }
+  }
+  const caller = await parts.callers.find(request.headers)
   if (!mayCall(wanted, caller?.role ?? null)) {
     if (caller !== null && !safeMethods.has(request.method))
       await auditRefusal(parts, match.route, caller, request, 'access/role-too-low')
@@ -164,6 +169,28 @@ async function admit(parts: ApiMiddlewareParts, request: Request): Promise<Passe
   }
   if (!safeMethods.has(request.method)) checkOrigin(parts, request, caller)
   return { route: match.route, caller }
+}
+
+/** A display link opens the wall and nothing else, not even what is open to anyone: whoever holds it holds a screen. */
+function refuseDisplay(link: DisplayLink | null, wanted: Access): void {
+  if (link === null)
+    throw new HttpProblem(
+      toProblem({
+        status: 401,
+        code: 'access/display-ended',
+        detail: 'This display link was revoked, or has expired',
+        remedy: 'Ask an owner for a new link: Settings, Display links.',
+      }),
+    )
+  if (wanted === 'display') return
+  throw new HttpProblem(
+    toProblem({
+      status: 403,
+      code: 'access/display-only',
+      detail: 'A display link shows the wall and nothing else',
+      remedy: 'Sign in, or use an API token.',
+    }),
+  )
 }
 
 /**

@@ -327,6 +327,7 @@ describe('roles', () => {
       const raw = route.method === 'GET' ? {} : { raw: '{ not json' }
       const nobody = await call(route.method, pathOf(route.path), raw)
       expect([route.path, nobody.status, nobody.body.code]).toEqual([route.path, 401, 'access/signed-out'])
+      if (wanted === 'display') continue
       for (const lower of ranks.slice(0, ranks.indexOf(wanted))) {
         const refused = await call(route.method, pathOf(route.path), {
           ...raw,
@@ -833,6 +834,75 @@ describe('recovery plans', () => {
     expect(shown.readiness).toMatchObject({ level: 'proven', parts: { test: 60 } })
     const { body: overview } = await as('reader', 'GET', '/overview')
     expect(overview.readiness).toMatchObject({ plans: { proven: 1 } })
+  })
+
+  test('a display link shows the wall and nothing else, names no user, and ends when it is revoked or has expired', async () => {
+    const link = { name: 'Operations room', layout: 'incident', cycleSeconds: 30, expiresInDays: 1 }
+    const [made, brief] = [
+      await as('owner', 'POST', '/display-links', link),
+      await as('owner', 'POST', '/display-links', link),
+    ]
+    expect(made).toMatchObject({
+      status: 201,
+      body: { name: link.name, createdBy: expect.stringContaining('the owner') },
+    })
+    const secret = String(made.body.secret)
+    expect(made.body.path).toBe(`/wall/incident?cycle=30#display=${secret}`)
+    expect(JSON.stringify(await stores.displayLinks.list())).not.toContain(secret)
+    const headers = { authorization: `Bearer ${secret}` }
+    const steps = [step('tell', manual), step('hold', { kind: 'wait', seconds: 3000 })]
+    const plan = await as('contributor', 'POST', '/plans', planOf('Walled', steps))
+    const started = await as('operator', 'POST', `/plans/${String(plan.body.id)}/runs`, { kind: 'test' })
+    const run = String(started.body.id)
+    await as('contributor', 'POST', `/plan-runs/${run}/activities/tell/skip`)
+    const shown = [
+      await call('GET', '/api/v1/wall', { headers }),
+      await call('GET', `/api/v1/wall/runs/${run}`, { headers }),
+    ]
+    expect(shown.map(({ status }) => status)).toEqual([200, 200])
+    expect(shown[0]?.body).toMatchObject({
+      runs: expect.arrayContaining([expect.objectContaining({ id: run })]),
+    })
+    const text = JSON.stringify(shown)
+    for (const hidden of ['the owner', 'the operator', 'the contributor', 'Call the bank', secret])
+      expect(text).not.toContain(hidden)
+    expect(shown[1]?.body).toMatchObject({
+      activities: [{ name: 'tell', note: 'Skipped by somebody', steeredBy: null }, { name: 'hold' }],
+    })
+    for (const route of apiRoutes) {
+      if (accessOf(route.name) === 'display') continue
+      const raw = route.method === 'GET' ? {} : { raw: '{}' }
+      const refused = await call(route.method, pathOf(route.path), { ...raw, headers })
+      expect([route.path, refused.status, refused.body.code]).toEqual([
+        route.path,
+        403,
+        'access/display-only',
+      ])
+    }
+    const { items } = (await as('owner', 'GET', '/display-links')).body as {
+      items: { id: string; lastUsedAt: string | null }[]
+    }
+    expect(items.filter(({ lastUsedAt }) => lastUsedAt !== null).map(({ id }) => id)).toEqual([made.body.id])
+    expect((await as('owner', 'DELETE', `/display-links/${String(made.body.id)}`)).status).toBe(200)
+    const ended = { status: 401, body: { code: 'access/display-ended' } }
+    expect(await call('GET', '/api/v1/wall', { headers })).toMatchObject(ended)
+    const other = { authorization: `Bearer ${String(brief.body.secret)}` }
+    expect((await call('GET', '/api/v1/wall', { headers: other })).status).toBe(200)
+    await clock.advance(86_400_000)
+    expect(await call('GET', '/api/v1/wall', { headers: other })).toMatchObject(ended)
+    const audit = (await as('owner', 'GET', '/audit?limit=500')).body.items as {
+      action: string
+      subject: string
+    }[]
+    expect(
+      audit
+        .filter(({ action }) => action.startsWith('displayLinks.'))
+        .map(({ action, subject }) => [action, subject]),
+    ).toEqual([
+      ['displayLinks.remove', link.name],
+      ['displayLinks.create', link.name],
+      ['displayLinks.create', link.name],
+    ])
   })
 
   test('an edit of a run that was overtaken is joined with how the run stands by now', async () => {

@@ -1,6 +1,8 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { DisplayLink } from '@understudy/engine/ports/access-stores'
 import { pino } from 'pino'
+import { io } from 'socket.io-client'
 import { afterEach, expect, test } from 'vitest'
 import { closeServer } from '../serve.ts'
 import { createLiveHub, type LiveHub } from './live-hub.ts'
@@ -19,7 +21,12 @@ async function openHub(publicOrigin: string | null): Promise<string> {
   const http = createServer()
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const hub = createLiveHub(pino({ level: 'silent' }))
-  hub.attach(http, { find: async () => null, look: async () => null }, null, publicOrigin)
+  hub.attach(
+    http,
+    { find: async () => null, look: async () => null, findDisplay: async () => null },
+    null,
+    publicOrigin,
+  )
   opened.push({ http, hub })
   return `http://127.0.0.1:${(http.address() as AddressInfo).port}`
 }
@@ -55,4 +62,31 @@ test('a server closes although a browser has a socket open', { timeout: 20_000 }
   await closeServer(last.http, last.hub)
   await ended
   expect(last.http.listening).toBe(false)
+})
+
+test('a display link may watch what the wall shows and nothing else, and is shown out soon after it was revoked', {
+  timeout: 20_000,
+}, async () => {
+  const http = createServer()
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
+  const hub = createLiveHub(pino({ level: 'silent' }))
+  let revoked = false
+  const callers = {
+    find: async () => null,
+    look: async () => null,
+    findDisplay: async ({ authorization }: { readonly authorization?: string | undefined }) =>
+      authorization === 'Bearer ud_secret' ? { link: revoked ? null : ({} as DisplayLink) } : null,
+  }
+  hub.attach(http, callers, null, null)
+  opened.push({ http, hub })
+  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+  const stranger = io(url, { auth: { display: 'ud_other' }, reconnection: false })
+  await new Promise((resolve) => stranger.once('connect_error', resolve))
+  const socket = io(url, { auth: { display: 'ud_secret' }, reconnection: false })
+  await new Promise((resolve) => socket.once('connect', () => resolve(null)))
+  const wanted = ['topic:plan-runs', 'topic:access', 'job:1', 'measurements', 'topic:events']
+  expect(await socket.emitWithAck('watch', wanted)).toEqual(['topic:plan-runs', 'measurements'])
+  revoked = true
+  const reason = await new Promise((resolve) => socket.once('disconnect', resolve))
+  expect(reason).toBe('io server disconnect')
 })

@@ -2,13 +2,15 @@
 import type { Server as HttpServer, IncomingHttpHeaders } from 'node:http'
 import { createAdapter } from '@socket.io/postgres-adapter'
 import type { ClientToServer, Room, ServerToClient } from '@understudy/contract/socket'
-import { Topic } from '@understudy/contract/socket-shapes'
+import { Topic, wallRooms } from '@understudy/contract/socket-shapes'
 import type { Live, Measurement } from '@understudy/engine/ports/live'
 import type { Logger } from 'pino'
 import { type DefaultEventsMap, Server } from 'socket.io'
-import type { Caller, CallerFinder } from '../access/caller.ts'
+import type { CallerFinder } from '../access/caller.ts'
 
-type Io = Server<ClientToServer, ServerToClient, DefaultEventsMap, { caller: Caller }>
+type Io = Server<ClientToServer, ServerToClient, DefaultEventsMap, SocketData>
+/** Who has opened it: somebody, or a screen with a display link. */
+type SocketData = { readonly isDisplay: boolean }
 export type LivePool = Parameters<typeof createAdapter>[0]
 
 export type LiveHub = Live & {
@@ -23,6 +25,8 @@ export type LiveHub = Live & {
 const flushMilliseconds = 1000
 /** Sessions end and roles change: how often a connected socket is asked again who it is. */
 const recheckMilliseconds = 30_000
+/** A screen in a room full of strangers: what its link showed goes dark soon after that was revoked. */
+const recheckDisplayMilliseconds = 3000
 const mostRoomsOfASocket = 200
 
 export function createLiveHub(log: Logger): LiveHub {
@@ -72,10 +76,10 @@ export function createLiveHub(log: Logger): LiveHub {
           createAdapter(pool, { errorHandler: (error) => log.warn({ error }, 'live hints between servers') }),
         )
       opened.use((socket, next) => {
-        callers.look(socket.handshake.headers).then(
-          (caller) => {
-            if (!caller) return next(new Error('access/signed-out'))
-            socket.data.caller = caller
+        admit(callers, socket.handshake).then(
+          (admitted) => {
+            if (!admitted) return next(new Error('access/signed-out'))
+            socket.data = admitted
             next()
           },
           () => next(new Error('store/unreachable')),
@@ -84,7 +88,10 @@ export function createLiveHub(log: Logger): LiveHub {
       opened.on('connection', (socket) => {
         socket.on('watch', (rooms, answer) => {
           const granted = Array.isArray(rooms)
-            ? rooms.filter(isRoom).slice(0, mostRoomsOfASocket - socket.rooms.size)
+            ? rooms
+                .filter(isRoom)
+                .filter((room) => !socket.data.isDisplay || isWallRoom(room))
+                .slice(0, mostRoomsOfASocket - socket.rooms.size)
             : []
           for (const room of granted) void socket.join(room)
           if (typeof answer === 'function') answer(granted)
@@ -96,7 +103,8 @@ export function createLiveHub(log: Logger): LiveHub {
       timers.push(
         setInterval(flushHints, 150),
         setInterval(flushMeasurements, flushMilliseconds),
-        setInterval(() => void dropSignedOut(opened, callers), recheckMilliseconds),
+        setInterval(() => void dropSignedOut(opened, callers, false), recheckMilliseconds),
+        setInterval(() => void dropSignedOut(opened, callers, true), recheckDisplayMilliseconds),
       )
       io = opened
     },
@@ -108,10 +116,23 @@ export function createLiveHub(log: Logger): LiveHub {
   }
 }
 
-async function dropSignedOut(io: Io, callers: CallerFinder): Promise<void> {
+type Handshake = { readonly headers: IncomingHttpHeaders; readonly auth: Readonly<Record<string, unknown>> }
+
+/** Null: nobody. A browser cannot send a header along, so the secret of a display link comes in the first message. */
+async function admit(callers: CallerFinder, { headers, auth }: Handshake): Promise<SocketData | null> {
+  if (typeof auth.display === 'string') {
+    const display = await callers.findDisplay({ authorization: `Bearer ${auth.display}` })
+    return display?.link ? { isDisplay: true } : null
+  }
+  return (await callers.look(headers)) === null ? null : { isDisplay: false }
+}
+
+async function dropSignedOut(io: Io, callers: CallerFinder, displays: boolean): Promise<void> {
   for (const socket of io.of('/').sockets.values()) {
-    const caller = await callers.look(socket.handshake.headers).catch(() => socket.data.caller)
-    if (!caller) socket.disconnect(true)
+    if (socket.data.isDisplay !== displays) continue
+    // While the database is away nobody is shown out: the next look tells.
+    const admitted = await admit(callers, socket.handshake).catch(() => socket.data)
+    if (!admitted) socket.disconnect(true)
   }
 }
 
@@ -129,3 +150,5 @@ const isRoom = (room: unknown): room is Room =>
   (room === 'measurements' ||
     /^(protection|job):[\w-]{1,120}$/.test(room) ||
     (room.startsWith('topic:') && Topic.safeParse(room.slice('topic:'.length)).success))
+
+const isWallRoom = (room: Room): boolean => wallRooms.some((each) => each === room)

@@ -90,6 +90,36 @@ export interface TokenStore {
   remove(id: TokenId): Promise<void>
 }
 
+export type DisplayLinkId = Brand<'DisplayLinkId'>
+
+/** Opens the wall on a screen where nobody signs in, and nothing else. `idHash` is a hash of the secret, which is shown once. */
+export type DisplayLink = {
+  readonly id: DisplayLinkId
+  readonly idHash: string
+  readonly name: string
+  readonly layout: 'sites' | 'machines' | 'plans' | 'incident'
+  /** How long each picture stays; null: it stays with the first. */
+  readonly cycleSeconds: number | null
+  /** A name that outlives the user: a screen does not go dark because somebody left. */
+  readonly createdBy: string
+  readonly createdAt: Instant
+  /** Null: never. */
+  readonly expiresAt: Instant | null
+  readonly lastUsedAt: Instant | null
+}
+
+export interface DisplayLinkStore {
+  /** From young to old. */
+  list(): Promise<readonly DisplayLink[]>
+  find(id: DisplayLinkId): Promise<DisplayLink | null>
+  findByHash(idHash: string): Promise<DisplayLink | null>
+  create(link: DisplayLink): Promise<void>
+  /** Does nothing when it has gone meanwhile. */
+  used(id: DisplayLinkId, at: Instant): Promise<void>
+  /** Repeatable. */
+  remove(id: DisplayLinkId): Promise<void>
+}
+
 /** What somebody did or tried. Written once, never changed. */
 export type AuditEntry = {
   readonly id: AuditEntryId
@@ -158,6 +188,7 @@ export type ControlPlaneStores = {
   readonly users: UserStore
   readonly sessions: SessionStore
   readonly tokens: TokenStore
+  readonly displayLinks: DisplayLinkStore
   readonly audit: AuditStore
   readonly idempotency: IdempotencyStore
   readonly setup: SetupStore

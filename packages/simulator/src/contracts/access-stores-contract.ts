@@ -6,6 +6,8 @@ import type {
   AuditEntry,
   AuditEntryId,
   ControlPlaneStores,
+  DisplayLink,
+  DisplayLinkId,
   IdempotencyRequest,
   Session,
   TokenId,
@@ -33,6 +35,7 @@ export function accessStoresContract(name: string, make: () => Promise<AccessSto
     userTests(current)
     sessionTests(current)
     tokenTests(current)
+    displayLinkTests(current)
     auditTests(current)
     idempotencyTests(current)
     setupTests(current)
@@ -188,6 +191,40 @@ function sessionTests(current: Current): void {
     expect(await sessions.trim(noon + 1)).toBe(1)
     expect(await sessions.find('old')).toBeNull()
     expect(await sessions.find('new')).not.toBeNull()
+  })
+}
+
+function displayLinkTests(current: Current): void {
+  const sampleLink = (id: string, change: Partial<DisplayLink> = {}): DisplayLink => ({
+    id: id as DisplayLinkId,
+    idHash: `hash of ${id}`,
+    name: 'Operations room',
+    layout: 'plans',
+    cycleSeconds: 30,
+    createdBy: 'ada',
+    createdAt: noon,
+    expiresAt: null,
+    lastUsedAt: null,
+    ...change,
+  })
+  test('a display link is found by its hash, remembers its last use and can be revoked', async () => {
+    const { displayLinks } = current()
+    const link = sampleLink('l', { expiresAt: noon + minute })
+    await displayLinks.create(link)
+    expect(await displayLinks.findByHash(link.idHash)).toEqual(link)
+    expect(await displayLinks.findByHash('other')).toBeNull()
+    await displayLinks.used(link.id, noon + 5)
+    expect(await displayLinks.find(link.id)).toEqual({ ...link, lastUsedAt: noon + 5 })
+    await displayLinks.remove(link.id)
+    await displayLinks.remove(link.id)
+    await displayLinks.used(link.id, noon)
+    expect(await displayLinks.find(link.id)).toBeNull()
+  })
+  test('display links are listed from young to old', async () => {
+    const { displayLinks } = current()
+    for (const [index, id] of ['a', 'b', 'c'].entries())
+      await displayLinks.create(sampleLink(id, { createdAt: noon + index, cycleSeconds: null }))
+    expect((await displayLinks.list()).map(({ id }) => id)).toEqual(['c', 'b', 'a'])
   })
 }
 

@@ -23,7 +23,7 @@ const wordsOfSite: Record<Site['health'], string> = {
 }
 
 type SiteMapProps = {
-  readonly overview: Overview
+  readonly overview: Pick<Overview, 'sites' | 'links'>
   /** On a wall: as large as there is room for. */
   readonly fill?: boolean
 }

@@ -1,4 +1,4 @@
-import type { Overview } from '@understudy/contract/overview'
+import type { WallOverview } from '@understudy/contract/wall'
 import { formatCount, formatDuration } from '../../lib/format.ts'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { inkOf, type Tone } from '../../ui/tone.ts'
@@ -8,7 +8,7 @@ import classes from './WallSites.module.css'
 const shownAlerts = 5
 
 type WallSitesProps = {
-  readonly overview: Overview
+  readonly overview: WallOverview
   /** Questions that people have to answer. */
   readonly waiting: number
 }

@@ -1,7 +1,8 @@
 // The room during a failover: the clock, how far it is, who is waited for, what is being done and what comes next.
 
 import { useElementSize } from '@mantine/hooks'
-import type { PlanActivity, PlanRun, SiteFailover } from '@understudy/contract/recovery-plan'
+import type { PlanActivity } from '@understudy/contract/recovery-plan'
+import type { WallRun, WallSiteFailover } from '@understudy/contract/wall'
 import { type ReactNode, useMemo } from 'react'
 import { clockText } from '../../lib/clock.ts'
 import { formatDuration, formatRelative, formatTick, readable } from '../../lib/format.ts'
@@ -16,14 +17,14 @@ import { isActive, statusOfActivity, toneOfRun, wordsOfRun } from './run-words.t
 import { progressOf, statusOfSitePlan } from './site-down.ts'
 
 type IncidentProps = {
-  readonly run: PlanRun
+  readonly run: WallRun
   readonly now: number
   /** Which way it moves: `Harbour → Hillside`. */
   readonly flow: string
   /** Other runs at the same time: named, so that nobody forgets them. */
   readonly others: readonly string[]
   /** The failover of a whole site that this run is part of, or that goes on beside it; null: none. */
-  readonly site: SiteFailover | null
+  readonly site: WallSiteFailover | null
 }
 
 export function Incident({ run, now, flow, others, site }: IncidentProps) {
@@ -42,7 +43,7 @@ export function Incident({ run, now, flow, others, site }: IncidentProps) {
           <span className={classes.quiet}>{flow}</span>
         </div>
         <dl className={classes.figures}>
-          <Figure name="Done" value={progressWords(run)} note={`started by ${run.startedBy}`} />
+          <Figure name="Done" value={progressWords(run)} note="" />
           <Figure
             name={live ? 'Expected end' : 'Ended'}
             value={endOf(run, endsAt)}
@@ -79,7 +80,7 @@ export function Incident({ run, now, flow, others, site }: IncidentProps) {
 const mostShown = 8
 
 /** All plans of the site in one line: the room sees how far the whole of it is. */
-function SiteStrip({ site }: { readonly site: SiteFailover }) {
+function SiteStrip({ site }: { readonly site: WallSiteFailover }) {
   const { up, total } = progressOf(site.plans)
   const left = site.plans.length - mostShown
   return (
@@ -105,7 +106,7 @@ function SiteStrip({ site }: { readonly site: SiteFailover }) {
   )
 }
 
-const endOf = (run: PlanRun, endsAt: number | null): string => {
+const endOf = (run: WallRun, endsAt: number | null): string => {
   if (run.endedAt !== null) return formatTick(Date.parse(run.endedAt), 1)
   return endsAt === null ? 'not known' : formatTick(endsAt, 60)
 }
@@ -188,7 +189,7 @@ function List({ title, activities, hidden, now, empty = null }: ListProps) {
   )
 }
 
-function Chart({ run, now }: { readonly run: PlanRun; readonly now: number }) {
+function Chart({ run, now }: { readonly run: WallRun; readonly now: number }) {
   const { ref, height } = useElementSize()
   const until = run.endedAt === null ? now : Date.parse(run.endedAt)
   const facts = useMemo(

@@ -1,6 +1,6 @@
 // Plans as tiles, to be read across a room: would each of them bring its application back, and how soon.
 import { inPriority } from '@understudy/contract/plan-editing'
-import type { PlanSummary } from '@understudy/contract/recovery-plan'
+import type { WallPlan } from '@understudy/contract/wall'
 import { formatDuration, formatRelative } from '../../lib/format.ts'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { fillOf, inkOf } from '../../ui/tone.ts'
@@ -10,7 +10,7 @@ import { toneOfRun, wordsOfRun, wordsOfRunKind } from './run-words.ts'
 
 const mostTiles = 12
 
-export function PlanTiles({ plans, now }: { readonly plans: readonly PlanSummary[]; readonly now: number }) {
+export function PlanTiles({ plans, now }: { readonly plans: readonly WallPlan[]; readonly now: number }) {
   const ordered = inPriority(plans)
   const shown = ordered.slice(0, mostTiles)
   const columns = columnsOf(shown.length)
@@ -36,7 +36,7 @@ export function PlanTiles({ plans, now }: { readonly plans: readonly PlanSummary
 /** As large as they can be: few of them are rows across the whole screen. */
 const columnsOf = (count: number): number => (count <= 3 ? 1 : count <= 8 ? 2 : 3)
 
-function Tile({ plan, now }: { readonly plan: PlanSummary; readonly now: number }) {
+function Tile({ plan, now }: { readonly plan: WallPlan; readonly now: number }) {
   const { name, predictedSeconds, targetRtoSeconds, worstLagSeconds, lastTest, activeRun } = plan
   const verdict = planVerdict(plan)
   const isLate = predictedSeconds !== null && targetRtoSeconds !== null && predictedSeconds > targetRtoSeconds

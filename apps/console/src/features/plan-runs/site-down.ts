@@ -1,5 +1,5 @@
 // What a site that is down takes with it, in ticks and words. Pure.
-import type { SiteFailover, SiteOutlook } from '@understudy/contract/recovery-plan'
+import type { PlanRunSummary, SiteFailover, SiteOutlook } from '@understudy/contract/recovery-plan'
 import type { Tone } from '../../ui/tone.ts'
 import { isActive, toneOfRun, wordsOfRun } from './run-words.ts'
 
@@ -35,10 +35,14 @@ export function uncoveredWords({
   ]
 }
 
-type SitePlan = SiteFailover['plans'][number]
+/** What of it says how it stands: the wall knows no more. */
+type SitePlan = {
+  readonly state: SiteFailover['plans'][number]['state']
+  readonly run: Pick<PlanRunSummary, 'state' | 'waitingForPeople'> | null
+}
 
 /** How one of its plans stands. */
-export function statusOfSitePlan({ state, run }: Pick<SitePlan, 'state' | 'run'>): {
+export function statusOfSitePlan({ state, run }: SitePlan): {
   readonly tone: Tone
   readonly words: string
 } {
@@ -64,10 +68,9 @@ export type SiteProgress = {
 }
 
 /** How far the whole of it is: `total` without what somebody has left out. */
-export function progressOf(plans: readonly Pick<SitePlan, 'state' | 'run'>[]): SiteProgress {
+export function progressOf(plans: readonly SitePlan[]): SiteProgress {
   const counted = plans.filter(({ state }) => state !== 'left-out')
-  const count = (holds: (plan: Pick<SitePlan, 'state' | 'run'>) => boolean): number =>
-    counted.filter(holds).length
+  const count = (holds: (plan: SitePlan) => boolean): number => counted.filter(holds).length
   return {
     total: counted.length,
     up: count(({ run }) => run?.state === 'succeeded'),

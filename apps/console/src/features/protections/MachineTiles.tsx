@@ -1,6 +1,6 @@
 // Machines as tiles, to be read across a room: what is wrong first, and never more tiles than can be read.
 import { IconArrowNarrowRight } from '@tabler/icons-react'
-import type { Protection } from '@understudy/contract/protection'
+import type { WallMachine } from '@understudy/contract/wall'
 import { memo } from 'react'
 import { useMeasurement } from '../../api/live.ts'
 import { formatCount, formatDuration } from '../../lib/format.ts'
@@ -13,7 +13,7 @@ import { tileGrid } from './tile-grid.ts'
 
 type MachineTilesProps = {
   /** What is wrong first. Bounded by whoever loads them. */
-  readonly protections: readonly Protection[]
+  readonly protections: readonly WallMachine[]
   /** Of all, also of those that are not loaded. */
   readonly total: number
 }
@@ -47,12 +47,12 @@ export function MachineTiles({ protections, total }: MachineTilesProps) {
   )
 }
 
-const Tile = memo(function Tile({ protection }: { readonly protection: Protection }) {
+const Tile = memo(function Tile({ protection }: { readonly protection: WallMachine }) {
   const measured = useMeasurement(protection.id)
   const { name, health, state, source, target, activeSiteId, lagTargetSeconds } = protection
   const lag = measured?.lagSeconds ?? protection.lagSeconds
   const tone = health === 'good' ? toneOfState[state] : toneOfHealth[health]
-  const site = (end: Protection['source']) => (
+  const site = (end: WallMachine['source']) => (
     <span data-active={end.id === activeSiteId || undefined}>{end.name}</span>
   )
   return (
