@@ -1,16 +1,12 @@
 // A plan is tested by keyboard alone, a person answers its manual action, and the wall shows the room where it stands: over two
 // simulated sites, free of barriers in both themes.
-import { type BrowserContext, expect, type Locator, type Page, test } from '@playwright/test'
-import type { Machine } from '@understudy/contract/machine'
-import type { Policy } from '@understudy/contract/policy'
+import { type BrowserContext, expect, type Page, test } from '@playwright/test'
 import type { Protection } from '@understudy/contract/protection'
 import type { PlanDetail, PlanRun } from '@understudy/contract/recovery-plan'
-import type { Site } from '@understudy/contract/site'
-import { checkAccessibility } from './accessibility.ts'
 import { becomeOwner, heading, watchForErrors } from './console.ts'
 import { dismantle, newHome, type Product, startProduct } from './product.ts'
 import { photograph } from './screenshots.ts'
-import { until } from './until.ts'
+import { type Api, apiOf, checkBothThemes, protectHarbour, tabTo } from './simulated-sites.ts'
 
 test.describe.configure({ mode: 'serial' })
 
@@ -20,6 +16,7 @@ let context: BrowserContext
 let page: Page
 let errors: readonly string[]
 let plan: PlanDetail
+let api: Api
 
 test.beforeAll(async ({ browser }) => {
   home = await newHome()
@@ -28,6 +25,7 @@ test.beforeAll(async ({ browser }) => {
   page = await context.newPage()
   errors = watchForErrors(page)
   await becomeOwner(page, product.setupLink ?? '')
+  api = apiOf(context, product.address)
   plan = await makePlan()
 })
 test.afterAll(async () => {
@@ -48,7 +46,7 @@ test('a plan is started from the overview by keyboard, after a look at what it c
   await expect(dialog.getByText('One thing stands in the way')).toBeVisible()
   const start = dialog.getByRole('button', { name: 'Start the test' })
   await expect(start).toBeDisabled()
-  await checkBothThemes('plan-start')
+  await checkBothThemes(page, 'plan-start')
   await tabTo(dialog.getByLabel('ticket', { exact: true }))
   await page.keyboard.type('INC-4711')
   await expect(dialog.getByText('Nothing stands in the way')).toBeVisible()
@@ -61,7 +59,7 @@ test('a plan is started from the overview by keyboard, after a look at what it c
 test('the run says what waits for a person, and goes on after the answer', async () => {
   const waiting = page.getByRole('region', { name: 'Waiting for you' })
   await expect(waiting).toContainText('Compare the last booking', { timeout: 120_000 })
-  await checkBothThemes('plan-run-waiting')
+  await checkBothThemes(page, 'plan-run-waiting')
   await tabTo(waiting.getByRole('textbox', { name: 'Comment on Check the books' }))
   await page.keyboard.type('Booking 17 agrees')
   await tabTo(waiting.getByRole('button', { name: 'Done', exact: true }))
@@ -79,7 +77,7 @@ test('every step opens by keyboard, and what failed is tried again or skipped wi
   await page.keyboard.press('Enter')
   const drawer = page.getByRole('dialog', { name: 'Announce' })
   await expect(drawer.getByRole('region', { name: 'Output of Announce' })).toContainText('ticket INC-4711')
-  await checkBothThemes('plan-run-step')
+  await checkBothThemes(page, 'plan-run-step')
   await page.keyboard.press('Escape')
   await expect(drawer).toBeHidden()
   await waiting.getByRole('button', { name: 'Skip' }).press('Enter')
@@ -90,7 +88,7 @@ test('every step opens by keyboard, and what failed is tried again or skipped wi
 })
 
 test('the machines of the test are cleaned up from its run, and the clean-up is listed there', async () => {
-  const [run] = await items<PlanRun>(`/plan-runs?planId=${plan.id}`)
+  const [run] = await api.items<PlanRun>(`/plan-runs?planId=${plan.id}`)
   const action = page.getByRole('group', { name: 'Actions' }).getByRole('button', { name: 'Clean up' })
   await action.press('Enter')
   await page.getByRole('dialog').getByRole('button', { name: 'Clean up' }).press('Enter')
@@ -112,14 +110,14 @@ test('the wall shows sites, machines and plans, and nothing of the frame that pe
     await page.goto(`${product.address}/wall/${layout}`)
     await expect(page.getByRole('main')).toContainText(words)
     await expect(page.getByRole('navigation', { name: 'Main' })).toHaveCount(0)
-    await checkBothThemes(`wall-${layout}`)
+    await checkBothThemes(page, `wall-${layout}`)
   }
 })
 
 test('during a failover the wall shows the incident whatever was asked for, with its clock and who is waited for', async () => {
   await page.goto(`${product.address}/wall?cycle=10`)
   await expect(page.getByRole('main')).toContainText('on time')
-  await post(`/plans/${plan.id}/runs`, {
+  await api.send('POST', `/plans/${plan.id}/runs`, {
     kind: 'unplanned',
     acceptUnfenced: true,
     parameters: { ticket: 'x' },
@@ -130,7 +128,7 @@ test('during a failover the wall shows the incident whatever was asked for, with
   await expect(waiting).toContainText('Check the books', { timeout: 120_000 })
   await expect(waiting).toContainText('for an operator')
   await expect(page.getByRole('main')).toContainText('Harbour → Hillside')
-  await checkBothThemes('wall-incident')
+  await checkBothThemes(page, 'wall-incident')
 })
 
 test('nothing went wrong in the browser', () => {
@@ -146,35 +144,8 @@ test('when the server dies the wall says that what it shows is old', async () =>
 
 /** Two simulated sites, three protected machines, and a plan with a script, a manual action and a step that fails. */
 async function makePlan(): Promise<PlanDetail> {
-  const site = (name: string, machines: number, seed: number): Promise<Site> =>
-    post('/sites', {
-      name,
-      platform: 'simulated',
-      settings: { machines, diskBytes: 16 * 2 ** 20, seed, bootSeconds: 1 },
-      secrets: {},
-    })
-  const harbour = await site('Harbour', 3, 1)
-  const hillside = await site('Hillside', 0, 2)
-  await post(`/sites/${harbour.id}/refresh`, {})
-  const machines = await items<Machine>('/machines?limit=100')
-  const policy = (await items<Policy>('/policies')).find(({ name }) => name === 'Every 5 seconds')
-  const machineIds = machines.map(({ id }) => id)
-  const { suggestedAdapters } = await post<{ suggestedAdapters: Record<string, unknown> }>(
-    '/protections/preview',
-    { machineIds, targetSiteId: hillside.id, policyId: policy?.id },
-  )
-  for (const machineId of machineIds)
-    await post('/protections', {
-      machineId,
-      targetSiteId: hillside.id,
-      policyId: policy?.id,
-      adapters: suggestedAdapters[machineId],
-    })
-  const protections = await until('all are protected', 120, async () => {
-    const ready = await items<Protection>('/protections?state=protected')
-    return ready.length === machineIds.length ? ready : null
-  })
-  return post('/plans', planOver(protections))
+  const { protections } = await protectHarbour(api, 3)
+  return await api.send('POST', '/plans', planOver(protections))
 }
 
 function planOver(protections: readonly Protection[]): object {
@@ -245,40 +216,4 @@ function planOver(protections: readonly Protection[]): object {
       },
     ],
   }
-}
-
-async function checkBothThemes(name: string): Promise<void> {
-  await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' })
-  await checkAccessibility(page, `${name}, dark`)
-  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' })
-  await checkAccessibility(page, `${name}, light`, { contrastOnly: true })
-  await photograph(page, `simulated/${name}`, ['dark', 'light'])
-  await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' })
-}
-
-/** Presses Tab until it is there; fails when it cannot be reached. */
-async function tabTo(target: Locator): Promise<void> {
-  await expect(target).toBeVisible()
-  for (let presses = 0; presses < 60; presses++) {
-    if (await target.evaluate((element) => element === document.activeElement)) return
-    await page.keyboard.press('Tab')
-  }
-  throw new Error('It cannot be reached with the Tab key')
-}
-
-async function post<Answer>(path: string, data: object): Promise<Answer> {
-  const session = await context.request.get(`${product.address}/api/v1/session`)
-  const { csrfToken } = (await session.json()) as { readonly csrfToken: string }
-  const answer = await context.request.post(`${product.address}/api/v1${path}`, {
-    headers: { 'x-csrf-token': csrfToken, origin: product.address },
-    data,
-  })
-  expect(answer.ok(), `${path}: ${await answer.text()}`).toBe(true)
-  return (await answer.json()) as Answer
-}
-
-async function items<Row>(path: string): Promise<readonly Row[]> {
-  const response = await context.request.get(`${product.address}/api/v1${path}`)
-  expect(response.ok(), path).toBe(true)
-  return ((await response.json()) as { readonly items: readonly Row[] }).items
 }
