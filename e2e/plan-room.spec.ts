@@ -183,7 +183,7 @@ test('a display link opens the wall without signing in, shows the incident, and 
     await expect(heading(screen, 'Unplanned failover of Shop')).toBeVisible()
     const site = screen.getByRole('region', { name: 'Failover of the site Harbour' })
     await expect(site).toContainText('Harbour: 1 of 2 plans up')
-    await expect(screen.getByRole('main')).not.toContainText('operator')
+    await expect(screen.getByRole('main')).not.toContainText('by operator')
     await expect(screen.getByRole('link', { name: 'Leave' })).toHaveCount(0)
     await checkBothThemes(screen, 'wall-site')
     // It is told what changes.
@@ -207,6 +207,24 @@ test('a display link opens the wall without signing in, shows the incident, and 
   } finally {
     await room.close()
   }
+})
+
+test('when the site comes back with its machines running, the run says which run twice, and one act ends it', async () => {
+  await api.send('PATCH', `/sites/${harbour.id}`, {
+    site: { name: 'Harbour', platform: 'simulated', settings: simulatedSettings(4, 1), secrets: {} },
+  })
+  await api.send('POST', `/sites/${harbour.id}/refresh`, {})
+  const [moved] = await activeRuns()
+  await page.goto(`${product.address}/plans/${shop.id}/runs/${moved?.id}`)
+  const twice = page.getByRole('alert').filter({ hasText: '2 machines run twice' })
+  await expect(twice).toBeVisible({ timeout: 60_000 })
+  await expect(
+    twice.getByRole('row', { name: new RegExp(`${namesOf(1, 2).join()} Harbour Hillside`) }),
+  ).toBeVisible()
+  await checkBothThemes(page, 'running-twice')
+  await twice.getByRole('button', { name: 'Power off the old ones' }).press('Enter')
+  await page.getByRole('dialog').getByRole('button', { name: 'Power off', exact: true }).press('Enter')
+  await expect(twice).toBeHidden({ timeout: 60_000 })
 })
 
 test('nothing went wrong in the browser', () => {

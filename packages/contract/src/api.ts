@@ -72,6 +72,7 @@ import {
   Plans,
   PlanTimeLine,
   PlanVersion,
+  PowerOffOldResult,
   RecoveryPlan,
   SavePlanInput,
   SiteFailover,
@@ -360,6 +361,13 @@ export const contract = {
     dryRun: post('/plans/{id}/dry-run', 'plans', 'Everything before a run, without touching anything')
       .input(StartPlanInput.extend({ id: Id }))
       .output(PlanDryRun),
+    powerOffOld: post(
+      '/plans/{id}/power-off-old',
+      'plans',
+      'Power off the old machines of those that run twice',
+    )
+      .input(ById)
+      .output(PowerOffOldResult),
     timeLine: get('/plans/{id}/time-line', 'plans', 'The recovery points of all machines of a plan')
       .input(ById)
       .output(PlanTimeLine),

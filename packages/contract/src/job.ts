@@ -14,6 +14,7 @@ export const JobKind = z.enum([
   'unplanned-failover',
   'change-point',
   'start-replica',
+  'power-off-old',
   'roll-back',
   'commit',
   'reprotect',

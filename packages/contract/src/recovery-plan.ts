@@ -210,6 +210,17 @@ export const PlanTimetable = z
   .meta({ id: 'PlanTimetable' })
 export type PlanTimetable = z.infer<typeof PlanTimetable>
 
+/** Split brain: the machine that serves, and the one from before that is on again. */
+const RunningTwice = z.object({
+  protectionId: Id,
+  name: z.string(),
+  oldSite: z.string().describe('Where the machine from before runs'),
+  servingSite: z.string().describe('Where the one runs that serves'),
+  since: InstantText.describe('When it was first seen'),
+  canRollBack: z.boolean(),
+})
+export type RunningTwice = z.infer<typeof RunningTwice>
+
 export const PlanRun = PlanRunSummary.extend({
   plan: RecoveryPlan,
   planRevision: z.number().int(),
@@ -226,6 +237,7 @@ export const PlanRun = PlanRunSummary.extend({
   targetRtoSeconds: z.number().nullable(),
   actions: z.array(RunAction),
   followUps: z.array(PlanRunSummary),
+  runningTwice: z.array(RunningTwice),
 }).meta({ id: 'PlanRun' })
 export type PlanRun = z.infer<typeof PlanRun>
 
@@ -253,6 +265,7 @@ export type PlanSummary = z.infer<typeof PlanSummary>
 export const PlanDetail = PlanSummary.extend({
   plan: RecoveryPlan,
   findings: z.array(PlanFinding),
+  runningTwice: z.array(RunningTwice),
   /** Names of all protections, so that machines can be shown and chosen. */
   keptSecrets: z.array(z.string()).describe('Secret parameters whose value is kept with the plan'),
 }).meta({ id: 'PlanDetail' })
@@ -384,6 +397,18 @@ export const PlanRunMerge = z
   ])
   .meta({ id: 'PlanRunMerge' })
 export type PlanRunMerge = z.infer<typeof PlanRunMerge>
+export const PowerOffOldResult = z
+  .object({
+    items: z.array(
+      z.object({
+        protectionId: Id,
+        name: z.string(),
+        jobId: Id.nullable().describe('Null: it was refused'),
+        why: z.string().nullable(),
+      }),
+    ),
+  })
+  .meta({ id: 'PowerOffOldResult' })
 export const PlanSecrets = z.strictObject({
   secrets: z.record(z.string().max(120), z.string().max(10_000).nullable()).describe('Null takes one away'),
 })

@@ -84,6 +84,7 @@ export const roleOf = {
     check: 'reader',
     dryRun: 'operator',
     timeLine: 'reader',
+    powerOffOld: 'operator',
     versions: 'reader',
     version: 'reader',
     restore: 'contributor',
@@ -142,6 +143,7 @@ export const roleOfJob: Record<Job['kind'], Role> = {
   reprotect: 'operator',
   'fail-back': 'operator',
   'start-replica': 'operator',
+  'power-off-old': 'operator',
   'create-lab': 'contributor',
   // Nobody asks for these.
   'tidy-up': 'operator',

@@ -17,6 +17,8 @@ import { commit } from './failover/commit.ts'
 import { failBack } from './failover/fail-back.ts'
 import { plannedFailover } from './failover/planned-failover.ts'
 import { matesThatStay, type PreflightRequest, preflight, preflightFailover } from './failover/preflight.ts'
+import { powerOffOld } from './failover/power-off-old.ts'
+import { type PreflightRequest, preflight, preflightFailover } from './failover/preflight.ts'
 import { reprotect } from './failover/reprotect.ts'
 import { rollBack } from './failover/roll-back.ts'
 import { createRunKeeper } from './failover/run-keeper.ts'
@@ -152,6 +154,8 @@ export type Engine = {
   changePoint(request: ChangePointRequest): Promise<JobStarted>
   /** Starts a failed-over machine that is off again, with what it has written. */
   startReplica(request: ProtectionRequest): Promise<JobStarted>
+  /** Of a machine that runs twice the one that does not serve any more. Refused while anything else works on it. */
+  powerOffOld(request: ProtectionRequest): Promise<JobStarted>
   commit(request: ProtectionRequest): Promise<JobStarted>
   rollBack(request: ProtectionRequest): Promise<JobStarted>
   reprotect(request: ReprotectRequest): Promise<JobStarted>
@@ -321,6 +325,8 @@ export function createEngine(given: EngineParts): Engine {
 
     ...machineJobs,
     startReplica: (request) => ask('start-replica', request),
+    powerOffOld: async (request) =>
+      startJob(parts, 'power-off-old', await loadProtection(parts, request.protectionId), request),
 
     answerJob: (jobId, answer) => answerJob(parts, jobId, answer),
     async cancelJob(jobId, asker) {
@@ -421,6 +427,7 @@ function registerJobs(context: EngineContext): void {
   register('unplanned-failover', unplannedFailover(context))
   register('change-point', changePoint(context))
   register('start-replica', startReplica(context))
+  register('power-off-old', powerOffOld(context))
   register('commit', commit(context))
   register('roll-back', rollBack(context))
   register('reprotect', reprotect(context))

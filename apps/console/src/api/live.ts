@@ -20,7 +20,8 @@ const staleBy: Record<Topic, readonly string[]> = {
   runs: ['runs', 'protections'],
   jobs: ['jobs', 'overview', 'lab', 'wall'],
   events: ['events'],
-  alerts: ['alerts', 'overview', 'wall'],
+  // Two machines of one are told by an alert, and shown at its plan and its run.
+  alerts: ['alerts', 'overview', 'wall', 'plans', 'planRuns'],
   plans: ['plans', 'overview', 'wall'],
   'plan-runs': ['planRuns', 'plans', 'siteFailovers', 'overview', 'wall'],
   access: ['users', 'tokens', 'displayLinks', 'session'],

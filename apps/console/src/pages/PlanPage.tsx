@@ -1,8 +1,10 @@
+import { Box } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { useCallback, useMemo } from 'react'
 import { api } from '../api/client.ts'
 import { PlanRunList } from '../features/plan-runs/PlanRunList.tsx'
+import { RunningTwice } from '../features/plan-runs/RunningTwice.tsx'
 import { StartPlan } from '../features/plan-runs/StartPlan.tsx'
 import { PlanTests } from '../features/plan-tests/PlanTests.tsx'
 import { type PlanView, PlanWorkshop } from '../features/plans/PlanWorkshop.tsx'
@@ -49,6 +51,23 @@ export function PlanPage() {
       runs={<RunsOfPlan planId={planId} />}
       tests={<PlanTests planId={planId} readiness={detail.readiness} />}
     />
+    <>
+      {detail.runningTwice.length > 0 && (
+        <Box mb="md">
+          <RunningTwice planId={planId} machines={detail.runningTwice} runId={detail.lastRun?.id ?? null} />
+        </Box>
+      )}
+      <PlanWorkshop
+        key={planId}
+        detail={detail}
+        names={names}
+        view={view}
+        onView={change}
+        onRemoved={() => void navigate({ to: '/plans' })}
+        start={(blocked) => <StartPlan planId={planId} name={detail.name} blocked={blocked} compact />}
+        runs={<RunsOfPlan planId={planId} />}
+      />
+    </>
   )
 }
 

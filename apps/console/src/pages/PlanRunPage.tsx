@@ -9,6 +9,7 @@ import type { Span } from '../features/plan-runs/gantt-layout.ts'
 import { PlanRunList } from '../features/plan-runs/PlanRunList.tsx'
 import { RunActions } from '../features/plan-runs/RunActions.tsx'
 import { RunHeader } from '../features/plan-runs/RunHeader.tsx'
+import { RunningTwice } from '../features/plan-runs/RunningTwice.tsx'
 import { flowOf } from '../features/plan-runs/run-flow.ts'
 import { isActive, titleOfRun, toneOfRun, wordsOfRun } from '../features/plan-runs/run-words.ts'
 import { StepDrawer } from '../features/plan-runs/StepDrawer.tsx'
@@ -78,6 +79,7 @@ export function PlanRunPage() {
           jobQuestion={(jobId) => <AskedByJob jobId={jobId} />}
           onOpen={(itemId) => show({ item: itemId })}
         />
+        <RunningTwice planId={run.planId} machines={run.runningTwice} />
         <RunHeader run={run} flow={flowOf(run.plan, protections?.items ?? [], run.direction)} />
         <GanttPanel
           run={run}

@@ -23,6 +23,7 @@ import { planToYaml, yamlToPlan } from './plan-document.ts'
 import { showDocument } from './show-document.ts'
 import { checkPlan, showPlan, showPlanSummaries } from './show-plan.ts'
 import { showPlanRun, summarizePlanRun } from './show-plan-run.ts'
+import { powerOffAllOld } from './show-running-twice.ts'
 import { showChosenPoint, showTimeLine } from './show-time-line.ts'
 
 export const byOf = (context: RequestContext) => {
@@ -85,6 +86,11 @@ export function planRoutes(deps: ApiDeps) {
         ...(await checkPlan(deps, plan, input.kind, findings)),
         points: points.map(showChosenPoint),
       }
+    }),
+    powerOffOld: os.plans.powerOffOld.handler(async ({ input, context }) => {
+      const { plan } = await findPlan(deps, input.id)
+      context.audit(plan.id, { name: plan.name })
+      return powerOffAllOld(deps, plan, byOf(context).by)
     }),
     timeLine: os.plans.timeLine.handler(async ({ input }) => {
       const { plan } = await findPlan(deps, input.id)

@@ -12,6 +12,7 @@ const titleOf: Record<JobKind, string> = {
   'unplanned-failover': 'Unplanned failover of',
   'change-point': 'Change the point of',
   'start-replica': 'Start the replica of',
+  'power-off-old': 'Power off the old machine of',
   'roll-back': 'Roll back',
   commit: 'Commit the failover of',
   reprotect: 'Reprotect',

@@ -22,6 +22,7 @@ import type { Timetable } from '@understudy/engine/recovery-plans/timetable'
 import type { ApiDeps } from './context.ts'
 import { showDocument } from './show-document.ts'
 import { showEvidenceSummary } from './show-evidence.ts'
+import { showRunningTwice } from './show-running-twice.ts'
 
 type Around = {
   readonly names: ReadonlyMap<string, string>
@@ -56,6 +57,7 @@ export async function showPlanRun(deps: ApiDeps, run: PlanRun): Promise<ShownRun
     targetRtoSeconds: run.plan.targetRtoSeconds,
     actions: actionsOf(run, followUps),
     followUps,
+    runningTwice: await showRunningTwice(deps, run.plan),
   }
 }
 

@@ -22,6 +22,7 @@ import type { ApiDeps } from './context.ts'
 import { showDocument } from './show-document.ts'
 import { summarizePlanRun } from './show-plan-run.ts'
 import { showReadiness } from './show-readiness.ts'
+import { showRunningTwice } from './show-running-twice.ts'
 
 /** The newest runs of a plan, among which what runs and what ran last is looked for. */
 const RECENT_RUNS = { limit: 20, cursor: null }
@@ -42,6 +43,7 @@ export async function showPlan(deps: ApiDeps, kept: PlanVersion): Promise<PlanDe
     ...summary,
     plan: showDocument(kept.plan),
     findings: findings.map(showFinding),
+    runningTwice: await showRunningTwice(deps, kept.plan),
     keptSecrets,
   }
 }

@@ -15,6 +15,7 @@ export type JobKind =
   | 'unplanned-failover'
   | 'change-point'
   | 'start-replica'
+  | 'power-off-old'
   | 'roll-back'
   | 'commit'
   | 'reprotect'

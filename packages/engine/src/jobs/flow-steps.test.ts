@@ -54,6 +54,15 @@ const failing =
     return prepared
   }
 
+/** Failed over, and somebody has started the old machine. */
+async function withSecondLife(): Promise<Prepared> {
+  const prepared = await failedOver()
+  const { lab } = prepared
+  await lab.a.platform.source?.start(lab.machine.ref)
+  await lab.engine.refreshSite(lab.siteA.id)
+  return prepared
+}
+
 async function withTest(): Promise<Prepared> {
   const prepared = await newProtectedLab()
   await prepared.lab.done(prepared.lab.engine.testFailover({ ...prepared.ask, choice: latest }))
@@ -142,6 +151,12 @@ const ways: readonly Way[] = [
     way: 'starts',
     prepare: withReplicaOff,
     start: (lab, ask) => lab.engine.startReplica(ask),
+  },
+  {
+    kind: 'power-off-old',
+    way: 'switches it off',
+    prepare: withSecondLife,
+    start: (lab, ask) => lab.engine.powerOffOld(ask),
   },
   { kind: 'commit', way: 'hands over', prepare: failedOver, start: (lab, ask) => lab.engine.commit(ask) },
   {

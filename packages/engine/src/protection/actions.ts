@@ -104,6 +104,8 @@ function actionOfJob(kind: JobKind): ProtectionAction | null {
     case 'create-lab':
     case 'scrub':
     case 'plan-step':
+    // Refuses by itself what is no second life any more.
+    case 'power-off-old':
       return null
     case 'end-protection':
       return 'end'

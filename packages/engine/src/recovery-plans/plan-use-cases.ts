@@ -33,6 +33,7 @@ import { type DryRun, dryRun } from './dry-run.ts'
 import { editRun, mergeEdit } from './edit-run.ts'
 import { changeAtOnce, failOverSite, siteScope, stopSiteFailover } from './fail-over-site.ts'
 import { memberPoints } from './member-points.ts'
+import { type RunningTwice, runningTwice } from './running-twice.ts'
 import { createPlan, removePlan, restorePlan, savePlan } from './save-plan.ts'
 import { answerActivity, cancelRun, pauseRun, resumeRun, retryActivity, skipActivity } from './steer-run.ts'
 import { type Timetable, timetableOf } from './timetable.ts'
@@ -77,6 +78,9 @@ export type PlanUseCases = {
   /** What becomes of an edit that was overtaken. Touches nothing. */
   mergeEdit(request: MergeRunRequest): ReturnType<typeof mergeEdit>
 
+  /** Machines of the plan of which two run: the one that serves, and the one from before. */
+  runningTwice(plan: RecoveryPlan): Promise<readonly RunningTwice[]>
+
   /** What a site takes down with it, and what of that its plans bring back. Touches nothing. */
   siteScope(siteId: SiteId): Promise<SiteScope>
   /** Refuses another name than the site's, plans without machines there, and a second one at a time. */
@@ -107,6 +111,7 @@ export const planUseCases = (parts: EngineParts): PlanUseCases => ({
   answer: (request) => answerActivity(parts, request),
   edit: (request) => editRun(parts, request),
   mergeEdit: (request) => mergeEdit(parts, request),
+  runningTwice: (plan) => runningTwice(parts, plan),
   siteScope: (siteId) => siteScope(parts, siteId),
   failOverSite: (request) => failOverSite(parts, request),
   stopSiteFailover: (id, asker) => stopSiteFailover(parts, id, asker),

@@ -1,10 +1,10 @@
 // Machines that must stay off because another copy of them serves. If somebody started one, there are two of it now.
 import type { MachineRef, PowerState } from '@understudy/domain/machines/machine'
-import type { Protection, ProtectionState } from '@understudy/domain/protection/protection'
+import type { Protection } from '@understudy/domain/protection/protection'
 import type { Site } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
-import { newestBoot } from '../failover/newest-boot.ts'
+import { isFailedBackTo, ORIGINAL_RUNS, runsElsewhere, TWO_COPIES } from './second-life.ts'
 
 /** A site whose inventory was read a moment ago, and what the protections were after that. */
 export type SeenSite = {
@@ -12,9 +12,6 @@ export type SeenSite = {
   readonly protections: readonly Protection[]
   readonly powers: ReadonlyMap<MachineRef, PowerState>
 }
-
-const TWO_COPIES = 'failover/two-live-copies'
-const ORIGINAL_RUNS = 'failover/original-runs'
 
 /**
  * Of the machines at this site. What another site's inventory said is not asked: it may be older than the failover that switched
@@ -56,9 +53,6 @@ async function watchSource(
   )
 }
 
-const runsElsewhere = ({ state }: Protection): boolean =>
-  state === 'failedOver' || state === 'committing' || state === 'committed'
-
 /** What ran before the direction turned, whatever the state, unless it was failed back to. */
 async function watchOriginal(
   parts: EngineParts,
@@ -79,18 +73,6 @@ async function watchOriginal(
         'Switch one of the two off at once. What the original writes is overwritten by the next fail-back; save what you need from it.',
     },
   )
-}
-
-/** States in which the machine of a fail-back goes on although its run is over. */
-const handedOver: readonly ProtectionState[] = ['committing', 'committed', 'reprotecting', 'ending', 'gone']
-
-async function isFailedBackTo(
-  parts: EngineParts,
-  { id, state }: Protection,
-  originalRef: MachineRef,
-): Promise<boolean> {
-  const booted = await newestBoot(parts, id)
-  return booted?.machineRef === originalRef && (!booted.over || handedOver.includes(state))
 }
 
 function isOn({ powers }: SeenSite, ref: MachineRef): boolean {

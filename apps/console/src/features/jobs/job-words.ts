@@ -29,6 +29,7 @@ export const wordsOfKind: Record<Job['kind'], string> = {
   'unplanned-failover': 'Unplanned failover',
   'change-point': 'Change point',
   'start-replica': 'Start the replica',
+  'power-off-old': 'Power off the old machine',
   'roll-back': 'Roll back',
   commit: 'Commit',
   reprotect: 'Reprotect',
