@@ -28,6 +28,7 @@ import { Job, JobKind, JobState } from './job.ts'
 import { Eligibility, Machine, PowerState } from './machine.ts'
 import { Lab, Mover, Overview } from './overview.ts'
 import { Evidence, EvidenceFileInput, ScheduledTests, TestSettings, TestSettingsInput } from './plan-tests.ts'
+import { LibraryEntry, PlanFromLibrary } from './plan-library.ts'
 import { Policy, PolicyInput } from './policy.ts'
 import { ById, Id, InstantText, pageOf, pageQuery, sortQuery } from './primitives.ts'
 import { Accepted } from './problem.ts'
@@ -411,6 +412,14 @@ export const contract = {
     start: created('/plans/{id}/runs', 'plan-runs', 'Run a plan: test, failover or fail back')
       .input(StartPlanInput.extend({ id: Id }))
       .output(PlanRun),
+  },
+  library: {
+    list: get('/library', 'plans', 'Ready plans with their documentation').output(
+      z.object({ items: z.array(LibraryEntry) }),
+    ),
+    makePlan: created('/library/{id}/plans', 'plans', 'Make a plan from a ready one')
+      .input(PlanFromLibrary.extend({ id: Id }))
+      .output(PlanDetail),
   },
   planRuns: {
     list: get('/plan-runs', 'plan-runs', 'Runs of plans, newest first')

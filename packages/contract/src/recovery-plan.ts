@@ -36,7 +36,7 @@ export const planGroup = z.strictObject({
   after: z.array(planStep).max(200),
 })
 const ParameterValue = z.union([z.string().max(10_000), z.number(), z.boolean()])
-const PlanParameter = z.strictObject({
+export const PlanParameter = z.strictObject({
   name: z.string().max(120),
   description: z.string().max(500),
   type: z.enum(['text', 'number', 'boolean', 'choice', 'secret']),

@@ -98,6 +98,7 @@ export const roleOf = {
     scheduledTests: 'reader',
     start: 'operator',
   },
+  library: { list: 'reader', makePlan: 'contributor' },
   planRuns: {
     list: 'reader',
     get: 'reader',

@@ -3,11 +3,14 @@ import { IconFileImport, IconListTree, IconPlus } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { roleOf } from '@understudy/contract/roles'
+import { useMemo } from 'react'
 import { api } from '../api/client.ts'
 import { useWhyRefused } from '../api/session.ts'
 import { ImportPlanDialog } from '../features/plans/ImportPlanDialog.tsx'
 import { NewPlanDialog } from '../features/plans/NewPlanDialog.tsx'
 import { PlanTable } from '../features/plans/PlanTable.tsx'
+import type { Names } from '../features/plans/plan-draft.ts'
+import { allProtections } from '../features/protections/load-all.ts'
 import { ActionButton } from '../ui/ActionButton.tsx'
 import { EmptyState } from '../ui/EmptyState.tsx'
 import { PageHeader } from '../ui/PageHeader.tsx'
@@ -20,6 +23,11 @@ export function PlansPage() {
   const navigate = useNavigate()
   const refused = useWhyRefused()(roleOf.plans.create)
   const { data: plans, error } = useQuery(api.plans.list.queryOptions())
+  const protections = useQuery({ ...allProtections, enabled: add === 'new' })
+  const names = useMemo(
+    () => new Map(protections.data?.map(({ id, name }) => [id, name])) as unknown as Names,
+    [protections.data],
+  )
   const open = (way: 'new' | 'import'): void => void navigate({ to: '/plans', search: { add: way } })
   const close = (): void => void navigate({ to: '/plans', search: {} })
   const goTo = (planId: string): void =>
@@ -58,7 +66,7 @@ export function PlansPage() {
           </EmptyState>
         )}
       </Panel>
-      {refused === null && add === 'new' && <NewPlanDialog onMade={goTo} onClose={close} />}
+      {refused === null && add === 'new' && <NewPlanDialog names={names} onMade={goTo} onClose={close} />}
       {refused === null && add === 'import' && <ImportPlanDialog onMade={goTo} onClose={close} />}
     </>
   )

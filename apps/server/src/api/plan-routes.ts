@@ -275,7 +275,7 @@ async function findVersion(deps: ApiDeps, id: string, version: number): Promise<
 }
 
 /** A program on our server may do whatever the server may: only an owner says that one is run. */
-function refuseServerScripts(
+export function refuseServerScripts(
   context: RequestContext,
   before: Pick<RecoveryPlan, 'groups'> | null,
   after: Pick<RecoveryPlan, 'groups'>,

@@ -6,6 +6,7 @@ import { alertRoutes, eventRoutes } from './event-routes.ts'
 import { failoverRoutes, runRoutes } from './failover-routes.ts'
 import { groupRoutes } from './group-routes.ts'
 import { jobRoutes } from './job-routes.ts'
+import { libraryRoutes } from './library-routes.ts'
 import { machineRoutes } from './machine-routes.ts'
 import { moverRoutes, overviewRoute } from './overview-routes.ts'
 import { planRoutes, planRunRoutes } from './plan-routes.ts'
@@ -31,6 +32,7 @@ export const apiRouter = (deps: ApiDeps) =>
     plans: { ...planRoutes(deps), ...planTestRoutes(deps) },
     planRuns: { ...planRunRoutes(deps), ...evidenceRoutes(deps) },
     plans: planRoutes(deps),
+    library: libraryRoutes(deps),
     planRuns: planRunRoutes(deps),
     siteFailovers: siteFailoverRoutes(deps),
     events: eventRoutes(deps),

@@ -1,6 +1,6 @@
-import { Button, Group, Modal, NumberInput, Select, SimpleGrid, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, Modal, Select, SimpleGrid, Stack, Text } from '@mantine/core'
 import { useMutation } from '@tanstack/react-query'
-import { isStep, itemsOf, type PlanParameter } from '@understudy/contract/plan-editing'
+import { isStep, itemsOf } from '@understudy/contract/plan-editing'
 import type { PlanCheck } from '@understudy/contract/recovery-plan'
 import { type FormEvent, useState } from 'react'
 import { client } from '../../api/client.ts'
@@ -9,6 +9,7 @@ import { Findings } from '../../ui/Findings.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { useFocusBack } from '../../ui/use-focus-back.ts'
+import { AskedField, type Given } from './AskedField.tsx'
 import type { Names, Plan } from './plan-draft.ts'
 import { type StartKind, startKinds, titleOfRun } from './plan-kinds.ts'
 import { TimetableChart } from './TimetableChart.tsx'
@@ -28,7 +29,6 @@ const points = [
   { value: 'latest-processed', label: 'latest that all have reached' },
 ] as const
 type Point = (typeof points)[number]['value']
-type Given = Readonly<Record<string, string | number | boolean>>
 
 /** Everything that is looked at before a run, and how long it would take. Nothing is touched. */
 export function DryRunDialog({ planId, saved, names, changed, onClose }: DryRunDialogProps) {
@@ -90,43 +90,6 @@ export function DryRunDialog({ planId, saved, names, changed, onClose }: DryRunD
         </Stack>
       </form>
     </Modal>
-  )
-}
-
-type AskedFieldProps = {
-  readonly parameter: PlanParameter
-  readonly onChange: (value: string | number | boolean) => void
-}
-
-function AskedField({ parameter, onChange }: AskedFieldProps) {
-  const { name, description, type, choices } = parameter
-  const words = { label: name, description: description === '' ? undefined : description }
-  const initial = parameter.default
-  if (type === 'number')
-    return (
-      <NumberInput
-        {...words}
-        defaultValue={typeof initial === 'number' ? initial : ''}
-        onChange={(value) => typeof value === 'number' && onChange(value)}
-      />
-    )
-  if (type === 'choice' || type === 'boolean')
-    return (
-      <Select
-        {...words}
-        data={type === 'boolean' ? ['yes', 'no'] : [...new Set(choices)]}
-        defaultValue={typeof initial === 'boolean' ? (initial ? 'yes' : 'no') : (initial as string | null)}
-        onChange={(value) => value !== null && onChange(type === 'boolean' ? value === 'yes' : value)}
-      />
-    )
-  return (
-    <TextInput
-      {...words}
-      type={type === 'secret' ? 'password' : 'text'}
-      autoComplete="off"
-      defaultValue={typeof initial === 'string' ? initial : ''}
-      onChange={(event) => onChange(event.currentTarget.value)}
-    />
   )
 }
 

@@ -1,0 +1,33 @@
+import { Refusal } from '@understudy/base/errors'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
+import { callerOf } from './asker.ts'
+import { type ApiDeps, os } from './context.ts'
+import { findProtection } from './find.ts'
+import { planFromLibrary, readLibrary, showEntry } from './plan-library.ts'
+import { refuseServerScripts } from './plan-routes.ts'
+import { showPlan } from './show-plan.ts'
+
+export function libraryRoutes(deps: ApiDeps) {
+  const library = readLibrary()
+  return {
+    list: os.library.list.handler(() => ({ items: library.map(showEntry) })),
+    makePlan: os.library.makePlan.handler(async ({ input, context }) => {
+      const { id, ...filled } = input
+      context.audit(null, { name: filled.name, library: id })
+      const entry = library.find((each) => each.id === id)
+      if (!entry)
+        throw new Refusal({
+          code: 'plan-library/not-found',
+          message: `The library has no plan "${id}"`,
+          remedy: 'Choose one from its list.',
+        })
+      for (const protectionId of Object.values(filled.roles).flat())
+        await findProtection(deps, protectionId as ProtectionId)
+      const plan = planFromLibrary(entry, filled)
+      refuseServerScripts(context, null, plan)
+      const { name, user } = callerOf(context)
+      const asker = { by: name, byId: user.id }
+      return showPlan(deps, await deps.engine.plans.create(plan, asker))
+    }),
+  }
+}
