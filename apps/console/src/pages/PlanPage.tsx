@@ -40,17 +40,6 @@ export function PlanPage() {
     return problem ? <ProblemAlert error={problem} /> : <RoutePending />
   }
   return (
-    <PlanWorkshop
-      key={planId}
-      detail={detail}
-      names={names}
-      view={view}
-      onView={change}
-      onRemoved={() => void navigate({ to: '/plans' })}
-      start={(blocked) => <StartPlan planId={planId} name={detail.name} blocked={blocked} compact />}
-      runs={<RunsOfPlan planId={planId} />}
-      tests={<PlanTests planId={planId} readiness={detail.readiness} />}
-    />
     <>
       {detail.runningTwice.length > 0 && (
         <Box mb="md">
@@ -66,6 +55,7 @@ export function PlanPage() {
         onRemoved={() => void navigate({ to: '/plans' })}
         start={(blocked) => <StartPlan planId={planId} name={detail.name} blocked={blocked} compact />}
         runs={<RunsOfPlan planId={planId} />}
+        tests={<PlanTests planId={planId} readiness={detail.readiness} />}
       />
     </>
   )

@@ -9,59 +9,15 @@ import { countUnprotected, machinesThatCount } from './machines-that-count.ts'
 import { showAlert } from './show-event.ts'
 import { showJob } from './show-job.ts'
 
-export function overviewRoute(deps: ApiDeps) {
-  return os.overview.handler(async () => {
-    const [sites, machines, rows, protections, plans, waiting, running, alerts] = await Promise.all([
-      deps.stores.sites.list(),
-      deps.stores.machines.list(),
-      deps.stores.protections.list(),
-      loadProtections(deps),
-      planReadinesses(deps),
-      deps.stores.jobs.list({ states: ['waiting'] }, { limit: 20, cursor: null }),
-      deps.stores.jobs.list({ states: ['queued', 'running'] }, { limit: 20, cursor: null }),
-      deps.stores.alerts.list({ open: true }, { limit: 20, cursor: null }),
-    ])
-    const counted = machinesThatCount(machines, rows)
-    return {
-      counts: {
-        sites: sites.length,
-        machines: counted.length,
-        protections: protections.length,
-        byHealth: countByHealth(protections),
-      },
-      waiting: waiting.rows.map(showJob),
-      alerts: alerts.rows.map(showAlert),
-      runningJobs: running.rows.map(showJob),
-      worstLag: worstLag(protections),
-      sites: sites.map((site) => ({
-        id: site.id,
-        name: site.name,
-        platform: site.platform,
-        health: site.health,
-        machines: counted.filter((machine) => machine.siteId === site.id).length,
-        replicas: protections.filter((protection) => protection.target.id === site.id).length,
-      })),
-      links: linksOf(protections),
-      storedBytes: protections.reduce((sum, protection) => sum + protection.storedBytes, 0),
-      neverTested: protections.filter((protection) => protection.lastTestAt === null).length,
-      readiness: {
-        machines: countByLevel(protections.map(({ readiness }) => readiness)),
-        plans: countByLevel(plans),
-      },
-      ifSiteDied: sites.map((site) =>
-        ifSiteDied(site, countUnprotected(site.id, machines, rows), protections),
-      ),
-      serverTime: toIso(deps.clock.now()),
-    }
-  })
 export const overviewRoute = (deps: ApiDeps) => os.overview.handler(() => showOverview(deps))
 
 export async function showOverview(deps: ApiDeps): Promise<Overview> {
-  const [sites, machines, rows, protections, waiting, running, alerts] = await Promise.all([
+  const [sites, machines, rows, protections, plans, waiting, running, alerts] = await Promise.all([
     deps.stores.sites.list(),
     deps.stores.machines.list(),
     deps.stores.protections.list(),
     loadProtections(deps),
+    planReadinesses(deps),
     deps.stores.jobs.list({ states: ['waiting'] }, { limit: 20, cursor: null }),
     deps.stores.jobs.list({ states: ['queued', 'running'] }, { limit: 20, cursor: null }),
     deps.stores.alerts.list({ open: true }, { limit: 20, cursor: null }),
@@ -89,6 +45,10 @@ export async function showOverview(deps: ApiDeps): Promise<Overview> {
     links: linksOf(protections),
     storedBytes: protections.reduce((sum, protection) => sum + protection.storedBytes, 0),
     neverTested: protections.filter((protection) => protection.lastTestAt === null).length,
+    readiness: {
+      machines: countByLevel(protections.map(({ readiness }) => readiness)),
+      plans: countByLevel(plans),
+    },
     ifSiteDied: sites.map((site) => ifSiteDied(site, countUnprotected(site.id, machines, rows), protections)),
     serverTime: toIso(deps.clock.now()),
   }

@@ -12,7 +12,7 @@ import { type HideNames, namesHidden } from './hide-names.ts'
 import { loadProtections } from './load-protections.ts'
 import { showOverview } from './overview-routes.ts'
 import { outlineOf } from './plan-outline.ts'
-import { showPlanSummary } from './show-plan.ts'
+import { showPlanSummaries } from './show-plan.ts'
 import { showPlanRun, summarizePlanRun } from './show-plan-run.ts'
 import { showSiteFailover } from './site-failover-routes.ts'
 
@@ -77,12 +77,12 @@ const showLink = (link: DisplayLink) => ({
 export function wallRoutes(deps: ApiDeps) {
   return {
     picture: os.wall.picture.handler(async () => {
-      const { planRuns, plans, siteFailovers } = deps.stores
+      const { planRuns, siteFailovers } = deps.stores
       const [hide, overview, protections, kept, active, recent, sites] = await Promise.all([
         namesHidden(deps),
         showOverview(deps),
         loadProtections(deps),
-        plans.list(),
+        showPlanSummaries(deps),
         planRuns.list({ states: ['running', 'paused', 'cancelling'] }, { limit: MOST_ACTIVE, cursor: null }),
         planRuns.list({}, { limit: MOST_RECENT, cursor: null }),
         siteFailovers.list({ limit: 5, cursor: null }),
@@ -105,9 +105,7 @@ export function wallRoutes(deps: ApiDeps) {
           })),
         },
         machines: worstFirst(protections).slice(0, MOST_MACHINES).map(toWallMachine),
-        plans: await Promise.all(
-          kept.map(async (each) => toWallPlan(await showPlanSummary(deps, each), hide)),
-        ),
+        plans: kept.map((each) => toWallPlan(each, hide)),
         runs: await Promise.all(
           runs.map(async (run) => toWallSummary(await summarizePlanRun(deps, run), hide)),
         ),
@@ -205,6 +203,7 @@ const toWallPlan = (plan: PlanSummary, hide: HideNames): WallPlan => ({
   predictedSeconds: plan.predictedSeconds,
   worstLagSeconds: plan.worstLagSeconds,
   lastTest: plan.lastTest,
+  readiness: plan.readiness,
   activeRun: plan.activeRun && toWallSummary(plan.activeRun, hide),
 })
 

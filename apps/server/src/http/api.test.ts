@@ -779,63 +779,6 @@ describe('recovery plans', () => {
     expect((await as('contributor', 'PATCH', `/plans/${String(made.body.id)}`, change)).status).toBe(403)
   })
 
-  test('run, and wait for somebody with the right role', async () => {
-    await engine.start()
-    const made = await as('contributor', 'POST', '/plans', planOf('Bank', [step('call', manual)]))
-    const id = String(made.body.id)
-    // Nothing to bring up is a blocker of its own.
-    const started = await as('operator', 'POST', `/plans/${id}/runs`, { kind: 'test' })
-    expect(started.status).toBe(201)
-    const run = String(started.body.id)
-    await clock.advance(1000)
-    const waiting = await as('reader', 'GET', `/plan-runs/${run}`)
-    expect(waiting.body).toMatchObject({
-      state: 'running',
-      waitingForPeople: 1,
-      activities: [{ itemId: 'call', state: 'running', asks: { kind: 'manual', text: 'Call the bank' } }],
-    })
-    const answer = (role: Role) =>
-      as(role, 'POST', `/plan-runs/${run}/activities/call/answer`, { value: 'done' })
-    expect(await answer('operator')).toMatchObject({ status: 403, body: { code: 'access/role-too-low' } })
-    expect((await answer('contributor')).status).toBe(200)
-    await clock.advance(2000)
-    expect((await as('reader', 'GET', `/plan-runs/${run}`)).body).toMatchObject({ state: 'succeeded' })
-    expect((await as('reader', 'GET', `/plans/${id}`)).body).toMatchObject({ lastTest: { passed: true } })
-    tested = { plan: id, run }
-  })
-
-  test('leave a report that opens, with the hash of its bundle, and say how far one may rely on them', async () => {
-    await clock.advance(6000)
-    const { plan, run } = tested
-    const { body } = await as('reader', 'GET', `/plan-runs/${run}/evidence`)
-    const [evidence] = body.items as { edition: number; sha256: string; bytes: number }[]
-    expect(evidence).toMatchObject({ edition: 1 })
-    expect((await as('reader', 'GET', `/plan-runs/${run}`)).body.evidence).toMatchObject({
-      sha256: evidence?.sha256,
-    })
-    const open = async (file: string) =>
-      fetch(`${base}/api/v1/plan-runs/${run}/evidence/1/${file}`, { headers: await headersOf('reader') })
-    const html = await open('report.html')
-    expect(html.headers.get('content-type')).toContain('text/html')
-    expect(html.headers.get('content-security-policy')).toContain('sandbox')
-    expect(await html.text()).toContain('Test of &quot;Bank&quot;')
-    const pdf = await open('report.pdf')
-    expect(pdf.headers.get('content-type')).toBe('application/pdf')
-    expect((await pdf.text()).slice(0, 4)).toBe('%PDF')
-    const zip = await open('bundle.zip')
-    expect(zip.headers.get('content-disposition')).toMatch(/^attachment; filename="Bank-[-0-9]+-bundle.zip"$/)
-    const bundle = Buffer.from(await zip.arrayBuffer())
-    expect(createHash('sha256').update(bundle).digest('hex')).toBe(evidence?.sha256)
-    expect(bundle).toHaveLength(evidence?.bytes ?? 0)
-    expect((await open('run.json')).status).toBe(400)
-    const absent = await as('reader', 'GET', `/plan-runs/${run}/evidence/9/report.html`)
-    expect(absent).toMatchObject({ status: 404, body: { code: 'evidence/not-found' } })
-    const { body: shown } = await as('reader', 'GET', `/plans/${plan}`)
-    expect(shown.readiness).toMatchObject({ level: 'proven', parts: { test: 60 } })
-    const { body: overview } = await as('reader', 'GET', '/overview')
-    expect(overview.readiness).toMatchObject({ plans: { proven: 1 } })
-  })
-
   test('a display link shows the wall and nothing else, names no user, and ends when it is revoked or has expired', async () => {
     const link = { name: 'Operations room', layout: 'incident', cycleSeconds: 30, expiresInDays: 1 }
     const [made, brief] = [
@@ -903,6 +846,63 @@ describe('recovery plans', () => {
       ['displayLinks.create', link.name],
       ['displayLinks.create', link.name],
     ])
+  })
+
+  test('run, and wait for somebody with the right role', async () => {
+    await engine.start()
+    const made = await as('contributor', 'POST', '/plans', planOf('Bank', [step('call', manual)]))
+    const id = String(made.body.id)
+    // Nothing to bring up is a blocker of its own.
+    const started = await as('operator', 'POST', `/plans/${id}/runs`, { kind: 'test' })
+    expect(started.status).toBe(201)
+    const run = String(started.body.id)
+    await clock.advance(1000)
+    const waiting = await as('reader', 'GET', `/plan-runs/${run}`)
+    expect(waiting.body).toMatchObject({
+      state: 'running',
+      waitingForPeople: 1,
+      activities: [{ itemId: 'call', state: 'running', asks: { kind: 'manual', text: 'Call the bank' } }],
+    })
+    const answer = (role: Role) =>
+      as(role, 'POST', `/plan-runs/${run}/activities/call/answer`, { value: 'done' })
+    expect(await answer('operator')).toMatchObject({ status: 403, body: { code: 'access/role-too-low' } })
+    expect((await answer('contributor')).status).toBe(200)
+    await clock.advance(2000)
+    expect((await as('reader', 'GET', `/plan-runs/${run}`)).body).toMatchObject({ state: 'succeeded' })
+    expect((await as('reader', 'GET', `/plans/${id}`)).body).toMatchObject({ lastTest: { passed: true } })
+    tested = { plan: id, run }
+  })
+
+  test('leave a report that opens, with the hash of its bundle, and say how far one may rely on them', async () => {
+    await clock.advance(6000)
+    const { plan, run } = tested
+    const { body } = await as('reader', 'GET', `/plan-runs/${run}/evidence`)
+    const [evidence] = body.items as { edition: number; sha256: string; bytes: number }[]
+    expect(evidence).toMatchObject({ edition: 1 })
+    expect((await as('reader', 'GET', `/plan-runs/${run}`)).body.evidence).toMatchObject({
+      sha256: evidence?.sha256,
+    })
+    const open = async (file: string) =>
+      fetch(`${base}/api/v1/plan-runs/${run}/evidence/1/${file}`, { headers: await headersOf('reader') })
+    const html = await open('report.html')
+    expect(html.headers.get('content-type')).toContain('text/html')
+    expect(html.headers.get('content-security-policy')).toContain('sandbox')
+    expect(await html.text()).toContain('Test of &quot;Bank&quot;')
+    const pdf = await open('report.pdf')
+    expect(pdf.headers.get('content-type')).toBe('application/pdf')
+    expect((await pdf.text()).slice(0, 4)).toBe('%PDF')
+    const zip = await open('bundle.zip')
+    expect(zip.headers.get('content-disposition')).toMatch(/^attachment; filename="Bank-[-0-9]+-bundle.zip"$/)
+    const bundle = Buffer.from(await zip.arrayBuffer())
+    expect(createHash('sha256').update(bundle).digest('hex')).toBe(evidence?.sha256)
+    expect(bundle).toHaveLength(evidence?.bytes ?? 0)
+    expect((await open('run.json')).status).toBe(400)
+    const absent = await as('reader', 'GET', `/plan-runs/${run}/evidence/9/report.html`)
+    expect(absent).toMatchObject({ status: 404, body: { code: 'evidence/not-found' } })
+    const { body: shown } = await as('reader', 'GET', `/plans/${plan}`)
+    expect(shown.readiness).toMatchObject({ level: 'proven', parts: { test: 60 } })
+    const { body: overview } = await as('reader', 'GET', '/overview')
+    expect(overview.readiness).toMatchObject({ plans: { proven: 1 } })
   })
 
   test('an edit of a run that was overtaken is joined with how the run stands by now', async () => {

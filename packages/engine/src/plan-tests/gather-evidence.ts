@@ -13,7 +13,7 @@ import { isStep, itemsOf, nameOfItem, type PlacedItem } from '@understudy/domain
 import {
   activePlanRunStates,
   type PlanActivity,
-  type PlanPointChoice,
+  type PlanRunPoint,
   type PlanRun,
 } from '@understudy/domain/recovery-plans/plan-run'
 import { runsFor } from '@understudy/domain/recovery-plans/schedule-plan'
@@ -100,12 +100,14 @@ const verdictOf = (run: PlanRun): string => {
   return run.state === 'cancelled' ? 'Cancelled' : 'Failed'
 }
 
-function wordsOfPoint(point: PlanPointChoice): string {
+function wordsOfPoint(point: PlanRunPoint): string {
   switch (point.kind) {
     case 'latest':
       return 'Latest of each machine'
     case 'latest-application-consistent':
       return 'Latest application-consistent of each machine'
+    case 'latest-processed':
+      return `What all machines had reached: the newest of each at or before ${toIso(point.instant)}`
     case 'at':
       return `Newest of each machine at or before ${toIso(point.instant)}`
   }

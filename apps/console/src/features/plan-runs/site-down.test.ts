@@ -28,6 +28,7 @@ const run = {
   doneItems: 1,
   totalItems: 2,
   waitingForPeople: 0,
+  evidence: null,
 } as const
 
 describe('a site that is down', () => {
