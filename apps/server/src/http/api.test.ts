@@ -839,7 +839,7 @@ describe('recovery plans', () => {
     }[]
     expect(
       audit
-        .filter(({ action }) => action.startsWith('displayLinks.'))
+        .filter(({ action, subject }) => action.startsWith('displayLinks.') && subject === link.name)
         .map(({ action, subject }) => [action, subject]),
     ).toEqual([
       ['displayLinks.remove', link.name],
