@@ -15,7 +15,16 @@ const idempotencyMilliseconds = 7 * day
 export type Housekeeping = { stop(): Promise<void> }
 type Kept = Pick<
   OpenedStores,
-  'sessions' | 'idempotency' | 'audit' | 'events' | 'jobs' | 'runs' | 'alerts' | 'planRuns' | 'tests' | 'siteFailovers'
+  | 'sessions'
+  | 'idempotency'
+  | 'audit'
+  | 'events'
+  | 'jobs'
+  | 'runs'
+  | 'alerts'
+  | 'planRuns'
+  | 'tests'
+  | 'siteFailovers'
 >
 
 /** Begins at once; several server processes may do it beside each other. A failure is logged and made good in an hour. */

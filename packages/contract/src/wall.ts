@@ -37,7 +37,9 @@ export const CreatedDisplayLink = DisplayLink.extend({
   secret: z.string().describe('The part of the path that opens it'),
 }).meta({ id: 'CreatedDisplayLink' })
 
-export const WallRunSummary = PlanRunSummary.omit({ startedBy: true, evidence: true }).meta({ id: 'WallRunSummary' })
+export const WallRunSummary = PlanRunSummary.omit({ startedBy: true, evidence: true }).meta({
+  id: 'WallRunSummary',
+})
 export type WallRunSummary = z.infer<typeof WallRunSummary>
 export const WallMachine = Protection.pick({
   id: true,

@@ -11,8 +11,8 @@ import type {
   PlanRunId,
   PlanRunSettings,
 } from '@understudy/domain/recovery-plans/plan-run'
-import type { TestSettings } from '@understudy/domain/recovery-plans/test-schedule'
 import type { SiteFailoverId } from '@understudy/domain/recovery-plans/site-failover'
+import type { TestSettings } from '@understudy/domain/recovery-plans/test-schedule'
 import type { PointChoice } from '@understudy/domain/recovery-points/choose-point'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import type { Platform, SiteId } from '@understudy/domain/sites/site'

@@ -13,8 +13,8 @@ import { isStep, itemsOf, nameOfItem, type PlacedItem } from '@understudy/domain
 import {
   activePlanRunStates,
   type PlanActivity,
-  type PlanRunPoint,
   type PlanRun,
+  type PlanRunPoint,
 } from '@understudy/domain/recovery-plans/plan-run'
 import { runsFor } from '@understudy/domain/recovery-plans/schedule-plan'
 import { wordsOfStepKind } from '@understudy/domain/recovery-plans/step-action'
