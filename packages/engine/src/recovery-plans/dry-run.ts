@@ -7,7 +7,7 @@ import type { EngineParts } from '../engine-parts.ts'
 import { preflightFailover } from '../failover/preflight.ts'
 import type { StartPlanRequest } from '../requests.ts'
 import { choosesPoint, fillIn, findingsOf } from './begin-run.ts'
-import { cutFindings } from './group-cuts.ts'
+import { chooseCuts, cutFindings, withCuts } from './group-cuts.ts'
 import { lookAtPoints } from './member-points.ts'
 import { loadPlan } from './save-plan.ts'
 import { someAtOnce } from './some-at-once.ts'
@@ -25,7 +25,8 @@ export async function dryRun(parts: EngineParts, request: StartPlanRequest): Pro
   const mode = request.kind === 'test' ? 'test' : 'failover'
   const points = choosesPoint(request.kind)
     ? await lookAtPoints(parts, plan, request.point ?? latest)
-    : { point: latest, chosen: [], findings: [] }
+    : { members: [], point: latest, chosen: [], findings: [] }
+  const wanted = { kind: request.kind, point: points.point }
   const answers = await someAtOnce(machinesOf(plan), ({ id, protectionId }) =>
     preflightOf(parts, { id, protectionId, mode }),
   )
@@ -34,10 +35,10 @@ export async function dryRun(parts: EngineParts, request: StartPlanRequest): Pro
       ...(await findingsOf(parts, plan, request.kind)),
       ...(await parameterFindings(parts, plan, request)),
       ...points.findings,
-      ...(await cutFindings(parts, plan, { kind: request.kind, point: points.point })),
+      ...(await cutFindings(parts, plan, wanted)),
       ...answers.flat(),
     ],
-    points: points.chosen,
+    points: await withCuts(parts, plan, { ...points, cuts: await chooseCuts(parts, plan, wanted) }),
   }
 }
 

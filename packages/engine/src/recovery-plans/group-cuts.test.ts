@@ -29,7 +29,7 @@ async function newGroupPlan(inGroup = true) {
     const points = await lab.engine.recoveryPoints(id)
     return points.find((point) => point.id === run?.pointId)
   }
-  return { lab, web, db, log, groupId: made?.id ?? null, start, dryRun, bootOf }
+  return { lab, web, db, log, planId: kept.id, groupId: made?.id ?? null, start, dryRun, bootOf }
 }
 
 describe('the machines of a group in a plan', () => {
@@ -68,7 +68,7 @@ describe('the machines of a group in a plan', () => {
   })
 
   test('have their cut told by a dry run, which also says who of the group is not in the plan', async () => {
-    const { lab, log, groupId, dryRun } = await newGroupPlan()
+    const { lab, log, planId, groupId, dryRun } = await newGroupPlan()
     const extra = await protectOneMore(lab, { name: 'extra' })
     if (groupId) await lab.engine.addToGroup(groupId, [extra], { by })
     await lab.clock.advance(20_000)
@@ -77,6 +77,11 @@ describe('the machines of a group in a plan', () => {
     expect(found?.message).toMatch(
       /^web, db of the group "shop" boot from the point that they share: \S+, \d s ago$/,
     )
+    // Each has the instant of the cut, not of a newer point of its own.
+    const { points } = await lab.engine.plans.dryRun({ by, planId, kind: 'test' })
+    const cutOf = new Map(points.map(({ name, point }) => [name, point?.group?.cut]))
+    expect(cutOf.get('web')).toBeDefined()
+    expect(cutOf.get('db')).toBe(cutOf.get('web'))
     const inPart = findings.filter(({ code }) => code === 'recovery-plan/group-in-part')
     expect(inPart.map(({ at }) => at)).toEqual([
       { kind: 'item', id: 'm-web' },

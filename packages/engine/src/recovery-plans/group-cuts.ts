@@ -6,8 +6,14 @@ import type { Protection } from '@understudy/domain/protection/protection'
 import type { PlanRunKind, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import { atItem, type PlanFinding, warning, wholePlan } from '@understudy/domain/recovery-plans/plan-finding'
 import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
+import type { ChosenPoint, MemberPoints } from '@understudy/domain/recovery-plans/plan-points'
 import type { FollowUpKind, PlanRunCuts, PlanRunPoint } from '@understudy/domain/recovery-plans/plan-run'
-import { type CommonCut, type CutChoice, chooseCut, commonCuts } from '@understudy/domain/recovery-points/common-cuts'
+import {
+  type CommonCut,
+  type CutChoice,
+  chooseCut,
+  commonCuts,
+} from '@understudy/domain/recovery-points/common-cuts'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { EngineParts } from '../engine-parts.ts'
 import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
@@ -47,6 +53,34 @@ export async function cutFindings(
     ...looks.map((look) => (look.cut ? cutFound(look, look.cut.instant, now) : cutMissing(look))),
     ...(await matesLeftOut(parts, plan)),
   ]
+}
+
+type Chosen = {
+  readonly chosen: readonly ChosenPoint[]
+  readonly members: readonly MemberPoints[]
+  readonly point: PlanRunPoint
+  readonly cuts: PlanRunCuts
+}
+
+/** What each machine would be booted from, those of a group from their cut. */
+export async function withCuts(
+  parts: EngineParts,
+  plan: RecoveryPlan,
+  { chosen, members, point, cuts }: Chosen,
+): Promise<readonly ChosenPoint[]> {
+  if (Object.keys(cuts).length === 0) return chosen
+  const groupOf = new Map((await parts.stores.protections.list()).map(({ id, groupId }) => [id, groupId]))
+  const cutOf = new Map(
+    machinesOf(plan).map(({ id, protectionId }) => [id, cuts[groupOf.get(protectionId) ?? '']?.cut]),
+  )
+  return chosen.map((one) => {
+    const cut = cutOf.get(one.itemId)
+    const points = members.find(({ itemId }) => itemId === one.itemId)?.points ?? []
+    const shared = cut === undefined ? undefined : points.find(({ group }) => group?.cut === cut)
+    if (!shared) return one
+    const ageSeconds = 'instant' in point ? secondsBetween(shared.instant, point.instant) : null
+    return { ...one, point: shared, ageSeconds }
+  })
 }
 
 function cutFound({ group, inPlan }: GroupLook, instant: Instant, now: Instant): PlanFinding {

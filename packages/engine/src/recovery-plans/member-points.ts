@@ -34,6 +34,7 @@ async function pointsOf(parts: EngineParts, { id, protectionId }: PlanMachine): 
 }
 
 type LookedAt = {
+  readonly members: readonly MemberPoints[]
   readonly point: PlanRunPoint
   readonly chosen: readonly ChosenPoint[]
   readonly findings: readonly PlanFinding[]
@@ -47,6 +48,7 @@ export async function lookAtPoints(
 ): Promise<LookedAt> {
   const members = await memberPoints(parts, plan)
   return {
+    members,
     point: fixPoint(choice, members) ?? { kind: 'latest' },
     chosen: choosePlanPoints(members, choice),
     findings: checkPlanPoints(members, choice),
