@@ -3,11 +3,15 @@ import type { Alert } from '@understudy/contract/event'
 import { api } from '../api/client.ts'
 import { LinkAnchor } from '../ui/LinkAnchor.tsx'
 
-/** Leads to the site, the machine or the group that an alert is about; plain words where neither is known (any more). */
+/** Leads to the site, machine, group or plan that an alert is about; plain words where none is known (any more). */
 export function AlertSubject({ alert: { code, subjectId, subjectName } }: { readonly alert: Alert }) {
   const { data: sites } = useQuery(api.sites.list.queryOptions())
   // As the overview asks for them: one answer serves every line.
   const { data: protections } = useQuery(api.protections.list.queryOptions({ input: { limit: 500 } }))
+  const { data: plans } = useQuery({
+    ...api.plans.list.queryOptions(),
+    enabled: code.startsWith('recovery-plan/'),
+  })
   if (sites?.items.some(({ id }) => id === subjectId))
     return (
       <LinkAnchor to="/sites/$siteId" params={{ siteId: subjectId ?? '' }} inherit>
@@ -24,6 +28,13 @@ export function AlertSubject({ alert: { code, subjectId, subjectName } }: { read
   if (code.startsWith('group/'))
     return (
       <LinkAnchor to="/groups" search={{ edit: subjectId ?? '' }} inherit>
+        {subjectName}
+      </LinkAnchor>
+    )
+  // The alerts of plans are about their tests.
+  if (code.startsWith('recovery-plan/') && plans?.items.some(({ id }) => id === subjectId))
+    return (
+      <LinkAnchor to="/plans/$planId" params={{ planId: subjectId ?? '' }} search={{ tab: 'tests' }} inherit>
         {subjectName}
       </LinkAnchor>
     )
