@@ -12,13 +12,14 @@ import { changesSinceTest, testedMachine } from '@understudy/domain/recovery-pla
 import { findingOfState } from '@understudy/domain/recovery-plans/validate-against'
 import type { EngineParts } from '../engine-parts.ts'
 import type { PlanVersion } from '../ports/plan-stores.ts'
-import type { ProtectionSummary } from '../ports/stores.ts'
+import type { ProtectionSummary, Stores } from '../ports/stores.ts'
 import { findingsOf } from '../recovery-plans/begin-run.ts'
 
 type ReadinessParts = Pick<EngineParts, 'stores' | 'clock'>
 
 const DAY_SECONDS = 86_400
-const RECENT_TESTS = { limit: 5, cursor: null }
+/** One may run now; the one before it is what counts. */
+const RECENT_TESTS = { limit: 2, cursor: null }
 
 /**
  * Of protections that were just read, with their summaries. A machine is to be tested as often as the plan that asks for it most often. What its
@@ -76,13 +77,15 @@ export async function planReadinesses(
   parts: EngineParts,
   plans: readonly PlanVersion[],
 ): Promise<ReadonlyMap<PlanId, Readiness>> {
-  const { stores, clock } = parts
+  if (plans.length === 0) return new Map()
+  const { clock } = parts
+  const stores = await readOnce(parts.stores)
   const [protections, summaries, settings] = await Promise.all([
     stores.protections.list(),
     stores.protections.summaries(),
     stores.tests.list(),
   ])
-  const machines = await machineReadinesses(parts, protections, summaries)
+  const machines = await machineReadinesses({ stores, clock }, protections, summaries)
   const names = new Map(protections.map(({ id, name }) => [id, name]))
   const everyDays = new Map(settings.map(({ planId, testEveryDays }) => [planId, testEveryDays]))
   const judged = await Promise.all(
@@ -90,7 +93,7 @@ export async function planReadinesses(
       const filter = { planId: plan.id, kinds: ['test'] as const }
       const [{ rows }, findings] = await Promise.all([
         stores.planRuns.list(filter, RECENT_TESTS),
-        findingsOf(parts, plan, 'unplanned'),
+        findingsOf({ ...parts, stores }, plan, 'unplanned'),
       ])
       const lastTest = lastTestOf(rows)
       const members = machinesOf(plan).flatMap(({ id, protectionId }) => {
@@ -111,4 +114,22 @@ export async function planReadinesses(
     }),
   )
   return new Map(judged)
+}
+
+/** What every plan is judged by is read for all of them together. */
+async function readOnce(stores: Stores): Promise<Stores> {
+  const [protections, summaries, policies] = await Promise.all([
+    stores.protections.list(),
+    stores.protections.summaries(),
+    stores.policies.list(),
+  ])
+  return {
+    ...stores,
+    protections: {
+      ...stores.protections,
+      list: async () => protections,
+      summaries: async () => summaries,
+    },
+    policies: { ...stores.policies, list: async () => policies },
+  }
 }
