@@ -8,9 +8,9 @@ import { Stat } from '../../ui/Stat.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { inkOf } from '../../ui/tone.ts'
 import { When } from '../../ui/When.tsx'
-import { ActiveRun, LastTest } from './PlanTable.tsx'
+import { ActiveRun } from './PlanTable.tsx'
 import type { Plan } from './plan-draft.ts'
-import { rtoOf, verdictOf } from './plan-verdict.ts'
+import { rtoOf, testOf, verdictOf } from './plan-verdict.ts'
 import type { PlanChecked } from './use-plan-check.ts'
 
 type PlanFiguresProps = {
@@ -31,7 +31,7 @@ export function PlanFigures({ detail, plan, checked }: PlanFiguresProps) {
   const [machines, steps] = [machinesOf(plan).length, stepsOf(plan).length]
   return (
     <Panel aria-label="In short">
-      <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="md">
+      <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }} spacing="md">
         <Stat
           label="As it is drawn"
           value={<StatusMark tone={verdict.tone}>{verdict.words}</StatusMark>}
@@ -49,28 +49,33 @@ export function PlanFigures({ detail, plan, checked }: PlanFiguresProps) {
           note={wordsOfLag(detail)}
         />
         <Stat
-          label="Readiness"
+          label="Readiness, as it is saved"
           value={<ReadinessMark readiness={detail.readiness} of={detail.name} />}
-          note="as it is saved"
-        />
-        <Stat
-          label="Last test"
-          value={<LastTest plan={detail} />}
-          note={
-            detail.nextTestAt === null ? (
-              'none is scheduled'
-            ) : (
-              <>
-                next <When at={detail.nextTestAt} />
-              </>
-            )
-          }
+          note={<Tested detail={detail} />}
         />
         <Stat label="Now" value={<ActiveRun plan={detail} />} />
       </SimpleGrid>
     </Panel>
   )
 }
+
+const Tested = ({ detail }: { readonly detail: PlanDetail }) => (
+  <>
+    {detail.lastTest === null ? (
+      'never tested'
+    ) : (
+      <>
+        test {testOf(detail).words} <When at={detail.lastTest.at} />
+      </>
+    )}
+    {detail.nextTestAt !== null && (
+      <>
+        {', next '}
+        <When at={detail.nextTestAt} />
+      </>
+    )}
+  </>
+)
 
 const wordsOfLag = ({ machineCount, worstLagSeconds }: PlanDetail): string => {
   if (machineCount === 0) return 'no machine is saved yet'

@@ -81,7 +81,7 @@ function PlanRow({ plan }: { readonly plan: PlanSummary }) {
   )
 }
 
-export function LastTest({ plan }: { readonly plan: Pick<PlanSummary, 'lastTest'> }) {
+function LastTest({ plan }: { readonly plan: Pick<PlanSummary, 'lastTest'> }) {
   const { tone, words } = testOf(plan)
   return (
     <Group gap={6} wrap="nowrap">
