@@ -3,20 +3,6 @@ import type { TestSchedule as DomainSchedule } from '@understudy/domain/recovery
 import { z } from 'zod'
 import { Bytes, Id, InstantText, pageOf } from './primitives.ts'
 
-// biome-ignore lint/performance/noBarrelFile: a browser imports nothing but the contract, and these rules are part of it.
-export {
-  weekdays,
-  wordsOfSchedule,
-  wordsOfTime,
-  wordsOfWeekday,
-} from '@understudy/domain/recovery-plans/schedule-words'
-export {
-  defaultTestSchedule,
-  nextTestsAt,
-  type Weekday,
-} from '@understudy/domain/recovery-plans/test-schedule'
-export { isTimeZone, wallTextOf } from '@understudy/domain/recovery-plans/wall-time'
-
 export const ReadinessLevel = z.enum(['not-ready', 'doubtful', 'unproven', 'proven'])
 export type ReadinessLevel = z.infer<typeof ReadinessLevel>
 export const Readiness = z

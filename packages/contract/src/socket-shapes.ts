@@ -27,14 +27,3 @@ export const Measurement = z.object({
   lagSeconds: z.number().nullable(),
 })
 export type Measurement = z.infer<typeof Measurement>
-
-/** What a screen on a wall watches, and all that a display link may. */
-export const wallRooms = [
-  'measurements',
-  'topic:protections',
-  'topic:alerts',
-  'topic:jobs',
-  'topic:sites',
-  'topic:plans',
-  'topic:plan-runs',
-] as const

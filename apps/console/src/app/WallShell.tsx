@@ -1,6 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { Outlet } from '@tanstack/react-router'
-import { wallRooms } from '@understudy/contract/socket-shapes'
+import { wallRooms } from '@understudy/contract/wall-rooms'
 import { Suspense, useEffect } from 'react'
 import { startLive, useRooms } from '../api/live.ts'
 import { RoutePending } from '../ui/RoutePending.tsx'

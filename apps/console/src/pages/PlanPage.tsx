@@ -1,18 +1,23 @@
 import { Box } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
-import { useCallback, useMemo } from 'react'
+import { lazy, Suspense, useCallback, useMemo } from 'react'
 import { api } from '../api/client.ts'
 import { PlanRunList } from '../features/plan-runs/PlanRunList.tsx'
 import { RunningTwice } from '../features/plan-runs/RunningTwice.tsx'
 import { StartPlan } from '../features/plan-runs/StartPlan.tsx'
-import { PlanTests } from '../features/plan-tests/PlanTests.tsx'
 import { type PlanView, PlanWorkshop } from '../features/plans/PlanWorkshop.tsx'
 import type { Names } from '../features/plans/plan-draft.ts'
 import { allProtections } from '../features/protections/load-all.ts'
 import { Panel } from '../ui/Panel.tsx'
 import { ProblemAlert } from '../ui/ProblemAlert.tsx'
 import { RoutePending } from '../ui/RoutePending.tsx'
+
+// A tab of its own, which few look at who edit or run the plan.
+const PlanTests = lazy(async () => {
+  const { PlanTests: loaded } = await import('../features/plan-tests/PlanTests.tsx')
+  return { default: loaded }
+})
 
 export function PlanPage() {
   const { planId } = useParams({ from: '/signed-in/plans/$planId' })
@@ -55,7 +60,11 @@ export function PlanPage() {
         onRemoved={() => void navigate({ to: '/plans' })}
         start={(blocked) => <StartPlan planId={planId} name={detail.name} blocked={blocked} compact />}
         runs={<RunsOfPlan planId={planId} />}
-        tests={<PlanTests planId={planId} readiness={detail.readiness} />}
+        tests={
+          <Suspense fallback={<RoutePending />}>
+            <PlanTests planId={planId} readiness={detail.readiness} />
+          </Suspense>
+        }
       />
     </>
   )

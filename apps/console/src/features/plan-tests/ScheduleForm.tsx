@@ -12,17 +12,16 @@ import {
   TextInput,
 } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
+import type { TestSchedule, TestSettings } from '@understudy/contract/plan-tests'
+import { roleOf } from '@understudy/contract/roles'
 import {
   nextTestsAt,
-  type TestSchedule,
-  type TestSettings,
   type Weekday,
   wallTextOf,
   weekdays,
   wordsOfSchedule,
   wordsOfWeekday,
-} from '@understudy/contract/plan-tests'
-import { roleOf } from '@understudy/contract/roles'
+} from '@understudy/contract/test-schedules'
 import { type FormEvent, useMemo, useState } from 'react'
 import { api, client } from '../../api/client.ts'
 import { useWhyRefused } from '../../api/session.ts'

@@ -1,10 +1,6 @@
 // What is typed into the form of a schedule, until it is saved. Pure.
-import {
-  defaultTestSchedule,
-  type TestSchedule,
-  type TestSettings,
-  wordsOfTime,
-} from '@understudy/contract/plan-tests'
+import type { TestSchedule, TestSettings } from '@understudy/contract/plan-tests'
+import { defaultTestSchedule, wordsOfTime } from '@understudy/contract/test-schedules'
 
 export type ScheduleDraft = {
   readonly testEveryDays: number
