@@ -72,16 +72,9 @@ test('the committed migrations make exactly the tables that the schema describes
 
 test('the database is created when it is absent, and a second run has nothing to do', async () => {
   const url = databaseUrl('fresh')
-  expect(await migrateDeploy(url)).toEqual([
-    expect.stringMatching(/_first$/),
-    expect.stringMatching(/_one_job_at_a_time$/),
-    expect.stringMatching(/_place_of_a_run$/),
-    expect.stringMatching(/_waited_for_a_person$/),
-    expect.stringMatching(/_replicate_now$/),
-    expect.stringMatching(/_recovery_plans$/),
-    expect.stringMatching(/_scheduled_tests$/),
-    expect.stringMatching(/_consistency_groups$/),
-  ])
+  const { migrationDirectories } = await readMigrations(migrationsFolder)
+  expect(migrationDirectories.length).toBeGreaterThan(5)
+  expect(await migrateDeploy(url)).toEqual(migrationDirectories.map(({ path: name }) => name).sort())
   expect(await migrateDeploy(url)).toEqual([])
   await dropDatabase(url)
   await dropDatabase(url)
