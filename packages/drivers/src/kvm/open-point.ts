@@ -33,7 +33,9 @@ export async function openPoint(
   let prepared: readonly PreparedMachine[] = []
   try {
     for (const item of wanted) visited.push(await visitForPoint(deps, item, signal))
-    const results = await Promise.allSettled(visited.map((machine) => preparePoint(deps, machine, alone)))
+    const results = await Promise.allSettled(
+      visited.map((machine) => preparePoint(deps, machine, { alone, machineCount: wanted.length })),
+    )
     prepared = results.flatMap((result) =>
       result.status === 'fulfilled' && !('lost' in result.value) ? [result.value] : [],
     )

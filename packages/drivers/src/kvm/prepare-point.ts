@@ -79,17 +79,20 @@ export async function visitForPoint(
   return { request, machine, visit: await visitRunning(machine, signal) }
 }
 
-/**
- * Throws, or says that tracking is lost, with nothing of ours left but the bitmaps that were there. `alone`: no other machine
- * and no freeze belongs to the point, so its instant may be the one at which nothing turns out to have changed.
- */
+type PointShape = {
+  /** No other machine and no freeze belongs to the point: its instant may be the one at which nothing turns out to have changed. */
+  readonly alone: boolean
+  readonly machineCount: number
+}
+
+/** Throws, or says that tracking is lost, with nothing of ours left but the bitmaps that were there. */
 export async function preparePoint(
   deps: PreparePointDeps,
   { request, machine, visit }: VisitedMachine,
-  alone: boolean,
+  shape: PointShape,
 ): Promise<PreparedMachine | { readonly lost: CycleReason }> {
   try {
-    return await prepareVisited(deps, request, machine, visit, alone)
+    return await prepareVisited(deps, request, machine, visit, shape)
   } catch (error) {
     await removeOwn(machine, visit, request.trackingId)
     throw error
@@ -123,7 +126,7 @@ async function prepareVisited(
   item: MachineRequest,
   machine: MachineLocation,
   visiting: Visit,
-  alone: boolean,
+  { alone, machineCount }: PointShape,
 ): Promise<PreparedMachine | { readonly lost: CycleReason }> {
   const { qmp } = visiting
   const { trackingId } = item
@@ -157,7 +160,7 @@ async function prepareVisited(
     await restoreSince(qmp, (await readBlockGraph(qmp)).disks, trackingId, since)
   }
   await startNbdServer(qmp, machine)
-  const snapshots = await addScratches(deps, machine, visiting, disks, trackingId, since)
+  const snapshots = await addScratches(deps, machine, visiting, disks, { trackingId, since, machineCount })
   return { ...prepared, snapshots, unchangedAt: null }
 }
 
@@ -187,14 +190,23 @@ async function addScratches(
   machine: MachineLocation,
   { qmp }: Visit,
   disks: readonly GraphDisk[],
-  trackingId: string,
-  since: Checkpoint | null,
+  {
+    trackingId,
+    since,
+    machineCount,
+  }: {
+    readonly trackingId: string
+    readonly since: Checkpoint | null
+    readonly machineCount: number
+  },
 ): Promise<readonly SnapshotDisk[]> {
   const freeBytes = await machine.host.freeBytes(machine.folder)
   const snapshots: SnapshotDisk[] = []
+  // All machines of a point may lie on one file system, and each of them sees the same free space before any scratch has grown.
+  const scratchCount = disks.length * machineCount
   for (const disk of disks) {
     const tail = newTail(trackingId, disk.topNode)
-    const most = scratchLimitBytes(disk.bytes, disks.length, freeBytes)
+    const most = scratchLimitBytes(disk.bytes, scratchCount, freeBytes)
     if (most === null) throw scratchFull(machine.name, disk.key, freeBytes)
     const scratchBytes = Math.min(most, deps.scratchBytes ?? most)
     const scratchPath = join(machine.folder, scratchFileName(tail))

@@ -17,10 +17,10 @@ const LEAST_SCRATCH_BYTES = 2 * MiB
 /** Of the free space, the share that all scratch files of one point together may take. */
 const SHARE_OF_FREE_SPACE = 0.5
 
-/** How much one disk's scratch may hold; null when the file system is too full to begin. */
-export function scratchLimitBytes(diskBytes: number, diskCount: number, freeBytes: number): number | null {
+/** How much one disk's scratch may hold beside the others of its point; null when the file system is too full to begin. */
+export function scratchLimitBytes(diskBytes: number, scratchCount: number, freeBytes: number): number | null {
   const most = roundUp(diskBytes, CLUSTER_BYTES) + LEAST_SCRATCH_BYTES + Math.ceil(diskBytes / 4096)
-  const share = (freeBytes * SHARE_OF_FREE_SPACE) / diskCount
+  const share = (freeBytes * SHARE_OF_FREE_SPACE) / scratchCount
   if (share < LEAST_SCRATCH_BYTES) return null
   return roundDown(Math.floor(Math.min(most, share)), CLUSTER_BYTES)
 }
