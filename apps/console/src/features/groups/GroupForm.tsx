@@ -26,6 +26,8 @@ type GroupFormProps = {
 export function GroupForm({ group, onDone }: GroupFormProps) {
   const queries = useQueryClient()
   const whyRefused = useWhyRefused()
+  // What somebody else changes meanwhile is not undone by what stands in this form.
+  const [before] = useState(group)
   const [name, setName] = useState(group?.name ?? '')
   const [policyId, setPolicyId] = useState(group?.policyId ?? null)
   const [chosen, setChosen] = useState<ReadonlySet<string>>(
@@ -39,7 +41,7 @@ export function GroupForm({ group, onDone }: GroupFormProps) {
       queries.invalidateQueries({ queryKey: api.protections.key() }),
     ])
   const saving = useMutation({
-    mutationFn: () => save(group, { name: name.trim(), policyId, chosen }),
+    mutationFn: () => save(before, group, { name: name.trim(), policyId, chosen }),
     onSuccess: () => {
       toastDone(`${name.trim()} is saved`)
       onDone()
@@ -236,18 +238,33 @@ type Draft = {
   readonly chosen: ReadonlySet<string>
 }
 
-/** Who leaves goes first: a place may be needed, and the policy is then that of those who stay. */
-async function save(group: ConsistencyGroup | null, { name, policyId, chosen }: Draft): Promise<void> {
-  if (group === null) {
+const idsOf = (group: ConsistencyGroup): ReadonlySet<string> =>
+  new Set(group.members.map(({ protectionId }) => protectionId))
+
+/**
+ * Who leaves goes first: a place may be needed, and the policy is then that of those who stay.
+ * @param before the group as it was when the form was opened: only what differs from it was changed here
+ * @param now as it is
+ */
+async function save(
+  before: ConsistencyGroup | null,
+  now: ConsistencyGroup | null,
+  { name, policyId, chosen }: Draft,
+): Promise<void> {
+  if (before === null || now === null) {
     await client.groups.create({ name, protectionIds: [...chosen] })
     return
   }
-  const { id } = group
-  const known = new Set(group.members.map(({ protectionId }) => protectionId))
-  for (const protectionId of known)
-    if (!chosen.has(protectionId)) await client.groups.removeMember({ id, protectionId })
-  const added = [...chosen].filter((protectionId) => !known.has(protectionId))
+  const { id } = before
+  const [were, are] = [idsOf(before), idsOf(now)]
+  for (const protectionId of were)
+    if (!chosen.has(protectionId) && are.has(protectionId))
+      await client.groups.removeMember({ id, protectionId })
+  const added = [...chosen].filter((protectionId) => !were.has(protectionId) && !are.has(protectionId))
   if (added.length > 0) await client.groups.addMembers({ id, protectionIds: added })
-  if (name !== group.name || (policyId !== null && policyId !== group.policyId))
-    await client.groups.update({ id, name, ...(policyId === null ? {} : { policyId }) })
+  const change = {
+    ...(name === before.name ? {} : { name }),
+    ...(policyId === null || policyId === before.policyId ? {} : { policyId }),
+  }
+  if (Object.keys(change).length > 0) await client.groups.update({ id, ...change })
 }
