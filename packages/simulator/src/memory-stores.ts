@@ -8,7 +8,12 @@ import { activeJobStates, exclusiveKeyOf, type Job } from '@understudy/domain/jo
 import type { DiscoveredMachine, Machine, MachineId } from '@understudy/domain/machines/machine'
 import type { ConsistencyGroup } from '@understudy/domain/protection/consistency-group'
 import type { Policy } from '@understudy/domain/protection/policy'
-import type { GroupId, Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import {
+  type GroupId,
+  type Protection,
+  type ProtectionId,
+  replicatingStates,
+} from '@understudy/domain/protection/protection'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type {
   AlertStore,
@@ -482,10 +487,14 @@ function memoryLeaseStore(protections: ReadonlyMap<ProtectionId, ProtectionRow>)
     const heartbeat = movers.get(holder)
     return heartbeat === undefined || heartbeat.expiresAt <= at
   }
-  /** Living ones. */
-  const holdersOfGroup = ({ groupId }: Protection, at: Instant): string[] => {
+  /** Living ones, of mates that replicate; none of a machine that does not. */
+  const holdersOfGroup = ({ groupId, state }: Protection, at: Instant): string[] => {
+    if (groupId === null || !replicatingStates.includes(state)) return []
     const mates = [...protections.values()].filter(
-      ({ protection }) => groupId !== null && protection.groupId === groupId && !isFree(protection.id, at),
+      ({ protection }) =>
+        protection.groupId === groupId &&
+        replicatingStates.includes(protection.state) &&
+        !isFree(protection.id, at),
     )
     return mates.flatMap(({ protection }) => leases.get(protection.id) ?? [])
   }

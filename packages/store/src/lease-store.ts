@@ -1,5 +1,5 @@
 import { Refusal } from '@understudy/base/errors'
-import type { ProtectionId } from '@understudy/domain/protection/protection'
+import { type ProtectionId, replicatingStates } from '@understudy/domain/protection/protection'
 import type { LeaseStore } from '@understudy/engine/ports/stores'
 import type { Database } from './database.ts'
 import { toDate, toInstant, withFailures } from './database.ts'
@@ -21,7 +21,7 @@ export function leaseStore(
     async claim(moverId, localAt, limit) {
       const at = localAt + (await clock.skewMilliseconds())
       const result = await pool
-        .query<{ id: string }>(claimStatement, [moverId, toDate(at), limit])
+        .query<{ id: string }>(claimStatement, [moverId, toDate(at), limit, replicatingStates])
         .catch((error) => {
           throw error.code === foreignKeyViolation ? neverBeat(moverId) : error
         })
@@ -73,6 +73,7 @@ export function leaseStore(
 
 // Two movers that claim at once: the row lock lets one have a row, the other skips it. A row that was claimed between this
 // statement's snapshot and its lock is looked at again in its newest version (the lock does that) and does not fit any more.
+// Only machines that replicate are opened together: any other mate stays where it is, and must keep nobody away.
 const claimStatement = `
   WITH free AS (
     SELECT p."id", policy."priority", p."createdAt"
@@ -83,6 +84,7 @@ const claimStatement = `
       SELECT bool_or(mate."moverId" = $1) AS "mine", bool_or(mate."moverId" <> $1) AS "others"
       FROM "Protection" mate JOIN "Mover" holder ON holder."id" = mate."moverId"
       WHERE mate."groupId" = p."groupId" AND holder."expiresAt" > $2
+        AND p."state" = ANY($4) AND mate."state" = ANY($4)
     ) mates ON TRUE
     WHERE p."state" <> 'gone' AND (p."moverId" IS NULL OR m."expiresAt" <= $2) AND mates."others" IS NOT TRUE
     ORDER BY mates."mine" IS TRUE DESC, policy."priority" DESC, p."createdAt", p."id"

@@ -27,6 +27,9 @@ export type ProtectionState =
   | 'ending'
   | 'gone'
 
+/** Cycles are run for it. */
+export const replicatingStates: readonly ProtectionState[] = ['seeding', 'protected', 'resyncing']
+
 /** Read a row as: from here, only there. */
 export const protectionLife = stateMachine<ProtectionState>('protection', {
   enabling: ['seeding', 'broken', 'ending'],

@@ -1,12 +1,15 @@
 // A guest that installs updates on its way down may take longer than anybody waits. The failover is put back by then, the guest runs
 // on, counts as started, and goes off minutes later: by our doing, so it is for us to start it again.
 import type { MachineRef, PowerState } from '@understudy/domain/machines/machine'
-import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import {
+  type Protection,
+  type ProtectionId,
+  replicatingStates,
+} from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import { startUnasked } from '../jobs/start-job.ts'
 import type { ProtectionNotes } from '../ports/stores.ts'
-import { replicatingStates } from '../replication/slot.ts'
 import { sourceOf } from '../sites/platform-of.ts'
 import { tellFailover } from './boot-run.ts'
 

@@ -310,8 +310,8 @@ export interface LeaseStore {
   /** Upserts this mover's heartbeat. */
   beat(moverId: string, at: Instant, expiresAt: Instant): Promise<void>
   /**
-   * Takes protections that have no mover or whose mover's heartbeat expired; at most `limit`. Atomic between processes. First those
-   * whose group this mover has machines of already, and none whose group another living mover has.
+   * Takes protections that have no mover or whose mover's heartbeat expired; at most `limit`. Atomic between processes. Of those that
+   * replicate, first the ones whose group this mover has replicating machines of already, and none whose group another living mover has.
    */
   claim(moverId: string, at: Instant, limit: number): Promise<readonly ProtectionId[]>
   held(moverId: string): Promise<readonly ProtectionId[]>

@@ -3,10 +3,13 @@ import { isDeepStrictEqual } from 'node:util'
 import { isAbort, toFailureReport } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import type { Finding } from '@understudy/domain/machines/machine'
-import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import {
+  type Protection,
+  type ProtectionId,
+  replicatingStates,
+} from '@understudy/domain/protection/protection'
 import type { EngineParts } from '../engine-parts.ts'
 import { preflightFailover } from '../failover/preflight.ts'
-import { replicatingStates } from '../replication/slot.ts'
 import { withinSeconds } from '../sites/bounded-call.ts'
 
 export type PreflightWatcher = {

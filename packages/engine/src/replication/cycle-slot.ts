@@ -1,7 +1,7 @@
 // One cycle of a protection that this mover holds, from the state to the summary, and what follows from how it ended.
 import { InvariantError, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
-import type { Protection } from '@understudy/domain/protection/protection'
+import { type Protection, replicatingStates } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import { chooseConsistency } from '@understudy/domain/replication/choose-consistency'
 import { nextCycleAt, retryDelaySeconds } from '@understudy/domain/replication/next-cycle'
@@ -14,7 +14,7 @@ import type { GroupSeat } from './group-opening.ts'
 import { openMeter } from './measure.ts'
 import { onPlanned, recordCycle } from './record-cycle.ts'
 import { type CycleOutcome, runCycle } from './run-cycle.ts'
-import { replicatingStates, type Slot, subjectOf } from './slot.ts'
+import { type Slot, subjectOf } from './slot.ts'
 
 /** Open while replication is tried again and again: says why it does not go on. */
 export const OUTAGE_ALERT = 'protection/outage'

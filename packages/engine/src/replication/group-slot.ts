@@ -2,13 +2,13 @@
 import { toFailureReport } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import type { ConsistencyGroup } from '@understudy/domain/protection/consistency-group'
-import type { GroupId, Protection } from '@understudy/domain/protection/protection'
+import { type GroupId, type Protection, replicatingStates } from '@understudy/domain/protection/protection'
 import { retryDelaySeconds } from '@understudy/domain/replication/next-cycle'
 import { planGroupCycle } from '@understudy/domain/replication/plan-group-cycle'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { GroupSummary, SealedCut } from '../ports/stores.ts'
-import { isInStep, replicatingStates, type Slot } from './slot.ts'
+import { isInStep, type Slot } from './slot.ts'
 
 export type GroupSlot = {
   readonly id: GroupId

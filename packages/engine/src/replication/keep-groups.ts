@@ -1,10 +1,14 @@
 // The groups of which this mover holds machines, brought up to what the stores say, and put into the hands of one mover where they lie in
 // those of several.
 import type { Instant } from '@understudy/base/instant'
-import type { GroupId, Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import {
+  type GroupId,
+  type Protection,
+  type ProtectionId,
+  replicatingStates,
+} from '@understudy/domain/protection/protection'
 import type { EngineParts } from '../engine-parts.ts'
 import { type GroupSlot, newGroupSlot } from './group-slot.ts'
-import { replicatingStates } from './slot.ts'
 
 /** Oldest first: by it all movers agree which machine of a group comes first. */
 export function membersByGroup(

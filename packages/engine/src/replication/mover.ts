@@ -3,7 +3,12 @@ import { Outage, Refusal } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
-import type { GroupId, Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import {
+  type GroupId,
+  type Protection,
+  type ProtectionId,
+  replicatingStates,
+} from '@understudy/domain/protection/protection'
 import type { CutId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import { chooseNextCycle } from '@understudy/domain/replication/next-cycle'
 import type { EngineConfig, EngineParts } from '../engine-parts.ts'
@@ -17,7 +22,7 @@ import { type GroupSlot, noteOpened, recordCut, type Work, worksOf } from './gro
 import { findScattered, membersByGroup, refreshGroups } from './keep-groups.ts'
 import { applyRetention } from './retention.ts'
 import { scrubSlot } from './scrub.ts'
-import { replicatingStates, type Slot, subjectOf } from './slot.ts'
+import { type Slot, subjectOf } from './slot.ts'
 import { watchGroup } from './watch-group.ts'
 import { watchLag } from './watch-lag.ts'
 

@@ -1,7 +1,7 @@
 // A protection in the hands of this mover.
 import type { Instant } from '@understudy/base/instant'
 import type { Policy } from '@understudy/domain/protection/policy'
-import type { Protection, ProtectionState } from '@understudy/domain/protection/protection'
+import type { Protection } from '@understudy/domain/protection/protection'
 import type { Measurement } from '../ports/live.ts'
 import type { Replica } from '../ports/replica-store.ts'
 import type { SealedCut } from '../ports/stores.ts'
@@ -52,8 +52,6 @@ export type Slot = {
 /** As far as is known nothing but a delta is ahead of it, without trouble: it can be opened together with others of its group. */
 export const isInStep = ({ protection, failures, deposed, replica, newestIsTracked }: Slot): boolean =>
   protection.state === 'protected' && failures === 0 && deposed === 0 && (replica === null || newestIsTracked)
-
-export const replicatingStates: readonly ProtectionState[] = ['seeding', 'protected', 'resyncing']
 
 export const subjectOf = (protection: Pick<Protection, 'id' | 'name'>) => ({
   id: protection.id,

@@ -1,9 +1,11 @@
 // The lag alert of a protection, looked after by the mover that holds it.
+
 import { type Instant, secondsBetween } from '@understudy/base/instant'
 import { checkLag, lagSeconds } from '@understudy/domain/protection/lag'
+import { replicatingStates } from '@understudy/domain/protection/protection'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
-import { replicatingStates, type Slot, subjectOf } from './slot.ts'
+import { type Slot, subjectOf } from './slot.ts'
 
 export async function watchLag(parts: EngineParts, slot: Slot): Promise<void> {
   const subject = subjectOf(slot.protection)
