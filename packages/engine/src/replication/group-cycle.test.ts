@@ -24,6 +24,7 @@ import { type CrashPoint, simulatedProcess } from '@understudy/simulator/simulat
 import { type VirtualClock, virtualClock } from '@understudy/simulator/virtual-clock'
 import { afterEach, describe, expect, test } from 'vitest'
 import { defaultEngineConfig, type EngineConfig, type EngineParts } from '../engine-parts.ts'
+import type { Replica } from '../ports/replica-store.ts'
 import type { OpenPointRequest, SourcePlatform } from '../ports/source-platform.ts'
 import { createMover, type Mover } from './mover.ts'
 import { GROUP_LAG_ALERT } from './watch-group.ts'
@@ -223,9 +224,9 @@ async function cutsWithin(
   return (await world.cuts(some)).length - before
 }
 
-/** Every point of that replica takes so long before anything is written to it. */
-const slowReplica =
-  ({ clock }: GroupWorld, replicaId: ReplicaId, seconds: () => number) =>
+/** That replica, wherever it is opened, is something else. */
+const changedReplica =
+  (replicaId: ReplicaId, change: (replica: Replica) => Replica) =>
   (parts: EngineParts): EngineParts => ({
     ...parts,
     platforms: {
@@ -234,17 +235,22 @@ const slowReplica =
         const platform = await parts.platforms.of(site)
         const openReplica: typeof platform.replicas.openReplica = async (replica, epoch) => {
           const opened = await platform.replicas.openReplica(replica, epoch)
-          if (replica !== replicaId) return opened
-          const beginPoint: typeof opened.beginPoint = async (...begin) => {
-            await clock.sleep(seconds() * 1000)
-            return await opened.beginPoint(...begin)
-          }
-          return { ...opened, beginPoint }
+          return replica === replicaId ? change(opened) : opened
         }
         return { ...platform, replicas: { ...platform.replicas, openReplica } }
       },
     },
   })
+
+/** Every point of that replica takes so long before anything is written to it. */
+const slowReplica = ({ clock }: GroupWorld, replicaId: ReplicaId, seconds: () => number) =>
+  changedReplica(replicaId, (replica) => ({
+    ...replica,
+    beginPoint: async (...begin) => {
+      await clock.sleep(seconds() * 1000)
+      return await replica.beginPoint(...begin)
+    },
+  }))
 
 describe('the machines of a group', () => {
   test('share every instant once they have their first copies, and each cut is all their disks at that instant', async () => {
@@ -515,6 +521,37 @@ describe('the machines of a group', () => {
     expect(await cutsWithin(world, minute, all)).toBeGreaterThanOrEqual(10)
     expect((await world.pointsOf(late)).filter(({ cycle }) => cycle !== 'delta')).toHaveLength(1)
     await world.expectSound(all)
+  })
+
+  test('that another mover has by now are not taken along by their mates, while they are still being let go', async () => {
+    const world = await newGroupWorld({ config: { retentionEverySeconds: 10, letGoSeconds: 120 } })
+    const [web, db, log] = [memberOf(world, 'web'), memberOf(world, 'db'), memberOf(world, 'log')]
+    const { leases, protections } = world.stores
+    let expiring = false
+    world.startMover(
+      'm1',
+      changedReplica(db.replicaId, (replica) => ({
+        ...replica,
+        expire: async (...what) => {
+          expiring = true
+          await world.clock.sleep(10 * minute)
+          return await replica.expire(...what)
+        },
+      })),
+    )
+    await world.clock.advance(30_000)
+    expect(expiring).toBe(true)
+    // Nobody takes one whose mates another has: it comes into the group afterwards.
+    await protections.update(db.id, { groupId: null })
+    await leases.beat('m2', world.clock.now(), world.clock.now() + 10 * minute)
+    await leases.release('m1', db.id)
+    expect(await leases.claim('m2', world.clock.now(), 5)).toEqual([db.id])
+    await protections.update(db.id, { groupId })
+    await world.clock.advance(10_000)
+    world.opened.splice(0)
+    expect(await cutsWithin(world, minute, [web, log])).toBeGreaterThanOrEqual(10)
+    expect(world.opened.flatMap(({ refs }) => refs)).not.toContain(db.machine.ref)
+    await world.expectSound()
   })
 
   test('keep the same cuts when they are thinned out, also with one that has been paused or taken alone meanwhile', async () => {

@@ -55,7 +55,11 @@ export function worksOf(
   groups: ReadonlyMap<GroupId, GroupSlot>,
   now: Instant,
 ): readonly Work[] {
-  const replicating = slots.filter(({ protection }) => replicatingStates.includes(protection.state))
+  const replicating = slots.filter(
+    // Infinite: its lease has gone, and its mates must not take it along.
+    ({ protection, dueAt }) =>
+      replicatingStates.includes(protection.state) && dueAt !== Number.POSITIVE_INFINITY,
+  )
   const inGroups = new Map<string, Slot[]>()
   const alone: Slot[] = []
   for (const slot of replicating) {
