@@ -226,7 +226,7 @@ async function cutsWithin(
 
 /** That replica, wherever it is opened, is something else. */
 const changedReplica =
-  (replicaId: ReplicaId, change: (replica: Replica) => Replica) =>
+  (replicaId: ReplicaId, change: (replica: Replica) => Replica, beforeOpen = async () => {}) =>
   (parts: EngineParts): EngineParts => ({
     ...parts,
     platforms: {
@@ -234,6 +234,7 @@ const changedReplica =
       of: async (site) => {
         const platform = await parts.platforms.of(site)
         const openReplica: typeof platform.replicas.openReplica = async (replica, epoch) => {
+          if (replica === replicaId) await beforeOpen()
           const opened = await platform.replicas.openReplica(replica, epoch)
           return replica === replicaId ? change(opened) : opened
         }
@@ -584,6 +585,39 @@ describe('the machines of a group', () => {
     ).toBeLessThanOrEqual(1)
     await world.expectSound()
   })
+
+  test.each(['is away', 'does not answer'])(
+    'are thinned out also while the store of a paused mate %s',
+    async (how) => {
+      const world = await newGroupWorld({
+        names: ['web', 'db'],
+        policy: { retention: [{ everySeconds: 0, forSeconds: 30 }] },
+        config: { retentionEverySeconds: 10 },
+      })
+      const [web, db] = [memberOf(world, 'web'), memberOf(world, 'db')]
+      let gone = false
+      world.startMover(
+        'm1',
+        changedReplica(
+          db.replicaId,
+          (replica) => replica,
+          async () => {
+            if (!gone) return
+            if (how === 'does not answer') await world.clock.sleep(1000 * minute)
+            throw new Outage({ code: 'store/away', message: 'The store is away', remedy: 'Look at it' })
+          },
+        ),
+      )
+      await world.clock.advance(30_000)
+      await world.stores.protections.moveState(db.id, 'protected', 'paused', null, 'protected')
+      await world.clock.advance(10_000)
+      gone = true
+      await world.clock.advance(10 * minute)
+      const [oldest] = await world.pointsOf(web)
+      expect(world.clock.now() - present(oldest, 'there are points').instant).toBeLessThan(3 * minute)
+      expect(await world.openAlerts()).not.toContain('protection/retention')
+    },
+  )
 })
 
 describe('a mover that dies in the cycle of a group', () => {

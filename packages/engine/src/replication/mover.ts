@@ -334,27 +334,37 @@ function startRetention(state: MoverState): void {
   const due = slots.find((slot) => slot.replica && slot.retentionDueAt <= now)
   if (!due) return
   const stop = new AbortController()
-  const done = applyRetention(state.parts, due, stop.signal, () => pointsOfMates(state, due)).then(() => {
+  const done = applyRetention(state.parts, due, stop.signal, (signal) =>
+    pointsOfMates(state, due, signal),
+  ).then(() => {
     due.retaining = null
     state.wake()
   })
   due.retaining = { stop, done }
 }
 
-/** Also of those that are paused, or lie in other hands: what they still have is worth keeping here. */
+/**
+ * Also of those that are paused, or lie in other hands: what they still have is worth keeping here. A store that is away, or does not
+ * answer, is no reason to let this one fill up: without its shares another cut of a step may stay, but never more than the policy keeps.
+ */
 async function pointsOfMates(
   { parts, slots, groups }: MoverState,
   { id, protection }: Slot,
+  signal: AbortSignal,
 ): Promise<readonly (readonly RecoveryPoint[])[]> {
   const mates = protection.groupId === null ? [] : (groups.get(protection.groupId)?.members ?? [])
   const pointsOf = async (mate: Protection): Promise<readonly RecoveryPoint[]> => {
     const replica = slots.get(mate.id)?.replica
     if (replica?.id === mate.replicaId) return replica.points()
+    const bound = { seconds: parts.config.deadSiteSeconds, signal }
     try {
-      return await withReplica(parts, whereIs(mate), async (opened) => opened.points())
+      return await withinSeconds(parts, bound, () =>
+        withReplica(parts, whereIs(mate), async (opened) => opened.points()),
+      )
     } catch (error) {
-      // It has no replica, yet or any more.
-      if (error instanceof Refusal) return []
+      signal.throwIfAborted()
+      // It has no replica, yet or any more; or cannot be read.
+      if (error instanceof Refusal || error instanceof Outage) return []
       throw error
     }
   }

@@ -10,8 +10,8 @@ import { type Slot, subjectOf } from './slot.ts'
 /** After a failure retention of this protection waits this many times its period. */
 const FAILURE_PAUSE = 5
 
-/** The points of the other machines of its group, each machine's from old to new. */
-export type PointsOfMates = () => Promise<readonly (readonly RecoveryPoint[])[]>
+/** The points of those other machines of its group that can be read, each machine's from old to new. */
+export type PointsOfMates = (signal: AbortSignal) => Promise<readonly (readonly RecoveryPoint[])[]>
 
 /** Expires once and brings the summary's counts up to date. Never throws: replication must not stop because of it. */
 export async function applyRetention(
@@ -26,7 +26,7 @@ export async function applyRetention(
   slot.retentionDueAt = parts.clock.now() + period
   try {
     const now = historyPresent({ points: replica.points(), policy: slot.policy, now: parts.clock.now() })
-    const shares = sharesOf([replica.points(), ...(await pointsOfMates())])
+    const shares = sharesOf([replica.points(), ...(await pointsOfMates(signal))])
     const { removed } = await replica.expire(slot.policy.retention, now, signal, shares)
     const usage = await replica.usage()
     const application = replica.points().findLast((point) => point.consistency === 'application')
