@@ -464,9 +464,12 @@ describe('the machines of a group', () => {
     await world.expectSound([...world.members, late].slice(0, 2))
   })
 
-  test('more than may run at once share their instants all the same, and no more of them copy at once', async () => {
+  /** Five of a group and three alone, of which two may copy at once. */
+  async function crowd(beforeOpen: Parameters<GroupWorld['beforeOpen']>[0]) {
     const names = ['m1', 'm2', 'm3', 'm4', 'm5']
     const world = await newGroupWorld({ names, config: { concurrentCycles: 2 } })
+    for (const name of ['x1', 'x2', 'x3']) await world.add(name, null)
+    world.beforeOpen(beforeOpen)
     let copying = 0
     let most = 0
     const counting = (parts: EngineParts): EngineParts => ({
@@ -501,9 +504,23 @@ describe('the machines of a group', () => {
     })
     world.startMover('m1', counting)
     await world.clock.advance(minute)
-    expect((await world.cuts()).length).toBeGreaterThanOrEqual(8)
     expect(most).toBe(2)
     await world.expectSound()
+    return world
+  }
+
+  test('more than may run at once share their instants all the same, and no more copy at once, with those alone', async () => {
+    const world = await crowd(async () => {})
+    expect((await world.cuts()).length).toBeGreaterThanOrEqual(8)
+  })
+
+  test('more than may run at once copy no more at once either when they have to be opened apart', async () => {
+    const world = await crowd(async ({ machines }) => {
+      if (machines.length > 1)
+        throw new Outage({ code: 'source/too-slow', message: 'Too slow', remedy: 'Look at the load' })
+    })
+    expect(await world.events('group/opened-apart')).toHaveLength(1)
+    for (const member of world.members) expect((await world.pointsOf(member)).length).toBeGreaterThan(5)
   })
 
   test('that lie in the hands of two movers come into those of one, even if it has no room, and no point is lost', async () => {

@@ -24,7 +24,6 @@ export type OpenedTogether = {
   readonly source: Pick<SourcePoint, 'instant' | 'consistency' | 'consistencyNote' | 'pauseMilliseconds'>
   readonly machine: SourceMachinePoint
   readonly group: GroupMark
-  readonly inTurn: InTurn
 }
 
 /** What one machine of the group sees of it. */
@@ -33,6 +32,8 @@ export type GroupSeat = {
   open(request: SeatRequest): Promise<OpenedTogether | null>
   /** The others need not wait for it. Repeatable; nothing happens after `open`. */
   leave(): void
+  /** Copying of all that have seats here, however each was opened. */
+  readonly inTurn: InTurn
 }
 
 export type GroupOpening = {
@@ -66,6 +67,7 @@ export function groupSeats(opening: GroupOpening): ReadonlyMap<ProtectionId, Gro
   const arrive = (id: ProtectionId): void => {
     if (missing.delete(id) && missing.size === 0) begin()
   }
+  const inTurn = takeTurns(opening.lanes)
   const seatOf = (id: ProtectionId): GroupSeat => ({
     open: (request) =>
       new Promise((resolve, reject) => {
@@ -78,6 +80,7 @@ export function groupSeats(opening: GroupOpening): ReadonlyMap<ProtectionId, Gro
         arrive(id)
       }),
     leave: () => arrive(id),
+    inTurn,
   })
   return new Map(opening.members.map((id) => [id, seatOf(id)]))
 }
@@ -126,13 +129,12 @@ async function openOnce(some: readonly Waiting[]) {
 
 function handOut(opening: GroupOpening, some: readonly Waiting[], point: SourcePoint): void {
   const group = { id: opening.id, cut: opening.newCut() }
-  const inTurn = takeTurns(opening.lanes)
   opening.onOpened(null)
   for (const one of some) {
     const machine = point.machines.find(({ ref }) => ref === one.machine.ref)
     if (machine === undefined) one.resolve(null)
     else if (one.signal.aborted) giveBack(machine, one)
-    else one.resolve({ source: point, machine, group, inTurn })
+    else one.resolve({ source: point, machine, group })
   }
 }
 

@@ -22,7 +22,7 @@ import { type GroupSlot, noteOpened, recordCut, type Work, worksOf } from './gro
 import { findScattered, membersByGroup, refreshGroups } from './keep-groups.ts'
 import { applyRetention } from './retention.ts'
 import { scrubSlot } from './scrub.ts'
-import { type Slot, subjectOf } from './slot.ts'
+import { type RunningCycle, type Slot, subjectOf } from './slot.ts'
 import { watchGroup } from './watch-group.ts'
 import { watchLag } from './watch-lag.ts'
 
@@ -279,7 +279,7 @@ function freeCycles({ parts, slots, abandoned }: MoverState): number {
 /** As many copy at once as there is room for; of a group the others take turns with them. */
 function startWork(state: MoverState, { slots, group }: Work, free: number): void {
   if (group === null) {
-    for (const slot of slots) void startCycle(state, slot, true)
+    for (const slot of slots) void startCycle(state, slot, true, new Set())
     return
   }
   const { parts } = state
@@ -292,9 +292,10 @@ function startWork(state: MoverState, { slots, group }: Work, free: number): voi
     lanes: Math.min(free, slots.length),
     onOpened: (failure) => noteOpened(parts, group, slots, failure),
   })
+  const together = new Set<RunningCycle>()
   const cycles = slots.map(async (slot, index) => ({
     slot,
-    cut: await startCycle(state, slot, index < free, seats.get(slot.id)),
+    cut: await startCycle(state, slot, index < free, together, seats.get(slot.id)),
   }))
   void Promise.all(cycles)
     .then((sealed) => recordCut(parts, group, sealed))
@@ -306,6 +307,7 @@ function startCycle(
   state: MoverState,
   slot: Slot,
   counts: boolean,
+  together: Set<RunningCycle>,
   seat?: GroupSeat,
 ): Promise<Slot['sealedCut']> {
   const stop = new AbortController()
@@ -318,12 +320,22 @@ function startCycle(
     )
     .then(() => {
       slot.running = null
+      together.delete(running)
+      if (running.counts) passOn(together)
       state.wake()
       return slot.sealedCut
     })
-  slot.running = { stop, done: ended.then(() => {}), since, counts }
+  const running: RunningCycle = { stop, done: ended.then(() => {}), since, counts }
+  together.add(running)
+  slot.running = running
   slot.stopAskedAt = null
   return ended
+}
+
+/** Its turn to copy goes to another one, which counts from now on in its place. */
+function passOn(together: ReadonlySet<RunningCycle>): void {
+  const next = [...together].find(({ counts }) => !counts)
+  if (next) next.counts = true
 }
 
 /** One expiry at a time: what it reads and writes shall not compete with cycles. */

@@ -106,8 +106,6 @@ type OpenedSource = {
   readonly source: Pick<SourcePoint, 'instant' | 'consistency' | 'consistencyNote' | 'pauseMilliseconds'>
   readonly machine: SourceMachinePoint
   readonly group: GroupMark | null
-  /** Copying of a group's machines takes turns where they are more than may run at once. */
-  readonly inTurn: InTurn
 }
 
 async function openSource(request: CycleRequest, planned: CyclePlan): Promise<OpenedSource> {
@@ -151,8 +149,9 @@ const toOpened = (plan: CyclePlan, source: SourcePoint): OpenedSource => ({
   source,
   machine: present(source.machines[0], 'a source point holds the machine that was asked for'),
   group: null,
-  inTurn: (work) => work(),
 })
+
+const atOnce: InTurn = (work) => work()
 
 const openSourcePoint = (
   { source, ref, trackingId, excludedDisks, consistency, signal }: CycleRequest,
@@ -161,9 +160,11 @@ const openSourcePoint = (
 
 async function writePoint(
   request: CycleRequest,
-  { plan, source, machine, group, inTurn }: OpenedSource,
+  { plan, source, machine, group }: OpenedSource,
 ): Promise<{ point: RecoveryPoint; readBytes: number }> {
   const { replica } = request
+  // A group's machines take turns where they are more than may run at once.
+  const inTurn = request.seat?.inTurn ?? atOnce
   const writer = await replica.beginPoint(
     plan.kind === 'seed' ? null : plan.base,
     machine.disks.map(({ key, bytes }) => ({ key, bytes })),

@@ -6,6 +6,14 @@ import type { Measurement } from '../ports/live.ts'
 import type { Replica } from '../ports/replica-store.ts'
 import type { SealedCut } from '../ports/stores.ts'
 
+export type RunningCycle = {
+  readonly stop: AbortController
+  readonly done: Promise<void>
+  since: Instant
+  /** False: it copies in turns with others of its group, and does not count among the cycles that run at once. */
+  counts: boolean
+}
+
 export type Slot = {
   readonly id: Protection['id']
   /** As of the last look. */
@@ -22,13 +30,7 @@ export type Slot = {
   deposed: number
   /** Opened once per lease, with an epoch of its own. */
   replica: Replica | null
-  running: {
-    readonly stop: AbortController
-    readonly done: Promise<void>
-    since: Instant
-    /** False: it copies in turns with others of its group, and does not count among the cycles that run at once. */
-    readonly counts: boolean
-  } | null
+  running: RunningCycle | null
   /** Since when what runs here has been asked to stop; null: it has not. */
   stopAskedAt: Instant | null
   lastConsistencyAttemptAt: Instant | null
