@@ -1,5 +1,5 @@
 import { Refusal } from '@understudy/base/errors'
-import type { SiteFailover, SiteFailoverId } from '@understudy/domain/recovery-plans/site-failover'
+import type { SiteFailover, SiteFailoverId, SitePlan } from '@understudy/domain/recovery-plans/site-failover'
 import type { SiteId } from '@understudy/domain/sites/site'
 import type { SiteFailoverStore } from '@understudy/engine/ports/site-failover-store'
 import type { Database } from './database.ts'
@@ -49,12 +49,15 @@ const toColumns = (failover: SiteFailover) => {
   }
 }
 
+/** Rows from before say nothing of how it stood. */
+type KeptPlan = Omit<SitePlan, 'atStart'> & Partial<Pick<SitePlan, 'atStart'>>
+
 const toSiteFailover = ({ sequence: _sequence, ...row }: SiteFailoverRow): SiteFailover => ({
   ...row,
   id: row.id as SiteFailoverId,
   siteId: row.siteId as SiteId,
   state: row.state as SiteFailover['state'],
-  plans: fromJson<SiteFailover['plans']>(row.plans),
+  plans: fromJson<readonly KeptPlan[]>(row.plans).map((plan) => ({ ...plan, atStart: plan.atStart ?? null })),
   point: fromJson<SiteFailover['point']>(row.point),
   startedAt: toInstant(row.startedAt),
   endedAt: toInstant(row.endedAt),

@@ -1,11 +1,11 @@
 import { sampleGroup, sampleMachine, samplePlan } from '@understudy/simulator/sample-plans'
 import { expect, test } from 'vitest'
 import type { ProtectionId, ProtectionState } from '../protection/protection.ts'
-import type { SiteId } from '../sites/site.ts'
+import type { SiteHealth, SiteId } from '../sites/site.ts'
 import type { RecoveryPlan } from './plan.ts'
 import type { PlanId } from './plan-ids.ts'
 import type { PlanRunId, PlanRunState } from './plan-run.ts'
-import { inPriority, nextOfSite, type SitePlan, scopeOfSite } from './site-failover.ts'
+import { inPriority, nextOfSite, type SitePlan, scopeOfSite, whyNotBegunNow } from './site-failover.ts'
 
 const [harbour, hillside] = ['harbour', 'hillside'] as SiteId[] as [SiteId, SiteId]
 
@@ -55,6 +55,7 @@ const sitePlan = (id: string, state: SitePlan['state']): SitePlan => ({
   planRunId: id as PlanRunId,
   state,
   why: null,
+  atStart: null,
 })
 const runs = (states: Readonly<Record<string, PlanRunState>>) =>
   new Map(Object.entries(states)) as ReadonlyMap<string, PlanRunState> as ReadonlyMap<PlanRunId, PlanRunState>
@@ -87,4 +88,29 @@ test('it is done when nothing waits and nothing goes on, refused and left out on
   expect(nextOfSite({ plans, atOnce: 1 }, runs({ b: 'cancelling' })).done).toBe(false)
   expect(nextOfSite({ plans, atOnce: 1 }, runs({ b: 'cancelled' })).done).toBe(true)
   expect(nextOfSite({ plans, atOnce: 1 }, runs({})).done).toBe(false)
+})
+
+test('what has waited is begun only as it was chosen: nothing has moved since, and the site has not come back', () => {
+  const plans = [planOf('shop', 5, 'web', 'db')]
+  const why = (
+    dbNow: ProtectionState,
+    { health = 'unreachable', siteHealthy = false }: { health?: SiteHealth; siteHealthy?: boolean } = {},
+    webNow: ProtectionState = 'protected',
+  ) => {
+    const scope = scopeOfSite(harbour, plans, [protection('web', webNow), protection('db', dbNow)])
+    const elsewhere = dbThen.map((id) => id as ProtectionId)
+    return whyNotBegunNow(
+      { planId: 'shop' as PlanId, atStart: { elsewhere, siteHealthy } },
+      { health },
+      scope,
+    )
+  }
+  let dbThen: readonly string[] = []
+  expect(why('protected')).toBeNull()
+  expect(why('committed')).toBe('moved')
+  expect(why('protected', { health: 'healthy' })).toBe('site-back')
+  expect(why('protected', { health: 'healthy', siteHealthy: true })).toBeNull()
+  dbThen = ['protection-db']
+  expect(why('committed')).toBeNull()
+  expect(why('committed', {}, 'committed')).toBe('moved')
 })

@@ -3,7 +3,7 @@ import type { Brand } from '@understudy/base/brand'
 import type { Instant } from '@understudy/base/instant'
 import { activeSiteOf } from '../protection/active-site.ts'
 import type { Protection, ProtectionId } from '../protection/protection.ts'
-import type { SiteId } from '../sites/site.ts'
+import type { Site, SiteId } from '../sites/site.ts'
 import type { RecoveryPlan } from './plan.ts'
 import type { PlanId } from './plan-ids.ts'
 import { machinesOf } from './plan-items.ts'
@@ -28,6 +28,15 @@ export type SitePlan = {
   readonly state: SitePlanState
   /** Of a refusal: what stands in the way, and what to do about it. */
   readonly why: { readonly message: string; readonly remedy: string } | null
+  /** How it stood when somebody chose it; null: kept before this was written down. */
+  readonly atStart: SitePlanAtStart | null
+}
+
+export type SitePlanAtStart = {
+  /** Its machines that ran at other sites already. */
+  readonly elsewhere: readonly ProtectionId[]
+  /** The site was seen healthy: whoever took it for dead knew better. */
+  readonly siteHealthy: boolean
 }
 
 export type SiteFailover = {
@@ -138,3 +147,15 @@ export const withSitePlan = (
   ...failover,
   plans: failover.plans.map((plan) => (plan.planRunId === planRunId ? { ...plan, ...change } : plan)),
 })
+
+/** Why what was chosen then is not to be begun any more: an unplanned failover switches off whatever serves now. Null: nothing. Pure. */
+export function whyNotBegunNow(
+  { planId, atStart }: Pick<SitePlan, 'planId' | 'atStart'>,
+  { health }: Pick<Site, 'health'>,
+  { plans }: SiteScope,
+): 'moved' | 'site-back' | null {
+  const now = plans.find(({ plan }) => plan.id === planId)
+  const then = new Set(atStart?.elsewhere ?? [])
+  if (!now || now.elsewhere.some((id) => !then.has(id))) return 'moved'
+  return health === 'healthy' && atStart?.siteHealthy !== true ? 'site-back' : null
+}

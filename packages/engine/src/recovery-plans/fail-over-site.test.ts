@@ -6,7 +6,7 @@ import type { SiteFailover, SiteFailoverId } from '@understudy/domain/recovery-p
 import { seededRandom } from '@understudy/simulator/seeded-random'
 import { describe, expect, test } from 'vitest'
 import { type Crash, type CrashLab, protectedCrashLab } from '../crash-lab.ts'
-import { by, type Lab, newProtectedLab, protectOneMore } from '../engine-lab.ts'
+import { by, type Lab, minute, newProtectedLab, protectOneMore, runningAt } from '../engine-lab.ts'
 import type { Stores } from '../ports/stores.ts'
 import type { FailOverSiteRequest } from '../requests.ts'
 import { group, machine, plan, script, step } from './plan-lab.ts'
@@ -122,6 +122,47 @@ describe('a site that is taken for dead', () => {
         code: 'site-failover/no-such-plan',
       })
     expect(await lab.stores.siteFailovers.active()).toEqual([])
+  })
+
+  test('a plan that was moved by hand while it waited is not begun: what serves now stays on', async () => {
+    const { lab, plans, mail, request } = await newSiteLab()
+    const { engine } = lab
+    const planIds = [plans.data, plans.mail]
+    const failover = await engine.plans.failOverSite(request({ planIds, atOnce: 1 }))
+    await lab.clock.advance(1500)
+    const [data] = await runsOf(lab.stores)
+    if (!data) throw new Error('the first plan has begun')
+    await engine.plans.pause(data.id, { by })
+    const ask = { by, protectionId: mail }
+    await lab.done(engine.plannedFailover(ask))
+    await lab.done(engine.commit(ask))
+    await lab.done(engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await engine.plans.resume(data.id, { by })
+    const done = await finished(lab, failover)
+    expect(done.plans.map(({ state }) => state)).toEqual(['begun', 'refused'])
+    expect(done.plans[1]?.why?.message).toContain('have left "A"')
+    expect(await runsOf(lab.stores)).toHaveLength(1)
+    expect(runningAt(lab.b).map(({ name }) => name)).toContain('mail')
+  })
+
+  test('once the site answers again, nothing more is begun by itself', async () => {
+    const { lab, plans, request } = await newSiteLab()
+    const { engine } = lab
+    lab.a.faults.siteDown = true
+    await lab.clock.advance(2 * minute)
+    const planIds = [plans.data, plans.mail]
+    const failover = await engine.plans.failOverSite(request({ planIds, atOnce: 1 }))
+    await lab.clock.advance(1500)
+    const [data] = await runsOf(lab.stores)
+    if (!data) throw new Error('the first plan has begun')
+    await engine.plans.pause(data.id, { by })
+    lab.a.faults.siteDown = false
+    await lab.clock.advance(2 * minute)
+    await engine.plans.resume(data.id, { by })
+    const done = await finished(lab, failover)
+    expect(done.plans.map(({ state }) => state)).toEqual(['begun', 'refused'])
+    expect(done.plans[1]?.why?.message).toContain('answers again')
+    expect(done.plans[1]?.why?.remedy).toContain('by hand')
   })
 
   test('is failed over once at a time, and the same request is the same failover', async () => {

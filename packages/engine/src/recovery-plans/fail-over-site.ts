@@ -2,13 +2,13 @@
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { PlanRunId, PlanRunState } from '@understudy/domain/recovery-plans/plan-run'
 import {
-  inPriority,
   nextOfSite,
   type SiteFailover,
   type SiteFailoverId,
   type SitePlan,
   type SiteScope,
   scopeOfSite,
+  whyNotBegunNow,
   withSitePlan,
 } from '@understudy/domain/recovery-plans/site-failover'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
@@ -83,7 +83,7 @@ async function chosenPlans(
 ): Promise<readonly SitePlan[]> {
   const { plans } = await siteScope(parts, site.id)
   const wanted = new Set<string>(planIds)
-  const chosen = plans.map(({ plan }) => plan).filter(({ id }) => wanted.has(id))
+  const chosen = plans.filter(({ plan }) => wanted.has(plan.id))
   if (chosen.length === 0 || chosen.length < wanted.size)
     throw new Refusal({
       code: 'site-failover/no-such-plan',
@@ -93,13 +93,14 @@ async function chosenPlans(
           : `Not every chosen plan has machines that run at "${site.name}" now`,
       remedy: 'Look at the list of its plans again, and choose from that.',
     })
-  return inPriority(chosen).map(({ id, name, priority }) => ({
-    planId: id,
-    planName: name,
-    priority,
+  return chosen.map(({ plan, elsewhere }) => ({
+    planId: plan.id,
+    planName: plan.name,
+    priority: plan.priority,
     planRunId: parts.newId() as PlanRunId,
     state: 'waiting',
     why: null,
+    atStart: { elsewhere, siteHealthy: site.health === 'healthy' },
   }))
 }
 
@@ -211,6 +212,8 @@ async function startThem(
 }
 
 async function start(parts: EngineParts, failover: SiteFailover, plan: SitePlan): Promise<void> {
+  if (await parts.stores.planRuns.find(plan.planRunId)) return
+  await refuseOvertaken(parts, failover, plan)
   const { startedBy, starterId, point, acceptUnfenced } = failover
   await beginRun(parts, {
     by: startedBy,
@@ -221,6 +224,28 @@ async function start(parts: EngineParts, failover: SiteFailover, plan: SitePlan)
     point,
     settings: { acceptUnfenced },
   })
+}
+
+/** A plan may have waited for hours: it was chosen for how things stood then, and pulls the plug of what serves now. */
+async function refuseOvertaken(
+  parts: EngineParts,
+  { siteId, siteName }: SiteFailover,
+  plan: SitePlan,
+): Promise<void> {
+  const why = whyNotBegunNow(plan, await loadSite(parts, siteId), await siteScope(parts, siteId))
+  const { planName } = plan
+  if (why === 'moved')
+    throw new Refusal({
+      code: 'site-failover/moved',
+      message: `Machines of "${planName}" have left "${siteName}" since its failover was asked for`,
+      remedy: 'Look at where they run. Start the plan by hand if it is still to be failed over.',
+    })
+  if (why === 'site-back')
+    throw new Refusal({
+      code: 'site-failover/site-back',
+      message: `"${siteName}" answers again, so what runs there would be switched off`,
+      remedy: `Start "${planName}" by hand if it is to be failed over all the same.`,
+    })
 }
 
 /** The others go on. False: another process has begun it, and its machines, which move by now, are what stood in our way. */

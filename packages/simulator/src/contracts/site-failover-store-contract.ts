@@ -1,5 +1,6 @@
 // What every implementation of the store of site failovers must do. Apply it to memory and to the database alike.
 import { randomUUID } from 'node:crypto'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import type { PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
 import type { SiteFailover, SiteFailoverId } from '@understudy/domain/recovery-plans/site-failover'
@@ -32,6 +33,7 @@ const sampleSiteFailover = (more: Partial<SiteFailover> = {}): SiteFailover => (
       planRunId: randomUUID() as PlanRunId,
       state: 'waiting',
       why: null,
+      atStart: null,
     },
     {
       planId: 'plan-2' as PlanId,
@@ -40,6 +42,7 @@ const sampleSiteFailover = (more: Partial<SiteFailover> = {}): SiteFailover => (
       planRunId: randomUUID() as PlanRunId,
       state: 'refused',
       why: { message: 'No point', remedy: 'Wait' },
+      atStart: { elsewhere: ['protection-1' as ProtectionId], siteHealthy: true },
     },
   ],
   point: { kind: 'at', instant: noon },
