@@ -1,4 +1,6 @@
 import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
+import type { PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
+import type { SiteFailover, SiteFailoverId } from '@understudy/domain/recovery-plans/site-failover'
 import { expect, test } from 'vitest'
 import { by, type Lab, minute, newProtectedLab, protectOneMore, runningAt } from '../engine-lab.ts'
 import { group, machine, script, step } from '../recovery-plans/plan-lab.ts'
@@ -96,6 +98,86 @@ test('while anything fails over a test waits, and is skipped with that reason wh
   expect(await testsOf(lab, planId)).toEqual([])
   expect(await historyOf(lab, planId)).toMatchObject([{ state: 'skipped', planRunId: null, note: words }])
   expect(await lab.openAlerts()).toContain('recovery-plan/test-missed')
+})
+
+/** Its only plan waits for its turn, which never comes. */
+const waitingSiteFailover = async (lab: Lab, planId: PlanId): Promise<SiteFailover> => {
+  const { id: siteId, name: siteName } = lab.siteA
+  const made = {
+    id: 'site-is-down' as SiteFailoverId,
+    siteId,
+    siteName,
+    state: 'running',
+    revision: 1,
+    plans: [
+      {
+        planId,
+        planName: 'Mail',
+        priority: 5,
+        planRunId: 'run-to-come' as PlanRunId,
+        state: 'waiting',
+        why: null,
+        atStart: null,
+      },
+    ],
+    point: { kind: 'latest' },
+    acceptUnfenced: false,
+    atOnce: 0,
+    startedBy: by,
+    starterId: null,
+    startedAt: lab.clock.now(),
+    endedAt: null,
+    stoppedBy: null,
+  } as const
+  await lab.stores.siteFailovers.create(made)
+  return made
+}
+
+test('a test does not begin in the middle of the failover of a site, although it was claimed before that', async () => {
+  const { lab, protectionId } = await newProtectedLab()
+  const planId = await scheduledPlan(lab, protectionId)
+  const { tests } = lab.stores
+  const { claim } = tests
+  let failover: SiteFailover | null = null
+  Object.assign(tests, {
+    claim: async (...given: Parameters<typeof claim>) => {
+      const claimed = await claim(...given)
+      failover = await waitingSiteFailover(lab, planId)
+      return claimed
+    },
+  })
+  await lab.clock.advance(20 * minute)
+  expect(failover).not.toBeNull()
+  expect(await testsOf(lab, planId)).toEqual([])
+  await lab.engine.plans.stopSiteFailover('site-is-down' as SiteFailoverId, { by })
+  await lab.clock.advance(10 * minute)
+  expect(await testsOf(lab, planId)).toMatchObject([{ state: 'succeeded' }])
+})
+
+test('while a site is failed over a test waits, although no run goes on just then', async () => {
+  const { lab, protectionId } = await newProtectedLab()
+  const planId = await scheduledPlan(lab, protectionId)
+  await waitingSiteFailover(lab, planId)
+  await lab.clock.advance(20 * minute)
+  expect((await lab.engine.plans.testSettings(planId)).waitsFor).toBe(
+    'The failover of the site "A" is under way',
+  )
+})
+
+test('a failover that has failed and can still go on is not kept from that by a test', async () => {
+  const { lab, protectionId } = await newProtectedLab()
+  const groups = [
+    group('all', { before: [step('tell', script('tell'))], machines: [machine('m-web', protectionId)] }),
+  ]
+  const planId = await scheduledPlan(lab, protectionId, { groups })
+  lab.steps.failNext('tell')
+  const run = await lab.engine.plans.start({ by, planId, kind: 'planned' })
+  await lab.clock.advance(20 * minute)
+  expect((await lab.stores.planRuns.find(run.id))?.state).toBe('failed')
+  expect((await lab.engine.plans.testSettings(planId)).waitsFor).toContain('has failed and can still go on')
+  await lab.engine.plans.cancel(run.id, { by })
+  await lab.clock.advance(10 * minute)
+  expect(await testsOf(lab, planId)).toMatchObject([{ state: 'succeeded' }])
 })
 
 test('a test that is due and waits stays due when something else about it is changed', async () => {

@@ -157,6 +157,9 @@ async function begin(parts: EngineParts, test: ScheduledTest, run: PlanRun | nul
   if (planRunId === null) return false
   if (run === null) {
     if (parts.clock.now() > beginBy) return await giveUpBeginning(parts, test)
+    // It may have been claimed long before: by a process that died, or while somebody else ran the plan.
+    const kept = await parts.stores.plans.find(planId)
+    if (kept !== null && (await whyNoTestNow(parts, kept.plan)) !== null) return false
     try {
       await beginRun(parts, { by: BY_SCHEDULE, planRunId, planId, kind: 'test' })
     } catch (error) {
