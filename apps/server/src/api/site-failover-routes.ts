@@ -129,7 +129,16 @@ export async function showSiteFailover(deps: ApiDeps, failover: SiteFailover): P
     plans: await Promise.all(
       failover.plans.map(async ({ planId, planName, priority, planRunId, state, why }) => {
         const run = state === 'begun' ? await deps.stores.planRuns.find(planRunId) : null
-        return { planId, planName, priority, state, why, run: run && (await summarizePlanRun(deps, run)) }
+        // What stood in the way of a run that is there has passed.
+        const still = run === null ? why : null
+        return {
+          planId,
+          planName,
+          priority,
+          state,
+          why: still,
+          run: run && (await summarizePlanRun(deps, run)),
+        }
       }),
     ),
     atOnce: failover.atOnce,

@@ -26,7 +26,7 @@ export type SitePlan = {
   /** Given before anything begins: whoever repeats the start finds the same run. */
   readonly planRunId: PlanRunId
   readonly state: SitePlanState
-  /** Of a refusal: what stands in the way, and what to do about it. */
+  /** Of a refusal, or of a run that is still to be begun: what stands in the way, and what to do about it. */
   readonly why: { readonly message: string; readonly remedy: string } | null
   /** How it stood when somebody chose it; null: kept before this was written down. */
   readonly atStart: SitePlanAtStart | null

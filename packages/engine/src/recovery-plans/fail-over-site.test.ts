@@ -48,6 +48,18 @@ async function newSiteLab() {
 const runsOf = async (stores: Stores): Promise<readonly PlanRun[]> =>
   (await stores.planRuns.list({}, all)).rows.toReversed()
 
+/** Whoever reads it to start it fails, as over a row that nobody can read. */
+function breakPlan(lab: Lab, broken: PlanId): void {
+  const { plans } = lab.stores
+  const { find } = plans
+  Object.assign(plans, {
+    find: async (id: PlanId) => {
+      if (id === broken) throw new Error('a broken row')
+      return await find(id)
+    },
+  })
+}
+
 async function finished(lab: Lab, { id }: SiteFailover, watch = async () => {}): Promise<SiteFailover> {
   for (let turn = 0; turn < 1000; turn += 1) {
     const now = await lab.stores.siteFailovers.find(id)
@@ -94,21 +106,49 @@ describe('a site that is taken for dead', () => {
     })
   })
 
-  test('a plan that cannot be begun is told with its reason, and stops none of the others', async () => {
-    const { lab, plans, mail, request } = await newSiteLab()
-    // Somebody is just testing it.
-    await lab.engine.plans.start({ by, planId: plans.mail, kind: 'test' })
-    await lab.engine.pause({ by, protectionId: mail })
-    const done = await finished(lab, await lab.engine.plans.failOverSite(request()))
-    const refused = done.plans.find(({ planId }) => planId === plans.mail)
-    expect(refused).toMatchObject({ state: 'refused', why: { message: expect.stringContaining('run') } })
-    expect(refused?.why?.remedy).not.toBe('')
+  test('a plan that is just being tested is told with its reason, stops no other, and begins once that is over', async () => {
+    const { lab, plans, request } = await newSiteLab()
+    const { engine } = lab
+    const { id } = await engine.plans.start({ by, planId: plans.mail, kind: 'test' })
+    await engine.plans.pause(id, { by })
+    const failover = await engine.plans.failOverSite(request())
+    await lab.clock.advance(60_000)
+    const mail = (await lab.stores.siteFailovers.find(failover.id))?.plans.find(
+      ({ planId }) => planId === plans.mail,
+    )
+    expect(mail).toMatchObject({ state: 'begun', why: { message: 'A run of the recovery plan is under way' } })
     const moved = (await runsOf(lab.stores)).filter(({ kind }) => kind === 'unplanned')
     expect(moved.map(({ planName, state }) => [planName, state])).toEqual([
       ['Data', 'succeeded'],
       ['Shop', 'succeeded'],
     ])
+    await engine.plans.cancel(id, { by })
+    await finished(lab, failover)
+    const run = mail && (await lab.stores.planRuns.find(mail.planRunId))
+    expect(run).toMatchObject({ planName: 'Mail', kind: 'unplanned' })
+    expect(await lab.events('site-failover/plan-refused')).toEqual([])
+  })
+
+  test('a fault of ours with one plan is told, and stops none of the others', async () => {
+    const { lab, plans, request } = await newSiteLab()
+    breakPlan(lab, plans.data)
+    const done = await finished(lab, await lab.engine.plans.failOverSite(request({ atOnce: 1 })))
+    expect(done.plans.map(({ state, why }) => [state, why?.message ?? null])).toEqual([
+      ['refused', 'a broken row'],
+      ['begun', null],
+      ['begun', null],
+    ])
     expect(await lab.events('site-failover/plan-refused')).toHaveLength(1)
+  })
+
+  test('a stop frees what was written down as begun and could not be', async () => {
+    const { lab, plans, request } = await newSiteLab()
+    const { id } = await lab.engine.plans.start({ by, planId: plans.mail, kind: 'test' })
+    await lab.engine.plans.pause(id, { by })
+    const failover = await lab.engine.plans.failOverSite(request({ planIds: [plans.mail] }))
+    await lab.clock.advance(3000)
+    await lab.engine.plans.stopSiteFailover(failover.id, { by })
+    expect((await finished(lab, failover)).plans).toMatchObject([{ state: 'left-out' }])
   })
 
   test('another name than its own confirms nothing, nor does a plan without machines there', async () => {
