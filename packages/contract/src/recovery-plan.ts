@@ -474,6 +474,13 @@ export type SiteOutlook = z.infer<typeof SiteOutlook>
 export const FailOverSiteInput = z.strictObject({
   siteName: z.string().max(200).describe('As it is typed to confirm it: the name of the site'),
   planIds: z.array(Id).min(1).max(1000),
+  moveAlong: z
+    .array(Id)
+    .max(1000)
+    .default([])
+    .describe(
+      'Of them those whose machines that run at other sites are switched off there and moved as well',
+    ),
   point: PlanPointChoice.default({ kind: 'latest' }),
   acceptUnfenced: z.boolean().default(false),
   atOnce: z.number().int().min(1).max(20).default(3).describe('Plans at a time'),

@@ -148,6 +148,8 @@ export type FailOverSiteRequest = {
   /** As typed by whoever asks: it must be the site's. */
   readonly siteName: string
   readonly planIds: readonly PlanId[]
+  /** Of these plans also the machines that run elsewhere are moved: they are switched off there. Default: none. */
+  readonly moveAlong?: readonly PlanId[]
   /** Default: latest. */
   readonly point?: PlanPointChoice
   readonly acceptUnfenced?: boolean

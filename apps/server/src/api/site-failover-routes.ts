@@ -27,8 +27,8 @@ export function siteDownRoutes(deps: ApiDeps) {
       return showOutlook(deps, site, await plans.siteScope(site.id))
     }),
     failOver: os.sites.failOver.handler(async ({ input, context }) => {
-      const { id, siteName, planIds, point, acceptUnfenced, atOnce } = input
-      context.audit(id, { name: siteName, planIds, point, acceptUnfenced, atOnce })
+      const { id, siteName, planIds, moveAlong, point, acceptUnfenced, atOnce } = input
+      context.audit(id, { name: siteName, planIds, moveAlong, point, acceptUnfenced, atOnce })
       const { name, user } = callerOf(context)
       const failover = await plans.failOverSite({
         by: name,
@@ -37,6 +37,7 @@ export function siteDownRoutes(deps: ApiDeps) {
         siteId: (await findSite(deps, id)).id,
         siteName,
         planIds: planIds as PlanId[],
+        moveAlong: moveAlong as PlanId[],
         point: toPlanChoice(point),
         acceptUnfenced,
         atOnce,

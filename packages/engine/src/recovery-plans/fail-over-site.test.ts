@@ -116,7 +116,10 @@ describe('a site that is taken for dead', () => {
     const mail = (await lab.stores.siteFailovers.find(failover.id))?.plans.find(
       ({ planId }) => planId === plans.mail,
     )
-    expect(mail).toMatchObject({ state: 'begun', why: { message: 'A run of the recovery plan is under way' } })
+    expect(mail).toMatchObject({
+      state: 'begun',
+      why: { message: 'A run of the recovery plan is under way' },
+    })
     const moved = (await runsOf(lab.stores)).filter(({ kind }) => kind === 'unplanned')
     expect(moved.map(({ planName, state }) => [planName, state])).toEqual([
       ['Data', 'succeeded'],
@@ -183,6 +186,20 @@ describe('a site that is taken for dead', () => {
     expect(done.plans[1]?.why?.message).toContain('have left "A"')
     expect(await runsOf(lab.stores)).toHaveLength(1)
     expect(runningAt(lab.b).map(({ name }) => name)).toContain('mail')
+  })
+
+  test('a plan that would switch off what runs elsewhere is failed over only when that is asked for', async () => {
+    const { lab, db, mail, request } = await newSiteLab()
+    const groups = [group('all', { machines: [machine('m-db', db), machine('m-mail', mail)] })]
+    const mixed = (await lab.engine.plans.create(plan(groups, { name: 'Mixed' }), { by })).plan.id
+    await lab.done(lab.engine.plannedFailover({ by, protectionId: mail }))
+    const { failOverSite } = lab.engine.plans
+    await expect(failOverSite(request({ planIds: [mixed] }))).rejects.toMatchObject({
+      code: 'site-failover/moves-along',
+      message: expect.stringContaining('1 machine that runs elsewhere'),
+    })
+    const asked = await failOverSite(request({ planIds: [mixed], moveAlong: [mixed] }))
+    expect(asked.plans).toMatchObject([{ planName: 'Mixed', atStart: { elsewhere: [mail] } }])
   })
 
   test('once the site answers again, nothing more is begun by itself', async () => {

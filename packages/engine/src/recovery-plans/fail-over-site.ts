@@ -79,7 +79,7 @@ function refuseOtherName({ name }: Site, typed: string): void {
 async function chosenPlans(
   parts: EngineParts,
   site: Site,
-  { planIds }: FailOverSiteRequest,
+  { planIds, moveAlong = [] }: FailOverSiteRequest,
 ): Promise<readonly SitePlan[]> {
   const { plans } = await siteScope(parts, site.id)
   const wanted = new Set<string>(planIds)
@@ -92,6 +92,13 @@ async function chosenPlans(
           ? 'No plan was chosen'
           : `Not every chosen plan has machines that run at "${site.name}" now`,
       remedy: 'Look at the list of its plans again, and choose from that.',
+    })
+  const dragging = chosen.find(({ plan, elsewhere }) => elsewhere.length > 0 && !moveAlong.includes(plan.id))
+  if (dragging)
+    throw new Refusal({
+      code: 'site-failover/moves-along',
+      message: `"${dragging.plan.name}" would also switch off ${counted(dragging.elsewhere.length, 'machine')} that ${dragging.elsewhere.length === 1 ? 'runs' : 'run'} elsewhere`,
+      remedy: `Leave the plan out, or say of it that what does not run at "${site.name}" is moved along.`,
     })
   return chosen.map(({ plan, elsewhere }) => ({
     planId: plan.id,

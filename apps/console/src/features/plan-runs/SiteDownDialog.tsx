@@ -26,7 +26,7 @@ import { useFocusBack } from '../../ui/use-focus-back.ts'
 import { PointChoiceFields } from './PointChoiceFields.tsx'
 import { latestPoint, type PointDraft, pointOf } from './point-draft.ts'
 import classes from './StartDialog.module.css'
-import { canBegin, startTicks, uncoveredWords } from './site-down.ts'
+import { canBegin, movesAlong, startTicks, uncoveredWords } from './site-down.ts'
 
 type SiteDownDialogProps = {
   readonly siteId: string
@@ -63,6 +63,8 @@ function SiteDownForm({ outlook, onClose }: SiteDownFormProps) {
   const [key] = useState(() => crypto.randomUUID())
   // What was ticked stays ticked while the list is read again.
   const [ticked, setTicked] = useState(() => startTicks(plans))
+  // Ticked by hand under the words that say what it drags along. What gets there later was not meant.
+  const [meant, setMeant] = useState<readonly string[]>([])
   const [draft, setDraft] = useState<PointDraft>(latestPoint)
   const [atOnce, setAtOnce] = useState(3)
   const [acceptUnfenced, setAcceptUnfenced] = useState(false)
@@ -73,7 +75,8 @@ function SiteDownForm({ outlook, onClose }: SiteDownFormProps) {
     mutationFn: () => {
       if (point === null) throw new Error('Not everything is chosen yet')
       const planIds = chosen.map(({ planId }) => planId)
-      const body = { id: siteId, siteName: typed, planIds, point, acceptUnfenced, atOnce }
+      const moveAlong = planIds.filter((planId) => meant.includes(planId))
+      const body = { id: siteId, siteName: typed, planIds, moveAlong, point, acceptUnfenced, atOnce }
       return client.sites.failOver(body, { context: { idempotencyKey: key } })
     },
     onSuccess: ({ id }) => {
@@ -111,8 +114,15 @@ function SiteDownForm({ outlook, onClose }: SiteDownFormProps) {
         <PlanChoice
           plans={plans}
           ticked={ticked}
-          onTick={(planId, isTicked) => setTicked(withMember(ticked, planId, isTicked))}
-          onTickAll={(all) => setTicked(all ? plans.map(({ planId }) => planId) : [])}
+          onTick={(plan, isTicked) => {
+            setTicked(withMember(ticked, plan.planId, isTicked))
+            setMeant(withMember(meant, plan.planId, isTicked && movesAlong(plan)))
+          }}
+          onTickAll={(all) => {
+            const harmless = plans.filter((plan) => !movesAlong(plan)).map(({ planId }) => planId)
+            setTicked(all ? [...new Set([...ticked, ...harmless])] : [])
+            if (!all) setMeant([])
+          }}
         />
         <Uncovered outlook={outlook} />
         <PointChoiceFields planId={null} draft={draft} onChange={setDraft} />
@@ -166,7 +176,7 @@ function SiteDownForm({ outlook, onClose }: SiteDownFormProps) {
 type PlanChoiceProps = {
   readonly plans: SiteOutlook['plans']
   readonly ticked: readonly string[]
-  readonly onTick: (planId: string, ticked: boolean) => void
+  readonly onTick: (plan: SiteOutlook['plans'][number], ticked: boolean) => void
   readonly onTickAll: (all: boolean) => void
 }
 
@@ -199,7 +209,7 @@ function PlanChoice({ plans, ticked, onTick, onTickAll }: PlanChoiceProps) {
             <Checkbox
               key={plan.planId}
               checked={ticked.includes(plan.planId)}
-              onChange={(event) => onTick(plan.planId, event.currentTarget.checked)}
+              onChange={(event) => onTick(plan, event.currentTarget.checked)}
               label={
                 <Text span fw={500}>
                   {plan.name}
@@ -225,7 +235,7 @@ function PlanWords({ plan }: { readonly plan: SiteOutlook['plans'][number] }) {
       </span>
       {machinesElsewhere.length > 0 && (
         <StatusMark tone="at-risk">
-          Moves along what runs elsewhere: {machinesElsewhere.join(', ')}
+          Ticking it also switches off and moves what runs elsewhere: {machinesElsewhere.join(', ')}
         </StatusMark>
       )}
       {canBegin(plan) ? null : (

@@ -32,10 +32,11 @@ const run = {
 } as const
 
 describe('a site that is down', () => {
-  it('has every plan ticked that can be begun', () => {
+  it('has every plan ticked that can be begun, but none that drags along what runs elsewhere', () => {
     const plans = [
       plan,
       { ...plan, planId: 'blocked', blockers: ['No point'] },
+      { ...plan, planId: 'dragging', machinesElsewhere: ['db'] },
       { ...plan, planId: 'busy', activeRun: { ...run } },
     ]
     expect(startTicks(plans)).toEqual(['p'])

@@ -9,9 +9,13 @@ type PlanHere = SiteOutlook['plans'][number]
 export const canBegin = ({ blockers, activeRun }: Pick<PlanHere, 'blockers' | 'activeRun'>): boolean =>
   blockers.length === 0 && activeRun === null
 
-/** Ticked at first: what can be begun, all of it. */
+/** Machines that serve elsewhere would be switched off: whoever wants that ticks the plan by hand. */
+export const movesAlong = ({ machinesElsewhere }: Pick<PlanHere, 'machinesElsewhere'>): boolean =>
+  machinesElsewhere.length > 0
+
+/** Ticked at first: what can be begun and touches nothing that runs elsewhere, all of it. */
 export const startTicks = (plans: readonly PlanHere[]): readonly string[] =>
-  plans.filter(canBegin).map(({ planId }) => planId)
+  plans.filter((plan) => canBegin(plan) && !movesAlong(plan)).map(({ planId }) => planId)
 
 const shownNames = 12
 
