@@ -20,8 +20,7 @@ const LOOKS_AT_ONCE = 100
 export function createConductor(conducting: Conducting): Conductor {
   const { parts } = conducting
   const stopping = new AbortController()
-  let woken = new AbortController()
-  let going: Promise<void> | null = null
+  const { siteFailovers, planRuns } = parts.stores
 
   const lookAtAll = <Id extends string>(
     rows: readonly { readonly id: Id }[],
@@ -37,31 +36,49 @@ export function createConductor(conducting: Conducting): Conductor {
         }
       }),
     )
-  const turn = async (): Promise<void> => {
-    const { siteFailovers, planRuns } = parts.stores
-    await lookAtAll(await siteFailovers.active(), (id) => conductSiteFailover(parts, id))
+  const runs = createLoop(parts, stopping.signal, async () => {
     await lookAtAll(await planRuns.active(), (id) => conductRun(conducting, id))
+  })
+  // Apart: a plan that is slow to begin, because a store does not answer, must not hold up the runs that go on.
+  const sites = createLoop(parts, stopping.signal, async () => {
+    await lookAtAll(await siteFailovers.active(), async (id) => {
+      const moved = await conductSiteFailover(parts, id)
+      if (moved) runs.wake()
+      return moved
+    })
+  })
+  const wake = (): void => {
+    sites.wake()
+    runs.wake()
   }
-
-  const go = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      woken = new AbortController()
-      await turn().catch((error: unknown) =>
-        parts.log('warn', 'the runs of plans could not be looked for', { error }),
-      )
-      await pause(parts, AT_LEAST_MILLISECONDS, stopping.signal)
-      await pause(parts, EVERY_MILLISECONDS, AbortSignal.any([stopping.signal, woken.signal]))
-    }
-  }
+  let going: Promise<unknown> | null = null
 
   return {
     start() {
-      going ??= go()
+      going ??= Promise.all([sites.go(), runs.go()])
     },
-    wake: () => woken.abort(new DOMException('There is something to do', 'AbortError')),
+    wake,
     async stop() {
       stopping.abort(new DOMException('The conductor stops', 'AbortError'))
       await going
+    },
+  }
+}
+
+/** Turn after turn until the signal; never fails. */
+function createLoop(parts: EngineParts, stopping: AbortSignal, turn: () => Promise<void>) {
+  let woken = new AbortController()
+  return {
+    wake: (): void => woken.abort(new DOMException('There is something to do', 'AbortError')),
+    async go(): Promise<void> {
+      while (!stopping.aborted) {
+        woken = new AbortController()
+        await turn().catch((error: unknown) =>
+          parts.log('warn', 'the runs of plans could not be looked for', { error }),
+        )
+        await pause(parts, AT_LEAST_MILLISECONDS, stopping)
+        await pause(parts, EVERY_MILLISECONDS, AbortSignal.any([stopping, woken.signal]))
+      }
     },
   }
 }

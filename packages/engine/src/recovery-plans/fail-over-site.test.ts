@@ -4,7 +4,7 @@ import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import { activePlanRunStates, type PlanRun } from '@understudy/domain/recovery-plans/plan-run'
 import type { SiteFailover, SiteFailoverId } from '@understudy/domain/recovery-plans/site-failover'
 import { seededRandom } from '@understudy/simulator/seeded-random'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { type Crash, type CrashLab, protectedCrashLab } from '../crash-lab.ts'
 import { by, type Lab, minute, newProtectedLab, protectOneMore, runningAt } from '../engine-lab.ts'
 import type { Stores } from '../ports/stores.ts'
@@ -349,4 +349,26 @@ test('each plan is begun once although the process is killed at every one of its
         throw new Error(`killed ${moment} call ${call}, ${ran.lastCall}`, { cause: error })
       })
     }
+})
+
+describe('while a store does not answer', () => {
+  test('the plans of other stores begin, and runs that had begun go on', async () => {
+    const { lab, plans, web, db, mail, request } = await newSiteLab()
+    await lab.engine.createGroup({ name: 'shop', members: [web, db] }, { by })
+    await lab.clock.advance(20_000)
+    const groups = [group('all', { machines: [machine('m-1', web), machine('m-2', db)] })]
+    const { plan: both } = await lab.engine.plans.create(plan(groups, { name: 'Both', priority: 1 }), { by })
+    const open = lab.b.replicas.openReplica
+    const { replicaId } = await lab.state(web)
+    const spy = vi.spyOn(lab.b.replicas, 'openReplica')
+    spy.mockImplementation((id, epoch) => (id === replicaId ? new Promise(() => {}) : open(id, epoch)))
+    await lab.engine.plans.failOverSite(request({ planIds: [both.id, plans.mail], atOnce: 2 }))
+    await lab.clock.advance(10_000)
+    // The first in the order is still asking its store.
+    expect((await runsOf(lab.stores)).map(({ planName }) => planName)).toEqual(['Mail'])
+    expect((await lab.activeRuns(mail)).length).toBe(1)
+    await lab.clock.advance(10_000)
+    expect((await runsOf(lab.stores)).map(({ planName }) => planName)).toEqual(['Mail', 'Both'])
+    spy.mockRestore()
+  })
 })

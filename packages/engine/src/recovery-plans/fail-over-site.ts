@@ -201,25 +201,36 @@ async function runStates(
   return new Map(runs.flatMap((run) => (run ? [[run.id, run.state] as const] : [])))
 }
 
-/** True: something of it has moved, and its row with it. A plan whose start meets an outage is tried again at the next look. */
+/**
+ * True: something of it has moved, and its row with it. A plan whose start meets an outage is tried again at the next look. All at once:
+ * one whose stores are slow to answer holds up none of the others.
+ */
 async function startThem(
   parts: EngineParts,
   failover: SiteFailover,
   runIds: readonly PlanRunId[],
 ): Promise<boolean> {
-  let moved = false
-  for (const planRunId of runIds) {
-    const plan = failover.plans.find((each) => each.planRunId === planRunId)
-    if (!plan) continue
-    try {
-      moved = (await start(parts, failover, plan)) || moved
-    } catch (error) {
-      if (isAbort(error)) throw error
-      if (error instanceof Outage) continue
-      if (await notBegun(parts, failover, { plan, error })) return true
-    }
+  const plans = runIds.flatMap((id) => failover.plans.find(({ planRunId }) => planRunId === id) ?? [])
+  const starts = await Promise.all(
+    plans.map(async (plan) => ({ plan, ended: await tryStart(parts, failover, plan) })),
+  )
+  for (const { plan, ended } of starts)
+    if (typeof ended === 'object' && (await notBegun(parts, failover, { plan, error: ended.error })))
+      return true
+  return starts.some(({ ended }) => ended === 'begun')
+}
+
+async function tryStart(
+  parts: EngineParts,
+  failover: SiteFailover,
+  plan: SitePlan,
+): Promise<'begun' | 'stays' | { readonly error: unknown }> {
+  try {
+    return (await start(parts, failover, plan)) ? 'begun' : 'stays'
+  } catch (error) {
+    if (isAbort(error)) throw error
+    return error instanceof Outage ? 'stays' : { error }
   }
-  return moved
 }
 
 /** False: somebody has stopped it meanwhile. */

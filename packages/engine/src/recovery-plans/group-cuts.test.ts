@@ -115,4 +115,34 @@ describe('the machines of a group in a plan', () => {
     expect(await bootOf(web)).toBeDefined()
     expect(await bootOf(db)).toBeDefined()
   })
+
+  test('of which a replica hangs without an error begin within the time that a dead site has', async () => {
+    const { lab, web, planId } = await newGroupPlan()
+    const open = lab.b.replicas.openReplica
+    const { replicaId } = await lab.state(web)
+    const spy = vi.spyOn(lab.b.replicas, 'openReplica')
+    spy.mockImplementation((id, epoch) => (id === replicaId ? new Promise(() => {}) : open(id, epoch)))
+    const begun = vi.fn()
+    const start = lab.engine.plans.start({ by, planId, kind: 'unplanned' }).then(begun)
+    await lab.clock.advance(16_000)
+    expect(begun).toHaveBeenCalledOnce()
+    await start
+    spy.mockRestore()
+  })
+
+  test('of which a replica hangs are told as unreadable to whoever asks for another point than the latest', async () => {
+    const { lab, web, planId } = await newGroupPlan()
+    const open = lab.b.replicas.openReplica
+    const { replicaId } = await lab.state(web)
+    const spy = vi.spyOn(lab.b.replicas, 'openReplica')
+    spy.mockImplementation((id, epoch) => (id === replicaId ? new Promise(() => {}) : open(id, epoch)))
+    const refused = vi.fn()
+    const point = { kind: 'latest-processed' } as const
+    const start = lab.engine.plans.start({ by, planId, kind: 'unplanned', point }).catch(refused)
+    await lab.clock.advance(16_000)
+    expect(refused).toHaveBeenCalledOnce()
+    expect(refused.mock.calls[0]?.[0]).toMatchObject({ message: expect.stringContaining('did not answer') })
+    await start
+    spy.mockRestore()
+  })
 })

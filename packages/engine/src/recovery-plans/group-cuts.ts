@@ -14,9 +14,8 @@ import {
   chooseCut,
   commonCuts,
 } from '@understudy/domain/recovery-points/common-cuts'
-import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { EngineParts } from '../engine-parts.ts'
-import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
+import { loadPointsInTime } from './member-points.ts'
 
 type Wanted = {
   readonly kind: PlanRunKind | FollowUpKind
@@ -161,10 +160,10 @@ async function lookAtGroup(
   inPlan: readonly Protection[],
   point: PlanRunPoint,
 ): Promise<GroupLook> {
-  const pointsOf = (protection: Protection): Promise<readonly RecoveryPoint[]> =>
-    withReplica(parts, whereIs(protection), async (replica) => replica.points())
   try {
-    const cuts = commonCuts(await Promise.all(inPlan.map(pointsOf)))
+    const cuts = commonCuts(
+      await Promise.all(inPlan.map((protection) => loadPointsInTime(parts, protection))),
+    )
     return { group, inPlan, cut: chooseCut(cuts, choiceOfCut(point)), failure: null }
   } catch (error) {
     if (!(error instanceof Outage) && !(error instanceof Refusal)) throw error

@@ -1,5 +1,6 @@
 // What the replicas of a plan's machines hold, and what a choice of one point for all of them comes to.
 import { Outage, Refusal } from '@understudy/base/errors'
+import type { Protection } from '@understudy/domain/protection/protection'
 import type { PlanMachine, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { PlanFinding } from '@understudy/domain/recovery-plans/plan-finding'
 import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
@@ -11,8 +12,10 @@ import {
   type MemberPoints,
 } from '@understudy/domain/recovery-plans/plan-points'
 import type { PlanPointChoice, PlanRunPoint } from '@understudy/domain/recovery-plans/plan-run'
+import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { EngineParts } from '../engine-parts.ts'
 import { loadPoints } from '../recovery-points/load-points.ts'
+import { withinSeconds } from '../sites/bounded-call.ts'
 import { someAtOnce } from './some-at-once.ts'
 
 /** Of every machine of the plan that is protected still; one whose target does not answer is told as that. Touches nothing. */
@@ -26,11 +29,20 @@ async function pointsOf(parts: EngineParts, { id, protectionId }: PlanMachine): 
   if (!protection) return null
   const member = { itemId: id, name: protection.name }
   try {
-    return { ...member, points: await loadPoints(parts, protection), why: null }
+    return { ...member, points: await loadPointsInTime(parts, protection), why: null }
   } catch (error) {
     if (!(error instanceof Outage) && !(error instanceof Refusal)) throw error
     return { ...member, points: null, why: error.message }
   }
+}
+
+/** A store that hangs, without any error, must not keep whoever asks waiting: it is an outage like any other. */
+export function loadPointsInTime(
+  parts: EngineParts,
+  protection: Protection,
+): Promise<readonly RecoveryPoint[]> {
+  const bound = { seconds: parts.config.deadSiteSeconds, signal: new AbortController().signal }
+  return withinSeconds(parts, bound, () => loadPoints(parts, protection))
 }
 
 type LookedAt = {
