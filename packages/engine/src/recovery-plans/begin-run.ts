@@ -91,13 +91,21 @@ export async function beginFollowUp(parts: EngineParts, request: FollowUpRequest
     id,
     kind: request.kind,
     point,
-    cuts: await chooseCuts(parts, former.plan, { kind: request.kind, point }),
+    cuts: holdsFinalPoints(former, request.kind, point)
+      ? {}
+      : await chooseCuts(parts, former.plan, { kind: request.kind, point }),
     startedBy: request.by,
     starterId: request.byId ?? null,
     startedAt: parts.clock.now(),
   })
   return await writeDown(parts, run, await activitiesOfFollowUp(parts, run), {})
 }
+
+/** After a move on purpose the newest points are those of all machines shut down: no cut is newer, and they fit each other. */
+const holdsFinalPoints = (former: PlanRun, kind: FollowUpKind, point: PlanRun['point']): boolean =>
+  kind === 'change-point' &&
+  point.kind === 'latest' &&
+  (former.kind === 'planned' || former.kind === 'fail-back')
 
 /** What may follow what: a test is cleaned up, a failover is everything else. */
 export const followersOf: Record<PlanRunKind, readonly FollowUpKind[]> = {
