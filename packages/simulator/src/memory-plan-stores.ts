@@ -122,7 +122,7 @@ function memoryPlanRunStore(rows: Map<PlanRunId, RunRow>): PlanRunStore {
       change(found, { ...fields, state: to }, keepsSecrets ? {} : { secrets: {} })
       return true
     },
-    async replacePlan(id, fromRevision, { plan, added, removed, changed }) {
+    async replacePlan(id, fromRevision, { plan, added, removed, changed, cuts }) {
       const found = rows.get(id)
       if (!found || found.row.planRevision !== fromRevision) return false
       const { state, planRevision, changes } = found.row
@@ -131,7 +131,13 @@ function memoryPlanRunStore(rows: Map<PlanRunId, RunRow>): PlanRunStore {
       if ([...removed, ...changed].some((itemId) => activities.get(itemId)?.state !== 'pending')) return false
       for (const itemId of removed) activities.delete(itemId)
       for (const itemId of added) activities.set(itemId, pendingActivity(id, itemId))
-      change(found, { plan, planRevision: planRevision + 1, changes: changes + 1 }, { activities })
+      const fields = {
+        plan,
+        planRevision: planRevision + 1,
+        changes: changes + 1,
+        cuts: cuts ?? found.row.cuts,
+      }
+      change(found, fields, { activities })
       return true
     },
     secrets: async (id) => copy(rows.get(id)?.secrets ?? {}),

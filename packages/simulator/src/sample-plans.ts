@@ -88,7 +88,7 @@ export const samplePlanRun = (plan: RecoveryPlan, more: Partial<PlanRun> = {}): 
   planRevision: 1,
   changes: 0,
   point: { kind: 'latest' },
-  cuts: { 'group-1': { cut: 'cut-1' as CutId, instant: Date.parse('2026-01-01T11:59:55Z') } },
+  cuts: { 'protection-1': { cut: 'cut-1' as CutId, instant: Date.parse('2026-01-01T11:59:55Z') } },
   parameters: { domain: 'example.org', retries: 3, quiet: true },
   settings: {
     acceptUnfenced: false,

@@ -90,7 +90,7 @@ export function planRunStore(database: Database, secretKey: Buffer): PlanRunStor
         return true
       })
     },
-    replacePlan: (id, fromRevision, { plan, added, removed, changed }) =>
+    replacePlan: (id, fromRevision, { plan, added, removed, changed, cuts }) =>
       withLockedRun(id, async (transaction, run) => {
         if (run.planRevision !== fromRevision || !isEditable(run.state)) return false
         const untouched = [...new Set([...removed, ...changed])]
@@ -100,7 +100,12 @@ export function planRunStore(database: Database, secretKey: Buffer): PlanRunStor
         await transaction.planActivity.createMany({
           data: added.map((itemId) => toActivityRow(pendingActivity(id, itemId))),
         })
-        const data = { plan: toJson(plan), planRevision: fromRevision + 1, changes: { increment: 1 } }
+        const data = {
+          plan: toJson(plan),
+          planRevision: fromRevision + 1,
+          changes: { increment: 1 },
+          ...(cuts === undefined ? {} : { cuts: toJson(cuts) }),
+        }
         await transaction.planRun.update({ where: { id }, data, select: { id: true } })
         return true
       }),

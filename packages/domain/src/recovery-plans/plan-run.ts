@@ -51,8 +51,11 @@ type SettledChoice =
   | { readonly kind: 'latest-application-consistent' }
   | { readonly kind: 'at'; readonly instant: Instant }
 
-/** By the group's id. */
-export type PlanRunCuts = Readonly<Record<string, { readonly cut: CutId; readonly instant: Instant }>>
+/**
+ * By the id of the machine's protection: whatever becomes of its group, the run goes by what was chosen. Without a `cut` the points of the
+ * machine could not be read then: it takes the newest that is not younger than the instant, which is that of the cut if it has it.
+ */
+export type PlanRunCuts = Readonly<Record<string, { readonly cut: CutId | null; readonly instant: Instant }>>
 /** What a run goes by: the same for all its machines, however long it takes. */
 export type PlanRunPoint = { readonly kind: 'latest-processed'; readonly instant: Instant } | SettledChoice
 
@@ -87,7 +90,7 @@ export type PlanRun = {
   readonly planRevision: number
   /** Rises with every change of one of its activities: whoever has read them knows by it whether they are still as they were. */
   readonly changes: number
-  /** Of each consistency group with several machines in it: the instant that all of them boot from, chosen when the run began. */
+  /** Of each machine that shares its consistency group with others of the plan: the instant that all of them boot from, chosen when the run began. */
   readonly cuts: PlanRunCuts
   readonly point: PlanRunPoint
   /** What was filled in at the start, without secrets. */

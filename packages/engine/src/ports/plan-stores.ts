@@ -6,6 +6,7 @@ import type {
   ActivityAnswer,
   PlanActivity,
   PlanRun,
+  PlanRunCuts,
   PlanRunId,
   PlanRunState,
 } from '@understudy/domain/recovery-plans/plan-run'
@@ -91,6 +92,8 @@ export interface PlanRunStore {
       readonly added: readonly ItemId[]
       readonly removed: readonly ItemId[]
       readonly changed: readonly ItemId[]
+      /** Default: those that it has. */
+      readonly cuts?: PlanRunCuts
     },
   ): Promise<boolean>
   /** Values of its secret parameters by name, as long as it may need them. */

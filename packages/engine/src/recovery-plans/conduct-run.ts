@@ -259,7 +259,7 @@ async function protectionOf(
   { protectionId }: PlanMachine,
 ): Promise<Parameters<typeof startMachineJob>[2]> {
   const protection = await stores.protections.find(protectionId)
-  if (protection) return { protectionId, direction: protection.direction, groupId: protection.groupId }
+  if (protection) return { protectionId, direction: protection.direction }
   throw new Refusal({
     code: 'protection/not-found',
     message: 'The machine is not protected any more',

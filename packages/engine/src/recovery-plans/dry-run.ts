@@ -38,7 +38,7 @@ export async function dryRun(parts: EngineParts, request: StartPlanRequest): Pro
       ...(await cutFindings(parts, plan, wanted)),
       ...answers.flat(),
     ],
-    points: await withCuts(parts, plan, { ...points, cuts: await chooseCuts(parts, plan, wanted) }),
+    points: withCuts(plan, { ...points, cuts: await chooseCuts(parts, plan, wanted) }),
   }
 }
 

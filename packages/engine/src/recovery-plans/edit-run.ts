@@ -21,6 +21,7 @@ import { validatePlan } from '@understudy/domain/recovery-plans/validate-plan'
 import type { EngineParts } from '../engine-parts.ts'
 import type { EditRunRequest, MergeRunRequest } from '../requests.ts'
 import { findingsOf } from './begin-run.ts'
+import { cutsWithAdded } from './group-cuts.ts'
 import { protectionNames } from './save-plan.ts'
 import { loadRun, notNow, refuseOwnApproval, tell } from './steer-run.ts'
 
@@ -43,6 +44,7 @@ export async function editRun(parts: EngineParts, request: EditRunRequest): Prom
     added: change.added.map(({ id }) => id),
     removed: change.removed.map(({ id }) => id),
     changed: change.changed.map(({ id }) => id),
+    cuts: await cutsWithAdded(parts, run, request.plan),
   })
   if (!replaced)
     throw new Refusal({

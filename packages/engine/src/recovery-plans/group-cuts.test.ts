@@ -2,9 +2,9 @@
 import { Outage } from '@understudy/base/errors'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import { describe, expect, test, vi } from 'vitest'
-import { by, newProtectedLab, protectOneMore } from '../engine-lab.ts'
+import { by, latest, newProtectedLab, protectOneMore } from '../engine-lab.ts'
 import type { StartPlanRequest } from '../requests.ts'
-import { group, machine, plan } from './plan-lab.ts'
+import { group, machine, plan, step } from './plan-lab.ts'
 
 /** A plan of two machines that are in a group, half a minute into it, and a third one that is in neither. */
 async function newGroupPlan(inGroup = true) {
@@ -59,12 +59,14 @@ describe('the machines of a group in a plan', () => {
   })
 
   test('keep the cut that was chosen at the start, however long the run has waited since', async () => {
-    const { lab, web, db, groupId, start, bootOf } = await newGroupPlan()
+    const { lab, web, db, start, bootOf } = await newGroupPlan()
     const run = await start()
-    expect(run.cuts).toEqual({ [groupId ?? '']: { cut: expect.any(String), instant: expect.any(Number) } })
+    const shared = { cut: expect.any(String), instant: expect.any(Number) }
+    expect(run.cuts).toEqual({ [web]: shared, [db]: shared })
+    expect(run.cuts[web]).toEqual(run.cuts[db])
     const points = await lab.engine.recoveryPoints(db)
     expect(points.at(-1)?.instant).toBeGreaterThan((await bootOf(db))?.instant ?? Number.POSITIVE_INFINITY)
-    expect((await bootOf(web))?.group?.cut).toBe(run.cuts[groupId ?? '']?.cut)
+    expect((await bootOf(web))?.group?.cut).toBe(run.cuts[web]?.cut)
   })
 
   test('have their cut told by a dry run, which also says who of the group is not in the plan', async () => {
@@ -96,24 +98,30 @@ describe('the machines of a group in a plan', () => {
 
   test('without a common point boot from their own, which the dry run says', async () => {
     const { lab, web, db, start, dryRun, bootOf } = await newGroupPlan(false)
-    const group = await lab.engine.createGroup({ name: 'shop', members: [web, db] }, { by })
+    await lab.engine.createGroup({ name: 'shop', members: [web, db] }, { by })
     for (const id of [web, db])
       await lab.stores.protections.moveState(id, 'protected', 'paused', null, 'protected')
     const finding = (await dryRun()).find(({ code }) => code === 'recovery-plan/no-common-point')
     expect(finding?.message).toContain('each would boot from its own')
     const run = await start()
-    expect(run.cuts).not.toHaveProperty(group.id)
+    expect(run.cuts).toEqual({})
     expect(await bootOf(db)).toBeDefined()
   })
 
-  test('of which a replica cannot be read boot all the same: nobody waits for that in a disaster', async () => {
+  test('of which a replica cannot be read for a moment boot from one instant all the same', async () => {
     const { lab, web, db, start, bootOf } = await newGroupPlan()
     const away = new Outage({ code: 'journal/away', message: 'Its folder is away', remedy: 'Wait.' })
     vi.spyOn(lab.b.replicas, 'openReplica').mockRejectedValueOnce(away)
+    // Newer points of each alone.
+    await lab.stores.protections.moveState(db, 'protected', 'paused', null, 'protected')
+    await lab.clock.advance(12_000)
     const run = await start({ kind: 'unplanned' })
-    expect(run.cuts).toEqual({})
-    expect(await bootOf(web)).toBeDefined()
-    expect(await bootOf(db)).toBeDefined()
+    const cuts = [run.cuts[web], run.cuts[db]]
+    expect(cuts.filter((one) => one?.cut === null)).toHaveLength(1)
+    expect(cuts[0]?.instant).toBe(cuts[1]?.instant)
+    const [ofWeb, ofDb] = [await bootOf(web), await bootOf(db)]
+    expect(ofDb?.instant).toBe(run.cuts[db]?.instant)
+    expect(ofWeb?.group?.cut).toBe(ofDb?.group?.cut)
   })
 
   test('of which a replica hangs without an error begin within the time that a dead site has', async () => {
@@ -145,4 +153,73 @@ describe('the machines of a group in a plan', () => {
     await start
     spy.mockRestore()
   })
+})
+
+const manual = step('wait', {
+  kind: 'manual',
+  instructions: 'Look',
+  assigneeRole: 'operator',
+  timeoutSeconds: 86_400,
+  whenTimedOut: 'fail',
+})
+
+/** A run with web and db, or with web and log when log is to be in the group and db is to be brought in. All wait for somebody. */
+async function newWaitingRun(threeInGroup = false) {
+  const { lab, web, db, log, groupId, bootOf } = await newGroupPlan()
+  if (groupId === null) throw new Error('there is a group')
+  if (threeInGroup) await lab.engine.addToGroup(groupId, [log], { by })
+  await lab.clock.advance(30_000)
+  const [other, third] = threeInGroup ? [log, db] : [db, log]
+  const machines = [machine('m-web', web), machine('m-other', other)]
+  const groups = [group('all', { before: [manual], machines })]
+  const made = await lab.engine.plans.create(plan(groups, { name: 'Waits' }), { by })
+  const run = await lab.engine.plans.start({ by, planId: made.plan.id, kind: 'test' })
+  await lab.clock.advance(30_000)
+  const goOn = async () => {
+    await lab.engine.plans.answer({ by, planRunId: run.id, itemId: manual.id, value: 'done', comment: '' })
+    await lab.clock.advance(2 * 60_000)
+  }
+  const bringIn = () => {
+    const more = [...machines, machine('m-third', third)]
+    const edited = { ...made.plan, groups: [group('all', { before: [manual], machines: more })] }
+    return lab.engine.plans.edit({ by, planRunId: run.id, planRevision: 1, plan: edited })
+  }
+  return { lab, web, db, log, groupId, run, goOn, bringIn, bootOf }
+}
+
+describe('a run that waits for somebody while its group changes', () => {
+  test('boots a machine from the cut that was chosen for it, though it is in the group no more', async () => {
+    const { lab, web, db, groupId, run, goOn, bootOf } = await newWaitingRun()
+    await lab.engine.removeGroup(groupId, { by })
+    await goOn()
+    expect((await bootOf(web))?.group?.cut).toBe(run.cuts[web]?.cut)
+    expect((await bootOf(db))?.group?.cut).toBe(run.cuts[web]?.cut)
+  })
+
+  test('refuses to have a machine brought in that has no point at the cut of its group', async () => {
+    const { lab, log, groupId, bringIn } = await newWaitingRun()
+    await lab.engine.addToGroup(groupId, [log], { by })
+    await expect(bringIn()).rejects.toMatchObject({ code: 'recovery-plan/no-common-point' })
+  })
+
+  test('boots a machine that an edit brings in from the cut of the others of its group', async () => {
+    const { lab, web, db, run, goOn, bringIn, bootOf } = await newWaitingRun(true)
+    await bringIn()
+    expect((await lab.stores.planRuns.find(run.id))?.cuts[db]).toEqual(run.cuts[web])
+    await goOn()
+    expect((await bootOf(db))?.group?.cut).toBe(run.cuts[web]?.cut)
+  })
+})
+
+test('after a planned failover another point, "latest", is the final one of each machine', async () => {
+  const { lab, web, db, start } = await newGroupPlan()
+  const run = await start({ kind: 'planned' })
+  const finalOf = async (id: ProtectionId) => (await lab.engine.recoveryPoints(id)).at(-1)
+  const finals = [await finalOf(web), await finalOf(db)]
+  expect(finals.map((point) => point?.group)).toEqual([undefined, undefined])
+  const wanted = { by, followsUp: run.id, kind: 'change-point' } as const
+  await lab.engine.plans.followUp({ ...wanted, point: latest })
+  await lab.clock.advance(3 * 60_000)
+  const booted = [await lab.activeRuns(web), await lab.activeRuns(db)].map(([boot]) => boot)
+  expect(booted.map((boot) => boot?.pointId)).toEqual(finals.map((point) => point?.id))
 })

@@ -7,13 +7,19 @@ import type { PlanRunKind, RecoveryPlan } from '@understudy/domain/recovery-plan
 import { atItem, type PlanFinding, warning, wholePlan } from '@understudy/domain/recovery-plans/plan-finding'
 import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
 import type { ChosenPoint, MemberPoints } from '@understudy/domain/recovery-plans/plan-points'
-import type { FollowUpKind, PlanRunCuts, PlanRunPoint } from '@understudy/domain/recovery-plans/plan-run'
+import type {
+  FollowUpKind,
+  PlanRun,
+  PlanRunCuts,
+  PlanRunPoint,
+} from '@understudy/domain/recovery-plans/plan-run'
 import {
   type CommonCut,
   type CutChoice,
   chooseCut,
   commonCuts,
 } from '@understudy/domain/recovery-points/common-cuts'
+import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { EngineParts } from '../engine-parts.ts'
 import { loadPointsInTime } from './member-points.ts'
 
@@ -33,11 +39,56 @@ export async function chooseCuts(
   wanted: Wanted,
 ): Promise<PlanRunCuts> {
   const looks = await lookAtGroups(parts, plan, wanted)
-  return Object.fromEntries(
-    looks.flatMap(({ group, cut }) =>
-      cut ? [[group.id, { cut: cut.cut, instant: cut.instant }] as const] : [],
-    ),
+  return Object.fromEntries(looks.flatMap(cutsOfMachines))
+}
+
+const cutsOfMachines = ({ inPlan, read, cut }: GroupLook) =>
+  cut === null
+    ? []
+    : inPlan.map(({ id }) => {
+        const isRead = read.some((one) => one.id === id)
+        return [id, { cut: isRead ? cut.cut : null, instant: cut.instant }] as const
+      })
+
+/**
+ * The cuts of a run with those of machines that an edit brings in beside others of their group. Refuses one that has no point there: it
+ * would not fit what the others have been booted from.
+ */
+export async function cutsWithAdded(
+  parts: EngineParts,
+  run: PlanRun,
+  plan: RecoveryPlan,
+): Promise<PlanRunCuts> {
+  const before = new Set(machinesOf(run.plan).map(({ protectionId }) => protectionId))
+  const after = new Set(machinesOf(plan).map(({ protectionId }) => protectionId))
+  const protections = await parts.stores.protections.list()
+  const cuts = new Map(Object.entries(run.cuts))
+  for (const protection of protections) {
+    const { id, groupId } = protection
+    if (!after.has(id) || before.has(id) || groupId === null || cuts.has(id)) continue
+    const mate = protections.find((other) => other.groupId === groupId && run.cuts[other.id])
+    const shared = mate && run.cuts[mate.id]
+    if (shared) cuts.set(id, await sameCut(parts, protection, shared))
+  }
+  return Object.fromEntries(cuts)
+}
+
+async function sameCut(
+  parts: EngineParts,
+  protection: Protection,
+  shared: PlanRunCuts[string],
+): Promise<PlanRunCuts[string]> {
+  const { points } = await readPoints(parts, protection)
+  if (points === null) return { cut: null, instant: shared.instant }
+  const fits = points.some(({ group, instant }) =>
+    shared.cut === null ? instant === shared.instant : group?.cut === shared.cut,
   )
+  if (fits) return shared
+  throw new Refusal({
+    code: 'recovery-plan/no-common-point',
+    message: `${protection.name} has no recovery point at ${toIso(shared.instant)}, from which this run boots the others of its group`,
+    remedy: 'Leave it out of this run and fail it over by itself, or take it out of its group first.',
+  })
 }
 
 /** Which instant it would be, and what of a group would not be in it. */
@@ -62,20 +113,16 @@ type Chosen = {
 }
 
 /** What each machine would be booted from, those of a group from their cut. */
-export async function withCuts(
-  parts: EngineParts,
+export function withCuts(
   plan: RecoveryPlan,
   { chosen, members, point, cuts }: Chosen,
-): Promise<readonly ChosenPoint[]> {
+): readonly ChosenPoint[] {
   if (Object.keys(cuts).length === 0) return chosen
-  const groupOf = new Map((await parts.stores.protections.list()).map(({ id, groupId }) => [id, groupId]))
-  const cutOf = new Map(
-    machinesOf(plan).map(({ id, protectionId }) => [id, cuts[groupOf.get(protectionId) ?? '']?.cut]),
-  )
+  const cutOf = new Map(machinesOf(plan).map(({ id, protectionId }) => [id, cuts[protectionId]?.cut]))
   return chosen.map((one) => {
     const cut = cutOf.get(one.itemId)
     const points = members.find(({ itemId }) => itemId === one.itemId)?.points ?? []
-    const shared = cut === undefined ? undefined : points.find(({ group }) => group?.cut === cut)
+    const shared = cut == null ? undefined : points.find(({ group }) => group?.cut === cut)
     if (!shared) return one
     const ageSeconds = 'instant' in point ? secondsBetween(shared.instant, point.instant) : null
     return { ...one, point: shared, ageSeconds }
@@ -124,8 +171,11 @@ async function matesLeftOut(parts: EngineParts, plan: RecoveryPlan): Promise<rea
 type GroupLook = {
   readonly group: ConsistencyGroup
   readonly inPlan: readonly Protection[]
+  /** Those whose points could be read. */
+  readonly read: readonly Protection[]
+  /** The one that those have in common. */
   readonly cut: CommonCut | null
-  /** Why the points could not be read, else null. */
+  /** Why the points of the others could not be read, else null. */
   readonly failure: string | null
 }
 
@@ -153,20 +203,34 @@ async function lookAtGroups(
 const choiceOfCut = (point: PlanRunPoint): CutChoice =>
   point.kind === 'latest-processed' ? { kind: 'at', instant: point.instant } : point
 
-/** In a disaster a replica that cannot be read must not keep the others from booting. */
+/** In a disaster a replica that cannot be read must keep the others neither from booting nor from the instant that they share. */
 async function lookAtGroup(
   parts: EngineParts,
   group: ConsistencyGroup,
   inPlan: readonly Protection[],
   point: PlanRunPoint,
 ): Promise<GroupLook> {
+  const looks = await Promise.all(
+    inPlan.map(async (protection) => ({ protection, ...(await readPoints(parts, protection)) })),
+  )
+  const read = looks.flatMap(({ protection, points }) => (points === null ? [] : [{ protection, points }]))
+  const cuts = commonCuts(read.map(({ points }) => points))
+  return {
+    group,
+    inPlan,
+    read: read.map(({ protection }) => protection),
+    cut: chooseCut(cuts, choiceOfCut(point)),
+    failure: looks.find(({ failure }) => failure !== null)?.failure ?? null,
+  }
+}
+
+type ReadPoints = { readonly points: readonly RecoveryPoint[] | null; readonly failure: string | null }
+
+async function readPoints(parts: EngineParts, protection: Protection): Promise<ReadPoints> {
   try {
-    const cuts = commonCuts(
-      await Promise.all(inPlan.map((protection) => loadPointsInTime(parts, protection))),
-    )
-    return { group, inPlan, cut: chooseCut(cuts, choiceOfCut(point)), failure: null }
+    return { points: await loadPointsInTime(parts, protection), failure: null }
   } catch (error) {
     if (!(error instanceof Outage) && !(error instanceof Refusal)) throw error
-    return { group, inPlan, cut: null, failure: toFailureReport(error).message }
+    return { points: null, failure: toFailureReport(error).message }
   }
 }

@@ -40,16 +40,12 @@ export type MachineJobs = {
 export async function startMachineJob(
   jobs: MachineJobs,
   run: PlanRun,
-  {
-    protectionId,
-    direction,
-    groupId,
-  }: Pick<Protection, 'direction' | 'groupId'> & { readonly protectionId: ProtectionId },
+  { protectionId, direction }: Pick<Protection, 'direction'> & { readonly protectionId: ProtectionId },
   jobId: JobId,
 ): Promise<void> {
   if (run.followsUp === null && direction !== run.direction) throw turned()
   const { settings } = run
-  const choice = pointFor(run, groupId)
+  const choice = pointFor(run, protectionId)
   const request = { by: run.startedBy, jobId, protectionId }
   const shutDown =
     settings.shutDownTimeoutSeconds === null
@@ -89,10 +85,11 @@ export async function startMachineJob(
   }
 }
 
-/** The machines of a group boot from one instant, also those that an edit of the run has brought in. */
-function pointFor({ point, cuts }: PlanRun, groupId: Protection['groupId']): PointChoice {
-  const cut = groupId === null ? undefined : cuts[groupId]
-  return cut ? { kind: 'cut', cut: cut.cut } : choiceOf(point)
+/** What was chosen for it when the run began, or when an edit brought it in; its group may be another one by now. */
+function pointFor({ point, cuts }: PlanRun, id: ProtectionId): PointChoice {
+  const shared = cuts[id]
+  if (!shared) return choiceOf(point)
+  return shared.cut === null ? { kind: 'at', instant: shared.instant } : { kind: 'cut', cut: shared.cut }
 }
 
 const turned = (): Refusal =>

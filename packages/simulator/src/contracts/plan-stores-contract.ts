@@ -604,8 +604,9 @@ function editTests(current: Current): void {
     await planRuns.moveActivity(run.id, db, whole, begun)
     const plan = edited(run)
     const change = { plan, added: [itemId('search')], removed: [cache, approve, web], changed: [] }
-    expect(await planRuns.replacePlan(run.id, 1, change)).toBe(true)
-    expect(await planRuns.find(run.id)).toEqual({ ...run, plan, planRevision: 2, changes: 2 })
+    const cuts = { ...run.cuts, 'protection-2': { cut: null, instant: 5 } }
+    expect(await planRuns.replacePlan(run.id, 1, { ...change, cuts })).toBe(true)
+    expect(await planRuns.find(run.id)).toEqual({ ...run, plan, cuts, planRevision: 2, changes: 2 })
     expect(await activitiesOf(planRuns, run.id)).toEqual({
       db: { ...pendingActivity(run.id, db), ...begun },
       search: pendingActivity(run.id, itemId('search')),
