@@ -22,7 +22,7 @@ import { recordEvent } from '../events/report.ts'
 import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
 import { activitiesOfFollowUp } from './boots-of-run.ts'
 import { wordsOfRun } from './conduct-run.ts'
-import { chooseCuts } from './group-cuts.ts'
+import { settleCuts } from './group-cuts.ts'
 import { settlePoint } from './member-points.ts'
 import { loadPlan } from './save-plan.ts'
 import { loadRun } from './steer-run.ts'
@@ -51,6 +51,7 @@ export async function beginRun(parts: EngineParts, request: StartPlanRequest): P
   const { point, findings: pointless } = await settlePoint(parts, plan, wished)
   refuseBlocked(plan, [...findings, ...pointless])
   const { parameters, secrets } = await fillIn(parts, plan, request.parameters ?? {})
+  const { cuts, findings: doubts } = await settleCuts(parts, plan, { kind: request.kind, point })
   const run: PlanRun = {
     id,
     planId: plan.id,
@@ -64,7 +65,7 @@ export async function beginRun(parts: EngineParts, request: StartPlanRequest): P
     planRevision: 1,
     changes: 0,
     point,
-    cuts: await chooseCuts(parts, plan, { kind: request.kind, point }),
+    cuts,
     parameters,
     settings: { ...defaultRunSettings, ...request.settings },
     startedBy: request.by,
@@ -74,7 +75,7 @@ export async function beginRun(parts: EngineParts, request: StartPlanRequest): P
     note: null,
   }
   const activities = itemsOf(run.plan).map(({ item }) => pendingActivity(run.id, item.id))
-  return await writeDown(parts, run, activities, secrets)
+  return await writeDown(parts, run, { activities, secrets, doubts })
 }
 
 /** The same for all machines of a run that is over, or has stopped. */
@@ -87,18 +88,23 @@ export async function beginFollowUp(parts: EngineParts, request: FollowUpRequest
   const wished = request.kind === 'change-point' ? (request.point ?? latest) : latest
   const { point, findings } = await settlePoint(parts, former.plan, wished)
   refuseBlocked(former.plan, findings)
+  const { cuts, findings: doubts } = holdsFinalPoints(former, request.kind, point)
+    ? { cuts: {}, findings: [] }
+    : await settleCuts(parts, former.plan, { kind: request.kind, point })
   const run = followUpRun(former, {
     id,
     kind: request.kind,
     point,
-    cuts: holdsFinalPoints(former, request.kind, point)
-      ? {}
-      : await chooseCuts(parts, former.plan, { kind: request.kind, point }),
+    cuts,
     startedBy: request.by,
     starterId: request.byId ?? null,
     startedAt: parts.clock.now(),
   })
-  return await writeDown(parts, run, await activitiesOfFollowUp(parts, run), {})
+  return await writeDown(parts, run, {
+    activities: await activitiesOfFollowUp(parts, run),
+    secrets: {},
+    doubts,
+  })
 }
 
 /** After a move on purpose the newest points are those of all machines shut down: no cut is newer, and they fit each other. */
@@ -260,8 +266,15 @@ export async function fillIn(
 async function writeDown(
   parts: EngineParts,
   run: PlanRun,
-  activities: readonly PlanActivity[],
-  secrets: Readonly<Record<string, string>>,
+  {
+    activities,
+    secrets,
+    doubts,
+  }: {
+    readonly activities: readonly PlanActivity[]
+    readonly secrets: Readonly<Record<string, string>>
+    readonly doubts: readonly PlanFinding[]
+  },
 ): Promise<PlanRun> {
   await parts.stores.planRuns.create(run, activities, secrets)
   parts.live.changed('plan-runs', run.id)
@@ -278,5 +291,13 @@ async function writeDown(
       ...(Object.keys(run.cuts).length === 0 ? {} : { cuts: run.cuts }),
     },
   })
+  for (const { code, message } of doubts)
+    await recordEvent(parts, {
+      severity: 'warning',
+      code: `plan-run/${code.replace('recovery-plan/', '')}`,
+      message: `${wordsOfRun(run)}: ${message}`,
+      subject: { id: run.planId, name: run.planName },
+      facts: { planRunId: run.id },
+    })
   return run
 }

@@ -7,7 +7,7 @@ import type { EngineParts } from '../engine-parts.ts'
 import { preflightFailover } from '../failover/preflight.ts'
 import type { StartPlanRequest } from '../requests.ts'
 import { choosesPoint, fillIn, findingsOf } from './begin-run.ts'
-import { chooseCuts, cutFindings, withCuts } from './group-cuts.ts'
+import { cutFindings, settleCuts, withCuts } from './group-cuts.ts'
 import { lookAtPoints } from './member-points.ts'
 import { loadPlan } from './save-plan.ts'
 import { someAtOnce } from './some-at-once.ts'
@@ -38,7 +38,7 @@ export async function dryRun(parts: EngineParts, request: StartPlanRequest): Pro
       ...(await cutFindings(parts, plan, wanted)),
       ...answers.flat(),
     ],
-    points: withCuts(plan, { ...points, cuts: await chooseCuts(parts, plan, wanted) }),
+    points: withCuts(plan, { ...points, cuts: (await settleCuts(parts, plan, wanted)).cuts }),
   }
 }
 

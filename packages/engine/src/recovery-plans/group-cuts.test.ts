@@ -105,7 +105,20 @@ describe('the machines of a group in a plan', () => {
     expect(finding?.message).toContain('each would boot from its own')
     const run = await start()
     expect(run.cuts).toEqual({})
+    expect(await lab.events('plan-run/no-common-point')).toHaveLength(1)
     expect(await bootOf(db)).toBeDefined()
+  })
+
+  test('are told with an event to boot from a point that is much older than what each has', async () => {
+    const { lab, web, db, planId, groupId } = await newGroupPlan()
+    if (groupId === null) throw new Error('there is a group')
+    // Each goes on alone, and then they are a group again that has sealed nothing yet.
+    await lab.engine.removeGroup(groupId, { by })
+    await lab.clock.advance(20 * 60_000)
+    await lab.engine.createGroup({ name: 'shop', members: [web, db] }, { by })
+    const run = await lab.engine.plans.start({ by, planId, kind: 'test' })
+    expect(run.cuts[web]).toEqual(run.cuts[db])
+    expect(await lab.events('plan-run/common-point-old')).toHaveLength(1)
   })
 
   test('of which a replica cannot be read for a moment boot from one instant all the same', async () => {
@@ -119,6 +132,7 @@ describe('the machines of a group in a plan', () => {
     const cuts = [run.cuts[web], run.cuts[db]]
     expect(cuts.filter((one) => one?.cut === null)).toHaveLength(1)
     expect(cuts[0]?.instant).toBe(cuts[1]?.instant)
+    expect(await lab.events('plan-run/common-point-in-part')).toHaveLength(1)
     const [ofWeb, ofDb] = [await bootOf(web), await bootOf(db)]
     expect(ofDb?.instant).toBe(run.cuts[db]?.instant)
     expect(ofWeb?.group?.cut).toBe(ofDb?.group?.cut)

@@ -6,13 +6,14 @@ import type { Protection } from '@understudy/domain/protection/protection'
 import type { PlanRunKind, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import { atItem, type PlanFinding, warning, wholePlan } from '@understudy/domain/recovery-plans/plan-finding'
 import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
-import type { ChosenPoint, MemberPoints } from '@understudy/domain/recovery-plans/plan-points'
+import { type ChosenPoint, choiceOf, type MemberPoints } from '@understudy/domain/recovery-plans/plan-points'
 import type {
   FollowUpKind,
   PlanRun,
   PlanRunCuts,
   PlanRunPoint,
 } from '@understudy/domain/recovery-plans/plan-run'
+import { findPoint } from '@understudy/domain/recovery-points/choose-point'
 import {
   type CommonCut,
   type CutChoice,
@@ -32,14 +33,20 @@ type Wanted = {
 /** What is booted from a point that was sealed before. A planned failover makes its own when all is off. */
 const bootsFromPoint: readonly Wanted['kind'][] = ['test', 'unplanned', 'change-point']
 
-/** For each group with several machines in the plan. One without a common point of that kind is left out: see `cutFindings`. */
-export async function chooseCuts(
+/** Beyond this a cut is told as old, beside what its machines have by themselves: something keeps the group apart. */
+const OLD_SECONDS = 900
+
+/** The cuts of a run that begins, a group without any left out; and what whoever answers for it must know of them: a run that nobody has tried beforehand too. */
+export async function settleCuts(
   parts: EngineParts,
   plan: RecoveryPlan,
   wanted: Wanted,
-): Promise<PlanRunCuts> {
+): Promise<{ readonly cuts: PlanRunCuts; readonly findings: readonly PlanFinding[] }> {
   const looks = await lookAtGroups(parts, plan, wanted)
-  return Object.fromEntries(looks.flatMap(cutsOfMachines))
+  return {
+    cuts: Object.fromEntries(looks.flatMap(cutsOfMachines)),
+    findings: looks.flatMap(cutDoubts),
+  }
 }
 
 const cutsOfMachines = ({ inPlan, read, cut }: GroupLook) =>
@@ -100,7 +107,8 @@ export async function cutFindings(
   const now = parts.clock.now()
   const looks = await lookAtGroups(parts, plan, wanted)
   return [
-    ...looks.map((look) => (look.cut ? cutFound(look, look.cut.instant, now) : cutMissing(look))),
+    ...looks.flatMap((look) => (look.cut ? [cutFound(look, look.cut.instant, now)] : [])),
+    ...looks.flatMap(cutDoubts),
     ...(await matesLeftOut(parts, plan)),
   ]
 }
@@ -137,6 +145,31 @@ function cutFound({ group, inPlan }: GroupLook, instant: Instant, now: Instant):
     remedy: 'Nothing needs to be done. A machine that is failed over alone may use a newer point of its own.',
   })
 }
+
+function cutDoubts(look: GroupLook): readonly PlanFinding[] {
+  if (!look.cut) return [cutMissing(look)]
+  const { failure, behindSeconds } = look
+  return [
+    ...(failure === null ? [] : [cutInPart(look, failure)]),
+    ...(behindSeconds > OLD_SECONDS ? [cutOld(look)] : []),
+  ]
+}
+
+const cutInPart = ({ group, inPlan, read }: GroupLook, failure: string): PlanFinding =>
+  warning(wholePlan, {
+    code: 'common-point-in-part',
+    message: `The points of ${namesOf(inPlan.filter((one) => !read.includes(one)))} of the group "${group.name}" cannot be read now (${failure}): whether they have the point of the others is not known`,
+    remedy:
+      'See to the store of that machine. Its turn comes with the newest point that is not younger than that.',
+  })
+
+const cutOld = ({ group, behindSeconds }: GroupLook): PlanFinding =>
+  warning(wholePlan, {
+    code: 'common-point-old',
+    message: `The point that the machines of the group "${group.name}" share is ${Math.round(behindSeconds / 60)} min older than what each of them has by itself`,
+    remedy:
+      'Look at the group for what keeps its machines apart. Failed over alone, each may use a newer point of its own.',
+  })
 
 const cutMissing = ({ group, inPlan, failure }: GroupLook): PlanFinding =>
   warning(wholePlan, {
@@ -175,6 +208,8 @@ type GroupLook = {
   readonly read: readonly Protection[]
   /** The one that those have in common. */
   readonly cut: CommonCut | null
+  /** How much older it is than the points of that kind that each of them has by itself. */
+  readonly behindSeconds: number
   /** Why the points of the others could not be read, else null. */
   readonly failure: string | null
 }
@@ -214,14 +249,24 @@ async function lookAtGroup(
     inPlan.map(async (protection) => ({ protection, ...(await readPoints(parts, protection)) })),
   )
   const read = looks.flatMap(({ protection, points }) => (points === null ? [] : [{ protection, points }]))
-  const cuts = commonCuts(read.map(({ points }) => points))
+  const cut = chooseCut(commonCuts(read.map(({ points }) => points)), choiceOfCut(point))
   return {
     group,
     inPlan,
     read: read.map(({ protection }) => protection),
-    cut: chooseCut(cuts, choiceOfCut(point)),
+    cut,
+    behindSeconds: cut === null ? 0 : secondsBehind(cut, read, point),
     failure: looks.find(({ failure }) => failure !== null)?.failure ?? null,
   }
+}
+
+function secondsBehind(
+  cut: CommonCut,
+  read: readonly { readonly points: readonly RecoveryPoint[] }[],
+  point: PlanRunPoint,
+): number {
+  const own = read.map(({ points }) => findPoint(points, choiceOf(point))?.instant ?? cut.instant)
+  return secondsBetween(cut.instant, Math.min(...own))
 }
 
 type ReadPoints = { readonly points: readonly RecoveryPoint[] | null; readonly failure: string | null }
