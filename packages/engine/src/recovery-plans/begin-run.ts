@@ -23,7 +23,7 @@ import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
 import { activitiesOfFollowUp } from './boots-of-run.ts'
 import { wordsOfRun } from './conduct-run.ts'
 import { settleCuts } from './group-cuts.ts'
-import { settlePoint } from './member-points.ts'
+import { pointReader, settlePoint } from './member-points.ts'
 import { loadPlan } from './save-plan.ts'
 import { loadRun } from './steer-run.ts'
 
@@ -48,10 +48,11 @@ export async function beginRun(parts: EngineParts, request: StartPlanRequest): P
   const { plan, version } = await loadPlan(parts, request.planId)
   const { findings, directions } = await lookAt(parts, plan, request.kind)
   const wished = choosesPoint(request.kind) ? (request.point ?? latest) : latest
-  const { point, findings: pointless } = await settlePoint(parts, plan, wished)
+  const read = pointReader(parts)
+  const { point, findings: pointless } = await settlePoint(parts, plan, { choice: wished, read })
   refuseBlocked(plan, [...findings, ...pointless])
   const { parameters, secrets } = await fillIn(parts, plan, request.parameters ?? {})
-  const { cuts, findings: doubts } = await settleCuts(parts, plan, { kind: request.kind, point })
+  const { cuts, findings: doubts } = await settleCuts(parts, plan, { kind: request.kind, point, read })
   const run: PlanRun = {
     id,
     planId: plan.id,
@@ -86,11 +87,12 @@ export async function beginFollowUp(parts: EngineParts, request: FollowUpRequest
   const former = await loadRun(parts, request.followsUp)
   refuseFollowUp(former, request.kind)
   const wished = request.kind === 'change-point' ? (request.point ?? latest) : latest
-  const { point, findings } = await settlePoint(parts, former.plan, wished)
+  const read = pointReader(parts)
+  const { point, findings } = await settlePoint(parts, former.plan, { choice: wished, read })
   refuseBlocked(former.plan, findings)
   const { cuts, findings: doubts } = holdsFinalPoints(former, request.kind, point)
     ? { cuts: {}, findings: [] }
-    : await settleCuts(parts, former.plan, { kind: request.kind, point })
+    : await settleCuts(parts, former.plan, { kind: request.kind, point, read })
   const run = followUpRun(former, {
     id,
     kind: request.kind,

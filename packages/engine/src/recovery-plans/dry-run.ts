@@ -7,8 +7,8 @@ import type { EngineParts } from '../engine-parts.ts'
 import { preflightFailover } from '../failover/preflight.ts'
 import type { StartPlanRequest } from '../requests.ts'
 import { choosesPoint, fillIn, findingsOf } from './begin-run.ts'
-import { cutFindings, settleCuts, withCuts } from './group-cuts.ts'
-import { lookAtPoints } from './member-points.ts'
+import { foreseeCuts, withCuts } from './group-cuts.ts'
+import { lookAtPoints, pointReader } from './member-points.ts'
 import { loadPlan } from './save-plan.ts'
 import { someAtOnce } from './some-at-once.ts'
 
@@ -23,10 +23,11 @@ export type DryRun = {
 export async function dryRun(parts: EngineParts, request: StartPlanRequest): Promise<DryRun> {
   const { plan } = await loadPlan(parts, request.planId)
   const mode = request.kind === 'test' ? 'test' : 'failover'
+  const read = pointReader(parts)
   const points = choosesPoint(request.kind)
-    ? await lookAtPoints(parts, plan, request.point ?? latest)
+    ? await lookAtPoints(parts, plan, { choice: request.point ?? latest, read })
     : { members: [], point: latest, chosen: [], findings: [] }
-  const wanted = { kind: request.kind, point: points.point }
+  const { cuts, findings } = await foreseeCuts(parts, plan, { kind: request.kind, point: points.point, read })
   const answers = await someAtOnce(machinesOf(plan), ({ id, protectionId }) =>
     preflightOf(parts, { id, protectionId, mode }),
   )
@@ -35,10 +36,10 @@ export async function dryRun(parts: EngineParts, request: StartPlanRequest): Pro
       ...(await findingsOf(parts, plan, request.kind)),
       ...(await parameterFindings(parts, plan, request)),
       ...points.findings,
-      ...(await cutFindings(parts, plan, wanted)),
+      ...findings,
       ...answers.flat(),
     ],
-    points: withCuts(plan, { ...points, cuts: (await settleCuts(parts, plan, wanted)).cuts }),
+    points: withCuts(plan, { ...points, cuts }),
   }
 }
 

@@ -1,5 +1,5 @@
 // A plan with several machines of a consistency group boots them from one instant that all of them have, whatever point was asked for.
-import { Outage, Refusal, toFailureReport } from '@understudy/base/errors'
+import { Refusal } from '@understudy/base/errors'
 import { type Instant, secondsBetween, toIso } from '@understudy/base/instant'
 import type { ConsistencyGroup } from '@understudy/domain/protection/consistency-group'
 import type { Protection } from '@understudy/domain/protection/protection'
@@ -22,13 +22,16 @@ import {
 } from '@understudy/domain/recovery-points/common-cuts'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { EngineParts } from '../engine-parts.ts'
-import { loadPointsInTime } from './member-points.ts'
+import { type PointReader, pointReader } from './member-points.ts'
 
 type Wanted = {
   readonly kind: PlanRunKind | FollowUpKind
   /** Default: latest. */
   readonly point?: PlanRunPoint
+  readonly read: PointReader
 }
+
+type Cuts = { readonly cuts: PlanRunCuts; readonly findings: readonly PlanFinding[] }
 
 /** What is booted from a point that was sealed before. A planned failover makes its own when all is off. */
 const bootsFromPoint: readonly Wanted['kind'][] = ['test', 'unplanned', 'change-point']
@@ -37,17 +40,12 @@ const bootsFromPoint: readonly Wanted['kind'][] = ['test', 'unplanned', 'change-
 const OLD_SECONDS = 900
 
 /** The cuts of a run that begins, a group without any left out; and what whoever answers for it must know of them: a run that nobody has tried beforehand too. */
-export async function settleCuts(
-  parts: EngineParts,
-  plan: RecoveryPlan,
-  wanted: Wanted,
-): Promise<{ readonly cuts: PlanRunCuts; readonly findings: readonly PlanFinding[] }> {
+export async function settleCuts(parts: EngineParts, plan: RecoveryPlan, wanted: Wanted): Promise<Cuts> {
   const looks = await lookAtGroups(parts, plan, wanted)
-  return {
-    cuts: Object.fromEntries(looks.flatMap(cutsOfMachines)),
-    findings: looks.flatMap(cutDoubts),
-  }
+  return { cuts: cutsOf(looks), findings: looks.flatMap(cutDoubts) }
 }
+
+const cutsOf = (looks: readonly GroupLook[]): PlanRunCuts => Object.fromEntries(looks.flatMap(cutsOfMachines))
 
 const cutsOfMachines = ({ inPlan, read, cut }: GroupLook) =>
   cut === null
@@ -70,22 +68,23 @@ export async function cutsWithAdded(
   const after = new Set(machinesOf(plan).map(({ protectionId }) => protectionId))
   const protections = await parts.stores.protections.list()
   const cuts = new Map(Object.entries(run.cuts))
+  const read = pointReader(parts)
   for (const protection of protections) {
     const { id, groupId } = protection
     if (!after.has(id) || before.has(id) || groupId === null || cuts.has(id)) continue
     const mate = protections.find((other) => other.groupId === groupId && run.cuts[other.id])
     const shared = mate && run.cuts[mate.id]
-    if (shared) cuts.set(id, await sameCut(parts, protection, shared))
+    if (shared) cuts.set(id, await sameCut(read, protection, shared))
   }
   return Object.fromEntries(cuts)
 }
 
 async function sameCut(
-  parts: EngineParts,
+  read: PointReader,
   protection: Protection,
   shared: PlanRunCuts[string],
 ): Promise<PlanRunCuts[string]> {
-  const { points } = await readPoints(parts, protection)
+  const { points } = await read(protection)
   if (points === null) return { cut: null, instant: shared.instant }
   const fits = points.some(({ group, instant }) =>
     shared.cut === null ? instant === shared.instant : group?.cut === shared.cut,
@@ -98,19 +97,18 @@ async function sameCut(
   })
 }
 
-/** Which instant it would be, and what of a group would not be in it. */
-export async function cutFindings(
-  parts: EngineParts,
-  plan: RecoveryPlan,
-  wanted: Wanted,
-): Promise<readonly PlanFinding[]> {
+/** Before a run: also which instant it would be, and what of a group would not be in it. */
+export async function foreseeCuts(parts: EngineParts, plan: RecoveryPlan, wanted: Wanted): Promise<Cuts> {
   const now = parts.clock.now()
   const looks = await lookAtGroups(parts, plan, wanted)
-  return [
-    ...looks.flatMap((look) => (look.cut ? [cutFound(look, look.cut.instant, now)] : [])),
-    ...looks.flatMap(cutDoubts),
-    ...(await matesLeftOut(parts, plan)),
-  ]
+  return {
+    cuts: cutsOf(looks),
+    findings: [
+      ...looks.flatMap((look) => (look.cut ? [cutFound(look, look.cut.instant, now)] : [])),
+      ...looks.flatMap(cutDoubts),
+      ...(await matesLeftOut(parts, plan)),
+    ],
+  }
 }
 
 type Chosen = {
@@ -217,7 +215,7 @@ type GroupLook = {
 async function lookAtGroups(
   parts: EngineParts,
   plan: RecoveryPlan,
-  { kind, point = { kind: 'latest' } }: Wanted,
+  { kind, point = { kind: 'latest' }, read }: Wanted,
 ): Promise<readonly GroupLook[]> {
   if (!bootsFromPoint.includes(kind)) return []
   const ids = new Set(machinesOf(plan).map(({ protectionId }) => protectionId))
@@ -230,7 +228,7 @@ async function lookAtGroups(
   return await Promise.all(
     several.flatMap(([groupId, inPlan]) => {
       const group = groups.find(({ id }) => id === groupId)
-      return group ? [lookAtGroup(parts, group, inPlan, point)] : []
+      return group ? [lookAtGroup(group, inPlan, point, read)] : []
     }),
   )
 }
@@ -240,13 +238,13 @@ const choiceOfCut = (point: PlanRunPoint): CutChoice =>
 
 /** In a disaster a replica that cannot be read must keep the others neither from booting nor from the instant that they share. */
 async function lookAtGroup(
-  parts: EngineParts,
   group: ConsistencyGroup,
   inPlan: readonly Protection[],
   point: PlanRunPoint,
+  readPoints: PointReader,
 ): Promise<GroupLook> {
   const looks = await Promise.all(
-    inPlan.map(async (protection) => ({ protection, ...(await readPoints(parts, protection)) })),
+    inPlan.map(async (protection) => ({ protection, ...(await readPoints(protection)) })),
   )
   const read = looks.flatMap(({ protection, points }) => (points === null ? [] : [{ protection, points }]))
   const cut = chooseCut(commonCuts(read.map(({ points }) => points)), choiceOfCut(point))
@@ -256,7 +254,7 @@ async function lookAtGroup(
     read: read.map(({ protection }) => protection),
     cut,
     behindSeconds: cut === null ? 0 : secondsBehind(cut, read, point),
-    failure: looks.find(({ failure }) => failure !== null)?.failure ?? null,
+    failure: looks.find(({ why }) => why !== null)?.why ?? null,
   }
 }
 
@@ -267,15 +265,4 @@ function secondsBehind(
 ): number {
   const own = read.map(({ points }) => findPoint(points, choiceOf(point))?.instant ?? cut.instant)
   return secondsBetween(cut.instant, Math.min(...own))
-}
-
-type ReadPoints = { readonly points: readonly RecoveryPoint[] | null; readonly failure: string | null }
-
-async function readPoints(parts: EngineParts, protection: Protection): Promise<ReadPoints> {
-  try {
-    return { points: await loadPointsInTime(parts, protection), failure: null }
-  } catch (error) {
-    if (!(error instanceof Outage) && !(error instanceof Refusal)) throw error
-    return { points: null, failure: toFailureReport(error).message }
-  }
 }

@@ -1,7 +1,7 @@
 // What the replicas of a plan's machines hold, and what a choice of one point for all of them comes to.
 import { Outage, Refusal } from '@understudy/base/errors'
-import type { Protection } from '@understudy/domain/protection/protection'
-import type { PlanMachine, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { PlanFinding } from '@understudy/domain/recovery-plans/plan-finding'
 import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
 import {
@@ -18,32 +18,48 @@ import { loadPoints } from '../recovery-points/load-points.ts'
 import { withinSeconds } from '../sites/bounded-call.ts'
 import { someAtOnce } from './some-at-once.ts'
 
-/** Of every machine of the plan that is protected still; one whose target does not answer is told as that. Touches nothing. */
-export async function memberPoints(parts: EngineParts, plan: RecoveryPlan): Promise<readonly MemberPoints[]> {
-  const read = await someAtOnce(machinesOf(plan), (machine) => pointsOf(parts, machine))
-  return read.filter((member) => member !== null)
-}
+/** `points` null: they cannot be read now, and why. */
+export type ReadPoints =
+  | { readonly points: readonly RecoveryPoint[]; readonly why: null }
+  | { readonly points: null; readonly why: string }
 
-async function pointsOf(parts: EngineParts, { id, protectionId }: PlanMachine): Promise<MemberPoints | null> {
-  const protection = await parts.stores.protections.find(protectionId)
-  if (!protection) return null
-  const member = { itemId: id, name: protection.name }
-  try {
-    return { ...member, points: await loadPointsInTime(parts, protection), why: null }
-  } catch (error) {
-    if (!(error instanceof Outage) && !(error instanceof Refusal)) throw error
-    return { ...member, points: null, why: error.message }
+export type PointReader = (protection: Protection) => Promise<ReadPoints>
+
+/** For one question about a plan: each replica is opened once, however many parts of the answer need its points. */
+export function pointReader(parts: EngineParts): PointReader {
+  const known = new Map<ProtectionId, Promise<ReadPoints>>()
+  return (protection) => {
+    const reading = known.get(protection.id) ?? readPoints(parts, protection)
+    known.set(protection.id, reading)
+    return reading
   }
 }
 
-/** A store that hangs, without any error, must not keep whoever asks waiting: it is an outage like any other. */
-export function loadPointsInTime(
-  parts: EngineParts,
-  protection: Protection,
-): Promise<readonly RecoveryPoint[]> {
+async function readPoints(parts: EngineParts, protection: Protection): Promise<ReadPoints> {
+  // A store that hangs, without any error, must not keep whoever asks waiting: it is an outage like any other.
   const bound = { seconds: parts.config.deadSiteSeconds, signal: new AbortController().signal }
-  return withinSeconds(parts, bound, () => loadPoints(parts, protection))
+  try {
+    return { points: await withinSeconds(parts, bound, () => loadPoints(parts, protection)), why: null }
+  } catch (error) {
+    if (!(error instanceof Outage) && !(error instanceof Refusal)) throw error
+    return { points: null, why: error.message }
+  }
 }
+
+/** Of every machine of the plan that is protected still; one whose target does not answer is told as that. Touches nothing. */
+export async function memberPoints(
+  parts: EngineParts,
+  plan: RecoveryPlan,
+  read: PointReader = pointReader(parts),
+): Promise<readonly MemberPoints[]> {
+  const members = await someAtOnce(machinesOf(plan), async ({ id, protectionId }) => {
+    const protection = await parts.stores.protections.find(protectionId)
+    return protection && { itemId: id, name: protection.name, ...(await read(protection)) }
+  })
+  return members.filter((member) => member !== null)
+}
+
+type Asked = { readonly choice: PlanPointChoice; readonly read: PointReader }
 
 type LookedAt = {
   readonly members: readonly MemberPoints[]
@@ -56,9 +72,9 @@ type LookedAt = {
 export async function lookAtPoints(
   parts: EngineParts,
   plan: RecoveryPlan,
-  choice: PlanPointChoice,
+  { choice, read }: Asked,
 ): Promise<LookedAt> {
-  const members = await memberPoints(parts, plan)
+  const members = await memberPoints(parts, plan, read)
   return {
     members,
     point: fixPoint(choice, members) ?? { kind: 'latest' },
@@ -76,10 +92,10 @@ type SettledPoint = { readonly point: PlanRunPoint; readonly findings: readonly 
 export async function settlePoint(
   parts: EngineParts,
   plan: RecoveryPlan,
-  choice: PlanPointChoice,
+  { choice, read }: Asked,
 ): Promise<SettledPoint> {
   if (choice.kind === 'latest') return { point: choice, findings: [] }
-  const members = await memberPoints(parts, plan)
+  const members = await memberPoints(parts, plan, read)
   return {
     point: fixPoint(choice, members) ?? { kind: 'latest' },
     findings: checkPlanPoints(members, choice),
