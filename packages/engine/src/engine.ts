@@ -52,13 +52,14 @@ import { loadMachine, protect, protectJob } from './protection/protect.ts'
 import { edit, pause, replicateNow, resume, resyncJob } from './protection/steer.ts'
 import { machineReadinesses } from './readiness/judge-readiness.ts'
 import { createPreflightWatcher, type PreflightWatcher } from './readiness/watch-preflight.ts'
-import { type Conductor, createConductor } from './recovery-plans/conductor.ts'
+import { createConductor } from './recovery-plans/conductor.ts'
 import type { MachineJobs } from './recovery-plans/machine-activity.ts'
 import { planStep } from './recovery-plans/plan-step.ts'
 import { type PlanUseCases, planUseCases } from './recovery-plans/plan-use-cases.ts'
 import { annotatePoint } from './recovery-points/annotate-point.ts'
 import { loadPoints } from './recovery-points/load-points.ts'
 import { whereIs, withReplica } from './recovery-points/with-replica.ts'
+import type { Recurring } from './recurring.ts'
 import { createMover } from './replication/mover.ts'
 import type {
   AnswerRequest,
@@ -194,7 +195,7 @@ export type Engine = {
 
 /** Builds the engine of one process. Nothing runs before `start`. */
 export function createEngine(given: EngineParts): Engine {
-  let conductor: Conductor | null = null
+  let conductor: Recurring | null = null
   const parts = { ...given, live: wakingAtJobs(given.live, () => conductor?.wake()) }
   const context = createContext(parts)
   const { mover, keeper, cancels, sites, jobs, replicas, preflights } = context
