@@ -11,7 +11,6 @@ const LOOKS_AT_ONCE = 100
 
 export function createConductor(conducting: Conducting): Recurring {
   const { parts } = conducting
-  const { siteFailovers, planRuns } = parts.stores
 
   const lookAtAll = async <Id extends string>(
     rows: readonly { readonly id: Id }[],
@@ -30,11 +29,11 @@ export function createConductor(conducting: Conducting): Recurring {
     )
   }
   const runs = createRecurring(parts, { name: 'the look for runs of plans', ...pace }, async (signal) =>
-    lookAtAll(await planRuns.active(), signal, (id) => conductRun(conducting, id)),
+    lookAtAll(await parts.stores.planRuns.active(), signal, (id) => conductRun(conducting, id)),
   )
   // Apart: a plan that is slow to begin, because a store does not answer, must not hold up the runs that go on.
   const sites = createRecurring(parts, { name: 'the look for failovers of sites', ...pace }, async (signal) =>
-    lookAtAll(await siteFailovers.active(), signal, async (id) => {
+    lookAtAll(await parts.stores.siteFailovers.active(), signal, async (id) => {
       const moved = await conductSiteFailover(parts, id)
       if (moved) runs.wake()
       return moved
