@@ -21,6 +21,7 @@ import {
 } from './console.ts'
 import { dismantle, newHome, type Product, startProduct } from './product.ts'
 import { photograph } from './screenshots.ts'
+import { tabTo } from './simulated-sites.ts'
 import { until } from './until.ts'
 
 test.describe.configure({ mode: 'serial' })
@@ -517,16 +518,6 @@ async function checkBothThemes(name: string): Promise<void> {
   await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' })
   await checkAccessibility(page, `${name}, light`, { contrastOnly: true })
   await photograph(page, `simulated/${name}`, ['dark', 'light'])
-}
-
-/** Presses Tab until it is there; fails when it cannot be reached. */
-async function tabTo(target: Locator): Promise<void> {
-  await expect(target).toBeVisible()
-  for (let presses = 0; presses < 60; presses++) {
-    if (await target.evaluate((element) => element === document.activeElement)) return
-    await page.keyboard.press('Tab')
-  }
-  throw new Error('It cannot be reached with the Tab key')
 }
 
 async function items<Row>(path: string): Promise<readonly Row[]> {

@@ -1,16 +1,14 @@
 // A consistency group over two simulated sites: made by keyboard, with the reason beside what cannot be in it; its machines share their
 // instants, a plan boots them from one, and it is changed and removed. Free of barriers in both themes.
-import { type BrowserContext, expect, type Locator, type Page, test } from '@playwright/test'
+import { type BrowserContext, expect, type Page, test } from '@playwright/test'
 import type { ConsistencyGroup } from '@understudy/contract/consistency-group'
-import type { Machine } from '@understudy/contract/machine'
 import type { Policy } from '@understudy/contract/policy'
 import type { Protection } from '@understudy/contract/protection'
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
-import type { Site } from '@understudy/contract/site'
-import { checkAccessibility } from './accessibility.ts'
 import { becomeOwner, choose, goTo, heading, watchForErrors } from './console.ts'
 import { dismantle, newHome, type Product, startProduct } from './product.ts'
 import { photograph } from './screenshots.ts'
+import { type Api, apiOf, checkBothThemes, openTwoSites, tabTo, untilProtected } from './simulated-sites.ts'
 import { until } from './until.ts'
 
 test.describe.configure({ mode: 'serial' })
@@ -20,6 +18,7 @@ let product: Product
 let context: BrowserContext
 let page: Page
 let errors: readonly string[]
+let api: Api
 let protections: readonly Protection[]
 
 test.beforeAll(async ({ browser }) => {
@@ -29,6 +28,7 @@ test.beforeAll(async ({ browser }) => {
   page = await context.newPage()
   errors = watchForErrors(page)
   await becomeOwner(page, product.setupLink ?? '')
+  api = apiOf(context, product.address)
   protections = await protectThree()
 })
 test.afterAll(async () => {
@@ -40,7 +40,7 @@ test('a group is made by keyboard, and a machine that cannot be in it says why',
   await goTo(page, 'Groups')
   await expect(heading(page, 'Groups')).toBeVisible()
   await expect(page.getByText('No group yet')).toBeVisible()
-  await checkBothThemes('groups-none')
+  await checkBothThemes(page, 'groups-none')
   await tabTo(page.getByRole('main').getByRole('link', { name: 'New group' }).first())
   await page.keyboard.press('Enter')
   const drawer = page.getByRole('dialog', { name: 'New group' })
@@ -56,20 +56,20 @@ test('a group is made by keyboard, and a machine that cannot be in it says why',
   await tabTo(drawer.getByRole('checkbox', { name: 'Choose sim-0002' }))
   await page.keyboard.press('Space')
   await expect(drawer.getByText('2 chosen')).toBeVisible()
-  await checkBothThemes('group-new')
+  await checkBothThemes(page, 'group-new')
   await tabTo(drawer.getByRole('button', { name: 'Save' }))
   await page.keyboard.press('Enter')
   await expect(drawer).toBeHidden()
   const row = page.getByRole('region', { name: 'Groups' }).getByRole('row', { name: /Web shop/ })
   await expect(row).toContainText('Common points on time', { timeout: 30_000 })
   await expect(row).toContainText('held still for')
-  await checkBothThemes('groups')
+  await checkBothThemes(page, 'groups')
 })
 
 test('the points of its machines are of one instant, and its machines say so', async () => {
   const [web, db] = protections
   const cutsOf = async (protection: Protection | undefined) => {
-    const points = await items<RecoveryPoint>(`/protections/${protection?.id}/recovery-points?limit=200`)
+    const points = await api.items<RecoveryPoint>(`/protections/${protection?.id}/recovery-points?limit=200`)
     return new Map(points.flatMap(({ group, instant }) => (group ? [[group.cut, instant] as const] : [])))
   }
   await until('three common points', 60, async () => ((await cutsOf(web)).size >= 3 ? true : null))
@@ -81,23 +81,24 @@ test('the points of its machines are of one instant, and its machines say so', a
   await page.goto(`${product.address}/machines/${web?.machineId}`)
   const note = page.getByRole('group', { name: 'Group Web shop' })
   await expect(note).toContainText('with sim-0002: newest')
-  await checkBothThemes('machine-in-group')
+  await checkBothThemes(page, 'machine-in-group')
   await goTo(page, 'Machines')
   await choose(page, 'Group', 'Web shop')
   await expect(page).toHaveURL(/groupId=/)
   await expect(page.getByRole('grid', { name: 'Machines' }).getByRole('row')).toHaveCount(3)
-  await checkBothThemes('machines-of-group')
+  await checkBothThemes(page, 'machines-of-group')
 })
 
 test('a dry run of a plan tells the instant that its machines boot from, and a failover of one alone warns', async () => {
   await goTo(page, 'Groups')
   await page.getByRole('link', { name: 'Web shop' }).click()
   const drawer = page.getByRole('dialog', { name: 'Edit Web shop' })
-  await checkBothThemes('group')
+  await checkBothThemes(page, 'group')
   await drawer.getByRole('button', { name: 'Make a plan of it' }).click()
   await expect(page).toHaveURL(/\/plans\/[^/?]+/)
-  const [plan] = await items<{ id: string }>('/plans')
-  const dry = await post<{ findings: readonly { code: string; message: string }[] }>(
+  const [plan] = await api.items<{ id: string }>('/plans')
+  const dry = await api.send<{ findings: readonly { code: string; message: string }[] }>(
+    'POST',
     `/plans/${plan?.id}/dry-run`,
     { kind: 'unplanned' },
   )
@@ -115,7 +116,7 @@ test('a dry run of a plan tells the instant that its machines boot from, and a f
 test('a machine is taken out and comes back with all its points, and a group that is removed leaves its machines alone', async () => {
   const [, db] = protections
   const count = async () =>
-    (await items<Protection>('/protections')).find(({ id }) => id === db?.id)?.pointCount
+    (await api.items<Protection>('/protections')).find(({ id }) => id === db?.id)?.pointCount
   const before = (await count()) ?? 0
   await goTo(page, 'Groups')
   await page.getByRole('link', { name: 'Web shop' }).click()
@@ -132,8 +133,8 @@ test('a machine is taken out and comes back with all its points, and a group tha
   await confirm.getByRole('textbox').fill('Web shop')
   await confirm.getByRole('button', { name: 'Remove the group' }).click()
   await expect(page.getByText('No group yet')).toBeVisible()
-  expect(await items<ConsistencyGroup>('/groups')).toEqual([])
-  for (const { group } of await items<Protection>('/protections')) expect(group).toBeNull()
+  expect(await api.items<ConsistencyGroup>('/groups')).toEqual([])
+  for (const { group } of await api.items<Protection>('/protections')) expect(group).toBeNull()
 })
 
 test('nothing went wrong in the browser', () => {
@@ -142,64 +143,15 @@ test('nothing went wrong in the browser', () => {
 
 /** Three machines of a simulated site, two of them with one policy. */
 async function protectThree(): Promise<readonly Protection[]> {
-  const site = (name: string, machines: number, seed: number): Promise<Site> =>
-    post('/sites', {
-      name,
-      platform: 'simulated',
-      settings: { machines, diskBytes: 16 * 2 ** 20, seed, bootSeconds: 1 },
-      secrets: {},
-    })
-  const harbour = await site('Harbour', 3, 1)
-  const hillside = await site('Hillside', 0, 2)
-  await post(`/sites/${harbour.id}/refresh`, {})
-  const machines = await items<Machine>('/machines?limit=100&sort=name')
-  const policies = await items<Policy>('/policies')
+  const { hillside, machines } = await openTwoSites(api, 3)
+  const policies = await api.items<Policy>('/policies')
   const fast = policies.find(({ name }) => name === 'Every 5 seconds')
   const other = policies.find(({ id }) => id !== fast?.id)
   for (const [index, { id: machineId }] of machines.entries())
-    await post('/protections', {
+    await api.send('POST', '/protections', {
       machineId,
       targetSiteId: hillside.id,
       policyId: index === 2 ? other?.id : fast?.id,
     })
-  return await until('all are protected', 120, async () => {
-    const ready = await items<Protection>('/protections?state=protected&sort=name')
-    return ready.length === machines.length ? ready : null
-  })
-}
-
-async function checkBothThemes(name: string): Promise<void> {
-  await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' })
-  await checkAccessibility(page, `${name}, dark`)
-  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' })
-  await checkAccessibility(page, `${name}, light`, { contrastOnly: true })
-  await photograph(page, `simulated/${name}`)
-  await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' })
-}
-
-/** Presses Tab until it is there; fails when it cannot be reached. */
-async function tabTo(target: Locator): Promise<void> {
-  await expect(target).toBeVisible()
-  for (let presses = 0; presses < 60; presses++) {
-    if (await target.evaluate((element) => element === document.activeElement)) return
-    await page.keyboard.press('Tab')
-  }
-  throw new Error('It cannot be reached with the Tab key')
-}
-
-async function post<Answer>(path: string, data: object): Promise<Answer> {
-  const session = await context.request.get(`${product.address}/api/v1/session`)
-  const { csrfToken } = (await session.json()) as { readonly csrfToken: string }
-  const answer = await context.request.post(`${product.address}/api/v1${path}`, {
-    headers: { 'x-csrf-token': csrfToken, origin: product.address },
-    data,
-  })
-  expect(answer.ok(), `${path}: ${await answer.text()}`).toBe(true)
-  return (await answer.json()) as Answer
-}
-
-async function items<Row>(path: string): Promise<readonly Row[]> {
-  const response = await context.request.get(`${product.address}/api/v1${path}`)
-  expect(response.ok(), path).toBe(true)
-  return ((await response.json()) as { readonly items: readonly Row[] }).items
+  return await untilProtected(api, machines.length)
 }

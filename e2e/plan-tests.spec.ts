@@ -1,19 +1,16 @@
 // A schedule is made by keyboard and begins a test by itself; a test by hand leaves a report that opens, on the screen and on paper, with sums that
 // are right; and how far one may rely on plan and machines is told with its reasons. Over two simulated sites.
 import { createHash } from 'node:crypto'
-import { type BrowserContext, expect, type Locator, type Page, test } from '@playwright/test'
+import { type BrowserContext, expect, type Page, test } from '@playwright/test'
 import type { Machine } from '@understudy/contract/machine'
 import type { Evidence, TestSettings } from '@understudy/contract/plan-tests'
-import type { Policy } from '@understudy/contract/policy'
 import type { Protection } from '@understudy/contract/protection'
 import type { PlanDetail, PlanRun } from '@understudy/contract/recovery-plan'
-import type { Site } from '@understudy/contract/site'
 import { readZip } from '@understudy/simulator/read-zip'
-import { checkAccessibility } from './accessibility.ts'
 import { becomeOwner, heading, watchForErrors } from './console.ts'
 import { dismantle, newHome, type Product, startProduct } from './product.ts'
 import { photograph } from './screenshots.ts'
-import { until } from './until.ts'
+import { type Api, apiOf, checkBothThemes, protectHarbour, tabTo } from './simulated-sites.ts'
 
 test.describe.configure({ mode: 'serial' })
 
@@ -22,6 +19,7 @@ let product: Product
 let context: BrowserContext
 let page: Page
 let errors: readonly string[]
+let api: Api
 let plan: PlanDetail
 
 test.beforeAll(async ({ browser }) => {
@@ -31,6 +29,7 @@ test.beforeAll(async ({ browser }) => {
   page = await context.newPage()
   errors = watchForErrors(page)
   await becomeOwner(page, product.setupLink ?? '')
+  api = apiOf(context, product.address)
   plan = await makePlan()
 })
 test.afterAll(async () => {
@@ -46,7 +45,7 @@ test('a plan that nobody has tested says so, with what to do, on its page and in
   const reasons = page.getByRole('dialog', { name: 'Readiness of Web shop' })
   await expect(reasons).toContainText('It has never been tested')
   await expect(reasons).toContainText('Run a test')
-  await checkBothThemes('plans-readiness')
+  await checkBothThemes(page, 'plans-readiness')
   await page.keyboard.press('Escape')
   await expect(reasons).toBeHidden()
 })
@@ -63,23 +62,26 @@ test('a schedule is made by keyboard, is said in words while one types, and stay
   await page.keyboard.type('04:30')
   await expect(form.getByRole('status')).toContainText('Every Saturday and Sunday at 04:30')
   await expect(form.getByRole('status')).toContainText(/Next: \d{4}-\d\d-\d\d 04:30/)
-  await checkBothThemes('plan-tests-schedule')
+  await checkBothThemes(page, 'plan-tests-schedule')
   await tabTo(form.getByRole('button', { name: 'Save the schedule' }))
   await page.keyboard.press('Enter')
   await expect(form.getByRole('button', { name: 'Undo' })).toBeHidden()
   await page.reload()
   await expect(form.getByRole('status')).toContainText('Every Saturday and Sunday at 04:30')
-  const kept = await get<TestSettings>(`/plans/${plan.id}/test-settings`)
+  const kept = await api.get<TestSettings>(`/plans/${plan.id}/test-settings`)
   expect(kept).toMatchObject({ revision: 1, schedule: { minuteOfDay: 270 } })
 })
 
 test('a test by hand leads to a report that opens, as a page, as PDF and as a bundle whose sums are right', async () => {
-  const run = await post<PlanRun>(`/plans/${plan.id}/runs`, { kind: 'test', cleanUp: 'when-done' })
+  const run = await api.send<PlanRun>('POST', `/plans/${plan.id}/runs`, {
+    kind: 'test',
+    cleanUp: 'when-done',
+  })
   await page.goto(`${product.address}/plans/${plan.id}/runs/${run.id}`)
   const panel = page.getByRole('region', { name: 'Evidence' })
   const link = panel.getByRole('link', { name: 'Report of this run, edition 1' })
   await expect(link).toBeVisible({ timeout: 120_000 })
-  await checkBothThemes('plan-run-evidence')
+  await checkBothThemes(page, 'plan-run-evidence')
   const opening = context.waitForEvent('page')
   await link.press('Enter')
   const report = await opening
@@ -90,7 +92,7 @@ test('a test by hand leads to a report that opens, as a page, as PDF and as a bu
   await expect(report.getByText('hello from the plan')).toBeVisible()
   await photograph(report, 'simulated/evidence-report', ['light'])
   await report.close()
-  const [evidence] = await items<Evidence>(`/plan-runs/${run.id}/evidence`)
+  const [evidence] = await api.items<Evidence>(`/plan-runs/${run.id}/evidence`)
   if (!evidence) throw new Error('there is a report')
   const pdf = await bytes(`/plan-runs/${run.id}/evidence/1/report.pdf`)
   expect(pdf.subarray(0, 5).toString()).toBe('%PDF-')
@@ -111,11 +113,11 @@ test('a test by hand leads to a report that opens, as a page, as PDF and as a bu
 })
 
 test('the hash stands in the audit log and in the events', async () => {
-  const [run] = await items<PlanRun>(`/plan-runs?planId=${plan.id}&limit=10`)
+  const [run] = await api.items<PlanRun>(`/plan-runs?planId=${plan.id}&limit=10`)
   const { sha256 } = run?.evidence ?? (await newestEvidence())
-  const audit = await items<{ action: string; facts: { sha256?: string } }>('/audit?limit=50')
+  const audit = await api.items<{ action: string; facts: { sha256?: string } }>('/audit?limit=50')
   expect(audit.find(({ action }) => action === 'planRuns.evidence')?.facts.sha256).toBe(sha256)
-  const events = await items<{ facts: { sha256?: string } }>('/events?code=plan-run/evidence')
+  const events = await api.items<{ facts: { sha256?: string } }>('/events?code=plan-run/evidence')
   expect(events[0]?.facts.sha256).toBe(sha256)
 })
 
@@ -125,15 +127,15 @@ test('after the test plan and machines are proven, and the overview counts them'
   await expect(
     page.getByRole('button', { name: /^Readiness of Web shop: Proven, 100 of 100$/ }),
   ).toBeVisible()
-  await checkBothThemes('overview-readiness')
-  const [protection] = await items<Protection>('/protections')
+  await checkBothThemes(page, 'overview-readiness')
+  const [protection] = await api.items<Protection>('/protections')
   await page.goto(`${product.address}/machines/${protection?.machineId}`)
   const mark = page.getByRole('button', { name: `Readiness of ${protection?.name}: Proven, 100 of 100` })
   await mark.press('Enter')
   await expect(page.getByRole('dialog', { name: `Readiness of ${protection?.name}` })).toContainText(
     'Its last test passed',
   )
-  await checkBothThemes('machine-readiness')
+  await checkBothThemes(page, 'machine-readiness')
 })
 
 test('a scheduled test begins by itself, cleans up after itself, and is listed with its report', async () => {
@@ -147,13 +149,13 @@ test('a scheduled test begins by itself, cleans up after itself, and is listed w
     keepMinutes: 0,
     giveUpMinutes: 30,
   }
-  await send('PATCH', `/plans/${plan.id}/test-settings`, { testEveryDays: 30, schedule, revision: 1 })
+  await api.send('PATCH', `/plans/${plan.id}/test-settings`, { testEveryDays: 30, schedule, revision: 1 })
   await page.goto(`${product.address}/plans/${plan.id}?tab=tests`)
   const row = page.getByRole('region', { name: 'Tests so far' }).getByRole('row', { name: /schedule/ })
   await expect(row).toContainText('Passed', { timeout: 180_000 })
   await expect(row.getByRole('link', { name: /^Report of the test of/ })).toBeVisible({ timeout: 60_000 })
-  await checkBothThemes('plan-tests')
-  const left = (await items<Machine>('/machines?limit=100')).filter(({ runId }) => runId !== null)
+  await checkBothThemes(page, 'plan-tests')
+  const left = (await api.items<Machine>('/machines?limit=100')).filter(({ runId }) => runId !== null)
   expect(left).toEqual([])
 })
 
@@ -162,45 +164,18 @@ test('nothing went wrong in the browser', () => {
 })
 
 async function newestEvidence(): Promise<Evidence> {
-  const runs = await items<PlanRun>(`/plan-runs?planId=${plan.id}&limit=10`)
+  const runs = await api.items<PlanRun>(`/plan-runs?planId=${plan.id}&limit=10`)
   const tested = runs.find(({ kind }) => kind === 'test')
-  const [evidence] = await items<Evidence>(`/plan-runs/${tested?.id}/evidence`)
+  const [evidence] = await api.items<Evidence>(`/plan-runs/${tested?.id}/evidence`)
   if (!evidence) throw new Error('there is a report')
   return evidence
 }
 
 /** Two simulated sites, two protected machines, and a plan with a program on the server. */
 async function makePlan(): Promise<PlanDetail> {
-  const site = (name: string, machines: number, seed: number): Promise<Site> =>
-    post('/sites', {
-      name,
-      platform: 'simulated',
-      settings: { machines, diskBytes: 16 * 2 ** 20, seed, bootSeconds: 1 },
-      secrets: {},
-    })
-  const harbour = await site('Harbour', 2, 1)
-  const hillside = await site('Hillside', 0, 2)
-  await post(`/sites/${harbour.id}/refresh`, {})
-  const machines = await items<Machine>('/machines?limit=100')
-  const policy = (await items<Policy>('/policies')).find(({ name }) => name === 'Every 5 seconds')
-  const machineIds = machines.map(({ id }) => id)
-  const { suggestedAdapters } = await post<{ suggestedAdapters: Record<string, unknown> }>(
-    '/protections/preview',
-    { machineIds, targetSiteId: hillside.id, policyId: policy?.id },
-  )
-  for (const machineId of machineIds)
-    await post('/protections', {
-      machineId,
-      targetSiteId: hillside.id,
-      policyId: policy?.id,
-      adapters: suggestedAdapters[machineId],
-    })
-  const protections = await until('all are protected', 120, async () => {
-    const ready = await items<Protection>('/protections?state=protected')
-    return ready.length === machineIds.length ? ready : null
-  })
+  const { protections } = await protectHarbour(api, 2)
   const item = (id: string) => ({ id, needs: [], whenItFails: 'stop' })
-  return post('/plans', {
+  return api.send('POST', '/plans', {
     name: 'Web shop',
     priority: 1,
     targetRtoSeconds: 600,
@@ -232,48 +207,6 @@ async function makePlan(): Promise<PlanDetail> {
     ],
   })
 }
-
-async function checkBothThemes(name: string): Promise<void> {
-  await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' })
-  await checkAccessibility(page, `${name}, dark`)
-  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' })
-  await checkAccessibility(page, `${name}, light`, { contrastOnly: true })
-  await photograph(page, `simulated/${name}`, ['dark', 'light'])
-  await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' })
-}
-
-/** Presses Tab until it is there; fails when it cannot be reached. */
-async function tabTo(target: Locator): Promise<void> {
-  await expect(target).toBeVisible()
-  for (let presses = 0; presses < 60; presses++) {
-    if (await target.evaluate((element) => element === document.activeElement)) return
-    await page.keyboard.press('Tab')
-  }
-  throw new Error('It cannot be reached with the Tab key')
-}
-
-async function send<Answer>(method: string, address: string, data: object): Promise<Answer> {
-  const session = await context.request.get(`${product.address}/api/v1/session`)
-  const { csrfToken } = (await session.json()) as { readonly csrfToken: string }
-  const answer = await context.request.fetch(`${product.address}/api/v1${address}`, {
-    method,
-    headers: { 'x-csrf-token': csrfToken, origin: product.address },
-    data,
-  })
-  expect(answer.ok(), `${address}: ${await answer.text()}`).toBe(true)
-  return (await answer.json()) as Answer
-}
-
-const post = <Answer>(address: string, data: object): Promise<Answer> => send('POST', address, data)
-
-async function get<Answer>(address: string): Promise<Answer> {
-  const response = await context.request.get(`${product.address}/api/v1${address}`)
-  expect(response.ok(), address).toBe(true)
-  return (await response.json()) as Answer
-}
-
-const items = async <Row>(address: string): Promise<readonly Row[]> =>
-  (await get<{ readonly items: readonly Row[] }>(address)).items
 
 async function bytes(address: string): Promise<Buffer> {
   const response = await context.request.get(`${product.address}/api/v1${address}`)

@@ -42,11 +42,15 @@ export const simulatedSettings = (machines: number, seed: number) => ({
   bootSeconds: 1,
 })
 
-/** Harbour with so many machines, all of them protected to Hillside every five seconds, in the order of their names. */
-export async function protectHarbour(
-  api: Api,
-  count: number,
-): Promise<{ readonly harbour: Site; readonly protections: readonly Protection[] }> {
+type TwoSites = {
+  readonly harbour: Site
+  readonly hillside: Site
+  /** Of Harbour, in the order of their names. */
+  readonly machines: readonly Machine[]
+}
+
+/** Harbour with so many machines, and Hillside, which has none. */
+export async function openTwoSites(api: Api, count: number): Promise<TwoSites> {
   const site = (name: string, machines: number, seed: number): Promise<Site> =>
     api.send('POST', '/sites', {
       name,
@@ -57,7 +61,22 @@ export async function protectHarbour(
   const harbour = await site('Harbour', count, 1)
   const hillside = await site('Hillside', 0, 2)
   await api.send('POST', `/sites/${harbour.id}/refresh`, {})
-  const machines = await api.items<Machine>('/machines?limit=100')
+  return { harbour, hillside, machines: await api.items<Machine>('/machines?limit=100&sort=name') }
+}
+
+/** In the order of their names. */
+export const untilProtected = (api: Api, count: number): Promise<readonly Protection[]> =>
+  until('all are protected', 120, async () => {
+    const ready = await api.items<Protection>('/protections?state=protected&sort=name')
+    return ready.length === count ? ready : null
+  })
+
+/** Harbour with so many machines, all of them protected to Hillside every five seconds, in the order of their names. */
+export async function protectHarbour(
+  api: Api,
+  count: number,
+): Promise<{ readonly harbour: Site; readonly protections: readonly Protection[] }> {
+  const { harbour, hillside, machines } = await openTwoSites(api, count)
   const policy = (await api.items<Policy>('/policies')).find(({ name }) => name === 'Every 5 seconds')
   const machineIds = machines.map(({ id }) => id)
   const wanted = { targetSiteId: hillside.id, policyId: policy?.id }
@@ -68,11 +87,7 @@ export async function protectHarbour(
   )
   for (const machineId of machineIds)
     await api.send('POST', '/protections', { machineId, ...wanted, adapters: suggestedAdapters[machineId] })
-  const protections = await until('all are protected', 120, async () => {
-    const ready = await api.items<Protection>('/protections?state=protected&sort=name')
-    return ready.length === machineIds.length ? ready : null
-  })
-  return { harbour, protections }
+  return { harbour, protections: await untilProtected(api, machineIds.length) }
 }
 
 export async function checkBothThemes(page: Page, name: string): Promise<void> {
