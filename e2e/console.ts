@@ -65,7 +65,8 @@ export async function followTheJob(
   seconds: number,
 ): Promise<void> {
   const message = page.getByRole('alert').filter({ hasText: `${title} of ${machine} has begun` })
-  await message.getByRole('link', { name: 'Follow the job' }).click()
+  // At once, as the message goes after a while: on a slow computer a click that first waits for everything to stand still comes too late.
+  await message.getByRole('link', { name: 'Follow the job' }).dispatchEvent('click')
   await jobSucceeds(page, seconds)
   await page.getByRole('region', { name: 'About this job' }).getByRole('link', { name: machine }).click()
   await expect(heading(page, machine)).toBeVisible()

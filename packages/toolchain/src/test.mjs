@@ -4,10 +4,10 @@
  * `npm test -- types lint` runs only the stages of these names and says what it left out.
  * Plain JavaScript for Node 20, because nothing is installed yet when it runs first.
  */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { countPlaywright, countVitest, settle } from './count-tests.mjs'
+import { addUp, countPlaywright, countVitest, settle } from './count-tests.mjs'
 import { binOf, pinnedNode, root } from './environment.mjs'
 import { installPackages } from './install-packages.mjs'
 import { installTools } from './install-tools.mjs'
@@ -57,7 +57,7 @@ const tests = {
   tests: () => runVitest('unit', 1500),
   machines: () => runVitest('vm', 3000),
   console: buildAndWeighConsole,
-  browser: runPlaywright,
+  browser: runBrowser,
 }
 
 /** @type {Record<string, () => Promise<Tally>>} */
@@ -185,11 +185,17 @@ async function buildAndWeighConsole() {
 }
 
 /** @returns {Promise<Tally>} */
-async function runPlaywright() {
-  if (!readdirSync(join(root, 'e2e')).some((name) => name.endsWith('.spec.ts'))) {
-    return { passed: 0, failed: 1, notes: ['there is no e2e/*.spec.ts'] }
-  }
-  const report = join(reports, 'browser.json')
+async function runBrowser() {
+  return addUp([await runPlaywright('simulated', 2), await runPlaywright('guests', 1)])
+}
+
+/**
+ * @param {'simulated' | 'guests'} project
+ * @param {number} filesAtOnce
+ * @returns {Promise<Tally>}
+ */
+async function runPlaywright(project, filesAtOnce) {
+  const report = join(reports, `browser-${project}.json`)
   const code = await runChild(
     pinnedNode(),
     [
@@ -197,6 +203,8 @@ async function runPlaywright() {
       'test',
       '--config',
       'e2e/playwright.config.ts',
+      `--project=${project}`,
+      `--workers=${filesAtOnce}`,
       '--reporter=list,json',
     ],
     { env: { PLAYWRIGHT_JSON_OUTPUT_FILE: report }, limitSeconds: 1500 },
