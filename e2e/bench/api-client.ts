@@ -1,5 +1,6 @@
 // What a program does at the REST API: make the owner with the set-up link, take a token, ask, and wait for jobs.
 import { setTimeout as wait } from 'node:timers/promises'
+import type { PlanRun } from '@understudy/contract/recovery-plan'
 import type { Product } from '../product.ts'
 
 export type Api = <Answer>(method: string, path: string, body?: unknown) => Promise<Answer>
@@ -69,6 +70,20 @@ export async function finishJob(api: Api, jobId: string, seconds: number): Promi
     if (job.state === 'succeeded') return
     if (endStates.includes(job.state) || Date.now() > deadline)
       throw new Error(`${job.title} is ${job.state}: ${JSON.stringify(job).slice(0, 2000)}`)
+    await wait(100)
+  }
+}
+
+/** The same for a run of a recovery plan. */
+export async function finishPlanRun(api: Api, id: string, seconds: number): Promise<PlanRun> {
+  const deadline = Date.now() + seconds * 1000
+  for (;;) {
+    const run = await api<PlanRun>('GET', `/plan-runs/${id}`)
+    if (run.state === 'succeeded') return run
+    if (endStates.includes(run.state) || Date.now() > deadline)
+      throw new Error(
+        `The run is ${run.state}: ${JSON.stringify(run.activities.find(({ failure }) => failure))}`,
+      )
     await wait(100)
   }
 }

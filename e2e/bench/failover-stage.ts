@@ -9,6 +9,7 @@ import { present } from '@understudy/base/invariant'
 import type { FileHandle, FileSystem } from '@understudy/block/file-system'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
+import { buildGuestBase, makeGuestDisks } from '@understudy/drivers/kvm/lab/guest-image'
 import { localHost } from '@understudy/drivers/kvm/local-host'
 import type { MachineDefinition } from '@understudy/drivers/kvm/machine-definition'
 import { type MachineLocation, withMonitor } from '@understudy/drivers/kvm/monitor'
@@ -18,7 +19,7 @@ import { diskFileSystem } from '@understudy/journal/disk-file-system'
 import { openJournalStore } from '@understudy/journal/journal-store'
 import { until } from '../until.ts'
 import { type Api, finishJob, listAll } from './api-client.ts'
-import { type BenchSite, openSite } from './bench-site.ts'
+import { type BenchSite, guestCacheFolder, openSite } from './bench-site.ts'
 
 export const guestBytes = 128 * MiB
 export const bootDeadlineSeconds = 120
@@ -102,6 +103,14 @@ async function startSource(site: BenchSite, image: string, variant: Variant): Pr
   await startMachine(machine, { bootDeadlineSeconds })
   await withMonitor(machine, (qmp) => qmp.execute('stop'))
   return machine
+}
+
+/** A disk that boots and answers on port 80. */
+export async function makeGuest(folder: string): Promise<string> {
+  const base = await buildGuestBase({ cacheFolder: guestCacheFolder })
+  const file = join(folder, 'guest.raw')
+  await makeGuestDisks(base, { name: 'lab-web', disks: [{ file, format: 'raw', bytes: guestBytes }] })
+  return file
 }
 
 export async function placeGuest(image: string, folder: string, bytes: number): Promise<void> {

@@ -8,18 +8,18 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { GiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
-import { buildGuestBase, makeGuestDisks } from '@understudy/drivers/kvm/lab/guest-image'
 import { endProcess, startMachine } from '@understudy/drivers/kvm/power'
 import { dismantle, newHome, type Product, startProduct } from '../product.ts'
 import { type Api, finishJob, signUp } from './api-client.ts'
 import { median, newBars, numberOption } from './bars.ts'
-import { guestCacheFolder, installTools, openSite, settleDisks, withFolder } from './bench-site.ts'
+import { installTools, openSite, settleDisks, withFolder } from './bench-site.ts'
 import { withCleanUp } from './clean-up.ts'
 import {
   bootDeadlineSeconds,
   freePort,
   guestBytes,
   machinesIn,
+  makeGuest,
   openStageSites,
   pause,
   placeGuest,
@@ -53,13 +53,6 @@ await withFolder(async (folder) => {
   )
 })
 await bars.finish()
-
-async function makeGuest(folder: string): Promise<string> {
-  const base = await buildGuestBase({ cacheFolder: guestCacheFolder })
-  const file = join(folder, 'guest.raw')
-  await makeGuestDisks(base, { name: 'lab-web', disks: [{ file, format: 'raw', bytes: guestBytes }] })
-  return file
-}
 
 async function failOverAll(api: Api, folder: string, image: string): Promise<void> {
   const sites = openStageSites(folder)

@@ -1,12 +1,13 @@
 // npm run bench:plan [-- --quick | --machines=N --groups=N --rounds=N]. A recovery plan of a hundred simulated machines in five groups, each group
-// with a step after it: how much longer a test of it takes than its guests need to boot.
+// with a step after it: how much longer a test of it takes than its guests need to boot. Then one of two real guests (plan-guests.ts).
 import { setTimeout as wait } from 'node:timers/promises'
 import { KiB, MiB } from '@understudy/base/bytes'
 import type { PlanDetail, PlanRun } from '@understudy/contract/recovery-plan'
 import { dismantle, newHome, type Product, startProduct } from '../product.ts'
-import { type Api, type Listed, listAll, signUp } from './api-client.ts'
+import { type Api, finishPlanRun, type Listed, listAll, signUp } from './api-client.ts'
 import { median, newBars, numberOption } from './bars.ts'
 import { withCleanUp } from './clean-up.ts'
+import { testRealGuests } from './plan-guests.ts'
 
 const isQuick = process.argv.includes('--quick')
 const machines = numberOption('machines', isQuick ? 20 : 100)
@@ -32,6 +33,7 @@ await withCleanUp(
     bars.bar('plan-overhead-per-machine', median(overheads), 'ms', { atMost: 100 })
   },
 )
+await testRealGuests(bars, rounds)
 await bars.finish()
 
 async function protectAll(api: Api): Promise<readonly string[]> {
@@ -118,7 +120,7 @@ async function drawPlan(api: Api, protections: readonly string[]): Promise<PlanD
 /** Milliseconds for each machine beyond what guests and programs took themselves. */
 async function runOnce(api: Api, planId: string): Promise<number> {
   const { id } = await api<PlanRun>('POST', `/plans/${planId}/runs`, { kind: 'test' })
-  const run = await finished(api, id)
+  const run = await finishPlanRun(api, id, limitSeconds)
   const seconds = secondsOf(run.startedAt, run.endedAt)
   const steps = run.activities
     .filter(({ kind }) => kind === 'script')
@@ -126,23 +128,11 @@ async function runOnce(api: Api, planId: string): Promise<number> {
     .reduce((sum, each) => sum + each, 0)
   bars.note('plan-seconds', seconds, 's')
   bars.note('plan-step-seconds', steps, 's')
-  await finished(api, (await api<PlanRun>('POST', `/plan-runs/${id}/follow-up`, { kind: 'clean-up' })).id)
+  const cleanUp = await api<PlanRun>('POST', `/plan-runs/${id}/follow-up`, { kind: 'clean-up' })
+  await finishPlanRun(api, cleanUp.id, limitSeconds)
   return ((seconds - groups * bootSeconds - steps) * 1000) / machines
 }
 
 function secondsOf(from: string | null, to: string | null): number {
   return (Date.parse(to ?? '') - Date.parse(from ?? '')) / 1000
-}
-
-async function finished(api: Api, id: string): Promise<PlanRun> {
-  for (let waited = 0; waited < limitSeconds * 4; waited += 1) {
-    const run = await api<PlanRun>('GET', `/plan-runs/${id}`)
-    if (run.state === 'succeeded') return run
-    if (run.state === 'failed' || run.state === 'cancelled')
-      throw new Error(
-        `The run is ${run.state}: ${JSON.stringify(run.activities.find(({ failure }) => failure))}`,
-      )
-    await wait(250)
-  }
-  throw new Error('The run does not end')
 }
