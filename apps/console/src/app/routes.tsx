@@ -11,7 +11,7 @@ import {
 import { client, whenSignedOut } from '../api/client.ts'
 import { displaySecret } from '../api/display-link.ts'
 import { sessionQuery } from '../api/session.ts'
-import { flag, oneOf, searchParams, text } from '../lib/search-params.ts'
+import { flag, number, oneOf, searchParams, text } from '../lib/search-params.ts'
 import { NoSuchPage } from '../ui/NoSuchPage.tsx'
 import { RouteFailure } from '../ui/RouteFailure.tsx'
 import { RoutePending } from '../ui/RoutePending.tsx'
@@ -200,13 +200,13 @@ const siteFailover = createRoute({
 const wall = createRoute({
   getParentRoute: () => wallFrame,
   path: '/wall',
-  validateSearch: searchParams({ cycle: text }),
+  validateSearch: searchParams({ cycle: number }),
   component: lazyRouteComponent(() => import('../pages/WallPage.tsx'), 'FirstWallPage'),
 })
 const wallLayout = createRoute({
   getParentRoute: () => wallFrame,
   path: '/wall/$layout',
-  validateSearch: searchParams({ cycle: text }),
+  validateSearch: searchParams({ cycle: number }),
   component: lazyRouteComponent(() => import('../pages/WallLayoutPage.tsx'), 'WallLayoutPage'),
 })
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { flag, oneOf, searchParams, text } from './search-params.ts'
+import { flag, number, oneOf, searchParams, text } from './search-params.ts'
 
-const read = searchParams({ search: text, register: flag, tab: oneOf('disks', 'jobs') })
+const read = searchParams({ search: text, cycle: number, register: flag, tab: oneOf('disks', 'jobs') })
 
 describe('what a page reads from its address', () => {
   test('is what the page knows, each part as it was written', () => {
@@ -10,6 +10,10 @@ describe('what a page reads from its address', () => {
       register: true,
       tab: 'jobs',
     })
+  })
+  test('a number stays one, so that the address stays as it was written', () => {
+    expect(read({ cycle: 30 })).toEqual({ cycle: 30 })
+    expect(read({ cycle: 'soon' })).toEqual({})
   })
   test('a machine that is called 42 is found by that name', () => {
     expect(read({ search: 42 })).toEqual({ search: '42' })

@@ -6,6 +6,9 @@ type Read<Value> = (raw: unknown) => Value | undefined
 export const text: Read<string> = (raw) =>
   typeof raw === 'string' || typeof raw === 'number' ? String(raw) : undefined
 
+export const number: Read<number> = (raw) =>
+  typeof raw === 'number' && Number.isFinite(raw) ? raw : undefined
+
 export const flag: Read<boolean> = (raw) => (typeof raw === 'boolean' ? raw : undefined)
 
 export const oneOf =

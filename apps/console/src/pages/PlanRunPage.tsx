@@ -10,7 +10,7 @@ import { PlanRunList } from '../features/plan-runs/PlanRunList.tsx'
 import { RunActions } from '../features/plan-runs/RunActions.tsx'
 import { RunHeader } from '../features/plan-runs/RunHeader.tsx'
 import { RunningTwice } from '../features/plan-runs/RunningTwice.tsx'
-import { flowOf } from '../features/plan-runs/run-flow.ts'
+import { flowOfRun } from '../features/plan-runs/run-flow.ts'
 import { isActive, titleOfRun, toneOfRun, wordsOfRun } from '../features/plan-runs/run-words.ts'
 import { StepDrawer } from '../features/plan-runs/StepDrawer.tsx'
 import { usualSpans } from '../features/plan-runs/usual-spans.ts'
@@ -80,7 +80,7 @@ export function PlanRunPage() {
           onOpen={(itemId) => show({ item: itemId })}
         />
         <RunningTwice planId={run.planId} machines={run.runningTwice} />
-        <RunHeader run={run} flow={flowOf(run.plan, protections?.items ?? [], run.direction)} />
+        <RunHeader run={run} flow={flowOfRun(run, protections?.items ?? [])} />
         <GanttPanel
           run={run}
           usual={usual}

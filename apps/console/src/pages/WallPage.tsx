@@ -7,7 +7,7 @@ import { useConnection } from '../api/live.ts'
 import { WallSites } from '../features/overview/WallSites.tsx'
 import { Incident } from '../features/plan-runs/Incident.tsx'
 import { PlanTiles } from '../features/plan-runs/PlanTiles.tsx'
-import { flowOf } from '../features/plan-runs/run-flow.ts'
+import { flowOfRun } from '../features/plan-runs/run-flow.ts'
 import { isActive, isFailover, titleOfRun } from '../features/plan-runs/run-words.ts'
 import { MachineTiles } from '../features/protections/MachineTiles.tsx'
 import { freshnessOf } from '../features/wall/freshness.ts'
@@ -80,7 +80,7 @@ export function WallPage({ layout }: { readonly layout: WallLayout }) {
           <Incident
             run={run.data}
             now={now}
-            flow={flowOf(run.data.plan, data.machines, run.data.direction)}
+            flow={flowOfRun(run.data, data.machines)}
             site={chooseSiteFailover(data.siteFailovers, now)}
             others={active.filter(({ id }) => id !== run.data.id).map(titleOfRun)}
           />

@@ -13,6 +13,7 @@ import {
 
 const noon = 1_800_000_000_000
 const at = (second: number): Instant => noon + second * 1000
+const now = at(60)
 
 const point = (second: number, consistency: Consistency = 'crash'): RecoveryPoint => ({
   id: String(second).padStart(12, '0') as PointId,
@@ -74,25 +75,33 @@ describe('one point for all machines', () => {
   })
 
   test('the machines that have no point at an instant are named, with the oldest that they have', () => {
-    const found = checkPlanPoints([db, web], { kind: 'at', instant: at(2) })
+    const found = checkPlanPoints([db, web], { kind: 'at', instant: at(2) }, now)
     expect(found).toMatchObject([
       { at: { kind: 'item', id: 'm-web' }, level: 'blocker', code: 'recovery-plan/no-point-then' },
     ])
     expect(found[0]?.message).toContain('"web"')
     expect(found[0]?.message).toContain(new Date(at(3)).toISOString())
-    expect(checkPlanPoints([db, web], { kind: 'at', instant: at(3) })).toEqual([])
+    expect(checkPlanPoints([db, web], { kind: 'at', instant: at(3) }, now)).toEqual([])
     expect(earliestCommon([db, web])).toBe(at(3))
+  })
+
+  test('an instant that has not come yet is a mistake, unless a site whose clock is ahead has a point of it', () => {
+    expect(checkPlanPoints([db, web], { kind: 'at', instant: at(61) }, now)).toMatchObject([
+      { at: { kind: 'plan' }, level: 'blocker', code: 'recovery-plan/instant-ahead' },
+    ])
+    expect(checkPlanPoints([db, web], { kind: 'at', instant: at(60) }, now)).toEqual([])
+    expect(checkPlanPoints([db, web], { kind: 'at', instant: at(20) }, at(15))).toEqual([])
   })
 
   test('a machine whose history begins after the newest point of another is named for the latest that all have reached', () => {
     const young = member('young', [point(50)])
-    expect(checkPlanPoints([web, young], { kind: 'latest-processed' })).toMatchObject([
+    expect(checkPlanPoints([web, young], { kind: 'latest-processed' }, now)).toMatchObject([
       { at: { id: 'm-young' }, code: 'recovery-plan/no-point-then' },
     ])
   })
 
   test('a machine without an application-consistent point is named', () => {
-    expect(checkPlanPoints([db, web], { kind: 'latest-application-consistent' })).toMatchObject([
+    expect(checkPlanPoints([db, web], { kind: 'latest-application-consistent' }, now)).toMatchObject([
       { at: { id: 'm-web' }, code: 'recovery-plan/no-consistent-point' },
     ])
   })
@@ -101,7 +110,7 @@ describe('one point for all machines', () => {
     const away = member('away', null)
     const fresh = member('fresh', [])
     for (const kind of ['latest-processed', 'latest-application-consistent'] as const) {
-      const found = checkPlanPoints([away, fresh], { kind })
+      const found = checkPlanPoints([away, fresh], { kind }, now)
       expect(found.map(({ code }) => code)).toEqual(['recovery-plan/points-unreadable'])
       expect(found[0]?.message).toContain('The store does not answer')
     }

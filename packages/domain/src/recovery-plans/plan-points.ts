@@ -2,7 +2,7 @@
 import { type Instant, secondsBetween, toIso } from '@understudy/base/instant'
 import { findPoint, type PointChoice } from '../recovery-points/choose-point.ts'
 import type { RecoveryPoint } from '../recovery-points/recovery-point.ts'
-import { atItem, blocker, type PlanFinding } from './plan-finding.ts'
+import { atItem, blocker, type PlanFinding, wholePlan } from './plan-finding.ts'
 import type { ItemId } from './plan-ids.ts'
 import type { PlanPointChoice, PlanRunPoint } from './plan-run.ts'
 
@@ -73,11 +73,13 @@ export function choosePlanPoints(
   })
 }
 
-/** Who cannot be brought up from such a point, and why. Pure. */
+/** Who cannot be brought up from such a point, and why. `now`: an instant that has not come yet is a mistake. Pure. */
 export function checkPlanPoints(
   members: readonly MemberPoints[],
   choice: PlanPointChoice,
+  now: Instant,
 ): readonly PlanFinding[] {
+  if (choice.kind === 'at' && isAhead(choice.instant, members, now)) return [ahead(choice.instant)]
   const fixed = fixPoint(choice, members)
   const instant = fixed && instantOf(fixed)
   const chosen = choosePlanPoints(members, choice)
@@ -89,6 +91,17 @@ export function checkPlanPoints(
     return [instant === null ? noneConsistent(member) : noneThen(member, { instant, oldest })]
   })
 }
+
+/** The clocks of sites differ: an instant that a point is of has come, whatever our own clock says. */
+const isAhead = (instant: Instant, members: readonly MemberPoints[], now: Instant): boolean =>
+  instant > Math.max(now, ...members.map(({ points }) => points?.at(-1)?.instant ?? now))
+
+const ahead = (instant: Instant): PlanFinding =>
+  blocker(wholePlan, {
+    code: 'instant-ahead',
+    message: `${toIso(instant)} has not come yet`,
+    remedy: 'Choose "latest" for the newest points, or an earlier instant.',
+  })
 
 const unread = ({ itemId, name, why }: MemberPoints): PlanFinding =>
   blocker(atItem(itemId), {

@@ -102,10 +102,21 @@ export async function beginFollowUp(parts: EngineParts, request: FollowUpRequest
     starterId: request.byId ?? null,
     startedAt: parts.clock.now(),
   })
+  const activities = await activitiesOfFollowUp(parts, run)
+  refuseIdle(run, activities)
   return await writeDown(parts, run, {
-    activities: await activitiesOfFollowUp(parts, run),
+    activities,
     secrets: {},
     doubts,
+  })
+}
+
+function refuseIdle(run: PlanRun, activities: readonly PlanActivity[]): void {
+  if (activities.some(({ state }) => state === 'pending')) return
+  throw new Refusal({
+    code: 'plan-run/nothing-left',
+    message: `Nothing of "${run.planName}" is left for "${run.kind}": no machine stands as that run has left it`,
+    remedy: 'See what followed the run, and what each machine allows now.',
   })
 }
 

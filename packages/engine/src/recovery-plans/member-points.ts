@@ -79,7 +79,7 @@ export async function lookAtPoints(
     members,
     point: fixPoint(choice, members) ?? { kind: 'latest' },
     chosen: choosePlanPoints(members, choice),
-    findings: checkPlanPoints(members, choice),
+    findings: checkPlanPoints(members, choice, parts.clock.now()),
   }
 }
 
@@ -98,6 +98,6 @@ export async function settlePoint(
   const members = await memberPoints(parts, plan, read)
   return {
     point: fixPoint(choice, members) ?? { kind: 'latest' },
-    findings: checkPlanPoints(members, choice),
+    findings: checkPlanPoints(members, choice, parts.clock.now()),
   }
 }

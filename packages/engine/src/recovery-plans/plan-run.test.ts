@@ -215,6 +215,15 @@ describe('a failover of a plan', () => {
   })
 })
 
+test('what has been rolled back is not rolled back again', async () => {
+  const { lab, start } = await newPlanLab(twoTiers)
+  const run = await settled(lab, (await start({ kind: 'planned' })).id)
+  expect((await follow(lab, run.id, 'roll-back')).state).toBe('succeeded')
+  await expect(lab.engine.plans.followUp({ by, followsUp: run.id, kind: 'roll-back' })).rejects.toMatchObject(
+    { code: 'plan-run/nothing-left' },
+  )
+})
+
 describe('steps', () => {
   test('a step that fails stops the plan; tried again it goes on where it was', async () => {
     const { lab, start } = await newPlanLab(twoTiers)

@@ -45,7 +45,7 @@ export function Incident({ run, now, flow, others, site }: IncidentProps) {
         <dl className={classes.figures}>
           <Figure name="Done" value={progressWords(run)} note="" />
           <Figure
-            name={live ? 'Expected end' : 'Ended'}
+            name={live ? 'Expected end' : run.state === 'failed' ? 'Stopped' : 'Ended'}
             value={endOf(run, endsAt)}
             note={live && spreadSeconds ? `give or take ${formatDuration(Math.round(spreadSeconds))}` : ''}
           />

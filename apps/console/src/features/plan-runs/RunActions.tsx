@@ -16,6 +16,7 @@ import {
   askOf,
   offeredActions,
   type RunActionKind,
+  usualAction,
   wordsOfRunAction,
 } from './run-asks.ts'
 
@@ -34,7 +35,7 @@ export function RunActions({ run }: { readonly run: PlanRun }) {
   const whyRefused = useWhyRefused()
   const { steering, following } = offeredActions(run)
   const buttons = [...steering, ...following]
-  const first = buttons.find(({ reason }) => reason === null)?.action
+  const usual = usualAction(buttons)
   return (
     <>
       <Group gap="xs" role="group" aria-label="Actions">
@@ -43,7 +44,7 @@ export function RunActions({ run }: { readonly run: PlanRun }) {
             key={action}
             reason={whyRefused(roleOfRunAction(action)) ?? reason}
             onClick={() => act(action)}
-            {...looksOf(action, action === first)}
+            {...looksOf(action, action === usual)}
           >
             {wordsOfRunAction[action]}
           </ActionButton>
@@ -62,10 +63,10 @@ const roleOfRunAction = (action: RunActionKind) => {
   )
 }
 
-const looksOf = (action: RunActionKind, isFirst: boolean) =>
+const looksOf = (action: RunActionKind, isUsual: boolean) =>
   action === 'cancel' || action === 'roll-back'
     ? ({ color: 'red', variant: 'outline' } as const)
-    : ({ variant: isFirst ? 'filled' : 'default' } as const)
+    : ({ variant: isUsual ? 'filled' : 'default' } as const)
 
 type RunActionDialogProps = {
   readonly run: PlanRun

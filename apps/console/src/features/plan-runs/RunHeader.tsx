@@ -45,7 +45,7 @@ export function RunHeader({ run, flow }: RunHeaderProps) {
           miw={260}
         >
           <Stat
-            label={live ? 'Expected end' : 'Ended'}
+            label={live ? 'Expected end' : run.state === 'failed' ? 'Stopped' : 'Ended'}
             value={
               endsAt !== null
                 ? formatTick(endsAt, 1)

@@ -1,6 +1,6 @@
 import type { PlanActivity } from '@understudy/contract/recovery-plan'
 import { describe, expect, it } from 'vitest'
-import { askOf, cancelEffects, offeredActions } from './run-asks.ts'
+import { askOf, cancelEffects, offeredActions, type RunActionKind, usualAction } from './run-asks.ts'
 
 const machine = (name: string, state: PlanActivity['state']) =>
   ({ name, state, kind: 'machine' }) as PlanActivity
@@ -27,6 +27,13 @@ describe('cancelling a run', () => {
 })
 
 describe('what can be done with a run', () => {
+  it('puts forward what most people do next, never what throws away', () => {
+    const offered = (...actions: readonly RunActionKind[]) =>
+      actions.map((action) => ({ action, reason: null }))
+    expect(usualAction(offered('change-point', 'roll-back', 'commit'))).toBe('commit')
+    expect(usualAction([{ action: 'commit', reason: 'Wait' }, ...offered('roll-back')])).toBeUndefined()
+  })
+
   it('offers pause, resume and editing only while they can be, and follow-ups always with their reason', () => {
     const { steering, following } = offeredActions({
       state: 'running',

@@ -27,6 +27,14 @@ export const wordsOfRunAction: Record<RunActionKind, string> = {
   reprotect: 'Reprotect',
 }
 
+/** What most people do next, when it is allowed: the rest of what is offered stands beside it. */
+const usualActions: readonly RunActionKind[] = ['resume', 'pause', 'clean-up', 'commit', 'reprotect']
+
+export const usualAction = (
+  offered: readonly { readonly action: RunActionKind; readonly reason: string | null }[],
+): RunActionKind | undefined =>
+  usualActions.find((action) => offered.some((one) => one.action === action && one.reason === null))
+
 type Asked = Pick<PlanRun, 'kind' | 'planName' | 'activities'>
 
 export function askOf(action: AskedRunAction, run: Asked): RunAsk {

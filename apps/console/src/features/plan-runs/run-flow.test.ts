@@ -1,6 +1,6 @@
 import type { PlanRun } from '@understudy/contract/recovery-plan'
 import { expect, it } from 'vitest'
-import { flowOf } from './run-flow.ts'
+import { flowOf, flowOfRun } from './run-flow.ts'
 
 const plan = {
   groups: [{ before: [], machines: [{ protectionId: 'a' }, { protectionId: 'b' }], after: [] }],
@@ -16,4 +16,11 @@ it('a run says between which sites it moves, each way once, and keeps its direct
   expect(flowOf(plan, [protection('a'), protection('b'), protection('c')], null)).toBe('Harbour → Hillside')
   expect(flowOf(plan, [protection('a', 'reverse')], 'forward')).toBe('Hillside → Harbour')
   expect(flowOf(plan, [], 'forward')).toBe('')
+})
+
+it('a roll back goes back where the failover came from', () => {
+  const failover = { plan, kind: 'unplanned', direction: 'forward' } as const
+  expect(flowOfRun(failover, [protection('a')])).toBe('Harbour → Hillside')
+  expect(flowOfRun({ ...failover, kind: 'change-point' }, [protection('a')])).toBe('Harbour → Hillside')
+  expect(flowOfRun({ ...failover, kind: 'roll-back' }, [protection('a')])).toBe('Hillside → Harbour')
 })

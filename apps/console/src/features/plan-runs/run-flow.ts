@@ -9,6 +9,18 @@ type Protected = {
   readonly target: { readonly name: string }
 }
 
+/** They go the other way than the run that they follow. */
+const turningBack: readonly PlanRun['kind'][] = ['roll-back', 'reprotect']
+
+/** Which way a run moves its machines, or what they replicate. */
+export function flowOfRun(
+  { plan, kind, direction }: Pick<PlanRun, 'plan' | 'kind' | 'direction'>,
+  protections: readonly Protected[],
+): string {
+  const other = direction === 'forward' ? 'reverse' : 'forward'
+  return flowOf(plan, protections, turningBack.includes(kind) ? other : direction)
+}
+
 /**
  * `Harbour → Hillside`; of machines of several sites each way once; empty while nothing is known. `direction`: of the run, which stays
  * what it was when the machines have been turned round meanwhile; null: as they are now.

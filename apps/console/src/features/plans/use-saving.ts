@@ -10,6 +10,9 @@ import type { DrawnPlan } from './use-plan-editor.ts'
 
 type Ends = { readonly onSaved: () => void; readonly onOvertaken: () => void }
 
+const isOvertaken = (error: unknown): boolean =>
+  error !== null && problemOf(error).code === 'recovery-plan/edited-meanwhile'
+
 export function useSaving(
   planId: string,
   { plan, base, changed, editor }: DrawnPlan,
@@ -26,14 +29,15 @@ export function useSaving(
       onSaved()
     },
     onError: (error) => {
-      if (problemOf(error).code === 'recovery-plan/edited-meanwhile') onOvertaken()
+      if (isOvertaken(error)) onOvertaken()
     },
     onSettled: () => queries.invalidateQueries({ queryKey: api.plans.key() }),
   })
   return {
     save: save.mutate,
     isPending: save.isPending,
-    error: save.error,
+    // That somebody else was first has a dialog of its own, after which it is past.
+    error: isOvertaken(save.error) ? null : save.error,
     /** Why it cannot be saved; a plan with faults can. */
     reason: (refused: string | null): string | null => {
       if (refused !== null) return refused

@@ -9,7 +9,7 @@ import { type WallLayout, wallLayouts, wordsOfLayout } from './wall-rotation.ts'
 type WallFrameProps = {
   readonly title: string
   readonly shown: WallLayout
-  readonly cycle: string | undefined
+  readonly cycle: number | undefined
   readonly freshness: Freshness
   readonly now: number
   /** Opened with a display link: it leads nowhere. */
@@ -78,7 +78,7 @@ function Ways({ shown, cycle }: Pick<WallFrameProps, 'shown' | 'cycle'>) {
           {wordsOfLayout[layout]}
         </Link>
       ))}
-      <Link to="/wall" search={{ cycle: cycle === undefined ? '30' : undefined }} className={classes.control}>
+      <Link to="/wall" search={{ cycle: cycle === undefined ? 30 : undefined }} className={classes.control}>
         {cycle === undefined ? 'Cycle' : 'Stop the cycle'}
       </Link>
     </>

@@ -33,10 +33,9 @@ export function chooseLayout({ chosen, cycleSeconds, now, hasIncident, hasRun }:
 
 const shortestTurn = 5
 
-/** What the address says about it. Quicker than a person can read is refused; nothing, zero or nonsense: no cycle. */
-export function cycleOf(raw: string | undefined): number | null {
-  const seconds = Number(raw)
-  if (raw === undefined || !Number.isFinite(seconds) || seconds <= 0) return null
+/** What the address says about it. Quicker than a person can read is refused; nothing, zero or less: no cycle. */
+export function cycleOf(seconds: number | undefined): number | null {
+  if (seconds === undefined || seconds <= 0) return null
   return Math.max(shortestTurn, seconds)
 }
 
