@@ -42,6 +42,16 @@ test('what was written is there after it is opened again, the later write first'
   expect(again.index().get(5)).toMatchObject({ afterWrites: 4, mutation: 8 })
 })
 
+test('a file of many records is read whole', async () => {
+  const grains = await openWrittenGrains(file)
+  const many = Array.from({ length: 600 }, (_, grain) => grain)
+  await grains.append(
+    many.map((grain) => ({ grain, content: grain % 3 === 0 ? null : data(grain % 251), ...marks })),
+  )
+  const again = await openWrittenGrains(file)
+  for (const grain of many) expect(await shownAt(again, grain)).toBe(grain % 3 === 0 ? 'zeros' : grain % 251)
+})
+
 test('an index that somebody holds stays as it was, and so does what it points to', async () => {
   const grains = await openWrittenGrains(file)
   await grains.append([{ grain: 1, content: data(1), ...marks }])

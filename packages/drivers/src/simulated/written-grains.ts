@@ -3,8 +3,9 @@
 //
 //   record:  "SIMG" | kind u32 (1 data, 2 zero) | grain f64 | afterWrites f64 | mutation f64 | 4096 bytes when data
 //   a record that is cut off at the end was never acknowledged: it is dropped
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { MiB } from '@understudy/base/bytes'
 import { GRAIN_BYTES } from './generated-content.ts'
 
 export type WrittenGrain = {
@@ -98,9 +99,9 @@ async function load(file: string): Promise<Loaded> {
   if (size === 0) return { index, endBytes }
   const handle = await open(file, 'r')
   try {
-    const header = Buffer.alloc(HEADER_BYTES)
+    const headerAt = headersOf(handle)
     while (endBytes + HEADER_BYTES <= size) {
-      await handle.read(header, 0, HEADER_BYTES, endBytes)
+      const header = await headerAt(endBytes)
       const isData = header.readUInt32BE(4) === 1
       const next = endBytes + (isData ? RECORD_BYTES : HEADER_BYTES)
       if (header.readUInt32BE(0) !== MAGIC || next > size) break
@@ -115,6 +116,19 @@ async function load(file: string): Promise<Loaded> {
     await handle.close()
   }
   return { index, endBytes }
+}
+
+/** One read serves the headers of many records: a site has hundreds of thousands of them to go through before it answers. */
+function headersOf(file: FileHandle): (offset: number) => Promise<Buffer> {
+  const window = Buffer.alloc(MiB)
+  let [from, held] = [0, 0]
+  return async (offset) => {
+    if (offset < from || offset + HEADER_BYTES > from + held) {
+      from = offset
+      held = (await file.read(window, 0, window.length, offset)).bytesRead
+    }
+    return window.subarray(offset - from, offset - from + HEADER_BYTES)
+  }
 }
 
 /** Rewrites the file when more than half of it, and more than a few grains, was overwritten. */

@@ -45,6 +45,9 @@ export async function loadAskedAt(
   return present(await stores.jobs.find(id), 'a running job is written down').createdAt
 }
 
+/** Not as short as for a source that may be dead: a target with much to do is better waited for than given up. */
+const TARGET_SECONDS = 60
+
 /** Decided once and kept by the step that decides it: a repeated boot must ask for the same machine. Touches nothing. */
 export async function planRun(
   context: EngineContext,
@@ -55,14 +58,17 @@ export async function planRun(
     readonly allowOpenNetworks: boolean
     /** A machine of ours goes before this one boots: the room it takes will be free. */
     readonly replacing?: boolean
+    readonly signal: AbortSignal
   },
 ): Promise<RunPlan> {
   const { parts } = context
-  const { kind, allowOpenNetworks, replacing = false } = wanted
+  const { kind, allowOpenNetworks, replacing = false, signal } = wanted
   const name = kind === 'test' ? `${protection.name}-test` : protection.name
   const askedAt = await loadAskedAt(parts, job)
   const plan: RunPlan = { runId: parts.newId() as RunId, kind, allowOpenNetworks, name, askedAt }
-  await checkTarget(parts, protection, { plan, replacing })
+  // A target that hangs is told as such, and a cancel is not kept waiting for it.
+  const bound = { seconds: TARGET_SECONDS, signal }
+  await withinSeconds(parts, bound, () => checkTarget(parts, protection, { plan, replacing }))
   return plan
 }
 

@@ -81,7 +81,7 @@ async function check(
   )
   const kind = run?.kind === 'planned' ? 'planned' : 'unplanned'
   const replacing = run !== null
-  const plan = await planRun(context, job, protection, { kind, allowOpenNetworks: false, replacing })
+  const plan = await planRun(context, job, protection, { kind, allowOpenNetworks: false, replacing, signal })
   return { plan, pointId: point.id }
 }
 

@@ -43,7 +43,9 @@ export const STOPPED_EARLY = 'The failover stopped early'
 export const plannedFailover = (context: EngineContext): JobBody<PlannedFailoverRequest> => ({
   tasks: () => tasks,
   async run(job, request) {
-    const plan = await job.task('Check both sites', () => check(context, job, request.protectionId))
+    const plan = await job.task('Check both sites', ({ signal }) =>
+      check(context, job, request.protectionId, signal),
+    )
     const claim = await takeOver(context, job, request.protectionId)
     try {
       const { pointId } = await quiesceSource(context, job, request, plan.runId)
@@ -64,13 +66,18 @@ export const plannedFailover = (context: EngineContext): JobBody<PlannedFailover
   },
 })
 
-async function check(context: EngineContext, job: JobScope, id: ProtectionId): Promise<RunPlan> {
+async function check(
+  context: EngineContext,
+  job: JobScope,
+  id: ProtectionId,
+  signal: AbortSignal,
+): Promise<RunPlan> {
   const { parts } = context
   const protection = await loadProtection(parts, id)
   const source = await sourceOf(parts, protection.sourceSiteId)
   // A planned failover needs its source. Better to know before anything has stopped.
   await source.powerState(protection.sourceRef)
-  return await planRun(context, job, protection, { kind: 'planned', allowOpenNetworks: false })
+  return await planRun(context, job, protection, { kind: 'planned', allowOpenNetworks: false, signal })
 }
 
 export async function takeOver(

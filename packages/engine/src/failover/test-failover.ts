@@ -30,10 +30,10 @@ export const testFailover = (context: EngineContext): JobBody<TestFailoverReques
   tasks: () => tasks,
   async run(job, request) {
     const { allowOpenNetworks = false } = request
-    const plan = await job.task('Check the target', async () => {
+    const plan = await job.task('Check the target', async ({ signal }) => {
       const protection = await loadProtection(context.parts, request.protectionId)
       await refuseSecondTest(context, request)
-      return await planRun(context, job, protection, { kind: 'test', allowOpenNetworks })
+      return await planRun(context, job, protection, { kind: 'test', allowOpenNetworks, signal })
     })
     try {
       await holdAndBoot(context, job, request, plan)

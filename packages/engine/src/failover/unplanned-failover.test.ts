@@ -46,6 +46,20 @@ describe('an unplanned failover', () => {
     expect(lab.world.violations).toEqual([])
   })
 
+  test('of a target that hangs says so in the end, and a cancel does not wait for it', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.b.faults.hang('target.preflight')
+    const { jobId } = await lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: true })
+    await lab.clock.advance(5 * minute)
+    expect((await lab.job(jobId)).failure).toMatchObject({ code: 'site/no-answer' })
+    const again = await lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: true })
+    await lab.clock.advance(1000)
+    await lab.engine.cancelJob(again.jobId, { by })
+    await lab.clock.advance(1000)
+    expect((await lab.job(again.jobId)).state).toBe('cancelled')
+    expect((await lab.state(protectionId)).state).toBe('protected')
+  })
+
   test('asks as well where the source answers, and cannot say where its machine runs', async () => {
     const { lab, ask } = await newProtectedLab()
     const unknown = { code: 'source/power-unknown', message: 'It may run on host two', remedy: 'Test.' }

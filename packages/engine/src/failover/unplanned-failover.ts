@@ -32,10 +32,11 @@ export const unplannedFailover = (context: EngineContext): JobBody<UnplannedFail
     const { parts } = context
     const { protectionId } = request
     const stillOurs = claimedBy(context, protectionId, job.id)
-    const plan = await job.task('Check the target site', async () =>
+    const plan = await job.task('Check the target site', async ({ signal }) =>
       planRun(context, job, await loadProtection(parts, protectionId), {
         kind: 'unplanned',
         allowOpenNetworks: false,
+        signal,
       }),
     )
     const claim = await claimForFailover(context, job, 'Stop replication', {
