@@ -14,9 +14,12 @@ class ProductsFirst extends BaseSequencer {
   }
 }
 
+/** Calculations without any state of their own: their files share a process, whose start would take longer than most of them. */
+const pure = ['apps/console/**/*.test.{ts,tsx}', 'packages/{base,contract,domain}/**/*.test.ts']
+
 /**
- * Two projects, because tests that boot virtual machines want the processors for themselves.
- * `x.vm.test.ts` boots one; every other `x.test.ts` does not.
+ * Tests that boot virtual machines, in `x.vm.test.ts`, want the processors for themselves. Of the others those that only calculate are a
+ * project of their own.
  */
 export default defineConfig({
   root,
@@ -28,6 +31,10 @@ export default defineConfig({
     projects: [
       {
         root,
+        test: { name: 'pure', include: pure, exclude: notOurs, isolate: false },
+      },
+      {
+        root,
         test: {
           name: 'unit',
           include: [
@@ -36,7 +43,7 @@ export default defineConfig({
             'prisma/**/*.test.ts',
             'e2e/**/*.test.ts',
           ],
-          exclude: [...notOurs, '**/*.vm.test.ts'],
+          exclude: [...notOurs, ...pure, '**/*.vm.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

@@ -54,8 +54,8 @@ const checks = {
  * @type {Record<string, () => Promise<Tally>>}
  */
 const tests = {
-  tests: () => runVitest('unit', 1500),
-  machines: () => runVitest('vm', 3000),
+  tests: () => runVitest(['pure', 'unit'], 1500),
+  machines: () => runVitest(['vm'], 3000),
   console: buildAndWeighConsole,
   browser: runBrowser,
 }
@@ -164,13 +164,14 @@ function toTally(exitCode) {
 }
 
 /**
- * @param {'unit' | 'vm'} project
+ * @param {('pure' | 'unit' | 'vm')[]} projects
  * @param {number} limitSeconds
  * @returns {Promise<Tally>}
  */
-async function runVitest(project, limitSeconds) {
-  const report = join(reports, `${project}.json`)
-  const args = ['run', '--config', 'packages/toolchain/vitest.config.ts', '--project', project]
+async function runVitest(projects, limitSeconds) {
+  const report = join(reports, `${projects.join('-')}.json`)
+  const asked = projects.map((project) => `--project=${project}`)
+  const args = ['run', '--config', 'packages/toolchain/vitest.config.ts', ...asked]
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   const code = await runChild(pinnedNode(), [binOf('vitest'), ...args, ...reporters], { limitSeconds })
   return settle(existsSync(report) ? countVitest(readReport(report)) : undefined, code)
