@@ -6,7 +6,7 @@ import type { Policy } from '@understudy/contract/policy'
 import type { Protection } from '@understudy/contract/protection'
 import type { PlanDetail } from '@understudy/contract/recovery-plan'
 import { checkAccessibility } from './accessibility.ts'
-import { becomeOwner, choose, field, goTo, heading, watchForErrors } from './console.ts'
+import { becomeOwner, choose, field, goTo, heading, owner, signIn, watchForErrors } from './console.ts'
 import { dismantle, newHome, type Product, startProduct } from './product.ts'
 import { photograph } from './screenshots.ts'
 import { until } from './until.ts'
@@ -96,10 +96,8 @@ test('the same is done by keyboard alone, and every place is said', async () => 
   await chip(fourth).focus()
   await page.keyboard.press('Space')
   await expect(heard()).toContainText(`${fourth} is picked up, place 3 of 3 among the machines of Web`)
-  await page.keyboard.press('ArrowUp')
-  await expect(heard()).toContainText('Now at place 2 of 3 among the machines of Web')
-  await page.keyboard.press('ArrowLeft')
-  await expect(heard()).toContainText('Now at place 2 of 2 among the machines of Data')
+  await moveBy('ArrowUp', 'Now at place 2 of 3 among the machines of Web')
+  await moveBy('ArrowLeft', 'Now at place 2 of 2 among the machines of Data')
   await page.keyboard.press('Space')
   await expect(heard()).toContainText(`${fourth} is put down at place 2 of 2 among the machines of Data`)
   expect(await cardsOf('Data')).toEqual([names[0], fourth])
@@ -115,7 +113,8 @@ test('the same is done by keyboard alone, and every place is said', async () => 
   await chip('Approval').focus()
   await page.keyboard.press('Space')
   await expect(heard()).toContainText('Approval is picked up')
-  for (const key of ['ArrowLeft', 'ArrowLeft', 'ArrowLeft']) await page.keyboard.press(key)
+  await moveBy('ArrowLeft', 'Now at place')
+  for (const key of ['ArrowLeft', 'ArrowLeft']) await page.keyboard.press(key)
   await expect(heard()).toContainText('Now at place 1 of 1 before the machines of Data')
   await page.keyboard.press('Space')
   await expect(list('Before', 'Data').getByRole('button')).toHaveCount(1)
@@ -123,8 +122,7 @@ test('the same is done by keyboard alone, and every place is said', async () => 
   await grip('Web').focus()
   await page.keyboard.press('Space')
   await expect(heard()).toContainText('Group Web is picked up')
-  await page.keyboard.press('ArrowUp')
-  await expect(heard()).toContainText('Now at place 1 of 2 among the groups')
+  await moveBy('ArrowUp', 'Now at place 1 of 2 among the groups')
   await page.keyboard.press('Space')
   expect(await groups()).toEqual(['Web', 'Data'])
   await expect(grip('Web')).toBeFocused()
@@ -276,6 +274,41 @@ test('leaving with unsaved changes asks first, and staying loses nothing', async
   await checkBothThemes('plans')
 })
 
+test('a session that ends while one draws asks to sign in on the spot, and nothing drawn is lost', async ({
+  browser,
+}) => {
+  const context = await browser.newContext()
+  const other = await context.newPage()
+  await other.goto(`${product.address}/plans/${planId}`)
+  await signIn(other, owner)
+  await other.getByRole('tab', { name: 'Settings' }).click()
+  await field(other, 'Name').fill('Not saved yet')
+  await context.clearCookies()
+  await other.keyboard.press('Control+s')
+  await other.getByRole('dialog').getByRole('button', { name: 'Save' }).press('Enter')
+  const dialog = other.getByRole('dialog', { name: 'Your session has ended' })
+  await expect(field(dialog, 'Name')).toBeFocused()
+  await checkAccessibility(other, 'session-ended')
+  await photograph(other, 'simulated/session-ended', ['dark'])
+  await other.keyboard.type(owner.name)
+  await other.keyboard.press('Tab')
+  await other.keyboard.type(owner.password)
+  await other.keyboard.press('Enter')
+  await expect(dialog).toBeHidden()
+  await expect(field(other, 'Name')).toHaveValue('Not saved yet')
+  // Without anything unsaved it is a page of its own, which does not come back with the browser's button.
+  await other.reload()
+  await expect(heading(other, 'Web shop')).toBeVisible()
+  await context.clearCookies()
+  await other.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Jobs' }).click()
+  await expect(heading(other, 'Sign in')).toBeVisible()
+  await signIn(other, owner)
+  await expect(heading(other, 'Jobs')).toBeVisible()
+  await other.goBack()
+  await expect(heading(other, 'Sign in')).toBeHidden()
+  await context.close()
+})
+
 test('what is exported is imported as another plan, and what cannot be read is said with its reason', async () => {
   await page.getByRole('link', { name: 'Web shop', exact: true }).click()
   await page.getByRole('main').getByRole('button', { name: 'More', exact: true }).click()
@@ -318,6 +351,12 @@ const card = (name: string): Locator =>
 const grip = (group: string): Locator =>
   page.getByRole('button', { name: `Move the group ${group}`, exact: true })
 const heard = (): Locator => page.getByRole('status', { name: 'What was just done' })
+/** The first key after something was picked up may come before anybody listens: on a slow computer that is a while after it was said. */
+const moveBy = (key: 'ArrowUp' | 'ArrowLeft', said: string): Promise<void> =>
+  expect(async () => {
+    await page.keyboard.press(key)
+    await expect(heard()).toContainText(said, { timeout: 5000 })
+  }).toPass({ timeout: 60_000 })
 
 const cardsOf = async (group: string): Promise<readonly string[]> =>
   (await machinesOf(group).getByRole('button').allInnerTexts()).map((text) => text.split('\n')[0] ?? '')

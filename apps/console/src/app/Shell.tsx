@@ -47,10 +47,16 @@ import { CommandSearch, openCommandSearch } from './CommandSearch.tsx'
 import { ConnectionBanner } from './ConnectionBanner.tsx'
 import { leave } from './leave.ts'
 import { Mark } from './Mark.tsx'
+import { useSignInAgain } from './session-end.ts'
 
 // Drawn only where an instant for a whole plan is chosen.
 const CommonTimeLine = lazy(async () => {
   const { CommonTimeLine: loaded } = await import('../features/recovery-points/CommonTimeLine.tsx')
+  return { default: loaded }
+})
+
+const SignInAgain = lazy(async () => {
+  const { SignInAgain: loaded } = await import('./SignInAgain.tsx')
   return { default: loaded }
 })
 
@@ -77,6 +83,7 @@ export function Shell() {
   const queries = useQueryClient()
   const [opened, { toggle, close }] = useDisclosure()
   const { pathname } = useLocation()
+  const asksToSignIn = useSignInAgain()
   useEffect(() => startLive(queries), [queries])
   // A new page: whoever reads by ear or moves by keyboard begins at its content.
   useDidUpdate(() => document.getElementById('main')?.focus({ preventScroll: true }), [pathname])
@@ -104,6 +111,11 @@ export function Shell() {
       padding={0}
       styles={{ main: { background: 'var(--page)' } }}
     >
+      {asksToSignIn && (
+        <Suspense fallback={null}>
+          <SignInAgain />
+        </Suspense>
+      )}
       <a className="skip-link" href="#main">
         Skip to the content
       </a>

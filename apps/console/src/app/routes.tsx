@@ -15,9 +15,9 @@ import { flag, number, oneOf, searchParams, text } from '../lib/search-params.ts
 import { NoSuchPage } from '../ui/NoSuchPage.tsx'
 import { RouteFailure } from '../ui/RouteFailure.tsx'
 import { RoutePending } from '../ui/RoutePending.tsx'
-import { leave } from './leave.ts'
 import { queries } from './queries.ts'
 import { Shell } from './Shell.tsx'
+import { endSession } from './session-end.ts'
 
 type Context = { readonly queries: QueryClient }
 
@@ -248,7 +248,7 @@ export const router = createRouter({
   scrollRestoration: true,
 })
 
-whenSignedOut(() => leave('session-ended'))
+whenSignedOut(endSession)
 
 declare module '@tanstack/react-router' {
   interface Register {

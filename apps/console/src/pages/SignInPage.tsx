@@ -7,7 +7,7 @@ export function SignInPage() {
   const { from } = useSearch({ from: '/sign-in' })
   return (
     <Entrance title="Sign in" note="With the name and password of your Understudy user.">
-      <SignInForm onDone={() => void navigate({ href: insideOnly(from) })} />
+      <SignInForm onDone={() => void navigate({ href: insideOnly(from), replace: true })} />
     </Entrance>
   )
 }

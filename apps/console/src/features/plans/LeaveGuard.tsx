@@ -1,10 +1,12 @@
 import { Button, Group, Modal, Stack, Text } from '@mantine/core'
 import { useBlocker } from '@tanstack/react-router'
+import { useUnsavedWork } from '../../lib/unsaved-work.ts'
 
 type LeaveGuardProps = { readonly changed: boolean; readonly name: string }
 
 /** Another page, or closing this one, would lose what is not saved. Tabs and forms of this plan are the same page. */
 export function LeaveGuard({ changed, name }: LeaveGuardProps) {
+  useUnsavedWork(changed)
   const { status, proceed, reset } = useBlocker({
     shouldBlockFn: ({ current, next }) => changed && current.pathname !== next.pathname,
     enableBeforeUnload: () => changed,
