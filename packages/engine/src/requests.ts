@@ -3,7 +3,7 @@ import type { JobId } from '@understudy/domain/jobs/job'
 import type { DiskKey, MachineId } from '@understudy/domain/machines/machine'
 import type { PolicyId, PolicySettings } from '@understudy/domain/protection/policy'
 import type { AdapterMapping, GroupId, ProtectionId } from '@understudy/domain/protection/protection'
-import type { PlanRunKind, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import type { PlanRunKind, PlanStep, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import type {
   FollowUpKind,
@@ -193,6 +193,8 @@ export type EditRunRequest = {
   /** The one that the edit began with. */
   readonly planRevision: number
   readonly plan: RecoveryPlan
+  /** Whether whoever asks may answer this approval by his role; what he may not lets nothing slip past. Default: he may. */
+  readonly mayAnswer?: (approval: PlanStep) => boolean
 }
 
 /** `revision`: the one that the change began with; 0: nothing was set. */

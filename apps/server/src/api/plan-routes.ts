@@ -209,7 +209,8 @@ export function planRunRoutes(deps: ApiDeps) {
       refuseServerScripts(context, run.plan, plan)
       const { removed, changed } = changeOf(run.plan, plan)
       refuseForPeople(context, [...removed, ...changed])
-      await plans.edit({ ...byOf(context), planRunId: run.id, planRevision, plan })
+      const mayAnswer = ({ action }: PlanStep): boolean => mayDo(context, roleOfStep(action))
+      await plans.edit({ ...byOf(context), planRunId: run.id, planRevision, plan, mayAnswer })
       return show(id)
     }),
     merge: os.planRuns.merge.handler(async ({ input: { id, base, plan }, context }) => {
@@ -320,7 +321,7 @@ function refuseForPeople(context: RequestContext, items: readonly (PlanMachine |
   const { name, role } = callerOf(context)
   for (const item of items) {
     const wanted = isStep(item) ? roleOfStep(item.action) : null
-    if (wanted === null || mayCall(wanted, role)) continue
+    if (wanted === null || mayDo(context, wanted)) continue
     throw new Refusal({
       code: 'access/role-too-low',
       message: `This waits for somebody with the role ${wanted}; ${name} has the role ${role}`,
@@ -328,6 +329,9 @@ function refuseForPeople(context: RequestContext, items: readonly (PlanMachine |
     })
   }
 }
+
+const mayDo = (context: RequestContext, wanted: AnswererRole | null): boolean =>
+  wanted === null || mayCall(wanted, callerOf(context).role)
 
 function roleOfStep(action: StepAction): AnswererRole | null {
   switch (action.kind) {

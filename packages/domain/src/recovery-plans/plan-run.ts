@@ -5,9 +5,9 @@ import type { Instant } from '@understudy/base/instant'
 import { stateMachine } from '@understudy/base/state-machine'
 import type { Direction } from '../protection/protection.ts'
 import type { CutId } from '../recovery-points/recovery-point.ts'
-import type { ParameterValue, PlanRunKind, RecoveryPlan } from './plan.ts'
+import { isPlanRunKind, type ParameterValue, type PlanRunKind, type RecoveryPlan } from './plan.ts'
 import type { ItemId, PlanId } from './plan-ids.ts'
-import type { ActivityState } from './schedule-plan.ts'
+import type { ActivityState, RunPurpose } from './schedule-plan.ts'
 
 export type PlanRunId = Brand<'PlanRunId'>
 
@@ -104,6 +104,12 @@ export type PlanRun = {
   /** What has come of it, or what it was left with, for a person. */
   readonly note: string | null
 }
+
+/** Which of its steps it runs. A follow-up has none, so it makes no difference for what they would be meant. Pure. */
+export const purposeOf = ({ kind, direction }: Pick<PlanRun, 'kind' | 'direction'>): RunPurpose => ({
+  kind: isPlanRunKind(kind) ? kind : 'planned',
+  direction,
+})
 
 /** What somebody has said to a manual action or an approval. */
 export type ActivityAnswer = {

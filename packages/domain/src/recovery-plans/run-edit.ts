@@ -55,6 +55,19 @@ export function startedFindings(
   return found.length > 0 ? found : movedGroups(before, after, started)
 }
 
+/** Of what has not started the items that must not begin before the edit is kept: begun, they could not be as it has them. Pure. */
+export function mustNotStart(
+  before: RecoveryPlan,
+  after: RecoveryPlan,
+  { started, names }: { readonly started: Started; readonly names: ProtectionNames },
+): readonly ItemId[] {
+  // Each by itself, for what is found of several is what is found of each.
+  return itemsOf(before)
+    .map(({ item }) => item.id)
+    .filter((id) => !started.has(id))
+    .filter((id) => startedFindings(before, after, { started: new Set([id]), names }).length > 0)
+}
+
 /** Groups with nothing that has started themselves, but which stand before one that has. */
 const movedGroups = (before: RecoveryPlan, after: RecoveryPlan, started: Started): readonly PlanFinding[] =>
   before.groups

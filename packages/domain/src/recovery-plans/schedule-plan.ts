@@ -14,6 +14,8 @@ export type RunPurpose = { readonly kind: PlanRunKind; readonly direction: Direc
 export type Activity = OrderNode & {
   /** Of a gate without meaning. */
   readonly whenItFails: WhenItFails
+  /** An approval: until it has passed, nothing behind it starts, also where somebody has skipped what stands between. */
+  readonly holds: boolean
 }
 
 export type ActivityState = 'pending' | 'running' | 'succeeded' | 'failed' | 'skipped'
@@ -45,7 +47,8 @@ export function planActivities(plan: RecoveryPlan, purpose: RunPurpose): readonl
     if (!node) return []
     const item = node.item === null ? undefined : places.get(node.item)?.item
     const gate = item === undefined || (isStep(item) && !runsFor(item, purpose))
-    return [{ ...node, item: gate ? null : item.id, whenItFails: item?.whenItFails ?? 'stop' }]
+    const holds = !gate && isStep(item) && item.action.kind === 'approval'
+    return [{ ...node, item: gate ? null : item.id, whenItFails: item?.whenItFails ?? 'stop', holds }]
   })
 }
 
@@ -76,13 +79,17 @@ export function chooseNext(
   states: ReadonlyMap<ItemId, ActivityState>,
 ): NextActivities {
   const passed = new Set<string>()
+  /** What has an open approval somewhere before it, and that approval. */
+  const held = new Set<string>()
   const ready: ItemId[] = []
-  for (const { id, item, needs, whenItFails } of activities) {
+  for (const { id, item, needs, whenItFails, holds } of activities) {
     const free = needs.every((need) => passed.has(need))
     const state = item === null ? null : (states.get(item) ?? 'pending')
     // A gate is passed by what it needs, an item by itself: a plan that was edited during its run may have done it early.
     if (state === null ? free : isPassed(state, whenItFails)) passed.add(id)
-    if (item !== null && state === 'pending' && free) ready.push(item)
+    const waits = needs.some((need) => held.has(need))
+    if (waits || (holds && !passed.has(id))) held.add(id)
+    if (item !== null && state === 'pending' && free && !waits) ready.push(item)
   }
   const failed = (then: WhenItFails): readonly ItemId[] =>
     activities.flatMap(({ item, whenItFails }) =>

@@ -82,7 +82,7 @@ export interface PlanRunStore {
   /**
    * Another copy of the plan, with its activities: those of `added` come as pending ones, those of `removed` go, in one act, and `changes` rises. Returns false,
    * changing nothing, when the revision is not `fromRevision` any more, the run is not active or failed, or one of `removed` or `changed` is not
-   * pending any more. `changed`: items that stay, but not as they were.
+   * pending any more. `changed`: items that stay, but not as they were, or not where.
    */
   replacePlan(
     id: PlanRunId,

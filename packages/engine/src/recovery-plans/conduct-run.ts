@@ -5,7 +5,7 @@ import { type FailureReport, isAbort, Outage, Refusal, toFailureReport } from '@
 import type { Run } from '@understudy/domain/failover/failover'
 import type { Job, JobId } from '@understudy/domain/jobs/job'
 import { activeJobStates, harmlessKinds } from '@understudy/domain/jobs/job'
-import { isPlanRunKind, type PlanMachine, type PlanStep } from '@understudy/domain/recovery-plans/plan'
+import type { PlanMachine, PlanStep } from '@understudy/domain/recovery-plans/plan'
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
 import { isStep, itemsOf, nameOfItem } from '@understudy/domain/recovery-plans/plan-items'
 import {
@@ -15,6 +15,7 @@ import {
   type PlanRunId,
   type PlanRunState,
   planRunLife,
+  purposeOf,
 } from '@understudy/domain/recovery-plans/plan-run'
 import {
   type Activity,
@@ -75,9 +76,7 @@ export async function conductRun(conducting: Conducting, id: PlanRunId): Promise
 
 function sceneOf(conducting: Conducting, run: PlanRun): Scene {
   const items = new Map(itemsOf(run.plan).map(({ item }) => [item.id, item]))
-  // A follow-up has no steps, so it makes no difference for what they would be meant.
-  const kind = isPlanRunKind(run.kind) ? run.kind : 'planned'
-  return { conducting, run, items, order: planActivities(run.plan, { kind, direction: run.direction }) }
+  return { conducting, run, items, order: planActivities(run.plan, purposeOf(run)) }
 }
 
 const isFollowUp = (run: PlanRun): boolean => run.followsUp !== null

@@ -1,19 +1,19 @@
+import type { PlanGroup } from '@understudy/domain/recovery-plans/plan'
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { by, newProtectedLab } from '../engine-lab.ts'
+import type { EditRunRequest } from '../requests.ts'
 import { group, machine, plan, script, step } from './plan-lab.ts'
 
-test('a step that starts while somebody edits it stays as it was started', async () => {
+/** A run that is paused before anything of it, and whose step starts as soon as an edit has read how the run stands. */
+async function newOvertakenEdit(front: Partial<PlanGroup>) {
   const { lab, protectionId } = await newProtectedLab()
-  const groups = [
-    group('front', { machines: [machine('m-web', protectionId)], after: [step('smoke', script('smoke'))] }),
-  ]
+  const groups = [group('front', { machines: [machine('m-web', protectionId)], ...front })]
   const made = await lab.engine.plans.create(plan(groups), { by })
   const run = await lab.engine.plans.start({ by, planId: made.plan.id, kind: 'test' })
   await lab.engine.plans.pause(run.id, { by })
   const { planRuns } = lab.stores
   const { activities } = planRuns
-  // What the edit goes by is read, and then the step starts.
   Object.assign(planRuns, {
     activities: async (id: typeof run.id) => {
       const read = await activities(id)
@@ -22,10 +22,61 @@ test('a step that starts while somebody edits it stays as it was started', async
       return read
     },
   })
-  const edited = groups.map((each) => ({ ...each, after: [step('smoke', script('another'))] }))
-  const request = { by, planRunId: run.id, planRevision: run.planRevision }
-  await expect(
-    lab.engine.plans.edit({ ...request, plan: { ...made.plan, groups: edited } }),
-  ).rejects.toMatchObject({ code: 'plan-run/edited-meanwhile' })
-  expect((await planRuns.find(run.id))?.plan).toEqual(made.plan)
+  const edit = (edited: Partial<PlanGroup>) =>
+    lab.engine.plans.edit({
+      by,
+      planRunId: run.id,
+      planRevision: run.planRevision,
+      plan: { ...made.plan, groups: groups.map((each) => ({ ...each, ...edited })) },
+    })
+  return { edit, planOfRun: async () => (await planRuns.find(run.id))?.plan, made }
+}
+
+const smoke = step('smoke', script('smoke'))
+const tell = step('tell', script('tell'))
+
+test.each([
+  ['changed', { after: [smoke] }, { after: [step('smoke', script('another'))] }],
+  ['moved', { after: [tell, smoke] }, { after: [smoke, tell] }],
+  ['what something else is moved in front of', { after: [smoke, tell] }, { after: [tell, smoke] }],
+])('a step that starts while somebody edits it stays as it was started: %s', async (_, front, edited) => {
+  const { edit, planOfRun, made } = await newOvertakenEdit(front)
+  await expect(edit(edited)).rejects.toMatchObject({ code: 'plan-run/edited-meanwhile' })
+  expect(await planOfRun()).toEqual(made.plan)
+})
+
+describe('an approval that is not given yet', () => {
+  const approve = step('approve', {
+    kind: 'approval',
+    question: 'Go?',
+    approverRole: 'owner',
+    timeoutSeconds: 600,
+  })
+
+  async function edited(asker: Pick<EditRunRequest, 'by' | 'byId' | 'mayAnswer'>) {
+    const { lab, protectionId } = await newProtectedLab()
+    const groups = [
+      group('ask', { before: [approve] }),
+      group('front', { machines: [machine('m-web', protectionId)] }),
+    ]
+    const made = await lab.engine.plans.create(plan(groups), { by })
+    const run = await lab.engine.plans.start({ by: 'olga', byId: 'olga', planId: made.plan.id, kind: 'test' })
+    const moved = {
+      ...run.plan,
+      groups: run.plan.groups.map((each) => ({ ...each, start: 'at-once' as const })),
+    }
+    await lab.engine.plans.pause(run.id, { by })
+    const { planRevision } = run
+    await lab.engine.plans.edit({ planRunId: run.id, planRevision, plan: moved, ...asker })
+  }
+
+  test('is not got round by who has started the run, nor by who may not give it', async () => {
+    const refused = { code: 'plan-run/held-by-approval' }
+    await expect(edited({ by: 'olga (token)', byId: 'olga' })).rejects.toMatchObject(refused)
+    await expect(edited({ by: 'otto', mayAnswer: () => false })).rejects.toMatchObject(refused)
+  })
+
+  test('may be put elsewhere by who may give it', async () => {
+    await expect(edited({ by: 'ina' })).resolves.toBeUndefined()
+  })
 })

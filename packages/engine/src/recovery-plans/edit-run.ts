@@ -1,20 +1,21 @@
 // The copy of the plan in a run is edited where nothing has started. What has started stays as it is and where it is.
 import { Refusal } from '@understudy/base/errors'
+import { approvalFindings, openApprovals } from '@understudy/domain/recovery-plans/held-by-approval'
 import type {
   PlanMachine,
   PlanStep,
   ProtectionNames,
   RecoveryPlan,
 } from '@understudy/domain/recovery-plans/plan'
-import { isPlanRunKind } from '@understudy/domain/recovery-plans/plan'
 import type { PlanFinding } from '@understudy/domain/recovery-plans/plan-finding'
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
-import { isStep } from '@understudy/domain/recovery-plans/plan-items'
-import type { PlanActivity, PlanRun } from '@understudy/domain/recovery-plans/plan-run'
+import { isStep, itemsOf } from '@understudy/domain/recovery-plans/plan-items'
+import { type PlanActivity, type PlanRun, purposeOf } from '@understudy/domain/recovery-plans/plan-run'
 import {
   changeOf,
   type MergedRun,
   mergeRunEdit,
+  mustNotStart,
   startedFindings,
 } from '@understudy/domain/recovery-plans/run-edit'
 import { validatePlan } from '@understudy/domain/recovery-plans/validate-plan'
@@ -23,7 +24,7 @@ import type { EditRunRequest, MergeRunRequest } from '../requests.ts'
 import { findingsOf } from './begin-run.ts'
 import { cutsWithAdded } from './group-cuts.ts'
 import { protectionNames } from './save-plan.ts'
-import { loadRun, notNow, refuseOwnApproval, tell } from './steer-run.ts'
+import { isStarter, loadRun, notNow, tell } from './steer-run.ts'
 
 type Item = PlanMachine | PlanStep
 
@@ -36,14 +37,20 @@ export async function editRun(parts: EngineParts, request: EditRunRequest): Prom
   const change = changeOf(run.plan, request.plan)
   const names = await protectionNames(parts)
   refuseFirst(startedFindings(run.plan, request.plan, { started, names }))
-  // Taken out or weakened, it would let the run pass as if it had been approved.
-  for (const item of [...change.removed, ...change.changed]) refuseOwnApproval(run, item, request)
   await refuseFaults(parts, run, request.plan, { added: change.added, names })
+  refuseFirst(
+    approvalFindings(run.plan, request.plan, {
+      approvals: foreignApprovals(run, activities, request),
+      started,
+      names,
+    }),
+  )
+  const kept = new Set(itemsOf(request.plan).map(({ item }) => item.id))
   const replaced = await parts.stores.planRuns.replacePlan(run.id, request.planRevision, {
     plan: { ...request.plan, id: run.plan.id, name: run.plan.name, parameters: run.plan.parameters },
     added: change.added.map(({ id }) => id),
     removed: change.removed.map(({ id }) => id),
-    changed: change.changed.map(({ id }) => id),
+    changed: mustNotStart(run.plan, request.plan, { started, names }).filter((id) => kept.has(id)),
     cuts: await cutsWithAdded(parts, run, request.plan),
   })
   if (!replaced)
@@ -54,6 +61,18 @@ export async function editRun(parts: EngineParts, request: EditRunRequest): Prom
     })
   parts.live.changed('plan-runs', run.id)
   await tell(parts, run, `was edited by ${request.by}`)
+}
+
+/** The approvals still open that whoever edits may not give: what waits for them has to go on doing so. */
+const foreignApprovals = (
+  run: PlanRun,
+  activities: readonly PlanActivity[],
+  { mayAnswer = () => true, ...asker }: EditRunRequest,
+): readonly PlanStep[] => {
+  const states = new Map(activities.map(({ itemId, state }) => [itemId, state]))
+  return openApprovals(run.plan, purposeOf(run), states).filter(
+    (approval) => isStarter(run, asker) || !mayAnswer(approval),
+  )
 }
 
 /** Of the plan by itself everything; of how its machines stand only what is new, for the others have been moved by this very run. */
@@ -67,10 +86,7 @@ async function refuseFaults(
   const ofNew = ({ at }: PlanFinding): boolean => at.kind === 'item' && ids.has(at.id)
   const findings = [
     ...validatePlan(plan, names),
-    ...(ids.size === 0
-      ? []
-      : await findingsOf(parts, plan, isPlanRunKind(run.kind) ? run.kind : 'planned')
-    ).filter(ofNew),
+    ...(ids.size === 0 ? [] : await findingsOf(parts, plan, purposeOf(run).kind)).filter(ofNew),
   ]
   refuseFirst(findings)
 }

@@ -163,9 +163,9 @@ export function refuseOwnApproval(
   })
 }
 
-const isStarter = (
+export const isStarter = (
   { startedBy, starterId }: PlanRun,
-  { by, byId }: { readonly by: string; readonly byId: string | undefined },
+  { by, byId }: { readonly by: string; readonly byId?: string | undefined },
 ): boolean => (starterId !== null && starterId === byId) || startedBy === by
 
 /** Its own job once more where that has come to an end of its own since; else a new one, which is refused where the machine does not stand for it. */
