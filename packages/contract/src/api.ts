@@ -73,6 +73,7 @@ import {
   Plans,
   PlanTimeLine,
   PlanVersion,
+  PowerOffOldInput,
   PowerOffOldResult,
   RecoveryPlan,
   SavePlanInput,
@@ -365,9 +366,9 @@ export const contract = {
     powerOffOld: post(
       '/plans/{id}/power-off-old',
       'plans',
-      'Power off the old machines of those that run twice',
+      'Power off the old ones of these machines that run twice',
     )
-      .input(ById)
+      .input(PowerOffOldInput.extend({ id: Id }))
       .output(PowerOffOldResult),
     timeLine: get('/plans/{id}/time-line', 'plans', 'The recovery points of all machines of a plan')
       .input(ById)

@@ -397,13 +397,21 @@ export const PlanRunMerge = z
   ])
   .meta({ id: 'PlanRunMerge' })
 export type PlanRunMerge = z.infer<typeof PlanRunMerge>
+/** What was seen and confirmed: nothing that is found to run twice only since then is switched off. */
+export const PowerOffOldInput = z.strictObject({
+  protectionIds: z
+    .array(Id)
+    .min(1)
+    .max(10_000)
+    .describe('Of the machines whose old one is to be powered off'),
+})
 export const PowerOffOldResult = z
   .object({
     items: z.array(
       z.object({
         protectionId: Id,
         name: z.string(),
-        jobId: Id.nullable().describe('Null: it was refused'),
+        jobId: Id.nullable().describe('Null: it was refused, or there is nothing to switch off any more'),
         why: z.string().nullable(),
       }),
     ),

@@ -2,6 +2,7 @@ import { Refusal } from '@understudy/base/errors'
 import { toIso } from '@understudy/base/instant'
 import type { StartPlanInput } from '@understudy/contract/recovery-plan'
 import { mayCall } from '@understudy/contract/roles'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
 import { diffPlans } from '@understudy/domain/recovery-plans/diff-plans'
 import { mergePlans } from '@understudy/domain/recovery-plans/merge-plans'
 import type { PlanMachine, PlanStep, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
@@ -23,7 +24,7 @@ import { planToYaml, yamlToPlan } from './plan-document.ts'
 import { showDocument } from './show-document.ts'
 import { checkPlan, showPlan, showPlanSummaries } from './show-plan.ts'
 import { showPlanRun, summarizePlanRun } from './show-plan-run.ts'
-import { powerOffAllOld } from './show-running-twice.ts'
+import { powerOffConfirmed } from './show-running-twice.ts'
 import { showChosenPoint, showTimeLine } from './show-time-line.ts'
 
 export const byOf = (context: RequestContext) => {
@@ -89,8 +90,9 @@ export function planRoutes(deps: ApiDeps) {
     }),
     powerOffOld: os.plans.powerOffOld.handler(async ({ input, context }) => {
       const { plan } = await findPlan(deps, input.id)
-      context.audit(plan.id, { name: plan.name })
-      return powerOffAllOld(deps, plan, byOf(context).by)
+      const confirmed = input.protectionIds as ProtectionId[]
+      context.audit(plan.id, { name: plan.name, protectionIds: confirmed })
+      return powerOffConfirmed(deps, plan, { confirmed, by: byOf(context).by })
     }),
     timeLine: os.plans.timeLine.handler(async ({ input }) => {
       const { plan } = await findPlan(deps, input.id)

@@ -89,9 +89,15 @@ type PowerOffDialogProps = Pick<RunningTwiceProps, 'planId' | 'machines'> & { re
 
 function PowerOffDialog({ planId, machines, onClose }: PowerOffDialogProps) {
   useFocusBack()
+  // What was read is what is confirmed: a machine seen only since then stands in the next dialog.
+  const [confirmed] = useState(machines)
   const queries = useQueryClient()
   const act = useMutation({
-    mutationFn: () => client.plans.powerOffOld({ id: planId }),
+    mutationFn: () =>
+      client.plans.powerOffOld({
+        id: planId,
+        protectionIds: confirmed.map(({ protectionId }) => protectionId),
+      }),
     onSuccess: ({ items }) => {
       if (items.every(({ why }) => why === null)) onClose()
     },
@@ -108,7 +114,7 @@ function PowerOffDialog({ planId, machines, onClose }: PowerOffDialogProps) {
       >
         <Stack gap="md">
           <List size="sm" spacing={4}>
-            {machines.map(({ protectionId, name, oldSite }) => (
+            {confirmed.map(({ protectionId, name, oldSite }) => (
               <List.Item key={protectionId}>
                 <b>{name}</b> at {oldSite}
               </List.Item>
