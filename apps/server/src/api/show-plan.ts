@@ -1,6 +1,5 @@
 // A recovery plan as the API shows it.
 
-import { Refusal } from '@understudy/base/errors'
 import { secondsBetween, toIso, toIsoOrNull } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
 import type {
@@ -10,13 +9,17 @@ import type {
   PlanTimetable,
   PlanFinding as ShownFinding,
 } from '@understudy/contract/recovery-plan'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
 import { lastTestOf } from '@understudy/domain/recovery-plans/last-test'
 import type { PlanRunKind, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { PlanFinding } from '@understudy/domain/recovery-plans/plan-finding'
+import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import { machinesOf, stepsOf } from '@understudy/domain/recovery-plans/plan-items'
 import { activePlanRunStates } from '@understudy/domain/recovery-plans/plan-run'
 import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
 import type { PlanVersion } from '@understudy/engine/ports/plan-stores'
+import type { ProtectionSummary } from '@understudy/engine/ports/stores'
+import { type PlanOutlook, timetableOrNull } from '@understudy/engine/recovery-plans/plan-outlooks'
 import type { Timetable } from '@understudy/engine/recovery-plans/timetable'
 import type { ApiDeps } from './context.ts'
 import { showDocument } from './show-document.ts'
@@ -30,14 +33,31 @@ const RECENT_RUNS = { limit: 20, cursor: null }
 /** Every plan there is. */
 export async function showPlanSummaries(deps: ApiDeps): Promise<PlanSummary[]> {
   const kept = await deps.stores.plans.list()
-  const readiness = await deps.engine.plans.readiness(kept)
-  const shown = await Promise.all(kept.map((each) => lookAt(deps, each, readiness.get(each.plan.id))))
-  return shown.map(({ summary }) => summary)
+  return (await judgePlans(deps, kept)).map(({ summary }) => summary)
+}
+
+export type JudgedPlan = { readonly summary: PlanSummary; readonly findings: readonly PlanFinding[] }
+
+/** In the order of what is given; what they have in common is read once. */
+export async function judgePlans(
+  deps: ApiDeps,
+  kept: readonly PlanVersion[],
+): Promise<readonly JudgedPlan[]> {
+  const { plans } = deps.engine
+  const [readiness, summaries, outlooks] = await Promise.all([
+    plans.readiness(kept),
+    deps.stores.protections.summaries(),
+    plans.outlooks(
+      kept.map(({ plan }) => plan),
+      'unplanned',
+    ),
+  ])
+  return await Promise.all(kept.map((each) => lookAt(deps, each, { readiness, summaries, outlooks })))
 }
 
 export async function showPlan(deps: ApiDeps, kept: PlanVersion): Promise<PlanDetail> {
-  const readiness = await deps.engine.plans.readiness([kept])
-  const { summary, findings } = await lookAt(deps, kept, readiness.get(kept.plan.id))
+  const [judged] = await judgePlans(deps, [kept])
+  const { summary, findings } = present(judged, 'the plan has been judged')
   const keptSecrets = Object.keys(await deps.stores.plans.secrets(kept.plan.id)).toSorted()
   return {
     ...summary,
@@ -51,16 +71,22 @@ export async function showPlan(deps: ApiDeps, kept: PlanVersion): Promise<PlanDe
 async function lookAt(
   deps: ApiDeps,
   kept: PlanVersion,
-  readiness: Readiness | undefined,
-): Promise<{ readonly summary: PlanSummary; readonly findings: readonly PlanFinding[] }> {
+  {
+    readiness,
+    summaries,
+    outlooks,
+  }: {
+    readonly readiness: ReadonlyMap<PlanId, Readiness>
+    readonly summaries: ReadonlyMap<ProtectionId, ProtectionSummary>
+    readonly outlooks: ReadonlyMap<PlanId, PlanOutlook>
+  },
+): Promise<JudgedPlan> {
   const { plan } = kept
-  const [findings, { rows }, tests, settings, summaries, timetable] = await Promise.all([
-    deps.engine.plans.findings(plan, 'unplanned'),
+  const { findings, timetable } = present(outlooks.get(plan.id), 'every plan has been looked at')
+  const [{ rows }, tests, settings] = await Promise.all([
     deps.stores.planRuns.list({ planId: plan.id }, RECENT_RUNS),
     deps.stores.planRuns.list({ planId: plan.id, kinds: ['test'] }, RECENT_RUNS),
     deps.engine.plans.testSettings(plan.id),
-    deps.stores.protections.summaries(),
-    timetableOrNull(deps, plan, 'unplanned'),
   ])
   const active = rows.find(({ state }) => activePlanRunStates.includes(state)) ?? null
   const last = rows.find(({ followsUp }) => followsUp === null) ?? null
@@ -86,7 +112,7 @@ async function lookAt(
       predictedSeconds: timetable?.totalSeconds ?? null,
       worstLagSeconds: lags.length === 0 || lags.includes(null) ? null : Math.max(...lags.map(Number)),
       lastTest: showLastTest(lastTestOf(tests.rows)),
-      readiness: showReadiness(present(readiness, 'every plan has been judged')),
+      readiness: showReadiness(present(readiness.get(plan.id), 'every plan has been judged')),
       nextTestAt: toIsoOrNull(settings.nextAt),
       activeRun: active && (await summarizePlanRun(deps, active)),
       lastRun: last && (await summarizePlanRun(deps, last)),
@@ -128,19 +154,4 @@ export async function checkPlan(
 ): Promise<PlanCheck> {
   const timetable = await timetableOrNull(deps, plan, kind)
   return { findings: findings.map(showFinding), timetable: timetable && showTimetable(timetable) }
-}
-
-/** An order that cannot be kept is told by the findings. */
-async function timetableOrNull(
-  deps: ApiDeps,
-  plan: RecoveryPlan,
-  kind: PlanRunKind,
-): Promise<Timetable | null> {
-  try {
-    const direction = kind === 'fail-back' ? 'reverse' : 'forward'
-    return await deps.engine.plans.timetable(plan, { kind, direction })
-  } catch (error) {
-    if (error instanceof Refusal && error.code === 'recovery-plan/not-runnable') return null
-    throw error
-  }
 }

@@ -12,8 +12,9 @@ import { changesSinceTest, testedMachine } from '@understudy/domain/recovery-pla
 import { findingOfState } from '@understudy/domain/recovery-plans/validate-against'
 import type { EngineParts } from '../engine-parts.ts'
 import type { PlanVersion } from '../ports/plan-stores.ts'
-import type { ProtectionSummary, Stores } from '../ports/stores.ts'
+import type { ProtectionSummary } from '../ports/stores.ts'
 import { findingsOf } from '../recovery-plans/begin-run.ts'
+import { membersReadOnce } from '../recovery-plans/members-read-once.ts'
 
 type ReadinessParts = Pick<EngineParts, 'stores' | 'clock'>
 
@@ -79,7 +80,7 @@ export async function planReadinesses(
 ): Promise<ReadonlyMap<PlanId, Readiness>> {
   if (plans.length === 0) return new Map()
   const { clock } = parts
-  const stores = await readOnce(parts.stores)
+  const stores = await membersReadOnce(parts.stores)
   const [protections, summaries, settings] = await Promise.all([
     stores.protections.list(),
     stores.protections.summaries(),
@@ -114,22 +115,4 @@ export async function planReadinesses(
     }),
   )
   return new Map(judged)
-}
-
-/** What every plan is judged by is read for all of them together. */
-async function readOnce(stores: Stores): Promise<Stores> {
-  const [protections, summaries, policies] = await Promise.all([
-    stores.protections.list(),
-    stores.protections.summaries(),
-    stores.policies.list(),
-  ])
-  return {
-    ...stores,
-    protections: {
-      ...stores.protections,
-      list: async () => protections,
-      summaries: async () => summaries,
-    },
-    policies: { ...stores.policies, list: async () => policies },
-  }
 }

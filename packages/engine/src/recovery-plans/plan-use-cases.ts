@@ -33,6 +33,7 @@ import { type DryRun, dryRun } from './dry-run.ts'
 import { editRun, mergeEdit } from './edit-run.ts'
 import { changeAtOnce, failOverSite, siteScope, stopSiteFailover } from './fail-over-site.ts'
 import { memberPoints } from './member-points.ts'
+import { type PlanOutlook, planOutlooks } from './plan-outlooks.ts'
 import { type RunningTwice, runningTwice } from './running-twice.ts'
 import { createPlan, removePlan, restorePlan, savePlan } from './save-plan.ts'
 import { answerActivity, cancelRun, pauseRun, resumeRun, retryActivity, skipActivity } from './steer-run.ts'
@@ -50,6 +51,9 @@ export type PlanUseCases = {
   remove(id: PlanId, asker: Asker): Promise<void>
   /** Everything that would keep a run of that kind from working, or make it surprise. Of any plan, kept or not. Touches nothing. */
   findings(plan: RecoveryPlan, kind: PlanRunKind): Promise<readonly PlanFinding[]>
+
+  /** The same of many plans at once, and how long each would take. Touches nothing. */
+  outlooks(plans: readonly RecoveryPlan[], kind: PlanRunKind): Promise<ReadonlyMap<PlanId, PlanOutlook>>
 
   /** How long it will take, or with `progress` will have taken. Refuses an order that cannot be kept (`recovery-plan/not-runnable`). */
   timetable(plan: RecoveryPlan, purpose: RunPurpose, progress?: RunProgress): Promise<Timetable>
@@ -95,6 +99,7 @@ export const planUseCases = (parts: EngineParts): PlanUseCases => ({
   restore: (id, version, asker) => restorePlan(parts, id, version, asker),
   remove: (id, asker) => removePlan(parts, id, asker),
   findings: (plan, kind) => findingsOf(parts, plan, kind),
+  outlooks: (plans, kind) => planOutlooks(parts, plans, kind),
   timetable: (plan, purpose, progress) => timetableOf(parts, plan, purpose, progress ?? null),
   dryRun: (request) => dryRun(parts, request),
   testSettings: (id) => testSettingsOf(parts, id),
