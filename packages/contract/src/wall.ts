@@ -1,7 +1,9 @@
-// What a screen on a wall shows, in one answer: no names of users, no texts of steps but those that a room has to read, nothing to act on.
+// What a screen on a wall shows, in one answer: states, names of machines, plans and steps, progress, counts and times. No text that anything
+// has said, for it may hold an address or a secret; no names of users; nothing to act on.
 import { z } from 'zod'
 import { Alert } from './event.ts'
 import { Overview } from './overview.ts'
+import { Readiness } from './plan-tests.ts'
 import { Id, InstantText, Name, Seconds } from './primitives.ts'
 import { Protection } from './protection.ts'
 import { PlanActivity, PlanRunSummary, PlanSummary, RecoveryPlan, SiteFailover } from './recovery-plan.ts'
@@ -37,7 +39,7 @@ export const CreatedDisplayLink = DisplayLink.extend({
   secret: z.string().describe('The part of the path that opens it'),
 }).meta({ id: 'CreatedDisplayLink' })
 
-export const WallRunSummary = PlanRunSummary.omit({ startedBy: true, evidence: true }).meta({
+export const WallRunSummary = PlanRunSummary.omit({ startedBy: true, evidence: true, note: true }).meta({
   id: 'WallRunSummary',
 })
 export type WallRunSummary = z.infer<typeof WallRunSummary>
@@ -63,7 +65,7 @@ export const WallPlan = PlanSummary.omit({
   activeRun: true,
   nextTestAt: true,
 })
-  .extend({ activeRun: WallRunSummary.nullable() })
+  .extend({ activeRun: WallRunSummary.nullable(), readiness: Readiness.omit({ reasons: true }) })
   .meta({ id: 'WallPlan' })
 export type WallPlan = z.infer<typeof WallPlan>
 export const WallSiteFailover = SiteFailover.pick({
@@ -91,7 +93,7 @@ export const WallOverview = Overview.pick({
   serverTime: true,
 })
   .extend({
-    alerts: z.array(Alert.pick({ id: true, severity: true, message: true, subjectName: true })),
+    alerts: z.array(Alert.pick({ id: true, severity: true, code: true, raisedAt: true, subjectName: true })),
     waiting: z.number().int().describe('Jobs that wait for an answer'),
   })
   .meta({ id: 'WallOverview' })
@@ -105,9 +107,24 @@ export const WallPicture = z
     siteFailovers: z.array(WallSiteFailover),
   })
   .meta({ id: 'WallPicture' })
+export const WallActivity = PlanActivity.omit({
+  jobId: true,
+  runId: true,
+  addresses: true,
+  hasScreenshot: true,
+  note: true,
+  failure: true,
+  output: true,
+  answer: true,
+  steeredBy: true,
+  asks: true,
+})
+  .extend({ asks: PlanActivity.shape.asks.unwrap().omit({ text: true }).nullable() })
+  .meta({ id: 'WallActivity' })
+export type WallActivity = z.infer<typeof WallActivity>
 export const WallRun = WallRunSummary.extend({
   plan: RecoveryPlan.describe('Its order and names; what its steps do is left out'),
-  activities: z.array(PlanActivity),
+  activities: z.array(WallActivity),
   predictedSeconds: Seconds.nullable(),
   spreadSeconds: Seconds.nullable(),
   targetRtoSeconds: z.number().nullable(),

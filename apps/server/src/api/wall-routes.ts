@@ -1,14 +1,24 @@
 // The wall, for whoever is signed in and for display links alike: one answer with what a room may read, and nothing beside it.
 import { toIso, toIsoOrNull } from '@understudy/base/instant'
-import type { PlanRunSummary, PlanSummary, SiteFailover } from '@understudy/contract/recovery-plan'
-import type { WallPlan, WallRun, WallRunSummary, WallSiteFailover } from '@understudy/contract/wall'
+import type {
+  PlanActivity,
+  PlanRunSummary,
+  PlanSummary,
+  SiteFailover,
+} from '@understudy/contract/recovery-plan'
+import type {
+  WallActivity,
+  WallPlan,
+  WallRun,
+  WallRunSummary,
+  WallSiteFailover,
+} from '@understudy/contract/wall'
 import type { DisplayLink, DisplayLinkId } from '@understudy/engine/ports/access-stores'
 import { displayPrefix } from '../access/caller.ts'
 import { hashSecret, newSecret } from '../access/secrets.ts'
 import { callerOf } from './asker.ts'
 import { type ApiDeps, os } from './context.ts'
 import { findPlanRun } from './find.ts'
-import { type HideNames, namesHidden } from './hide-names.ts'
 import { loadProtections } from './load-protections.ts'
 import { showOverview } from './overview-routes.ts'
 import { outlineOf } from './plan-outline.ts'
@@ -78,8 +88,7 @@ export function wallRoutes(deps: ApiDeps) {
   return {
     picture: os.wall.picture.handler(async () => {
       const { planRuns, siteFailovers } = deps.stores
-      const [hide, overview, protections, kept, active, recent, sites] = await Promise.all([
-        namesHidden(deps),
+      const [overview, protections, kept, active, recent, sites] = await Promise.all([
         showOverview(deps),
         loadProtections(deps),
         showPlanSummaries(deps),
@@ -97,47 +106,29 @@ export function wallRoutes(deps: ApiDeps) {
           links,
           serverTime,
           waiting: overview.waiting.length,
-          alerts: overview.alerts.map(({ id, severity, message, subjectName }) => ({
+          alerts: overview.alerts.map(({ id, severity, code, raisedAt, subjectName }) => ({
             id,
             severity,
-            message: hide(message),
+            code,
+            raisedAt,
             subjectName,
           })),
         },
         machines: worstFirst(protections).slice(0, MOST_MACHINES).map(toWallMachine),
-        plans: kept.map((each) => toWallPlan(each, hide)),
-        runs: await Promise.all(
-          runs.map(async (run) => toWallSummary(await summarizePlanRun(deps, run), hide)),
-        ),
+        plans: kept.map(toWallPlan),
+        runs: await Promise.all(runs.map(async (run) => toWallSummary(await summarizePlanRun(deps, run)))),
         siteFailovers: await Promise.all(
-          sites.rows.map(async (each) => toWallSite(await showSiteFailover(deps, each), hide)),
+          sites.rows.map(async (each) => toWallSite(await showSiteFailover(deps, each))),
         ),
       }
     }),
     run: os.wall.run.handler(async ({ input }): Promise<WallRun> => {
       const run = await findPlanRun(deps, input.id)
-      const hide = await namesHidden(deps, run.startedBy)
       const shown = await showPlanRun(deps, run)
       return {
-        ...toWallSummary(shown, hide),
+        ...toWallSummary(shown),
         plan: outlineOf(shown.plan),
-        activities: shown.activities.map((activity) => ({
-          ...activity,
-          jobId: null,
-          runId: null,
-          addresses: [],
-          hasScreenshot: false,
-          output: null,
-          answer: null,
-          steeredBy: null,
-          note: activity.note === null ? null : hide(activity.note, activity.steeredBy, activity.answer?.by),
-          failure: activity.failure && {
-            ...activity.failure,
-            message: hide(activity.failure.message),
-            remedy: '',
-          },
-          asks: activity.asks && { ...activity.asks, text: hide(activity.asks.text) },
-        })),
+        activities: shown.activities.map(toWallActivity),
         predictedSeconds: shown.predictedSeconds,
         spreadSeconds: shown.spreadSeconds,
         targetRtoSeconds: shown.targetRtoSeconds,
@@ -174,7 +165,25 @@ const toWallMachine = (machine: Machine) => ({
   lagTargetSeconds: machine.lagTargetSeconds,
 })
 
-const toWallSummary = (run: PlanRunSummary, hide: HideNames): WallRunSummary => ({
+/** What of it can be told anybody: where it stands and how long it takes. What it said, and where it can be reached, cannot. */
+const toWallActivity = (activity: PlanActivity): WallActivity => ({
+  itemId: activity.itemId,
+  name: activity.name,
+  groupId: activity.groupId,
+  part: activity.part,
+  kind: activity.kind,
+  state: activity.state,
+  attempt: activity.attempt,
+  protectionId: activity.protectionId,
+  pointInstant: activity.pointInstant,
+  startedAt: activity.startedAt,
+  endedAt: activity.endedAt,
+  deadline: activity.deadline,
+  asks: activity.asks && { kind: activity.asks.kind, role: activity.asks.role },
+  predicted: activity.predicted,
+})
+
+const toWallSummary = (run: PlanRunSummary): WallRunSummary => ({
   id: run.id,
   planId: run.planId,
   planName: run.planName,
@@ -185,13 +194,12 @@ const toWallSummary = (run: PlanRunSummary, hide: HideNames): WallRunSummary => 
   state: run.state,
   startedAt: run.startedAt,
   endedAt: run.endedAt,
-  note: run.note === null ? null : hide(run.note, run.startedBy),
   doneItems: run.doneItems,
   totalItems: run.totalItems,
   waitingForPeople: run.waitingForPeople,
 })
 
-const toWallPlan = (plan: PlanSummary, hide: HideNames): WallPlan => ({
+const toWallPlan = (plan: PlanSummary): WallPlan => ({
   id: plan.id,
   name: plan.name,
   priority: plan.priority,
@@ -203,11 +211,15 @@ const toWallPlan = (plan: PlanSummary, hide: HideNames): WallPlan => ({
   predictedSeconds: plan.predictedSeconds,
   worstLagSeconds: plan.worstLagSeconds,
   lastTest: plan.lastTest,
-  readiness: plan.readiness,
-  activeRun: plan.activeRun && toWallSummary(plan.activeRun, hide),
+  readiness: {
+    level: plan.readiness.level,
+    score: plan.readiness.score,
+    parts: plan.readiness.parts,
+  },
+  activeRun: plan.activeRun && toWallSummary(plan.activeRun),
 })
 
-const toWallSite = (failover: SiteFailover, hide: HideNames): WallSiteFailover => ({
+const toWallSite = (failover: SiteFailover): WallSiteFailover => ({
   id: failover.id,
   siteId: failover.siteId,
   siteName: failover.siteName,
@@ -219,6 +231,6 @@ const toWallSite = (failover: SiteFailover, hide: HideNames): WallSiteFailover =
     planName,
     priority,
     state,
-    run: run && toWallSummary(run, hide),
+    run: run && toWallSummary(run),
   })),
 })

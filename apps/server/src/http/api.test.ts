@@ -6,6 +6,8 @@ import { present } from '@understudy/base/invariant'
 import { accessOf, mayCall, roleOf, roleOfJob } from '@understudy/contract/roles'
 import type { JobKind } from '@understudy/domain/jobs/job'
 import type { Finding } from '@understudy/domain/machines/machine'
+import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
+import type { PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
 import type { SiteId } from '@understudy/domain/sites/site'
 import { openEvidencePrinter } from '@understudy/drivers/evidence/open-evidence-printer'
 import type { Engine } from '@understudy/engine/engine'
@@ -798,6 +800,16 @@ describe('recovery plans', () => {
     const started = await as('operator', 'POST', `/plans/${String(plan.body.id)}/runs`, { kind: 'test' })
     const run = String(started.body.id)
     await as('contributor', 'POST', `/plan-runs/${run}/activities/tell/skip`)
+    // As a script leaves it: its last line, and what it failed with.
+    const failure = {
+      kind: 'refusal',
+      code: 'step/x',
+      message: 'no hunter2 at 10.0.0.7',
+      remedy: '',
+    } as const
+    const said = { state: 'running', attempt: 1, note: 'key=hunter2', output: 'hunter2', failure } as const
+    const from = { state: 'pending', attempt: 0, run: ['running'] } as const
+    expect(await stores.planRuns.moveActivity(run as PlanRunId, 'hold' as ItemId, from, said)).toBe(true)
     const shown = [
       await call('GET', '/api/v1/wall', { headers }),
       await call('GET', `/api/v1/wall/runs/${run}`, { headers }),
@@ -807,10 +819,18 @@ describe('recovery plans', () => {
       runs: expect.arrayContaining([expect.objectContaining({ id: run })]),
     })
     const text = JSON.stringify(shown)
-    for (const hidden of ['the owner', 'the operator', 'the contributor', 'Call the bank', secret])
+    for (const hidden of [
+      'the owner',
+      'the operator',
+      'the contributor',
+      'Call the bank',
+      'hunter2',
+      '10.0.',
+      secret,
+    ])
       expect(text).not.toContain(hidden)
     expect(shown[1]?.body).toMatchObject({
-      activities: [{ name: 'tell', note: 'Skipped by somebody', steeredBy: null }, { name: 'hold' }],
+      activities: [{ name: 'tell', state: 'skipped' }, { name: 'hold' }],
     })
     for (const route of apiRoutes) {
       if (accessOf(route.name) === 'display') continue

@@ -7,6 +7,9 @@ import classes from './WallSites.module.css'
 
 const shownAlerts = 5
 
+/** A room reads what kind of trouble it is; whoever is signed in reads the rest. */
+const wordsOfCode = (code: string): string => code.slice(code.indexOf('/') + 1).replaceAll('-', ' ')
+
 type WallSitesProps = {
   readonly overview: WallOverview
   /** Questions that people have to answer. */
@@ -41,11 +44,11 @@ export function WallSites({ overview, waiting }: WallSitesProps) {
         <Count label="waiting" value={waiting} tone="at-risk" note="for people" />
       </dl>
       <ul className={classes.alerts} aria-label="Alerts">
-        {overview.alerts.slice(0, shownAlerts).map(({ id, severity, message, subjectName }) => (
+        {overview.alerts.slice(0, shownAlerts).map(({ id, severity, code, subjectName }) => (
           <li key={id}>
             <StatusMark tone={severity === 'critical' ? 'bad' : 'at-risk'}>
               {subjectName ? `${subjectName}: ` : ''}
-              {message}
+              {wordsOfCode(code)}
             </StatusMark>
           </li>
         ))}

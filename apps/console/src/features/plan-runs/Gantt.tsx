@@ -10,7 +10,7 @@ import {
   IconHandStop,
   IconProgress,
 } from '@tabler/icons-react'
-import type { PlanActivity } from '@understudy/contract/recovery-plan'
+import type { WallActivity } from '@understudy/contract/wall'
 import { type KeyboardEvent, memo, useEffect, useId, useMemo, useRef } from 'react'
 import { formatDuration } from '../../lib/format.ts'
 import { inkOf } from '../../ui/tone.ts'
@@ -218,7 +218,7 @@ function stepOf(key: string, at: number, count: number): number | null {
 }
 
 type LabelProps = {
-  readonly activity: PlanActivity
+  readonly activity: WallActivity
   readonly critical: boolean
   readonly height: number
   readonly isOpen: boolean
@@ -266,13 +266,13 @@ const Label = memo(function Label(props: LabelProps) {
   )
 })
 
-export function secondsTaken({ startedAt, endedAt, state }: PlanActivity, until: number): number | null {
+export function secondsTaken({ startedAt, endedAt, state }: WallActivity, until: number): number | null {
   if (startedAt === null || state === 'pending') return null
   const end = endedAt === null ? until : Date.parse(endedAt)
   return Math.max(0, Math.round((end - Date.parse(startedAt)) / 100) / 10)
 }
 
-function shapeOf({ state, asks }: PlanActivity): typeof IconProgress {
+function shapeOf({ state, asks }: WallActivity): typeof IconProgress {
   if (asks !== null && state === 'running') return IconHandStop
   switch (state) {
     case 'pending':

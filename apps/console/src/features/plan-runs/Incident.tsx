@@ -1,13 +1,11 @@
 // The room during a failover: the clock, how far it is, who is waited for, what is being done and what comes next.
 
 import { useElementSize } from '@mantine/hooks'
-import type { PlanActivity } from '@understudy/contract/recovery-plan'
-import type { WallRun, WallSiteFailover } from '@understudy/contract/wall'
+import type { WallActivity, WallRun, WallSiteFailover } from '@understudy/contract/wall'
 import { type ReactNode, useMemo } from 'react'
 import { clockText } from '../../lib/clock.ts'
-import { formatDuration, formatRelative, formatTick, readable } from '../../lib/format.ts'
+import { formatDuration, formatRelative, formatTick } from '../../lib/format.ts'
 import { StatusMark } from '../../ui/StatusMark.tsx'
-import { inkOf } from '../../ui/tone.ts'
 import { Gantt } from './Gantt.tsx'
 import { heldUpBy } from './held-up.ts'
 import classes from './Incident.module.css'
@@ -69,7 +67,6 @@ export function Incident({ run, now, flow, others, site }: IncidentProps) {
           empty={live && lists.waiting.length > 0 ? 'Nothing moves before somebody answers' : null}
         />
         <List title="Next" activities={lists.next} hidden={0} now={now} />
-        {!live && run.note && <p className={classes.note}>{readable(run.note)}</p>}
         {others.length > 0 && <p className={classes.quiet}>Also running: {others.join('; ')}</p>}
       </div>
       <Chart run={run} now={now} />
@@ -129,10 +126,10 @@ function Waiting({ lines, hidden, now }: WaitingProps) {
     <section className={classes.waiting} aria-label="Waiting for people">
       <h2>Waiting for people</h2>
       <ul>
-        {lines.map(({ itemId, name, who, text, since, holdsUp }) => (
+        {lines.map(({ itemId, name, who, kind, since, holdsUp }) => (
           <li key={itemId}>
             <b>{name}</b>
-            <p>{readable(text)}</p>
+            <p>{wordsOfAsking[kind]}</p>
             <span>
               for {wordsOfRole[who] ?? who}
               {since === null ? '' : `, since ${formatRelative(since, now).replace(' ago', '')}`}
@@ -146,6 +143,14 @@ function Waiting({ lines, hidden, now }: WaitingProps) {
   )
 }
 
+/** What of it can be read by anybody in the room. */
+const wordsOfAsking: Record<WaitingLine['kind'], string> = {
+  manual: 'has to be done by hand',
+  approval: 'has to be approved',
+  failed: 'has failed: tried again, or skipped?',
+  job: 'asks how to go on',
+}
+
 const wordsOfRole: Readonly<Record<string, string>> = {
   operator: 'an operator',
   contributor: 'a contributor',
@@ -154,7 +159,7 @@ const wordsOfRole: Readonly<Record<string, string>> = {
 
 type ListProps = {
   readonly title: string
-  readonly activities: readonly PlanActivity[]
+  readonly activities: readonly WallActivity[]
   readonly hidden: number
   readonly now: number
   readonly empty?: string | null
@@ -175,8 +180,8 @@ function List({ title, activities, hidden, now, empty = null }: ListProps) {
                 ◆
               </span>
             )}
-            <span className={classes.detail} style={activity.failure ? { color: inkOf('bad') } : {}}>
-              {readable(activity.failure?.message ?? activity.note ?? '')}
+            <span className={classes.detail}>
+              {activity.attempt > 1 ? `attempt ${activity.attempt}` : ''}
             </span>
             {activity.state === 'running' && activity.startedAt && (
               <span>{clockText((now - Date.parse(activity.startedAt)) / 1000)}</span>

@@ -1,11 +1,11 @@
 // Where every bar of a run lies: rows from top to bottom, seconds since the start from left to right. Pure.
-import type { PlanActivity } from '@understudy/contract/recovery-plan'
+import type { WallActivity } from '@understudy/contract/wall'
 
 export type Span = { readonly fromSeconds: number; readonly toSeconds: number }
 
 export type GanttItem = {
   readonly kind: 'item'
-  readonly activity: PlanActivity
+  readonly activity: WallActivity
   readonly top: number
   readonly critical: boolean
   /** As it is expected now; null where nothing more is expected of it. */
@@ -38,7 +38,7 @@ export type GanttLayout = {
 
 export type GanttFacts = {
   readonly groups: readonly { readonly id: string; readonly name: string }[]
-  readonly activities: readonly PlanActivity[]
+  readonly activities: readonly WallActivity[]
   /** Milliseconds since 1970. */
   readonly startedAt: number
   /** Now, or the end of the run. */
@@ -77,7 +77,7 @@ export function layoutGantt(facts: GanttFacts, sizes: RowSizes): GanttLayout {
   }
 }
 
-function placeItem(facts: GanttFacts, activity: PlanActivity, top: number): GanttItem {
+function placeItem(facts: GanttFacts, activity: WallActivity, top: number): GanttItem {
   const { predicted, state } = activity
   const counts = state !== 'left-out' && state !== 'skipped'
   const expected = counts && predicted ? spanOf(predicted.startSeconds, predicted.endSeconds) : null
@@ -93,7 +93,7 @@ function placeItem(facts: GanttFacts, activity: PlanActivity, top: number): Gant
   }
 }
 
-function actualOf({ startedAt, until }: GanttFacts, activity: PlanActivity): Span | null {
+function actualOf({ startedAt, until }: GanttFacts, activity: WallActivity): Span | null {
   if (activity.startedAt === null || activity.state === 'pending') return null
   const secondsOf = (milliseconds: number): number => (milliseconds - startedAt) / 1000
   const end = activity.endedAt === null ? until : Date.parse(activity.endedAt)

@@ -1,9 +1,9 @@
 // What of a run cannot begin before one of its items is done. Pure; the order of a plan as its rules have it: groups one after the
 // other unless they start at once, in each the steps before, the machines together, the steps after.
 import { itemsOf } from '@understudy/contract/plan-editing'
-import type { PlanRun } from '@understudy/contract/recovery-plan'
+import type { WallRun } from '@understudy/contract/wall'
 
-type Run = Pick<PlanRun, 'plan' | 'activities'>
+type Run = Pick<WallRun, 'plan' | 'activities'>
 type Item = {
   readonly id: string
   readonly needs: readonly string[]

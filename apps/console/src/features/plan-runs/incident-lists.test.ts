@@ -1,8 +1,8 @@
-import type { PlanActivity } from '@understudy/contract/recovery-plan'
+import type { WallActivity } from '@understudy/contract/wall'
 import { describe, expect, it } from 'vitest'
 import { incidentLists } from './incident-lists.ts'
 
-const activity = (itemId: string, change: Partial<PlanActivity> = {}): PlanActivity =>
+const activity = (itemId: string, change: Partial<WallActivity> = {}): WallActivity =>
   ({
     itemId,
     name: itemId,
@@ -12,8 +12,8 @@ const activity = (itemId: string, change: Partial<PlanActivity> = {}): PlanActiv
     startedAt: null,
     endedAt: null,
     ...change,
-  }) as PlanActivity
-const asks = { kind: 'manual', text: 'Look at it', role: 'owner' } as const
+  }) as WallActivity
+const asks = { kind: 'manual', role: 'owner' } as const
 
 describe('what a room has to know of a run', () => {
   it('names what waits for whom apart from what works by itself', () => {

@@ -1,13 +1,13 @@
 // What a room has to know of a run: who is waited for, what is being done, what failed, and what comes next. Pure, and never longer than
 // can be read.
-import type { PlanActivity } from '@understudy/contract/recovery-plan'
+import type { WallActivity } from '@understudy/contract/wall'
 
 export type WaitingLine = {
   readonly itemId: string
   readonly name: string
   /** For whom: the role that may answer. */
   readonly who: string
-  readonly text: string
+  readonly kind: NonNullable<WallActivity['asks']>['kind']
   readonly since: string | null
   /** How many items cannot begin before it is answered. */
   readonly holdsUp: number
@@ -15,9 +15,9 @@ export type WaitingLine = {
 
 export type IncidentLists = {
   readonly waiting: readonly WaitingLine[]
-  readonly running: readonly PlanActivity[]
-  readonly failed: readonly PlanActivity[]
-  readonly next: readonly PlanActivity[]
+  readonly running: readonly WallActivity[]
+  readonly failed: readonly WallActivity[]
+  readonly next: readonly WallActivity[]
   /** How many of each are not in its list. */
   readonly hidden: { readonly waiting: number; readonly running: number; readonly failed: number }
 }
@@ -26,7 +26,7 @@ const most = { waiting: 3, running: 6, failed: 3, next: 4 }
 
 /** `holdsUp`: how many items cannot begin before this one is done. */
 export function incidentLists(
-  activities: readonly PlanActivity[],
+  activities: readonly WallActivity[],
   holdsUp: (itemId: string) => number,
 ): IncidentLists {
   const asking = activities.filter(({ asks }) => asks !== null)
@@ -53,13 +53,13 @@ export function incidentLists(
 }
 
 const waitingLine = (
-  { itemId, name, asks, startedAt, endedAt }: PlanActivity,
+  { itemId, name, asks, startedAt, endedAt }: WallActivity,
   holdsUp: (itemId: string) => number,
 ): WaitingLine => ({
   itemId,
   name,
   who: asks?.role ?? 'operator',
-  text: asks?.text ?? '',
+  kind: asks?.kind ?? 'manual',
   since: endedAt ?? startedAt,
   holdsUp: holdsUp(itemId),
 })

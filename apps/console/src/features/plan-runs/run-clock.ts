@@ -1,5 +1,6 @@
 // How long a run has taken, when it is expected to end, and what that means for its target. Pure.
 import type { PlanRun } from '@understudy/contract/recovery-plan'
+import type { WallRun } from '@understudy/contract/wall'
 import { formatDuration } from '../../lib/format.ts'
 import type { Tone } from '../../ui/tone.ts'
 import { isActive } from './run-words.ts'
@@ -14,7 +15,7 @@ export const elapsedSeconds = (run: Pick<PlanRun, 'startedAt' | 'endedAt'>, now:
   Math.max(0, ((run.endedAt === null ? now : Date.parse(run.endedAt)) - Date.parse(run.startedAt)) / 1000)
 
 /** `11 of 12 done, 1 failed`: the server counts what has failed as over. */
-export function progressWords(run: Pick<PlanRun, 'doneItems' | 'totalItems' | 'activities'>): string {
+export function progressWords(run: Pick<WallRun, 'doneItems' | 'totalItems' | 'activities'>): string {
   const failed = run.activities.filter(({ state }) => state === 'failed').length
   const done = `${run.doneItems - failed} of ${run.totalItems}`
   return failed === 0 ? done : `${done}, ${failed} failed`

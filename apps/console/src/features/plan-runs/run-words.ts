@@ -1,5 +1,6 @@
 // How each state of a run of a plan looks and reads. A new state does not compile until someone has chosen its words and tone.
 import type { PlanActivity, PlanRun, PlanRunState } from '@understudy/contract/recovery-plan'
+import type { WallActivity } from '@understudy/contract/wall'
 import type { Tone } from '../../ui/tone.ts'
 
 export const toneOfRun: Record<PlanRunState, Tone> = {
@@ -85,7 +86,7 @@ export const titleOfRun = ({ kind, planName }: Pick<PlanRun, 'kind' | 'planName'
   `${wordsOfRunKind[kind]} of ${planName}`
 
 /** What waits for a person reads otherwise than what works by itself. */
-export function statusOfActivity({ state, asks }: Pick<PlanActivity, 'state' | 'asks'>): {
+export function statusOfActivity({ state, asks }: Pick<WallActivity, 'state' | 'asks'>): {
   readonly tone: Tone
   readonly words: string
 } {
