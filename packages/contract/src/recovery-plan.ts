@@ -468,6 +468,15 @@ export const SiteOutlook = z
         machinesHere: z.number().int(),
         machinesElsewhere: z.array(z.string()).describe('Names of its machines that run at other sites'),
         blockers: z.array(z.string()),
+        asked: z
+          .array(PlanParameter)
+          .describe('What it asks for at its start: fill in those without a default'),
+        keptSecrets: z.array(z.string()).describe('Of them the secrets that are kept with the plan'),
+        sharedWith: z
+          .array(z.object({ planId: Id, name: z.string(), machines: z.array(z.string()) }))
+          .describe(
+            'Plans that begin before it and have machines of it: chosen with one of them it is refused at its turn',
+          ),
         predictedSeconds: Seconds.nullable(),
         worstLagSeconds: Seconds.nullable(),
         activeRun: PlanRunSummary.nullable(),
@@ -489,6 +498,10 @@ export const FailOverSiteInput = z.strictObject({
     .describe(
       'Of them those whose machines that run at other sites are switched off there and moved as well',
     ),
+  parameters: z
+    .record(Id, z.record(z.string(), z.unknown()))
+    .default({})
+    .describe('By the id of the plan: what it asks for at its start'),
   point: PlanPointChoice.default({ kind: 'latest' }),
   acceptUnfenced: z.boolean().default(false),
   atOnce: z.number().int().min(1).max(20).default(3).describe('Plans at a time'),

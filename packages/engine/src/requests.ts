@@ -11,7 +11,7 @@ import type {
   PlanRunId,
   PlanRunSettings,
 } from '@understudy/domain/recovery-plans/plan-run'
-import type { SiteFailoverId } from '@understudy/domain/recovery-plans/site-failover'
+import type { GivenParameters, SiteFailoverId } from '@understudy/domain/recovery-plans/site-failover'
 import type { TestSettings } from '@understudy/domain/recovery-plans/test-schedule'
 import type { PointChoice } from '@understudy/domain/recovery-points/choose-point'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
@@ -148,6 +148,8 @@ export type FailOverSiteRequest = {
   /** As typed by whoever asks: it must be the site's. */
   readonly siteName: string
   readonly planIds: readonly PlanId[]
+  /** Unchecked, by plan: what its parameters are asked for. */
+  readonly parameters?: GivenParameters
   /** Of these plans also the machines that run elsewhere are moved: they are switched off there. Default: none. */
   readonly moveAlong?: readonly PlanId[]
   /** Default: latest. */

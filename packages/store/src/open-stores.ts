@@ -70,7 +70,7 @@ export async function openStores({
     planRuns: planRunStore(database, secretKey),
     tests: testStore(database),
     evidence: evidenceStore(database),
-    siteFailovers: siteFailoverStore(database),
+    siteFailovers: siteFailoverStore(database, secretKey),
     users: userStore(database),
     sessions: sessionStore(database),
     tokens: tokenStore(database),

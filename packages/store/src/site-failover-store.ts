@@ -1,18 +1,31 @@
 import { Refusal } from '@understudy/base/errors'
-import type { SiteFailover, SiteFailoverId, SitePlan } from '@understudy/domain/recovery-plans/site-failover'
+import type {
+  GivenParameters,
+  SiteFailover,
+  SiteFailoverId,
+  SitePlan,
+} from '@understudy/domain/recovery-plans/site-failover'
 import type { SiteId } from '@understudy/domain/sites/site'
 import type { SiteFailoverStore } from '@understudy/engine/ports/site-failover-store'
 import type { Database } from './database.ts'
 import { fromJson, refuseTaken, toDate, toInstant, toJson, withFailures } from './database.ts'
 import type { SiteFailover as SiteFailoverRow } from './generated/client.ts'
 import { toPage, toPageQuery } from './paging.ts'
+import { openSecrets, sealSecrets } from './secret-box.ts'
 
-export function siteFailoverStore({ prisma }: Database): SiteFailoverStore {
+export function siteFailoverStore({ prisma }: Database, secretKey: Buffer): SiteFailoverStore {
   return withFailures<SiteFailoverStore>({
-    async create(failover) {
+    async create(failover, given = {}) {
       if ((await prisma.siteFailover.count({ where: { id: failover.id } })) > 0) return
-      const write = prisma.siteFailover.create({ data: { id: failover.id, ...toColumns(failover) } })
+      const sealed = Uint8Array.from(sealSecrets(secretKey, failover.id, { given: JSON.stringify(given) }))
+      const data = { id: failover.id, ...toColumns(failover), given: sealed }
+      const write = prisma.siteFailover.create({ data })
       await refuseTaken(write, () => isRunning(failover.siteName))
+    },
+    async given(id) {
+      const row = await prisma.siteFailover.findUnique({ where: { id }, select: { given: true } })
+      if (!row?.given) return {}
+      return JSON.parse(openSecrets(secretKey, id, row.given).given ?? '{}') as GivenParameters
     },
     async find(id) {
       const row = await prisma.siteFailover.findUnique({ where: { id } })
@@ -30,7 +43,8 @@ export function siteFailoverStore({ prisma }: Database): SiteFailoverStore {
     },
     async save(next) {
       const where = { id: next.id, state: 'running', revision: next.revision - 1 }
-      return (await prisma.siteFailover.updateMany({ where, data: toColumns(next) })).count > 0
+      const data = { ...toColumns(next), ...(next.state === 'done' ? { given: null } : {}) }
+      return (await prisma.siteFailover.updateMany({ where, data })).count > 0
     },
     async trim(before) {
       return (await prisma.siteFailover.deleteMany({ where: { endedAt: { lt: toDate(before) } } })).count
@@ -52,7 +66,7 @@ const toColumns = (failover: SiteFailover) => {
 /** Rows from before say nothing of how it stood. */
 type KeptPlan = Omit<SitePlan, 'atStart'> & Partial<Pick<SitePlan, 'atStart'>>
 
-const toSiteFailover = ({ sequence: _sequence, ...row }: SiteFailoverRow): SiteFailover => ({
+const toSiteFailover = ({ sequence: _sequence, given: _given, ...row }: SiteFailoverRow): SiteFailover => ({
   ...row,
   id: row.id as SiteFailoverId,
   siteId: row.siteId as SiteId,

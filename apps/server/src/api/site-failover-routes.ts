@@ -4,15 +4,22 @@ import { toIso, toIsoOrNull } from '@understudy/base/instant'
 import type { SiteFailover as ShownFailover, SiteOutlook } from '@understudy/contract/recovery-plan'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
-import type { SiteFailover, SiteFailoverId, SiteScope } from '@understudy/domain/recovery-plans/site-failover'
+import {
+  type PlanAtSite,
+  type SiteFailover,
+  type SiteFailoverId,
+  type SiteScope,
+  sharedWithEarlier,
+} from '@understudy/domain/recovery-plans/site-failover'
 import type { Site } from '@understudy/domain/sites/site'
 import { protectionNames } from '@understudy/engine/recovery-plans/save-plan'
 import { callerOf } from './asker.ts'
 import { type ApiDeps, os, type RequestContext } from './context.ts'
-import { findPlan, findSite } from './find.ts'
+import { findSite } from './find.ts'
 import { countUnprotected } from './machines-that-count.ts'
 import { toPlanChoice } from './plan-choice.ts'
-import { showPlan } from './show-plan.ts'
+import { showDocument } from './show-document.ts'
+import { type JudgedPlan, judgePlans } from './show-plan.ts'
 import { summarizePlanRun } from './show-plan-run.ts'
 
 /** What a dialog lists of a plan's faults; the rest stands at the plan. */
@@ -27,7 +34,7 @@ export function siteDownRoutes(deps: ApiDeps) {
       return showOutlook(deps, site, await plans.siteScope(site.id))
     }),
     failOver: os.sites.failOver.handler(async ({ input, context }) => {
-      const { id, siteName, planIds, moveAlong, point, acceptUnfenced, atOnce } = input
+      const { id, siteName, planIds, moveAlong, parameters, point, acceptUnfenced, atOnce } = input
       context.audit(id, { name: siteName, planIds, moveAlong, point, acceptUnfenced, atOnce })
       const { name, user } = callerOf(context)
       const failover = await plans.failOverSite({
@@ -38,6 +45,7 @@ export function siteDownRoutes(deps: ApiDeps) {
         siteName,
         planIds: planIds as PlanId[],
         moveAlong: moveAlong as PlanId[],
+        parameters,
         point: toPlanChoice(point),
         acceptUnfenced,
         atOnce,
@@ -86,32 +94,49 @@ export function siteFailoverRoutes(deps: ApiDeps) {
 }
 
 async function showOutlook(deps: ApiDeps, site: Site, { plans, uncovered }: SiteScope): Promise<SiteOutlook> {
-  const [names, machines, protections, active] = await Promise.all([
+  const ids = new Set(plans.map(({ plan }) => plan.id))
+  const kept = (await deps.stores.plans.list()).filter(({ plan }) => ids.has(plan.id))
+  const [names, machines, protections, active, judged] = await Promise.all([
     protectionNames(deps),
     deps.stores.machines.list(),
     deps.stores.protections.list(),
     deps.stores.siteFailovers.active(),
+    judgePlans(deps, kept),
   ])
+  const judgedById = new Map(judged.map((each) => [each.summary.id, each]))
+  const shared = sharedWithEarlier(plans.map(({ plan }) => plan))
   const nameOf = (id: ProtectionId): string => names.get(id) ?? id
+  const show = async ({ plan, here, elsewhere }: PlanAtSite, { summary, findings }: JudgedPlan) => {
+    const blockers = findings.filter(({ level }) => level === 'blocker')
+    const secrets = await deps.stores.plans.secrets(plan.id)
+    return {
+      planId: plan.id,
+      name: plan.name,
+      priority: plan.priority,
+      machinesHere: here.length,
+      machinesElsewhere: elsewhere.map(nameOf),
+      blockers: blockers.slice(0, SHOWN_BLOCKERS).map(({ message, remedy }) => `${message}. ${remedy}`),
+      asked: showDocument(plan).parameters.filter(({ asked }) => asked),
+      keptSecrets: Object.keys(secrets).toSorted(),
+      sharedWith: (shared.get(plan.id) ?? []).map(({ planId, planName, machines }) => ({
+        planId,
+        name: planName,
+        machines: machines.map(nameOf),
+      })),
+      predictedSeconds: summary.predictedSeconds,
+      worstLagSeconds: summary.worstLagSeconds,
+      activeRun: summary.activeRun,
+    }
+  }
   return {
     siteId: site.id,
     name: site.name,
     answers: site.health === 'healthy' || site.health === 'degraded',
     plans: await Promise.all(
-      plans.map(async ({ plan, here, elsewhere }) => {
-        const shown = await showPlan(deps, await findPlan(deps, plan.id))
-        const blockers = shown.findings.filter(({ level }) => level === 'blocker')
-        return {
-          planId: plan.id,
-          name: plan.name,
-          priority: plan.priority,
-          machinesHere: here.length,
-          machinesElsewhere: elsewhere.map(nameOf),
-          blockers: blockers.slice(0, SHOWN_BLOCKERS).map(({ message }) => message),
-          predictedSeconds: shown.predictedSeconds,
-          worstLagSeconds: shown.worstLagSeconds,
-          activeRun: shown.activeRun,
-        }
+      plans.flatMap(({ plan, here, elsewhere }) => {
+        const judged = judgedById.get(plan.id)
+        // Removed since the first look: there is nothing to choose any more.
+        return judged ? [show({ plan, here, elsewhere }, judged)] : []
       }),
     ),
     uncovered: uncovered.map(({ id, name }) => ({ protectionId: id, name })),

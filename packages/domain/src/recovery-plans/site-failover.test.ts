@@ -5,7 +5,14 @@ import type { SiteHealth, SiteId } from '../sites/site.ts'
 import type { RecoveryPlan } from './plan.ts'
 import type { PlanId } from './plan-ids.ts'
 import type { PlanRunId, PlanRunState } from './plan-run.ts'
-import { inPriority, nextOfSite, type SitePlan, scopeOfSite, whyNotBegunNow } from './site-failover.ts'
+import {
+  inPriority,
+  nextOfSite,
+  type SitePlan,
+  scopeOfSite,
+  sharedWithEarlier,
+  whyNotBegunNow,
+} from './site-failover.ts'
 
 const [harbour, hillside] = ['harbour', 'hillside'] as SiteId[] as [SiteId, SiteId]
 
@@ -27,6 +34,19 @@ const protection = (name: string, state: ProtectionState = 'protected') => ({
 test('the higher priority goes first, and of one priority the order is that of the names', () => {
   const plans = [planOf('b', 5), planOf('low', 1), planOf('a', 5), planOf('high', 9)]
   expect(inPriority(plans).map(({ name }) => name)).toEqual(['high', 'a', 'b', 'low'])
+})
+
+test('a plan is told which that begin before it have machines of it', () => {
+  const plans = [planOf('one', 5, 'db', 'web'), planOf('two', 5, 'mail'), planOf('three', 5, 'web', 'mail')]
+  expect([...sharedWithEarlier(plans)]).toEqual([
+    [
+      'three',
+      [
+        { planId: 'one', planName: 'one', machines: ['protection-web'] },
+        { planId: 'two', planName: 'two', machines: ['protection-mail'] },
+      ],
+    ],
+  ])
 })
 
 test('a plan belongs to a site when one of its machines runs there now, whichever side it came from', () => {

@@ -109,6 +109,37 @@ export function scopeOfSite(
   }
 }
 
+export type SharedMachines = {
+  readonly planId: PlanId
+  readonly planName: string
+  readonly machines: readonly ProtectionId[]
+}
+
+/**
+ * For each plan those that begin before it and have machines of it: when its turn comes they have moved, and it is refused. Where no plan
+ * shares any, it is not in the map. Pure.
+ */
+export function sharedWithEarlier(
+  plans: readonly RecoveryPlan[],
+): ReadonlyMap<PlanId, readonly SharedMachines[]> {
+  const members = plans.map((plan) => ({
+    plan,
+    ids: new Set(machinesOf(plan).map(({ protectionId }) => protectionId)),
+  }))
+  return new Map(
+    members.flatMap(({ plan, ids }, index) => {
+      const shared = members.slice(0, index).flatMap(({ plan: earlier, ids: theirs }) => {
+        const machines = [...ids].filter((id) => theirs.has(id))
+        return machines.length === 0 ? [] : [{ planId: earlier.id, planName: earlier.name, machines }]
+      })
+      return shared.length === 0 ? [] : [[plan.id, shared] as const]
+    }),
+  )
+}
+
+/** What was filled in for each plan, by its id and the name of the parameter; secrets among them. */
+export type GivenParameters = Readonly<Record<string, Readonly<Record<string, unknown>>>>
+
 export type NextOfSite = {
   /** Written down as begun next, in this order. */
   readonly begin: readonly PlanRunId[]

@@ -144,6 +144,45 @@ describe('a site that is taken for dead', () => {
     expect(await lab.events('site-failover/plan-refused')).toHaveLength(1)
   })
 
+  test('what its plans ask for is filled in beforehand, and refused beforehand where it is missing', async () => {
+    const { lab, plans, request } = await newSiteLab()
+    const kept = await lab.stores.plans.find(plans.mail)
+    if (!kept) throw new Error('the plan is kept')
+    const asked = { description: '', choices: [], default: null, asked: true } as const
+    const parameters = [
+      { ...asked, name: 'ticket', type: 'number' },
+      { ...asked, name: 'key', type: 'secret' },
+    ] as const
+    const edited = { ...kept.plan, parameters }
+    await lab.engine.plans.save({ by, plan: edited, version: kept.version, comment: '' })
+    lab.a.faults.siteDown = true
+    const refused = { code: 'site-failover/parameters' }
+    for (const given of [{}, { [plans.mail]: { ticket: 'many', key: 'x' } }, { none: {} }])
+      await expect(lab.engine.plans.failOverSite(request({ parameters: given }))).rejects.toMatchObject(
+        refused,
+      )
+    expect(await runsOf(lab.stores)).toEqual([])
+    const given = { [plans.mail]: { ticket: 7, key: 'hunter2' } }
+    const done = await finished(lab, await lab.engine.plans.failOverSite(request({ parameters: given })))
+    expect(done.plans.map(({ state }) => state)).toEqual(['begun', 'begun', 'begun'])
+    const mail = (await runsOf(lab.stores)).find(({ planId }) => planId === plans.mail)
+    expect(mail).toMatchObject({ state: 'succeeded', parameters: { ticket: 7 } })
+    expect(await lab.stores.siteFailovers.given(done.id)).toEqual({})
+  })
+
+  test('how the site stands is read once at a look, however many plans begin', async () => {
+    const { lab, request } = await newSiteLab()
+    lab.a.faults.siteDown = true
+    const started = await lab.engine.plans.failOverSite(request({ atOnce: 20 }))
+    const read = vi.spyOn(lab.stores.plans, 'list')
+    for (let turn = 0; turn < 100 && (await runsOf(lab.stores)).length < 3; turn += 1)
+      await lab.clock.advance(10)
+    expect((await runsOf(lab.stores)).length).toBe(3)
+    // Nobody else reads them in this time.
+    expect(read).toHaveBeenCalledTimes(1)
+    await finished(lab, started)
+  })
+
   test('a stop frees what was written down as begun and could not be', async () => {
     const { lab, plans, request } = await newSiteLab()
     const { id } = await lab.engine.plans.start({ by, planId: plans.mail, kind: 'test' })

@@ -1,8 +1,11 @@
 // "This site is down": its plans are failed over in order, some at a time. What stands in the row is begun; a plan is begun once, whatever dies.
 import { isAbort, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
+import type { RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { PlanRunId, PlanRunState } from '@understudy/domain/recovery-plans/plan-run'
 import {
+  type GivenParameters,
   nextOfSite,
+  type PlanAtSite,
   type SiteFailover,
   type SiteFailoverId,
   type SitePlan,
@@ -16,7 +19,7 @@ import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { Asker, FailOverSiteRequest } from '../requests.ts'
 import { loadSite } from '../sites/register.ts'
-import { beginRun } from './begin-run.ts'
+import { beginRun, fillIn } from './begin-run.ts'
 
 /** More at a time help nobody: the target has to bring all of them up. */
 const MOST_AT_ONCE = 20
@@ -40,13 +43,20 @@ export async function failOverSite(parts: EngineParts, request: FailOverSiteRequ
   if (known) return known
   const site = await loadSite(parts, request.siteId)
   refuseOtherName(site, request.siteName)
+  const given = request.parameters ?? {}
+  const chosen = await chosenPlans(parts, site, request)
+  await refuseMissing(
+    parts,
+    chosen.map(({ plan }) => plan),
+    given,
+  )
   const failover: SiteFailover = {
     id,
     siteId: site.id,
     siteName: site.name,
     state: 'running',
     revision: 1,
-    plans: await chosenPlans(parts, site, request),
+    plans: chosen.map((each) => toSitePlan(parts, site, each)),
     point: request.point ?? { kind: 'latest' },
     acceptUnfenced: request.acceptUnfenced ?? false,
     atOnce: boundedAtOnce(request.atOnce ?? 3),
@@ -56,7 +66,7 @@ export async function failOverSite(parts: EngineParts, request: FailOverSiteRequ
     endedAt: null,
     stoppedBy: null,
   }
-  await parts.stores.siteFailovers.create(failover)
+  await parts.stores.siteFailovers.create(failover, given)
   parts.live.changed('plan-runs', id)
   await tell(parts, failover, 'started', {
     severity: 'critical',
@@ -80,7 +90,7 @@ async function chosenPlans(
   parts: EngineParts,
   site: Site,
   { planIds, moveAlong = [] }: FailOverSiteRequest,
-): Promise<readonly SitePlan[]> {
+): Promise<readonly PlanAtSite[]> {
   const { plans } = await siteScope(parts, site.id)
   const wanted = new Set<string>(planIds)
   const chosen = plans.filter(({ plan }) => wanted.has(plan.id))
@@ -100,15 +110,54 @@ async function chosenPlans(
       message: `"${dragging.plan.name}" would also switch off ${counted(dragging.elsewhere.length, 'machine')} that ${dragging.elsewhere.length === 1 ? 'runs' : 'run'} elsewhere`,
       remedy: `Leave the plan out, or say of it that what does not run at "${site.name}" is moved along.`,
     })
-  return chosen.map(({ plan, elsewhere }) => ({
-    planId: plan.id,
-    planName: plan.name,
-    priority: plan.priority,
-    planRunId: parts.newId() as PlanRunId,
-    state: 'waiting',
-    why: null,
-    atStart: { elsewhere, siteHealthy: site.health === 'healthy' },
-  }))
+  return chosen
+}
+
+const toSitePlan = (parts: EngineParts, site: Site, { plan, elsewhere }: PlanAtSite): SitePlan => ({
+  planId: plan.id,
+  planName: plan.name,
+  priority: plan.priority,
+  planRunId: parts.newId() as PlanRunId,
+  state: 'waiting',
+  why: null,
+  atStart: { elsewhere, siteHealthy: site.health === 'healthy' },
+})
+
+/** Now, while somebody is there who can fill it in: when the turn of a plan comes there may be nobody. */
+async function refuseMissing(
+  parts: EngineParts,
+  plans: readonly RecoveryPlan[],
+  given: GivenParameters,
+): Promise<void> {
+  const unknown = Object.keys(given).find((planId) => plans.every(({ id }) => id !== planId))
+  if (unknown !== undefined)
+    throw new Refusal({
+      code: 'site-failover/parameters',
+      message: `Values were given for the plan ${unknown}, which is not among those chosen`,
+      remedy: 'Leave them out, or choose the plan.',
+    })
+  const wrong = await Promise.all(plans.map((plan) => faultOf(parts, plan, given[plan.id] ?? {})))
+  const faults = wrong.filter((fault) => fault !== null)
+  if (faults.length === 0) return
+  throw new Refusal({
+    code: 'site-failover/parameters',
+    message: faults.join(' '),
+    remedy: 'Fill in what these plans ask for, or leave them out.',
+  })
+}
+
+async function faultOf(
+  parts: EngineParts,
+  plan: RecoveryPlan,
+  given: Readonly<Record<string, unknown>>,
+): Promise<string | null> {
+  try {
+    await fillIn(parts, plan, given)
+    return null
+  } catch (error) {
+    if (error instanceof Refusal) return `"${plan.name}": ${error.message}.`
+    throw error
+  }
 }
 
 const boundedAtOnce = (atOnce: number): number =>
@@ -211,8 +260,9 @@ async function startThem(
   runIds: readonly PlanRunId[],
 ): Promise<boolean> {
   const plans = runIds.flatMap((id) => failover.plans.find(({ planRunId }) => planRunId === id) ?? [])
+  const look = newLook(parts, failover)
   const starts = await Promise.all(
-    plans.map(async (plan) => ({ plan, ended: await tryStart(parts, failover, plan) })),
+    plans.map(async (plan) => ({ plan, ended: await tryStart(parts, look, plan) })),
   )
   for (const { plan, ended } of starts)
     if (typeof ended === 'object' && (await notBegun(parts, failover, { plan, error: ended.error })))
@@ -220,13 +270,39 @@ async function startThem(
   return starts.some(({ ended }) => ended === 'begun')
 }
 
+/** What all plans that are started at one look are judged by: read when the first one needs it, and once. */
+type Look = {
+  readonly failover: SiteFailover
+  site(): Promise<Site>
+  scope(): Promise<SiteScope>
+  given(): Promise<GivenParameters>
+}
+
+function newLook(parts: EngineParts, failover: SiteFailover): Look {
+  const { siteId, id } = failover
+  return {
+    failover,
+    site: once(() => loadSite(parts, siteId)),
+    scope: once(() => siteScope(parts, siteId)),
+    given: once(() => parts.stores.siteFailovers.given(id)),
+  }
+}
+
+function once<Value>(read: () => Promise<Value>): () => Promise<Value> {
+  let value: Promise<Value> | null = null
+  return () => {
+    value ??= read()
+    return value
+  }
+}
+
 async function tryStart(
   parts: EngineParts,
-  failover: SiteFailover,
+  look: Look,
   plan: SitePlan,
 ): Promise<'begun' | 'stays' | { readonly error: unknown }> {
   try {
-    return (await start(parts, failover, plan)) ? 'begun' : 'stays'
+    return (await start(parts, look, plan)) ? 'begun' : 'stays'
   } catch (error) {
     if (isAbort(error)) throw error
     return error instanceof Outage ? 'stays' : { error }
@@ -234,9 +310,11 @@ async function tryStart(
 }
 
 /** False: somebody has stopped it meanwhile. */
-async function start(parts: EngineParts, failover: SiteFailover, plan: SitePlan): Promise<boolean> {
+async function start(parts: EngineParts, look: Look, plan: SitePlan): Promise<boolean> {
+  const { failover } = look
   if (await parts.stores.planRuns.find(plan.planRunId)) return true
-  await refuseOvertaken(parts, failover, plan)
+  await refuseOvertaken(look, plan)
+  const parameters = (await look.given())[plan.planId] ?? {}
   const { startedBy, starterId, point, acceptUnfenced } = failover
   const row = await parts.stores.siteFailovers.find(failover.id)
   if (row?.plans.find(({ planRunId }) => planRunId === plan.planRunId)?.state !== 'begun') return false
@@ -247,18 +325,16 @@ async function start(parts: EngineParts, failover: SiteFailover, plan: SitePlan)
     planId: plan.planId,
     kind: 'unplanned',
     point,
+    parameters,
     settings: { acceptUnfenced },
   })
   return true
 }
 
 /** A plan may have waited for hours: it was chosen for how things stood then, and pulls the plug of what serves now. */
-async function refuseOvertaken(
-  parts: EngineParts,
-  { siteId, siteName }: SiteFailover,
-  plan: SitePlan,
-): Promise<void> {
-  const why = whyNotBegunNow(plan, await loadSite(parts, siteId), await siteScope(parts, siteId))
+async function refuseOvertaken({ failover, site, scope }: Look, plan: SitePlan): Promise<void> {
+  const { siteName } = failover
+  const why = whyNotBegunNow(plan, await site(), await scope())
   const { planName } = plan
   if (why === 'moved')
     throw new Refusal({

@@ -75,6 +75,22 @@ export function siteFailoverStoreContract(name: string, make: () => Promise<Site
       expect(await here().find('none' as SiteFailoverId)).toBeNull()
     })
 
+    test('what was filled in for its plans comes back, sealed from its row, until it is done', async () => {
+      const one = sampleSiteFailover()
+      const given = { 'plan-1': { key: 'hunter2', count: 3 } }
+      await here().create(one, given)
+      await here().create(one, { 'plan-1': { key: 'other' } })
+      expect(await (await there()).given(one.id)).toEqual(given)
+      const read = [await here().find(one.id), await here().active(), await here().list(all)]
+      expect(JSON.stringify(read)).not.toContain('hunter2')
+      expect(await here().find(one.id)).toEqual(one)
+      await here().save({ ...one, revision: 2 })
+      expect(await here().given(one.id)).toEqual(given)
+      await here().save({ ...one, revision: 3, state: 'done', endedAt: noon })
+      expect(await here().given(one.id)).toEqual({})
+      expect(await here().given('none' as SiteFailoverId)).toEqual({})
+    })
+
     test('a second one that runs for a site is refused, also at the same moment; another site is free', async () => {
       const other = await there()
       const ends = await Promise.allSettled([

@@ -1,12 +1,14 @@
 import { Checkbox, NumberInput, PasswordInput, Select, Stack, Text, TextInput } from '@mantine/core'
 import type { PlanDetail, PlanFinding } from '@understudy/contract/recovery-plan'
-import { type ParameterValue, type StartDraft, valueIn } from './start-draft.ts'
+import { type Filled, type ParameterValue, valueIn } from './start-draft.ts'
 
 type Parameter = PlanDetail['plan']['parameters'][number]
 
 type ParameterFieldsProps = {
+  /** What it is read out as. */
+  readonly label?: string
   readonly parameters: readonly Parameter[]
-  readonly draft: StartDraft
+  readonly draft: Filled
   readonly keptSecrets: readonly string[]
   readonly findings: ReadonlyMap<string, readonly PlanFinding[]>
   readonly onChange: (name: string, value: ParameterValue | null) => void
@@ -14,6 +16,7 @@ type ParameterFieldsProps = {
 
 /** What the plan asks for at its start, each by its type. */
 export function ParameterFields({
+  label = 'Parameters',
   parameters,
   draft,
   keptSecrets,
@@ -22,7 +25,7 @@ export function ParameterFields({
 }: ParameterFieldsProps) {
   if (parameters.length === 0) return null
   return (
-    <Stack gap="sm" role="group" aria-label="Parameters">
+    <Stack gap="sm" role="group" aria-label={label}>
       {parameters.map((parameter) => (
         <Field
           key={parameter.name}

@@ -1,5 +1,6 @@
 import {
   Alert,
+  Box,
   Button,
   Checkbox,
   Group,
@@ -14,7 +15,7 @@ import {
 import { IconAlertTriangle, IconHandStop } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import type { SiteOutlook } from '@understudy/contract/recovery-plan'
+import type { PlanFinding, SiteOutlook } from '@understudy/contract/recovery-plan'
 import { type FormEvent, useState } from 'react'
 import { api, client } from '../../api/client.ts'
 import { formatDuration } from '../../lib/format.ts'
@@ -23,10 +24,20 @@ import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { useFocusBack } from '../../ui/use-focus-back.ts'
+import { ParameterFields } from './ParameterFields.tsx'
 import { PointChoiceFields } from './PointChoiceFields.tsx'
 import { latestPoint, type PointDraft, pointOf } from './point-draft.ts'
 import classes from './StartDialog.module.css'
-import { canBegin, movesAlong, startTicks, uncoveredWords } from './site-down.ts'
+import { canBegin, missingOf, movesAlong, startTicks, tickedSharers, uncoveredWords } from './site-down.ts'
+import { type Filled, type ParameterValue, withValue } from './start-draft.ts'
+
+/** By the id of the plan. */
+type FilledByPlan = Readonly<Record<string, Filled>>
+
+const filledOf = (filled: FilledByPlan, planId: string): Filled => filled[planId] ?? { values: {} }
+
+/** Whoever fills in reads below what is missing; the server has the last word. */
+const noFindings: ReadonlyMap<string, readonly PlanFinding[]> = new Map()
 
 type SiteDownDialogProps = {
   readonly siteId: string
@@ -69,14 +80,22 @@ function SiteDownForm({ outlook, onClose }: SiteDownFormProps) {
   const [atOnce, setAtOnce] = useState(3)
   const [acceptUnfenced, setAcceptUnfenced] = useState(false)
   const [typed, setTyped] = useState('')
+  const [filled, setFilled] = useState<FilledByPlan>({})
   const point = pointOf(draft)
   const chosen = plans.filter(({ planId }) => ticked.includes(planId))
+  const unfilled = chosen.filter((plan) => missingOf(plan, filledOf(filled, plan.planId)).length > 0)
   const start = useMutation({
     mutationFn: () => {
       if (point === null) throw new Error('Not everything is chosen yet')
       const planIds = chosen.map(({ planId }) => planId)
       const moveAlong = planIds.filter((planId) => meant.includes(planId))
-      const body = { id: siteId, siteName: typed, planIds, moveAlong, point, acceptUnfenced, atOnce }
+      const parameters = Object.fromEntries(
+        chosen
+          .filter(({ asked }) => asked.length > 0)
+          .map(({ planId }) => [planId, { ...filledOf(filled, planId).values }]),
+      )
+      const choice = { siteName: typed, planIds, moveAlong, parameters, point, acceptUnfenced, atOnce }
+      const body = { id: siteId, ...choice }
       return client.sites.failOver(body, { context: { idempotencyKey: key } })
     },
     onSuccess: ({ id }) => {
@@ -90,7 +109,8 @@ function SiteDownForm({ outlook, onClose }: SiteDownFormProps) {
         queries.invalidateQueries({ queryKey: api.plans.key() }),
       ]),
   })
-  const ready = running === null && chosen.length > 0 && point !== null && typed.trim() === name
+  const ready =
+    running === null && chosen.length > 0 && unfilled.length === 0 && point !== null && typed.trim() === name
   const submit = (event: FormEvent): void => {
     event.preventDefault()
     if (ready && !start.isPending) start.mutate()
@@ -114,6 +134,10 @@ function SiteDownForm({ outlook, onClose }: SiteDownFormProps) {
         <PlanChoice
           plans={plans}
           ticked={ticked}
+          filled={filled}
+          onFill={(planId, name, value) =>
+            setFilled({ ...filled, [planId]: withValue(filledOf(filled, planId), name, value) })
+          }
           onTick={(plan, isTicked) => {
             setTicked(withMember(ticked, plan.planId, isTicked))
             setMeant(withMember(meant, plan.planId, isTicked && movesAlong(plan)))
@@ -159,6 +183,11 @@ function SiteDownForm({ outlook, onClose }: SiteDownFormProps) {
           onChange={(event) => setTyped(event.currentTarget.value)}
           autoComplete="off"
         />
+        {unfilled.length > 0 && (
+          <StatusMark tone="at-risk">
+            Fill in above what {unfilled.map((plan) => plan.name).join(', ')} asks for
+          </StatusMark>
+        )}
         <ProblemAlert error={start.error} />
         <Group justify="flex-end" gap="xs" className={classes.foot}>
           <Button variant="default" onClick={onClose}>
@@ -176,11 +205,13 @@ function SiteDownForm({ outlook, onClose }: SiteDownFormProps) {
 type PlanChoiceProps = {
   readonly plans: SiteOutlook['plans']
   readonly ticked: readonly string[]
+  readonly filled: FilledByPlan
+  readonly onFill: (planId: string, name: string, value: ParameterValue | null) => void
   readonly onTick: (plan: SiteOutlook['plans'][number], ticked: boolean) => void
   readonly onTickAll: (all: boolean) => void
 }
 
-function PlanChoice({ plans, ticked, onTick, onTickAll }: PlanChoiceProps) {
+function PlanChoice({ plans, ticked, filled, onFill, onTick, onTickAll }: PlanChoiceProps) {
   if (plans.length === 0)
     return (
       <Text size="sm">
@@ -206,17 +237,30 @@ function PlanChoice({ plans, ticked, onTick, onTickAll }: PlanChoiceProps) {
       <ScrollArea.Autosize mah={300} type="auto" viewportProps={{ tabIndex: 0 }}>
         <Stack gap={10}>
           {plans.map((plan) => (
-            <Checkbox
-              key={plan.planId}
-              checked={ticked.includes(plan.planId)}
-              onChange={(event) => onTick(plan, event.currentTarget.checked)}
-              label={
-                <Text span fw={500}>
-                  {plan.name}
-                </Text>
-              }
-              description={<PlanWords plan={plan} />}
-            />
+            <Stack key={plan.planId} gap={6}>
+              <Checkbox
+                checked={ticked.includes(plan.planId)}
+                onChange={(event) => onTick(plan, event.currentTarget.checked)}
+                label={
+                  <Text span fw={500}>
+                    {plan.name}
+                  </Text>
+                }
+                description={<PlanWords plan={plan} ticked={ticked} />}
+              />
+              {ticked.includes(plan.planId) && plan.asked.length > 0 && (
+                <Box pl={32}>
+                  <ParameterFields
+                    label={`What ${plan.name} asks for`}
+                    parameters={plan.asked}
+                    draft={filledOf(filled, plan.planId)}
+                    keptSecrets={plan.keptSecrets}
+                    findings={noFindings}
+                    onChange={(parameter, value) => onFill(plan.planId, parameter, value)}
+                  />
+                </Box>
+              )}
+            </Stack>
           ))}
         </Stack>
       </ScrollArea.Autosize>
@@ -224,7 +268,12 @@ function PlanChoice({ plans, ticked, onTick, onTickAll }: PlanChoiceProps) {
   )
 }
 
-function PlanWords({ plan }: { readonly plan: SiteOutlook['plans'][number] }) {
+type PlanWordsProps = {
+  readonly plan: SiteOutlook['plans'][number]
+  readonly ticked: readonly string[]
+}
+
+function PlanWords({ plan, ticked }: PlanWordsProps) {
   const { priority, machinesHere, machinesElsewhere, predictedSeconds, worstLagSeconds } = plan
   return (
     <Stack component="span" gap={2}>
@@ -238,6 +287,13 @@ function PlanWords({ plan }: { readonly plan: SiteOutlook['plans'][number] }) {
           Ticking it also switches off and moves what runs elsewhere: {machinesElsewhere.join(', ')}
         </StatusMark>
       )}
+      {tickedSharers(plan, ticked).map(({ planId, name, machines }) => (
+        <StatusMark key={planId} tone="bad">
+          {machines.join(', ')} {machines.length === 1 ? 'stands' : 'stand'} in {name} too, which begins
+          first: at its turn this plan is refused. Untick one of the two, and start this one by hand
+          afterwards for what is left.
+        </StatusMark>
+      ))}
       {canBegin(plan) ? null : (
         <StatusMark tone="bad">
           {plan.activeRun ? 'It is being run just now' : (plan.blockers[0] ?? '')}

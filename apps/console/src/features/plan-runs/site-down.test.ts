@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { progressOf, startTicks, statusOfSitePlan, uncoveredWords } from './site-down.ts'
+import { missingOf, progressOf, startTicks, statusOfSitePlan, uncoveredWords } from './site-down.ts'
 
 const plan = {
   planId: 'p',
@@ -8,6 +8,9 @@ const plan = {
   machinesHere: 1,
   machinesElsewhere: [],
   blockers: [],
+  asked: [],
+  keptSecrets: [],
+  sharedWith: [],
   predictedSeconds: null,
   worstLagSeconds: null,
   activeRun: null,
@@ -40,6 +43,29 @@ describe('a site that is down', () => {
       { ...plan, planId: 'busy', activeRun: { ...run } },
     ]
     expect(startTicks(plans)).toEqual(['p'])
+  })
+  it('has of plans that share machines the one ticked that begins first', () => {
+    const shares = (...ids: readonly string[]) =>
+      ids.map((planId) => ({ planId, name: planId, machines: ['db'] }))
+    const plans = [
+      plan,
+      { ...plan, planId: 'second', sharedWith: shares('p') },
+      { ...plan, planId: 'third', sharedWith: shares('second') },
+    ]
+    expect(startTicks(plans)).toEqual(['p', 'third'])
+  })
+  it('says of a plan what it asks for and has no value yet', () => {
+    const none: string[] = []
+    const ask = { description: '', type: 'text', choices: none, default: null, asked: true } as const
+    const asked = [
+      { ...ask, name: 'ticket' },
+      { ...ask, name: 'zone', default: 'example.com' },
+      { ...ask, name: 'key', type: 'secret' as const },
+    ]
+    const missing = (values: Record<string, string>, keptSecrets: string[] = []) =>
+      missingOf({ asked, keptSecrets }, { values })
+    expect(missing({})).toEqual(['ticket', 'key'])
+    expect(missing({ ticket: 'x' }, ['key'])).toEqual([])
   })
   it('says plainly what no plan brings back', () => {
     expect(uncoveredWords({ uncovered: [], unprotected: 0 })).toEqual([])

@@ -2,6 +2,7 @@
 import type { PlanRunSummary, SiteFailover, SiteOutlook } from '@understudy/contract/recovery-plan'
 import type { Tone } from '../../ui/tone.ts'
 import { isActive, toneOfRun, wordsOfRun } from './run-words.ts'
+import { type Filled, valueIn } from './start-draft.ts'
 
 type PlanHere = SiteOutlook['plans'][number]
 
@@ -13,9 +14,29 @@ export const canBegin = ({ blockers, activeRun }: Pick<PlanHere, 'blockers' | 'a
 export const movesAlong = ({ machinesElsewhere }: Pick<PlanHere, 'machinesElsewhere'>): boolean =>
   machinesElsewhere.length > 0
 
-/** Ticked at first: what can be begun and touches nothing that runs elsewhere, all of it. */
-export const startTicks = (plans: readonly PlanHere[]): readonly string[] =>
-  plans.filter((plan) => canBegin(plan) && !movesAlong(plan)).map(({ planId }) => planId)
+/** Of what it asks for the names of what has no value yet. A default or a kept secret is one. */
+export const missingOf = (
+  { asked, keptSecrets }: Pick<PlanHere, 'asked' | 'keptSecrets'>,
+  { values }: Filled,
+): readonly string[] =>
+  asked
+    .filter((parameter) => valueIn(parameter, { values }) === null && !keptSecrets.includes(parameter.name))
+    .map(({ name }) => name)
+
+/** Plans ticked as well that begin before it and take machines of it along: at its turn it would be refused. */
+export const tickedSharers = (
+  { sharedWith }: Pick<PlanHere, 'sharedWith'>,
+  ticked: readonly string[],
+): PlanHere['sharedWith'] => sharedWith.filter(({ planId }) => ticked.includes(planId))
+
+/** Ticked at first: what can be begun, touches nothing that runs elsewhere, and finds its machines where they were; all of it. */
+export function startTicks(plans: readonly PlanHere[]): readonly string[] {
+  const ticked: string[] = []
+  for (const plan of plans)
+    if (canBegin(plan) && !movesAlong(plan) && tickedSharers(plan, ticked).length === 0)
+      ticked.push(plan.planId)
+  return ticked
+}
 
 const shownNames = 12
 

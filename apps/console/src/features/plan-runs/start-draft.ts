@@ -16,6 +16,9 @@ export type StartDraft = {
   readonly cleanUpWhenDone: boolean
 }
 
+/** What is filled in of one plan, whatever else is chosen. */
+export type Filled = Pick<StartDraft, 'values'>
+
 export const newDraft = (kind: StartKind): StartDraft => ({
   kind,
   point: latestPoint,
@@ -78,11 +81,15 @@ export const askedParameters = (parameters: readonly Parameter[]): readonly Para
   parameters.filter(({ asked }) => asked)
 
 /** What the form shows: what was filled in, else the plan's default. */
-export const valueIn = ({ name, default: plain }: Parameter, draft: StartDraft): ParameterValue | null =>
+export const valueIn = ({ name, default: plain }: Parameter, draft: Filled): ParameterValue | null =>
   draft.values[name] ?? plain
 
 /** An empty field is one that was not filled in. */
-export function withValue(draft: StartDraft, name: string, value: ParameterValue | null): StartDraft {
+export function withValue<Draft extends Filled>(
+  draft: Draft,
+  name: string,
+  value: ParameterValue | null,
+): Draft {
   const { [name]: _, ...others } = draft.values
   return { ...draft, values: value === null || value === '' ? others : { ...others, [name]: value } }
 }

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "SiteFailover" ADD COLUMN "given" BYTEA;
