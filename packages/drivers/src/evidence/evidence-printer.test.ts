@@ -209,6 +209,16 @@ test('whatever somebody calls a machine or a program prints, there is paper', as
   expect(pdf.slice(0, 5)).toBe('%PDF-')
 })
 
+test('what the paper cannot show is counted and told, and the page has it', async () => {
+  const pdfOf = async (which: EvidenceReport) => textOf((await filesOf(which)).content['report.pdf'])
+  const named = (note: string): EvidenceReport => ({ ...report, items: [item('x', { output: note })] })
+  expect(await pdfOf(report)).not.toContain('cannot be printed')
+  expect(await pdfOf(named('Кот, Ελλάδα, Ünï'))).not.toContain('cannot be printed')
+  expect(await pdfOf(named('日'))).toContain('1 character cannot be printed here')
+  expect(await pdfOf(named('日本 سلام'))).toContain('6 characters cannot be printed here')
+  expect(textOf((await filesOf(named('日本 سلام'))).content['report.html'])).toContain('日本 سلام')
+})
+
 test('the data is the report, with times that everybody can read', async () => {
   const data = JSON.parse(textOf((await filesOf()).content['run.json']))
   expect(data).toMatchObject({ runId: 'run-1', startedAt: '2026-03-29T00:59:30.000Z', version: 3 })

@@ -16,8 +16,8 @@ import {
 } from './report-words.ts'
 
 /**
- * The console's own, with Latin, Greek, Cyrillic and more. Of what they have no sign for they draw a box; the page beside says it in full. Those
- * that come with every reader of PDF know Latin alone.
+ * The console's own, with Latin, Greek, Cyrillic and more. For what they have no sign a box is drawn and counted, and every page says how many are
+ * missing; the page beside has them. Those that come with every reader of PDF know Latin alone; one with the scripts of Asia takes tens of megabytes.
  */
 const fontFile = (file: string): string =>
   createRequire(import.meta.url).resolve(`@expo-google-fonts/${file}.ttf`)
@@ -167,17 +167,45 @@ function write(page: Page, text: string, { font = PLAIN, size = 9.5, color = ink
 const clean = (text: string): string =>
   text.toWellFormed().replaceAll(/[\p{Cc}\p{Cf}]/gu, (sign) => (sign === '\n' || sign === '\t' ? sign : ' '))
 
+/** How many characters of each report could not be drawn. */
+const missing = new WeakMap<Page, number>()
+
+const BOX = '\u25a1'
+
+/** The font that is chosen, of which the types of pdfkit say nothing. */
+type Embedded = { readonly _font: { readonly font: { hasGlyphForCodePoint(codePoint: number): boolean } } }
+
+/** Nothing is dropped in silence: a box stands for each character that has no sign, and it is counted. */
+function boxed(page: Page, text: string): string {
+  const { font } = (page as unknown as Embedded)._font
+  let count = 0
+  const shown = text.replaceAll(/[^\n\t -~]/gu, (sign) => {
+    if (font.hasGlyphForCodePoint(sign.codePointAt(0) ?? 0)) return sign
+    count += 1
+    return BOX
+  })
+  if (count > 0) missing.set(page, (missing.get(page) ?? 0) + count)
+  return shown
+}
+
+const wordsOfMissing = (count: number): string =>
+  count === 1
+    ? '1 character cannot be printed here, and a sign stands in its place: report.html has it'
+    : `${count} characters cannot be printed here, and a sign stands in the place of each: report.html has them`
+
 /**
  * What the font that is chosen can draw. Some of its signs, of which hardly anybody has heard, end the drawing with an error: then those beyond
  * ASCII become question marks, which is better than no paper.
  */
 function drawable(page: Page, text: string): string {
-  const cleaned = clean(text)
+  const shown = boxed(page, clean(text))
   try {
-    page.widthOfString(cleaned)
-    return cleaned
+    page.widthOfString(shown)
+    return shown
   } catch {
-    return cleaned.replaceAll(/[^\n\t -~]/g, '?')
+    const beyond = /[^\n\t -~]/gu
+    missing.set(page, (missing.get(page) ?? 0) + (shown.match(beyond)?.length ?? 0))
+    return shown.replaceAll(beyond, '?')
   }
 }
 
@@ -261,6 +289,8 @@ const widthOf = (page: Page): number => page.page.width - 2 * MARGIN
 
 function numberPages(page: Page, report: EvidenceReport): void {
   const { start, count } = page.bufferedPageRange()
+  const lost = missing.get(page) ?? 0
+  if (lost > 0) page.info.Subject = wordsOfMissing(lost)
   for (let index = start; index < start + count; index += 1) {
     page.switchToPage(index)
     // Below the margin no text may flow, or it would begin another page.
@@ -272,6 +302,11 @@ function numberPages(page: Page, report: EvidenceReport): void {
       lineBreak: false,
       ellipsis: true,
     })
+    if (lost > 0)
+      page
+        .fillColor(bad)
+        .text(wordsOfMissing(lost), MARGIN, top - 12, { width, lineBreak: false })
+        .fillColor(quiet)
     page.text(`Page ${index - start + 1} of ${count}`, MARGIN, top, {
       width,
       align: 'right',
