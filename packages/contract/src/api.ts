@@ -28,7 +28,14 @@ import { Job, JobKind, JobState } from './job.ts'
 import { Eligibility, Machine, PowerState } from './machine.ts'
 import { Lab, Mover, Overview } from './overview.ts'
 import { LibraryEntry, PlanFromLibrary } from './plan-library.ts'
-import { Evidence, EvidenceFileInput, ScheduledTests, TestSettings, TestSettingsInput } from './plan-tests.ts'
+import {
+  Evidence,
+  EvidenceFileInput,
+  EvidenceTrouble,
+  ScheduledTests,
+  TestSettings,
+  TestSettingsInput,
+} from './plan-tests.ts'
 import { Policy, PolicyInput } from './policy.ts'
 import { ById, Id, InstantText, pageOf, pageQuery, sortQuery } from './primitives.ts'
 import { Accepted } from './problem.ts'
@@ -429,7 +436,14 @@ export const contract = {
     get: get('/plan-runs/{id}', 'plan-runs', 'One run with its activities').input(ById).output(PlanRun),
     evidence: get('/plan-runs/{id}/evidence', 'plan-runs', 'Reports about a run, newest first')
       .input(ById)
-      .output(z.object({ items: z.array(Evidence) })),
+      .output(z.object({ items: z.array(Evidence), trouble: EvidenceTrouble.nullable() })),
+    makeEvidence: post(
+      '/plan-runs/{id}/evidence',
+      'plan-runs',
+      'Have a report tried again that could not be made',
+    )
+      .input(ById)
+      .output(Nothing),
     evidenceFile: get(
       '/plan-runs/{id}/evidence/{edition}/{file}',
       'plan-runs',

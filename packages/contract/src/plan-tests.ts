@@ -90,6 +90,14 @@ export const Evidence = EvidenceSummary.extend({
   files: z.array(z.object({ name: z.string(), bytes: Bytes, sha256: z.string() })),
 }).meta({ id: 'Evidence' })
 export type Evidence = z.infer<typeof Evidence>
+/** Of a report that could not be made. */
+export const EvidenceTrouble = z
+  .object({
+    message: z.string(),
+    tries: z.number().int(),
+    nextTryAt: InstantText.nullable().describe('Null: it rests until somebody has it tried again'),
+  })
+  .meta({ id: 'EvidenceTrouble' })
 export const EvidenceFileName = z.enum(['report.html', 'report.pdf', 'bundle.zip'])
 export const EvidenceFileInput = z.strictObject({
   id: Id,

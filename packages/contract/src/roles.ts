@@ -103,6 +103,7 @@ export const roleOf = {
     list: 'reader',
     get: 'reader',
     evidence: 'reader',
+    makeEvidence: 'operator',
     evidenceFile: 'reader',
     pause: 'operator',
     resume: 'operator',

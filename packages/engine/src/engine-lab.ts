@@ -62,6 +62,7 @@ export async function newLab(wanted: Wanted = {}) {
   // What the process sees: time goes on, only the figures are wrong.
   let behindMilliseconds = 0
   const engineClock = { now: () => clock.now() - behindMilliseconds }
+  const printer = memoryPrinter()
   const newEngine = () => {
     const durable = memoryDurable({ log, clock })
     const engine = createEngine({
@@ -73,7 +74,7 @@ export async function newLab(wanted: Wanted = {}) {
         forget: async () => {},
       },
       steps,
-      printer: memoryPrinter(),
+      printer,
       live: memoryLive(),
       clock: engineClock,
       sleep: clock.sleep,
@@ -158,6 +159,7 @@ export async function newLab(wanted: Wanted = {}) {
     b,
     stores,
     /** What the steps of plans do. */
+    printer,
     steps,
     database,
     /** What the durable jobs have written down. */

@@ -31,7 +31,7 @@ import type { JobBody } from './jobs/job-scope.ts'
 import { type Cancels, flowOf, jobWorkflow } from './jobs/run-job.ts'
 import { answerJob, cancelJob, failLostJobs, findBegun, retryJob, startJob } from './jobs/start-job.ts'
 import { createJobWatcher, type JobWatcher } from './jobs/watch-jobs.ts'
-import { createEvidenceKeeper } from './plan-tests/keep-evidence.ts'
+import { createEvidenceKeeper, type EvidenceKeeper } from './plan-tests/keep-evidence.ts'
 import { createTestScheduler } from './plan-tests/test-scheduler.ts'
 import type { Live, Measurement } from './ports/live.ts'
 import type { ReplicaUsage } from './ports/replica-store.ts'
@@ -191,6 +191,8 @@ export type Engine = {
   measurement(protectionId: ProtectionId): Measurement | null
 
   readonly plans: PlanUseCases
+  /** Reports of runs that could not be made, as this process has tried. */
+  readonly evidence: Pick<EvidenceKeeper, 'again' | 'troubleOf'>
 }
 
 /** Builds the engine of one process. Nothing runs before `start`. */
@@ -239,6 +241,7 @@ export function createEngine(given: EngineParts): Engine {
   const evidence = createEvidenceKeeper(parts)
 
   return {
+    evidence,
     async start() {
       await parts.durable.launch()
       await failLostJobs(parts)

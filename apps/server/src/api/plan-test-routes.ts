@@ -46,7 +46,21 @@ export function evidenceRoutes(deps: ApiDeps) {
   return {
     evidence: os.planRuns.evidence.handler(async ({ input }) => {
       const run = await findPlanRun(deps, input.id)
-      return { items: (await deps.stores.evidence.list(run.id)).map(showEvidence) }
+      const trouble = deps.engine.evidence.troubleOf(run.id)
+      return {
+        items: (await deps.stores.evidence.list(run.id)).map(showEvidence),
+        trouble: trouble && {
+          message: trouble.message,
+          tries: trouble.tries,
+          nextTryAt: toIsoOrNull(trouble.nextTryAt),
+        },
+      }
+    }),
+    makeEvidence: os.planRuns.makeEvidence.handler(async ({ input, context }) => {
+      const run = await findPlanRun(deps, input.id)
+      context.audit(run.id, {})
+      deps.engine.evidence.again(run.id)
+      return {}
     }),
     evidenceFile: os.planRuns.evidenceFile.handler(async ({ input, context }) => {
       const { edition, file } = input

@@ -1,4 +1,5 @@
 // Everything that was recorded of a run, for its report. Nothing is worked out here that was not written down while it ran, but sums of it.
+import { formatBytes, MiB } from '@understudy/base/bytes'
 import { secondsBetween, toIso } from '@understudy/base/instant'
 import { type Run, type RunId, recoverySeconds } from '@understudy/domain/failover/failover'
 import type { Job, JobId } from '@understudy/domain/jobs/job'
@@ -27,6 +28,7 @@ import { timetableOf } from '../recovery-plans/timetable.ts'
 
 /** A report is opened, printed and mailed: what it can hold of one thing is bounded, and it says so. */
 const PICTURES = 100
+const PICTURE_BYTES = 32 * MiB
 const OUTPUT_CHARACTERS = 4000
 const LOG_LINES = 500
 
@@ -263,16 +265,24 @@ async function picturesOf(
   const wanted = booted.filter(({ boot }) => pictured.has(boot.id))
   const content = new Map<string, Buffer>()
   const nameOf = new Map<string, string>()
-  for (const [index, { boot, name }] of wanted.slice(0, PICTURES).entries()) {
-    const png = await stores.runs.screenshot(boot.id)
-    if (png === null) continue
-    const file = `screenshots/${String(index + 1).padStart(3, '0')}-${fileNameOf(name)}.png`
-    content.set(file, png)
-    nameOf.set(boot.id, file)
+  let bytes = 0
+  let left = 0
+  for (const [index, { boot, name }] of wanted.entries()) {
+    const png = content.size < PICTURES ? await stores.runs.screenshot(boot.id) : null
+    // One that is too large leaves room for those behind it; beyond the count none is read any more.
+    if (content.size >= PICTURES || (png !== null && bytes + png.length > PICTURE_BYTES)) left += 1
+    else if (png !== null) {
+      const file = `screenshots/${String(index + 1).padStart(3, '0')}-${fileNameOf(name)}.png`
+      bytes += png.length
+      content.set(file, png)
+      nameOf.set(boot.id, file)
+    }
   }
-  const left = wanted.length - PICTURES
-  return { content, nameOf, omitted: left > 0 ? [`${left} more screenshots, which are in the console`] : [] }
+  return { content, nameOf, omitted: left === 0 ? [] : [wordsOfLeftOut(left)] }
 }
+
+const wordsOfLeftOut = (count: number): string =>
+  `${count} more ${count === 1 ? 'screenshot, which is' : 'screenshots, which are'} in the console: a report holds ${PICTURES} of them, and ${formatBytes(PICTURE_BYTES)}`
 
 /** Nothing of a name can become a path. */
 const fileNameOf = (name: string): string => name.replaceAll(/[^A-Za-z0-9-]+/g, '_').slice(0, 40)

@@ -1,7 +1,7 @@
 import type { EvidenceReport } from '@understudy/domain/recovery-plans/evidence'
 import type { PlanParameter } from '@understudy/domain/recovery-plans/plan'
 import type { PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
-import { expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { by, type Lab, minute, newProtectedLab } from '../engine-lab.ts'
 import { group, machine, plan, script, step } from '../recovery-plans/plan-lab.ts'
 
@@ -123,5 +123,66 @@ test('a failover leaves a report, and another one when it is committed', async (
   expect((await reportsOf(lab, run.id)).at(-1)).toMatchObject({
     edition: 2,
     followUps: [{ title: 'Commit of "Web shop"' }],
+  })
+})
+
+describe('a report that cannot be made', () => {
+  test('is tried ever more rarely, then told once, and tried again when somebody asks for it', async () => {
+    const { lab, start } = await planned()
+    const print = vi.spyOn(lab.printer, 'print').mockRejectedValue(new Error('No room left'))
+    const run = await start('test', 'when-done')
+    await lab.clock.advance(minute)
+    expect(lab.engine.evidence.troubleOf(run.id)).toMatchObject({ nextTryAt: expect.any(Number) })
+    for (let each = 0; each < 60; each += 1) await lab.clock.advance(minute)
+    expect(print).toHaveBeenCalledTimes(8)
+    expect(await lab.events('plan-run/evidence-failed')).toHaveLength(1)
+    const trouble = lab.engine.evidence.troubleOf(run.id)
+    expect(trouble).toMatchObject({ tries: 8, nextTryAt: null })
+    const alert = await lab.stores.alerts.findOpen('plan-run/evidence-failed', run.planId)
+    expect(alert).toMatchObject({
+      message: expect.stringContaining('after 8 tries'),
+      remedy: expect.any(String),
+    })
+    print.mockRestore()
+    await lab.clock.advance(minute)
+    expect(await lab.stores.evidence.list(run.id)).toEqual([])
+    lab.engine.evidence.again(run.id)
+    await lab.clock.advance(minute)
+    expect(await lab.stores.evidence.list(run.id)).toHaveLength(1)
+    expect(lab.engine.evidence.troubleOf(run.id)).toBeNull()
+    expect(await lab.stores.alerts.findOpen('plan-run/evidence-failed', run.planId)).toBeNull()
+  })
+
+  test('keeps no other one from its turn', async () => {
+    const { lab, start } = await planned()
+    const broken = Array.from({ length: 6 }, (_, index) => `broken-${index}` as PlanRunId)
+    const { due } = lab.stores.evidence
+    Object.assign(lab.stores.evidence, {
+      due: async (limit: number) =>
+        [...broken.map((planRunId) => ({ planRunId, edition: 1, basis: 'x' })), ...(await due(limit))].slice(
+          0,
+          limit,
+        ),
+    })
+    const { find } = lab.stores.planRuns
+    Object.assign(lab.stores.planRuns, {
+      find: async (id: PlanRunId) => {
+        if (broken.includes(id)) throw new Error('a broken row')
+        return await find(id)
+      },
+    })
+    const run = await start('test', 'when-done')
+    await lab.clock.advance(3 * minute)
+    expect(await lab.stores.evidence.list(run.id)).toHaveLength(1)
+  })
+
+  test('pictures are bounded by what they take, and what is left out is said', async () => {
+    const { lab, start } = await planned()
+    vi.spyOn(lab.stores.runs, 'screenshot').mockResolvedValue(Buffer.alloc(33 * 1024 * 1024))
+    const run = await start('test', 'when-done')
+    await lab.clock.advance(3 * minute)
+    const [report] = await reportsOf(lab, run.id)
+    expect(report?.items[0]?.boot?.screenshot).toBeNull()
+    expect(report?.omitted).toEqual([expect.stringContaining('1 more screenshot')])
   })
 })
