@@ -238,6 +238,12 @@ export const PlanRun = PlanRunSummary.extend({
   actions: z.array(RunAction),
   followUps: z.array(PlanRunSummary),
   runningTwice: z.array(RunningTwice),
+  timer: z
+    .object({ deadline: InstantText, action: z.enum(['commit', 'roll-back', 'undecided']) })
+    .nullable()
+    .describe(
+      'Until when its machines wait to be committed or rolled back, and what is done to all of them then; undecided: their policies differ, so nothing is',
+    ),
 }).meta({ id: 'PlanRun' })
 export type PlanRun = z.infer<typeof PlanRun>
 

@@ -25,6 +25,7 @@ import { startReplica } from './failover/start-replica.ts'
 import { cleanUpTest, testFailover } from './failover/test-failover.ts'
 import { tidyUp } from './failover/tidy-up.ts'
 import { watchUncommitted } from './failover/uncommitted.ts'
+import { createPlanTimers } from './recovery-plans/plan-timers.ts'
 import { unplannedFailover } from './failover/unplanned-failover.ts'
 import { createReplicaWatcher, type ReplicaWatcher } from './failover/watch-replicas.ts'
 import type { JobBody } from './jobs/job-scope.ts'
@@ -239,6 +240,7 @@ export function createEngine(given: EngineParts): Engine {
   })
   const tests = createTestScheduler(parts)
   const evidence = createEvidenceKeeper(parts)
+  const planTimers = createPlanTimers(parts)
 
   return {
     evidence,
@@ -249,6 +251,7 @@ export function createEngine(given: EngineParts): Engine {
       conductor?.start()
       tests.start()
       evidence.start()
+      planTimers.start()
       sites.start()
     },
     async stop() {
@@ -257,6 +260,7 @@ export function createEngine(given: EngineParts): Engine {
           async () => conductor?.stop(),
           () => tests.stop(),
           () => evidence.stop(),
+          () => planTimers.stop(),
           () => sites.stop(),
           () => mover.stop(),
         ],

@@ -1,5 +1,7 @@
 // Recovery plans and their runs without a database: the model that the PostgreSQL stores are judged by.
+
 import { Refusal } from '@understudy/base/errors'
+import type { RunId } from '@understudy/domain/failover/failover'
 import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import {
   activePlanRunStates,
@@ -160,6 +162,15 @@ function memoryPlanRunStore(rows: Map<PlanRunId, RunRow>): PlanRunStore {
       if (activity.attempt !== attempt || activity.answer !== null) return false
       changeActivity(found, { ...activity, answer })
       return true
+    },
+    async ofBoots(bootIds) {
+      const wanted = new Set<string>(bootIds)
+      const all = [...rows.values()].flatMap(({ activities }) => [...activities.values()])
+      return new Map(
+        all.flatMap(({ bootId, planRunId }) =>
+          bootId !== null && wanted.has(bootId) ? [[bootId as RunId, planRunId] as const] : [],
+        ),
+      )
     },
     async durations(planId, kinds, limit) {
       const newest = [...rows.values()]

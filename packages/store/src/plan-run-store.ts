@@ -1,4 +1,5 @@
 import { Refusal } from '@understudy/base/errors'
+import type { RunId } from '@understudy/domain/failover/failover'
 import type { Direction } from '@understudy/domain/protection/protection'
 import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import {
@@ -132,6 +133,11 @@ export function planRunStore(database: Database, secretKey: Buffer): PlanRunStor
         const where = { planRunId: id, itemId, state: 'running', attempt, answer: unanswered }
         return await changeActivity(transaction, where, { answer: toJson(answer) })
       }),
+    async ofBoots(bootIds) {
+      const where = { bootId: { in: [...bootIds] } }
+      const rows = await prisma.planActivity.findMany({ where, select: { bootId: true, planRunId: true } })
+      return new Map(rows.map((row) => [row.bootId as RunId, row.planRunId as PlanRunId]))
+    },
     async durations(planId, kinds, limit) {
       type Row = { readonly itemId: ItemId; readonly seconds: number }
       const { rows } = await pool.query<Row>(durationsStatement, [planId, kinds, limit])

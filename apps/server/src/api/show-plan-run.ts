@@ -58,7 +58,15 @@ export async function showPlanRun(deps: ApiDeps, run: PlanRun): Promise<ShownRun
     actions: actionsOf(run, followUps),
     followUps,
     runningTwice: await showRunningTwice(deps, run.plan),
+    timer: await timerOf(deps, run),
   }
+}
+
+/** Only what a failover leaves is waited for. */
+async function timerOf(deps: ApiDeps, run: PlanRun): Promise<ShownRun['timer']> {
+  if (run.followsUp !== null || run.kind === 'test' || activePlanRunStates.includes(run.state)) return null
+  const timer = await deps.engine.plans.timer(run.id)
+  return timer && { deadline: toIso(timer.deadline), action: timer.action }
 }
 
 /** Without its activities' details: for lists. */

@@ -5,6 +5,7 @@ import { checkCommitTimer } from '@understudy/domain/failover/commit-timer'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import { activePlanRunStates, type PlanRun } from '@understudy/domain/recovery-plans/plan-run'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, type Subject } from '../events/report.ts'
 import { activeJobsOf, startJob } from '../jobs/start-job.ts'
@@ -13,7 +14,7 @@ import { activeJobsOf, startJob } from '../jobs/start-job.ts'
 export const UNCOMMITTED_ALERT = 'failover/uncommitted'
 
 /** What did not succeed is tried again after this long. */
-const AGAIN_AFTER_MILLISECONDS = 10 * 60_000
+export const AGAIN_AFTER_MILLISECONDS = 10 * 60_000
 
 /** Called at every look of a mover with what it holds. Repeatable: the alert exists once, and a job once in ten minutes. */
 export async function watchUncommitted(
@@ -30,10 +31,19 @@ export async function watchUncommitted(
       warned: false,
       now: parts.clock.now(),
     })
+    if (verdict === 'wait') continue
+    // Machines that a plan has failed over are decided about together, and not before it has ended.
+    const maker = await planOf(parts, run)
+    if (maker !== null && (verdict === 'act' || activePlanRunStates.includes(maker.state))) continue
     if (verdict === 'warn') await warn(parts, protection, run)
     if (verdict === 'act' && run.commitDeadline !== null)
       await act(parts, protection, { run, deadline: run.commitDeadline })
   }
+}
+
+async function planOf({ stores }: EngineParts, { id }: Run): Promise<PlanRun | null> {
+  const planRunId = (await stores.planRuns.ofBoots([id])).get(id)
+  return planRunId === undefined ? null : await stores.planRuns.find(planRunId)
 }
 
 async function warn(parts: EngineParts, protection: Protection, run: Run): Promise<void> {

@@ -1,5 +1,7 @@
 // How recovery plans, their versions and their runs are kept. PostgreSQL in the product, plain memory in tests: same contract suite.
+
 import type { Instant } from '@understudy/base/instant'
+import type { RunId } from '@understudy/domain/failover/failover'
 import type { RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import type {
@@ -119,6 +121,8 @@ export interface PlanRunStore {
   ): Promise<boolean>
   /** Of a running activity without an answer, in this attempt: the first one counts, and `changes` rises. False, changing nothing: it is not, or has one. */
   answer(id: PlanRunId, itemId: ItemId, attempt: number, answer: ActivityAnswer): Promise<boolean>
+  /** By which run each of these boots was made; those that no plan has made are not in it. */
+  ofBoots(bootIds: readonly RunId[]): Promise<ReadonlyMap<RunId, PlanRunId>>
   /**
    * How long the items of a plan took before in runs of these kinds: activities that succeeded, of the newest `limit` runs, from old to new. In seconds, by item.
    */

@@ -6,6 +6,7 @@ import type { PlanFinding } from '@understudy/domain/recovery-plans/plan-finding
 import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import type { MemberPoints } from '@understudy/domain/recovery-plans/plan-points'
 import type { PlanRun, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
+import type { PlanTimer } from '@understudy/domain/recovery-plans/plan-timer'
 import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
 import type { RunPurpose } from '@understudy/domain/recovery-plans/schedule-plan'
 import type { SiteFailover, SiteFailoverId, SiteScope } from '@understudy/domain/recovery-plans/site-failover'
@@ -34,6 +35,7 @@ import { editRun, mergeEdit } from './edit-run.ts'
 import { changeAtOnce, failOverSite, siteScope, stopSiteFailover } from './fail-over-site.ts'
 import { memberPoints } from './member-points.ts'
 import { type PlanOutlook, planOutlooks } from './plan-outlooks.ts'
+import { planTimer } from './plan-timers.ts'
 import { type RunningTwice, runningTwice } from './running-twice.ts'
 import { createPlan, removePlan, restorePlan, savePlan } from './save-plan.ts'
 import { answerActivity, cancelRun, pauseRun, resumeRun, retryActivity, skipActivity } from './steer-run.ts'
@@ -82,6 +84,9 @@ export type PlanUseCases = {
   /** What becomes of an edit that was overtaken. Touches nothing. */
   mergeEdit(request: MergeRunRequest): ReturnType<typeof mergeEdit>
 
+  /** Until when its machines wait to be committed or rolled back, all alike, and what comes then. Null: it goes on, or there is no timer. */
+  timer(id: PlanRunId): Promise<PlanTimer | null>
+
   /** Machines of the plan of which two run: the one that serves, and the one from before. */
   runningTwice(plan: RecoveryPlan): Promise<readonly RunningTwice[]>
 
@@ -116,6 +121,7 @@ export const planUseCases = (parts: EngineParts): PlanUseCases => ({
   answer: (request) => answerActivity(parts, request),
   edit: (request) => editRun(parts, request),
   mergeEdit: (request) => mergeEdit(parts, request),
+  timer: (id) => planTimer(parts, id),
   runningTwice: (plan) => runningTwice(parts, plan),
   siteScope: (siteId) => siteScope(parts, siteId),
   failOverSite: (request) => failOverSite(parts, request),

@@ -1,5 +1,6 @@
 // What every implementation of the stores of recovery plans must do. Apply it to memory and to the database alike.
 import { randomUUID } from 'node:crypto'
+import type { RunId } from '@understudy/domain/failover/failover'
 import type { RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import {
@@ -64,6 +65,7 @@ export function planStoresContract(name: string, make: () => Promise<PlanStoresH
     planRunStateTests(current)
     activityTests(current)
     answerTests(current)
+    bootTests(current)
     editTests(current)
     historyTests(current)
   })
@@ -589,6 +591,18 @@ function answerTests(current: Current): void {
     const { answer: kept } = (await activitiesOf(here.planRuns, run.id)).approve ?? {}
     expect(kept?.by).toBe(`person ${counted.indexOf(true)}`)
     expect(await changesOf(here.planRuns, run.id)).toBe(2)
+  })
+}
+
+function bootTests(current: Current): void {
+  test('boots are found by the run that has made them', async () => {
+    const { here } = current()
+    const run = await addRun(here.planRuns)
+    await here.planRuns.moveActivity(run.id, db, whole, { ...begun, bootId: 'boot-1' })
+    expect(await here.planRuns.ofBoots(['boot-1', 'boot-2'] as RunId[])).toEqual(
+      new Map([['boot-1', run.id]]),
+    )
+    expect(await here.planRuns.ofBoots([])).toEqual(new Map())
   })
 }
 

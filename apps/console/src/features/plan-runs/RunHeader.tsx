@@ -85,6 +85,7 @@ export function RunHeader({ run, flow }: RunHeaderProps) {
             }
             note={flow}
           />
+          {run.timer && <DecideWithin timer={run.timer} now={now} />}
           <Stat
             label="Waiting for people"
             value={run.waitingForPeople}
@@ -99,6 +100,27 @@ export function RunHeader({ run, flow }: RunHeaderProps) {
         </Text>
       )}
     </Panel>
+  )
+}
+
+const wordsOfTimer: Record<NonNullable<PlanRun['timer']>['action'], string> = {
+  commit: 'then all its machines are committed',
+  'roll-back': 'then all its machines are rolled back',
+  undecided: 'then nothing is done: the policies of its machines differ',
+}
+
+type DecideWithinProps = { readonly timer: NonNullable<PlanRun['timer']>; readonly now: number }
+
+/** One time for all machines of the plan. */
+function DecideWithin({ timer, now }: DecideWithinProps) {
+  const left = (Date.parse(timer.deadline) - now) / 1000
+  return (
+    <Stat
+      label="Decide within"
+      value={left <= 0 ? 'time is up' : formatDuration(left)}
+      ink={left < 600 ? 'var(--at-risk)' : 'var(--ink)'}
+      note={`${wordsOfTimer[timer.action]}; ${formatWithZone(timer.deadline)}`}
+    />
   )
 }
 

@@ -1,0 +1,80 @@
+import type { PolicySettings } from '@understudy/domain/protection/policy'
+import type { PlanRun, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
+import { expect, test } from 'vitest'
+import { by, type Lab, minute, newProtectedLab, protectOneMore } from '../engine-lab.ts'
+import { group, machine, plan, step } from './plan-lab.ts'
+
+/** Two machines, of which the second comes up when somebody says so. */
+type Action = PolicySettings['uncommittedAction']
+
+async function failedOver(uncommittedAction: Action, ofDb: Action = uncommittedAction) {
+  const { lab, protectionId: web } = await newProtectedLab({
+    policy: { commitTimeoutSeconds: 3600, uncommittedAction },
+  })
+  const { id: _, ...settings } = lab.policy
+  const other = { ...settings, name: 'other', uncommittedAction: ofDb }
+  const policy = await lab.engine.savePolicy(other, null, { by })
+  const db = await protectOneMore({ ...lab, policy }, { name: 'db' })
+  const call = step('call', {
+    kind: 'manual',
+    instructions: 'Look',
+    assigneeRole: 'operator',
+    timeoutSeconds: 100_000,
+    whenTimedOut: 'continue',
+  })
+  const groups = [
+    group('data', { machines: [machine('m-db', db)], after: [call] }),
+    group('front', { machines: [machine('m-web', web)] }),
+  ]
+  const made = await lab.engine.plans.create(plan(groups), { by })
+  const { id } = await lab.engine.plans.start({ by, planId: made.plan.id, kind: 'planned' })
+  const states = async () => await Promise.all([db, web].map(async (each) => (await lab.state(each)).state))
+  const deadlines = async () => (await lab.stores.runs.active()).map(({ commitDeadline }) => commitDeadline)
+  return { lab, db, web, id, states, deadlines }
+}
+
+async function answered(lab: Lab, id: PlanRunId): Promise<PlanRun> {
+  const answer = { planRunId: id, itemId: 'call' as never, value: 'done', comment: '' } as const
+  await lab.engine.plans.answer({ by, ...answer })
+  await lab.clock.advance(2 * minute)
+  const run = await lab.stores.planRuns.find(id)
+  if (run?.state !== 'succeeded') throw new Error(`it is ${run?.state}`)
+  return run
+}
+
+test.each([
+  { action: 'roll-back', state: 'protected' },
+  { action: 'commit', state: 'committed' },
+] as const)(
+  'the machines of a plan share one timer, which begins with its end and is for all of them: $action',
+  async ({ action, state }) => {
+    const { lab, id, states, deadlines } = await failedOver(action)
+    // The first one has been up for longer than its own time, while the plan waits for somebody.
+    await lab.clock.advance(90 * minute)
+    expect(await states()).toEqual(['failedOver', 'protected'])
+    expect(await lab.openAlerts()).not.toContain('failover/uncommitted')
+    const { endedAt } = await answered(lab, id)
+    const timer = await lab.engine.plans.timer(id)
+    expect(timer).toEqual({ deadline: (endedAt ?? 0) + 60 * minute, action })
+    expect(await deadlines()).toEqual([timer?.deadline, timer?.deadline])
+    await lab.clock.advance(55 * minute)
+    expect(await states()).toEqual(['failedOver', 'failedOver'])
+    await lab.clock.advance(10 * minute)
+    expect(await states()).toEqual([state, state])
+    const { rows } = await lab.stores.planRuns.list({}, { limit: 10, cursor: null })
+    expect(rows.filter(({ followsUp }) => followsUp === id)).toMatchObject([
+      { kind: action, state: 'succeeded', startedBy: expect.stringContaining('policy') },
+    ])
+    expect(await lab.engine.plans.timer(id)).toBeNull()
+  },
+)
+
+test('where the policies of its machines differ nothing is done to any, and it is told', async () => {
+  const { lab, db, id, states } = await failedOver('roll-back', 'commit')
+  await lab.clock.advance(2 * minute)
+  await answered(lab, id)
+  await lab.clock.advance(70 * minute)
+  expect(await states()).toEqual(['failedOver', 'failedOver'])
+  const alert = await lab.stores.alerts.findOpen('failover/uncommitted', db)
+  expect(alert).toMatchObject({ severity: 'critical', message: expect.stringContaining('different things') })
+})

@@ -1,0 +1,2 @@
+-- CreateIndex
+CREATE INDEX "PlanActivity_bootId_idx" ON "PlanActivity"("bootId");
