@@ -149,6 +149,7 @@ const toTarget = (row: MachineRow) => ({
   id: row.id,
   name: row.name,
   protectionId: row.protection?.id ?? null,
+  groupId: row.protection?.group?.id ?? null,
   canBeProtected: isUnprotected(row),
   reasonOf: (action: Parameters<typeof verdictOf>[1]) => verdictOf(row.protection, action),
 })

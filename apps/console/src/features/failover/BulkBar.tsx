@@ -1,21 +1,27 @@
 import { Button, Group, List, Modal, Progress, Stack, Text } from '@mantine/core'
-import { useQueryClient } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import type { ProtectionAction } from '@understudy/contract/protection'
 import { roleOf, roleOfAction } from '@understudy/contract/roles'
 import { useState } from 'react'
 import { api, problemOf } from '../../api/client.ts'
 import { useWhyRefused } from '../../api/session.ts'
+import { formatWithZone } from '../../lib/format.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
+import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
+import { StatusMark } from '../../ui/StatusMark.tsx'
 import { useFocusBack } from '../../ui/use-focus-back.ts'
 import type { AskedAction } from './ActionDialog.tsx'
 import { planOf } from './action-plan.ts'
-import { plainOptions, runAction } from './run-action.ts'
+import { pointsOf, sharedStarts } from './bulk-points.ts'
+import { type InstantChoice, type PointChoice, plainOptions, runAction } from './run-action.ts'
 
 /** One machine of a choice: its protection, and the server's verdict on the action that is asked. */
 export type BulkTarget = {
   readonly id: string
   readonly name: string
   readonly protectionId: string | null
+  /** Its consistency group; null: it has none. */
+  readonly groupId: string | null
   /** Neither protected nor a copy that we started. */
   readonly canBeProtected: boolean
   readonly reasonOf: (action: ProtectionAction) => string | null
@@ -101,12 +107,17 @@ function BulkDialog({ action, targets, onClose }: BulkDialogProps) {
     able: targets.filter((target) => target.reasonOf(action) === null),
     unable: targets.filter((target) => target.reasonOf(action) !== null),
   }))
+  // The instants of the groups, as the dialog shows them: what is read is what is started from.
+  const sharing = action === 'test-failover' && sharedStarts(able, []).length > 0
+  const groups = useQuery({ ...api.groups.list.queryOptions(), enabled: sharing && outcomes === null })
+  const known = groups.data?.items ?? []
+  const points = sharing ? pointsOf(able, known) : new Map<string, InstantChoice>()
   const run = async (): Promise<void> => {
     setOutcomes([])
     const queue = [...able]
     const work = async (): Promise<void> => {
       for (let target = queue.shift(); target !== undefined; target = queue.shift()) {
-        const outcome = await runOne(action, target)
+        const outcome = await runOne(action, target, points.get(target.id))
         setOutcomes((before) => [...(before ?? []), outcome])
       }
     }
@@ -122,6 +133,10 @@ function BulkDialog({ action, targets, onClose }: BulkDialogProps) {
         <Text size="sm">
           <b>{able.length} can:</b> {namesOf(able)}
         </Text>
+        {sharing && groups.data && <SharedStarts starts={sharedStarts(able, known)} />}
+        {sharing && (
+          <ProblemAlert error={groups.error} title="What their groups have in common is not known" />
+        )}
         {unable.length > 0 && (
           <div>
             <Text size="sm" fw={600}>
@@ -160,7 +175,11 @@ function BulkDialog({ action, targets, onClose }: BulkDialogProps) {
             {done ? 'Close' : 'Cancel'}
           </Button>
           {!done && (
-            <Button onClick={() => void run()} loading={outcomes !== null} disabled={able.length === 0}>
+            <Button
+              onClick={() => void run()}
+              loading={outcomes !== null}
+              disabled={able.length === 0 || (sharing && !groups.data)}
+            >
               {plan.confirm}
             </Button>
           )}
@@ -170,9 +189,35 @@ function BulkDialog({ action, targets, onClose }: BulkDialogProps) {
   )
 }
 
-async function runOne(action: AskedAction, target: BulkTarget): Promise<Outcome> {
+/** Machines of one group belong together: from which instant they start, or that they have none in common. */
+function SharedStarts({ starts }: { readonly starts: ReturnType<typeof sharedStarts> }) {
+  return (
+    <List size="sm" spacing={4}>
+      {starts.map(({ group, machines, instant }) => (
+        <List.Item key={group}>
+          {machines.join(', ')} of the group “{group}”:{' '}
+          {instant === null ? (
+            <StatusMark tone="at-risk">
+              have no instant in common yet; each starts from its own newest point, and their data may not fit
+            </StatusMark>
+          ) : (
+            <>
+              all from <b>{formatWithZone(instant)}</b>, the newest that the whole group has
+            </>
+          )}
+        </List.Item>
+      ))}
+    </List>
+  )
+}
+
+async function runOne(
+  action: AskedAction,
+  target: BulkTarget,
+  point: InstantChoice | PointChoice = plainOptions.point,
+): Promise<Outcome> {
   try {
-    await runAction(target.protectionId ?? '', action, plainOptions, crypto.randomUUID())
+    await runAction(target.protectionId ?? '', action, { ...plainOptions, point }, crypto.randomUUID())
     return { name: target.name, problem: null }
   } catch (error) {
     return { name: target.name, problem: problemOf(error).detail }

@@ -7,6 +7,9 @@ export type PointChoice =
   | { readonly kind: 'latest-application-consistent' }
   | { readonly kind: 'point'; readonly id: string }
 
+/** The newest that is not younger: for machines that start from one instant. */
+export type InstantChoice = { readonly kind: 'at'; readonly instant: string }
+
 export type ActionOptions = {
   readonly point: PointChoice
   readonly allowOpenNetworks: boolean
@@ -29,7 +32,7 @@ export const plainOptions: ActionOptions = {
 export async function runAction(
   id: Protection['id'],
   action: Exclude<ProtectionAction, 'edit'>,
-  options: ActionOptions,
+  options: Omit<ActionOptions, 'point'> & { readonly point: PointChoice | InstantChoice },
   key: string,
 ): Promise<{ readonly jobId: string | null }> {
   const { protections } = client
