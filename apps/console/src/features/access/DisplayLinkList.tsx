@@ -1,33 +1,15 @@
-import {
-  Alert,
-  Button,
-  Drawer,
-  Group,
-  NumberInput,
-  Select,
-  Stack,
-  Switch,
-  Table,
-  Text,
-  TextInput,
-  VisuallyHidden,
-} from '@mantine/core'
-import { useDisclosure } from '@mantine/hooks'
-import { IconDeviceTv, IconPlus } from '@tabler/icons-react'
+import { Alert, Button, NumberInput, Select, Stack, Switch, Text, TextInput } from '@mantine/core'
+import { IconDeviceTv } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import type { WallLayout } from '@understudy/contract/wall'
 import { type FormEvent, useState } from 'react'
 import { api, client, fieldProblem } from '../../api/client.ts'
 import { formatDuration } from '../../lib/format.ts'
 import { keysOf } from '../../lib/keys-of.ts'
-import { ConfirmByName } from '../../ui/ConfirmByName.tsx'
 import { CopyText } from '../../ui/CopyText.tsx'
-import { EmptyState } from '../../ui/EmptyState.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { RowSkeletons } from '../../ui/RowSkeletons.tsx'
-import { When } from '../../ui/When.tsx'
-
-type Link = { readonly id: string; readonly name: string }
+import { AccessList } from './AccessList.tsx'
 
 const titleOfLayout: Record<WallLayout, string> = {
   sites: 'Sites',
@@ -38,114 +20,33 @@ const titleOfLayout: Record<WallLayout, string> = {
 
 /** Links that open the wall on a screen where nobody signs in. The address is shown once, right after it was made. */
 export function DisplayLinkList() {
+  const queries = useQueryClient()
   const { data, error } = useQuery(api.displayLinks.list.queryOptions())
-  const [opened, { open, close }] = useDisclosure()
-  const [revoked, setRevoked] = useState<Link | null>(null)
   if (error) return <ProblemAlert error={error} />
   if (!data) return <RowSkeletons rows={3} />
-  const add = (
-    <Button leftSection={<IconPlus size={16} />} onClick={open}>
-      New display link
-    </Button>
-  )
   return (
-    <>
-      {data.items.length === 0 ? (
-        <EmptyState icon={IconDeviceTv} title="No display link" action={add}>
-          A display link opens the wall on a screen without signing in: sites, machines, plans, and the
-          incident while something is failed over. It shows no names of users and can do nothing.
-        </EmptyState>
-      ) : (
-        <>
-          <Group justify="flex-end" p={10}>
-            {add}
-          </Group>
-          <Table.ScrollContainer minWidth={640}>
-            <Table>
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>Name</Table.Th>
-                  <Table.Th>Shows</Table.Th>
-                  <Table.Th>Made</Table.Th>
-                  <Table.Th>Last used</Table.Th>
-                  <Table.Th>Ends</Table.Th>
-                  <Table.Th>
-                    <VisuallyHidden>Actions</VisuallyHidden>
-                  </Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {data.items.map((link) => (
-                  <Table.Tr key={link.id}>
-                    <Table.Td fw={500}>{link.name}</Table.Td>
-                    <Table.Td>
-                      {link.cycleSeconds === null
-                        ? titleOfLayout[link.layout]
-                        : `All in turn, ${formatDuration(link.cycleSeconds)} each`}
-                    </Table.Td>
-                    <Table.Td>
-                      <When at={link.createdAt} /> by {link.createdBy}
-                    </Table.Td>
-                    <Table.Td>
-                      <When at={link.lastUsedAt} absent="never" />
-                    </Table.Td>
-                    <Table.Td>
-                      <When at={link.expiresAt} absent="never" />
-                    </Table.Td>
-                    <Table.Td ta="right">
-                      <Button
-                        variant="subtle"
-                        color="red"
-                        size="compact-xs"
-                        onClick={() => setRevoked(link)}
-                        aria-label={`Revoke ${link.name}`}
-                      >
-                        Revoke
-                      </Button>
-                    </Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Table.ScrollContainer>
-        </>
-      )}
-      <Drawer
-        opened={opened}
-        onClose={close}
-        position="right"
-        title="New display link"
-        closeButtonProps={{ 'aria-label': 'Close' }}
-      >
-        <LinkForm onDone={close} />
-      </Drawer>
-      {revoked && <RevokeLink link={revoked} onDone={() => setRevoked(null)} />}
-    </>
-  )
-}
-
-function RevokeLink({ link, onDone }: { readonly link: Link; readonly onDone: () => void }) {
-  const queries = useQueryClient()
-  const remove = useMutation({
-    mutationFn: () => client.displayLinks.remove({ id: link.id }),
-    onSuccess: onDone,
-    onSettled: () => queries.invalidateQueries({ queryKey: api.displayLinks.key() }),
-  })
-  return (
-    <ConfirmByName
-      opened
-      onClose={onDone}
-      title={`Revoke ${link.name}?`}
-      name={link.name}
-      confirm={`Revoke ${link.name}`}
-      pending={remove.isPending}
-      error={remove.error}
-      onConfirm={() => remove.mutate()}
-    >
-      <Text size="sm">
-        Every screen that was opened with it goes dark within seconds. This cannot be undone.
-      </Text>
-    </ConfirmByName>
+    <AccessList
+      items={data.items}
+      icon={IconDeviceTv}
+      newTitle="New display link"
+      empty={{
+        title: 'No display link',
+        words:
+          'A display link opens the wall on a screen without signing in: sites, machines, plans, and the incident while something is failed over. It shows states, names, progress and times, and can do nothing.',
+      }}
+      column={{
+        title: 'Shows',
+        of: ({ layout, cycleSeconds }) =>
+          cycleSeconds === null ? titleOfLayout[layout] : `All in turn, ${formatDuration(cycleSeconds)} each`,
+      }}
+      madeBy={({ createdBy }) => ` by ${createdBy}`}
+      form={(onDone) => <LinkForm onDone={onDone} />}
+      revoke={{
+        words: 'Every screen that was opened with it goes dark within seconds.',
+        act: (id) => client.displayLinks.remove({ id }),
+        onSettled: () => queries.invalidateQueries({ queryKey: api.displayLinks.key() }),
+      }}
+    />
   )
 }
 

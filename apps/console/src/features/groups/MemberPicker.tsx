@@ -1,9 +1,10 @@
-import { Checkbox, Group, Table, Text, TextInput, VisuallyHidden } from '@mantine/core'
-import { IconSearch, IconStack2 } from '@tabler/icons-react'
+import { Checkbox, Table, Text, VisuallyHidden } from '@mantine/core'
+import { IconStack2 } from '@tabler/icons-react'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { api } from '../../api/client.ts'
 import { EmptyState } from '../../ui/EmptyState.tsx'
+import { PickerHead } from '../../ui/PickerHead.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { RowSkeletons } from '../../ui/RowSkeletons.tsx'
 
@@ -35,20 +36,12 @@ export function MemberPicker({ groupId, chosen, onChange }: MemberPickerProps) {
   }
   return (
     <>
-      <Group p={10} justify="space-between">
-        <TextInput
-          aria-label="Search machines"
-          placeholder="Search by name or site"
-          size="xs"
-          w={240}
-          leftSection={<IconSearch size={14} aria-hidden />}
-          value={search}
-          onChange={(event) => setSearch(event.currentTarget.value)}
-        />
-        <Text size="sm" c="var(--ink-quiet)" role="status">
-          {chosen.size} chosen
-        </Text>
-      </Group>
+      <PickerHead
+        placeholder="Search by name or site"
+        search={search}
+        onSearch={setSearch}
+        count={chosen.size}
+      />
       <ProblemAlert error={error} />
       {!data && !error && <RowSkeletons />}
       {data && found.length === 0 && (

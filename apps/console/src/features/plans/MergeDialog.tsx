@@ -1,5 +1,4 @@
-import { Alert, Button, Group, Modal, Skeleton, Stack, Text, Title } from '@mantine/core'
-import { IconArrowsSplit2 } from '@tabler/icons-react'
+import { Button, Group, Modal, Skeleton, Stack, Text, Title } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { diffPlans } from '@understudy/contract/plan-editing'
 import type { PlanMerge } from '@understudy/contract/recovery-plan'
@@ -7,6 +6,7 @@ import { client } from '../../api/client.ts'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { useFocusBack } from '../../ui/use-focus-back.ts'
 import { When } from '../../ui/When.tsx'
+import { Disagreement } from './Disagreement.tsx'
 import { bodyOf, type Names, type Plan } from './plan-draft.ts'
 import { Differences } from './SaveDialog.tsx'
 
@@ -109,23 +109,10 @@ function Ours({
       </section>
     )
   return (
-    <Alert
-      color="yellow"
-      variant="light"
-      role="alert"
-      icon={<IconArrowsSplit2 size={18} />}
-      title={`You disagree in ${merge.conflicts.length} ${merge.conflicts.length === 1 ? 'place' : 'places'}`}
-    >
-      <Differences
-        lines={merge.conflicts.map(({ message }) => message)}
-        empty=""
-        label="Where you disagree"
-      />
-      <Text size="sm" mt={6}>
-        Talk to {newest.savedBy}, or go back and make these places the same as theirs: then the rest can be
-        taken over.
-      </Text>
-    </Alert>
+    <Disagreement conflicts={merge.conflicts}>
+      Talk to {newest.savedBy}, or go back and make these places the same as theirs: then the rest can be
+      taken over.
+    </Disagreement>
   )
 }
 

@@ -1,12 +1,13 @@
 // Before an edit of a run is taken over: what will differ, and how it fits with what others and the run itself have done meanwhile.
 import { Alert, Button, Group, Modal, Skeleton, Stack, Text, Title } from '@mantine/core'
-import { IconArrowsSplit2, IconLock } from '@tabler/icons-react'
+import { IconLock } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { diffPlans } from '@understudy/contract/plan-editing'
 import type { PlanRunMerge } from '@understudy/contract/recovery-plan'
 import { client } from '../../api/client.ts'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { useFocusBack } from '../../ui/use-focus-back.ts'
+import { Disagreement } from './Disagreement.tsx'
 import { bodyOf, type Names, type Plan } from './plan-draft.ts'
 import { Differences } from './SaveDialog.tsx'
 
@@ -115,22 +116,9 @@ export function TakeOverDialog({ runId, plan, base, names, onTake, onClose }: Ta
 function Yours({ merge, names }: { readonly merge: PlanRunMerge; readonly names: Names }) {
   if (merge.kind === 'conflicts')
     return (
-      <Alert
-        color="yellow"
-        variant="light"
-        role="alert"
-        icon={<IconArrowsSplit2 size={18} />}
-        title={`You disagree in ${merge.conflicts.length} ${merge.conflicts.length === 1 ? 'place' : 'places'}`}
-      >
-        <Differences
-          label="Where you disagree"
-          lines={merge.conflicts.map(({ message }) => message)}
-          empty=""
-        />
-        <Text size="sm" mt={6}>
-          Make these places the same as in the run as it stands; then the rest can be taken over.
-        </Text>
-      </Alert>
+      <Disagreement conflicts={merge.conflicts}>
+        Make these places the same as in the run as it stands; then the rest can be taken over.
+      </Disagreement>
     )
   return (
     <>

@@ -1,12 +1,13 @@
-import { Checkbox, Group, Table, Text, TextInput, Tooltip } from '@mantine/core'
+import { Checkbox, Group, Table, Text, Tooltip } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
-import { IconSearch, IconServer2 } from '@tabler/icons-react'
+import { IconServer2 } from '@tabler/icons-react'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { formatBytes } from '@understudy/base/bytes'
 import type { Machine } from '@understudy/contract/machine'
 import { useState } from 'react'
 import { api } from '../../api/client.ts'
 import { EmptyState } from '../../ui/EmptyState.tsx'
+import { PickerHead } from '../../ui/PickerHead.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { RowSkeletons } from '../../ui/RowSkeletons.tsx'
 import { SimulatedBadge } from '../../ui/SimulatedBadge.tsx'
@@ -52,20 +53,12 @@ export function MachinePicker({ siteId, chosen, onChange }: MachinePickerProps) 
   }
   return (
     <>
-      <Group p={10} justify="space-between">
-        <TextInput
-          aria-label="Search machines"
-          placeholder="Search by name or host"
-          size="xs"
-          w={240}
-          leftSection={<IconSearch size={14} aria-hidden />}
-          value={typed}
-          onChange={(event) => setTyped(event.currentTarget.value)}
-        />
-        <Text size="sm" c="var(--ink-quiet)" role="status">
-          {chosen.size} chosen
-        </Text>
-      </Group>
+      <PickerHead
+        placeholder="Search by name or host"
+        search={typed}
+        onSearch={setTyped}
+        count={chosen.size}
+      />
       <ProblemAlert error={error} />
       {!data && !error && <RowSkeletons />}
       {data && machines.length === 0 && (
