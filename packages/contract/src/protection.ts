@@ -150,6 +150,7 @@ export const ProtectInput = z
       .max(64)
       .optional()
       .describe('Left out: as the preview suggests. An adapter that is not named is connected to nothing'),
+    groupId: Id.optional().describe('The consistency group that it comes into; left out: none'),
   })
   .meta({ id: 'ProtectInput' })
 export const ProtectionChange = z
@@ -168,6 +169,7 @@ export const ProtectPreviewInput = z
       .record(Id, z.array(z.string()).max(64))
       .default({})
       .describe('By machine: keys of the disks that would not be replicated'),
+    groupId: Id.optional().describe('The consistency group that they would come into'),
   })
   .meta({ id: 'ProtectPreviewInput' })
 /** What a set-up of these machines would mean, before anything is done. */

@@ -25,7 +25,6 @@ import { startReplica } from './failover/start-replica.ts'
 import { cleanUpTest, testFailover } from './failover/test-failover.ts'
 import { tidyUp } from './failover/tidy-up.ts'
 import { watchUncommitted } from './failover/uncommitted.ts'
-import { createPlanTimers } from './recovery-plans/plan-timers.ts'
 import { unplannedFailover } from './failover/unplanned-failover.ts'
 import { createReplicaWatcher, type ReplicaWatcher } from './failover/watch-replicas.ts'
 import type { JobBody } from './jobs/job-scope.ts'
@@ -39,6 +38,7 @@ import type { ReplicaUsage } from './ports/replica-store.ts'
 import type { ProtectionSummary } from './ports/stores.ts'
 import { actionsOf, actionsOfAll, refuseRetry, refuseUnlessAllowed } from './protection/actions.ts'
 import { endProtection } from './protection/end-protection.ts'
+import { type Newcomers, newcomerObstacles } from './protection/group-rows.ts'
 import {
   addMembers,
   changeGroup,
@@ -56,6 +56,7 @@ import { createPreflightWatcher, type PreflightWatcher } from './readiness/watch
 import { createConductor } from './recovery-plans/conductor.ts'
 import type { MachineJobs } from './recovery-plans/machine-activity.ts'
 import { planStep } from './recovery-plans/plan-step.ts'
+import { createPlanTimers } from './recovery-plans/plan-timers.ts'
 import { type PlanUseCases, planUseCases } from './recovery-plans/plan-use-cases.ts'
 import { annotatePoint } from './recovery-points/annotate-point.ts'
 import { loadPoints } from './recovery-points/load-points.ts'
@@ -134,6 +135,8 @@ export type Engine = {
   addToGroup(groupId: GroupId, added: readonly ProtectionId[], asker: Asker): Promise<void>
   removeFromGroup(groupId: GroupId, protectionId: ProtectionId, asker: Asker): Promise<void>
   /** Which protections could be in it beside the chosen ones, and why not. Null: in a new one. */
+  /** Which machines that are to be protected could not come into the group, and why. Touches nothing. */
+  newcomerObstacles(newcomers: Newcomers): ReturnType<typeof newcomerObstacles>
   groupCandidates(
     groupId: GroupId | null,
     chosen: readonly ProtectionId[],
@@ -308,6 +311,7 @@ export function createEngine(given: EngineParts): Engine {
     removeGroup: (groupId, asker) => removeGroup(context, groupId, asker),
     addToGroup: (groupId, added, asker) => addMembers(context, groupId, added, asker),
     removeFromGroup: (groupId, protectionId, asker) => removeMember(context, groupId, protectionId, asker),
+    newcomerObstacles: (newcomers) => newcomerObstacles(parts, newcomers),
     groupCandidates: (groupId, chosen) => groupCandidates(parts, groupId, chosen),
 
     protect: (request) => protect(context, request),

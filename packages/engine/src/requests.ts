@@ -58,6 +58,8 @@ export type ProtectRequest = Asker & {
   readonly name?: string
   readonly adapters: readonly AdapterMapping[]
   readonly excludedDisks: readonly DiskKey[]
+  /** The consistency group that it comes into from its first point on. Default: none. */
+  readonly groupId?: GroupId
 }
 
 /** Everything that can be edited while a protection goes on. What is left out stays as it is. */

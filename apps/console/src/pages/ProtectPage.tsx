@@ -11,6 +11,7 @@ import { useWhyRefused } from '../api/session.ts'
 import { choosePolicy } from '../features/protect/choose-policy.ts'
 import { DiskChoice } from '../features/protect/DiskChoice.tsx'
 import { type Excluded, excludedOf, machineLeftEmpty } from '../features/protect/excluded-disks.ts'
+import { groupOptions } from '../features/protect/group-options.ts'
 import { MachinePicker } from '../features/protect/MachinePicker.tsx'
 import { NetworkMapping } from '../features/protect/NetworkMapping.tsx'
 import { groupNetworks, mapAdapters, type NetworkChoice } from '../features/protect/network-groups.ts'
@@ -87,11 +88,18 @@ function Wizard({ sources, targets, preset }: WizardProps) {
     () =>
       new Map(preset.filter(({ siteId }) => siteId === sourceSiteId).map((machine) => [machine.id, machine])),
   )
+  const { data: allGroups } = useQuery(api.groups.list.queryOptions())
+  const [groupId, setGroupId] = useState<string | null>(null)
   const [networks, setNetworks] = useState<Readonly<Record<string, NetworkChoice>>>({})
   const [excluded, setExcluded] = useState<Excluded>({})
   const machines = [...chosen.values()]
   const severalDisks = machines.filter(({ hardware }) => hardware.disks.length > 1)
   const empty = machineLeftEmpty(machines, excluded)
+  const groups = groupOptions(allGroups?.items ?? [], {
+    siteId: sourceSiteId,
+    policyId: policy?.id ?? null,
+    count: machines.length,
+  })
   const preview = useQuery({
     ...api.protections.preview.queryOptions({
       input: {
@@ -99,6 +107,7 @@ function Wizard({ sources, targets, preset }: WizardProps) {
         targetSiteId: target?.id ?? '',
         policyId: policy?.id ?? '',
         excludedDisks: excludedOf(machines, excluded),
+        ...(groupId === null ? {} : { groupId }),
       },
     }),
     enabled:
@@ -141,6 +150,7 @@ function Wizard({ sources, targets, preset }: WizardProps) {
     void start({
       targetSiteId: target.id,
       policyId: policy.id,
+      groupId,
       machines: able.map((machine) => ({
         machine,
         adapters: mapAdapters(machine, suggested, networks),
@@ -199,6 +209,18 @@ function Wizard({ sources, targets, preset }: WizardProps) {
               value={policy?.id ?? null}
               onChange={setPolicyId}
             />
+            {groups.length > 0 && (
+              <Select
+                label="Consistency group"
+                description="Its machines get points at one instant, from their first on."
+                placeholder="None"
+                clearable
+                clearButtonProps={{ 'aria-label': 'No consistency group' }}
+                data={[...groups]}
+                value={groupId}
+                onChange={setGroupId}
+              />
+            )}
           </SimpleGrid>
         </Panel>
         <Panel title="Machines" flush>

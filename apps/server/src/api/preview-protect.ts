@@ -3,7 +3,8 @@
 import { toFailureReport } from '@understudy/base/errors'
 import type { ProtectPreview, ProtectPreviewInput } from '@understudy/contract/protection'
 import { type DiskKey, type Finding, type Machine, withoutDisks } from '@understudy/domain/machines/machine'
-import type { AdapterMapping } from '@understudy/domain/protection/protection'
+import type { PolicyId } from '@understudy/domain/protection/policy'
+import type { AdapterMapping, GroupId } from '@understudy/domain/protection/protection'
 import type { Network, Site, SiteId } from '@understudy/domain/sites/site'
 import type { z } from 'zod'
 import type { ApiDeps } from './context.ts'
@@ -26,13 +27,29 @@ export async function previewProtect(
     ),
   )
   return {
-    findings: rows.flatMap((row) => row.findings),
+    findings: [...rows.flatMap((row) => row.findings), ...(await groupFindings(deps, input, machines))],
     diskBytes: machines
       .flatMap((machine) => machine.hardware.disks.filter(({ key }) => !excludedOf(machine).includes(key)))
       .reduce((sum, disk) => sum + disk.bytes, 0),
     freeBytes: await freeBytesOf(deps, target),
     suggestedAdapters: Object.fromEntries(rows.map((row) => [row.machineId, row.adapters])),
   }
+}
+
+/** What keeps machines out of the group that was chosen for them. */
+async function groupFindings(
+  { engine }: ApiDeps,
+  { groupId, targetSiteId, policyId }: z.output<typeof ProtectPreviewInput>,
+  machines: readonly Machine[],
+): Promise<Preview['findings']> {
+  if (groupId === undefined) return []
+  const obstacles = await engine.newcomerObstacles({
+    groupId: groupId as GroupId,
+    machines,
+    targetSiteId: targetSiteId as SiteId,
+    policyId: policyId as PolicyId,
+  })
+  return [...obstacles].map(([machineId, obstacle]) => ({ machineId, level: 'blocker', ...obstacle }))
 }
 
 type Wanted = {

@@ -1,7 +1,7 @@
 import { fromIso, toIso } from '@understudy/base/instant'
 import type { DiskKey, MachineId } from '@understudy/domain/machines/machine'
 import type { PolicyId } from '@understudy/domain/protection/policy'
-import type { ProtectionId } from '@understudy/domain/protection/protection'
+import type { GroupId, ProtectionId } from '@understudy/domain/protection/protection'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import type { SiteId } from '@understudy/domain/sites/site'
 import { askerOf, callerOf } from './asker.ts'
@@ -41,13 +41,15 @@ export function protectionRoutes(deps: ApiDeps) {
     get: os.protections.get.handler(({ input }) => showOne(input.id)),
     preview: os.protections.preview.handler(({ input }) => previewProtect(deps, input)),
     create: os.protections.create.handler(async ({ input, context }) => {
-      context.audit(input.machineId, { targetSiteId: input.targetSiteId, policyId: input.policyId })
+      const { targetSiteId, policyId, groupId } = input
+      context.audit(input.machineId, { targetSiteId, policyId, groupId })
       const started = await deps.engine.protect({
         ...askerOf(context),
         machineId: input.machineId as MachineId,
         targetSiteId: input.targetSiteId as SiteId,
         policyId: input.policyId as PolicyId,
         excludedDisks: input.excludedDisks as DiskKey[],
+        ...(input.groupId === undefined ? {} : { groupId: input.groupId as GroupId }),
         adapters: input.adapters ?? (await loadSuggestedAdapters(deps, input)),
       })
       return { jobId: started.jobId, protectionId: started.protectionId }

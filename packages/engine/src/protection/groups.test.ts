@@ -25,6 +25,36 @@ describe('a consistency group', () => {
     expect(event?.message).toContain(`by ${by}: web, db`)
   })
 
+  test('takes a machine in while that is protected, and refuses one that does not fit before anything is made', async () => {
+    const { lab, web } = await newPair()
+    const group = await lab.engine.createGroup({ name: 'shop', members: [web] }, { by })
+    const silver = await lab.engine.savePolicy({ ...lab.policy, name: 'silver' }, null, { by })
+    const { ref } = await lab.a.addMachine({ name: 'cache', disks: [2 ** 18] })
+    await lab.engine.refreshSite(lab.siteA.id)
+    const machine = await lab.stores.machines.findByRef(lab.siteA.id, ref)
+    if (!machine) throw new Error('the inventory has the machine')
+    const adapters = [{ adapterKey: 'net0', failoverNetworkId: 'lan', testNetworkId: 'isolated' }]
+    const wanted = { targetSiteId: lab.siteB.id, policyId: lab.policy.id, groupId: group.id }
+    const order = { by, machineId: machine.id, adapters, excludedDisks: [], ...wanted }
+    const refused = { code: 'group/other-policy' }
+    await expect(lab.engine.protect({ ...order, policyId: silver.id })).rejects.toMatchObject(refused)
+    expect(await lab.stores.protections.list()).toHaveLength(2)
+    const verdicts = await lab.engine.newcomerObstacles({
+      ...wanted,
+      policyId: silver.id,
+      machines: [machine],
+    })
+    expect(verdicts.get(machine.id)).toMatchObject(refused)
+    const { protectionId } = await lab.engine.protect(order)
+    await lab.clock.advance(90_000)
+    const [ofWeb, ofNew] = [
+      await lab.engine.recoveryPoints(web),
+      await lab.engine.recoveryPoints(protectionId),
+    ]
+    expect(ofNew.at(-1)?.group?.id).toBe(group.id)
+    expect(ofNew.at(-1)?.instant).toBe(ofWeb.at(-1)?.instant)
+  })
+
   test('is not made at all when one of the machines cannot be in it', async () => {
     const { lab, web, db } = await newPair()
     const silver = await lab.engine.savePolicy({ ...lab.policy, name: 'silver' }, null, { by })

@@ -1,6 +1,5 @@
 // Consistency groups: made, changed and left while their machines go on replicating. Every act is repeatable, and one that is cut short
 // leaves a group with fewer machines than asked for, which is a sound group.
-import { Refusal } from '@understudy/base/errors'
 import {
   type ConsistencyGroup,
   checkMembership,
@@ -13,6 +12,7 @@ import { type EngineContext, loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { Asker, ChangeGroupRequest, NewGroup } from '../requests.ts'
+import { groupNames, loadGroup, membersOf } from './group-rows.ts'
 import { encryptionIsFixed } from './policies.ts'
 import { loadPolicy } from './protect.ts'
 
@@ -148,24 +148,6 @@ async function loadCandidates(
     fresh.push(candidate)
   }
   return fresh
-}
-
-const membersOf = async (parts: EngineParts, id: GroupId): Promise<readonly Protection[]> =>
-  (await parts.stores.protections.list()).filter(({ groupId }) => groupId === id)
-
-async function groupNames(parts: EngineParts): Promise<(id: GroupId) => string> {
-  const names = new Map((await parts.stores.groups.list()).map(({ id, name }) => [id, name]))
-  return (id) => names.get(id) ?? id
-}
-
-export async function loadGroup(parts: Pick<EngineParts, 'stores'>, id: GroupId): Promise<ConsistencyGroup> {
-  const group = await parts.stores.groups.find(id)
-  if (group) return group
-  throw new Refusal({
-    code: 'group/not-found',
-    message: `There is no group ${id}`,
-    remedy: 'Reload the page: it may have been removed.',
-  })
 }
 
 async function told(

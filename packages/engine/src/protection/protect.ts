@@ -11,7 +11,7 @@ import {
 } from '@understudy/domain/machines/machine'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
 import { checkPolicyFits } from '@understudy/domain/protection/policy-fits'
-import type { Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
+import type { GroupId, Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import type { SiteId } from '@understudy/domain/sites/site'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
@@ -23,6 +23,7 @@ import { type JobBody, JobFailure } from '../jobs/job-scope.ts'
 import { findBegun, startJob } from '../jobs/start-job.ts'
 import type { Asker, JobStarted, ProtectRequest } from '../requests.ts'
 import { platformOf, sourceOf, targetOf } from '../sites/platform-of.ts'
+import { type Newcomers, newcomerObstacles } from './group-rows.ts'
 import { waitForCycle } from './wait-for-cycle.ts'
 
 const tasks = ['Check the machine and the target', 'Create the replica', 'Make the first copy']
@@ -46,6 +47,8 @@ export async function protect(
   if (targetSiteId === machine.siteId) throw sameSite()
   await refuseKnownMachine(parts, machine)
   refuseUnknownDisks(machine.name, machine.hardware, request.excludedDisks)
+  const groupId = request.groupId ?? null
+  if (groupId !== null) await refuseUnfit(parts, groupId, { machine, targetSiteId, policyId: policy.id })
   const id = parts.newId() as ProtectionId
   await parts.stores.protections.create({
     id,
@@ -61,7 +64,7 @@ export async function protect(
     targetSiteId,
     originalRef: null,
     policyId: policy.id,
-    groupId: null,
+    groupId,
     replicaId: parts.newId() as ReplicaId,
     epoch: 0,
     excludedDisks: request.excludedDisks,
@@ -70,7 +73,17 @@ export async function protect(
     createdAt: parts.clock.now(),
   })
   parts.live.changed('protections', id)
+  if (groupId !== null) parts.live.changed('groups', groupId)
   return await startProtect(parts, { id, name: request.name ?? machine.name }, request)
+}
+
+async function refuseUnfit(
+  parts: EngineParts,
+  groupId: GroupId,
+  { machine, ...how }: Pick<Newcomers, 'targetSiteId' | 'policyId'> & { readonly machine: Machine },
+): Promise<void> {
+  const obstacle = (await newcomerObstacles(parts, { groupId, machines: [machine], ...how })).get(machine.id)
+  if (obstacle) throw new Refusal(obstacle)
 }
 
 /** A slip in the name of a disk would have it replicated although somebody wanted it left out. */

@@ -12,6 +12,8 @@ export type Outcome = {
 export type ProtectOrder = {
   readonly targetSiteId: string
   readonly policyId: string
+  /** Null: none. */
+  readonly groupId: string | null
   readonly machines: readonly MachineOrder[]
 }
 type MachineOrder = {
@@ -54,6 +56,7 @@ async function protectOne(
         machineId: machine.id,
         targetSiteId: order.targetSiteId,
         policyId: order.policyId,
+        ...(order.groupId === null ? {} : { groupId: order.groupId }),
         adapters: [...adapters],
         excludedDisks: [...excludedDisks],
       },
