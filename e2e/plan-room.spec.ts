@@ -45,7 +45,7 @@ test.beforeAll(async ({ browser }) => {
   )
   const [data, db, web] = protections
   if (!data || !db || !web) throw new Error('there are four machines')
-  await api.send('POST', '/plans', planOver('Data', 9, [data]))
+  await api.send('POST', '/plans', { ...planOver('Data', 9, [data]), parameters: [ticket] })
   shop = await api.send('POST', '/plans', planOver('Shop', 5, [db, web]))
 })
 test.afterAll(async () => {
@@ -153,6 +153,12 @@ test('a site that does not answer has its plans failed over from the overview, i
   await expect(dialog).toContainText(`Protected, but in no plan: ${namesOf(3, 4).join()}`)
   const confirm = dialog.getByRole('button', { name: 'Fail over now' })
   await expect(confirm).toBeDisabled()
+  await expect(dialog).toContainText('Fill in above what Data asks for')
+  await tabTo(
+    dialog.getByRole('group', { name: 'What Data asks for' }).getByRole('textbox', { name: 'ticket' }),
+  )
+  await page.keyboard.type('INC-7')
+  await expect(dialog).not.toContainText('Fill in above')
   await checkBothThemes(page, 'site-down')
   await tabTo(dialog.getByRole('checkbox', { name: /I vouch for it/ }))
   await page.keyboard.press('Space')
@@ -255,6 +261,14 @@ const manual = (id: string, name: string) => ({
     whenTimedOut: 'fail',
   },
 })
+const ticket = {
+  name: 'ticket',
+  description: 'Where the disaster is written down',
+  type: 'text',
+  choices: [],
+  default: null,
+  asked: true,
+}
 const pause = { ...manual('pause', 'A pause'), action: { kind: 'wait', seconds: 1 } }
 
 /** The machines, and for more than one a person who has to be asked afterwards, twice. */
