@@ -481,7 +481,7 @@ export const SiteOutlook = z
         sharedWith: z
           .array(z.object({ planId: Id, name: z.string(), machines: z.array(z.string()) }))
           .describe(
-            'Plans that begin before it and have machines of it: chosen with one of them it is refused at its turn',
+            'Plans that begin before it and have machines of it: these are brought up once, by whichever comes to them first',
           ),
         predictedSeconds: Seconds.nullable(),
         worstLagSeconds: Seconds.nullable(),

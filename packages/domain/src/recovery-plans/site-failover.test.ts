@@ -122,10 +122,11 @@ test('what has waited is begun only as it was chosen: nothing has moved since, a
     return whyNotBegunNow(
       { planId: 'shop' as PlanId, atStart: { elsewhere, siteHealthy } },
       { health },
-      scope,
+      { scope, broughtUp, machines: ['protection-web', 'protection-db'] as ProtectionId[] },
     )
   }
   let dbThen: readonly string[] = []
+  let broughtUp: readonly ProtectionId[] = []
   expect(why('protected')).toBeNull()
   expect(why('committed')).toBe('moved')
   expect(why('protected', { health: 'healthy' })).toBe('site-back')
@@ -133,4 +134,10 @@ test('what has waited is begun only as it was chosen: nothing has moved since, a
   dbThen = ['protection-db']
   expect(why('committed')).toBeNull()
   expect(why('committed', {}, 'committed')).toBe('moved')
+  dbThen = []
+  broughtUp = ['protection-db' as ProtectionId]
+  expect(why('committed')).toBeNull()
+  expect(why('committed', {}, 'committed')).toBe('moved')
+  broughtUp = ['protection-db', 'protection-web'] as ProtectionId[]
+  expect(why('committed', {}, 'failedOver')).toBeNull()
 })

@@ -116,8 +116,8 @@ export type SharedMachines = {
 }
 
 /**
- * For each plan those that begin before it and have machines of it: when its turn comes they have moved, and it is refused. Where no plan
- * shares any, it is not in the map. Pure.
+ * For each plan those that begin before it and have machines of it: those are brought up with the first. Where no plan shares any, it is not in
+ * the map. Pure.
  */
 export function sharedWithEarlier(
   plans: readonly RecoveryPlan[],
@@ -179,14 +179,28 @@ export const withSitePlan = (
   plans: failover.plans.map((plan) => (plan.planRunId === planRunId ? { ...plan, ...change } : plan)),
 })
 
-/** Why what was chosen then is not to be begun any more: an unplanned failover switches off whatever serves now. Null: nothing. Pure. */
+/**
+ * Why what was chosen then is not to be begun any more: an unplanned failover switches off whatever serves now. `broughtUp`: by the other plans of
+ * this failover, which counts as done and not as moved. Null: nothing. Pure.
+ */
 export function whyNotBegunNow(
   { planId, atStart }: Pick<SitePlan, 'planId' | 'atStart'>,
   { health }: Pick<Site, 'health'>,
-  { plans }: SiteScope,
+  {
+    scope: { plans },
+    broughtUp,
+    machines,
+  }: {
+    readonly scope: SiteScope
+    readonly broughtUp: readonly ProtectionId[]
+    /** Of the plan. */
+    readonly machines: readonly ProtectionId[]
+  },
 ): 'moved' | 'site-back' | null {
   const now = plans.find(({ plan }) => plan.id === planId)
-  const then = new Set(atStart?.elsewhere ?? [])
-  if (!now || now.elsewhere.some((id) => !then.has(id))) return 'moved'
+  const then = new Set([...(atStart?.elsewhere ?? []), ...broughtUp])
+  // None of its machines is here any more: all of them are up, or somebody else has moved them.
+  const elsewhere = now?.elsewhere ?? machines
+  if ((!now && machines.length === 0) || elsewhere.some((id) => !then.has(id))) return 'moved'
   return health === 'healthy' && atStart?.siteHealthy !== true ? 'site-back' : null
 }

@@ -2,6 +2,7 @@ import { sampleGroup, sampleMachine, samplePlan } from '@understudy/simulator/sa
 import { expect, test } from 'vitest'
 import { protectionLife } from '../protection/protection.ts'
 import type { SiteId } from '../sites/site.ts'
+import type { PlanRunKind } from './plan.ts'
 import { isRunnable } from './plan-finding.ts'
 import { type MemberFacts, validateAgainst } from './validate-against.ts'
 
@@ -22,14 +23,18 @@ const sound = (name: string, more: Partial<MemberFacts> = {}): MemberFacts => ({
   ...more,
 })
 
-const check = (dbFacts: Partial<MemberFacts>, webFacts: Partial<MemberFacts> = {}) =>
+const check = (
+  dbFacts: Partial<MemberFacts>,
+  webFacts: Partial<MemberFacts> = {},
+  kind: PlanRunKind = 'test',
+) =>
   validateAgainst(
     plan,
     new Map([
       [db.protectionId, sound('Oracle', dbFacts)],
       [web.protectionId, sound('Shop', webFacts)],
     ]),
-    now,
+    { now, kind },
   )
 const codesOf = (...facts: Parameters<typeof check>) =>
   check(...facts).map(({ at, level, code }) => [
@@ -115,5 +120,28 @@ test('the same address in other networks, at other sites or unplugged is no conf
 })
 
 test('a machine whose facts nobody knows is left to validatePlan', () => {
-  expect(validateAgainst(plan, new Map(), now)).toEqual([])
+  expect(validateAgainst(plan, new Map(), { now, kind: 'test' })).toEqual([])
+})
+
+test('a machine that is up at its target already keeps a failover of the others from nothing', () => {
+  const there = ['failingOver', 'failedOver', 'committing', 'committed'] as const
+  for (const state of there) {
+    expect(codesOf({ state }, {}, 'unplanned')).toEqual([[db.id, 'warning', 'up-already']])
+    expect(codesOf({ state }, {}, 'planned')).toEqual([[db.id, 'warning', 'up-already']])
+    expect(codesOf({ state }, {}, 'test')).toEqual([[db.id, 'blocker', 'failed-over']])
+    expect(codesOf({ state }, {}, 'fail-back')).toEqual([[db.id, 'blocker', 'failed-over']])
+  }
+  expect(codesOf({ state: 'rollingBack' }, {}, 'unplanned')).toEqual([[db.id, 'blocker', 'failed-over']])
+})
+
+test('where all machines are up already there is nothing to fail over', () => {
+  expect(codesOf({ state: 'failedOver' }, { state: 'committed' }, 'unplanned')).toEqual([
+    [db.id, 'blocker', 'failed-over'],
+    [web.id, 'blocker', 'failed-over'],
+  ])
+  const facts = new Map(
+    [db, web].map(({ protectionId }) => [protectionId, sound('up', { state: 'failedOver' })]),
+  )
+  const broughtUp = [web.protectionId]
+  expect(isRunnable(validateAgainst(plan, facts, { now, kind: 'unplanned', broughtUp }))).toBe(true)
 })

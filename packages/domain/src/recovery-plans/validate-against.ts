@@ -2,9 +2,10 @@
 import { type Instant, secondsBetween } from '@understudy/base/instant'
 import type { AdapterMapping, ProtectionId, ProtectionState } from '../protection/protection.ts'
 import type { SiteId } from '../sites/site.ts'
-import type { PlanMachine, RecoveryPlan } from './plan.ts'
+import type { PlanMachine, PlanRunKind, RecoveryPlan } from './plan.ts'
 import { atItem, blocker, findingsWhere, type PlanFinding, warning } from './plan-finding.ts'
 import { machinesOf } from './plan-items.ts'
+import type { PlanRun } from './plan-run.ts'
 
 export type MemberFacts = {
   readonly name: string
@@ -20,19 +21,43 @@ export type MemberFacts = {
   readonly addresses: readonly { readonly adapterKey: string; readonly address: string }[]
 }
 
+/** From the site where the machines run to the other one, to stay there. */
+export const isOneWay = (kind: PlanRun['kind']): boolean => kind === 'planned' || kind === 'unplanned'
+
+const upStates: readonly ProtectionState[] = ['failedOver', 'committing', 'committed']
+
+/** It serves at its target, whoever has brought it there. */
+export const isUpAtTarget = (state: ProtectionState): boolean => upStates.includes(state)
+
 /** Machines without facts are validatePlan's to tell. Pure. */
 export function validateAgainst(
   plan: RecoveryPlan,
   facts: ReadonlyMap<ProtectionId, MemberFacts>,
-  now: Instant,
+  {
+    now,
+    kind,
+    broughtUp = [],
+  }: {
+    readonly now: Instant
+    readonly kind: PlanRunKind
+    /** By other plans of the same failover: where these are all, the steps are left to be done. */
+    readonly broughtUp?: readonly ProtectionId[]
+  },
 ): readonly PlanFinding[] {
   const members = machinesOf(plan).flatMap((machine) => {
     const known = facts.get(machine.protectionId)
     return known ? [{ machine, facts: known }] : []
   })
+  // Where all of them are up there is nothing left to do.
+  const isPartly =
+    isOneWay(kind) &&
+    members.some(
+      ({ machine, facts: { state } }) =>
+        verdictOf[state] !== 'moved' || broughtUp.includes(machine.protectionId),
+    )
   return [
     ...members.flatMap((member) => [
-      ...checkState(member),
+      ...(isPartly && isThereSoon(member.facts) ? [upAlready(member)] : checkState(member)),
       ...checkPoint(member, now),
       ...checkNetworks(member),
     ]),
@@ -62,6 +87,17 @@ const verdictOf: Record<ProtectionState, StateVerdict> = {
   ending: 'unprotected',
   gone: 'unprotected',
 }
+
+const isThereSoon = ({ state }: MemberFacts): boolean => state === 'failingOver' || isUpAtTarget(state)
+
+/** As with a machine that several plans need: the first of them brings it up. */
+const upAlready = ({ machine, facts: { name } }: Member): PlanFinding =>
+  warning(atItem(machine.id), {
+    code: 'up-already',
+    message: `"${name}" has been failed over already, or is about to be: the run takes it as done once it is up`,
+    remedy:
+      'Nothing is to be done, if its point suits the others. It is committed or rolled back by itself, or by the run that brought it up.',
+  })
 
 const checkState = ({ machine, facts }: Member): readonly PlanFinding[] => {
   const found = findingOfState(facts)

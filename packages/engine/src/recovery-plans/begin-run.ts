@@ -40,13 +40,17 @@ const latest = { kind: 'latest' } as const
 /** A move on purpose ships what was written last, and needs no point. */
 export const choosesPoint = (kind: PlanRunKind): boolean => kind === 'test' || kind === 'unplanned'
 
-/** Repeatable with the same run id: the first request counts. */
-export async function beginRun(parts: EngineParts, request: StartPlanRequest): Promise<PlanRun> {
+/** Repeatable with the same run id: the first request counts. `broughtUp`: see validateAgainst. */
+export async function beginRun(
+  parts: EngineParts,
+  request: StartPlanRequest,
+  broughtUp: readonly ProtectionId[] = [],
+): Promise<PlanRun> {
   const id = request.planRunId ?? (parts.newId() as PlanRunId)
   const known = await parts.stores.planRuns.find(id)
   if (known) return known
   const { plan, version } = await loadPlan(parts, request.planId)
-  const { findings, directions } = await lookAt(parts, plan, request.kind)
+  const { findings, directions } = await lookAt(parts, plan, { kind: request.kind, broughtUp })
   const wished = choosesPoint(request.kind) ? (request.point ?? latest) : latest
   const read = pointReader(parts)
   const { point, findings: pointless } = await settlePoint(parts, plan, { choice: wished, read })
@@ -158,7 +162,7 @@ export const findingsOf = async (
   parts: EngineParts,
   plan: RecoveryPlan,
   kind: PlanRunKind,
-): Promise<readonly PlanFinding[]> => (await lookAt(parts, plan, kind)).findings
+): Promise<readonly PlanFinding[]> => (await lookAt(parts, plan, { kind })).findings
 
 type Look = {
   readonly findings: readonly PlanFinding[]
@@ -166,7 +170,11 @@ type Look = {
   readonly directions: readonly Direction[]
 }
 
-async function lookAt(parts: EngineParts, plan: RecoveryPlan, kind: PlanRunKind): Promise<Look> {
+async function lookAt(
+  parts: EngineParts,
+  plan: RecoveryPlan,
+  { kind, broughtUp = [] }: { readonly kind: PlanRunKind; readonly broughtUp?: readonly ProtectionId[] },
+): Promise<Look> {
   const protections = await parts.stores.protections.list()
   const ids = new Set(machinesOf(plan).map(({ protectionId }) => protectionId))
   const members = protections.filter(({ id }) => ids.has(id))
@@ -175,7 +183,11 @@ async function lookAt(parts: EngineParts, plan: RecoveryPlan, kind: PlanRunKind)
     directions,
     findings: [
       ...validatePlan(plan, new Map(protections.map(({ id, name }) => [id, name]))),
-      ...validateAgainst(plan, await memberFacts(parts, members), parts.clock.now()),
+      ...validateAgainst(plan, await memberFacts(parts, members), {
+        now: parts.clock.now(),
+        kind,
+        broughtUp,
+      }),
       ...directionFindings(directions, kind),
     ],
   }

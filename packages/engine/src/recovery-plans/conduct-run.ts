@@ -2,9 +2,11 @@
 // is decided by the rows, and every act is a compare-and-set or repeatable: two processes that look at once, or one that died between
 // any two lines, come to the same.
 import { type FailureReport, isAbort, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
+import { toIso } from '@understudy/base/instant'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { Job, JobId } from '@understudy/domain/jobs/job'
 import { activeJobStates, harmlessKinds } from '@understudy/domain/jobs/job'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanMachine, PlanStep } from '@understudy/domain/recovery-plans/plan'
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
 import { isStep, itemsOf, nameOfItem } from '@understudy/domain/recovery-plans/plan-items'
@@ -24,6 +26,7 @@ import {
   type NextActivities,
   planActivities,
 } from '@understudy/domain/recovery-plans/schedule-plan'
+import { isOneWay, isUpAtTarget } from '@understudy/domain/recovery-plans/validate-against'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import { activeJobsOf, LOST, startJob } from '../jobs/start-job.ts'
@@ -249,7 +252,24 @@ async function settleRefused(
   const busy = jobs.some(({ kind }) => !harmlessKinds.includes(kind))
   const waited = parts.clock.now() - (activity.startedAt ?? 0)
   if (busy && waited < BUSY_SECONDS * 1000) return false
+  const note = await upWithoutUs(parts, scene.run, item.protectionId)
+  if (note !== null) return await end(scene, activity, { state: 'succeeded', note, failure: null })
   return await end(scene, activity, failed(failure))
+}
+
+/**
+ * A machine that stands in several plans is brought up by the first of them; to the others it is up, as if they had done it. It stays that
+ * one's to commit or to roll back. Null: it is not up.
+ */
+async function upWithoutUs(parts: EngineParts, run: PlanRun, id: ProtectionId): Promise<string | null> {
+  if (run.followsUp !== null || !isOneWay(run.kind)) return null
+  const protection = await parts.stores.protections.find(id)
+  if (protection === null || protection.direction !== run.direction || !isUpAtTarget(protection.state))
+    return null
+  const boot = await activeBoot(parts, id, run.kind)
+  if ((await whyNotUp(parts, run, boot)) !== null) return null
+  const from = boot === null ? '' : `, from its point of ${toIso(boot.pointInstant)}`
+  return `Another failover has brought it up${from}`
 }
 
 /** One that has gone is refused by its job, in words that fit. */

@@ -79,6 +79,30 @@ describe('a site that is taken for dead', () => {
     expect(await lab.engine.plans.siteScope(lab.siteB.id)).toEqual({ plans: [], uncovered: [] })
   })
 
+  test.each([1, 3])(
+    'a machine that two of its plans need is brought up once, and both go through: %i at a time',
+    async (atOnce) => {
+      const { lab, db, mail, plans, request } = await newSiteLab()
+      const groups = [group('all', { machines: [machine('m-db', db), machine('m-mail', mail)] })]
+      const both = await lab.engine.plans.create(plan(groups, { name: 'Both', priority: 1 }), { by })
+      lab.a.faults.siteDown = true
+      const planIds = [plans.data, plans.mail, both.plan.id]
+      const done = await finished(lab, await lab.engine.plans.failOverSite(request({ planIds, atOnce })))
+      expect(done.plans.map(({ state, why }) => [state, why])).toEqual([
+        ['begun', null],
+        ['begun', null],
+        ['begun', null],
+      ])
+      const runs = await runsOf(lab.stores)
+      expect(runs.map(({ planName, state }) => [planName, state]).toSorted()).toEqual([
+        ['Both', 'succeeded'],
+        ['Data', 'succeeded'],
+        ['Mail', 'succeeded'],
+      ])
+      expect(runningAt(lab.b)).toHaveLength(2)
+    },
+  )
+
   test('has its plans failed over in that order, no more than so many at a time', async () => {
     const { lab, request } = await newSiteLab()
     lab.a.faults.siteDown = true

@@ -1,6 +1,8 @@
 // "This site is down": its plans are failed over in order, some at a time. What stands in the row is begun; a plan is begun once, whatever dies.
 import { isAbort, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
 import type { PlanRunId, PlanRunState } from '@understudy/domain/recovery-plans/plan-run'
 import {
   type GivenParameters,
@@ -275,6 +277,8 @@ type Look = {
   readonly failover: SiteFailover
   site(): Promise<Site>
   scope(): Promise<SiteScope>
+  /** Machines that the plans that have begun bring up. */
+  broughtUp(): Promise<readonly ProtectionId[]>
   given(): Promise<GivenParameters>
 }
 
@@ -284,8 +288,20 @@ function newLook(parts: EngineParts, failover: SiteFailover): Look {
     failover,
     site: once(() => loadSite(parts, siteId)),
     scope: once(() => siteScope(parts, siteId)),
+    broughtUp: once(() => broughtUpBy(parts, failover)),
     given: once(() => parts.stores.siteFailovers.given(id)),
   }
+}
+
+async function broughtUpBy(
+  { stores }: EngineParts,
+  { plans }: Pick<SiteFailover, 'plans'>,
+): Promise<readonly ProtectionId[]> {
+  const begun = plans.filter(({ state }) => state === 'begun')
+  const runs = await Promise.all(begun.map(({ planRunId }) => stores.planRuns.find(planRunId)))
+  return runs.flatMap((run) =>
+    run === null ? [] : machinesOf(run.plan).map(({ protectionId }) => protectionId),
+  )
 }
 
 function once<Value>(read: () => Promise<Value>): () => Promise<Value> {
@@ -313,12 +329,12 @@ async function tryStart(
 async function start(parts: EngineParts, look: Look, plan: SitePlan): Promise<boolean> {
   const { failover } = look
   if (await parts.stores.planRuns.find(plan.planRunId)) return true
-  await refuseOvertaken(look, plan)
+  await refuseOvertaken(parts, look, plan)
   const parameters = (await look.given())[plan.planId] ?? {}
   const { startedBy, starterId, point, acceptUnfenced } = failover
   const row = await parts.stores.siteFailovers.find(failover.id)
   if (row?.plans.find(({ planRunId }) => planRunId === plan.planRunId)?.state !== 'begun') return false
-  await beginRun(parts, {
+  const request = {
     by: startedBy,
     ...(starterId === null ? {} : { byId: starterId }),
     planRunId: plan.planRunId,
@@ -327,14 +343,22 @@ async function start(parts: EngineParts, look: Look, plan: SitePlan): Promise<bo
     point,
     parameters,
     settings: { acceptUnfenced },
-  })
+  } as const
+  await beginRun(parts, request, await look.broughtUp())
   return true
 }
 
 /** A plan may have waited for hours: it was chosen for how things stood then, and pulls the plug of what serves now. */
-async function refuseOvertaken({ failover, site, scope }: Look, plan: SitePlan): Promise<void> {
+async function refuseOvertaken(
+  parts: EngineParts,
+  { failover, site, scope, broughtUp }: Look,
+  plan: SitePlan,
+): Promise<void> {
   const { siteName } = failover
-  const why = whyNotBegunNow(plan, await site(), await scope())
+  const kept = await parts.stores.plans.find(plan.planId)
+  const machines = kept === null ? [] : machinesOf(kept.plan).map(({ protectionId }) => protectionId)
+  const facts = { scope: await scope(), broughtUp: await broughtUp(), machines }
+  const why = whyNotBegunNow(plan, await site(), facts)
   const { planName } = plan
   if (why === 'moved')
     throw new Refusal({

@@ -288,10 +288,9 @@ function PlanWords({ plan, ticked }: PlanWordsProps) {
         </StatusMark>
       )}
       {tickedSharers(plan, ticked).map(({ planId, name, machines }) => (
-        <StatusMark key={planId} tone="bad">
-          {machines.join(', ')} {machines.length === 1 ? 'stands' : 'stand'} in {name} too, which begins
-          first: at its turn this plan is refused. Untick one of the two, and start this one by hand
-          afterwards for what is left.
+        <StatusMark key={planId} tone="off">
+          {machines.join(', ')} {machines.length === 1 ? 'stands' : 'stand'} in {name} too: whichever comes to{' '}
+          {machines.length === 1 ? 'it' : 'one'} first brings it up, and the other waits for that.
         </StatusMark>
       ))}
       {canBegin(plan) ? null : (

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { missingOf, progressOf, startTicks, statusOfSitePlan, uncoveredWords } from './site-down.ts'
+import {
+  missingOf,
+  progressOf,
+  startTicks,
+  statusOfSitePlan,
+  tickedSharers,
+  uncoveredWords,
+} from './site-down.ts'
 
 const plan = {
   planId: 'p',
@@ -44,15 +51,11 @@ describe('a site that is down', () => {
     ]
     expect(startTicks(plans)).toEqual(['p'])
   })
-  it('has of plans that share machines the one ticked that begins first', () => {
-    const shares = (...ids: readonly string[]) =>
-      ids.map((planId) => ({ planId, name: planId, machines: ['db'] }))
-    const plans = [
-      plan,
-      { ...plan, planId: 'second', sharedWith: shares('p') },
-      { ...plan, planId: 'third', sharedWith: shares('second') },
-    ]
-    expect(startTicks(plans)).toEqual(['p', 'third'])
+  it('says which of the ticked plans have machines of it too', () => {
+    const shares = ['first', 'other'].map((planId) => ({ planId, name: planId, machines: ['db'] }))
+    expect(tickedSharers({ sharedWith: shares }, ['first', 'p']).map(({ planId }) => planId)).toEqual([
+      'first',
+    ])
   })
   it('says of a plan what it asks for and has no value yet', () => {
     const none: string[] = []

@@ -23,20 +23,15 @@ export const missingOf = (
     .filter((parameter) => valueIn(parameter, { values }) === null && !keptSecrets.includes(parameter.name))
     .map(({ name }) => name)
 
-/** Plans ticked as well that begin before it and take machines of it along: at its turn it would be refused. */
+/** Plans ticked as well that have machines of it: those are brought up once. */
 export const tickedSharers = (
   { sharedWith }: Pick<PlanHere, 'sharedWith'>,
   ticked: readonly string[],
 ): PlanHere['sharedWith'] => sharedWith.filter(({ planId }) => ticked.includes(planId))
 
-/** Ticked at first: what can be begun, touches nothing that runs elsewhere, and finds its machines where they were; all of it. */
-export function startTicks(plans: readonly PlanHere[]): readonly string[] {
-  const ticked: string[] = []
-  for (const plan of plans)
-    if (canBegin(plan) && !movesAlong(plan) && tickedSharers(plan, ticked).length === 0)
-      ticked.push(plan.planId)
-  return ticked
-}
+/** Ticked at first: what can be begun, and touches nothing that runs elsewhere; all of it. */
+export const startTicks = (plans: readonly PlanHere[]): readonly string[] =>
+  plans.filter((plan) => canBegin(plan) && !movesAlong(plan)).map(({ planId }) => planId)
 
 const shownNames = 12
 
