@@ -539,6 +539,17 @@ describe('steering', () => {
 })
 
 describe('keeping plans', () => {
+  test('one whose machines wait for a decision is not removed', async () => {
+    const { lab, planId, start } = await newPlanLab(twoTiers)
+    const { id } = await settled(lab, (await start({ kind: 'planned' })).id)
+    await expect(lab.engine.plans.remove(planId, { by })).rejects.toMatchObject({
+      code: 'recovery-plan/not-settled',
+    })
+    expect((await follow(lab, id, 'commit')).state).toBe('succeeded')
+    await lab.engine.plans.remove(planId, { by })
+    expect(await lab.stores.plans.find(planId)).toBeNull()
+  })
+
   test('the second of two who save is told, and loses nothing', async () => {
     const { lab, made } = await newPlanLab(twoTiers)
     const { version } = made

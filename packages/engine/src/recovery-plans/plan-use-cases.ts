@@ -49,7 +49,7 @@ export type PlanUseCases = {
   save(request: SavePlanRequest): Promise<PlanVersion>
   /** That version becomes the newest one. */
   restore(id: PlanId, version: number, asker: Asker): Promise<PlanVersion>
-  /** Refuses while it runs (`recovery-plan/running`). Its runs stay. */
+  /** Refuses while it runs (`recovery-plan/running`), and while what it brought up is not seen to (`recovery-plan/not-settled`). Its runs stay. */
   remove(id: PlanId, asker: Asker): Promise<void>
   /** Everything that would keep a run of that kind from working, or make it surprise. Of any plan, kept or not. Touches nothing. */
   findings(plan: RecoveryPlan, kind: PlanRunKind): Promise<readonly PlanFinding[]>

@@ -2,6 +2,7 @@
 import { Refusal } from '@understudy/base/errors'
 import type { ProtectionNames, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
+import { activePlanRunStates, type PlanRun } from '@understudy/domain/recovery-plans/plan-run'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { PlanVersion } from '../ports/plan-stores.ts'
@@ -58,10 +59,26 @@ export const noVersion = (name: string, version: number): Refusal =>
 
 export async function removePlan(parts: EngineParts, id: PlanId, asker: Asker): Promise<void> {
   const kept = await loadPlan(parts, id)
+  await refuseUnsettled(parts, kept)
   await parts.stores.plans.remove(id)
   await parts.stores.alerts.resolveAll(id, parts.clock.now())
   parts.live.changed('alerts', null)
   await tell(parts, kept, `removed by ${asker.by}`)
+}
+
+/** With the plan its machines would be parted: what it has brought up is committed, rolled back or cleaned up together. */
+async function refuseUnsettled({ stores }: EngineParts, { plan }: PlanVersion): Promise<void> {
+  const boots = await stores.runs.active()
+  const runIds = new Set((await stores.planRuns.ofBoots(boots.map(({ id }) => id))).values())
+  const runs = await Promise.all([...runIds].map((runId) => stores.planRuns.find(runId)))
+  // One that goes on is told by the store.
+  const isOpen = (run: PlanRun): boolean => run.planId === plan.id && !activePlanRunStates.includes(run.state)
+  if (!runs.some((run) => run !== null && isOpen(run))) return
+  throw new Refusal({
+    code: 'recovery-plan/not-settled',
+    message: `"${plan.name}" has brought up machines that are neither committed nor rolled back nor cleaned up`,
+    remedy: 'See to that at its newest run, then remove the plan.',
+  })
 }
 
 export async function loadPlan({ stores }: Pick<EngineParts, 'stores'>, id: PlanId): Promise<PlanVersion> {

@@ -86,12 +86,12 @@ describe('a site that is down', () => {
       progressOf([
         { state: 'begun', run: { ...run, state: 'succeeded' } },
         { state: 'begun', run: { ...run, waitingForPeople: 1 } },
-        { state: 'begun', run: { ...run, state: 'failed' } },
+        { state: 'begun', run: { ...run, state: 'failed', waitingForPeople: 1 } },
         { state: 'refused', run: null },
         { state: 'waiting', run: null },
         { state: 'left-out', run: null },
       ]),
-    ).toEqual({ up: 1, total: 5, troubled: 2, waiting: 1 })
+    ).toEqual({ up: 1, total: 5, troubled: 2, waiting: 2 })
   })
   it('tells a plan that waits for people from one that works', () => {
     expect(statusOfSitePlan({ state: 'begun', run: { ...run, waitingForPeople: 1 } }).words).toBe(

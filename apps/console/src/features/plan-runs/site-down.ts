@@ -80,6 +80,13 @@ export function statusOfSitePlan({ state, run }: SitePlan): {
   }
 }
 
+/** A question, or a failure that somebody decides about. */
+const asksSomebody = ({
+  state,
+  waitingForPeople,
+}: Pick<PlanRunSummary, 'state' | 'waitingForPeople'>): boolean =>
+  waitingForPeople > 0 && (isActive({ state }) || state === 'failed')
+
 export type SiteProgress = {
   readonly up: number
   readonly total: number
@@ -97,6 +104,6 @@ export function progressOf(plans: readonly SitePlan[]): SiteProgress {
     troubled: count(
       ({ state, run }) => state === 'refused' || run?.state === 'failed' || run?.state === 'cancelled',
     ),
-    waiting: count(({ run }) => run !== null && isActive(run) && run.waitingForPeople > 0),
+    waiting: count(({ run }) => run !== null && asksSomebody(run)),
   }
 }
