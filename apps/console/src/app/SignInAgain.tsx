@@ -1,5 +1,6 @@
 import { Button, Modal, Stack, Text } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
+import { sessionQuery } from '../api/session.ts'
 import { SignInForm } from '../features/access/SignInForm.tsx'
 import { leave } from './leave.ts'
 import { signedInAgain } from './session-end.ts'
@@ -8,7 +9,9 @@ import { signedInAgain } from './session-end.ts'
 export function SignInAgain() {
   const queries = useQueryClient()
   const done = (): void => {
-    signedInAgain()
+    const session = queries.getQueryData(sessionQuery.queryKey)
+    if (!session) return
+    signedInAgain(session.user.id)
     void queries.invalidateQueries()
   }
   return (

@@ -248,7 +248,7 @@ export const router = createRouter({
   scrollRestoration: true,
 })
 
-whenSignedOut(endSession)
+whenSignedOut(() => endSession(queries.getQueryData(sessionQuery.queryKey)?.user.id ?? null))
 
 declare module '@tanstack/react-router' {
   interface Register {

@@ -4,6 +4,8 @@ import { hasUnsavedWork } from '../lib/unsaved-work.ts'
 import { leave } from './leave.ts'
 
 let asks = false
+/** Whose the page is. */
+let owner: string | null = null
 const listeners = new Set<() => void>()
 
 function set(next: boolean): void {
@@ -13,12 +15,17 @@ function set(next: boolean): void {
 }
 
 /** Told of every call that is refused because nobody is signed in. */
-export function endSession(): void {
+export function endSession(user: string | null): void {
+  owner ??= user
   if (hasUnsavedWork()) set(true)
   else if (!asks) leave('session-ended')
 }
 
-export const signedInAgain = (): void => set(false)
+/** What is on the page is for nobody else to see or to save: another user begins on a fresh one. */
+export function signedInAgain(user: string): void {
+  if (user !== owner) leave('session-ended')
+  else set(false)
+}
 
 /** Whether it asks to sign in again. */
 export const useSignInAgain = (): boolean =>

@@ -93,6 +93,12 @@ export function siteFailoverRoutes(deps: ApiDeps) {
   }
 }
 
+/** As with a database that came back without its key: that is this plan's trouble, and closes the dialog to no other. */
+function whenUnreadable(error: unknown): Refusal {
+  if (error instanceof Refusal) return error
+  throw error
+}
+
 async function showOutlook(deps: ApiDeps, site: Site, { plans, uncovered }: SiteScope): Promise<SiteOutlook> {
   const ids = new Set(plans.map(({ plan }) => plan.id))
   const kept = (await deps.stores.plans.list()).filter(({ plan }) => ids.has(plan.id))
@@ -108,16 +114,18 @@ async function showOutlook(deps: ApiDeps, site: Site, { plans, uncovered }: Site
   const nameOf = (id: ProtectionId): string => names.get(id) ?? id
   const show = async ({ plan, here, elsewhere }: PlanAtSite, { summary, findings }: JudgedPlan) => {
     const blockers = findings.filter(({ level }) => level === 'blocker')
-    const secrets = await deps.stores.plans.secrets(plan.id)
+    const secrets = await deps.stores.plans.secrets(plan.id).catch(whenUnreadable)
     return {
       planId: plan.id,
       name: plan.name,
       priority: plan.priority,
       machinesHere: here.length,
       machinesElsewhere: elsewhere.map(nameOf),
-      blockers: blockers.slice(0, SHOWN_BLOCKERS).map(({ message, remedy }) => `${message}. ${remedy}`),
+      blockers: [...blockers, ...(secrets instanceof Refusal ? [secrets] : [])]
+        .slice(0, SHOWN_BLOCKERS)
+        .map(({ message, remedy }) => `${message}. ${remedy}`),
       asked: showDocument(plan).parameters.filter(({ asked }) => asked),
-      keptSecrets: Object.keys(secrets).toSorted(),
+      keptSecrets: secrets instanceof Refusal ? [] : Object.keys(secrets).toSorted(),
       sharedWith: (shared.get(plan.id) ?? []).map(({ planId, planName, machines }) => ({
         planId,
         name: planName,

@@ -102,6 +102,7 @@ async function load(file: string): Promise<Loaded> {
     const headerAt = headersOf(handle)
     while (endBytes + HEADER_BYTES <= size) {
       const header = await headerAt(endBytes)
+      if (header.length < HEADER_BYTES) break
       const isData = header.readUInt32BE(4) === 1
       const next = endBytes + (isData ? RECORD_BYTES : HEADER_BYTES)
       if (header.readUInt32BE(0) !== MAGIC || next > size) break
@@ -127,7 +128,7 @@ function headersOf(file: FileHandle): (offset: number) => Promise<Buffer> {
       from = offset
       held = (await file.read(window, 0, window.length, offset)).bytesRead
     }
-    return window.subarray(offset - from, offset - from + HEADER_BYTES)
+    return window.subarray(offset - from, Math.min(held, offset - from + HEADER_BYTES))
   }
 }
 

@@ -45,8 +45,8 @@ export async function loadAskedAt(
   return present(await stores.jobs.find(id), 'a running job is written down').createdAt
 }
 
-/** Not as short as for a source that may be dead: a target with much to do is better waited for than given up. */
-const TARGET_SECONDS = 60
+/** Far more than for a source that may be dead: a target that is asked about hundreds of machines at once is better waited for than given up. */
+const TARGET_SECONDS = 180
 
 /** Decided once and kept by the step that decides it: a repeated boot must ask for the same machine. Touches nothing. */
 export async function planRun(

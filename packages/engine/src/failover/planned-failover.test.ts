@@ -81,7 +81,8 @@ describe('a planned failover', () => {
     lab.machine.powerOff()
     await lab.clock.advance(5 * minute)
     expect(lab.machine.power).toBe('off')
-  })
+    // More than an hour of everything that comes again every few seconds.
+  }, 240_000)
 
   test('a boot that fails starts the source again and leaves nothing at the target', async () => {
     const { lab, protectionId, ask } = await newProtectedLab()

@@ -7,6 +7,7 @@ import { type EngineContext, loadProtection } from '../engine-context.ts'
 import { type JobBody, JobFailure, type JobScope } from '../jobs/job-scope.ts'
 import { cycleInJob } from '../replication/cycle-in-job.ts'
 import type { PlannedFailoverRequest } from '../requests.ts'
+import { withinSeconds } from '../sites/bounded-call.ts'
 import { sourceOf } from '../sites/platform-of.ts'
 import { bootRun, openRun, planRun, type RunPlan, tellFailover } from './boot-run.ts'
 import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
@@ -66,6 +67,9 @@ export const plannedFailover = (context: EngineContext): JobBody<PlannedFailover
   },
 })
 
+/** It is at work, and may have much to do. */
+const SOURCE_SECONDS = 60
+
 async function check(
   context: EngineContext,
   job: JobScope,
@@ -76,7 +80,8 @@ async function check(
   const protection = await loadProtection(parts, id)
   const source = await sourceOf(parts, protection.sourceSiteId)
   // A planned failover needs its source. Better to know before anything has stopped.
-  await source.powerState(protection.sourceRef)
+  const bound = { seconds: SOURCE_SECONDS, signal }
+  await withinSeconds(parts, bound, () => source.powerState(protection.sourceRef))
   return await planRun(context, job, protection, { kind: 'planned', allowOpenNetworks: false, signal })
 }
 

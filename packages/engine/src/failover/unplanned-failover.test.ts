@@ -50,7 +50,7 @@ describe('an unplanned failover', () => {
     const { lab, protectionId, ask } = await newProtectedLab()
     lab.b.faults.hang('target.preflight')
     const { jobId } = await lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: true })
-    await lab.clock.advance(5 * minute)
+    await lab.clock.advance(15 * minute)
     expect((await lab.job(jobId)).failure).toMatchObject({ code: 'site/no-answer' })
     const again = await lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: true })
     await lab.clock.advance(1000)

@@ -29,12 +29,20 @@ import {
 import { isOneWay, isUpAtTarget } from '@understudy/domain/recovery-plans/validate-against'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
+import { newestBoot } from '../failover/newest-boot.ts'
 import { activeJobsOf, LOST, startJob } from '../jobs/start-job.ts'
 import type { ActivityChange } from '../ports/plan-stores.ts'
 import { attemptOf, hasJob } from './attempt.ts'
 import { activeBoot, followedActivities, isBootOf, isOfRun } from './boots-of-run.ts'
 import { cleanUpAfter } from './clean-up-after.ts'
-import { bringsUp, type MachineJobs, noteOfJob, startMachineJob, whyNotUp } from './machine-activity.ts'
+import {
+  answersNow,
+  bringsUp,
+  type MachineJobs,
+  noteOfJob,
+  startMachineJob,
+  whyNotUp,
+} from './machine-activity.ts'
 import { verdictOfWaiting } from './waiting-step.ts'
 
 export type Conducting = {
@@ -259,17 +267,17 @@ async function settleRefused(
 
 /**
  * A machine that stands in several plans is brought up by the first of them; to the others it is up, as if they had done it. It stays that
- * one's to commit or to roll back. Null: it is not up.
+ * one's to commit or to roll back. Null: it does not answer there.
  */
 async function upWithoutUs(parts: EngineParts, run: PlanRun, id: ProtectionId): Promise<string | null> {
   if (run.followsUp !== null || !isOneWay(run.kind)) return null
   const protection = await parts.stores.protections.find(id)
   if (protection === null || protection.direction !== run.direction || !isUpAtTarget(protection.state))
     return null
-  const boot = await activeBoot(parts, id, run.kind)
-  if ((await whyNotUp(parts, run, boot)) !== null) return null
-  const from = boot === null ? '' : `, from its point of ${toIso(boot.pointInstant)}`
-  return `Another failover has brought it up${from}`
+  const boot = await newestBoot(parts, id)
+  // It may have been long ago: what is said of it counts for nothing, it is asked.
+  if (boot === null || !(await answersNow(parts, boot.targetSiteId, boot.machineRef))) return null
+  return `Another failover has brought it up, from its point of ${toIso(boot.pointInstant)}`
 }
 
 /** One that has gone is refused by its job, in words that fit. */

@@ -325,12 +325,22 @@ async function tryStart(
   }
 }
 
+/** The plan may have lost one since it was filled in, which is no reason to leave it undone. */
+async function fittingParameters(
+  { stores }: EngineParts,
+  { planId }: SitePlan,
+  given: Readonly<Record<string, unknown>>,
+): Promise<Readonly<Record<string, unknown>>> {
+  const names = new Set((await stores.plans.find(planId))?.plan.parameters.map(({ name }) => name))
+  return Object.fromEntries(Object.entries(given).filter(([name]) => names.has(name)))
+}
+
 /** False: somebody has stopped it meanwhile. */
 async function start(parts: EngineParts, look: Look, plan: SitePlan): Promise<boolean> {
   const { failover } = look
   if (await parts.stores.planRuns.find(plan.planRunId)) return true
   await refuseOvertaken(parts, look, plan)
-  const parameters = (await look.given())[plan.planId] ?? {}
+  const parameters = await fittingParameters(parts, plan, (await look.given())[plan.planId] ?? {})
   const { startedBy, starterId, point, acceptUnfenced } = failover
   const row = await parts.stores.siteFailovers.find(failover.id)
   if (row?.plans.find(({ planRunId }) => planRunId === plan.planRunId)?.state !== 'begun') return false

@@ -111,7 +111,8 @@ export async function whyNotUp(parts: EngineParts, run: PlanRun, booted: Run | n
   return booted.failure ?? 'Its guest has not answered'
 }
 
-async function answersNow(parts: EngineParts, siteId: SiteId, ref: MachineRef): Promise<boolean> {
+/** A target that cannot say counts as no. */
+export async function answersNow(parts: EngineParts, siteId: SiteId, ref: MachineRef): Promise<boolean> {
   try {
     const bound = { seconds: parts.config.deadSiteSeconds, signal: new AbortController().signal }
     return await withinSeconds(parts, bound, async (signal) => {
