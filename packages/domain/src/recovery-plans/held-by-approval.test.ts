@@ -10,6 +10,7 @@ import { describe, expect, test } from 'vitest'
 import { addItem, editGroup, editItem, moveGroup, moveItem, removeItem } from './change-plan.ts'
 import { approvalFindings, openApprovals } from './held-by-approval.ts'
 import type { PlanStep, RecoveryPlan } from './plan.ts'
+import type { ItemId } from './plan-ids.ts'
 import { chooseNext, planActivities } from './schedule-plan.ts'
 
 const purpose = { kind: 'planned', direction: 'forward' } as const
@@ -31,12 +32,15 @@ const data = sampleGroup('data', {
 const front = sampleGroup('front', { machines: [sampleMachine('web')] })
 const free = sampleGroup('free', {
   start: 'at-once',
-  before: [sampleStep('tell', { action: program('tell') })],
+  before: [
+    sampleStep('tell', { action: program('tell') }),
+    sampleStep('rehearse', { action: program('drop'), kinds: ['test'] }),
+  ],
 })
 const plan = samplePlan([data, front, free])
 const names = sampleNames(plan)
-const found = (after: RecoveryPlan) =>
-  approvalFindings(plan, after, { approvals: [approve], started: new Set(), names }).map(
+const found = (after: RecoveryPlan, ran: ReadonlySet<ItemId> = new Set()) =>
+  approvalFindings(plan, after, { approvals: [approve], ran, names }).map(
     ({ at, code }) => `${at.kind === 'item' ? at.id : at.kind} ${code.slice('plan-run/'.length)}`,
   )
 const slot = (groupId: typeof data.id, part: 'before' | 'machines' | 'after', index: number) => ({
@@ -98,6 +102,11 @@ describe('whoever may not give an approval', () => {
       spots: [held('tell')],
     },
     {
+      what: 'lets nothing in front do the same in this run, because it does so in another',
+      after: editItem(plan, sampleStep('rehearse', { action: program('drop'), kinds: ['planned'] })),
+      spots: [held('rehearse')],
+    },
+    {
       what: 'does not make what waits do something else',
       after: editItem(plan, sampleStep('drop', { action: program('drop twice') })),
       spots: [held('drop')],
@@ -112,10 +121,10 @@ describe('whoever may not give an approval', () => {
     expect(found(moveItem(renamed, itemId('drop'), slot(front.id, 'after', 0)))).toEqual([])
   })
 
-  test('moves what has begun already', () => {
-    const after = removeItem(plan, itemId('web')).plan
-    const started = new Set([itemId('web')])
-    expect(approvalFindings(plan, after, { approvals: [approve], started, names })).toEqual([])
+  test('moves what has begun already, and does it again in front', () => {
+    const ran = new Set([itemId('web'), itemId('drop')])
+    const again = editItem(plan, sampleStep('tell', { action: program('drop') }))
+    expect(found(removeItem(again, itemId('web')).plan, ran)).toEqual([])
   })
 })
 

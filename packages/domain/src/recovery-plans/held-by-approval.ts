@@ -40,18 +40,20 @@ export function waitingFor(plan: RecoveryPlan, id: ItemId): ReadonlySet<string> 
 /**
  * What an edit by somebody who may not give `approvals` would let go ahead of them. Each stays as it is; what waits for it still does,
  * is not taken out, and does what it did; and nothing that need not wait does the same as what has to. Nothing may be taken out, because
- * the next edit could put it in again further in front. What has begun already waits for nothing any more. Pure.
+ * the next edit could put it in again further in front. What has run already waits for nothing any more; what was skipped has not run, and
+ * would else be let go ahead as a copy. Pure.
  */
 export function approvalFindings(
   before: RecoveryPlan,
   after: RecoveryPlan,
   {
     approvals,
-    started,
+    ran,
     names,
   }: {
     readonly approvals: readonly PlanStep[]
-    readonly started: ReadonlySet<ItemId>
+    /** Or runs. */
+    readonly ran: ReadonlySet<ItemId>
     readonly names: ProtectionNames
   },
 ): readonly PlanFinding[] {
@@ -62,15 +64,16 @@ export function approvalFindings(
     const kept = byId.get(approval.id)
     if (!kept || !isSameValue(kept, approval)) return [stays(approval)]
     const waited = waitingFor(before, approval.id)
-    const held = former.filter(({ id }) => waited.has(id) && !started.has(id))
+    const held = former.filter(({ id }) => waited.has(id) && !ran.has(id))
     const wait = waitingFor(after, approval.id)
     const isHeld = (item: Item): boolean => {
       const next = byId.get(item.id)
       return next !== undefined && wait.has(item.id) && doesTheSame(item, next)
     }
-    // Two that always did the same, one before the approval and one behind it, are as the plan has them.
+    // Two that always did the same, one before the approval and one behind it, are as the plan has them. One that was left out of this
+    // kind of run, and is not any more, did not.
     const isNew = (item: Item): boolean =>
-      !former.some((other) => other.id === item.id && isCopyOf(other, item))
+      !former.some((other) => other.id === item.id && doesTheSame(other, item))
     const inFront = now.filter((item) => !wait.has(item.id) && isNew(item))
     const slipped = [
       ...held.filter((item) => !isHeld(item)),

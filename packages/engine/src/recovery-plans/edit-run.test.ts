@@ -79,4 +79,30 @@ describe('an approval that is not given yet', () => {
   test('may be put elsewhere by who may give it', async () => {
     await expect(edited({ by: 'ina' })).resolves.toBeUndefined()
   })
+
+  test('holds back a copy of what waits for it, although that was skipped', async () => {
+    const { lab } = await newProtectedLab()
+    const groups = [
+      group('ask', { before: [approve], after: [step('drop', script('drop'))] }),
+      group('free', { start: 'at-once', before: [step('tell', script('tell'))] }),
+    ]
+    const made = await lab.engine.plans.create(plan(groups), { by })
+    const olga = { by: 'olga', byId: 'olga' }
+    const { id } = await lab.engine.plans.start({ ...olga, planId: made.plan.id, kind: 'test' })
+    await lab.engine.plans.pause(id, { by })
+    await lab.engine.plans.skip({ ...olga, planRunId: id, itemId: 'drop' as ItemId })
+    const run = await lab.stores.planRuns.find(id)
+    if (!run) throw new Error('it has been started')
+    const copied = run.plan.groups.map((each) =>
+      each.id === 'free' ? { ...each, before: [step('tell', script('drop'))] } : each,
+    )
+    await expect(
+      lab.engine.plans.edit({
+        ...olga,
+        planRunId: id,
+        planRevision: run.planRevision,
+        plan: { ...run.plan, groups: copied },
+      }),
+    ).rejects.toMatchObject({ code: 'plan-run/held-by-approval' })
+  })
 })

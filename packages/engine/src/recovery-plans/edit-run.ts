@@ -41,7 +41,7 @@ export async function editRun(parts: EngineParts, request: EditRunRequest): Prom
   refuseFirst(
     approvalFindings(run.plan, request.plan, {
       approvals: foreignApprovals(run, activities, request),
-      started,
+      ran: ranOf(activities),
       names,
     }),
   )
@@ -119,3 +119,9 @@ export async function mergeEdit(
 
 const startedOf = (activities: readonly PlanActivity[]): ReadonlySet<ItemId> =>
   new Set(activities.filter(({ state }) => state !== 'pending').map(({ itemId }) => itemId))
+
+/** Or runs. What was skipped after it had failed may not have had its effect, and counts as what never ran. */
+const ranOf = (activities: readonly PlanActivity[]): ReadonlySet<ItemId> =>
+  new Set(
+    activities.filter(({ state }) => state !== 'pending' && state !== 'skipped').map(({ itemId }) => itemId),
+  )
