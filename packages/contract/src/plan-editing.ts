@@ -22,7 +22,13 @@ export type {
   PlanParameter,
   PlanStep,
 } from '@understudy/domain/recovery-plans/plan'
-export { isStep, itemsOf, machinesOf, stepsOf } from '@understudy/domain/recovery-plans/plan-items'
+export {
+  isApproval,
+  isStep,
+  itemsOf,
+  machinesOf,
+  stepsOf,
+} from '@understudy/domain/recovery-plans/plan-items'
 export { lastStartedGroup, startedFindings } from '@understudy/domain/recovery-plans/run-edit'
 export { inPriority } from '@understudy/domain/recovery-plans/site-failover'
 export { type StepKind, wordsOfStepKind } from '@understudy/domain/recovery-plans/step-action'

@@ -15,7 +15,7 @@ import {
   type PlanActivity,
   type PlanRun,
 } from '@understudy/domain/recovery-plans/plan-run'
-import { runsFor } from '@understudy/domain/recovery-plans/schedule-plan'
+import { runsFor, whenItFailsOf } from '@understudy/domain/recovery-plans/schedule-plan'
 import { followersOf } from '@understudy/engine/recovery-plans/begin-run'
 import { followUpsOf } from '@understudy/engine/recovery-plans/boots-of-run'
 import type { Timetable } from '@understudy/engine/recovery-plans/timetable'
@@ -250,10 +250,11 @@ function asksOf(
     if (item.action.kind === 'approval')
       return { kind: 'approval', text: item.action.question, role: item.action.approverRole }
   }
+  const whenItFails = whenItFailsOf(item)
   const held =
     activity.state === 'failed' &&
-    ((item.whenItFails === 'ask' && activePlanRunStates.includes(run.state)) ||
-      (item.whenItFails === 'stop' && run.state === 'failed'))
+    ((whenItFails === 'ask' && activePlanRunStates.includes(run.state)) ||
+      (whenItFails === 'stop' && run.state === 'failed'))
   return held
     ? { kind: 'failed', text: activity.failure?.message ?? 'It has failed', role: 'operator' }
     : null

@@ -134,8 +134,25 @@ test.each([
   ['failed', 1],
   ['succeeded', 0],
   ['skipped', 0],
-] as const)('an approval that is %s is open: %i', (state, count) => {
-  expect(openApprovals(plan, purpose, new Map([[approve.id, state]]))).toHaveLength(count)
+] as const)('an approval that is %s is open, whatever follows its failure: %i', (state, count) => {
+  for (const whenItFails of ['stop', 'ask', 'continue'] as const) {
+    const edited = editItem(plan, { ...approve, whenItFails })
+    expect(openApprovals(edited, purpose, new Map([[approve.id, state]]))).toHaveLength(count)
+  }
+})
+
+test('a refused approval of a plan that goes on regardless asks, and nothing behind it starts', () => {
+  const activities = planActivities(editItem(plan, { ...approve, whenItFails: 'continue' }), purpose)
+  const begun = [
+    [itemId('first'), 'succeeded'],
+    [itemId('tell'), 'succeeded'],
+  ] as const
+  expect(chooseNext(activities, new Map([...begun, [approve.id, 'failed']]))).toEqual({
+    start: [],
+    asking: [approve.id],
+    stoppedBy: [],
+    finished: false,
+  })
 })
 
 test('what stands behind an open approval waits for it, although what stands between was skipped', () => {

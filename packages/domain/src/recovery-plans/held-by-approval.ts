@@ -2,15 +2,13 @@
 import type { PlanMachine, PlanStep, ProtectionNames, RecoveryPlan } from './plan.ts'
 import { atItem, type PlanFinding } from './plan-finding.ts'
 import type { ItemId } from './plan-ids.ts'
-import { isStep, itemsOf, stepsOf } from './plan-items.ts'
+import { isApproval, isStep, itemsOf, stepsOf } from './plan-items.ts'
 import { orderOf } from './plan-order.ts'
 import { titleOf } from './plan-words.ts'
 import { isSameValue } from './same-value.ts'
-import { type ActivityState, isPassed, type RunPurpose, runsFor } from './schedule-plan.ts'
+import { type ActivityState, isPassed, type RunPurpose, runsFor, whenItFailsOf } from './schedule-plan.ts'
 
 type Item = PlanMachine | PlanStep
-
-export const isApproval = (item: Item): item is PlanStep => isStep(item) && item.action.kind === 'approval'
 
 /** Of this kind of run the approvals that nothing has passed yet: not asked, not answered, or refused. Pure. */
 export const openApprovals = (
@@ -20,7 +18,7 @@ export const openApprovals = (
 ): readonly PlanStep[] =>
   stepsOf(plan)
     .filter((step) => isApproval(step) && runsFor(step, purpose))
-    .filter(({ id, whenItFails }) => !isPassed(states.get(id) ?? 'pending', whenItFails))
+    .filter((step) => !isPassed(states.get(step.id) ?? 'pending', whenItFailsOf(step)))
 
 /** Everything that waits for the item, directly or not. A plan with a cycle has an answer too. Pure. */
 export function waitingFor(plan: RecoveryPlan, id: ItemId): ReadonlySet<string> {

@@ -21,6 +21,9 @@ export type PlanNeed = { readonly item: ItemId; readonly need: ItemId }
 
 export const isStep = (item: PlanMachine | PlanStep): item is PlanStep => 'action' in item
 
+export const isApproval = (item: PlanMachine | PlanStep): item is PlanStep =>
+  isStep(item) && item.action.kind === 'approval'
+
 /** Every item in the order of the plan. Pure. */
 export const itemsOf = (plan: RecoveryPlan): readonly PlacedItem[] =>
   plan.groups.flatMap((group, groupIndex) =>

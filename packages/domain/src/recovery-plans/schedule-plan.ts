@@ -3,9 +3,9 @@ import { Refusal } from '@understudy/base/errors'
 import { stateMachine } from '@understudy/base/state-machine'
 import type { Direction } from '../protection/protection.ts'
 import { sortGraph } from './dependency-graph.ts'
-import type { PlanRunKind, PlanStep, RecoveryPlan, WhenItFails } from './plan.ts'
+import type { PlanMachine, PlanRunKind, PlanStep, RecoveryPlan, WhenItFails } from './plan.ts'
 import type { ItemId } from './plan-ids.ts'
-import { isStep } from './plan-items.ts'
+import { isApproval, isStep } from './plan-items.ts'
 import { type OrderNode, orderOf, placesOf } from './plan-order.ts'
 
 export type RunPurpose = { readonly kind: PlanRunKind; readonly direction: Direction }
@@ -47,10 +47,15 @@ export function planActivities(plan: RecoveryPlan, purpose: RunPurpose): readonl
     if (!node) return []
     const item = node.item === null ? undefined : places.get(node.item)?.item
     const gate = item === undefined || (isStep(item) && !runsFor(item, purpose))
-    const holds = !gate && isStep(item) && item.action.kind === 'approval'
-    return [{ ...node, item: gate ? null : item.id, whenItFails: item?.whenItFails ?? 'stop', holds }]
+    const holds = !gate && isApproval(item)
+    const whenItFails = item === undefined ? 'stop' : whenItFailsOf(item)
+    return [{ ...node, item: gate ? null : item.id, whenItFails, holds }]
   })
 }
+
+/** An approval that is refused, or that nobody gives in time, is not given, whatever its plan says: then somebody is asked. */
+export const whenItFailsOf = (item: PlanMachine | PlanStep): WhenItFails =>
+  isApproval(item) && item.whenItFails === 'continue' ? 'ask' : item.whenItFails
 
 export const runsFor = (step: PlanStep, { kind, direction }: RunPurpose): boolean =>
   step.kinds.includes(kind) && step.directions.includes(direction)

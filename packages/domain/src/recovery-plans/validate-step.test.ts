@@ -127,6 +127,12 @@ test('a step without a name is refused, one that never runs is pointed out', () 
   expect(faultsOf(wait, { directions: [] })).toEqual(['warning never-runs'])
 })
 
+test('an approval that lets everything pass when it is refused is itself refused; any other step may', () => {
+  expect(faultsOf(approval, { whenItFails: 'continue' })).toEqual(['blocker passes-refused'])
+  expect(faultsOf(approval, { whenItFails: 'ask' })).toEqual([])
+  expect(faultsOf(manual, { whenItFails: 'continue' })).toEqual([])
+})
+
 const faulty: readonly (readonly [string, StepAction, string])[] = [
   ['a script without a program', { ...script, command: ' ' }, 'no-command'],
   [

@@ -24,7 +24,7 @@ export const validateStep = (step: PlanStep, parameters: readonly PlanParameter[
     return fault.level === 'warning' ? warning(atItem(step.id), words) : blocker(atItem(step.id), words)
   })
 
-function checkFrame({ name, kinds, directions, action }: PlanStep): readonly Fault[] {
+function checkFrame({ name, kinds, directions, action, whenItFails }: PlanStep): readonly Fault[] {
   const never = kinds.length === 0 || directions.length === 0
   return [
     ...faultsWhere([
@@ -34,6 +34,12 @@ function checkFrame({ name, kinds, directions, action }: PlanStep): readonly Fau
         'no-timeout',
         'has no timeout: it could hold up the plan for ever',
         'Say after how long it counts as failed.',
+      ],
+      [
+        action.kind === 'approval' && whenItFails === 'continue',
+        'passes-refused',
+        'goes on as if it had been approved when it is refused or nobody answers',
+        'Choose what happens when it fails: "ask" or "stop".',
       ],
     ]),
     ...(never

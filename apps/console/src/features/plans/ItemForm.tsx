@@ -4,6 +4,7 @@ import {
   addItem,
   addNeed,
   editItem,
+  isApproval,
   isStep,
   itemsOf,
   machinesOf,
@@ -119,6 +120,10 @@ const failures = [
   { value: 'continue', label: 'go on as if it had succeeded' },
 ] as const
 
+/** What has no answer, or a refusal, is not approved. A plan that says so nevertheless shows what has to be changed. */
+const failuresOf = (item: PlanItem) =>
+  failures.filter(({ value }) => value !== 'continue' || !isApproval(item) || item.whenItFails === value)
+
 function FailureField({ item, blocked }: Pick<ItemFormProps, 'item' | 'blocked'>) {
   const editor = useEditor()
   return (
@@ -126,7 +131,7 @@ function FailureField({ item, blocked }: Pick<ItemFormProps, 'item' | 'blocked'>
       label="When it fails"
       allowDeselect={false}
       disabled={blocked}
-      data={[...failures]}
+      data={failuresOf(item)}
       value={item.whenItFails}
       onChange={(chosen) => {
         const whenItFails = failures.find(({ value }) => value === chosen)?.value
