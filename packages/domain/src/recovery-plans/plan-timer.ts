@@ -11,25 +11,41 @@ export type TimedMember = {
   readonly action: TimerAction
 }
 
+/** One run that has brought machines up, and the end from which each time counts. */
+export type TimedRun = { readonly members: readonly TimedMember[]; readonly endedAt: Instant }
+
 export type PlanTimer = {
-  /** The earliest of its machines; none of them before its time has passed since the plan was done. */
+  /** The earliest of its machines; none of them before its time has passed since the plan was done. Of plans that share machines: the latest. */
   readonly deadline: Instant
-  /** `undecided`: their policies say different things, and half of an application must not be rolled back. */
-  readonly action: 'commit' | 'roll-back' | 'undecided'
+  /** `undecided`: their policies say different things, or not what was begun already, and half of an application must not be rolled back. */
+  readonly action: SettlingAction | 'undecided'
 }
 
+/** What settles a failover, by hand or by a timer. */
+export type SettlingAction = 'commit' | 'roll-back'
+
 /**
- * Null: none of them has a timer. The first machine of a plan may have been up for long when the last one is: nobody can decide about the
- * application before that, so each time begins with the end of the plan. Pure.
+ * Of one plan, or of several that share machines. Null: none of them has a timer. The first machine of a plan may have been up for long when the
+ * last one is: nobody can decide about the application before that, so each time begins with the end of the plan. `begun`: what was done to any
+ * of the machines already; only the same may be done to the rest. Pure.
  */
-export function planTimerOf(members: readonly TimedMember[], endedAt: Instant): PlanTimer | null {
+export function planTimerOf(
+  runs: readonly TimedRun[],
+  begun: ReadonlySet<SettlingAction> = new Set(),
+): PlanTimer | null {
+  const deadlines = runs.map(earliestOf).filter((each) => each !== null)
+  if (deadlines.length === 0) return null
+  const actions = runs.flatMap(({ members }) => members.map((member) => member.action))
+  const [action = 'none', ...others] = new Set([...actions, ...begun])
+  return {
+    deadline: Math.max(...deadlines),
+    action: action === 'none' || others.length > 0 ? 'undecided' : action,
+  }
+}
+
+function earliestOf({ members, endedAt }: TimedRun): Instant | null {
   const deadlines = members.flatMap(({ deadline, timeoutSeconds, action }) =>
     deadline === null || action === 'none' ? [] : [Math.max(deadline, endedAt + timeoutSeconds * 1000)],
   )
-  if (deadlines.length === 0) return null
-  const [action = 'none', ...others] = new Set(members.map((member) => member.action))
-  return {
-    deadline: Math.min(...deadlines),
-    action: action === 'none' || others.length > 0 ? 'undecided' : action,
-  }
+  return deadlines.length === 0 ? null : Math.min(...deadlines)
 }

@@ -14,6 +14,9 @@ import { REPLICA_OFF_ALERT } from './start-replica.ts'
 import { claimedBy, claimInTask, type StillOurs, settleState } from './state-claim.ts'
 import { UNCOMMITTED_ALERT } from './uncommitted.ts'
 
+/** What a boot that was rolled back says of itself: how it ended. */
+export const ROLLED_BACK = 'Rolled back'
+
 const tasks = [
   'Look at the source machine',
   'Take over the protection',
@@ -38,7 +41,7 @@ export const rollBack = (context: EngineContext): JobBody<ProtectionRequest> => 
     })
     try {
       await job.task('Remove the replica machine', async () => {
-        await removeReplicas(context, protectionId, { failure: 'Rolled back', stillOurs })
+        await removeReplicas(context, protectionId, { failure: ROLLED_BACK, stillOurs })
       })
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error

@@ -8,6 +8,11 @@ import { group, machine, plan, step } from './plan-lab.ts'
 type Action = PolicySettings['uncommittedAction']
 
 async function failedOver(uncommittedAction: Action, ofDb: Action = uncommittedAction) {
+  const prepared = await twoMachines(uncommittedAction, ofDb)
+  return { ...prepared, ...(await begun(prepared)) }
+}
+
+async function twoMachines(uncommittedAction: Action, ofDb: Action = uncommittedAction) {
   const { lab, protectionId: web } = await newProtectedLab({
     policy: { commitTimeoutSeconds: 3600, uncommittedAction },
   })
@@ -15,6 +20,12 @@ async function failedOver(uncommittedAction: Action, ofDb: Action = uncommittedA
   const other = { ...settings, name: 'other', uncommittedAction: ofDb }
   const policy = await lab.engine.savePolicy(other, null, { by })
   const db = await protectOneMore({ ...lab, policy }, { name: 'db' })
+  const states = async () => await Promise.all([db, web].map(async (each) => (await lab.state(each)).state))
+  const deadlines = async () => (await lab.stores.runs.active()).map(({ commitDeadline }) => commitDeadline)
+  return { lab, db, web, states, deadlines }
+}
+
+async function begun({ lab, db, web }: Pick<Awaited<ReturnType<typeof twoMachines>>, 'lab' | 'db' | 'web'>) {
   const call = step('call', {
     kind: 'manual',
     instructions: 'Look',
@@ -28,9 +39,7 @@ async function failedOver(uncommittedAction: Action, ofDb: Action = uncommittedA
   ]
   const made = await lab.engine.plans.create(plan(groups), { by })
   const { id } = await lab.engine.plans.start({ by, planId: made.plan.id, kind: 'planned' })
-  const states = async () => await Promise.all([db, web].map(async (each) => (await lab.state(each)).state))
-  const deadlines = async () => (await lab.stores.runs.active()).map(({ commitDeadline }) => commitDeadline)
-  return { lab, db, web, id, states, deadlines }
+  return { id }
 }
 
 async function answered(lab: Lab, id: PlanRunId): Promise<PlanRun> {
@@ -77,4 +86,92 @@ test('where the policies of its machines differ nothing is done to any, and it i
   expect(await states()).toEqual(['failedOver', 'failedOver'])
   const alert = await lab.stores.alerts.findOpen('failover/uncommitted', db)
   expect(alert).toMatchObject({ severity: 'critical', message: expect.stringContaining('different things') })
+})
+
+test('what somebody has done to one machine of a plan is not undone at the rest: the timer leaves that to a person', async () => {
+  const { lab, db, web, id, states } = await failedOver('roll-back')
+  await lab.clock.advance(2 * minute)
+  await answered(lab, id)
+  await lab.clock.advance(50 * minute)
+  await lab.done(lab.engine.commit({ by, protectionId: db }))
+  await lab.clock.advance(30 * minute)
+  expect(await states()).toEqual(['committed', 'failedOver'])
+  const alert = await lab.stores.alerts.findOpen('failover/uncommitted', web)
+  expect(alert).toMatchObject({
+    severity: 'critical',
+    message: expect.stringContaining('to commit was begun'),
+  })
+})
+
+test('a commit of the plan that failed is not followed by a roll-back', async () => {
+  const { lab, id, states } = await failedOver('roll-back')
+  await lab.clock.advance(2 * minute)
+  await answered(lab, id)
+  await lab.clock.advance(50 * minute)
+  lab.b.faults.failNext('target.adopt', 20)
+  await lab.engine.plans.followUp({ by, followsUp: id, kind: 'commit' })
+  await lab.clock.advance(30 * minute)
+  expect(await states()).toEqual(['failedOver', 'failedOver'])
+})
+
+test.each([
+  { ofDb: 'commit', ofWeb: 'roll-back', settled: 'committed' },
+  { ofDb: 'roll-back', ofWeb: 'commit', settled: 'protected' },
+] as const)(
+  'policies that differ still do so when one machine was seen to by hand: $ofDb',
+  async ({ ofDb, ofWeb, settled }) => {
+    const { lab, db, id, states } = await failedOver(ofWeb, ofDb)
+    await lab.clock.advance(2 * minute)
+    await answered(lab, id)
+    await lab.clock.advance(70 * minute)
+    const ask = { by, protectionId: db }
+    await lab.done(ofDb === 'commit' ? lab.engine.commit(ask) : lab.engine.rollBack(ask))
+    await lab.clock.advance(20 * minute)
+    expect(await states()).toEqual([settled, 'failedOver'])
+  },
+)
+
+test('a roll-back that somebody has begun with one machine is what the timer does to the rest, where the policies say so', async () => {
+  const { lab, db, id, states } = await failedOver('roll-back')
+  await lab.clock.advance(2 * minute)
+  await answered(lab, id)
+  await lab.clock.advance(50 * minute)
+  await lab.done(lab.engine.rollBack({ by, protectionId: db }))
+  await lab.clock.advance(15 * minute)
+  expect(await states()).toEqual(['protected', 'protected'])
+})
+
+test('plans that share a machine share one timer: none while one of them goes on, then the latest', async () => {
+  const { lab, db, web, states } = await twoMachines('roll-back')
+  const ofData = [group('data', { machines: [machine('d-db', db)] })]
+  const data = await lab.engine.plans.create(plan(ofData, { name: 'Data' }), { by })
+  const { id: first } = await lab.engine.plans.start({ by, planId: data.plan.id, kind: 'planned' })
+  await lab.clock.advance(5 * minute)
+  expect(await states()).toEqual(['failedOver', 'protected'])
+  const { id: second } = await begun({ lab, db, web })
+  await lab.clock.advance(120 * minute)
+  expect(await states()).toEqual(['failedOver', 'protected'])
+  expect(await lab.engine.plans.timer(first)).toBeNull()
+  const { endedAt } = await answered(lab, second)
+  const timer = { deadline: (endedAt ?? 0) + 60 * minute, action: 'roll-back' }
+  expect(await lab.engine.plans.timer(first)).toEqual(timer)
+  expect(await lab.engine.plans.timer(second)).toEqual(timer)
+  await lab.clock.advance(55 * minute)
+  expect(await states()).toEqual(['failedOver', 'failedOver'])
+  await lab.clock.advance(10 * minute)
+  expect(await states()).toEqual(['protected', 'protected'])
+})
+
+test('a machine that was committed with one plan is not missed by the timer of another that stands on it', async () => {
+  const { lab, db, web, states } = await twoMachines('roll-back')
+  const ofData = [group('data', { machines: [machine('d-db', db)] })]
+  const data = await lab.engine.plans.create(plan(ofData, { name: 'Data' }), { by })
+  const { id: first } = await lab.engine.plans.start({ by, planId: data.plan.id, kind: 'planned' })
+  await lab.clock.advance(5 * minute)
+  const { id: second } = await begun({ lab, db, web })
+  await lab.clock.advance(2 * minute)
+  await answered(lab, second)
+  await lab.engine.plans.followUp({ by, followsUp: first, kind: 'commit' })
+  await lab.clock.advance(80 * minute)
+  expect(await states()).toEqual(['committed', 'failedOver'])
 })

@@ -3,16 +3,31 @@
 import { Refusal } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import type { Run, RunId } from '@understudy/domain/failover/failover'
+import { activeJobStates, type Job } from '@understudy/domain/jobs/job'
 import type { Policy } from '@understudy/domain/protection/policy'
-import type { Protection } from '@understudy/domain/protection/protection'
-import { activePlanRunStates, type PlanRun, type PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
-import { type PlanTimer, planTimerOf, type TimedMember } from '@understudy/domain/recovery-plans/plan-timer'
+import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
+import {
+  activePlanRunStates,
+  type PlanActivity,
+  type PlanRun,
+  type PlanRunId,
+} from '@understudy/domain/recovery-plans/plan-run'
+import {
+  type PlanTimer,
+  planTimerOf,
+  type SettlingAction,
+  type TimedMember,
+} from '@understudy/domain/recovery-plans/plan-timer'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert } from '../events/report.ts'
+import { ROLLED_BACK } from '../failover/roll-back.ts'
 import { AGAIN_AFTER_MILLISECONDS, UNCOMMITTED_ALERT } from '../failover/uncommitted.ts'
+import type { Page } from '../ports/page.ts'
 import { createRecurring, type Recurring } from '../recurring.ts'
 import { beginFollowUp } from './begin-run.ts'
 import { followUpsOf } from './boots-of-run.ts'
+import { someAtOnce } from './some-at-once.ts'
 
 const EVERY_MILLISECONDS = 10_000
 
@@ -25,6 +40,8 @@ export type TimedPlan = {
   readonly members: readonly Member[]
   /** Null: it goes on, or none of its machines has one. */
   readonly timer: PlanTimer | null
+  /** What was begun with any of its machines, or of those of plans that share some with it. */
+  readonly begun: ReadonlySet<SettlingAction>
 }
 
 export const createPlanTimers = (parts: EngineParts): Recurring =>
@@ -49,24 +66,65 @@ export async function timedPlans(parts: EngineParts): Promise<readonly TimedPlan
   if (boots.length === 0) return []
   const planOf = await stores.planRuns.ofBoots(boots.map(({ id }) => id))
   if (planOf.size === 0) return []
-  const [protections, policies] = await Promise.all([stores.protections.list(), stores.policies.list()])
+  const facts = await factsOf(parts, boots)
   const roots = await rootsOf(parts, [...new Set(planOf.values())])
-  const protectionById = new Map(protections.map((each) => [each.id, each]))
-  const policyById = new Map(policies.map((each) => [each.id, each]))
   const membersOf = new Map<PlanRunId, Member[]>()
   for (const boot of boots) {
     const root = rootOf(roots, planOf, boot.id)
-    const protection = protectionById.get(boot.protectionId)
+    const protection = facts.protections.get(boot.protectionId)
     if (root && protection?.state === 'failedOver')
       membersOf.set(root.id, [...(membersOf.get(root.id) ?? []), { boot, protection }])
   }
-  const plans = new Map([...roots.values()].map((run) => [run.id, run]))
-  return await Promise.all(
-    [...membersOf].flatMap(([id, members]) => {
-      const run = plans.get(id)
-      return run ? [timedPlan(parts, { run, members, policyById })] : []
+  const waiting = [...new Map([...roots.values()].map((run) => [run.id, run])).values()]
+  const gathered = await Promise.all(
+    waiting.flatMap((run) => {
+      const members = membersOf.get(run.id)
+      return members ? [gather(parts, { run, members, facts })] : []
     }),
   )
+  return overlapping(gathered).flatMap((together) => timedTogether(together, facts))
+}
+
+/** What is read once for all plans. */
+type Facts = {
+  readonly boots: readonly Run[]
+  readonly protections: ReadonlyMap<ProtectionId, Protection>
+  readonly policies: ReadonlyMap<string, Policy>
+  /** Machines that a run which goes on is about, or will be. */
+  readonly busy: ReadonlySet<ProtectionId>
+  /** What a job of the machine does to it now: a commit may wait for hours before it shows in the state. */
+  readonly begun: ReadonlyMap<string, SettlingAction>
+}
+
+async function factsOf(parts: EngineParts, boots: readonly Run[]): Promise<Facts> {
+  const { stores } = parts
+  const [protections, policies, active, begun] = await Promise.all([
+    stores.protections.list(),
+    stores.policies.list(),
+    stores.planRuns.active(),
+    settlingJobs(parts),
+  ])
+  const going = active.filter(({ kind }) => kind !== 'test' && kind !== 'clean-up')
+  return {
+    boots,
+    protections: new Map(protections.map((each) => [each.id, each])),
+    policies: new Map(policies.map((each) => [each.id, each])),
+    busy: new Set(going.flatMap(({ plan }) => machinesOf(plan).map(({ protectionId }) => protectionId))),
+    begun,
+  }
+}
+
+async function settlingJobs({ stores }: EngineParts): Promise<Facts['begun']> {
+  const begun = new Map<string, SettlingAction>()
+  const filter = { states: activeJobStates, kinds: ['commit', 'roll-back'] }
+  let cursor: string | null = null
+  do {
+    const page: Page<Job> = await stores.jobs.list(filter, { limit: 500, cursor })
+    for (const { subjectId, kind } of page.rows)
+      begun.set(subjectId, kind === 'commit' ? 'commit' : 'roll-back')
+    cursor = page.next
+  } while (cursor !== null)
+  return begun
 }
 
 /** By the run that has made a boot the one that it follows up, or itself. */
@@ -93,26 +151,133 @@ function rootOf(
   return maker === undefined ? null : (roots.get(maker) ?? null)
 }
 
-type Gathered = Pick<TimedPlan, 'run' | 'members'> & { readonly policyById: ReadonlyMap<string, Policy> }
-
-async function timedPlan(parts: EngineParts, { run, members, policyById }: Gathered): Promise<TimedPlan> {
-  const all = [run, ...(await followUpsOf(parts, run))]
-  if (all.some(({ state }) => activePlanRunStates.includes(state))) return { run, members, timer: null }
-  // Another point begins the time anew, as it does for a machine alone. A commit that failed does not: it is tried again.
-  const counted = all.filter(({ followsUp, kind }) => followsUp === null || kind === 'change-point')
-  const endedAt = Math.max(...counted.map((each) => each.endedAt ?? each.startedAt))
-  const timed = members.map(({ boot, protection }) => timedMember(boot, policyById.get(protection.policyId)))
-  return { run, members, timer: planTimerOf(timed, endedAt) }
+type Gathered = Pick<TimedPlan, 'run' | 'members'> & {
+  /** Every boot that the application consists of: those that wait, those that somebody has seen to, and what another plan has brought up for it. */
+  readonly boots: readonly Run[]
+  readonly endedAt: Instant
+  readonly goesOn: boolean
+  readonly begun: ReadonlySet<SettlingAction>
 }
 
-const timedMember = ({ commitDeadline }: Run, policy: Policy | undefined): TimedMember => {
+async function gather(
+  parts: EngineParts,
+  { run, members, facts }: Pick<TimedPlan, 'run' | 'members'> & { readonly facts: Facts },
+): Promise<Gathered> {
+  const all = [run, ...(await followUpsOf(parts, run))]
+  const activities = (await someAtOnce(all, ({ id }) => parts.stores.planRuns.activities(id))).flat()
+  const boots = await bootsOf(parts, { run, members, activities, facts })
+  // Another point begins the time anew, as it does for a machine alone. A commit that failed does not: it is tried again.
+  const counted = all.filter(({ followsUp, kind }) => followsUp === null || kind === 'change-point')
+  const followed = all.flatMap(({ kind }) => (kind === 'commit' || kind === 'roll-back' ? [kind] : []))
+  const byMachine = boots.map((boot) => begunOf(boot, facts)).filter((each) => each !== null)
+  return {
+    run,
+    members,
+    boots: boots.filter((boot) => !boot.over || begunOf(boot, facts) !== null),
+    endedAt: Math.max(...counted.map((each) => each.endedAt ?? each.startedAt)),
+    goesOn: all.some(({ state }) => activePlanRunStates.includes(state)),
+    begun: new Set([...followed, ...byMachine]),
+  }
+}
+
+async function bootsOf(
+  parts: EngineParts,
+  {
+    run,
+    members,
+    activities,
+    facts,
+  }: Pick<TimedPlan, 'run' | 'members'> & {
+    readonly activities: readonly PlanActivity[]
+    readonly facts: Facts
+  },
+): Promise<readonly Run[]> {
+  const active = new Map(facts.boots.map((boot) => [boot.id, boot]))
+  const ids = activities.flatMap(({ bootId }) => (bootId === null ? [] : [bootId as RunId]))
+  const found = await someAtOnce(
+    [...new Set(ids)],
+    async (id) => active.get(id) ?? parts.stores.runs.find(id),
+  )
+  const machines = new Map(machinesOf(run.plan).map((each) => [each.id, each.protectionId]))
+  // Up already when its turn came: another failover had seen to that.
+  const borrowed = await someAtOnce(
+    activities.filter(
+      ({ planRunId, state, bootId }) => planRunId === run.id && state === 'succeeded' && bootId === null,
+    ),
+    async ({ itemId, endedAt }) => {
+      const protectionId = machines.get(itemId)
+      return protectionId === undefined ? null : await bootAt(parts, protectionId, { endedAt, facts })
+    },
+  )
+  const own = members.map(({ boot }) => boot)
+  const boots = [...own, ...found, ...borrowed].filter((boot) => boot !== null && boot.kind !== 'test')
+  return [...new Map(boots.flatMap((boot) => (boot ? [[boot.id, boot] as const] : []))).values()]
+}
+
+/** The boot that a machine was up with then. */
+async function bootAt(
+  { stores }: EngineParts,
+  protectionId: ProtectionId,
+  { endedAt, facts }: { readonly endedAt: Instant | null; readonly facts: Facts },
+): Promise<Run | null> {
+  const wasThere = (boot: Run): boolean =>
+    boot.protectionId === protectionId && boot.kind !== 'test' && boot.startedAt <= (endedAt ?? 0)
+  const still = facts.boots.find(wasThere)
+  if (still) return still
+  const before = (await stores.runs.history(protectionId, 50)).filter(wasThere)
+  return before.toSorted((a, b) => b.startedAt - a.startedAt)[0] ?? null
+}
+
+/** What somebody does, or has done, about it. Null: nothing. */
+function begunOf(boot: Run, { protections, begun }: Facts): SettlingAction | null {
+  if (boot.over) {
+    if (boot.failure === null) return 'commit'
+    return boot.failure === ROLLED_BACK ? 'roll-back' : null
+  }
+  const state = protections.get(boot.protectionId)?.state
+  if (state === 'committing') return 'commit'
+  if (state === 'rollingBack') return 'roll-back'
+  return begun.get(boot.protectionId) ?? null
+}
+
+/** Plans that stand on one machine are decided about together: rolled back under the other, it would take that one's application along. */
+function overlapping(plans: readonly Gathered[]): readonly (readonly Gathered[])[] {
+  let parties: readonly (readonly Gathered[])[] = []
+  for (const plan of plans) {
+    const ids = new Set(plan.boots.map(({ id }) => id))
+    const isMet = (party: readonly Gathered[]): boolean =>
+      party.some(({ boots }) => boots.some(({ id }) => ids.has(id)))
+    parties = [...parties.filter((party) => !isMet(party)), [...parties.filter(isMet).flat(), plan]]
+  }
+  return parties
+}
+
+function timedTogether(together: readonly Gathered[], facts: Facts): readonly TimedPlan[] {
+  const goesOn = together.some(
+    (plan) =>
+      plan.goesOn || plan.boots.some(({ over, protectionId }) => !over && facts.busy.has(protectionId)),
+  )
+  const runs = together.map(({ boots, endedAt }) => ({
+    members: boots.map((boot) => timedMember(boot, facts)),
+    endedAt,
+  }))
+  const begun = new Set(together.flatMap((plan) => [...plan.begun]))
+  const timer = goesOn ? null : planTimerOf(runs, begun)
+  return together.map(({ run, members }) => ({ run, members, timer, begun }))
+}
+
+const timedMember = (
+  { commitDeadline, protectionId }: Run,
+  { protections, policies }: Facts,
+): TimedMember => {
+  const policy = policies.get(protections.get(protectionId)?.policyId ?? '')
   const timeoutSeconds = policy?.commitTimeoutSeconds ?? 0
   const action = timeoutSeconds > 0 ? (policy?.uncommittedAction ?? 'commit') : 'none'
   return { deadline: commitDeadline, timeoutSeconds, action }
 }
 
 /** Repeatable. Each machine shows the time that counts; a machine without a timer of its own is decided about as well, and shows it too. */
-async function lookAt(parts: EngineParts, { run, members, timer }: TimedPlan): Promise<void> {
+async function lookAt(parts: EngineParts, { run, members, timer, begun }: TimedPlan): Promise<void> {
   if (timer === null) return
   for (const { boot } of members)
     if (boot.commitDeadline !== null && boot.commitDeadline !== timer.deadline) {
@@ -121,7 +286,7 @@ async function lookAt(parts: EngineParts, { run, members, timer }: TimedPlan): P
     }
   const now = parts.clock.now()
   if (now < timer.deadline) return
-  if (timer.action === 'undecided') return await tellUndecided(parts, { run, members, timer })
+  if (timer.action === 'undecided') return await tellUndecided(parts, { run, members, timer }, begun)
   await act(parts, { run, members, timer, action: timer.action })
 }
 
@@ -147,13 +312,18 @@ async function act(
   }
 }
 
-const tellUndecided = (parts: EngineParts, due: Due): Promise<void> =>
+const tellUndecided = (parts: EngineParts, due: Due, begun: ReadonlySet<SettlingAction>): Promise<void> =>
   tellMembers(parts, due, {
     why: (at) =>
-      `the plan "${due.run.planName}" has one timer, which was up at ${at}; but the policies of its machines say different things, so nothing was done`,
+      `the plan "${due.run.planName}" has one timer, which was up at ${at}; but ${whyUndecided(begun)}, so nothing was done`,
     remedy:
       'Commit the run of the plan, or roll it back, as a whole. To have it done by itself, give the machines of a plan one policy.',
   })
+
+const whyUndecided = (begun: ReadonlySet<SettlingAction>): string =>
+  begun.size === 0
+    ? 'the policies of its machines say different things'
+    : `to ${[...begun].join(' and to ')} was begun with some machines already, and the policies do not all say the same`
 
 const tellOverdue = (parts: EngineParts, due: Due): Promise<void> =>
   tellMembers(parts, due, {
