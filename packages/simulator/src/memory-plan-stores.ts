@@ -2,6 +2,7 @@
 
 import { Refusal } from '@understudy/base/errors'
 import type { RunId } from '@understudy/domain/failover/failover'
+import type { JobId } from '@understudy/domain/jobs/job'
 import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import {
   activePlanRunStates,
@@ -169,6 +170,15 @@ function memoryPlanRunStore(rows: Map<PlanRunId, RunRow>): PlanRunStore {
       return new Map(
         all.flatMap(({ bootId, planRunId }) =>
           bootId !== null && wanted.has(bootId) ? [[bootId as RunId, planRunId] as const] : [],
+        ),
+      )
+    },
+    async ofJobs(jobIds) {
+      const wanted = new Set<string>(jobIds)
+      const all = [...rows.values()].flatMap(({ activities }) => [...activities.values()])
+      return new Map(
+        all.flatMap(({ jobId, planRunId }) =>
+          jobId !== null && wanted.has(jobId) ? [[jobId as JobId, planRunId] as const] : [],
         ),
       )
     },

@@ -1,5 +1,6 @@
 import { Refusal } from '@understudy/base/errors'
 import type { RunId } from '@understudy/domain/failover/failover'
+import type { JobId } from '@understudy/domain/jobs/job'
 import type { Direction } from '@understudy/domain/protection/protection'
 import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import {
@@ -137,6 +138,11 @@ export function planRunStore(database: Database, secretKey: Buffer): PlanRunStor
       const where = { bootId: { in: [...bootIds] } }
       const rows = await prisma.planActivity.findMany({ where, select: { bootId: true, planRunId: true } })
       return new Map(rows.map((row) => [row.bootId as RunId, row.planRunId as PlanRunId]))
+    },
+    async ofJobs(jobIds) {
+      const where = { jobId: { in: [...jobIds] } }
+      const rows = await prisma.planActivity.findMany({ where, select: { jobId: true, planRunId: true } })
+      return new Map(rows.map((row) => [row.jobId as JobId, row.planRunId as PlanRunId]))
     },
     async durations(planId, kinds, limit) {
       type Row = { readonly itemId: ItemId; readonly seconds: number }

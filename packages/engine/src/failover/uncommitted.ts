@@ -5,10 +5,10 @@ import { checkCommitTimer } from '@understudy/domain/failover/commit-timer'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
-import { activePlanRunStates, type PlanRun } from '@understudy/domain/recovery-plans/plan-run'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, type Subject } from '../events/report.ts'
 import { activeJobsOf, startJob } from '../jobs/start-job.ts'
+import { plansOfBoots } from '../recovery-plans/boots-of-run.ts'
 
 /** Resolved by whatever ends the uncommitted state. */
 export const UNCOMMITTED_ALERT = 'failover/uncommitted'
@@ -16,34 +16,39 @@ export const UNCOMMITTED_ALERT = 'failover/uncommitted'
 /** What did not succeed is tried again after this long. */
 export const AGAIN_AFTER_MILLISECONDS = 10 * 60_000
 
-/** Called at every look of a mover with what it holds. Repeatable: the alert exists once, and a job once in ten minutes. */
+/**
+ * Called at every look of a mover with what it holds. Repeatable: the alert exists once, and a job once in ten minutes. The look carries
+ * the lease of all that it holds, so what is due is asked about in one go.
+ */
 export async function watchUncommitted(
   parts: EngineParts,
   held: ReadonlyMap<ProtectionId, Protection>,
   runs: readonly Run[],
 ): Promise<void> {
-  for (const run of runs) {
-    const protection = held.get(run.protectionId)
-    if (protection?.state !== 'failedOver' || run.kind === 'test') continue
-    const verdict = checkCommitTimer({
-      deadline: run.commitDeadline,
-      warnSeconds: parts.config.commitWarningSeconds,
-      warned: false,
-      now: parts.clock.now(),
-    })
-    if (verdict === 'wait') continue
-    // Machines that a plan has failed over are decided about together, and not before it has ended.
-    const maker = await planOf(parts, run)
-    if (maker !== null && (verdict === 'act' || activePlanRunStates.includes(maker.state))) continue
+  const due = runs.flatMap((run) => dueOf(parts, held.get(run.protectionId), run))
+  if (due.length === 0) return
+  // Machines that a plan has failed over are decided about together: its timer warns and acts.
+  const planOf = await plansOfBoots(
+    parts,
+    due.map(({ run }) => run),
+  )
+  for (const { protection, run, verdict } of due) {
+    if (planOf.has(run.id)) continue
     if (verdict === 'warn') await warn(parts, protection, run)
     if (verdict === 'act' && run.commitDeadline !== null)
       await act(parts, protection, { run, deadline: run.commitDeadline })
   }
 }
 
-async function planOf({ stores }: EngineParts, { id }: Run): Promise<PlanRun | null> {
-  const planRunId = (await stores.planRuns.ofBoots([id])).get(id)
-  return planRunId === undefined ? null : await stores.planRuns.find(planRunId)
+function dueOf(parts: EngineParts, protection: Protection | undefined, run: Run) {
+  if (protection?.state !== 'failedOver' || run.kind === 'test') return []
+  const verdict = checkCommitTimer({
+    deadline: run.commitDeadline,
+    warnSeconds: parts.config.commitWarningSeconds,
+    warned: false,
+    now: parts.clock.now(),
+  })
+  return verdict === 'wait' ? [] : [{ protection, run, verdict }]
 }
 
 async function warn(parts: EngineParts, protection: Protection, run: Run): Promise<void> {

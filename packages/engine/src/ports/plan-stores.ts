@@ -2,6 +2,7 @@
 
 import type { Instant } from '@understudy/base/instant'
 import type { RunId } from '@understudy/domain/failover/failover'
+import type { JobId } from '@understudy/domain/jobs/job'
 import type { RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import type {
@@ -123,6 +124,8 @@ export interface PlanRunStore {
   answer(id: PlanRunId, itemId: ItemId, attempt: number, answer: ActivityAnswer): Promise<boolean>
   /** By which run each of these boots was made; those that no plan has made are not in it. */
   ofBoots(bootIds: readonly RunId[]): Promise<ReadonlyMap<RunId, PlanRunId>>
+  /** For which run each of these jobs is the newest attempt at a machine or step; those of no plan are not in it. */
+  ofJobs(jobIds: readonly JobId[]): Promise<ReadonlyMap<JobId, PlanRunId>>
   /**
    * How long the items of a plan took before in runs of these kinds: activities that succeeded, of the newest `limit` runs, from old to new. In seconds, by item.
    */

@@ -1,14 +1,15 @@
 // Which boots a run of a plan has made. What follows the run up is about these: a machine that was seen to by hand since, or that somebody
 // else has up, is none of its business.
-import type { Run } from '@understudy/domain/failover/failover'
-import type { Job, JobId } from '@understudy/domain/jobs/job'
+import type { Run, RunId } from '@understudy/domain/failover/failover'
+import type { Job, JobId, JobKind } from '@understudy/domain/jobs/job'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanMachine } from '@understudy/domain/recovery-plans/plan'
 import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
-import type { PlanActivity, PlanRun } from '@understudy/domain/recovery-plans/plan-run'
+import type { PlanActivity, PlanRun, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
 import { pendingActivity } from '@understudy/domain/recovery-plans/plan-run'
 import type { EngineParts } from '../engine-parts.ts'
 import { newestBoot } from '../failover/newest-boot.ts'
+import { someAtOnce } from './some-at-once.ts'
 
 const PAGE = { limit: 200, cursor: null }
 
@@ -31,6 +32,39 @@ export async function followedActivities(
   const runs = [followed, ...(await followUpsOf(parts, followed))]
   return (await Promise.all(runs.map(({ id }) => parts.stores.planRuns.activities(id)))).flat()
 }
+
+/**
+ * By which run each of these boots was made; those that no plan has made are not in it. A boot is written into its activity when that ends: one whose
+ * job goes on by itself, because somebody has skipped it, is known by the job.
+ */
+export async function plansOfBoots(
+  { stores }: Pick<EngineParts, 'stores'>,
+  boots: readonly Run[],
+): Promise<ReadonlyMap<RunId, PlanRunId>> {
+  if (boots.length === 0) return new Map()
+  const written = await stores.planRuns.ofBoots(boots.map(({ id }) => id))
+  const others = boots.filter(({ id }) => !written.has(id))
+  const jobs = await someAtOnce(others, async (boot) => {
+    const filter = { subjectId: boot.protectionId, kinds: bootingKinds }
+    const { rows } = await stores.jobs.list(filter, { limit: 20, cursor: null })
+    return rows.find((job) => isBootOf(boot, job))?.id ?? null
+  })
+  const ids = jobs.filter((id) => id !== null)
+  const byJob = ids.length === 0 ? new Map<JobId, PlanRunId>() : await stores.planRuns.ofJobs(ids)
+  const found = others.flatMap((boot, index) => {
+    const jobId = jobs[index] ?? null
+    const run = jobId === null ? undefined : byJob.get(jobId)
+    return run === undefined ? [] : [[boot.id, run] as const]
+  })
+  return new Map([...written, ...found])
+}
+
+const bootingKinds: readonly JobKind[] = [
+  'planned-failover',
+  'unplanned-failover',
+  'fail-back',
+  'change-point',
+]
 
 /** What there is of a machine for a run of this kind: the boot that it has made, or would act on. Null: nothing. */
 export async function activeBoot(

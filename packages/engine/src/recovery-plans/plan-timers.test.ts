@@ -1,6 +1,7 @@
+import { Refusal } from '@understudy/base/errors'
 import type { PolicySettings } from '@understudy/domain/protection/policy'
 import type { PlanRun, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { by, type Lab, minute, newProtectedLab, protectOneMore } from '../engine-lab.ts'
 import { group, machine, plan, step } from './plan-lab.ts'
 
@@ -174,4 +175,65 @@ test('a machine that was committed with one plan is not missed by the timer of a
   await lab.engine.plans.followUp({ by, followsUp: first, kind: 'commit' })
   await lab.clock.advance(80 * minute)
   expect(await states()).toEqual(['committed', 'failedOver'])
+})
+
+test('a machine that was skipped while its job was at work shares the timer of the plan all the same', async () => {
+  const { lab, db, web, states } = await twoMachines('roll-back', 'commit')
+  const release = lab.b.faults.hang('target.boot')
+  const { id } = await begun({ lab, db, web })
+  await lab.clock.advance(minute)
+  await lab.engine.plans.skip({ by, planRunId: id, itemId: 'm-db' as never })
+  release()
+  await lab.clock.advance(2 * minute)
+  expect(await states()).toEqual(['failedOver', 'protected'])
+  await answered(lab, id)
+  await lab.clock.advance(80 * minute)
+  expect(await states()).toEqual(['failedOver', 'failedOver'])
+  // What is done to it counts as well.
+  await lab.done(lab.engine.commit({ by, protectionId: db }))
+  await lab.clock.advance(10 * minute)
+  expect(await states()).toEqual(['committed', 'failedOver'])
+})
+
+test.each([
+  { ofDb: 'roll-back', says: 'the policy will roll back the plan' },
+  { ofDb: 'commit', says: 'nothing will be done by itself' },
+] as const)(
+  'before the time is up each machine is warned of what becomes of the plan, asked about in one go: $says',
+  async ({ ofDb, says }) => {
+    const { lab, db, web, id } = await failedOver('roll-back', ofDb)
+    await lab.clock.advance(2 * minute)
+    await answered(lab, id)
+    const ofBoots = vi.spyOn(lab.stores.planRuns, 'ofBoots')
+    await lab.clock.advance(55 * minute)
+    for (const each of [db, web]) {
+      const alert = await lab.stores.alerts.findOpen('failover/uncommitted', each)
+      expect(alert).toMatchObject({ severity: 'warning', message: expect.stringContaining(says) })
+    }
+    expect(ofBoots.mock.calls.filter(([boots]) => boots.length !== 2)).toEqual([])
+  },
+)
+
+test('what refuses the timer is told with its reason at each machine', async () => {
+  const { lab, db, id, states } = await failedOver('roll-back')
+  await lab.clock.advance(2 * minute)
+  await answered(lab, id)
+  const no = new Refusal({
+    code: 'recovery-plan/not-ready',
+    message: 'Its group has gone',
+    remedy: 'Make it anew.',
+  })
+  const create = vi.spyOn(lab.stores.planRuns, 'create').mockRejectedValue(no)
+  await lab.clock.advance(65 * minute)
+  expect(await states()).toEqual(['failedOver', 'failedOver'])
+  const alert = await lab.stores.alerts.findOpen('failover/uncommitted', db)
+  expect(alert).toMatchObject({
+    severity: 'critical',
+    message: expect.stringContaining('was refused: Its group has gone'),
+    remedy: 'Make it anew.',
+  })
+  create.mockRestore()
+  await lab.clock.advance(20 * minute)
+  expect(await states()).toEqual(['protected', 'protected'])
+  expect(await lab.openAlerts()).not.toContain('failover/uncommitted')
 })

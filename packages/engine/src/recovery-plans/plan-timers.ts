@@ -2,8 +2,9 @@
 // application rolled back and the other committed would be worse than either.
 import { Refusal } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
+import { checkCommitTimer } from '@understudy/domain/failover/commit-timer'
 import type { Run, RunId } from '@understudy/domain/failover/failover'
-import { activeJobStates, type Job } from '@understudy/domain/jobs/job'
+import { activeJobStates, type Job, type JobId } from '@understudy/domain/jobs/job'
 import type { Policy } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
@@ -26,7 +27,7 @@ import { AGAIN_AFTER_MILLISECONDS, UNCOMMITTED_ALERT } from '../failover/uncommi
 import type { Page } from '../ports/page.ts'
 import { createRecurring, type Recurring } from '../recurring.ts'
 import { beginFollowUp } from './begin-run.ts'
-import { followUpsOf } from './boots-of-run.ts'
+import { followUpsOf, isBootOf, plansOfBoots } from './boots-of-run.ts'
 import { someAtOnce } from './some-at-once.ts'
 
 const EVERY_MILLISECONDS = 10_000
@@ -64,7 +65,7 @@ export async function timedPlans(parts: EngineParts): Promise<readonly TimedPlan
   const { stores } = parts
   const boots = (await stores.runs.active()).filter(({ kind }) => kind !== 'test')
   if (boots.length === 0) return []
-  const planOf = await stores.planRuns.ofBoots(boots.map(({ id }) => id))
+  const planOf = await plansOfBoots(parts, boots)
   if (planOf.size === 0) return []
   const facts = await factsOf(parts, boots)
   const roots = await rootsOf(parts, [...new Set(planOf.values())])
@@ -199,32 +200,38 @@ async function bootsOf(
     async (id) => active.get(id) ?? parts.stores.runs.find(id),
   )
   const machines = new Map(machinesOf(run.plan).map((each) => [each.id, each.protectionId]))
-  // Up already when its turn came: another failover had seen to that.
-  const borrowed = await someAtOnce(
-    activities.filter(
-      ({ planRunId, state, bootId }) => planRunId === run.id && state === 'succeeded' && bootId === null,
-    ),
-    async ({ itemId, endedAt }) => {
-      const protectionId = machines.get(itemId)
-      return protectionId === undefined ? null : await bootAt(parts, protectionId, { endedAt, facts })
-    },
-  )
+  const unwritten = activities.filter(({ bootId }) => bootId === null)
+  const others = await someAtOnce(unwritten, async (activity) => {
+    const protectionId = machines.get(activity.itemId)
+    return protectionId === undefined
+      ? null
+      : await unwrittenBoot(parts, protectionId, { run, activity, facts })
+  })
   const own = members.map(({ boot }) => boot)
-  const boots = [...own, ...found, ...borrowed].filter((boot) => boot !== null && boot.kind !== 'test')
+  const boots = [...own, ...found, ...others].filter((boot) => boot !== null && boot.kind !== 'test')
   return [...new Map(boots.flatMap((boot) => (boot ? [[boot.id, boot] as const] : []))).values()]
 }
 
-/** The boot that a machine was up with then. */
-async function bootAt(
+/** Of one that was up already when its turn came: what another failover had brought up. Of one that was skipped at work: what its job made all the same. */
+async function unwrittenBoot(
   { stores }: EngineParts,
   protectionId: ProtectionId,
-  { endedAt, facts }: { readonly endedAt: Instant | null; readonly facts: Facts },
+  {
+    run,
+    activity: { planRunId, state, jobId, endedAt },
+    facts,
+  }: { readonly run: PlanRun; readonly activity: PlanActivity; readonly facts: Facts },
 ): Promise<Run | null> {
-  const wasThere = (boot: Run): boolean =>
-    boot.protectionId === protectionId && boot.kind !== 'test' && boot.startedAt <= (endedAt ?? 0)
-  const still = facts.boots.find(wasThere)
-  if (still) return still
-  const before = (await stores.runs.history(protectionId, 50)).filter(wasThere)
+  const wasUp = planRunId === run.id && state === 'succeeded'
+  const job = state === 'skipped' && jobId !== null ? await stores.jobs.find(jobId as JobId) : null
+  if (!wasUp && job === null) return null
+  const isIt = (boot: Run): boolean => {
+    if (boot.protectionId !== protectionId || boot.kind === 'test') return false
+    return job === null ? boot.startedAt <= (endedAt ?? 0) : isBootOf(boot, job)
+  }
+  const active = facts.boots.find(isIt)
+  if (active) return active
+  const before = (await stores.runs.history(protectionId, 50)).filter(isIt)
   return before.toSorted((a, b) => b.startedAt - a.startedAt)[0] ?? null
 }
 
@@ -284,8 +291,14 @@ async function lookAt(parts: EngineParts, { run, members, timer, begun }: TimedP
       await parts.stores.runs.update(boot.id, { commitDeadline: timer.deadline })
       parts.live.changed('runs', boot.id)
     }
-  const now = parts.clock.now()
-  if (now < timer.deadline) return
+  const verdict = checkCommitTimer({
+    deadline: timer.deadline,
+    warnSeconds: parts.config.commitWarningSeconds,
+    warned: false,
+    now: parts.clock.now(),
+  })
+  if (verdict === 'wait') return
+  if (verdict === 'warn') return await warn(parts, { run, members, timer }, begun)
   if (timer.action === 'undecided') return await tellUndecided(parts, { run, members, timer }, begun)
   await act(parts, { run, members, timer, action: timer.action })
 }
@@ -306,16 +319,50 @@ async function act(
   try {
     await beginFollowUp(parts, { by, planRunId, followsUp: run.id, kind: action })
   } catch (error) {
+    if (!(error instanceof Refusal)) throw error
     // Somebody was quicker, or tests the plan at this very moment: the next look sees how that ended.
-    if (error instanceof Refusal) return
-    throw error
+    if (error.code === 'recovery-plan/running' || error.code === 'plan-run/not-over') return
+    await tellRefused(parts, { run, members, timer }, error)
   }
+}
+
+async function warn(parts: EngineParts, due: Due, begun: ReadonlySet<SettlingAction>): Promise<void> {
+  const { run, timer } = due
+  const plan = `the plan "${run.planName}"`
+  const then: Record<PlanTimer['action'], string> = {
+    commit: `the policy will commit ${plan} at ${isoOf(timer.deadline)}`,
+    'roll-back': `the policy will roll back ${plan} at ${isoOf(timer.deadline)}`,
+    undecided: `nothing will be done by itself when the time of ${plan} is up at ${isoOf(timer.deadline)}, for ${whyUndecided(begun)}`,
+  }
+  await tellMembers(parts, due, {
+    severity: 'warning',
+    why: then[timer.action],
+    remedy: 'Commit the run of the plan, or roll it back, before then.',
+  })
+}
+
+/** Of those that wait still: one that was settled meanwhile has closed its alert. */
+async function tellRefused(parts: EngineParts, due: Due, { message, remedy }: Refusal): Promise<void> {
+  const found = await someAtOnce(due.members, ({ protection }) =>
+    parts.stores.protections.find(protection.id),
+  )
+  const waiting = new Set(found.flatMap((each) => (each?.state === 'failedOver' ? [each.id] : [])))
+  const members = due.members.filter(({ protection }) => waiting.has(protection.id))
+  await tellMembers(
+    parts,
+    { ...due, members },
+    {
+      severity: 'critical',
+      why: `what the policy says of the plan "${due.run.planName}" was to be done at ${isoOf(due.timer.deadline)} and was refused: ${message}`,
+      remedy,
+    },
+  )
 }
 
 const tellUndecided = (parts: EngineParts, due: Due, begun: ReadonlySet<SettlingAction>): Promise<void> =>
   tellMembers(parts, due, {
-    why: (at) =>
-      `the plan "${due.run.planName}" has one timer, which was up at ${at}; but ${whyUndecided(begun)}, so nothing was done`,
+    severity: 'critical',
+    why: `the plan "${due.run.planName}" has one timer, which was up at ${isoOf(due.timer.deadline)}; but ${whyUndecided(begun)}, so nothing was done`,
     remedy:
       'Commit the run of the plan, or roll it back, as a whole. To have it done by itself, give the machines of a plan one policy.',
   })
@@ -327,23 +374,29 @@ const whyUndecided = (begun: ReadonlySet<SettlingAction>): string =>
 
 const tellOverdue = (parts: EngineParts, due: Due): Promise<void> =>
   tellMembers(parts, due, {
-    why: (at) =>
-      `what the policy says of the plan "${due.run.planName}" was to be done at ${at} and did not succeed`,
+    severity: 'critical',
+    why: `what the policy says of the plan "${due.run.planName}" was to be done at ${isoOf(due.timer.deadline)} and did not succeed`,
     remedy:
       'See the run of the plan, then commit it or roll it back yourself. The policy tries again every ten minutes.',
   })
 
+type Told = {
+  readonly severity: 'warning' | 'critical'
+  readonly why: string
+  readonly remedy: string
+}
+
 /** At each machine, for the alert ends with what is uncommitted there. */
 async function tellMembers(
   parts: EngineParts,
-  { members, timer }: Due,
-  { why, remedy }: { readonly why: (at: string) => string; readonly remedy: string },
+  { members }: Due,
+  { severity, why, remedy }: Told,
 ): Promise<void> {
   for (const { protection } of members)
     await raiseAlert(parts, {
-      severity: 'critical',
+      severity,
       code: UNCOMMITTED_ALERT,
-      message: `${protection.name} is failed over: ${why(isoOf(timer.deadline))}`,
+      message: `${protection.name} is failed over and not committed: ${why}`,
       remedy,
       subject: { id: protection.id, name: protection.name },
     })

@@ -7,6 +7,7 @@ import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { PlanVersion } from '../ports/plan-stores.ts'
 import type { Asker, NewPlan, SavePlanRequest } from '../requests.ts'
+import { plansOfBoots } from './boots-of-run.ts'
 
 /** A plan may be kept with faults: it is drawn in several sittings. It is not run with them. Refuses a secret that stands in it. */
 export async function createPlan(parts: EngineParts, wanted: NewPlan, asker: Asker): Promise<PlanVersion> {
@@ -69,7 +70,7 @@ export async function removePlan(parts: EngineParts, id: PlanId, asker: Asker): 
 /** With the plan its machines would be parted: what it has brought up is committed, rolled back or cleaned up together. */
 async function refuseUnsettled({ stores }: EngineParts, { plan }: PlanVersion): Promise<void> {
   const boots = await stores.runs.active()
-  const runIds = new Set((await stores.planRuns.ofBoots(boots.map(({ id }) => id))).values())
+  const runIds = new Set((await plansOfBoots({ stores }, boots)).values())
   const runs = await Promise.all([...runIds].map((runId) => stores.planRuns.find(runId)))
   // One that goes on is told by the store.
   const isOpen = (run: PlanRun): boolean => run.planId === plan.id && !activePlanRunStates.includes(run.state)

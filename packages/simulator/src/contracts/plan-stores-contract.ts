@@ -1,6 +1,7 @@
 // What every implementation of the stores of recovery plans must do. Apply it to memory and to the database alike.
 import { randomUUID } from 'node:crypto'
 import type { RunId } from '@understudy/domain/failover/failover'
+import type { JobId } from '@understudy/domain/jobs/job'
 import type { RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import {
@@ -603,6 +604,14 @@ function bootTests(current: Current): void {
       new Map([['boot-1', run.id]]),
     )
     expect(await here.planRuns.ofBoots([])).toEqual(new Map())
+  })
+
+  test('jobs are found by the run that has begun them', async () => {
+    const { here } = current()
+    const run = await addRun(here.planRuns)
+    await here.planRuns.moveActivity(run.id, db, whole, { ...begun, jobId: 'job-1' })
+    expect(await here.planRuns.ofJobs(['job-1', 'job-2'] as JobId[])).toEqual(new Map([['job-1', run.id]]))
+    expect(await here.planRuns.ofJobs([])).toEqual(new Map())
   })
 }
 
