@@ -17,3 +17,18 @@ test('a socket whose file was removed is closed only when nobody listens on it a
   await expect(host.connect(path)).rejects.toMatchObject({ code: 'kvm/socket-closed' })
   await rm(folder, { recursive: true })
 })
+
+test('a program that stops listening is heard to its end all the same', async () => {
+  const host = localHost({ name: 'here', machinesFolder: '/' })
+  const stream = await host.spawn('sh', ['-c', 'exec 0<&-; sleep 0.5; echo why'])
+  const said: Buffer[] = []
+  stream.on('data', (chunk: Buffer) => said.push(chunk))
+  const over = new Promise((resolve, reject) => stream.once('end', resolve).once('error', reject))
+  for (let count = 0; count < 20; count += 1) {
+    stream.write('a question\n')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  await over
+  expect(Buffer.concat(said).toString()).toBe('why\n')
+  stream.destroy()
+})
