@@ -4,14 +4,10 @@ import { defineConfig } from '@playwright/test'
 /** The distribution's; where it has none, the runner's own. */
 const browser = process.env.CHROMIUM ?? ['/usr/bin/chromium'].find((file) => existsSync(file))
 
-// Real browser, real server, real guests under software emulation: generous limits. Guests want the processors for themselves; what has
-// none spends its time waiting, and runs two files at a time (`npm test` says so).
+// Real browser, real server, real guests under software emulation: generous limits, one at a time.
 export default defineConfig({
   testDir: '.',
-  projects: [
-    { name: 'simulated', testMatch: '*.spec.ts', testIgnore: '*.guests.spec.ts' },
-    { name: 'guests', testMatch: '*.guests.spec.ts' },
-  ],
+  testMatch: '*.spec.ts',
   outputDir: './test-results',
   timeout: 600_000,
   expect: { timeout: 30_000 },

@@ -33,18 +33,6 @@ export function countVitest(report) {
 }
 
 /**
- * @param {Tally[]} tallies
- * @returns {Tally}
- */
-export function addUp(tallies) {
-  return {
-    passed: tallies.reduce((all, { passed }) => all + passed, 0),
-    failed: tallies.reduce((all, { failed }) => all + failed, 0),
-    notes: tallies.flatMap(({ notes }) => notes),
-  }
-}
-
-/**
  * Playwright's report. A test that passed only when repeated counts as failed.
  * @param {{ stats: { expected: number, unexpected: number, flaky: number, skipped: number }, errors?: { message?: string }[], suites?: Suite[] }} report
  * @returns {Tally}

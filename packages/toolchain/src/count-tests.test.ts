@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { addUp, countPlaywright, countVitest, settle } from './count-tests.mjs'
+import { countPlaywright, countVitest, settle } from './count-tests.mjs'
 
 const vitest = { numPassedTests: 7, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0 }
 const playwright = { expected: 3, unexpected: 0, flaky: 0, skipped: 0 }
@@ -26,14 +26,6 @@ describe('counting the tests', () => {
 
   test('a browser test that passed only when repeated counts as failed', () => {
     expect(countPlaywright({ stats: { ...playwright, flaky: 1 } })).toMatchObject({ passed: 3, failed: 1 })
-  })
-
-  test('what fails in either of two runs has failed', () => {
-    const [passed, failed] = [
-      { passed: 7, failed: 0, notes: [] },
-      { passed: 1, failed: 1, notes: ['failed: x'] },
-    ]
-    expect(addUp([passed, failed])).toEqual({ passed: 8, failed: 1, notes: ['failed: x'] })
   })
 
   test('an error outside any browser test counts as failed', () => {

@@ -7,7 +7,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { addUp, countPlaywright, countVitest, settle } from './count-tests.mjs'
+import { countPlaywright, countVitest, settle } from './count-tests.mjs'
 import { binOf, pinnedNode, root } from './environment.mjs'
 import { installPackages } from './install-packages.mjs'
 import { installTools } from './install-tools.mjs'
@@ -57,7 +57,7 @@ const tests = {
   tests: () => runVitest(['pure', 'unit'], 1500),
   machines: () => runVitest(['vm'], 3000),
   console: buildAndWeighConsole,
-  browser: runBrowser,
+  browser: runPlaywright,
 }
 
 /** @type {Record<string, () => Promise<Tally>>} */
@@ -186,17 +186,8 @@ async function buildAndWeighConsole() {
 }
 
 /** @returns {Promise<Tally>} */
-async function runBrowser() {
-  return addUp([await runPlaywright('simulated', 2), await runPlaywright('guests', 1)])
-}
-
-/**
- * @param {'simulated' | 'guests'} project
- * @param {number} filesAtOnce
- * @returns {Promise<Tally>}
- */
-async function runPlaywright(project, filesAtOnce) {
-  const report = join(reports, `browser-${project}.json`)
+async function runPlaywright() {
+  const report = join(reports, 'browser.json')
   const code = await runChild(
     pinnedNode(),
     [
@@ -204,8 +195,6 @@ async function runPlaywright(project, filesAtOnce) {
       'test',
       '--config',
       'e2e/playwright.config.ts',
-      `--project=${project}`,
-      `--workers=${filesAtOnce}`,
       '--reporter=list,json',
     ],
     { env: { PLAYWRIGHT_JSON_OUTPUT_FILE: report }, limitSeconds: 1500 },
