@@ -9,9 +9,9 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { GiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
 import { endProcess, startMachine } from '@understudy/drivers/kvm/power'
-import { dismantle, newHome, type Product, startProduct } from '../product.ts'
-import { type Api, finishJob, signUp } from './api-client.ts'
+import { type Api, finishJob } from './api-client.ts'
 import { median, newBars, numberOption } from './bars.ts'
+import { withProduct } from './bench-product.ts'
 import { installTools, openSite, settleDisks, withFolder } from './bench-site.ts'
 import { withCleanUp } from './clean-up.ts'
 import {
@@ -42,15 +42,7 @@ const bars = newBars(isQuick ? 'failover-quick' : 'failover')
 installTools()
 await withFolder(async (folder) => {
   const image = await makeGuest(folder)
-  const home = await newHome()
-  let product: Product | null = null
-  await withCleanUp(
-    () => dismantle(home, product),
-    async () => {
-      product = await startProduct(home, { environment: { UNDERSTUDY_REQUESTS_PER_MINUTE: '1000000' } })
-      await failOverAll(await signUp(product), folder, image)
-    },
-  )
+  await withProduct((api) => failOverAll(api, folder, image))
 })
 await bars.finish()
 

@@ -4,9 +4,9 @@
 import { GiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
 import type { PlanDetail, PlanRun } from '@understudy/contract/recovery-plan'
-import { dismantle, newHome, type Product, startProduct } from '../product.ts'
-import { type Api, finishJob, finishPlanRun, signUp } from './api-client.ts'
+import { type Api, finishJob, finishPlanRun } from './api-client.ts'
 import { type Bars, median } from './bars.ts'
+import { withProduct } from './bench-product.ts'
 import { installTools, settleDisks, withFolder } from './bench-site.ts'
 import { withCleanUp } from './clean-up.ts'
 import { makeGuest, openStageSites, prepareStage } from './failover-stage.ts'
@@ -19,26 +19,24 @@ export async function testRealGuests(bars: Bars, rounds: number): Promise<void> 
   installTools()
   await withFolder(async (folder) => {
     const image = await makeGuest(folder)
-    const home = await newHome()
-    let product: Product | null = null
-    await withCleanUp(
-      () => dismantle(home, product),
-      async () => {
-        product = await startProduct(home, { environment: { UNDERSTUDY_REQUESTS_PER_MINUTE: '1000000' } })
-        const api = await signUp(product)
-        const sites = openStageSites(folder)
-        await withCleanUp(sites.close, async () => {
-          const variants = names.map((name) => ({ name, bytes: 2 * GiB, points: 50 }))
-          const { protections } = await prepareStage(api, sites, { image, variants })
-          await measure(
-            api,
-            bars,
-            names.map((name) => present(protections.get(name), 'both are protected')),
-            rounds,
-          )
-        })
-      },
-    )
+    await withProduct((api) => testIn(folder, { api, image, bars, rounds }))
+  })
+}
+
+type Testing = {
+  readonly api: Api
+  readonly image: string
+  readonly bars: Bars
+  readonly rounds: number
+}
+
+async function testIn(folder: string, { api, image, bars, rounds }: Testing): Promise<void> {
+  const sites = openStageSites(folder)
+  await withCleanUp(sites.close, async () => {
+    const variants = names.map((name) => ({ name, bytes: 2 * GiB, points: 50 }))
+    const { protections } = await prepareStage(api, sites, { image, variants })
+    const ids = names.map((name) => present(protections.get(name), 'both are protected'))
+    await measure(api, bars, ids, rounds)
   })
 }
 

@@ -3,10 +3,9 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { KiB, MiB } from '@understudy/base/bytes'
 import type { PlanDetail, PlanRun } from '@understudy/contract/recovery-plan'
-import { dismantle, newHome, type Product, startProduct } from '../product.ts'
-import { type Api, finishPlanRun, type Listed, listAll, signUp } from './api-client.ts'
+import { type Api, finishPlanRun, type Listed, listAll } from './api-client.ts'
 import { median, newBars, numberOption } from './bars.ts'
-import { withCleanUp } from './clean-up.ts'
+import { withProduct } from './bench-product.ts'
 import { testRealGuests } from './plan-guests.ts'
 
 const isQuick = process.argv.includes('--quick')
@@ -20,19 +19,12 @@ const item = { needs: [], whenItFails: 'stop' } as const
 type Identified = { readonly id: string }
 
 const bars = newBars(isQuick ? 'plan-quick' : 'plan')
-const home = await newHome()
-let product: Product | null = null
-await withCleanUp(
-  () => dismantle(home, product),
-  async () => {
-    product = await startProduct(home, { environment: { UNDERSTUDY_REQUESTS_PER_MINUTE: '1000000' } })
-    const api = await signUp(product)
-    const { id } = await drawPlan(api, await protectAll(api))
-    const overheads: number[] = []
-    for (let round = 0; round < rounds; round += 1) overheads.push(await runOnce(api, id))
-    bars.bar('plan-overhead-per-machine', median(overheads), 'ms', { atMost: 100 })
-  },
-)
+await withProduct(async (api) => {
+  const { id } = await drawPlan(api, await protectAll(api))
+  const overheads: number[] = []
+  for (let round = 0; round < rounds; round += 1) overheads.push(await runOnce(api, id))
+  bars.bar('plan-overhead-per-machine', median(overheads), 'ms', { atMost: 100 })
+})
 await testRealGuests(bars, rounds)
 await bars.finish()
 

@@ -5,10 +5,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { KiB, MiB } from '@understudy/base/bytes'
-import { dismantle, newHome, type Product, startProduct } from '../product.ts'
-import { type Api, type Listed, listAll, signUp } from './api-client.ts'
+import type { Product } from '../product.ts'
+import { type Api, type Listed, listAll } from './api-client.ts'
 import { median, newBars, numberOption, quantile } from './bars.ts'
-import { withCleanUp } from './clean-up.ts'
+import { withProduct } from './bench-product.ts'
 
 const isQuick = process.argv.includes('--quick')
 const machines = numberOption('machines', isQuick ? 40 : 1_000)
@@ -21,18 +21,11 @@ type Identified = { readonly id: string }
 type ShownProtection = Identified & { readonly state: string; readonly lagSeconds: number | null }
 
 const bars = newBars(isQuick ? 'scale-quick' : 'scale')
-const home = await newHome()
-let product: Product | null = null
-await withCleanUp(
-  () => dismantle(home, product),
-  async () => {
-    product = await startProduct(home, { environment: { UNDERSTUDY_REQUESTS_PER_MINUTE: '1000000' } })
-    const api = await signUp(product)
-    const emptyBytes = await residentBytes(product.serverPid())
-    await protectAll(api)
-    await measure(api, product, emptyBytes)
-  },
-)
+await withProduct(async (api, product) => {
+  const emptyBytes = await residentBytes(product.serverPid())
+  await protectAll(api)
+  await measure(api, product, emptyBytes)
+})
 await bars.finish()
 
 async function protectAll(api: Api): Promise<void> {

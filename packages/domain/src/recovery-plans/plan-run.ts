@@ -111,6 +111,9 @@ export const purposeOf = ({ kind, direction }: Pick<PlanRun, 'kind' | 'direction
   direction,
 })
 
+/** From the site where the machines run to the other one, to stay there. Pure. */
+export const isOneWay = (kind: PlanRun['kind']): boolean => kind === 'planned' || kind === 'unplanned'
+
 /** What somebody has said to a manual action or an approval. */
 export type ActivityAnswer = {
   readonly value: 'done' | 'failed'

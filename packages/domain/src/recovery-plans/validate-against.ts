@@ -1,11 +1,12 @@
 // What is wrong with a plan as things stand: its machines, their points, and the networks they would come up in.
 import { type Instant, secondsBetween } from '@understudy/base/instant'
+import { runsAtTarget } from '../protection/active-site.ts'
 import type { AdapterMapping, ProtectionId, ProtectionState } from '../protection/protection.ts'
 import type { SiteId } from '../sites/site.ts'
 import type { PlanMachine, PlanRunKind, RecoveryPlan } from './plan.ts'
 import { atItem, blocker, findingsWhere, type PlanFinding, warning } from './plan-finding.ts'
 import { machinesOf } from './plan-items.ts'
-import type { PlanRun } from './plan-run.ts'
+import { isOneWay } from './plan-run.ts'
 
 export type MemberFacts = {
   readonly name: string
@@ -21,13 +22,9 @@ export type MemberFacts = {
   readonly addresses: readonly { readonly adapterKey: string; readonly address: string }[]
 }
 
-/** From the site where the machines run to the other one, to stay there. */
-export const isOneWay = (kind: PlanRun['kind']): boolean => kind === 'planned' || kind === 'unplanned'
-
-const upStates: readonly ProtectionState[] = ['failedOver', 'committing', 'committed']
-
-/** It serves at its target, whoever has brought it there. */
-export const isUpAtTarget = (state: ProtectionState): boolean => upStates.includes(state)
+/** It serves at its target, whoever has brought it there, and its direction is not about to turn. */
+export const isUpAtTarget = (state: ProtectionState): boolean =>
+  runsAtTarget(state) && state !== 'reprotecting'
 
 /** Machines without facts are validatePlan's to tell. Pure. */
 export function validateAgainst(

@@ -12,6 +12,7 @@ import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
 import { isStep, itemsOf, nameOfItem } from '@understudy/domain/recovery-plans/plan-items'
 import {
   activePlanRunStates,
+  isOneWay,
   type PlanActivity,
   type PlanRun,
   type PlanRunId,
@@ -26,7 +27,7 @@ import {
   type NextActivities,
   planActivities,
 } from '@understudy/domain/recovery-plans/schedule-plan'
-import { isOneWay, isUpAtTarget } from '@understudy/domain/recovery-plans/validate-against'
+import { isUpAtTarget } from '@understudy/domain/recovery-plans/validate-against'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import { newestBoot } from '../failover/newest-boot.ts'

@@ -325,13 +325,12 @@ async function tryStart(
   }
 }
 
-/** The plan may have lost one since it was filled in, which is no reason to leave it undone. */
-async function fittingParameters(
-  { stores }: EngineParts,
-  { planId }: SitePlan,
+/** The plan may have lost one since it was filled in, which is no reason to leave it undone. Pure. */
+function fittingParameters(
+  plan: RecoveryPlan | undefined,
   given: Readonly<Record<string, unknown>>,
-): Promise<Readonly<Record<string, unknown>>> {
-  const names = new Set((await stores.plans.find(planId))?.plan.parameters.map(({ name }) => name))
+): Readonly<Record<string, unknown>> {
+  const names = new Set(plan?.parameters.map(({ name }) => name))
   return Object.fromEntries(Object.entries(given).filter(([name]) => names.has(name)))
 }
 
@@ -339,8 +338,9 @@ async function fittingParameters(
 async function start(parts: EngineParts, look: Look, plan: SitePlan): Promise<boolean> {
   const { failover } = look
   if (await parts.stores.planRuns.find(plan.planRunId)) return true
-  await refuseOvertaken(parts, look, plan)
-  const parameters = await fittingParameters(parts, plan, (await look.given())[plan.planId] ?? {})
+  const kept = (await parts.stores.plans.find(plan.planId))?.plan
+  await refuseOvertaken(look, plan, kept)
+  const parameters = fittingParameters(kept, (await look.given())[plan.planId] ?? {})
   const { startedBy, starterId, point, acceptUnfenced } = failover
   const row = await parts.stores.siteFailovers.find(failover.id)
   if (row?.plans.find(({ planRunId }) => planRunId === plan.planRunId)?.state !== 'begun') return false
@@ -360,13 +360,12 @@ async function start(parts: EngineParts, look: Look, plan: SitePlan): Promise<bo
 
 /** A plan may have waited for hours: it was chosen for how things stood then, and pulls the plug of what serves now. */
 async function refuseOvertaken(
-  parts: EngineParts,
   { failover, site, scope, broughtUp }: Look,
   plan: SitePlan,
+  kept: RecoveryPlan | undefined,
 ): Promise<void> {
   const { siteName } = failover
-  const kept = await parts.stores.plans.find(plan.planId)
-  const machines = kept === null ? [] : machinesOf(kept.plan).map(({ protectionId }) => protectionId)
+  const machines = kept ? machinesOf(kept).map(({ protectionId }) => protectionId) : []
   const facts = { scope: await scope(), broughtUp: await broughtUp(), machines }
   const why = whyNotBegunNow(plan, await site(), facts)
   const { planName } = plan

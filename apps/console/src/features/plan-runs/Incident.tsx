@@ -11,7 +11,7 @@ import { heldUpBy } from './held-up.ts'
 import classes from './Incident.module.css'
 import { incidentLists, type WaitingLine } from './incident-lists.ts'
 import { elapsedSeconds, outlookOf, progressWords } from './run-clock.ts'
-import { isActive, statusOfActivity, toneOfRun, wordsOfRun } from './run-words.ts'
+import { isActive, nameOfEnd, statusOfActivity, toneOfRun, wordsOfRun } from './run-words.ts'
 import { progressOf, statusOfSitePlan } from './site-down.ts'
 
 type IncidentProps = {
@@ -43,7 +43,7 @@ export function Incident({ run, now, flow, others, site }: IncidentProps) {
         <dl className={classes.figures}>
           <Figure name="Done" value={progressWords(run)} note="" />
           <Figure
-            name={live ? 'Expected end' : run.state === 'failed' ? 'Stopped' : 'Ended'}
+            name={nameOfEnd(run)}
             value={endOf(run, endsAt)}
             note={live && spreadSeconds ? `give or take ${formatDuration(Math.round(spreadSeconds))}` : ''}
           />

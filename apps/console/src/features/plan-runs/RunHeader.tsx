@@ -7,7 +7,7 @@ import { Stat } from '../../ui/Stat.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { useNow } from '../../ui/use-now.ts'
 import { elapsedSeconds, outlookOf, progressWords } from './run-clock.ts'
-import { isActive } from './run-words.ts'
+import { isActive, nameOfEnd } from './run-words.ts'
 
 type RunHeaderProps = {
   readonly run: PlanRun
@@ -45,7 +45,7 @@ export function RunHeader({ run, flow }: RunHeaderProps) {
           miw={260}
         >
           <Stat
-            label={live ? 'Expected end' : run.state === 'failed' ? 'Stopped' : 'Ended'}
+            label={nameOfEnd(run)}
             value={
               endsAt !== null
                 ? formatTick(endsAt, 1)

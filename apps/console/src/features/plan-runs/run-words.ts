@@ -70,6 +70,12 @@ const endsByItself: readonly PlanRunState[] = ['running', 'paused', 'cancelling'
 /** Something of it is being done, or will be as soon as somebody resumes it. */
 export const isActive = ({ state }: { readonly state: PlanRunState }): boolean => endsByItself.includes(state)
 
+/** What the time of its end is called. One that a failure has stopped may go on. */
+export function nameOfEnd(run: Pick<PlanRun, 'state'>): string {
+  if (isActive(run)) return 'Expected end'
+  return run.state === 'failed' ? 'Stopped' : 'Ended'
+}
+
 const movesProduction: readonly PlanRun['kind'][] = [
   'planned',
   'unplanned',
