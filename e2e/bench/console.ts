@@ -9,8 +9,9 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { type Browser, type CDPSession, chromium, type Page } from '@playwright/test'
+import type { Browser, CDPSession, Page } from '@playwright/test'
 import { median, newBars, quantile } from './bars.ts'
+import { launchBrowser, metricsOf } from './bench-browser.ts'
 import { openEstate } from './large-estate.ts'
 
 const isQuick = process.argv.includes('--quick')
@@ -25,16 +26,7 @@ const frameMilliseconds = 1000 / 60
 const bars = newBars(isQuick ? 'console-quick' : 'console')
 await buildConsole()
 const estate = await openEstate(machines)
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-  ],
-})
+const browser = await launchBrowser()
 try {
   await measureScroll(browser)
   await measureLive(browser)
@@ -190,12 +182,6 @@ async function shareOfCore(session: CDPSession, seconds: number): Promise<number
   await sleep(seconds * 1000)
   const after = await metricsOf(session)
   return (after.task - before.task) / (after.at - before.at)
-}
-
-async function metricsOf(session: CDPSession): Promise<{ readonly task: number; readonly at: number }> {
-  const { metrics } = await session.send('Performance.getMetrics')
-  const of = (name: string): number => metrics.find((each) => each.name === name)?.value ?? Number.NaN
-  return { task: of('TaskDuration'), at: performance.now() / 1000 }
 }
 
 /** Hints about some machines a second: the lists are read again, which must neither take much nor stop a scroll. */

@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { KiB, MiB } from '@understudy/base/bytes'
 import type { Product } from '../product.ts'
-import { type Api, type Listed, listAll } from './api-client.ts'
+import { type Api, listAll } from './api-client.ts'
 import { median, newBars, numberOption, quantile } from './bars.ts'
 import { withProduct } from './bench-product.ts'
+import { protectSimulated, type ShownProtection } from './simulated-machines.ts'
 
 const isQuick = process.argv.includes('--quick')
 const machines = numberOption('machines', isQuick ? 40 : 1_000)
@@ -17,71 +18,18 @@ const windows = numberOption('windows', isQuick ? 1 : 3)
 const windowSeconds = isQuick ? 10 : 60
 const setUpLimitSeconds = isQuick ? 60 : 1_200
 
-type Identified = { readonly id: string }
-type ShownProtection = Identified & { readonly state: string; readonly lagSeconds: number | null }
-
 const bars = newBars(isQuick ? 'scale-quick' : 'scale')
 await withProduct(async (api, product) => {
   const emptyBytes = await residentBytes(product.serverPid())
-  await protectAll(api)
+  const setUpSeconds = await protectSimulated(api, {
+    machines,
+    intervalSeconds,
+    limitSeconds: setUpLimitSeconds,
+  })
+  bars.note('scale-set-up', setUpSeconds, 's')
   await measure(api, product, emptyBytes)
 })
 await bars.finish()
-
-async function protectAll(api: Api): Promise<void> {
-  const startedAt = Date.now()
-  const site = (name: string, count: number) =>
-    api<Identified>('POST', '/sites', {
-      name,
-      platform: 'simulated',
-      settings: {
-        machines: count,
-        diskBytes: MiB,
-        usedBytes: 256 * KiB,
-        churnBytesPerSecond: 2 * KiB,
-        seed: 1,
-      },
-    })
-  const [source, target] = [await site('bench source', machines), await site('bench target', 0)]
-  const policy = await api<Identified>('POST', '/policies', {
-    name: 'bench',
-    intervalSeconds,
-    lagTargetSeconds: 4 * intervalSeconds,
-    applicationConsistentEverySeconds: 0,
-    retention: [{ everySeconds: 0, forSeconds: 3600 }],
-    compress: true,
-    encrypt: false,
-    priority: 5,
-    rateLimitBytesPerSecond: 0,
-    commitTimeoutSeconds: 0,
-    uncommittedAction: 'commit',
-  })
-  const found = await listAll<Identified>(api, `/machines?siteId=${source.id}`)
-  if (found.length !== machines)
-    throw new Error(`The inventory has ${found.length} machines, not ${machines}`)
-  const waiting = [...found]
-  const protectNext = async (): Promise<void> => {
-    for (let machine = waiting.pop(); machine; machine = waiting.pop())
-      await api('POST', '/protections', {
-        machineId: machine.id,
-        targetSiteId: target.id,
-        policyId: policy.id,
-      })
-  }
-  await Promise.all(Array.from({ length: 8 }, protectNext))
-  await untilProtected(api, startedAt)
-  bars.note('scale-set-up', (Date.now() - startedAt) / 1000, 's')
-}
-
-async function untilProtected(api: Api, startedAt: number): Promise<void> {
-  for (;;) {
-    const { total } = await api<Listed<ShownProtection>>('GET', '/protections?state=protected&limit=1')
-    if (total === machines) return
-    if (Date.now() - startedAt > setUpLimitSeconds * 1000)
-      throw new Error(`After ${setUpLimitSeconds} s ${total} of ${machines} machines are protected`)
-    await wait(1_000)
-  }
-}
 
 type Sample = {
   readonly cores: number

@@ -1,0 +1,71 @@
+// Many simulated machines, protected: what benches of the whole product load it with.
+import { setTimeout as wait } from 'node:timers/promises'
+import { KiB, MiB } from '@understudy/base/bytes'
+import { type Api, type Listed, listAll } from './api-client.ts'
+
+type Identified = { readonly id: string }
+export type ShownProtection = Identified & { readonly state: string; readonly lagSeconds: number | null }
+
+export type Load = {
+  readonly machines: number
+  readonly intervalSeconds: number
+  /** Throws when they are not all protected by then. */
+  readonly limitSeconds: number
+}
+
+/** Resolves with the seconds it took until every machine was protected. */
+export async function protectSimulated(api: Api, load: Load): Promise<number> {
+  const { machines, intervalSeconds } = load
+  const startedAt = Date.now()
+  const site = (name: string, count: number) =>
+    api<Identified>('POST', '/sites', {
+      name,
+      platform: 'simulated',
+      settings: {
+        machines: count,
+        diskBytes: MiB,
+        usedBytes: 256 * KiB,
+        churnBytesPerSecond: 2 * KiB,
+        seed: 1,
+      },
+    })
+  const [source, target] = [await site('bench source', machines), await site('bench target', 0)]
+  const policy = await api<Identified>('POST', '/policies', {
+    name: 'bench',
+    intervalSeconds,
+    lagTargetSeconds: 4 * intervalSeconds,
+    applicationConsistentEverySeconds: 0,
+    retention: [{ everySeconds: 0, forSeconds: 3600 }],
+    compress: true,
+    encrypt: false,
+    priority: 5,
+    rateLimitBytesPerSecond: 0,
+    commitTimeoutSeconds: 0,
+    uncommittedAction: 'commit',
+  })
+  const found = await listAll<Identified>(api, `/machines?siteId=${source.id}`)
+  if (found.length !== machines)
+    throw new Error(`The inventory has ${found.length} machines, not ${machines}`)
+  const waiting = [...found]
+  const protectNext = async (): Promise<void> => {
+    for (let machine = waiting.pop(); machine; machine = waiting.pop())
+      await api('POST', '/protections', {
+        machineId: machine.id,
+        targetSiteId: target.id,
+        policyId: policy.id,
+      })
+  }
+  await Promise.all(Array.from({ length: 8 }, protectNext))
+  await untilProtected(api, load, startedAt)
+  return (Date.now() - startedAt) / 1000
+}
+
+async function untilProtected(api: Api, load: Load, startedAt: number): Promise<void> {
+  for (;;) {
+    const { total } = await api<Listed<ShownProtection>>('GET', '/protections?state=protected&limit=1')
+    if (total === load.machines) return
+    if (Date.now() - startedAt > load.limitSeconds * 1000)
+      throw new Error(`After ${load.limitSeconds} s ${total} of ${load.machines} machines are protected`)
+    await wait(1_000)
+  }
+}
