@@ -40,7 +40,8 @@ export function rateLimit(bytesPerSecond: number | null, clock: RateClock = syst
 
   const fill = (): void => {
     const now = clock.nowMs()
-    const seconds = (now - filledAt) / 1000
+    // A clock that is set back takes nothing away.
+    const seconds = Math.max(0, now - filledAt) / 1000
     filledAt = now
     if (rate !== null) level = Math.min(level + seconds * rate, rate * BURST_SECONDS)
   }

@@ -15,6 +15,7 @@ import {
   UserChange,
   UserInput,
 } from './access.ts'
+import { BandwidthLimit, BandwidthLimitInput, BandwidthPair } from './bandwidth.ts'
 import {
   ConsistencyGroup,
   GroupCandidates,
@@ -156,6 +157,23 @@ export const contract = {
     networks: get('/sites/{id}/networks', 'sites', 'Networks a replica can be connected to')
       .input(ById)
       .output(z.object({ items: z.array(Network) })),
+  },
+  bandwidth: {
+    list: get(
+      '/bandwidth-limits',
+      'bandwidth',
+      'How much replication may take of the lines between sites',
+    ).output(z.object({ items: z.array(BandwidthLimit) })),
+    save: post('/bandwidth-limits', 'bandwidth', 'Set the limit between two sites, in place of what was set')
+      .input(BandwidthLimitInput)
+      .output(z.object({ items: z.array(BandwidthLimit) })),
+    remove: remove(
+      '/bandwidth-limits/{sourceSiteId}/{targetSiteId}',
+      'bandwidth',
+      'Replicate as fast as it goes between two sites',
+    )
+      .input(BandwidthPair)
+      .output(Nothing),
   },
   machines: {
     list: get('/machines', 'machines', 'Machines of all sites')

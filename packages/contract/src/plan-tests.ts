@@ -1,7 +1,7 @@
 // Tests of plans that begin by themselves, what runs leave as evidence, and how far one may rely on a machine or a plan.
 import type { TestSchedule as DomainSchedule } from '@understudy/domain/recovery-plans/test-schedule'
 import { z } from 'zod'
-import { Bytes, Id, InstantText, pageOf } from './primitives.ts'
+import { Bytes, Id, InstantText, pageOf, WeekdayNumber } from './primitives.ts'
 
 export const ReadinessLevel = z.enum(['not-ready', 'doubtful', 'unproven', 'proven'])
 export type ReadinessLevel = z.infer<typeof ReadinessLevel>
@@ -23,7 +23,6 @@ export const Readiness = z
 export type Readiness = z.infer<typeof Readiness>
 export const ReadinessCounts = z.record(ReadinessLevel, z.number().int())
 
-const WeekdayNumber = z.union([1, 2, 3, 4, 5, 6, 7].map((day) => z.literal(day as 1 | 2 | 3 | 4 | 5 | 6 | 7)))
 export const TestSchedule = z
   .strictObject({
     enabled: z.boolean(),

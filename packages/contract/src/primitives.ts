@@ -26,3 +26,8 @@ export const pageOf = <Row extends z.ZodType>(row: Row) =>
   z.object({ items: z.array(row), next: z.string().nullable(), total: z.number().int().nullable() })
 
 export const ById = z.strictObject({ id: Id })
+
+/** 1 is Monday, 7 Sunday. */
+export const WeekdayNumber = z.union(
+  [1, 2, 3, 4, 5, 6, 7].map((day) => z.literal(day as 1 | 2 | 3 | 4 | 5 | 6 | 7)),
+)

@@ -29,6 +29,7 @@ export const roleOf = {
     failoverOutlook: 'reader',
     failOver: 'operator',
   },
+  bandwidth: { list: 'reader', save: 'contributor', remove: 'contributor' },
   machines: { list: 'reader', get: 'reader', eligibility: 'reader' },
   policies: {
     list: 'reader',

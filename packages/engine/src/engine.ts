@@ -8,6 +8,7 @@ import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
 import type { GroupId, Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import type { BandwidthCalendar, BandwidthLimit } from '@understudy/domain/sites/bandwidth'
 import type { Network, Site, SiteId } from '@understudy/domain/sites/site'
 import { type EngineContext, loadProtection } from './engine-context.ts'
 import type { EngineParts } from './engine-parts.ts'
@@ -84,6 +85,7 @@ import type {
   TestFailoverRequest,
   UnplannedFailoverRequest,
 } from './requests.ts'
+import { removeBandwidth, saveBandwidth } from './sites/bandwidth.ts'
 import { refreshQuietly, refreshSite } from './sites/inventory.ts'
 import { sourceOf, targetOf } from './sites/platform-of.ts'
 import { checkSite, loadSite, registerSite, removeSite, updateSite } from './sites/register.ts'
@@ -112,6 +114,13 @@ export type Engine = {
   /** Reads the inventory now. */
   refreshSite(siteId: SiteId): Promise<void>
   networks(siteId: SiteId): Promise<readonly Network[]>
+
+  /** How much replication may take of the line between two sites; null: as much as it can. */
+  setBandwidth(
+    ends: Pick<BandwidthLimit, 'sourceSiteId' | 'targetSiteId'>,
+    calendar: BandwidthCalendar | null,
+    asker: Asker,
+  ): Promise<void>
 
   savePolicy(policy: NewPolicy, id: PolicyId | null, asker: Asker): Promise<Policy>
   /** Refuses while a protection uses it (`policy/in-use`). */
@@ -291,6 +300,11 @@ export function createEngine(given: EngineParts): Engine {
     refreshSite: async (siteId) =>
       refreshSite(parts, await loadSite(parts, siteId), new AbortController().signal),
     networks: async (siteId) => (await targetOf(parts, siteId)).networks(),
+
+    setBandwidth: (ends, calendar, asker) =>
+      calendar === null
+        ? removeBandwidth(parts, ends, asker)
+        : saveBandwidth(parts, { ...ends, calendar }, asker),
 
     savePolicy: (policy, id, asker) => savePolicy(parts, policy, id, asker),
     removePolicy: (policyId, asker) => removePolicy(parts, policyId, asker),

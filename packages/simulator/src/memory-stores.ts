@@ -14,9 +14,11 @@ import {
   type ProtectionId,
   replicatingStates,
 } from '@understudy/domain/protection/protection'
+import type { BandwidthLimit } from '@understudy/domain/sites/bandwidth'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type {
   AlertStore,
+  BandwidthStore,
   EventStore,
   GroupStore,
   GroupSummary,
@@ -42,8 +44,10 @@ import { memorySiteFailoverStore } from './memory-site-failover-store.ts'
  */
 export function memoryStores({ jobsMeet = false }: { readonly jobsMeet?: boolean } = {}): Stores {
   const protections = memoryProtectionStore()
+  const bandwidth = new Map<string, BandwidthLimit>()
   return {
-    sites: memorySiteStore(),
+    sites: memorySiteStore(bandwidth),
+    bandwidth: memoryBandwidthStore(bandwidth),
     machines: memoryMachineStore(),
     policies: memoryPolicyStore(),
     groups: memoryGroupStore(protections.rows),
@@ -58,7 +62,7 @@ export function memoryStores({ jobsMeet = false }: { readonly jobsMeet?: boolean
   }
 }
 
-function memorySiteStore(): SiteStore {
+function memorySiteStore(bandwidth: Map<string, BandwidthLimit>): SiteStore {
   const rows = new Map<SiteId, { site: Site; secrets: Readonly<Record<string, string>> }>()
   const refuseTakenName = (name: string, except: SiteId | null): void => {
     for (const { site } of rows.values())
@@ -84,6 +88,21 @@ function memorySiteStore(): SiteStore {
     secrets: async (id) => copy(rows.get(id)?.secrets ?? {}),
     async remove(id) {
       rows.delete(id)
+      for (const [key, limit] of bandwidth)
+        if (limit.sourceSiteId === id || limit.targetSiteId === id) bandwidth.delete(key)
+    },
+  }
+}
+
+function memoryBandwidthStore(rows: Map<string, BandwidthLimit>): BandwidthStore {
+  const keyOf = (source: SiteId, target: SiteId): string => `${source} ${target}`
+  return {
+    list: async () => copies(rows.values()),
+    async save(limit) {
+      rows.set(keyOf(limit.sourceSiteId, limit.targetSiteId), copy(limit))
+    },
+    async remove(source, target) {
+      rows.delete(keyOf(source, target))
     },
   }
 }

@@ -4,6 +4,7 @@ import type { ControlPlaneStores } from '@understudy/engine/ports/access-stores'
 import type { Stores } from '@understudy/engine/ports/stores'
 import { alertStore } from './alert-store.ts'
 import { auditStore } from './audit-store.ts'
+import { bandwidthStore } from './bandwidth-store.ts'
 import { openDatabase, withFailures } from './database.ts'
 import { displayLinkStore } from './display-link-store.ts'
 import { eventStore } from './event-store.ts'
@@ -58,6 +59,7 @@ export async function openStores({
   return {
     sites: siteStore(database, secretKey),
     machines: machineStore(database),
+    bandwidth: bandwidthStore(database),
     policies: policyStore(database),
     groups: groupStore(database),
     protections: protectionStore(database),

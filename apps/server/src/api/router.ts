@@ -1,6 +1,7 @@
 // The whole API: one handler for every route of the contract, or it does not compile.
 import { auditRoutes, sessionRoutes, setupRoutes, tokenRoutes, userRoutes } from './access-routes.ts'
 import { askerOf } from './asker.ts'
+import { bandwidthRoutes } from './bandwidth-routes.ts'
 import { type ApiDeps, os } from './context.ts'
 import { alertRoutes, eventRoutes } from './event-routes.ts'
 import { failoverRoutes, runRoutes } from './failover-routes.ts'
@@ -23,6 +24,7 @@ export const apiRouter = (deps: ApiDeps) =>
     session: sessionRoutes(deps),
     overview: overviewRoute(deps),
     sites: { ...siteRoutes(deps), ...siteDownRoutes(deps) },
+    bandwidth: bandwidthRoutes(deps),
     machines: machineRoutes(deps),
     policies: policyRoutes(deps),
     groups: groupRoutes(deps),

@@ -601,6 +601,46 @@ describe('audit', () => {
   })
 })
 
+describe('the bandwidth between two sites', () => {
+  test('is limited by contributors, said in words with what counts now, and removed', async () => {
+    const [source, target] = [sampleSite(), sampleSite()]
+    for (const site of [source, target]) await stores.sites.create(site, {})
+    const calendar = {
+      timeZone: 'UTC',
+      rules: [{ weekdays: [1, 2, 3, 4, 5, 6, 7], fromMinute: 0, toMinute: 1440, megabitsPerSecond: 20 }],
+      otherwiseMegabitsPerSecond: null,
+    }
+    const limit = { sourceSiteId: source.id, targetSiteId: target.id, calendar }
+    const as = async (role: Role, method: string, path: string, body?: unknown) =>
+      call(method, `/api/v1/bandwidth-limits${path}`, { headers: await headersOf(role), body })
+    expect((await as('operator', 'POST', '', limit)).status).toBe(403)
+    expect(await as('contributor', 'POST', '', limit)).toMatchObject({ status: 200 })
+    const { body } = await as('reader', 'GET', '')
+    expect(body.items).toEqual([
+      {
+        ...limit,
+        sourceName: source.name,
+        targetName: target.name,
+        words: '20 Mbit/s every day from 00:00 to 24:00; otherwise no limit (UTC)',
+        megabitsPerSecondNow: 20,
+        changesAt: null,
+      },
+    ])
+    const nowhere = { ...limit, calendar: { ...calendar, timeZone: 'Mars/Base' } }
+    expect(await as('contributor', 'POST', '', nowhere)).toMatchObject({
+      status: 422,
+      body: { code: 'bandwidth/invalid' },
+    })
+    const pair = `/${source.id}/${target.id}`
+    expect((await as('contributor', 'DELETE', pair)).status).toBe(200)
+    expect(await as('contributor', 'DELETE', pair)).toMatchObject({
+      status: 404,
+      body: { code: 'bandwidth/not-found' },
+    })
+    expect((await as('reader', 'GET', '')).body.items).toEqual([])
+  })
+})
+
 describe('consistency groups', () => {
   const as = async (role: Role, method: string, path: string, body?: unknown) =>
     call(method, `/api/v1${path}`, {

@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { instantOf, localDateOf, wallTextOf } from '../calendar/wall-time.ts'
+import { weekdays } from '../calendar/weekday.ts'
 import type { PlanId } from './plan-ids.ts'
-import { weekdays, wordsOfSchedule } from './schedule-words.ts'
+import { wordsOfSchedule } from './schedule-words.ts'
 import {
   checkTestSettings,
   defaultTestSchedule,
@@ -11,7 +13,6 @@ import {
   noTestSettings,
   type TestSchedule,
 } from './test-schedule.ts'
-import { instantOf, localDateOf, wallTextOf } from './wall-time.ts'
 
 const at = (text: string) => Date.parse(text)
 const daily = (timeZone: string, time: string): TestSchedule => {

@@ -2,12 +2,17 @@
 import { Refusal } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import { stateMachine } from '@understudy/base/state-machine'
+import {
+  addDays,
+  instantOf,
+  isTimeZone,
+  type LocalDate,
+  localDateOf,
+  weekdayOf,
+} from '../calendar/wall-time.ts'
+import type { Weekday } from '../calendar/weekday.ts'
 import type { PlanId } from './plan-ids.ts'
 import type { PlanRunId } from './plan-run.ts'
-import { addDays, instantOf, isTimeZone, type LocalDate, localDateOf, weekdayOf } from './wall-time.ts'
-
-/** 1 is Monday, as ISO 8601 counts. */
-export type Weekday = 1 | 2 | 3 | 4 | 5 | 6 | 7
 
 /** Days of the month that a month does not have are its last day: 31 means the last day of every month. */
 export type ScheduleDays =
@@ -133,7 +138,7 @@ export function nextTestsAt(schedule: TestSchedule, after: Instant, count: numbe
 }
 
 function isScheduled(days: ScheduleDays, date: LocalDate): boolean {
-  if (days.kind === 'week') return days.weekdays.includes(weekdayOf(date) as Weekday)
+  if (days.kind === 'week') return days.weekdays.includes(weekdayOf(date))
   const isLast = addDays(date, 1).day === 1
   return days.days.some((day) => day === date.day || (isLast && day > date.day))
 }

@@ -1,11 +1,11 @@
 // How a report says things, on paper and on a screen alike.
 import type { Instant } from '@understudy/base/instant'
+import { wallSecondsOf } from '@understudy/domain/calendar/wall-time'
 import {
   type EvidenceItem,
   type EvidenceReport,
   hasMetTarget,
 } from '@understudy/domain/recovery-plans/evidence'
-import { wallSecondsOf } from '@understudy/domain/recovery-plans/wall-time'
 
 export type Row = readonly [name: string, value: string]
 

@@ -109,9 +109,8 @@ async function copyFinal(parts: EngineParts, copy: FinalCopy): Promise<RecoveryP
       writer,
       disks: stopped.disks,
       plan,
-      rateLimitBytesPerSecond: 0,
+      limits: [],
       config: parts.config,
-      time: { now: () => parts.clock.now(), sleep: parts.sleep },
       signal: task.signal,
       onProgress: ({ doneBytes, totalBytes }) => task.progress({ doneBytes, totalBytes }),
     })

@@ -1,8 +1,9 @@
 // For tests only: a plan over the machine of a lab, with a schedule.
+
+import { weekdays } from '@understudy/domain/calendar/weekday'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanGroup } from '@understudy/domain/recovery-plans/plan'
 import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
-import { weekdays } from '@understudy/domain/recovery-plans/schedule-words'
 import { defaultTestSchedule, type TestSchedule } from '@understudy/domain/recovery-plans/test-schedule'
 import { by, type Lab } from '../engine-lab.ts'
 import { group, machine, plan } from '../recovery-plans/plan-lab.ts'

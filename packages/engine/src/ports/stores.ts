@@ -22,6 +22,7 @@ import type {
 } from '@understudy/domain/protection/protection'
 import type { TestedMachine } from '@understudy/domain/recovery-plans/tested-machine'
 import type { Consistency, CutId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import type { BandwidthLimit } from '@understudy/domain/sites/bandwidth'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type { Page, PageRequest } from './page.ts'
 import type { PlanRunStore, PlanStore } from './plan-stores.ts'
@@ -41,6 +42,14 @@ export interface SiteStore {
   ): Promise<void>
   secrets(id: SiteId): Promise<Readonly<Record<string, string>>>
   remove(id: SiteId): Promise<void>
+}
+
+export interface BandwidthStore {
+  list(): Promise<readonly BandwidthLimit[]>
+  /** One for each pair of sites: replaces. */
+  save(limit: BandwidthLimit): Promise<void>
+  /** Repeatable. A site that is removed takes its limits along. */
+  remove(sourceSiteId: SiteId, targetSiteId: SiteId): Promise<void>
 }
 
 export interface MachineStore {
@@ -332,6 +341,7 @@ export interface LeaseStore {
 
 export type Stores = {
   readonly sites: SiteStore
+  readonly bandwidth: BandwidthStore
   readonly machines: MachineStore
   readonly policies: PolicyStore
   readonly groups: GroupStore

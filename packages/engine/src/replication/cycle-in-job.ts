@@ -29,7 +29,7 @@ export async function cycleInJob(parts: EngineParts, places: CyclePlaces, task: 
       excludedDisks: places.excludedDisks,
       resyncReason,
       consistency: 'crash',
-      rateLimitBytesPerSecond: 0,
+      limits: [],
       config: parts.config,
       time: { now: () => parts.clock.now(), sleep: parts.sleep },
       signal: task.signal,

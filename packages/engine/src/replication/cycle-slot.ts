@@ -1,6 +1,8 @@
 // One cycle of a protection that this mover holds, from the state to the summary, and what follows from how it ended.
+
 import { InvariantError, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
+import { type RateLimit, rateLimit } from '@understudy/block/with-rate-limit'
 import { type Protection, replicatingStates } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import { chooseConsistency } from '@understudy/domain/replication/choose-consistency'
@@ -11,6 +13,7 @@ import type { Replica } from '../ports/replica-store.ts'
 import type { ProtectionNotes } from '../ports/stores.ts'
 import { platformOf, sourceOf } from '../sites/platform-of.ts'
 import type { GroupSeat } from './group-opening.ts'
+import { type LineLimits, rateClockOf } from './line-limits.ts'
 import { openMeter } from './measure.ts'
 import { onPlanned, recordCycle } from './record-cycle.ts'
 import { type CycleOutcome, runCycle } from './run-cycle.ts'
@@ -29,6 +32,7 @@ const DEPOSED_LIMIT = 5
 export async function cycleSlot(
   parts: EngineParts,
   slot: Slot,
+  lines: LineLimits,
   signal: AbortSignal,
   seat?: GroupSeat,
 ): Promise<void> {
@@ -36,7 +40,7 @@ export async function cycleSlot(
   const startedAt = parts.clock.now()
   const { askedAt } = slot
   try {
-    const ran = await attemptCycle(parts, slot, signal, seat)
+    const ran = await attemptCycle(parts, slot, lines, { signal, seat })
     slot.dueAt = nextCycleAt({
       startedAt,
       endedAt: parts.clock.now(),
@@ -62,8 +66,8 @@ export async function cycleSlot(
 async function attemptCycle(
   parts: EngineParts,
   slot: Slot,
-  signal: AbortSignal,
-  seat: GroupSeat | undefined,
+  lines: LineLimits,
+  { signal, seat }: { readonly signal: AbortSignal; readonly seat: GroupSeat | undefined },
 ): Promise<boolean> {
   const protection = await parts.stores.protections.find(slot.id)
   if (!protection || !replicatingStates.includes(protection.state)) return false
@@ -77,6 +81,7 @@ async function attemptCycle(
 
   const consistency = chooseSlotConsistency(slot, notes, parts.clock.now())
   const meter = openMeter(parts, slot)
+  const limits = limitsOf(parts, slot, lines)
   const outcome = await runCycle({
     source,
     replica,
@@ -85,12 +90,12 @@ async function attemptCycle(
     excludedDisks: protection.excludedDisks,
     resyncReason: notes.resyncReason,
     consistency,
-    rateLimitBytesPerSecond: slot.policy.rateLimitBytesPerSecond,
+    limits,
     config: parts.config,
     time: { now: () => parts.clock.now(), sleep: parts.sleep },
     signal,
     ...(seat ? { seat } : {}),
-    onPlan: (plan, diskBytes) => onPlanned(parts, slot, plan, diskBytes),
+    onPlan: (plan, diskBytes) => onPlanned(parts, slot, plan, { diskBytes, limits }),
     onProgress: meter.progress,
   })
   if (consistency === 'application') slot.lastConsistencyAttemptAt = parts.clock.now()
@@ -100,6 +105,13 @@ async function attemptCycle(
   await recordCycle(parts, slot, { outcome, notes, asked: consistency })
   meter.idle()
   return true
+}
+
+/** The policy's is of one machine, the line's is shared with all that goes over it. */
+function limitsOf(parts: EngineParts, { policy, protection }: Slot, lines: LineLimits): readonly RateLimit[] {
+  const line = lines.of(protection)
+  const own = policy.rateLimitBytesPerSecond
+  return [...(own === 0 ? [] : [rateLimit(own, rateClockOf(parts))]), ...(line ? [line] : [])]
 }
 
 const toSealedCut = ({ point, summary }: CycleOutcome): Slot['sealedCut'] =>

@@ -124,6 +124,20 @@ const protectionOf = (ref: MachineRef): Protection => ({
 })
 
 describe('a mover', () => {
+  test('keeps to the limit of the line between the sites, also while it copies', async () => {
+    const { clock, stores, startMover, state, machine } = await newWorld({}, [2 ** 22])
+    await machine.write([...machine.disks.keys()][0] as DiskKey, 0, Buffer.alloc(2 ** 22, 7))
+    const line = { sourceSiteId: 'a' as SiteId, targetSiteId: 'b' as SiteId }
+    const calendar = { timeZone: 'UTC', rules: [], otherwiseMegabitsPerSecond: 1 }
+    await stores.bandwidth.save({ ...line, calendar })
+    startMover('m1')
+    await clock.advance(10_000)
+    expect(await state()).toBe('seeding')
+    await stores.bandwidth.remove(line.sourceSiteId, line.targetSiteId)
+    await clock.advance(5_000)
+    expect(await state()).toBe('protected')
+  })
+
   test('seeds, becomes protected and then seals a whole point every interval, however little changed', async () => {
     const { clock, startMover, points, state, newestDisks, machine, stores } = await newWorld()
     startMover('m1')

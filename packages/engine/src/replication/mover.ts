@@ -20,6 +20,7 @@ import { closeSlotReplica, cycleSlot } from './cycle-slot.ts'
 import { type GroupSeat, groupSeats } from './group-opening.ts'
 import { type GroupSlot, noteOpened, recordCut, type Work, worksOf } from './group-slot.ts'
 import { findScattered, membersByGroup, refreshGroups } from './keep-groups.ts'
+import { type LineLimits, openLineLimits } from './line-limits.ts'
 import { applyRetention } from './retention.ts'
 import { scrubSlot } from './scrub.ts'
 import { type RunningCycle, type Slot, subjectOf } from './slot.ts'
@@ -51,6 +52,7 @@ type MoverState = {
   readonly hooks: MoverHooks
   readonly slots: Map<ProtectionId, Slot>
   readonly groups: Map<GroupId, GroupSlot>
+  readonly lines: LineLimits
   /** Machines that nobody has, of groups that are here: they are taken however many there are already. */
   unclaimedMates: number
   /** Left behind, and still not over: they hold memory, so they count among the cycles that run at once. */
@@ -70,6 +72,7 @@ export function createMover(parts: EngineParts, hooks: MoverHooks): Mover {
     hooks,
     slots: new Map(),
     groups: new Map(),
+    lines: openLineLimits(parts),
     unclaimedMates: 0,
     abandoned: new Set(),
     stopping: new AbortController(),
@@ -168,6 +171,7 @@ async function look(state: MoverState): Promise<void> {
     stores.protections.list(),
     stores.policies.list(),
     stores.runs.active(),
+    state.lines.refresh(),
   ])
   for (const slot of slots.values()) if (isStuck(slot, config, now)) await abandon(state, slot)
   const members = membersByGroup(protections)
@@ -314,7 +318,7 @@ function startCycle(
   const since = state.parts.clock.now()
   // If the stores fail in mid-cycle, the pause keeps a broken database from being hammered.
   slot.dueAt = since + state.parts.config.lookSeconds * 1000
-  const ended = cycleSlot(state.parts, slot, stop.signal, seat)
+  const ended = cycleSlot(state.parts, slot, state.lines, stop.signal, seat)
     .catch((error: unknown) =>
       state.parts.log('error', 'a cycle could not be recorded', { protection: slot.id, error }),
     )

@@ -1,6 +1,7 @@
 // What a cycle leaves behind in the control plane: state, summary, notes, and words where it did not go the usual way.
 import { formatBytes } from '@understudy/base/bytes'
 import { Refusal, toFailureReport } from '@understudy/base/errors'
+import type { RateLimit } from '@understudy/block/with-rate-limit'
 import type { Consistency } from '@understudy/domain/recovery-points/recovery-point'
 import type { CyclePlan } from '@understudy/domain/replication/plan-cycle'
 import type { EngineParts } from '../engine-parts.ts'
@@ -14,10 +15,10 @@ export async function onPlanned(
   parts: EngineParts,
   slot: Slot,
   plan: CyclePlan,
-  diskBytes: number,
+  { diskBytes, limits }: { readonly diskBytes: number; readonly limits: readonly RateLimit[] },
 ): Promise<void> {
   if (plan.kind === 'delta') return
-  const seconds = forecastSeconds(parts, slot, diskBytes)
+  const seconds = forecastSeconds(parts, slot, diskBytes, limits)
   const amount = `${formatBytes(diskBytes)}, about ${describeSeconds(seconds)}`
   const { state } = slot.protection
   if (plan.kind === 'resync' && state === 'protected') {
@@ -41,11 +42,16 @@ export async function onPlanned(
   })
 }
 
-function forecastSeconds(parts: EngineParts, slot: Slot, diskBytes: number): number {
+function forecastSeconds(
+  parts: EngineParts,
+  slot: Slot,
+  diskBytes: number,
+  limits: readonly RateLimit[],
+): number {
   const measured = slot.measurement?.bytesPerSecond ?? 0
   const assumed = measured > 1_000_000 ? measured : parts.config.assumedBytesPerSecond
-  const limit = slot.policy.rateLimitBytesPerSecond
-  return Math.ceil(diskBytes / (limit > 0 ? Math.min(limit, assumed) : assumed))
+  const allowed = limits.map(({ bytesPerSecond }) => bytesPerSecond ?? Number.POSITIVE_INFINITY)
+  return Math.ceil(diskBytes / Math.min(assumed, ...allowed))
 }
 
 const describeSeconds = (seconds: number): string =>

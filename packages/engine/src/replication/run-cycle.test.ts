@@ -1,10 +1,12 @@
 import { Outage, Refusal } from '@understudy/base/errors'
+import { rateLimit } from '@understudy/block/with-rate-limit'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
 import { type FakeSite, fakeWorld } from '@understudy/simulator/fake-platform'
 import { readAll } from '@understudy/simulator/memory-disk'
 import { virtualClock } from '@understudy/simulator/virtual-clock'
 import { describe, expect, test } from 'vitest'
 import type { PointWriter, Replica } from '../ports/replica-store.ts'
+import { rateClockOf } from './line-limits.ts'
 import { type CycleOutcome, type CycleRequest, runCycle } from './run-cycle.ts'
 
 const config = { requestBytes: 65_536, requestsInFlight: 4 }
@@ -31,7 +33,7 @@ async function newPair(diskBytes = 2 ** 20) {
       excludedDisks: [],
       resyncReason: null,
       consistency: 'crash',
-      rateLimitBytesPerSecond: 0,
+      limits: [],
       config,
       time: clock,
       signal: new AbortController().signal,
@@ -188,11 +190,14 @@ describe('runCycle', () => {
     await expectEqual()
   })
 
-  test('a rate limit is kept', async () => {
+  test('every limit is kept, and the lowest decides', async () => {
     const { cycle, write, clock } = await newPair()
     await write(0, 1, 1_000_000)
     const startedAt = clock.now()
-    await clock.until(cycle({ rateLimitBytesPerSecond: 100_000 }))
+    const limits = [1_000_000, 100_000].map((rate) =>
+      rateLimit(rate, rateClockOf({ clock, sleep: clock.sleep })),
+    )
+    await clock.until(cycle({ limits }))
     const seconds = (clock.now() - startedAt) / 1000
     expect(seconds).toBeGreaterThan(8)
     expect(seconds).toBeLessThan(25)

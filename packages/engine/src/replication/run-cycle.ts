@@ -5,6 +5,7 @@ import type { Clock } from '@understudy/base/instant'
 import { invariant, present } from '@understudy/base/invariant'
 import { type CopySink, copyExtents } from '@understudy/block/copy-extents'
 import type { BlockReader, MappedExtent } from '@understudy/block/device'
+import { type RateLimit, withRateLimit } from '@understudy/block/with-rate-limit'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
 import type { Consistency, GroupMark, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import { type CyclePlan, type CycleReason, planCycle } from '@understudy/domain/replication/plan-cycle'
@@ -14,7 +15,6 @@ import type { SourceDisk, SourceMachinePoint, SourcePlatform, SourcePoint } from
 import type { CycleSummary } from '../ports/stores.ts'
 import { findDifferences } from './compare.ts'
 import type { GroupSeat, InTurn } from './group-opening.ts'
-import { openPace, type Pace, withPace } from './pace.ts'
 
 export type CyclePhase = 'opening' | 'copying' | 'sealing'
 
@@ -34,8 +34,8 @@ export type CycleRequest = {
   readonly excludedDisks: readonly DiskKey[]
   readonly resyncReason: CycleReason | null
   readonly consistency: Consistency
-  /** 0: unlimited. */
-  readonly rateLimitBytesPerSecond: number
+  /** What is read of the source passes each of them. */
+  readonly limits: readonly RateLimit[]
   readonly config: Pick<EngineConfig, 'requestBytes' | 'requestsInFlight'>
   readonly time: Clock & { readonly sleep: Sleep }
   readonly signal: AbortSignal
@@ -202,7 +202,7 @@ async function abortQuietly(writer: PointWriter): Promise<void> {
 
 export type CopyDisksRequest = Pick<
   CycleRequest,
-  'replica' | 'rateLimitBytesPerSecond' | 'config' | 'time' | 'signal' | 'onProgress'
+  'replica' | 'limits' | 'config' | 'signal' | 'onProgress'
 > & {
   readonly writer: PointWriter
   readonly disks: readonly Pick<SourceDisk, 'key' | 'bytes' | 'reader' | 'changed'>[]
@@ -211,12 +211,11 @@ export type CopyDisksRequest = Pick<
 
 /** Copies what the plan says of every disk into the writer. Returns the bytes read from the source. */
 export async function copyDisks(request: CopyDisksRequest): Promise<number> {
-  const { plan, disks, replica, time } = request
-  const pace = openPace(request.rateLimitBytesPerSecond, time)
+  const { plan, disks, replica } = request
   const base = plan.kind === 'resync' ? await replica.openPoint(plan.base) : null
   const meter = openMeter(request, plan.kind === 'delta' ? 0 : sumBytes(disks))
   try {
-    for (const disk of disks) await copyDisk(request, disk, pace, base, meter)
+    for (const disk of disks) await copyDisk(request, disk, base, meter)
     return meter.readBytes()
   } finally {
     await base?.close()
@@ -247,12 +246,11 @@ function openMeter(request: CopyDisksRequest, totalBytes: number): Meter {
 async function copyDisk(
   request: CopyDisksRequest,
   disk: CopyDisksRequest['disks'][number],
-  pace: Pace,
   base: OpenedPoint | null,
   meter: Meter,
 ): Promise<void> {
-  const { config, signal, writer } = request
-  const source = countingReads(withPace(disk.reader, pace), meter)
+  const { config, limits, signal, writer } = request
+  const source = countingReads(limits.reduce<BlockReader>(withRateLimit, disk.reader), meter)
   const copy = base?.disks.find((candidate) => candidate.key === disk.key)?.reader ?? null
   const extents: AsyncIterable<MappedExtent> = copy
     ? findDifferences({

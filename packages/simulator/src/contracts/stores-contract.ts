@@ -48,6 +48,7 @@ export function storesContract(name: string, make: () => Promise<StoresHarness>)
     siteTests(current)
     machineTests(current)
     policyTests(current)
+    bandwidthTests(current)
     protectionTests(current)
     groupTests(current)
     runTests(current)
@@ -184,6 +185,34 @@ function machineTests(current: Current): void {
     expect(await a.machines.findByRef(a.site.id, 'nobody' as MachineRef)).toBeNull()
   })
 }
+
+function bandwidthTests(current: Current): void {
+  test('a limit between two sites is saved, replaced and removed, and goes with either of them', async () => {
+    const { bandwidth, sites } = current()
+    const [one, two] = [sampleSite(), sampleSite()]
+    for (const site of [one, two]) await sites.create(site, {})
+    const there = { sourceSiteId: one.id, targetSiteId: two.id, calendar: sampleCalendar(20) }
+    const back = { sourceSiteId: two.id, targetSiteId: one.id, calendar: sampleCalendar(null) }
+    await bandwidth.save(there)
+    await bandwidth.save(back)
+    await bandwidth.save({ ...there, calendar: sampleCalendar(5) })
+    const mine = async () =>
+      (await bandwidth.list()).filter(({ sourceSiteId }) => [one.id, two.id].includes(sourceSiteId))
+    expect(await mine()).toHaveLength(2)
+    expect(await mine()).toEqual(expect.arrayContaining([back, { ...there, calendar: sampleCalendar(5) }]))
+    await bandwidth.remove(two.id, one.id)
+    await bandwidth.remove(two.id, one.id)
+    expect(await mine()).toEqual([{ ...there, calendar: sampleCalendar(5) }])
+    await sites.remove(two.id)
+    expect(await mine()).toEqual([])
+  })
+}
+
+const sampleCalendar = (otherwiseMegabitsPerSecond: number | null) => ({
+  timeZone: 'Europe/Berlin',
+  rules: [{ weekdays: [1 as const, 7 as const], fromMinute: 0, toMinute: 1440, megabitsPerSecond: 10 }],
+  otherwiseMegabitsPerSecond,
+})
 
 function policyTests(current: Current): void {
   test('a policy is saved, replaced and removed', async () => {

@@ -1,5 +1,6 @@
 // Clocks on walls: what a date and a time of day in a zone are as an instant, over every change of the clocks.
 import type { Instant } from '@understudy/base/instant'
+import type { Weekday } from './weekday.ts'
 
 export type LocalDate = { readonly year: number; readonly month: number; readonly day: number }
 
@@ -53,6 +54,10 @@ export function localDateOf(instant: Instant, timeZone: string): LocalDate {
   return dateOf(wallOf(instant, timeZone))
 }
 
+/** What the clock shows, in minutes since midnight. Pure. */
+export const minuteOfDayOf = (instant: Instant, timeZone: string): number =>
+  Math.floor((((wallOf(instant, timeZone) % DAY) + DAY) % DAY) / MINUTE)
+
 const dateOf = (wall: Instant): LocalDate => {
   const date = new Date(wall)
   return { year: date.getUTCFullYear(), month: date.getUTCMonth() + 1, day: date.getUTCDate() }
@@ -62,8 +67,7 @@ const startOf = ({ year, month, day }: LocalDate): Instant => Date.UTC(year, mon
 
 export const addDays = (date: LocalDate, days: number): LocalDate => dateOf(startOf(date) + days * DAY)
 
-/** 1 is Monday, 7 Sunday. */
-export const weekdayOf = (date: LocalDate): number => new Date(startOf(date)).getUTCDay() || 7
+export const weekdayOf = (date: LocalDate): Weekday => (new Date(startOf(date)).getUTCDay() || 7) as Weekday
 
 /**
  * When the clock of the zone shows that time on that date. Of a time that comes twice (clocks are put back) the first; one that does
