@@ -11,7 +11,7 @@ export type Connection = 'connecting' | 'live' | 'lost'
 
 /** First path part of the query keys that a topic makes stale; the first of each is the topic's own. */
 const staleBy: Record<Topic, readonly string[]> = {
-  sites: ['sites', 'overview', 'lab', 'wall'],
+  sites: ['sites', 'bandwidth', 'overview', 'lab', 'wall'],
   machines: ['machines', 'overview', 'sites'],
   policies: ['policies'],
   groups: ['groups'],

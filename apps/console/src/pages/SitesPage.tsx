@@ -4,6 +4,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router'
 import { roleOf } from '@understudy/contract/roles'
 import { api } from '../api/client.ts'
 import { useWhyRefused } from '../api/session.ts'
+import { BandwidthPanel } from '../features/sites/BandwidthPanel.tsx'
 import { RegisterSite } from '../features/sites/RegisterSite.tsx'
 import { SiteTable } from '../features/sites/SiteTable.tsx'
 import { ActionButton } from '../ui/ActionButton.tsx'
@@ -45,6 +46,7 @@ export function SitesPage() {
           </EmptyState>
         )}
       </Panel>
+      {sites && sites.items.length > 0 && <BandwidthPanel sites={sites.items} />}
       <RegisterSite
         opened={register && refused === null}
         onClose={() => void navigate({ to: '/sites', search: {} })}

@@ -1,10 +1,8 @@
 import {
   Button,
-  Checkbox,
   Group,
   NumberInput,
   SegmentedControl,
-  Select,
   SimpleGrid,
   Stack,
   Switch,
@@ -14,24 +12,19 @@ import {
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import type { TestSchedule, TestSettings } from '@understudy/contract/plan-tests'
 import { roleOf } from '@understudy/contract/roles'
-import {
-  nextTestsAt,
-  type Weekday,
-  wallTextOf,
-  weekdays,
-  wordsOfSchedule,
-  wordsOfWeekday,
-} from '@understudy/contract/test-schedules'
-import { type FormEvent, useMemo, useState } from 'react'
+import { nextTestsAt, wallTextOf, wordsOfSchedule } from '@understudy/contract/test-schedules'
+import { type FormEvent, useState } from 'react'
 import { api, client } from '../../api/client.ts'
 import { useWhyRefused } from '../../api/session.ts'
+import { minuteOf } from '../../lib/time-of-day.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
+import { TimeZoneSelect } from '../../ui/TimeZoneSelect.tsx'
 import { useNow } from '../../ui/use-now.ts'
+import { WeekdayChoice } from '../../ui/WeekdayChoice.tsx'
 import {
   draftOf,
   faultOf,
-  minuteOf,
   monthDaysOf,
   newSchedule,
   type ScheduleDraft,
@@ -139,22 +132,11 @@ function Days({ draft, schedule, onDraft }: DaysProps) {
         }
       />
       {days.kind === 'week' ? (
-        <Checkbox.Group
+        <WeekdayChoice
           label="Days of the week"
-          value={days.weekdays.map(String)}
-          onChange={(chosen) =>
-            set({
-              kind: 'week',
-              weekdays: weekdays.filter((day) => chosen.includes(String(day))) as Weekday[],
-            })
-          }
-        >
-          <Group gap="sm" mt={6}>
-            {weekdays.map((day) => (
-              <Checkbox key={day} value={String(day)} label={wordsOfWeekday[day]} />
-            ))}
-          </Group>
-        </Checkbox.Group>
+          value={days.weekdays}
+          onChange={(chosen) => set({ kind: 'week', weekdays: chosen })}
+        />
       ) : (
         <TextInput
           label="Days of the month"
@@ -190,10 +172,6 @@ const spans = [
 ] as const
 
 function Times({ draft, schedule, onDraft }: TimesProps) {
-  const zones = useMemo(
-    () => [...new Set(['UTC', schedule.timeZone, ...Intl.supportedValuesOf('timeZone')])],
-    [schedule.timeZone],
-  )
   const set = (change: Partial<TestSchedule>): void =>
     onDraft({ ...draft, schedule: { ...schedule, ...change } })
   return (
@@ -210,16 +188,7 @@ function Times({ draft, schedule, onDraft }: TimesProps) {
           onDraft({ ...draft, time, schedule: { ...schedule, minuteOfDay } })
         }}
       />
-      <Select
-        label="Time zone"
-        description="Its summer and winter times are kept."
-        searchable
-        allowDeselect={false}
-        data={zones}
-        limit={60}
-        value={schedule.timeZone}
-        onChange={(timeZone) => timeZone !== null && set({ timeZone })}
-      />
+      <TimeZoneSelect value={schedule.timeZone} onChange={(timeZone) => set({ timeZone })} />
       {spans.map(([name, label, description, least]) => (
         <NumberInput
           key={name}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { draftOf, faultOf, minuteOf, monthDaysOf, newSchedule } from './schedule-draft.ts'
+import { draftOf, faultOf, monthDaysOf, newSchedule } from './schedule-draft.ts'
 
 test.each([
   ['1', [1]],
@@ -12,20 +12,6 @@ test.each([
   ['1.5', null],
 ])('the days of a month, %j', (text, expected) => {
   expect(monthDaysOf(text)).toEqual(expected)
-})
-
-test.each([
-  ['00:00', 0],
-  ['03:30', 210],
-  ['23:59', 1439],
-  ['3:05', 185],
-  ['0430', 270],
-  ['23:59:10', null],
-  ['24:00', null],
-  ['3', null],
-  ['', null],
-])('the time %j', (text, expected) => {
-  expect(minuteOf(text)).toBe(expected)
 })
 
 test('a schedule without a day cannot be saved, and says why', () => {

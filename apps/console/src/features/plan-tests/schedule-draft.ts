@@ -1,6 +1,7 @@
 // What is typed into the form of a schedule, until it is saved. Pure.
 import type { TestSchedule, TestSettings } from '@understudy/contract/plan-tests'
 import { defaultTestSchedule, wordsOfTime } from '@understudy/contract/test-schedules'
+import { localTimeZone, minuteOf } from '../../lib/time-of-day.ts'
 
 export type ScheduleDraft = {
   readonly testEveryDays: number
@@ -25,11 +26,11 @@ export function draftOf({
   }
 }
 
-/** Where the reader is: nobody counts in UTC at home. */
+/** Where the reader is. */
 export const newSchedule = (): TestSchedule => ({
   ...defaultTestSchedule,
   days: { kind: 'week', weekdays: [6] },
-  timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+  timeZone: localTimeZone(),
 })
 
 /** Null: that are no days of a month. */
@@ -37,12 +38,6 @@ export function monthDaysOf(text: string): number[] | null {
   const words = text.split(/[,\s]+/).filter((word) => word !== '')
   const days = words.map((word) => (/^\d{1,2}$/.test(word) ? Number(word) : Number.NaN))
   return days.length > 0 && days.every((day) => day >= 1 && day <= 31) ? days : null
-}
-
-/** `03:30`, `3:30` or `0330` as minutes since midnight; null: that is no time. */
-export function minuteOf(text: string): number | null {
-  const [, hours, minutes] = /^([01]?\d|2[0-3]):?([0-5]\d)$/.exec(text.trim()) ?? []
-  return hours === undefined || minutes === undefined ? null : Number(hours) * 60 + Number(minutes)
 }
 
 export const WRONG_TIME = 'Give the time as 03:30, from 00:00 to 23:59'
