@@ -1,12 +1,12 @@
 // A handle on a replica. Several handles of one process share a core; at most one of them is the writer.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { planRetention } from '@understudy/domain/recovery-points/plan-retention'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import type { OpenedPoint, PointWriter, Replica } from '@understudy/engine/ports/replica-store'
 import { difference } from './difference.ts'
 import { baseNotNewest, onDisk, pointLeaving, pointNotFound, pointOpen, readOnly } from './failures.ts'
 import { Maintenance } from './maintenance.ts'
 import { openPoint } from './opened-point.ts'
-import { planRetention } from './plan-retention.ts'
 import { addHold, removeHold, removeMarks, saveAnnotations } from './point-marks.ts'
 import { beginPoint } from './point-writer.ts'
 import { pointIdOf, type ReplicaCore, type Writer } from './replica-core.ts'

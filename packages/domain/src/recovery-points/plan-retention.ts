@@ -1,7 +1,7 @@
 // Which recovery points stay. Pure.
 import type { Instant } from '@understudy/base/instant'
-import type { RetentionTier } from '@understudy/domain/protection/policy'
-import type { CutId, PointId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import type { RetentionTier } from '../protection/policy.ts'
+import type { CutId, PointId, RecoveryPoint } from './recovery-point.ts'
 
 export type RetentionFacts = {
   /** From old to new. */
@@ -9,7 +9,7 @@ export type RetentionFacts = {
   /** From young to old. */
   readonly tiers: readonly RetentionTier[]
   readonly now: Instant
-  /** See `Replica.expire`. */
+  /** How many machines of the group have a cut. */
   readonly shares?: ReadonlyMap<CutId, number>
 }
 
