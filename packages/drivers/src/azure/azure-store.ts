@@ -1,0 +1,103 @@
+// Replicas as page blobs in a container of an Azure storage account. See DESIGN.md for the order of requests and what a crash
+// leaves.
+import type { Clock } from '@understudy/base/instant'
+import type { ReplicaId } from '@understudy/domain/protection/protection'
+import type { ReplicaStore } from '@understudy/engine/ports/replica-store'
+import { type AzureContainer, connectAzure } from './azure-calls.ts'
+import { checkId, replicaFolder } from './blob-names.ts'
+import { cannotEncrypt, notFound } from './failures.ts'
+import { type AzureLimits, defaultLimits } from './limits.ts'
+import { openPointsRegistry } from './open-points.ts'
+import { openedReplica } from './opened-replica.ts'
+import { defaultPatience, type Patience, type Patient, patientCalls } from './patient-calls.ts'
+import { probePageDiff } from './probe.ts'
+import { removeFolder, sweep } from './remove-points.ts'
+import { createHead, HEADS, headName, loadHead } from './replica-head.ts'
+import { ReplicaState } from './replica-state.ts'
+import type { StorageCalls } from './storage-calls.ts'
+
+export type AzureStoreOptions = {
+  /** The container is there already: making one needs rights that replicating does not. */
+  readonly container: AzureContainer
+  readonly clock: Clock
+  readonly limits?: Partial<AzureLimits>
+  readonly patience?: Partial<Patience>
+}
+
+export function openAzureStore(options: AzureStoreOptions): ReplicaStore {
+  return replicaStoreOver(() => connectAzure(options.container), options)
+}
+
+/** The same over any implementation of the requests. */
+export function replicaStoreOver(
+  connect: () => Promise<StorageCalls>,
+  { clock, limits: given, patience }: Omit<AzureStoreOptions, 'container'>,
+): ReplicaStore {
+  const limits = { ...defaultLimits, ...given }
+  const openPoints = openPointsRegistry()
+  const connection = once(
+    async (): Promise<Patient> => patientCalls(await connect(), { ...defaultPatience, ...patience }),
+  )
+  const pageDiff = once(async () => probePageDiff(await connection()))
+
+  return {
+    async createReplica(spec) {
+      checkId(spec.id)
+      if (spec.encrypt) throw cannotEncrypt(spec.machineName)
+      const calls = await connection()
+      if ((await loadHead(calls, spec.id)) !== null) return
+      // What a deletion that was cut short has left of an earlier one.
+      await removeFolder(calls, replicaFolder(spec.id))
+      await createHead(calls, spec.id, spec.machineName)
+    },
+
+    async openReplica(id, epoch) {
+      const calls = await connection()
+      const seen = await loadHead(calls, checkId(id))
+      if (seen === null) throw notFound(id)
+      const state = new ReplicaState({ calls, id, limits, clock, pageDiff }, seen)
+      if (epoch === null) await state.refresh()
+      else {
+        await state.claim(epoch)
+        await sweep(state, () => state.checkOwner(epoch))
+      }
+      return openedReplica({ state, epoch, openPoints })
+    },
+
+    async exists(id) {
+      return (await loadHead(await connection(), checkId(id))) !== null
+    },
+
+    async deleteReplica(id) {
+      const calls = await connection()
+      const seen = await loadHead(calls, checkId(id))
+      // The head first: without it nothing of the rest counts, and whoever still writes is refused.
+      if (seen !== null) await calls.remove(headName(id), {})
+      await removeFolder(calls, replicaFolder(id))
+    },
+
+    async list() {
+      const ids: ReplicaId[] = []
+      for await (const { name } of (await connection()).list(HEADS, {}))
+        if (name.endsWith('.json')) ids.push(name.slice(HEADS.length, -'.json'.length) as ReplicaId)
+      return ids
+    },
+
+    // An account holds petabytes, and what others keep in it cannot be asked for.
+    freeBytes: async () => null,
+  }
+}
+
+/** What was begun is waited for by all; what failed is begun anew by the next. */
+function once<Result>(work: () => Promise<Result>): () => Promise<Result> {
+  let begun: Promise<Result> | null = null
+  return () => {
+    if (begun === null) {
+      begun = work()
+      begun.catch(() => {
+        begun = null
+      })
+    }
+    return begun
+  }
+}
