@@ -55,8 +55,6 @@ export async function connectAzure(where: AzureContainer): Promise<StorageCalls>
   return azureCalls(service.getContainerClient(where.container))
 }
 
-const FIRST_FENCE = 1
-
 export function azureCalls(container: ContainerClient): StorageCalls {
   const pages = (name: string): PageBlobClient => container.getPageBlobClient(name)
   const source = ({ name, snapshot }: PageSource): PageBlobClient =>
@@ -115,16 +113,16 @@ export function azureCalls(container: ContainerClient): StorageCalls {
       }
     },
 
-    createPages: (name, bytes, metadata, signal) =>
+    createPages: (name, { bytes, metadata, fence }, signal) =>
       orNull('create a page blob', async () => {
         const options = {
           metadata: { ...metadata },
           conditions: { ifNoneMatch: '*' },
-          blobSequenceNumber: FIRST_FENCE,
+          blobSequenceNumber: fence,
           ...aborting(signal),
         }
         const { etag } = await pages(name).create(bytes, options)
-        return { etag: present(etag, 'a new blob has an ETag'), sequence: FIRST_FENCE }
+        return present(etag, 'a new blob has an ETag')
       }),
 
     pageFacts: (name, signal) =>
@@ -140,14 +138,11 @@ export function azureCalls(container: ContainerClient): StorageCalls {
         } satisfies PageBlobFacts
       }),
 
-    raiseFence: (name, etag, signal) =>
+    raiseFence: (name, { fence, etag }, signal) =>
       orNull('take over a page blob', async () => {
         const options = { conditions: { ifMatch: etag }, ...aborting(signal) }
-        const answer = await pages(name).updateSequenceNumber('increment', undefined, options)
-        return {
-          etag: present(answer.etag, 'a blob has an ETag'),
-          sequence: present(answer.blobSequenceNumber, 'a page blob has a sequence number'),
-        }
+        const answer = await pages(name).updateSequenceNumber('update', fence, options)
+        return present(answer.etag, 'a blob has an ETag')
       }),
 
     resizePages: (name, bytes, etag, signal) =>

@@ -156,6 +156,8 @@ export class DiskWriter {
 
   async #readLive(range: Extent): Promise<Buffer> {
     const { content } = await this.live()
+    // What was sent before may still wait for a connection.
+    await this.#deps.slots.waitBelow(0)
     return Buffer.from(await content.read(range, this.#deps.signal))
   }
 

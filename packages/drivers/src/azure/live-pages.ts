@@ -1,9 +1,10 @@
 // A page blob that is being written: the newest state of a disk, or of its sums. What lies in it is trusted by nobody. It becomes
 // the truth only as a snapshot, taken when the blob's ETag is one that we ourselves were given.
 //
-// Writing starts with raising the blob's sequence number, if the ETag is still that of the newest sealed snapshot. Every write
+// Writing starts with giving the blob a sequence number of our own, if the ETag is still that of the newest sealed snapshot. Every write
 // names the number it was given, so what an older writer or an older cycle still sends is refused by Azure. If the ETag is another
 // (a cycle died half way, a stranger wrote), what differs from the snapshot is put back first.
+import { randomInt } from 'node:crypto'
 import { invariant } from '@understudy/base/invariant'
 import type { Extent } from '@understudy/block/device'
 import { rangeLock } from '@understudy/block/range-lock'
@@ -47,13 +48,17 @@ export async function createLivePages(
   bytes: number,
 ): Promise<LivePages> {
   const metadata: Metadata = { [OWNER_MARK]: blob.mark }
-  const fence = await calls.createPages(blob.name, bytes, metadata)
-  if (fence !== null) return livePages(calls, blob, fence, true)
+  const fence = newFence()
+  const etag = await calls.createPages(blob.name, { bytes, metadata, fence })
+  if (etag !== null) return livePages(calls, blob, { etag, fence }, true)
   // Its name was made for this moment: an earlier attempt, whose answer was lost, has created it.
   const facts = await calls.pageFacts(blob.name)
   if (facts?.metadata[OWNER_MARK] !== blob.mark) throw blobReplaced(blob.disk)
-  return livePages(calls, blob, facts, true)
+  return livePages(calls, blob, { etag: facts.etag, fence: facts.sequence }, true)
 }
+
+/** Nobody else ever had it, and nobody will: so a fence whose answer was lost is known again. */
+const newFence = (): number => randomInt(1, 2 ** 47)
 
 /**
  * The blob whose newest sealed state is `sealed`, fenced for this writer and equal to that state. `checkOwner` throws when a newer
@@ -71,16 +76,21 @@ export async function takeOverPages(
   },
 ): Promise<LivePages> {
   const { sealed, bytes, signal } = deps
-  const untouched = await calls.raiseFence(blob.name, sealed.etag, signal)
-  if (untouched !== null) return livePages(calls, blob, untouched, false)
+  const fence = newFence()
+  const untouched = await calls.raiseFence(blob.name, { fence, etag: sealed.etag }, signal)
+  if (untouched !== null) return livePages(calls, blob, { etag: untouched, fence }, false)
   for (let tries = 0; tries < TAKE_OVER_TRIES; tries += 1) {
     const facts = await calls.pageFacts(blob.name, signal)
     if (facts === null) throw blobGone(blob.disk)
     if (facts.metadata[OWNER_MARK] !== blob.mark) throw blobReplaced(blob.disk)
     await deps.checkOwner()
-    const fence = await calls.raiseFence(blob.name, facts.etag, signal)
-    if (fence === null) continue
-    const pages = livePages(calls, blob, fence, false)
+    // Ours already: only the answer was lost. Whatever the blob was then, it is put back below.
+    const etag =
+      facts.sequence === fence
+        ? facts.etag
+        : await calls.raiseFence(blob.name, { fence, etag: facts.etag }, signal)
+    if (etag === null) continue
+    const pages = livePages(calls, blob, { etag, fence }, false)
     if (facts.bytes !== bytes) await pages.resize(bytes)
     await deps.undo(pages, facts.bytes === bytes)
     return pages
@@ -91,12 +101,12 @@ export async function takeOverPages(
 function livePages(
   calls: StorageCalls,
   blob: LiveBlob,
-  first: { readonly etag: string; readonly sequence: number },
+  first: { readonly etag: string; readonly fence: number },
   isFresh: boolean,
 ): LivePages {
   const lock = rangeLock()
   const etags = new Set<string>([first.etag])
-  let fence = first.sequence
+  let fence = first.fence
   let writtenBytes = 0
   let underWay = 0
   let unsure: Extent[] = []
@@ -117,17 +127,29 @@ function livePages(
           quiet = resolve
         })
 
-  /** A request that got no answer may still be on its way. Newer content in its place needs a fence in between. */
+  /**
+   * A request that got no answer may still be on its way. Newer content in its place, or a snapshot, needs a fence in between. What
+   * has arrived late already shows as an ETag that nobody told us; a stranger's would look the same here, and is left to the sums.
+   */
   const raise = async (): Promise<void> => {
     await untilQuiet()
-    const facts = await calls.pageFacts(blob.name)
-    if (facts === null) throw blobGone(blob.disk)
-    if (!etags.has(facts.etag) || facts.sequence !== fence) throw blobTouched(blob.disk)
-    const raised = await calls.raiseFence(blob.name, facts.etag)
-    if (raised === null) throw blobTouched(blob.disk)
-    fence = raised.sequence
-    remember(raised.etag)
-    unsure = []
+    const next = newFence()
+    for (let tries = 0; tries < TAKE_OVER_TRIES; tries += 1) {
+      const facts = await calls.pageFacts(blob.name)
+      if (facts === null) throw blobGone(blob.disk)
+      // Neither the old nor the new one: somebody else's.
+      if (facts.sequence !== fence && facts.sequence !== next) throw blobTouched(blob.disk)
+      const etag =
+        facts.sequence === next
+          ? facts.etag
+          : await calls.raiseFence(blob.name, { fence: next, etag: facts.etag })
+      if (etag === null) continue
+      fence = next
+      remember(etag)
+      unsure = []
+      return
+    }
+    throw blobTouched(blob.disk)
   }
   const write = (range: Extent, request: (onUnsure: () => void) => Promise<string>): Promise<void> =>
     lock.hold(range, async () => {
@@ -186,6 +208,7 @@ function livePages(
     },
     async seal() {
       invariant(underWay === 0, 'a blob is sealed when everything has arrived')
+      if (unsure.length > 0) await raise()
       const taken = await calls.takeSnapshot(blob.name)
       if (!etags.has(taken.etag)) throw blobTouched(blob.disk)
       return taken

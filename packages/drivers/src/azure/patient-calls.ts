@@ -83,10 +83,9 @@ export function patientCalls(calls: StorageCalls, patience: Patience = defaultPa
       again(signal, (limit) => calls.putMetadata(name, metadata, etag, limit)),
     remove: (name, which, signal) => again(signal, (limit) => calls.remove(name, which, limit)),
     list: (prefix, include, signal) => gathered(signal, (limit) => calls.list(prefix, include, limit)),
-    createPages: (name, bytes, metadata, signal) =>
-      again(signal, (limit) => calls.createPages(name, bytes, metadata, limit)),
+    createPages: (name, blob, signal) => again(signal, (limit) => calls.createPages(name, blob, limit)),
     pageFacts: (name, signal) => again(signal, (limit) => calls.pageFacts(name, limit)),
-    raiseFence: (name, etag, signal) => again(signal, (limit) => calls.raiseFence(name, etag, limit)),
+    raiseFence: (name, to, signal) => again(signal, (limit) => calls.raiseFence(name, to, limit)),
     resizePages: (name, bytes, etag, signal) =>
       again(signal, (limit) => calls.resizePages(name, bytes, etag, limit)),
     putPages: (name, at, signal) => again(signal, (limit) => calls.putPages(name, at, limit), at.onUnsure),

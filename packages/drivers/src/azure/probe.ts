@@ -7,9 +7,8 @@ import type { StorageCalls } from './storage-calls.ts'
 /** True when the pages that changed since a snapshot can be asked for. Leaves nothing behind. */
 export async function probePageDiff(calls: StorageCalls, signal?: AbortSignal): Promise<boolean> {
   const name = `probes/${randomUUID()}`
-  const fence = await calls.createPages(name, MiB, {}, signal)
-  if (fence === null) return false
-  const write = { fence: fence.sequence }
+  const write = { fence: 1 }
+  if ((await calls.createPages(name, { bytes: MiB, metadata: {}, ...write }, signal)) === null) return false
   try {
     await calls.putPages(name, { ...write, offset: 0, data: Buffer.alloc(1024, 1) }, signal)
     const { snapshot } = await calls.takeSnapshot(name, signal)

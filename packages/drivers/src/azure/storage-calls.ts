@@ -27,9 +27,6 @@ export type PageBlobFacts = {
 /** `any`: whatever is there is replaced. `absent`: only where nothing is. Else only what has this ETag. */
 export type Expected = 'any' | 'absent' | { readonly etag: string }
 
-/** The sequence number that every write must name, and the ETag of the blob when it was given. */
-export type Fence = { readonly etag: string; readonly sequence: number }
-
 /** Somebody else's fence is up: the sequence number of the blob is not the one this writer was given. */
 export class FenceBroken extends Error {
   override readonly name = 'FenceBroken'
@@ -62,11 +59,19 @@ export interface StorageCalls {
     signal?: AbortSignal,
   ): AsyncIterable<ListedBlob>
 
-  /** Of zeros. Never takes the place of another. */
-  createPages(name: string, bytes: number, metadata: Metadata, signal?: AbortSignal): Promise<Fence | null>
+  /** Of zeros. Never takes the place of another. The new ETag. */
+  createPages(
+    name: string,
+    blob: { readonly bytes: number; readonly metadata: Metadata; readonly fence: number },
+    signal?: AbortSignal,
+  ): Promise<string | null>
   pageFacts(name: string, signal?: AbortSignal): Promise<PageBlobFacts | null>
-  /** Adds one to the sequence number. What was given the number before is fenced off from now on. */
-  raiseFence(name: string, etag: string, signal?: AbortSignal): Promise<Fence | null>
+  /** Sets the sequence number. What names another one is fenced off from now on. The new ETag. */
+  raiseFence(
+    name: string,
+    to: { readonly fence: number; readonly etag: string },
+    signal?: AbortSignal,
+  ): Promise<string | null>
   /** Shorter: what is behind the end is gone. Longer: zeros are added. The new ETag. */
   resizePages(name: string, bytes: number, etag: string, signal?: AbortSignal): Promise<string | null>
   /** Throws FenceBroken unless the sequence number is `fence`. The new ETag. At most 4 MiB, whole pages of 512 bytes. */

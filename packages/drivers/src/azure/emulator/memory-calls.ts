@@ -3,7 +3,7 @@
 import { invariant } from '@understudy/base/invariant'
 import type { Extent } from '@understudy/block/device'
 import { coalesce } from '@understudy/block/extents'
-import { isZero } from '@understudy/block/zero-detection'
+import { GRAIN_BYTES, isZero } from '@understudy/block/zero-detection'
 import { fromAzure } from '../failures.ts'
 import { FenceBroken, type Metadata, type PageSource, type StorageCalls } from '../storage-calls.ts'
 
@@ -94,19 +94,19 @@ export function memoryCalls(account: MemoryAccount): StorageCalls {
         yield { name, snapshot: null, etag: blob.etag, metadata: blob.metadata }
       }
     },
-    async createPages(name, bytes, metadata) {
+    async createPages(name, { bytes, metadata, fence }) {
       if (account.blobs.has(name)) return null
       const etag = nextEtag()
       account.blobs.set(name, {
         kind: 'paged',
         etag,
         metadata,
-        sequence: 1,
+        sequence: fence,
         bytes,
         pages: new Map(),
         snapshots: new Map(),
       })
-      return { etag, sequence: 1 }
+      return etag
     },
     async pageFacts(name) {
       const found = account.blobs.get(name)
@@ -116,12 +116,12 @@ export function memoryCalls(account: MemoryAccount): StorageCalls {
       const { etag, bytes, sequence, metadata } = found
       return { etag, bytes, sequence, metadata }
     },
-    async raiseFence(name, etag) {
+    async raiseFence(name, { fence, etag }) {
       const blob = paged(name)
       if (blob?.etag !== etag) return null
-      blob.sequence += 1
+      blob.sequence = fence
       blob.etag = nextEtag()
-      return { etag: blob.etag, sequence: blob.sequence }
+      return blob.etag
     },
     async resizePages(name, bytes, etag) {
       const blob = paged(name)
@@ -190,10 +190,21 @@ function rangesOf(pages: readonly number[], { offset, bytes }: Extent): Extent[]
   return coalesce(inside.sort((a, b) => a - b).map((page) => ({ offset: page * PAGE, bytes: PAGE })))
 }
 
-/** A page that is there and reads as zeros: what a store that never uploads zeros must not leave. */
-export function zeroPages(account: MemoryAccount): number {
+/** Grains of 4 KiB that are there, all eight pages of them, and read as zeros: what a store that never uploads zeros must not leave. */
+export function zeroGrains(account: MemoryAccount): number {
   let count = 0
-  for (const blob of account.blobs.values())
-    if (blob.kind === 'paged') for (const data of blob.pages.values()) if (isZero(data)) count += 1
+  for (const blob of account.blobs.values()) if (blob.kind === 'paged') count += zeroGrainsOf(blob.pages)
+  return count
+}
+
+const PAGES_PER_GRAIN = GRAIN_BYTES / PAGE
+
+function zeroGrainsOf(pages: ReadonlyMap<number, Buffer>): number {
+  let count = 0
+  for (const page of pages.keys()) {
+    if (page % PAGES_PER_GRAIN !== 0) continue
+    const grain = Array.from({ length: PAGES_PER_GRAIN }, (_, index) => pages.get(page + index))
+    if (grain.every((data) => data !== undefined && isZero(data))) count += 1
+  }
   return count
 }
