@@ -257,6 +257,9 @@ export const blobTouched = (disk: string): Outage =>
       'The next cycle starts from the last sealed point. If it comes again, find out who writes into this container.',
   })
 
+export const isBlobTouched = (error: unknown): boolean =>
+  error instanceof Outage && error.code === 'azure/blob-touched'
+
 export const marksTooLong = (): Refusal =>
   new Refusal({
     code: 'recovery-point/marks-too-long',

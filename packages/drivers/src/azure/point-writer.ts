@@ -6,7 +6,7 @@ import type { PointDisk, PointFacts, RecoveryPoint } from '@understudy/domain/re
 import type { PointWriter } from '@understudy/engine/ports/replica-store'
 import { newBlob } from './blob-names.ts'
 import { DiskWriter } from './disk-writer.ts'
-import { blobTouched, diskTooLarge, wentBack } from './failures.ts'
+import { blobTouched, diskTooLarge, isBlobTouched, wentBack } from './failures.ts'
 import { LARGEST_DISK_BYTES } from './limits.ts'
 import { type Manifest, putManifest, type StoredDisk, toRecoveryPoint } from './manifests.ts'
 import { createLiveDisk, type LiveDiskDeps, takeOverLiveDisk } from './open-live-disk.ts'
@@ -71,9 +71,10 @@ export async function beginPoint(
     try {
       return await work()
     } catch (error) {
-      if (!(error instanceof FenceBroken)) throw error
+      const isFenced = error instanceof FenceBroken
+      if (!isFenced && !isBlobTouched(error)) throw error
       await state.checkOwner(epoch)
-      throw blobTouched(error.message)
+      throw isFenced ? blobTouched(error.message) : error
     }
   }
   const writeWith = async (signal: AbortSignal | undefined, work: () => Promise<void>): Promise<void> => {
