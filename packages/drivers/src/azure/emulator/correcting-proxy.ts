@@ -3,7 +3,7 @@
 //
 // Put right: the page list since a snapshot (Azurite lists all pages), page blobs that were copied (Azurite lets them share
 // their pages with the source), 4 MiB for a request (unchecked), 8 TiB for a blob (unchecked), a write to a snapshot (goes to the
-// blob), the name of a refused signature.
+// blob), the name of a refused signature. Not put right: Azurite refuses snapshots to whoever comes with the signature of a container.
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { TiB } from '@understudy/base/bytes'
@@ -78,6 +78,7 @@ export async function startCorrectingProxy(upstreamPort: number): Promise<Correc
       return void request.socket.destroy()
     }
     if (seen.headers['x-ms-copy-source'] !== undefined && passed.statusCode === 202) await isolateCopy(blob)
+    if (passed.statusCode === 403) return await answerRefusedSignIn(seen, passed, response)
     response.writeHead(passed.statusCode ?? 500, passed.headers)
     passed.pipe(response)
   }
@@ -163,7 +164,31 @@ async function answerPageDiff(
   response.end(`<?xml version="1.0" encoding="utf-8"?><PageList>${list}</PageList>`)
 }
 
-function answer(response: http.ServerResponse, fault: Extract<Fault, { kind: 'answer' }>): void {
+/** Azure calls a signature that does not fit by its name, and says when it was right but not at this time. */
+async function answerRefusedSignIn(
+  { query }: ProxiedRequest,
+  passed: http.IncomingMessage,
+  response: http.ServerResponse,
+): Promise<void> {
+  let body = ''
+  for await (const text of passed.setEncoding('utf8')) body += text
+  if (!body.includes('Server failed to authenticate')) {
+    const name = String(passed.headers['x-ms-error-code'] ?? 'AuthorizationFailure')
+    return answer(response, { kind: 'answer', status: 403, name })
+  }
+  const isExpired = Date.parse(query.get('se') ?? '') < Date.now()
+  answer(
+    response,
+    { kind: 'answer', status: 403, name: 'AuthenticationFailed' },
+    isExpired ? 'Signature not valid in the specified time frame' : 'The signature did not match',
+  )
+}
+
+function answer(
+  response: http.ServerResponse,
+  fault: Extract<Fault, { kind: 'answer' }>,
+  detail?: string,
+): void {
   const wait = fault.retryAfterSeconds
   response.writeHead(fault.status, {
     'x-ms-error-code': fault.name,
@@ -171,8 +196,9 @@ function answer(response: http.ServerResponse, fault: Extract<Fault, { kind: 'an
     ...(wait === undefined ? {} : { 'retry-after': String(wait) }),
   })
   const { name } = fault
+  const more = detail === undefined ? '' : `<AuthenticationErrorDetail>${detail}</AuthenticationErrorDetail>`
   response.end(
-    `<?xml version="1.0" encoding="utf-8"?><Error><Code>${name}</Code><Message>${name}</Message></Error>`,
+    `<?xml version="1.0" encoding="utf-8"?><Error><Code>${name}</Code><Message>${name}</Message>${more}</Error>`,
   )
 }
 
