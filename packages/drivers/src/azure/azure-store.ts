@@ -59,9 +59,9 @@ export function replicaStoreOver(
       if (epoch === null) await state.refresh()
       else {
         await state.claim(epoch)
-        await sweep(state, () => state.checkOwner(epoch))
+        await sweep(state, () => state.checkOwner())
       }
-      return openedReplica({ state, epoch, openPoints })
+      return openedReplica({ state, mayWrite: epoch !== null, openPoints })
     },
 
     async exists(id) {

@@ -137,6 +137,38 @@ describe('a writer that stands still and wakes up when another has taken over', 
   })
 })
 
+test('a writer that was overtaken and has looked at the newer points is refused all the same, also by its own epoch', async () => {
+  for (const epoch of [1, 2]) {
+    const store = storeOver(memoryCalls(memoryAccount()))
+    await create(store)
+    const old = await store.openReplica(id, 1)
+    await fillPoint(old, 1)
+    const current = await store.openReplica(id, epoch)
+    const second = await fillPoint(current, 2)
+    await expectFilled(old, second, 2)
+    expect(newest(old)).toBe(second)
+    await expect(fillPoint(old, 3)).rejects.toMatchObject({ code: 'replica/newer-writer' })
+    await expect(old.expire(onlyNewest, noon + 10_000)).rejects.toMatchObject({
+      code: 'replica/newer-writer',
+    })
+    await expectFilled(current, await fillPoint(current, 4), 4)
+  }
+})
+
+test('an expiry that goes on while a point is sealed does not lose sight of it', async () => {
+  const store = storeOver(memoryCalls(memoryAccount()))
+  await create(store)
+  const replica = await store.openReplica(id, 1)
+  await fillPoint(replica, 1)
+  for (let at = 1; at <= 6; at += 1) {
+    const expiry = replica.expire(onlyNewest, noon + 10_000)
+    const point = await fillPoint(replica, 1 + at)
+    await expiry
+    expect(newest(replica)).toBe(point)
+    await expectFilled(replica, point, 1 + at)
+  }
+})
+
 /** How many requests the work takes, after two points. */
 async function requestsOf(work: (replica: Replica, store: ReplicaStore) => Promise<void>): Promise<number> {
   const account = memoryAccount()

@@ -25,22 +25,20 @@ import { virtualBytes } from './vhd-footer.ts'
 
 export type HandleDeps = {
   readonly state: ReplicaState
-  /** Null: open for reading. */
-  readonly epoch: number | null
+  readonly mayWrite: boolean
   readonly openPoints: OpenPoints
 }
 
-export function openedReplica({ state, epoch, openPoints }: HandleDeps): Replica {
+export function openedReplica({ state, mayWrite, openPoints }: HandleDeps): Replica {
   const { calls, id, limits } = state.deps
   const places = { calls, folder: state.folder, limits, pageDiff: state.deps.pageDiff }
   let current: PointWriter | null = null
   /** Pages of a snapshot never change, so they are counted once. */
   let counted: { readonly point: number; readonly bytes: number } | null = null
 
-  const checkWriter = async (): Promise<number> => {
-    if (epoch === null) throw readOnly(state.machineName)
-    await state.checkOwner(epoch)
-    return epoch
+  const checkWriter = async (): Promise<void> => {
+    if (!mayWrite) throw readOnly(state.machineName)
+    await state.checkOwner()
   }
   const mark = async (point: PointId, change: (marks: Marks) => Marks): Promise<RecoveryPoint> => {
     const marked = await markPoint(calls, state.folder, await state.find(point), change)
@@ -57,7 +55,7 @@ export function openedReplica({ state, epoch, openPoints }: HandleDeps): Replica
     points: () => state.points(),
 
     async beginPoint(base, disks) {
-      if (epoch === null) throw readOnly(state.machineName)
+      if (!mayWrite) throw readOnly(state.machineName)
       if (current !== null) throw pointOpen(state.machineName)
       // Taken at once: two that begin together must not both find it free.
       const place: PointWriter = { write: never, zero: never, seal: never, abort: async () => {} }
@@ -66,11 +64,11 @@ export function openedReplica({ state, epoch, openPoints }: HandleDeps): Replica
         current = null
       }
       try {
-        const owner = await checkWriter()
+        await checkWriter()
         const newest = state.newest()
         if (base !== (newest === null ? null : pointIdOf(newest.manifest.sequence)))
           throw baseNotNewest(state.machineName, base)
-        const writer = await beginPoint({ state, epoch: owner, ended }, disks)
+        const writer = await beginPoint({ state, ended }, disks)
         current = writer
         return writer
       } catch (error) {

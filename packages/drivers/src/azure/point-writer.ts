@@ -17,7 +17,6 @@ import { FenceBroken } from './storage-calls.ts'
 
 export type PointWriterDeps = {
   readonly state: ReplicaState
-  readonly epoch: number
   /** The point is sealed, given up or lost: another one may begin. */
   ended(): void
 }
@@ -25,7 +24,7 @@ export type PointWriterDeps = {
 type DiskPlan = { readonly disk: PointDisk; readonly sealed: StoredDisk | null; readonly writer: DiskWriter }
 
 export async function beginPoint(
-  { state, epoch, ended }: PointWriterDeps,
+  { state, ended }: PointWriterDeps,
   disks: readonly PointDisk[],
 ): Promise<PointWriter> {
   for (const { key, bytes } of disks) if (bytes > LARGEST_DISK_BYTES) throw diskTooLarge(key, bytes)
@@ -38,7 +37,7 @@ export async function beginPoint(
     folder: state.folder,
     limits,
     signal: stop.signal,
-    checkOwner: () => state.checkOwner(epoch),
+    checkOwner: () => state.checkOwner(),
     pageDiff: state.deps.pageDiff,
   }
   const base = state.newest()
@@ -73,7 +72,7 @@ export async function beginPoint(
     } catch (error) {
       const isFenced = error instanceof FenceBroken
       if (!isFenced && !isBlobTouched(error)) throw error
-      await state.checkOwner(epoch)
+      await state.checkOwner()
       throw isFenced ? blobTouched(error.message) : error
     }
   }
@@ -124,7 +123,7 @@ export async function beginPoint(
     state.noteAttempt(sequence)
     const point = await putManifest(calls, state.folder, manifest)
     if (point === null) {
-      await state.checkOwner(epoch)
+      await state.checkOwner()
       throw wentBack(state.machineName)
     }
     await state.commit(point, (head) => withPoint(head, sequence))

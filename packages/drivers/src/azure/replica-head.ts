@@ -1,7 +1,7 @@
 // The head of a replica: one small blob that makes it exist, names its writer and says which points are sealed. It changes only
 // from a state that its writer has seen (If-Match), so of two writers one learns that it came second. Nothing else decides.
 //
-//   heads/<replica>.json   { spec, incarnation, epoch, next, sealed: [[first, last], ...], write }
+//   heads/<replica>.json   { machineName, incarnation, epoch, owner, next, sealed: [[first, last], ...], write }
 //
 // `sealed` holds numbers of points, in runs without gaps. A manifest whose number is in none of them is not a point: its writer
 // died or was overtaken before the head said so. Numbers that were given up are never given out again (`next`).
@@ -20,6 +20,8 @@ export type Head = {
   readonly incarnation: string
   /** 0 when nobody has written yet. */
   readonly epoch: number
+  /** Which opening for writing owns it: an epoch may be claimed twice by the same process. */
+  readonly owner: string | null
   /** The number of the next point. */
   readonly next: number
   /** Ascending, apart. */
@@ -39,6 +41,7 @@ export const newHead = (machineName: string): Head => ({
   machineName,
   incarnation: randomUUID(),
   epoch: 0,
+  owner: null,
   next: 1,
   sealed: [],
   write: randomUUID(),

@@ -1,4 +1,5 @@
 // What a handle knows of a replica: its head and its points, as they were last seen.
+import { randomUUID } from 'node:crypto'
 import { invariant } from '@understudy/base/invariant'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
 import type { PointId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
@@ -51,6 +52,8 @@ export class ReplicaState {
   #inDoubt = false
   /** The highest number that a manifest was written under. Whether it arrived or not, no other gets it. */
   #attempted = 0
+  /** Null: open for reading. */
+  #owner: string | null = null
 
   constructor(deps: StateDeps, seen: SeenHead) {
     this.deps = deps
@@ -98,17 +101,24 @@ export class ReplicaState {
 
   /** Reads head and points anew. The head first: what it calls sealed has had its manifest before. */
   async refresh(): Promise<void> {
+    const before = this.#seen
     const seen = await loadHead(this.deps.calls, this.deps.id)
     if (seen === null || seen.head.incarnation !== this.head.incarnation) throw notFound(this.deps.id)
-    await this.#read(seen)
+    const points = await this.#load(seen)
+    // What was sealed here meanwhile is newer than what was read.
+    if (this.#seen === before) this.#adopt(seen, points)
   }
 
-  async #read(seen: SeenHead): Promise<void> {
+  async #load(seen: SeenHead): Promise<Map<number, StoredPoint>> {
     const points = new Map<number, StoredPoint>()
     for await (const point of listManifests(this.deps.calls, this.folder))
       if (isSealed(seen.head, point.manifest.sequence)) points.set(point.manifest.sequence, point)
     const newest = newestSealed(seen.head)
     if (newest !== null && !points.has(newest)) await this.#checkNewest(newest, seen)
+    return points
+  }
+
+  #adopt(seen: SeenHead, points: Map<number, StoredPoint>): void {
     this.#seen = seen
     this.#points = points
     this.#listed = null
@@ -131,12 +141,14 @@ export class ReplicaState {
 
   /** Notes and holders as they are on the medium now. */
   async refreshMarks(): Promise<void> {
+    // A point that is sealed meanwhile is in no list yet.
+    const before = [...this.#points.keys()]
     const there = new Set<number>()
     for await (const point of listManifests(this.deps.calls, this.folder)) {
       there.add(point.manifest.sequence)
       if (this.#points.has(point.manifest.sequence)) this.#points.set(point.manifest.sequence, point)
     }
-    for (const sequence of [...this.#points.keys()]) if (!there.has(sequence)) this.#points.delete(sequence)
+    for (const sequence of before) if (!there.has(sequence)) this.#points.delete(sequence)
     this.#listed = null
   }
 
@@ -156,28 +168,35 @@ export class ReplicaState {
       if (seen === null) throw notFound(this.deps.id)
       if (seen.head.epoch > epoch) throw newerWriter(seen.head.machineName)
       const { head } = seen
-      const claimed = await changeHead(this.deps.calls, this.deps.id, seen, {
-        ...head,
-        epoch,
-        next: head.next + SKIPPED_NUMBERS,
-      })
+      const owner = randomUUID()
+      const next = head.next + SKIPPED_NUMBERS
+      const claimed = await changeHead(this.deps.calls, this.deps.id, seen, { ...head, epoch, owner, next })
       if (claimed === null) continue
-      return await this.#read(claimed)
+      this.#owner = owner
+      this.#adopt(claimed, await this.#load(claimed))
+      return
     }
     throw wentBack(this.machineName)
   }
 
-  /** Throws unless the head is the one this process wrote last. Costs one request. */
-  async checkOwner(epoch: number): Promise<void> {
-    if (this.#inDoubt) return await this.#settle(epoch)
+  /** Throws unless the head is the one this handle wrote last. Costs one request. */
+  async checkOwner(): Promise<void> {
+    // Whoever has looked at the newer points knows the newer head, and owns it no more for that.
+    if (this.head.owner !== this.#owner) throw newerWriter(this.machineName)
+    if (this.#inDoubt) return await this.#settle()
     const now = await loadHead(this.deps.calls, this.deps.id)
     if (now === null || now.head.incarnation !== this.head.incarnation) throw notFound(this.deps.id)
-    if (now.etag === this.#seen.etag) return
-    throw now.head.epoch > epoch ? newerWriter(this.machineName) : wentBack(this.machineName)
+    if (now.etag !== this.#seen.etag) throw this.#overtakenBy(now.head)
+  }
+
+  /** The head is not what we left. Either another has claimed it, or the storage has forgotten what we did. */
+  #overtakenBy({ epoch, owner }: Head): Error {
+    const isForgotten = owner === this.#owner || epoch < this.head.epoch
+    return isForgotten ? wentBack(this.machineName) : newerWriter(this.machineName)
   }
 
   /** After a lost answer: either the change has happened, or a newer state of the head makes sure that it never will. */
-  async #settle(epoch: number): Promise<void> {
+  async #settle(): Promise<void> {
     const { calls, id } = this.deps
     const next = { ...this.head, next: this.head.next + 1 }
     const settled = await changeHead(calls, id, this.#seen, next)
@@ -188,16 +207,16 @@ export class ReplicaState {
     }
     const now = await loadHead(calls, id)
     if (now === null) throw notFound(id)
-    if (now.head.epoch > epoch) throw newerWriter(this.machineName)
-    if (now.head.epoch < epoch) throw wentBack(this.machineName)
-    // Only we write with our epoch: it did happen.
+    if (now.head.owner !== this.#owner) throw this.#overtakenBy(now.head)
+    // Only we write under our name: it did happen.
+    this.#adopt(now, await this.#load(now))
     this.#inDoubt = false
-    await this.#read(now)
   }
 
   /** Makes the point part of the replica: the one moment at which it comes to be. Its manifest is there. */
   async commit(point: StoredPoint, change: (head: Head) => Head): Promise<void> {
     invariant(!this.#inDoubt, 'doubt is settled before the next point')
+    if (this.head.owner !== this.#owner) throw newerWriter(this.machineName)
     const live = [...this.#points.keys(), point.manifest.sequence]
     const wanted = withoutEmptyRuns(change(this.head), live)
     let changed: SeenHead | null
@@ -210,7 +229,7 @@ export class ReplicaState {
     if (changed === null) {
       const now = await loadHead(this.deps.calls, this.deps.id)
       if (now === null) throw notFound(this.deps.id)
-      throw now.head.epoch > this.head.epoch ? newerWriter(this.machineName) : wentBack(this.machineName)
+      throw this.#overtakenBy(now.head)
     }
     this.#seen = changed
     this.#points.set(point.manifest.sequence, point)
