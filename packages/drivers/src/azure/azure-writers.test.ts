@@ -212,6 +212,34 @@ test('a hold and an expiry at the same moment never lose a point that somebody w
   }
 })
 
+test('a hold that is granted while an expiry stands still keeps the point', async () => {
+  for (let at = 1; at <= 12; at += 1) {
+    const account = memoryAccount()
+    const gate: Gate = { at: Number.POSITIVE_INFINITY, requests: 0 }
+    const store = storeOver(gatedCalls(memoryCalls(account), gate))
+    await create(store)
+    const writer = await store.openReplica(id, 1)
+    const first = await fillPoint(writer, 1)
+    await fillPoint(writer, 2)
+    gate.at = gate.requests + at
+    const expiry = writer.expire(onlyNewest, noon + 10_000)
+    await Promise.race([gate.reached, expiry])
+    const reader = await storeOver(memoryCalls(account)).openReplica(id, null)
+    const granted = await reader.hold(first, 'run').then(
+      () => true,
+      () => false,
+    )
+    gate.open?.()
+    await expiry
+    const after = await storeOver(memoryCalls(account)).openReplica(id, null)
+    expect(
+      after.points().some((point) => point.id === first),
+      `request ${at}`,
+    ).toBe(granted)
+    if (granted) await expectFilled(after, first, 1)
+  }
+})
+
 describe('a stranger who writes into the container', () => {
   const setUp = async () => {
     const account = memoryAccount()

@@ -202,14 +202,16 @@ export class DiskWriter {
 
   async #relieve(): Promise<void> {
     const { slots, limits } = this.#deps
-    for (const batch of this.#pending.takeFull()) this.#send(batch)
-    if (this.#pending.bytes >= limits.gatherBytes) this.#sendAll()
+    this.#sendAll(this.#pending.takeFull())
+    if (this.#pending.bytes >= limits.gatherBytes) this.#sendAll(this.#pending.takeAll())
     if (this.#sums.pageCount >= limits.sumPages && !this.#isFlushing) this.#flushSums()
     await slots.waitBelow(limits.bufferBytes)
   }
 
-  #sendAll(): void {
-    for (const batch of this.#pending.takeAll()) this.#send(batch)
+  /** They do not overlap. Zeros first: in a new blob they are nothing to do where nothing has been sent yet. */
+  #sendAll(batches: readonly Batch[]): void {
+    for (const batch of batches) if (batch.grains === 'zero') this.#send(batch)
+    for (const batch of batches) if (batch.grains !== 'zero') this.#send(batch)
   }
 
   #send(batch: Batch): void {
@@ -267,7 +269,7 @@ export class DiskWriter {
   /** Everything is on its way when this returns; `slots` tell when it has arrived. */
   sendRest(): void {
     if (!this.isTouched) return
-    this.#sendAll()
+    this.#sendAll(this.#pending.takeAll())
     this.#flushSums()
   }
 
