@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest'
 import { replicaStoreOver } from './azure-store.ts'
 import { type Gate, gatedCalls } from './emulator/gated-calls.ts'
 import { type MemoryAccount, memoryAccount, memoryCalls } from './emulator/memory-calls.ts'
-import type { StorageCalls } from './storage-calls.ts'
+import type { ListedBlob, StorageCalls } from './storage-calls.ts'
 
 const id = 'replica' as ReplicaId
 const a = 'a' as DiskKey
@@ -155,18 +155,50 @@ test('a writer that was overtaken and has looked at the newer points is refused 
   }
 })
 
-test('an expiry that goes on while a point is sealed does not lose sight of it', async () => {
-  const store = storeOver(memoryCalls(memoryAccount()))
-  await create(store)
-  const replica = await store.openReplica(id, 1)
-  await fillPoint(replica, 1)
-  for (let at = 1; at <= 6; at += 1) {
-    const expiry = replica.expire(onlyNewest, noon + 10_000)
-    const point = await fillPoint(replica, 1 + at)
-    await expiry
-    expect(newest(replica)).toBe(point)
-    await expectFilled(replica, point, 1 + at)
+describe('a list that was made before a point was sealed, and is read after', () => {
+  const setUp = async () => {
+    const calls = memoryCalls(memoryAccount())
+    const store = storeOver(calls)
+    await create(store)
+    const replica = await store.openReplica(id, 1)
+    await fillPoint(replica, 1)
+    const { list } = calls
+    const listed = Promise.withResolvers<void>()
+    const read = Promise.withResolvers<void>()
+    calls.list = async function* (...args) {
+      const found: ListedBlob[] = []
+      for await (const blob of list(...args)) found.push(blob)
+      listed.resolve()
+      await read.promise
+      yield* found
+    }
+    return { replica, listed: listed.promise, read: read.resolve }
   }
+  const goesOn = async (replica: Replica, point: PointId): Promise<void> => {
+    expect(newest(replica)).toBe(point)
+    await expectFilled(replica, point, 2)
+    await expectFilled(replica, await fillPoint(replica, 3), 3)
+  }
+
+  test('does not make an expiry lose sight of it', async () => {
+    const { replica, listed, read } = await setUp()
+    const expiry = replica.expire(onlyNewest, noon + 10_000)
+    await listed
+    const point = await fillPoint(replica, 2)
+    read()
+    await expiry
+    await goesOn(replica, point)
+  })
+
+  test('does not make a look for another point forget it', async () => {
+    const { replica, listed, read } = await setUp()
+    const look = replica.openPoint('000000000099' as PointId)
+    await listed
+    const point = await fillPoint(replica, 2)
+    read()
+    await expect(look).rejects.toMatchObject({ code: 'recovery-point/not-found' })
+    await goesOn(replica, point)
+  })
 })
 
 /** How many requests the work takes, after two points. */

@@ -122,8 +122,13 @@ test('a writer waits while more is on its way than fits, and several requests go
 })
 
 test('a part of a grain is put into the content that was written before, even if that still waits for a connection', async () => {
-  const { replica } = await open({ connections: 1, gatherBytes: 4096 })
+  const { calls, replica } = await open({ connections: 1, gatherBytes: 4096 })
   const writer = await begin(replica, MiB)
+  const { putPages } = calls
+  calls.putPages = async (...args) => {
+    await new Promise(setImmediate)
+    return await putPages(...args)
+  }
   const expected = Buffer.alloc(MiB)
   const random = seededRandom(5)
   for (let grain = 0; grain < 64; grain += 2) {
