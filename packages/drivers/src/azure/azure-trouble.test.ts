@@ -17,6 +17,7 @@ import { seededRandom } from '@understudy/simulator/seeded-random'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { AzureContainer, AzureSignIn } from './azure-calls.ts'
 import { openAzureStore } from './azure-store.ts'
+import { checkContainer } from './check-container.ts'
 import { EMULATOR_ACCOUNT, EMULATOR_KEY } from './emulator/start-azurite.ts'
 import { type Emulator, startEmulator } from './emulator/start-emulator.ts'
 
@@ -177,6 +178,21 @@ test('a wrong key, an expired signature, a missing permission and a missing cont
     expect(toFailureReport(error).remedy.length).toBeGreaterThan(30)
   }
   expect((await contentOf(replica, first))[0]).toBe(1)
+})
+
+test('a check of the container names what the sign-in may not do, and leaves nothing behind', async () => {
+  const container = await newContainer()
+  const check = (permissions: string) =>
+    checkContainer({ ...container, signIn: signature(container.container, permissions, 1) })
+  expect(await checkContainer(container)).toEqual({ missing: [], pageDiff: true })
+  expect(await check('racwdl')).toEqual({ missing: [], pageDiff: true })
+  expect((await check('rl')).missing).toEqual(['write', 'delete'])
+  expect((await check('racwd')).missing).toEqual(['list'])
+  expect((await check('acwdl')).missing).toContain('read')
+  await expect(checkContainer({ ...container, container: 'nobody-made-this' })).rejects.toMatchObject({
+    code: 'azure/container-missing',
+  })
+  for await (const { name } of emulator.client(container).listBlobsFlat()) throw new Error(`${name} is left`)
 })
 
 test('a container that is deleted under a writer is a refusal that says so', async () => {
