@@ -76,6 +76,13 @@ describe.each(makers)('%s', (_name, make) => {
     expect(await calls.pageFacts('none')).toBeNull()
     await expect(calls.putPages('none', { offset: 0, fence: 5, data })).rejects.toThrow(FenceBroken)
   })
+  test('refuses pages behind the end, as of a blob that was made smaller meanwhile', async () => {
+    const calls = await make()
+    const etag = (await calls.createPages('d', { bytes: MiB, metadata, fence: 5 })) ?? ''
+    await calls.resizePages('d', 512, etag)
+    await expect(calls.putPages('d', { offset: 512, fence: 5, data: Buffer.alloc(512, 1) })).rejects.toThrow()
+    await expect(calls.clearPages('d', { offset: 512, fence: 5, bytes: 512 })).rejects.toThrow()
+  })
   test('a snapshot has the ETag of the blob at that moment, and only that content is read under it', async () => {
     const calls = await make()
     await calls.createPages('d', { bytes: MiB, metadata, fence: 1 })

@@ -1,4 +1,5 @@
 // Requests that go wrong on command: the process dies at one of them, answers are lost, repetitions arrive late.
+import { Outage, Refusal } from '@understudy/base/errors'
 import { AzureOutage } from '../failures.ts'
 import { FenceBroken, type StorageCalls } from '../storage-calls.ts'
 
@@ -38,7 +39,9 @@ export function faultyCalls(calls: StorageCalls, trouble: Trouble): FaultyCalls 
     late = late.filter((one) => one.due > state.requests)
     for (const { write } of due)
       await write().catch((error: unknown) => {
-        if (!(error instanceof FenceBroken)) throw error
+        // A refusal of what came late is told to nobody.
+        const isAnswer = error instanceof FenceBroken || error instanceof Outage || error instanceof Refusal
+        if (!isAnswer) throw error
       })
   }
   const run = async <Result>(call: string, request: () => Promise<Result>): Promise<Result> => {
