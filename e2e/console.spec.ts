@@ -105,6 +105,35 @@ test('the wizard protects machines of one site to the other', async () => {
   await expect(page.getByRole('main').getByText('simulated', { exact: true }).first()).toBeVisible()
 })
 
+test('the line between two sites is limited by days and hours, says what counts now, and is free again', async () => {
+  await goTo(page, 'Sites')
+  await page.getByRole('button', { name: 'Limit a line' }).click()
+  const form = page.getByRole('dialog', { name: 'Bandwidth between two sites' })
+  await expect(form.getByRole('button', { name: 'Save the limit' })).toHaveAccessibleDescription(
+    'Choose both sites',
+  )
+  await choose(page, 'From', 'Harbour')
+  await choose(page, 'To', 'Hillside')
+  const rule = form.getByRole('group', { name: 'Rule 1' })
+  for (const day of ['Saturday', 'Sunday']) await rule.getByRole('checkbox', { name: day }).check()
+  await field(rule, 'From').fill('00:00')
+  await field(rule, 'To').fill('24:00')
+  await field(rule, 'At most (Mbit/s)').fill('200')
+  await field(form, 'Otherwise at most (Mbit/s)').fill('400')
+  await expect(form.getByRole('status')).toContainText(
+    '200 Mbit/s every day from 00:00 to 24:00; otherwise 400 Mbit/s',
+  )
+  await checkAccessibility(page, 'bandwidth')
+  await photograph(page, 'simulated/bandwidth')
+  await form.getByRole('button', { name: 'Save the limit' }).click()
+  await expect(form).toBeHidden()
+  const line = page.getByRole('row', { name: 'Harbour → Hillside' })
+  await expect(line.getByRole('cell').last()).toContainText('200 Mbit/s')
+  await line.getByRole('button').click()
+  await form.getByRole('button', { name: 'Remove the limit' }).click()
+  await expect(line).toBeHidden()
+})
+
 test('the dialogs of a failover are free of barriers, an unplanned one asks to type the name of a machine that may still run, and each gives the focus back', async () => {
   await page.goto(product.address)
   await openMachine(page, protectedMachine.name)

@@ -28,7 +28,7 @@ export async function runOneCycle(
     excludedDisks: [],
     resyncReason: null,
     consistency: 'crash',
-    rateLimitBytesPerSecond: 0,
+    limits: [],
     config: defaultEngineConfig,
     time: { now: () => Date.now(), sleep: async (milliseconds) => sleep(milliseconds) },
     signal: new AbortController().signal,

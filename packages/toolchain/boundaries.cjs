@@ -16,6 +16,7 @@ const composition = '^apps/server/src/(compose|demo)(\\.ts|-[^/]*\\.ts|/)'
 
 /** Domain folders, most basic first. A folder may use itself and anything before it. */
 const domainOrder = [
+  'calendar',
   'sites',
   'machines',
   'protection',

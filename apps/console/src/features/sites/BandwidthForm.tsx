@@ -201,13 +201,14 @@ function RuleFields({ name, rule, onChange, onRemove }: RuleFieldsProps) {
   return (
     <Stack
       component="fieldset"
+      aria-label={name}
       gap="sm"
       p="sm"
       m={0}
       style={{ border: '1px solid var(--line)', borderRadius: 'var(--mantine-radius-md)', minWidth: 0 }}
     >
       <Group justify="space-between" wrap="nowrap">
-        <Text component="legend" size="sm" fw={600} p={0}>
+        <Text size="sm" fw={600}>
           {name}
         </Text>
         <Button
