@@ -24,6 +24,7 @@ export function BandwidthPanel({ sites }: { readonly sites: readonly Site[] }) {
   const limits = data?.items ?? []
   return (
     <Panel
+      mt="md"
       title="Bandwidth between sites"
       actions={
         <ActionButton
