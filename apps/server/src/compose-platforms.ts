@@ -41,10 +41,11 @@ export function composePlatforms(parts: PlatformParts): Platforms & { close(): P
     prepareFolder: typeof makeReplicaFolder,
   ): Promise<SitePlatform> {
     const replicas = await openReplicas(parts, site, prepareFolder)
-    const { source, target, checkConnection, close } = await openDriver(parts, site, secrets)
+    const { source, target, hostPrograms, checkConnection, close } = await openDriver(parts, site, secrets)
     return {
       ...(source ? { source } : {}),
       ...(target ? { target } : {}),
+      ...(hostPrograms ? { hostPrograms } : {}),
       replicas,
       checkConnection,
       close,

@@ -1,6 +1,7 @@
 // What a step of a recovery plan does, as it is sent, exported and imported.
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
 import type { StepAction as DomainAction } from '@understudy/domain/recovery-plans/step-action'
+import type { SiteId } from '@understudy/domain/sites/site'
 import { z } from 'zod'
 import { Id } from './primitives.ts'
 
@@ -25,6 +26,12 @@ const Endpoint = z.discriminatedUnion('kind', [
 const command = {
   where: z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('server') }),
+    z.strictObject({
+      kind: z.literal('site'),
+      site: idOf<SiteId>().describe(
+        'Its id; in the text of a plan its name, or its id where several have that name',
+      ),
+    }),
     z.strictObject({ kind: z.literal('guest'), machine: ItemIdText }),
   ]),
   command: Text.describe('A program, never a line of a shell'),

@@ -1,4 +1,5 @@
-// A plan as YAML or JSON for people: what can be left out has a default, and machines go by the names of their protections.
+// A plan as YAML or JSON for people: what can be left out has a default, machines go by the names of
+// their protections, and sites by theirs.
 import { z } from 'zod'
 import { StepAction } from './plan-action.ts'
 import { newPlanHead, planGroup, planItem, planStep } from './recovery-plan.ts'

@@ -1,10 +1,21 @@
 import { Refusal } from '@understudy/base/errors'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
-import { sampleGroup, sampleMachine, sampleParameter, samplePlan } from '@understudy/simulator/sample-plans'
+import type { SiteId } from '@understudy/domain/sites/site'
+import {
+  sampleGroup,
+  sampleMachine,
+  sampleParameter,
+  samplePlan,
+  sampleStep,
+} from '@understudy/simulator/sample-plans'
 import { describe, expect, test } from 'vitest'
 import { planToYaml, yamlToPlan } from './plan-document.ts'
 
-const nobody = new Map()
+const named = (protections: ReadonlyMap<ProtectionId, string>, sites = new Map<SiteId, string>()) => ({
+  protections,
+  sites,
+})
+const nobody = named(new Map())
 
 function refusalOf(work: () => unknown): Refusal {
   try {
@@ -60,13 +71,13 @@ describe('the text of a plan', () => {
       [web, 'web'],
       [db, 'db'],
     ] as [ProtectionId, string][])
-    const text = planToYaml(full, one)
+    const text = planToYaml(full, named(one))
     expect(text).toMatch(/protection: web\n[\s\S]*protection: db\n/)
-    expect(yamlToPlan(text, one)).toEqual(plan)
+    expect(yamlToPlan(text, named(one))).toEqual(plan)
     const two = new Map([...one, [old, 'web']] as [ProtectionId, string][])
-    const clear = planToYaml(full, two)
+    const clear = planToYaml(full, named(two))
     expect(clear).toMatch(/protection: web-id\n[\s\S]*protection: db\n/)
-    expect(yamlToPlan(clear, two)).toEqual(plan)
+    expect(yamlToPlan(clear, named(two))).toEqual(plan)
   })
 
   test('that could mean one of two machines, or means none, is refused', () => {
@@ -74,9 +85,9 @@ describe('the text of a plan', () => {
       [web, 'web'],
       [db, 'db'],
     ] as [ProtectionId, string][])
-    const text = planToYaml(full, names)
+    const text = planToYaml(full, named(names))
     const two = new Map([...names, [old, 'web']] as [ProtectionId, string][])
-    expect(refusalOf(() => yamlToPlan(text, two))).toMatchObject({
+    expect(refusalOf(() => yamlToPlan(text, named(two)))).toMatchObject({
       code: 'recovery-plan/ambiguous-machine',
       message: 'More than one machine is protected under the name "web"',
     })
@@ -92,7 +103,43 @@ describe('the text of a plan', () => {
       [old, 'web'],
       [db, 'db'],
     ] as [ProtectionId, string][])
-    const { groups } = yamlToPlan(planToYaml(full, names), names)
+    const { groups } = yamlToPlan(planToYaml(full, named(names)), named(names))
     expect(groups[0]?.machines[0]?.protectionId).toBe(web)
+  })
+
+  const [harbour, other] = ['harbour-id', 'other-id'] as unknown as [SiteId, SiteId]
+  const command = { command: '/opt/switch', arguments: [], environment: {} }
+  const atSite = (site: SiteId) => ({ ...command, where: { kind: 'site' as const, site } })
+  const withSite = samplePlan([
+    sampleGroup('all', {
+      before: [sampleStep('one', { action: { kind: 'script', ...atSite(harbour), timeoutSeconds: 60 } })],
+      after: [
+        sampleStep('two', {
+          action: {
+            kind: 'probe',
+            check: { kind: 'script', ...atSite(harbour) },
+            until: 'green',
+            intervalSeconds: 1,
+            timeoutSeconds: 60,
+          },
+        }),
+      ],
+    }),
+  ])
+
+  test('names the site of a program by its name, and by its id where two have that name', () => {
+    const { id, ...plan } = withSite
+    const one = named(new Map(), new Map([[harbour, 'Harbour']]))
+    const text = planToYaml(withSite, one)
+    expect(text.match(/site: Harbour\n/g)).toHaveLength(2)
+    expect(yamlToPlan(text, one)).toEqual(plan)
+    const two = named(new Map(), new Map([...one.sites, [other, 'Harbour']]))
+    expect(planToYaml(withSite, two)).toMatch(/site: harbour-id\n/)
+    expect(yamlToPlan(planToYaml(withSite, two), two)).toEqual(plan)
+    expect(refusalOf(() => yamlToPlan(text, two)).code).toBe('recovery-plan/ambiguous-site')
+    expect(refusalOf(() => yamlToPlan(text, nobody))).toMatchObject({
+      code: 'recovery-plan/unknown-site',
+      message: 'A step runs a program at a site that is not there: "Harbour"',
+    })
   })
 })

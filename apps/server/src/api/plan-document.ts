@@ -1,10 +1,17 @@
-// A plan as a text that people read, keep under version control and send to each other: machines go by the names of their protections.
-// Two protections may have one name; where they do, machines go by the ids.
+// A plan as a text that people read, keep under version control and send to each other: machines go by the names of their
+// protections, sites by theirs. Two may have one name; where they do, they go by the ids.
 import { Refusal } from '@understudy/base/errors'
 import { invariant } from '@understudy/base/invariant'
 import { PlanText } from '@understudy/contract/plan-document'
-import type { ProtectionId } from '@understudy/domain/protection/protection'
-import type { ProtectionNames, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import type {
+  PlanGroup,
+  PlanStep,
+  ProtectionNames,
+  RecoveryPlan,
+} from '@understudy/domain/recovery-plans/plan'
+import { mapSite } from '@understudy/domain/recovery-plans/step-action'
+import { sitesOf } from '@understudy/domain/recovery-plans/validate-sites'
+import type { SiteId } from '@understudy/domain/sites/site'
 import { Lexer, Parser, parseDocument, stringify } from 'yaml'
 import { z } from 'zod'
 
@@ -12,21 +19,23 @@ import { z } from 'zod'
 const MOST_ALIASES = 100
 const MOST_LEVELS = 50
 
-export function planToYaml(plan: RecoveryPlan, names: ProtectionNames): string {
+export type TextNames = {
+  readonly protections: ProtectionNames
+  readonly sites: ReadonlyMap<SiteId, string>
+}
+
+export function planToYaml(plan: RecoveryPlan, names: TextNames): string {
   const { id, groups, ...head } = plan
-  const ids = idsByName(names)
-  const textOf = (protectionId: ProtectionId): string => {
-    const name = names.get(protectionId)
-    return name !== undefined && ids.get(name)?.length === 1 ? name : protectionId
-  }
+  const protectionText = nameGiver(names.protections)
+  const siteText = nameGiver(names.sites)
   const document = {
     understudyPlan: 1,
     ...head,
     groups: groups.map((group) => ({
-      ...group,
+      ...withSites(group, siteText),
       machines: group.machines.map(({ protectionId, ...machine }) => ({
         ...machine,
-        protection: textOf(protectionId),
+        protection: protectionText(protectionId),
       })),
     })),
   }
@@ -34,7 +43,7 @@ export function planToYaml(plan: RecoveryPlan, names: ProtectionNames): string {
 }
 
 /** Refuses with every fault of the text, each with its place in it. */
-export function yamlToPlan(text: string, names: ProtectionNames): Omit<RecoveryPlan, 'id'> {
+export function yamlToPlan(text: string, names: TextNames): Omit<RecoveryPlan, 'id'> {
   const parsed = PlanText.safeParse(readYaml(text))
   if (!parsed.success)
     throw new Refusal({
@@ -44,53 +53,102 @@ export function yamlToPlan(text: string, names: ProtectionNames): Omit<RecoveryP
         'Correct it; /api/plan.schema.json describes what a plan may hold, and an exported plan is an example.',
     })
   const { understudyPlan, groups, ...head } = parsed.data
-  const idOf = protectionFinder(
+  const protectionOf = finder(
     groups.flatMap(({ machines }) => machines.map(({ protection }) => protection)),
-    names,
+    names.protections,
+    {
+      unknown: {
+        code: 'unknown-machine',
+        message: 'No machine is protected under the name',
+        remedy: 'Protect it first, or correct its name in the text.',
+      },
+      ambiguous: {
+        code: 'ambiguous-machine',
+        message: 'More than one machine is protected under the name',
+        remedy: 'Name it by the id of its protection, as an exported plan does.',
+      },
+    },
+  )
+  const siteOf = finder(
+    sitesOf({ groups: groups.map((group) => ({ ...group, machines: [] })) }),
+    names.sites,
+    {
+      unknown: {
+        code: 'unknown-site',
+        message: 'A step runs a program at a site that is not there:',
+        remedy: 'Register the site first, or correct its name in the text.',
+      },
+      ambiguous: {
+        code: 'ambiguous-site',
+        message: 'More than one site has the name',
+        remedy: 'Name it by its id, as an exported plan does.',
+      },
+    },
   )
   return {
     ...head,
     groups: groups.map((group) => ({
-      ...group,
+      ...withSites(group, siteOf),
       machines: group.machines.map(({ protection, ...machine }) => ({
         ...machine,
-        protectionId: idOf(protection),
+        protectionId: protectionOf(protection),
       })),
     })),
   }
 }
 
-function idsByName(names: ProtectionNames): ReadonlyMap<string, readonly ProtectionId[]> {
-  const ids = new Map<string, ProtectionId[]>()
+type Steps = Pick<PlanGroup, 'before' | 'after'>
+
+/** With the sites of its steps said otherwise. */
+const withSites = <Group extends Steps>(group: Group, toText: (site: SiteId) => string): Group => {
+  const change = (step: PlanStep): PlanStep => ({
+    ...step,
+    action: mapSite(step.action, (site) => toText(site) as SiteId),
+  })
+  return { ...group, before: group.before.map(change), after: group.after.map(change) }
+}
+
+function idsByName<Id>(names: ReadonlyMap<Id, string>): ReadonlyMap<string, readonly Id[]> {
+  const ids = new Map<string, Id[]>()
   for (const [id, name] of names) ids.set(name, [...(ids.get(name) ?? []), id])
   return ids
 }
 
-/** By name, or by id where no protection has that name. Refuses all that mean none at once, then all that could mean several. */
-function protectionFinder(wanted: readonly string[], names: ProtectionNames): (text: string) => ProtectionId {
+/** The name of what alone has it; else the id. */
+function nameGiver<Id extends string>(names: ReadonlyMap<Id, string>): (id: Id) => string {
   const ids = idsByName(names)
-  const meant = (text: string): readonly ProtectionId[] =>
+  return (id) => {
+    const name = names.get(id)
+    return name !== undefined && ids.get(name)?.length === 1 ? name : id
+  }
+}
+
+type Words = { readonly code: string; readonly message: string; readonly remedy: string }
+
+/** By name, or by id where nothing has that name. Refuses all that mean none at once, then all that could mean several. */
+function finder<Id extends string>(
+  wanted: readonly string[],
+  names: ReadonlyMap<Id, string>,
+  { unknown, ambiguous }: { readonly unknown: Words; readonly ambiguous: Words },
+): (text: string) => Id {
+  const ids = idsByName(names)
+  const meant = (text: string): readonly Id[] =>
     ids.get(text) ?? [...names.keys()].filter((id) => id === text)
   const found = new Map([...new Set(wanted)].map((text) => [text, meant(text)]))
-  const listed = (isWrong: (count: number) => boolean): string =>
-    [...found].flatMap(([text, { length }]) => (isWrong(length) ? [`"${text}"`] : [])).join(', ')
-  const unknown = listed((count) => count === 0)
-  if (unknown !== '')
-    throw new Refusal({
-      code: 'recovery-plan/unknown-machine',
-      message: `No machine is protected under the name ${unknown}`,
-      remedy: 'Protect it first, or correct its name in the text.',
-    })
-  const ambiguous = listed((count) => count > 1)
-  if (ambiguous !== '')
-    throw new Refusal({
-      code: 'recovery-plan/ambiguous-machine',
-      message: `More than one machine is protected under the name ${ambiguous}`,
-      remedy: 'Name it by the id of its protection, as an exported plan does.',
-    })
+  const refuse = ({ code, message, remedy }: Words, isWrong: (count: number) => boolean): void => {
+    const listed = [...found].flatMap(([text, { length }]) => (isWrong(length) ? [`"${text}"`] : []))
+    if (listed.length > 0)
+      throw new Refusal({
+        code: `recovery-plan/${code}`,
+        message: `${message} ${listed.join(', ')}`,
+        remedy,
+      })
+  }
+  refuse(unknown, (count) => count === 0)
+  refuse(ambiguous, (count) => count > 1)
   return (text) => {
     const [id] = found.get(text) ?? []
-    invariant(id !== undefined, 'Every machine of the text was looked up')
+    invariant(id !== undefined, 'Everything that the text names was looked up')
     return id
   }
 }

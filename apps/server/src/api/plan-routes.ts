@@ -11,9 +11,14 @@ import { isStep, stepsOf } from '@understudy/domain/recovery-plans/plan-items'
 import type { PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
 import { changeOf } from '@understudy/domain/recovery-plans/run-edit'
 import { isSameValue } from '@understudy/domain/recovery-plans/same-value'
-import type { AnswererRole, StepAction } from '@understudy/domain/recovery-plans/step-action'
+import {
+  type AnswererRole,
+  commandOf,
+  isOurs,
+  type StepAction,
+} from '@understudy/domain/recovery-plans/step-action'
 import type { PlanVersion } from '@understudy/engine/ports/plan-stores'
-import { noVersion, protectionNames } from '@understudy/engine/recovery-plans/save-plan'
+import { noVersion, planNames, protectionNames, siteNames } from '@understudy/engine/recovery-plans/save-plan'
 import type { StartPlanRequest } from '@understudy/engine/requests'
 import type { z } from 'zod'
 import { callerOf } from './asker.ts'
@@ -119,7 +124,7 @@ export function planRoutes(deps: ApiDeps) {
         findVersion(deps, input.id, input.to),
       ])
       return {
-        items: diffPlans(from.plan, to.plan, await protectionNames(deps)).map((line) => ({ ...line })),
+        items: diffPlans(from.plan, to.plan, await planNames(deps)).map((line) => ({ ...line })),
       }
     }),
     merge: os.plans.merge.handler(async ({ input }) => {
@@ -131,7 +136,7 @@ export function planRoutes(deps: ApiDeps) {
         base: base.plan,
         mine: input.plan,
         theirs: newest.plan,
-        names: await protectionNames(deps),
+        names: await planNames(deps),
       })
       const { version } = newest
       return merged.kind === 'merged'
@@ -140,10 +145,10 @@ export function planRoutes(deps: ApiDeps) {
     }),
     document: os.plans.document.handler(async ({ input }) => {
       const { plan } = await findPlan(deps, input.id)
-      return { format: 'yaml', text: planToYaml(plan, await protectionNames(deps)) }
+      return { format: 'yaml', text: planToYaml(plan, await textNames(deps)) }
     }),
     importDocument: os.plans.importDocument.handler(async ({ input, context }) => {
-      const plan = yamlToPlan(input.text, await protectionNames(deps))
+      const plan = yamlToPlan(input.text, await textNames(deps))
       context.audit(null, { name: plan.name })
       refuseServerScripts(context, null, plan)
       return showPlan(deps, await plans.create(plan, byOf(context)))
@@ -277,7 +282,12 @@ async function findVersion(deps: ApiDeps, id: string, version: number): Promise<
   throw noVersion(plan.name, version)
 }
 
-/** A program on our server may do whatever the server may: only an owner says that one is run. */
+const textNames = async (deps: ApiDeps) => {
+  const [protections, sites] = await Promise.all([protectionNames(deps), siteNames(deps)])
+  return { protections, sites }
+}
+
+/** A program on our server, or on a host, may do whatever we may there: only an owner says that one is run. */
 export function refuseServerScripts(
   context: RequestContext,
   before: Pick<RecoveryPlan, 'groups'> | null,
@@ -290,18 +300,17 @@ export function refuseServerScripts(
   throw new Refusal({
     code: 'access/role-too-low',
     message:
-      'A script on the server may do whatever the server may: to add or change one takes the role owner',
+      'A script on the server or on the host of a site may do whatever Understudy may there: to add or change one takes the role owner',
     remedy: 'Ask an owner to add the script, or run it in the guest.',
   })
 }
 
 function scriptsOf(plan: Pick<RecoveryPlan, 'groups'>): readonly StepAction[] {
-  return stepsOf(plan as RecoveryPlan)
+  return stepsOf(plan)
     .map(({ action }) => action)
     .filter((action) => {
-      const place = action.kind === 'script' ? action.where : null
-      const check = action.kind === 'probe' && action.check.kind === 'script' ? action.check.where : null
-      return place?.kind === 'server' || check?.kind === 'server'
+      const where = commandOf(action)?.where
+      return where !== undefined && isOurs(where)
     })
 }
 

@@ -739,14 +739,14 @@ describe('recovery plans', () => {
     directions: ['forward', 'reverse'],
     action,
   })
-  const serverScript = {
+  const scriptAt = (where: object) => ({
     kind: 'script',
-    where: { kind: 'server' },
+    where,
     command: '/bin/true',
     arguments: [],
     environment: {},
     timeoutSeconds: 60,
-  }
+  })
   const manual = {
     kind: 'manual',
     instructions: 'Call the bank',
@@ -808,15 +808,19 @@ describe('recovery plans', () => {
     expect(twice).toMatchObject({ status: 409, body: { code: 'recovery-plan/name-taken' } })
   })
 
-  test('a script on the server is added by owners only', async () => {
-    const plan = planOf('Scripts', [step('run', serverScript)])
+  test.each([
+    ['the server', { kind: 'server' }, 'Scripts'],
+    ['the host of a site', { kind: 'site', site: 'nowhere' }, 'Host scripts'],
+  ])('a script on %s is added by owners only', async (_, where, name) => {
+    const serverScript = scriptAt(where)
+    const plan = planOf(name, [step('run', serverScript)])
     const refused = await as('contributor', 'POST', '/plans', plan)
     expect(refused).toMatchObject({ status: 403, body: { code: 'access/role-too-low' } })
     const made = await as('owner', 'POST', '/plans', plan)
     expect(made.status).toBe(201)
     const kept = { plan: { ...(made.body.plan as object), priority: 9 }, version: 1 }
     expect((await as('contributor', 'PATCH', `/plans/${String(made.body.id)}`, kept)).status).toBe(200)
-    const changed = planOf('Scripts', [step('run', { ...serverScript, command: '/bin/false' })])
+    const changed = planOf(name, [step('run', { ...serverScript, command: '/bin/false' })])
     const change = { plan: { ...changed, id: made.body.id }, version: 2 }
     expect((await as('contributor', 'PATCH', `/plans/${String(made.body.id)}`, change)).status).toBe(403)
   })

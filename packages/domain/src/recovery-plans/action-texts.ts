@@ -1,5 +1,5 @@
 // The texts of an action: the places where `{{name}}` means a parameter.
-import type { Command, Endpoint, ProbeCheck, StepAction } from './step-action.ts'
+import { type Command, type Endpoint, isOurs, type ProbeCheck, type StepAction } from './step-action.ts'
 
 /**
  * Who sees a text while the step runs. `private`: only what it is for. `exposed`: also the process list or somebody's log, as with
@@ -92,15 +92,9 @@ const reference = /\{\{\s*([A-Za-z][\w-]*)\s*\}\}/g
 
 const hasReference = (text: string): boolean => text.search(reference) >= 0
 
-/** On our own server: whoever may set the parameter could then run anything there. Pure. */
+/** On our own server, or on a host: whoever may set the parameter could then run anything there. Pure. */
 export const isChosenByParameter = ({ where, command }: Pick<Command, 'where' | 'command'>): boolean =>
-  where.kind === 'server' && hasReference(command)
-
-/** The program that the action runs, if it runs one. Pure. */
-export function commandOf(action: StepAction): Command | null {
-  if (action.kind === 'script') return action
-  return action.kind === 'probe' && action.check.kind === 'script' ? action.check : null
-}
+  isOurs(where) && hasReference(command)
 
 export const isParameterName = (name: string): boolean => /^[A-Za-z][\w-]*$/.test(name)
 

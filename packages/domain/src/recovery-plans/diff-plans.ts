@@ -1,5 +1,5 @@
 // What differs between two versions of a plan, in words.
-import type { PlanGroup, PlanMachine, PlanStep, ProtectionNames, RecoveryPlan } from './plan.ts'
+import type { PlanGroup, PlanMachine, PlanNames, PlanStep, RecoveryPlan } from './plan.ts'
 import { atGroup, atItem, atParameter, type PlanSpot, wholePlan } from './plan-finding.ts'
 import type { GroupId } from './plan-ids.ts'
 import { groupParts, isStep, itemsOf, type PlacedItem } from './plan-items.ts'
@@ -24,7 +24,7 @@ export type PlanDifference = { readonly at: PlanSpot; readonly words: string }
 export function diffPlans(
   before: RecoveryPlan,
   after: RecoveryPlan,
-  names: ProtectionNames,
+  names: PlanNames,
 ): readonly PlanDifference[] {
   const nameOf = namesIn([before, after], names)
   return [
@@ -97,7 +97,7 @@ function diffGroups(before: RecoveryPlan, after: RecoveryPlan): readonly PlanDif
 const groupsById = ({ groups }: RecoveryPlan): ReadonlyMap<GroupId, PlanGroup> =>
   new Map(groups.map((group) => [group.id, group]))
 
-type Speech = { readonly names: ProtectionNames; readonly nameOf: NameOfItem }
+type Speech = { readonly names: PlanNames; readonly nameOf: NameOfItem }
 
 function diffItems(before: RecoveryPlan, after: RecoveryPlan, speech: Speech): readonly PlanDifference[] {
   const byId = (plan: RecoveryPlan) => new Map(itemsOf(plan).map((placed) => [placed.item.id, placed]))
@@ -176,7 +176,7 @@ function diffItem(
 const diffMachines = (
   before: PlanMachine | PlanStep,
   after: PlanMachine | PlanStep,
-  names: ProtectionNames,
+  names: PlanNames,
 ): readonly Row[] => {
   const spoken = (item: PlanMachine | PlanStep): string =>
     isStep(item) ? titleOf(item, names) : `${titleOf(item, names)} (${item.protectionId})`

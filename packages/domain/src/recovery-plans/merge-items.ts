@@ -1,5 +1,5 @@
 // Machines and steps that two people have edited: each where it was put and as it was changed by whoever has changed it.
-import type { PlanMachine, PlanStep, ProtectionNames, RecoveryPlan } from './plan.ts'
+import type { PlanMachine, PlanNames, PlanStep, RecoveryPlan } from './plan.ts'
 import { atItem, type PlanSpot } from './plan-finding.ts'
 import type { GroupId, ItemId } from './plan-ids.ts'
 import { type GroupPart, isStep, itemsOf, type PlacedItem } from './plan-items.ts'
@@ -22,7 +22,7 @@ export type MergeFacts = {
   readonly mine: RecoveryPlan
   /** As somebody else has saved it meanwhile. */
   readonly theirs: RecoveryPlan
-  readonly names: ProtectionNames
+  readonly names: PlanNames
 }
 
 type Slot = { readonly groupId: GroupId; readonly part: GroupPart }

@@ -1,13 +1,6 @@
 // Two people have edited one version of a plan: what both meant, or what they have to talk about.
 import { type MergedItem, type MergeFacts, mergeItems } from './merge-items.ts'
-import type {
-  PlanGroup,
-  PlanMachine,
-  PlanParameter,
-  PlanStep,
-  ProtectionNames,
-  RecoveryPlan,
-} from './plan.ts'
+import type { PlanGroup, PlanMachine, PlanNames, PlanParameter, PlanStep, RecoveryPlan } from './plan.ts'
 import { atGroup, atParameter, type PlanFinding, wholePlan } from './plan-finding.ts'
 import type { GroupId, ItemId } from './plan-ids.ts'
 import { type GroupPart, groupParts, isStep } from './plan-items.ts'
@@ -201,7 +194,7 @@ function mergeLists(
 function onlyTogether(
   plan: RecoveryPlan,
   sides: readonly RecoveryPlan[],
-  names: ProtectionNames,
+  names: PlanNames,
 ): readonly MergeConflict[] {
   const keyOf = ({ at, code }: PlanFinding): string => JSON.stringify([at, code])
   const blockersOf = (side: RecoveryPlan): readonly PlanFinding[] =>

@@ -1,9 +1,9 @@
 // The parameters of one run: what they are, and what the steps make of them.
 import { Refusal } from '@understudy/base/errors'
-import { commandOf, isChosenByParameter, mapTexts, replaceReferences } from './action-texts.ts'
+import { isChosenByParameter, mapTexts, replaceReferences } from './action-texts.ts'
 import type { ParameterType, ParameterValue, PlanParameter } from './plan.ts'
 import { atParameter, type PlanFinding } from './plan-finding.ts'
-import type { StepAction } from './step-action.ts'
+import { commandOf, type StepAction } from './step-action.ts'
 
 export type ParameterSources = {
   /** What whoever starts the run has filled in. Unchecked: from a form, or from a script. */
@@ -157,14 +157,14 @@ export const substitute = (text: string, values: ParameterValues): string =>
 
 /**
  * The action as it is done, with every text substituted. Nothing of it may be kept or shown without maskerFor. Refuses a program on
- * our server that a parameter would choose, whoever let that step in. Pure.
+ * our server, or on a host, that a parameter would choose, whoever let that step in. Pure.
  */
 export function substituteAction(action: StepAction, values: ParameterValues): StepAction {
   const command = commandOf(action)
   if (command !== null && isChosenByParameter(command))
     throw new Refusal({
       code: 'recovery-plan/command-parameter',
-      message: 'A parameter would choose the program that runs on the server',
+      message: 'A parameter would choose the program that runs on the server or on the host of a site',
       remedy: 'Name the program in the step itself, and give it the parameter as an argument.',
     })
   return mapTexts(action, (text) => substitute(text, values))

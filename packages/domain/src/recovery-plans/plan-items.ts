@@ -1,5 +1,5 @@
 // Machines and steps alike, with where they stand.
-import type { PlanGroup, PlanMachine, PlanStep, ProtectionNames, RecoveryPlan } from './plan.ts'
+import type { PlanGroup, PlanMachine, PlanNames, PlanStep, RecoveryPlan } from './plan.ts'
 import type { GroupId, ItemId } from './plan-ids.ts'
 import { machinesOfAction } from './step-action.ts'
 
@@ -38,7 +38,7 @@ export const itemsOfPart = (group: PlanGroup, part: GroupPart): readonly (PlanMa
 export const itemsOfGroup = (group: PlanGroup): readonly (PlanMachine | PlanStep)[] =>
   groupParts.flatMap((part) => itemsOfPart(group, part))
 
-export const stepsOf = (plan: RecoveryPlan): readonly PlanStep[] =>
+export const stepsOf = (plan: Pick<RecoveryPlan, 'groups'>): readonly PlanStep[] =>
   plan.groups.flatMap((group) => [...group.before, ...group.after])
 
 export const machinesOf = (plan: RecoveryPlan): readonly PlanMachine[] =>
@@ -50,5 +50,5 @@ export const needsOf = (item: PlanMachine | PlanStep): readonly ItemId[] => [
 ]
 
 /** A step's own name, or its machine's; one that nobody knows goes by its id. Pure. */
-export const nameOfItem = (item: PlanMachine | PlanStep, names: ProtectionNames): string =>
+export const nameOfItem = (item: PlanMachine | PlanStep, names: PlanNames): string =>
   isStep(item) ? item.name : (names.get(item.protectionId) ?? item.protectionId)

@@ -2,9 +2,9 @@
 import type {
   PlanGroup,
   PlanMachine,
+  PlanNames,
   PlanParameter,
   PlanStep,
-  ProtectionNames,
   RecoveryPlan,
   WhenItFails,
 } from './plan.ts'
@@ -16,7 +16,7 @@ export const quoted = (text: string): string => `"${text}"`
 export const listed = (texts: readonly string[]): string => (texts.length === 0 ? 'none' : texts.join(', '))
 
 /** `step "Switch DNS"`, `machine "Oracle"`. */
-export const titleOf = (item: PlanMachine | PlanStep, names: ProtectionNames): string =>
+export const titleOf = (item: PlanMachine | PlanStep, names: PlanNames): string =>
   `${isStep(item) ? 'step' : 'machine'} ${quoted(nameOfItem(item, names))}`
 
 export const wordsOfPart: Record<GroupPart, string> = {
@@ -38,13 +38,14 @@ export const wordsOfFailure: Record<WhenItFails, string> = {
 
 export const wordsOfTarget = (seconds: number | null): string => (seconds === null ? 'none' : `${seconds} s`)
 
-/** Finds what an item is called, in whichever of the plans it is. */
+/** Finds what an item or a site is called, in whichever of the plans it is. */
 export type NameOfItem = (id: string) => string
 
-export function namesIn(plans: readonly RecoveryPlan[], names: ProtectionNames): NameOfItem {
-  const known = new Map(
-    plans.flatMap(itemsOf).map(({ item }) => [item.id as string, nameOfItem(item, names)]),
-  )
+export function namesIn(plans: readonly RecoveryPlan[], names: PlanNames): NameOfItem {
+  const known = new Map<string, string>([
+    ...names,
+    ...plans.flatMap(itemsOf).map(({ item }) => [item.id, nameOfItem(item, names)] as const),
+  ])
   return (id) => known.get(id) ?? id
 }
 
@@ -110,6 +111,8 @@ const wordsOfPlace = (value: unknown, nameOf: NameOfItem): string | null => {
       return `machine ${quoted(nameOf(value.machine))}`
     case 'server':
       return 'on the server'
+    case 'site':
+      return `on the host of ${quoted(nameOf(value.site))}`
     case 'guest':
       return `in the guest of ${quoted(nameOf(value.machine))}`
   }
@@ -119,7 +122,6 @@ const wordsOfPlace = (value: unknown, nameOf: NameOfItem): string | null => {
 const isPlace = (value: unknown): value is Endpoint | ScriptPlace => {
   if (typeof value !== 'object' || value === null || !('kind' in value)) return false
   const { kind } = value
-  return (
-    kind === 'server' || kind === 'guest' || kind === 'machine' || (kind === 'address' && 'address' in value)
-  )
+  if (kind === 'address') return 'address' in value
+  return kind === 'server' || kind === 'site' || kind === 'guest' || kind === 'machine'
 }

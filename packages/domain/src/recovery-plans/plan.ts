@@ -1,5 +1,6 @@
 // A recovery plan: groups of machines in order, with steps before and after. Every value here is plain JSON.
 import type { Direction, ProtectionId } from '../protection/protection.ts'
+import type { SiteId } from '../sites/site.ts'
 import type { GroupId, ItemId, PlanId } from './plan-ids.ts'
 import type { StepAction } from './step-action.ts'
 
@@ -75,3 +76,6 @@ export type RecoveryPlan = {
 
 /** What a plan's machines are called, for people: every protection that there is has its name here. */
 export type ProtectionNames = ReadonlyMap<ProtectionId, string>
+
+/** The same, with the sites that steps run programs at. */
+export type PlanNames = ReadonlyMap<ProtectionId | SiteId, string>

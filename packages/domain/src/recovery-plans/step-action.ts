@@ -1,4 +1,5 @@
 // What a step does. Every text in an action may name a parameter of the plan: `{{name}}`.
+import type { SiteId } from '../sites/site.ts'
 import type { ItemId } from './plan-ids.ts'
 
 /**
@@ -9,8 +10,14 @@ export type Endpoint =
   | { readonly kind: 'address'; readonly address: string }
   | { readonly kind: 'machine'; readonly machine: ItemId }
 
-/** On our server, or in the guest of a machine of the plan through its guest agent. */
-export type ScriptPlace = { readonly kind: 'server' } | { readonly kind: 'guest'; readonly machine: ItemId }
+/**
+ * On our server, on the host of a site, beside its disks, or in the guest of a machine of the plan through its guest agent. Of a site
+ * with several hosts the first one of its settings is meant.
+ */
+export type ScriptPlace =
+  | { readonly kind: 'server' }
+  | { readonly kind: 'site'; readonly site: SiteId }
+  | { readonly kind: 'guest'; readonly machine: ItemId }
 
 /** A program and its arguments, never a shell's line: nothing that a parameter holds can become a command. */
 export type Command = {
@@ -168,6 +175,30 @@ export function machinesOfAction(action: StepAction): readonly ItemId[] {
     case 'http':
       return []
   }
+}
+
+/** The program that the action runs, if it runs one. Pure. */
+export function commandOf(action: StepAction): Command | null {
+  if (action.kind === 'script') return action
+  return action.kind === 'probe' && action.check.kind === 'script' ? action.check : null
+}
+
+/** Where a program may do what Understudy itself may, and not only what a guest may. Pure. */
+export const isOurs = ({ kind }: ScriptPlace): boolean => kind !== 'guest'
+
+/** The site on whose host the action runs a program; null: it does not. Pure. */
+export function siteOfAction(action: StepAction): SiteId | null {
+  const where = commandOf(action)?.where
+  return where?.kind === 'site' ? where.site : null
+}
+
+/** The action with the site that it runs a program at said otherwise. Pure. */
+export function mapSite(action: StepAction, change: (site: SiteId) => SiteId): StepAction {
+  const moved = <Place extends ScriptPlace>(where: Place): Place =>
+    where.kind === 'site' ? { ...where, site: change(where.site) } : where
+  if (action.kind === 'script') return { ...action, where: moved(action.where) }
+  if (action.kind !== 'probe' || action.check.kind !== 'script') return action
+  return { ...action, check: { ...action.check, where: moved(action.check.where) } }
 }
 
 const machineOf = (place: Endpoint | ScriptPlace): readonly ItemId[] =>

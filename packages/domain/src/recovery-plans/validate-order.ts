@@ -1,7 +1,7 @@
 // Whether a plan can be brought into an order at all: everything that something waits for is there, and nothing waits for itself.
 import { present } from '@understudy/base/invariant'
 import { cyclesOf } from './dependency-graph.ts'
-import type { PlanMachine, PlanStep, ProtectionNames, RecoveryPlan } from './plan.ts'
+import type { PlanMachine, PlanNames, PlanStep, RecoveryPlan } from './plan.ts'
 import { atItem, blocker, findingsWhere, type PlanFinding } from './plan-finding.ts'
 import type { ItemId } from './plan-ids.ts'
 import { isStep, nameOfItem, needsOf, type PlacedItem, type PlanNeed } from './plan-items.ts'
@@ -11,7 +11,7 @@ import { machinesOfAction } from './step-action.ts'
 type Places = ReadonlyMap<ItemId, PlacedItem>
 
 /** Every id must be unique. Where nothing is found planActivities takes the plan, whatever it is run for. Pure. */
-export function validateOrder(plan: RecoveryPlan, names: ProtectionNames): readonly PlanFinding[] {
+export function validateOrder(plan: RecoveryPlan, names: PlanNames): readonly PlanFinding[] {
   const places = placesOf(plan)
   const nameOf = (id: string): string => {
     const item = places.get(id as ItemId)?.item

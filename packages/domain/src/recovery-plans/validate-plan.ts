@@ -1,5 +1,5 @@
 // What is wrong with a plan by itself, whatever its machines are doing: for the editor while somebody draws, and before a run.
-import type { PlanGroup, PlanMachine, ProtectionNames, RecoveryPlan } from './plan.ts'
+import type { PlanGroup, PlanMachine, PlanNames, RecoveryPlan } from './plan.ts'
 import {
   atGroup,
   atItem,
@@ -15,7 +15,7 @@ import { validateParameters } from './validate-parameters.ts'
 import { validateStep } from './validate-step.ts'
 
 /** Every fault beside what it is about. `names`: the protections that there are. Pure, and quick enough for every key stroke. */
-export function validatePlan(plan: RecoveryPlan, names: ProtectionNames): readonly PlanFinding[] {
+export function validatePlan(plan: RecoveryPlan, names: PlanNames): readonly PlanFinding[] {
   const duplicates = duplicateIds(plan)
   return [
     ...checkHead(plan),
@@ -121,7 +121,7 @@ function duplicateIds(plan: RecoveryPlan): readonly PlanFinding[] {
   })
 }
 
-function checkMachines(machines: readonly PlanMachine[], names: ProtectionNames): readonly PlanFinding[] {
+function checkMachines(machines: readonly PlanMachine[], names: PlanNames): readonly PlanFinding[] {
   const seen = new Set<string>()
   return machines.flatMap(({ id, protectionId }) => {
     const twice = seen.has(protectionId)

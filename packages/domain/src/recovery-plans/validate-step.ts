@@ -140,7 +140,7 @@ const checkCommand = ({ where, command, environment }: Command): readonly Fault[
     [
       isChosenByParameter({ where, command }),
       'command-parameter',
-      'lets a parameter choose the program that runs on the server',
+      'lets a parameter choose the program that runs on the server or on the host of a site',
       'Name the program in the step itself, and give it the parameter as an argument.',
     ],
     ...Object.keys(environment).map(

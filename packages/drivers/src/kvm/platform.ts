@@ -1,11 +1,14 @@
 // A KVM site: what it can do as a source and as a target.
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
+import { present } from '@understudy/base/invariant'
 import type { Site } from '@understudy/domain/sites/site'
+import type { HostPrograms } from '@understudy/engine/ports/host-programs'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { requireAccelerator, requireMachinesFolder } from './check-host.ts'
 import { isAtLeast } from './eligibility.ts'
 import type { Host } from './host.ts'
+import { hostPrograms } from './host-programs.ts'
 import { checkLibvirt } from './libvirt/check-libvirt.ts'
 import { libvirtDirectory } from './libvirt/libvirt-directory.ts'
 import { libvirtHost } from './libvirt/libvirt-host.ts'
@@ -32,6 +35,8 @@ export type KvmPlatform = {
   readonly hosts: readonly Host[]
   readonly source: SourcePlatform
   readonly target: KvmTarget
+  /** Of the first host of the settings. */
+  readonly hostPrograms: HostPrograms
   checkConnection(signal?: AbortSignal): Promise<{ readonly summary: string }>
   close(): Promise<void>
 }
@@ -54,6 +59,7 @@ export function openKvmPlatform(
     hosts,
     source,
     target,
+    hostPrograms: hostPrograms(present(hosts[0], 'a site has a host')),
     async checkConnection(signal) {
       const summaries: string[] = []
       for (const host of hosts) summaries.push(await checkHost(host, settings, signal))
@@ -91,6 +97,7 @@ function openLibvirtPlatform(
     hosts,
     source,
     target,
+    hostPrograms: hostPrograms(present(hosts[0], 'a site has a host')),
     async checkConnection(signal) {
       const summaries: string[] = []
       for (const host of hosts) summaries.push(await checkLibvirt(host, settings, signal))
@@ -119,7 +126,9 @@ async function checkHost(
   for (const tool of ['qemu-img', 'qemu-storage-daemon']) await requireTool(host, tool, signal)
   await requireMachinesFolder(host, 'Create the folder, or correct the settings.', signal)
   await requireAccelerator(host, accelerator)
-  const folders = (await host.list(host.machinesFolder)).filter(({ kind }) => kind === 'folder')
+  const folders = (await host.list(host.machinesFolder)).filter(
+    ({ kind, name }) => kind === 'folder' && !name.startsWith('.'),
+  )
   return `${host.name}: QEMU ${version}, ${folders.length} ${folders.length === 1 ? 'machine folder' : 'machine folders'}`
 }
 

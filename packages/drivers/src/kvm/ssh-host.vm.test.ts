@@ -8,9 +8,15 @@ import { promisify } from 'node:util'
 import { KiB, MiB } from '@understudy/base/bytes'
 import { copyExtents } from '@understudy/block/copy-extents'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
+import {
+  endOf,
+  hostProgram,
+  hostProgramsContract,
+} from '@understudy/simulator/contracts/host-programs-contract'
 import { anywhere, newPlacing, testBoot, testRun } from '@understudy/simulator/contracts/platform-harness'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Host } from './host.ts'
+import { hostPrograms } from './host-programs.ts'
 import { libvirtDirectory } from './libvirt/libvirt-directory.ts'
 import { libvirtHost } from './libvirt/libvirt-host.ts'
 import { libvirtSource } from './libvirt/libvirt-source.ts'
@@ -50,6 +56,9 @@ afterAll(async () => {
   await site.close()
   await rm(keys, { recursive: true, force: true })
 })
+
+const environment = { STAGE: "it's two\nlines" }
+const pass = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds))
 
 async function startSshd(): Promise<() => Promise<void>> {
   await mkdir('/run/sshd', { recursive: true })
@@ -120,6 +129,27 @@ async function hostWith(change: { key?: string; hostKeySha256?: string; port?: n
     privateKey: await readFile(join(keys, change.key ?? 'client'), 'utf8'),
   })
 }
+
+hostProgramsContract('kvm over ssh', async () => {
+  const later = await hostWith({})
+  return {
+    programs: hostPrograms(far),
+    reopen: async () => hostPrograms(later),
+    pass,
+    close: () => later.close(),
+  }
+})
+
+describe('a program at the far end of ssh', () => {
+  test('runs on when the connection ends, and its end is found over the next one', async () => {
+    const host = await hostWith({})
+    const id = randomUUID()
+    await hostPrograms(host).begin(id, hostProgram('sh', ['-c', 'sleep 2; echo "$STAGE"'], { environment }))
+    await host.close()
+    const end = await endOf({ pass }, hostPrograms(far), id)
+    expect(end).toMatchObject({ kind: 'ended', exitCode: 0, head: Buffer.from("it's two\nlines\n") })
+  })
+})
 
 describe('an ssh host', () => {
   test('that shows another key than the pinned one is refused', async () => {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SiteId } from '@understudy/domain/sites/site'
+import { hostProgramsContract } from '@understudy/simulator/contracts/host-programs-contract'
 import type { TargetHarness } from '@understudy/simulator/contracts/platform-harness'
 import { sourcePlatformContract } from '@understudy/simulator/contracts/source-platform-contract'
 import { targetPlatformContract } from '@understudy/simulator/contracts/target-platform-contract'
@@ -49,3 +50,14 @@ async function harness(): Promise<TargetHarness> {
 
 sourcePlatformContract('simulated', harness)
 targetPlatformContract('simulated', harness)
+hostProgramsContract('simulated', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'understudy-simulated-'))
+  const clock = virtualClock()
+  const programs = () => open(folder, clock, { machines: 0 }).hostPrograms
+  return {
+    programs: programs(),
+    reopen: async () => programs(),
+    pass: (milliseconds) => clock.advance(milliseconds),
+    close: () => rm(folder, { recursive: true, force: true }),
+  }
+})

@@ -8,7 +8,7 @@ import { waitFor } from './bounded-wait.ts'
 import { clean, HEAD_BYTES, TAIL_BYTES, toText } from './kept-output.ts'
 import { interrupted, type ProgramEnd } from './script-end.ts'
 import { isFitForVariable, type ProgramWork } from './server-script.ts'
-import { stepFailed } from './step-failures.ts'
+import { lastPart, stepFailed } from './step-failures.ts'
 
 /**
  * `asking`: written before the agent is asked; whoever finds it does not know whether the program was begun. Without the file it
@@ -63,8 +63,6 @@ async function begin(file: string, guest: GuestPrograms, work: ProgramWork): Pro
 }
 
 const AGENT_REMEDY = 'Install and start qemu-guest-agent inside the guest, and see that it answers.'
-
-const lastPart = (code: string): string => code.slice(code.indexOf('/') + 1)
 
 /** The failure when it was certainly not begun. */
 async function tryStart(

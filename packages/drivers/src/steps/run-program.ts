@@ -1,29 +1,50 @@
-// A program where the plan wants it: on our server, or in a guest.
+// A program where the plan wants it: on our server, on the host of a site, or in a guest.
 import type { Command } from '@understudy/domain/recovery-plans/step-action'
 import type { StepOutcome, StepWork } from '@understudy/engine/ports/step-runner'
 import { runInGuest } from './guest-script.ts'
+import { runOnHost } from './host-script.ts'
 import { complaintOf, type ProgramEnd } from './script-end.ts'
 import { type ProgramWork, runOnServer } from './server-script.ts'
 import { stepFailed } from './step-failures.ts'
 
-type Places = Pick<StepWork, 'guestOf'>
+type Places = Pick<StepWork, 'guestOf' | 'hostOf'>
 
 /** Once for this folder. */
 export async function runProgram(
   folder: string,
   { where }: Pick<Command, 'where'>,
-  { guestOf }: Places,
+  { guestOf, hostOf }: Places,
   work: ProgramWork,
 ): Promise<ProgramEnd> {
-  if (where.kind === 'server') return runOnServer(folder, work)
-  const guest = guestOf(where.machine)
-  if (guest !== null) return runInGuest(folder, guest, work)
-  throw stepFailed(
+  switch (where.kind) {
+    case 'server':
+      return runOnServer(folder, work)
+    case 'site': {
+      const host = hostOf(where.site)
+      if (host === null) throw noHostPrograms()
+      return runOnHost(folder, host, work)
+    }
+    case 'guest': {
+      const guest = guestOf(where.machine)
+      if (guest === null) throw noGuestPrograms()
+      return runInGuest(folder, guest, work)
+    }
+  }
+}
+
+const noHostPrograms = () =>
+  stepFailed(
+    'no-host-programs',
+    'No program can be run at this kind of site',
+    'Have the program run on the server or in a guest.',
+  )
+
+const noGuestPrograms = () =>
+  stepFailed(
     'no-guest-programs',
     'No program can be run in this machine: it is not up, or its site has no way into its guests',
     'Let the step come after the machine, or run the program on the server.',
   )
-}
 
 export async function runScript(
   folder: string,

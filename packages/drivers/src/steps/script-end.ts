@@ -26,8 +26,12 @@ export function complaintOf(command: string, end: ProgramEnd): string | null {
   }
 }
 
-/** Why a program cannot be started, from the code of the system's error. Pure. */
-export function cannotStart(command: string, code: string): StepFailure {
+/** Why a program cannot be started, from the code of the system's error. `where`: the computer it was to run on. Pure. */
+export function cannotStart(
+  command: string,
+  code: string,
+  where: 'the server' | 'the host' = 'the server',
+): StepFailure {
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
@@ -41,7 +45,9 @@ export function cannotStart(command: string, code: string): StepFailure {
       return stepFailed(
         'not-executable',
         `${command} may not be run`,
-        'Make it executable (chmod +x) for the user that Understudy runs as.',
+        where === 'the server'
+          ? 'Make it executable (chmod +x) for the user that Understudy runs as.'
+          : 'Make it executable (chmod +x) for the user that the site is reached as.',
       )
     case 'ENOEXEC':
       return stepFailed(
@@ -59,7 +65,7 @@ export function cannotStart(command: string, code: string): StepFailure {
       return stepFailed(
         'not-started',
         `${command} cannot be started (${code})`,
-        'Look at the computer that Understudy runs on: memory, processes, file systems.',
+        `Look at the computer that it was to run on, ${where}: memory, processes, file systems.`,
       )
   }
 }

@@ -11,6 +11,7 @@ import { readJson, readOrNull } from './attempt-folder.ts'
 import { waitFor } from './bounded-wait.ts'
 import { lastLine, toText } from './kept-output.ts'
 import { isAlive, type ProcessIdentity, tell } from './process-identity.ts'
+import { checkProgram } from './program-check.ts'
 import { cannotStart, interrupted, type ProgramEnd } from './script-end.ts'
 import { type Claim, type KeeperOrder, type ScriptEnd, scriptFiles } from './script-files.ts'
 import { stepFailed } from './step-failures.ts'
@@ -82,23 +83,6 @@ async function begin(folder: string, work: ProgramWork): Promise<Claim> {
 }
 
 const NEVER = new AbortController().signal
-
-/** What Node itself refuses to start, told in our words. */
-function checkProgram({ command, arguments: given, environment }: ProgramWork['program']): void {
-  const texts = [command, ...given, ...Object.entries(environment).flat()]
-  if (texts.some((text) => text.includes('\0')))
-    throw stepFailed(
-      'bad-argument',
-      'A NUL byte stands in the program, its arguments or its environment',
-      'Remove it from the value of the parameter.',
-    )
-  if (command.trim() === '' || (command.includes('/') && !command.startsWith('/')))
-    throw stepFailed(
-      'no-program',
-      `"${command}" is no path of a program`,
-      'Give the whole path, or only the name of a program in a standard folder.',
-    )
-}
 
 /** A small one of our own: what the server was started with is not for scripts, and may hold its secrets. */
 async function environmentOf(

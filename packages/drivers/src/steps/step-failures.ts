@@ -8,6 +8,9 @@ export const stepFailed = (
   more: { readonly output?: string | null; readonly cause?: unknown } = {},
 ): StepFailure => new StepFailure({ code: `step/${code}`, message, remedy, ...more })
 
+/** `not-allowed` of `guest-program/not-allowed`: whose failure becomes a step's. */
+export const lastPart = (code: string): string => code.slice(code.indexOf('/') + 1)
+
 /** The deadline has passed. `last`: what it was waiting for, as people say it. */
 export const notInTime = (limitSeconds: number, last: string, output: string | null = null): StepFailure =>
   stepFailed(

@@ -17,6 +17,7 @@ export const workFor = (action: StepWork['action'], more: Partial<StepWork> = {}
     action,
     addressOf: () => [],
     guestOf: () => null,
+    hostOf: () => null,
     tsigSecret: null,
     context: '{"plan":"Web shop"}',
     deadline: Date.now() + 60_000,

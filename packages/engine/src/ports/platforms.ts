@@ -1,4 +1,5 @@
 import type { Site } from '@understudy/domain/sites/site'
+import type { HostPrograms } from './host-programs.ts'
 import type { ReplicaStore } from './replica-store.ts'
 import type { SourcePlatform } from './source-platform.ts'
 import type { TargetPlatform } from './target-platform.ts'
@@ -7,6 +8,8 @@ import type { TargetPlatform } from './target-platform.ts'
 export type SitePlatform = {
   readonly source?: SourcePlatform
   readonly target?: TargetPlatform
+  /** Runs programs on the site's own host. Asks nobody yet. */
+  readonly hostPrograms?: HostPrograms
   /** Where replicas that run at this site are kept. */
   readonly replicas: ReplicaStore
   /** Throws Refusal (settings, keys, rights) or Outage (not reachable), each saying what to do. Returns what was found. */

@@ -8,7 +8,9 @@ import type {
   ProbeAction,
   ScriptAction,
 } from '@understudy/domain/recovery-plans/step-action'
+import type { SiteId } from '@understudy/domain/sites/site'
 import type { GuestPrograms } from './guest-programs.ts'
+import type { HostPrograms } from './host-programs.ts'
 
 /** One step as it is done. Every text is substituted, secrets included: nothing of it may be logged or kept. */
 export type StepWork = {
@@ -22,6 +24,8 @@ export type StepWork = {
   readonly addressOf: (machine: ItemId) => readonly string[]
   /** Null: it is not up, or its platform cannot. */
   readonly guestOf: (machine: ItemId) => GuestPrograms | null
+  /** Null: there is no such site, or its platform cannot. */
+  readonly hostOf: (site: SiteId) => HostPrograms | null
   /** The key of a DNS update, base64. */
   readonly tsigSecret: string | null
   /** For scripts: UNDERSTUDY_CONTEXT, JSON of the plan, its run, its machines with addresses and points. */

@@ -17,6 +17,7 @@ import {
 } from '@understudy/domain/recovery-plans/plan-run'
 import { type MemberFacts, validateAgainst } from '@understudy/domain/recovery-plans/validate-against'
 import { validatePlan } from '@understudy/domain/recovery-plans/validate-plan'
+import { validateSites } from '@understudy/domain/recovery-plans/validate-sites'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
@@ -24,6 +25,7 @@ import { activitiesOfFollowUp } from './boots-of-run.ts'
 import { wordsOfRun } from './conduct-run.ts'
 import { settleCuts } from './group-cuts.ts'
 import { pointReader, settlePoint } from './member-points.ts'
+import { siteFacts } from './program-sites.ts'
 import { loadPlan } from './save-plan.ts'
 import { loadRun } from './steer-run.ts'
 
@@ -188,6 +190,7 @@ async function lookAt(
         kind,
         broughtUp,
       }),
+      ...validateSites(plan, await siteFacts(parts, plan)),
       ...directionFindings(directions, kind),
     ],
   }

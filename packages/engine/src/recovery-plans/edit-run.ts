@@ -19,10 +19,12 @@ import {
   startedFindings,
 } from '@understudy/domain/recovery-plans/run-edit'
 import { validatePlan } from '@understudy/domain/recovery-plans/validate-plan'
+import { validateSites } from '@understudy/domain/recovery-plans/validate-sites'
 import type { EngineParts } from '../engine-parts.ts'
 import type { EditRunRequest, MergeRunRequest } from '../requests.ts'
 import { findingsOf } from './begin-run.ts'
 import { cutsWithAdded } from './group-cuts.ts'
+import { siteFacts } from './program-sites.ts'
 import { protectionNames } from './save-plan.ts'
 import { isStarter, loadRun, notNow, tell } from './steer-run.ts'
 
@@ -37,7 +39,7 @@ export async function editRun(parts: EngineParts, request: EditRunRequest): Prom
   const change = changeOf(run.plan, request.plan)
   const names = await protectionNames(parts)
   refuseFirst(startedFindings(run.plan, request.plan, { started, names }))
-  await refuseFaults(parts, run, request.plan, { added: change.added, names })
+  await refuseFaults(parts, run, request.plan, { ...change, names })
   refuseFirst(
     approvalFindings(run.plan, request.plan, {
       approvals: foreignApprovals(run, activities, request),
@@ -80,13 +82,23 @@ async function refuseFaults(
   parts: EngineParts,
   run: PlanRun,
   plan: RecoveryPlan,
-  { added, names }: { readonly added: readonly Item[]; readonly names: ProtectionNames },
+  {
+    added,
+    changed,
+    names,
+  }: { readonly added: readonly Item[]; readonly changed: readonly Item[]; readonly names: ProtectionNames },
 ): Promise<void> {
-  const ids = new Set<string>(added.filter((item) => !isStep(item)).map(({ id }) => id))
-  const ofNew = ({ at }: PlanFinding): boolean => at.kind === 'item' && ids.has(at.id)
+  const about =
+    (items: readonly Item[]) =>
+    ({ at }: PlanFinding): boolean =>
+      at.kind === 'item' && items.some(({ id }) => id === at.id)
+  const machines = added.filter((item) => !isStep(item))
   const findings = [
     ...validatePlan(plan, names),
-    ...(ids.size === 0 ? [] : await findingsOf(parts, plan, purposeOf(run).kind)).filter(ofNew),
+    ...validateSites(plan, await siteFacts(parts, plan)).filter(about([...added, ...changed])),
+    ...(machines.length === 0 ? [] : await findingsOf(parts, plan, purposeOf(run).kind)).filter(
+      about(machines),
+    ),
   ]
   refuseFirst(findings)
 }

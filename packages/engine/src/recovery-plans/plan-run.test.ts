@@ -10,9 +10,12 @@ import {
   type PlanRun,
   type PlanRunId,
 } from '@understudy/domain/recovery-plans/plan-run'
+import type { ScriptAction, StepAction } from '@understudy/domain/recovery-plans/step-action'
+import type { SiteId } from '@understudy/domain/sites/site'
 import { describe, expect, test, vi } from 'vitest'
 import { by, type Lab, newProtectedLab, protectOneMore, runningAt, until } from '../engine-lab.ts'
 import { isCancelled } from '../ports/cancelled.ts'
+import type { HostPrograms } from '../ports/host-programs.ts'
 import { StepFailure } from '../ports/step-runner.ts'
 import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
 import { group, machine, plan, script, step } from './plan-lab.ts'
@@ -571,6 +574,38 @@ describe('keeping plans', () => {
     ])
     await expect(start()).rejects.toMatchObject({ code: 'recovery-plan/not-ready' })
     expect(await lab.stores.planRuns.active()).toEqual([])
+  })
+
+  test('a program at a site is run where that site can, and a plan is not begun where it cannot or is not there', async () => {
+    const at = (site: string): StepAction => ({
+      ...(script('switch') as ScriptAction),
+      where: { kind: 'site', site: site as SiteId },
+    })
+    const withStep = (site: string) => [group('all', { before: [step('switch', at(site))] })]
+    const gone = await newPlanLab(() => withStep('nowhere'))
+    await expect(gone.start()).rejects.toMatchObject({
+      code: 'recovery-plan/not-ready',
+      message: expect.stringContaining('a site that is not there: "nowhere"'),
+    })
+    const { lab } = gone
+    const [source, target] = [lab.siteA.id, lab.siteB.id]
+    const made = await lab.engine.plans.create(plan(withStep(target), { name: 'Switch' }), { by })
+    const start = () => lab.engine.plans.start({ by, planId: made.plan.id, kind: 'test' })
+    await expect(start()).rejects.toMatchObject({
+      message: expect.stringContaining('no programs can be run at that kind of site'),
+    })
+    const hostPrograms = {} as HostPrograms
+    Object.assign(lab.world.site('B').platform, { hostPrograms })
+    const given: unknown[] = []
+    const { run } = lab.steps
+    Object.assign(lab.steps, {
+      run: (...call: Parameters<typeof run>) => {
+        given.push(call[0].hostOf(target), call[0].hostOf(source))
+        return run(...call)
+      },
+    })
+    expect((await settled(lab, (await start()).id)).state).toBe('succeeded')
+    expect(given).toEqual([hostPrograms, null])
   })
 
   test('a secret that stands in the plan itself is kept in no version', async () => {

@@ -6,13 +6,14 @@ import type { PlanMachine, PlanStep } from '@understudy/domain/recovery-plans/pl
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
 import { isStep, itemsOf } from '@understudy/domain/recovery-plans/plan-items'
 import type { PlanActivity, PlanRun, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
-import type { StepAction } from '@understudy/domain/recovery-plans/step-action'
+import { type StepAction, siteOfAction } from '@understudy/domain/recovery-plans/step-action'
 import type { EngineContext } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import type { JobBody, TaskScope } from '../jobs/job-scope.ts'
 import { StepFailure, type StepWork } from '../ports/step-runner.ts'
 import type { Asker } from '../requests.ts'
 import { placesOfMachines } from './machine-places.ts'
+import { hostProgramsOf } from './program-sites.ts'
 import { loadRun } from './steer-run.ts'
 
 export type PlanStepRequest = Asker & {
@@ -115,12 +116,14 @@ async function workOf(
       message: 'Nothing is to be done in this step',
       remedy: 'Look at the run of the plan.',
     })
-  const places = await placesOfMachines(parts, run)
+  const siteId = siteOfAction(action)
+  const [places, host] = await Promise.all([placesOfMachines(parts, run), hostProgramsOf(parts, siteId)])
   return {
     attemptId,
     action: substituteAction(action, values) as StepWork['action'],
     addressOf: (machine) => places.get(machine)?.addresses ?? [],
     guestOf: (machine) => places.get(machine)?.guest ?? null,
+    hostOf: (site) => (site === siteId ? host : null),
     tsigSecret: tsigOf(action, values),
     context: JSON.stringify(contextOf(run, places)),
     deadline: activity.deadline ?? parts.clock.now(),

@@ -1,8 +1,10 @@
 // Plans are edited as whole documents, version by version: whoever saves says which version he began with.
 import { Refusal } from '@understudy/base/errors'
-import type { ProtectionNames, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
+import type { PlanNames, ProtectionNames, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import { activePlanRunStates, type PlanRun } from '@understudy/domain/recovery-plans/plan-run'
+import type { SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { PlanVersion } from '../ports/plan-stores.ts'
@@ -95,6 +97,18 @@ export async function loadPlan({ stores }: Pick<EngineParts, 'stores'>, id: Plan
 /** Every protection that there is has its name here. */
 export async function protectionNames({ stores }: Pick<EngineParts, 'stores'>): Promise<ProtectionNames> {
   return new Map((await stores.protections.list()).map(({ id, name }) => [id, name]))
+}
+
+/** The same, with every site. */
+export async function planNames({ stores }: Pick<EngineParts, 'stores'>): Promise<PlanNames> {
+  const [protections, sites] = await Promise.all([protectionNames({ stores }), siteNames({ stores })])
+  return new Map<ProtectionId | SiteId, string>([...sites, ...protections])
+}
+
+export async function siteNames({
+  stores,
+}: Pick<EngineParts, 'stores'>): Promise<ReadonlyMap<SiteId, string>> {
+  return new Map((await stores.sites.list()).map(({ id, name }) => [id, name]))
 }
 
 /** What no version may be kept with, although a plan may have faults. */

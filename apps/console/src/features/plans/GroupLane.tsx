@@ -19,13 +19,13 @@ import { useFixed } from './fixed.ts'
 import { ItemCard, type Timing } from './ItemCard.tsx'
 import { keyOfSpot, wordsOfFindings } from './joined-findings.ts'
 import { withNewGroup } from './new-items.ts'
-import type { ItemId, PlanItem } from './plan-draft.ts'
+import type { ItemId, PlanItem, SiteId } from './plan-draft.ts'
 import { wordsOfRemoval } from './removal-words.ts'
 import { type Carried, othersIn, type Part, type Slot } from './slots.ts'
 import { useEditor } from './use-plan-editor.ts'
 
 export type LaneFacts = {
-  readonly nameOf: (id: ItemId) => string
+  readonly nameOf: (id: ItemId | SiteId) => string
   readonly findings: ReadonlyMap<string, readonly PlanFinding[]>
   readonly timings: ReadonlyMap<string, Timing>
   readonly selected: string | null

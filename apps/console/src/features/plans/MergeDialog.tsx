@@ -9,6 +9,7 @@ import { When } from '../../ui/When.tsx'
 import { Disagreement } from './Disagreement.tsx'
 import { bodyOf, type Names, type Plan } from './plan-draft.ts'
 import { Differences } from './SaveDialog.tsx'
+import { useAllNames } from './use-sites.ts'
 
 type Newest = {
   readonly version: number
@@ -67,6 +68,7 @@ function TheirWork({
   readonly base: MergeDialogProps['base']
   readonly names: Names
 }) {
+  const allNames = useAllNames(names)
   return (
     <section>
       <Text size="sm" mb={6}>
@@ -79,7 +81,7 @@ function TheirWork({
       </Title>
       <Differences
         label="What they changed"
-        lines={diffPlans(base.plan, newest.plan, names).map(({ words }) => words)}
+        lines={diffPlans(base.plan, newest.plan, allNames).map(({ words }) => words)}
         empty="Nothing that can be seen."
       />
     </section>
@@ -95,6 +97,7 @@ function Ours({
   readonly newest: Newest
   readonly names: Names
 }) {
+  const allNames = useAllNames(names)
   if (merge.kind === 'merged')
     return (
       <section>
@@ -103,7 +106,7 @@ function Ours({
         </Title>
         <Differences
           label="What yours adds to it"
-          lines={diffPlans(newest.plan, merge.plan, names).map(({ words }) => words)}
+          lines={diffPlans(newest.plan, merge.plan, allNames).map(({ words }) => words)}
           empty="Nothing: they have done the same."
         />
       </section>

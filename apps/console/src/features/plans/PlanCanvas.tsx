@@ -10,11 +10,12 @@ import { GroupLane } from './GroupLane.tsx'
 import { CardFace, type Timing } from './ItemCard.tsx'
 import { findingsBySpot } from './joined-findings.ts'
 import { Palette } from './Palette.tsx'
-import type { GroupId, ItemId, Names, Plan } from './plan-draft.ts'
+import type { GroupId, ItemId, Names, Plan, SiteId } from './plan-draft.ts'
 import { wordsOfRemoval } from './removal-words.ts'
 import { type Carried, firstSlot, nameOfCarried, putDown, type Slot, shapeOf } from './slots.ts'
 import { useCarrying } from './use-carrying.ts'
 import { useEditor } from './use-plan-editor.ts'
+import { useSites } from './use-sites.ts'
 
 type PlanCanvasProps = {
   readonly plan: Plan
@@ -215,20 +216,25 @@ function newestOf(before: Plan, after: Plan): ItemId | null {
 }
 
 /** The same function as long as it says the same of every item, so that cards are not drawn anew for nothing. */
-function useNames(plan: Plan, names: Names): (id: ItemId) => string {
-  const known = new Map(
-    itemsOf(plan).map(({ item }) => [
-      item.id,
-      isStep(item)
-        ? item.name || 'without a name'
-        : (names.get(item.protectionId) ?? 'not protected any more'),
-    ]),
-  )
+function useNames(plan: Plan, names: Names): (id: ItemId | SiteId) => string {
+  const sites = useSites()
+  const known = new Map<ItemId | SiteId, string>([
+    ...sites,
+    ...itemsOf(plan).map(
+      ({ item }) =>
+        [
+          item.id,
+          isStep(item)
+            ? item.name || 'without a name'
+            : (names.get(item.protectionId) ?? 'not protected any more'),
+        ] as const,
+    ),
+  ])
   const [kept, setKept] = useState(() => known)
   const isSame = kept.size === known.size && [...known].every(([id, name]) => kept.get(id) === name)
   if (!isSame) setKept(known)
   const table = isSame ? kept : known
-  return useCallback((id: ItemId) => table.get(id) ?? id, [table])
+  return useCallback((id: ItemId | SiteId) => table.get(id) ?? id, [table])
 }
 
 /** Whoever moves by keyboard has no pointer to scroll with. */

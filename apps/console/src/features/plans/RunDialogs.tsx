@@ -10,6 +10,7 @@ import { useFocusBack } from '../../ui/use-focus-back.ts'
 import { Disagreement } from './Disagreement.tsx'
 import { bodyOf, type Names, type Plan } from './plan-draft.ts'
 import { Differences } from './SaveDialog.tsx'
+import { useAllNames } from './use-sites.ts'
 
 type Edited = {
   readonly plan: Plan
@@ -25,6 +26,7 @@ type SaveRunDialogProps = Edited & {
 }
 
 export function SaveRunDialog({ plan, base, names, pending, error, onSave, onClose }: SaveRunDialogProps) {
+  const allNames = useAllNames(names)
   useFocusBack()
   return (
     <Modal opened onClose={onClose} title="Take it over into the run?" size={560}>
@@ -36,7 +38,7 @@ export function SaveRunDialog({ plan, base, names, pending, error, onSave, onClo
       >
         <Stack gap="md">
           <Differences
-            lines={diffPlans(base.plan, plan, names).map(({ words }) => words)}
+            lines={diffPlans(base.plan, plan, allNames).map(({ words }) => words)}
             empty="Nothing differs from how the run goes now."
           />
           <Text size="sm">
@@ -64,6 +66,7 @@ type TakeOverDialogProps = Edited & {
 }
 
 export function TakeOverDialog({ runId, plan, base, names, onTake, onClose }: TakeOverDialogProps) {
+  const allNames = useAllNames(names)
   useFocusBack()
   const { data, error } = useQuery({
     queryKey: [['planRuns', 'merge'], runId, base.version, plan],
@@ -86,7 +89,7 @@ export function TakeOverDialog({ runId, plan, base, names, onTake, onClose }: Ta
               </Title>
               <Differences
                 label="What others have changed"
-                lines={diffPlans(base.plan, data.theirs, names).map(({ words }) => words)}
+                lines={diffPlans(base.plan, data.theirs, allNames).map(({ words }) => words)}
                 empty="Nothing."
               />
             </section>
@@ -114,6 +117,7 @@ export function TakeOverDialog({ runId, plan, base, names, onTake, onClose }: Ta
 }
 
 function Yours({ merge, names }: { readonly merge: PlanRunMerge; readonly names: Names }) {
+  const allNames = useAllNames(names)
   if (merge.kind === 'conflicts')
     return (
       <Disagreement conflicts={merge.conflicts}>
@@ -143,7 +147,7 @@ function Yours({ merge, names }: { readonly merge: PlanRunMerge; readonly names:
         </Title>
         <Differences
           label="What yours adds to it"
-          lines={diffPlans(merge.theirs, merge.plan, names).map(({ words }) => words)}
+          lines={diffPlans(merge.theirs, merge.plan, allNames).map(({ words }) => words)}
           empty="Nothing: it is there already, or has started."
         />
       </section>

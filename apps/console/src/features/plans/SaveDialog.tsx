@@ -4,6 +4,7 @@ import { type FormEvent, useMemo, useState } from 'react'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { useFocusBack } from '../../ui/use-focus-back.ts'
 import type { Names, Plan } from './plan-draft.ts'
+import { useAllNames } from './use-sites.ts'
 
 type SaveDialogProps = {
   readonly plan: Plan
@@ -19,7 +20,8 @@ type SaveDialogProps = {
 export function SaveDialog({ plan, base, names, pending, error, onSave, onClose }: SaveDialogProps) {
   useFocusBack()
   const [comment, setComment] = useState('')
-  const differences = useMemo(() => diffPlans(base.plan, plan, names), [base.plan, plan, names])
+  const allNames = useAllNames(names)
+  const differences = useMemo(() => diffPlans(base.plan, plan, allNames), [base.plan, plan, allNames])
   const submit = (event: FormEvent): void => {
     event.preventDefault()
     if (!pending) onSave(comment.trim())

@@ -1,20 +1,20 @@
 // One line of what a step does, for its card. Pure.
 
 import { formatDuration } from '../../lib/format.ts'
-import type { ItemId, StepAction } from './plan-draft.ts'
+import type { ActionOf, ItemId, SiteId, StepAction } from './plan-draft.ts'
 
 type Place =
   | { readonly kind: 'address'; readonly address: string }
   | { readonly kind: 'machine'; readonly machine: ItemId }
 
 /** What is still missing is shown as `…`. */
-export function wordsOfAction(action: StepAction, nameOf: (id: ItemId) => string): string {
+export function wordsOfAction(action: StepAction, nameOf: (id: ItemId | SiteId) => string): string {
   const said = (text: string): string => (text.trim() === '' ? '…' : text.trim())
   const placed = (place: Place): string =>
     place.kind === 'machine' ? nameOf(place.machine) : said(place.address)
   switch (action.kind) {
     case 'script':
-      return `${said(lastPart(action.command))} ${action.where.kind === 'server' ? 'on the server' : `in ${nameOf(action.where.machine)}`}`
+      return `${said(lastPart(action.command))} ${wordsOfScriptPlace(action.where, nameOf)}`
     case 'manual':
       return said(firstLine(action.instructions))
     case 'approval':
@@ -37,6 +37,20 @@ export function wordsOfAction(action: StepAction, nameOf: (id: ItemId) => string
       const what = change.kind === 'state' ? change.state : `${placed(change.to)}:${change.port}`
       return `${said(action.backend)}/${said(action.server)} → ${what}`
     }
+  }
+}
+
+function wordsOfScriptPlace(
+  where: ActionOf<'script'>['where'],
+  nameOf: (id: ItemId | SiteId) => string,
+): string {
+  switch (where.kind) {
+    case 'server':
+      return 'on the server'
+    case 'site':
+      return `on the host of ${nameOf(where.site)}`
+    case 'guest':
+      return `in ${nameOf(where.machine)}`
   }
 }
 

@@ -1,12 +1,5 @@
 // The plan that is being drawn, as the rules of editing have it. Pure.
-import type {
-  editPlan,
-  PlanGroup,
-  PlanMachine,
-  PlanStep,
-  StepKind,
-  validatePlan,
-} from '@understudy/contract/plan-editing'
+import type { editPlan, PlanGroup, PlanMachine, PlanStep, StepKind } from '@understudy/contract/plan-editing'
 import type { RecoveryPlan as PlanBody } from '@understudy/contract/recovery-plan'
 
 export type Plan = ReturnType<typeof editPlan>
@@ -17,7 +10,9 @@ export type StepAction = PlanStep['action']
 export type ActionOf<Kind extends StepKind> = Extract<StepAction, { readonly kind: Kind }>
 export type ProtectionId = PlanMachine['protectionId']
 /** What every protected machine is called, those of other plans too. */
-export type Names = Parameters<typeof validatePlan>[1]
+export type Names = ReadonlyMap<ProtectionId, string>
+
+export type SiteId = Extract<ActionOf<'script'>['where'], { readonly kind: 'site' }>['site']
 
 /** As it is sent: the same text, in lists that the contract may call its own. */
 export const bodyOf = (plan: Plan): PlanBody => structuredClone(plan) as unknown as PlanBody

@@ -31,6 +31,8 @@ test('a card says what its step does, and shows what nobody has filled in yet', 
   expect(words({ ...newAction('script', null), kind: 'script', command: '/opt/bin/warm-up' } as never)).toBe(
     'warm-up on the server',
   )
+  const onHost = { kind: 'script', command: '/opt/bin/warm-up', where: { kind: 'site', site: 'harbour' } }
+  expect(words({ ...newAction('script', null), ...onHost } as never)).toBe('warm-up on the host of DB')
 })
 
 test('a file name is one everywhere', () => {

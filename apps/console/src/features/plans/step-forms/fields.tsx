@@ -12,16 +12,19 @@ import {
 } from '@mantine/core'
 import { IconPlus, IconX } from '@tabler/icons-react'
 import { useState } from 'react'
-import type { ActionOf, ItemId } from '../plan-draft.ts'
+import type { ActionOf, ItemId, SiteId } from '../plan-draft.ts'
 import { recordOf, rowsOf, type WordRow } from './word-rows.ts'
 
 export type Endpoint = ActionOf<'dns'>['value']
 export type Command = Pick<ActionOf<'script'>, 'where' | 'command' | 'arguments' | 'environment'>
+export type Site = { readonly value: SiteId; readonly label: string }
 export type Machine = { readonly value: ItemId; readonly label: string }
 
 /** What the forms know of the plan around the step. */
 export type FormFacts = {
   readonly machines: readonly Machine[]
+  /** All that there are, whether programs can be run there or not. */
+  readonly sites: readonly Site[]
   /** Names of the secret parameters. */
   readonly secrets: readonly string[]
   readonly blocked: boolean
@@ -53,6 +56,28 @@ export function MachineSelect({ label, value, machines, blocked, onChange }: Mac
       value={gone ? null : value}
       error={gone ? 'That machine has left the plan: choose another one' : null}
       onChange={(id) => id !== null && onChange(id as ItemId)}
+    />
+  )
+}
+
+type SiteSelectProps = Pick<FormFacts, 'sites' | 'blocked'> & {
+  readonly value: SiteId
+  readonly onChange: (id: SiteId) => void
+}
+
+function SiteSelect({ value, sites, blocked, onChange }: SiteSelectProps) {
+  const gone = sites.every((site) => site.value !== value)
+  return (
+    <Select
+      label="Site"
+      searchable
+      allowDeselect={false}
+      disabled={blocked}
+      placeholder="Choose a site"
+      data={sites.map((site) => ({ ...site, value: site.value as string }))}
+      value={gone ? null : value}
+      error={gone ? 'That site is not there: choose another one' : null}
+      onChange={(id) => id !== null && onChange(id as SiteId)}
     />
   )
 }
@@ -131,27 +156,38 @@ export function WholeNumber({ label, description, value, min, max, blocked, onCh
 }
 
 /** A program and where it runs. */
-export function CommandFields({ value, onChange, machines, blocked }: FormOf<Command>) {
+export function CommandFields({ value, onChange, machines, sites, blocked }: FormOf<Command>) {
   const [first] = machines
+  const [site] = sites
   return (
     <>
       <Group gap={6} align="flex-end" wrap="nowrap">
         <Select
-          w={140}
+          w={150}
           label="Runs"
           allowDeselect={false}
           disabled={blocked}
           data={[
             { value: 'server', label: 'on our server' },
+            { value: 'site', label: 'on the host of a site', disabled: !site },
             { value: 'guest', label: 'in a machine', disabled: !first },
           ]}
           value={value.where.kind}
           onChange={(kind) => {
             if (kind === 'server') onChange({ ...value, where: { kind } })
+            else if (kind === 'site' && site) onChange({ ...value, where: { kind, site: site.value } })
             else if (kind === 'guest' && first) onChange({ ...value, where: { kind, machine: first.value } })
           }}
         />
         <div style={{ flex: 1, minWidth: 0 }}>
+          {value.where.kind === 'site' && (
+            <SiteSelect
+              value={value.where.site}
+              sites={sites}
+              blocked={blocked}
+              onChange={(chosen) => onChange({ ...value, where: { kind: 'site', site: chosen } })}
+            />
+          )}
           {value.where.kind === 'guest' && (
             <MachineSelect
               label="Machine"
@@ -166,6 +202,12 @@ export function CommandFields({ value, onChange, machines, blocked }: FormOf<Com
       {value.where.kind === 'server' && (
         <Text size="xs" c="var(--ink-quiet)">
           It may do whatever the server may: only an owner can save one.
+        </Text>
+      )}
+      {value.where.kind === 'site' && (
+        <Text size="xs" c="var(--ink-quiet)">
+          Beside its disks, as the user that the site is reached as; of several hosts, on the first of its
+          settings. Only an owner can save one.
         </Text>
       )}
       <TextInput

@@ -1,0 +1,185 @@
+import { Outage, Refusal } from '@understudy/base/errors'
+import type { ScriptAction } from '@understudy/domain/recovery-plans/step-action'
+import type { SiteId } from '@understudy/domain/sites/site'
+import { Cancelled } from '@understudy/engine/ports/cancelled'
+import type { HostProgram, HostProgramState, HostPrograms } from '@understudy/engine/ports/host-programs'
+import type { StepWork } from '@understudy/engine/ports/step-runner'
+import { describe, expect, test } from 'vitest'
+import { script, testSteps, workFor } from './test-work.ts'
+
+const { run, fails } = testSteps()
+
+const action: ScriptAction = script('/opt/begin', ['now'], {
+  where: { kind: 'site', site: 'harbour' as SiteId },
+  environment: { STAGE: 'dr' },
+})
+const outage = new Outage({ code: 'kvm/host-unreachable', message: 'Host a is away', remedy: 'Wait.' })
+const stopped = new DOMException('The server is stopping', 'AbortError')
+const over = (exitCode: number, printed = '', more: Partial<HostProgramState> = {}): HostProgramState =>
+  ({
+    kind: 'ended',
+    exitCode,
+    signal: null,
+    endedBy: 'itself',
+    notStarted: null,
+    head: Buffer.from(printed),
+    tail: Buffer.alloc(0),
+    bytes: Buffer.byteLength(printed),
+    ...more,
+  }) as HostProgramState
+
+type Said<Value> = readonly (Value | Error)[]
+
+/** A host that says what it is told to, in order; the last for ever. */
+function hostThat(says: { readonly begin?: Said<null>; readonly state?: Said<HostProgramState> }) {
+  const begun: { readonly id: string; readonly program: HostProgram }[] = []
+  const calls: string[] = []
+  const teller = <Value>(list: Said<Value>) => {
+    const left = [...list]
+    return (): Value => {
+      const value = left.length > 1 ? left.shift() : left[0]
+      if (value instanceof Error || value === undefined) throw value ?? new Error('nothing to say')
+      return value
+    }
+  }
+  const begin = teller(says.begin ?? [null])
+  const state = teller(says.state ?? [{ kind: 'running' as const }])
+  const host: HostPrograms = {
+    place: 'host a',
+    async begin(id, program) {
+      begun.push({ id, program })
+      begin()
+    },
+    state: async () => state(),
+    end: async () => void calls.push('end'),
+    forget: async () => void calls.push('forget'),
+  }
+  return { host, begun, calls }
+}
+
+const workAt = (host: HostPrograms | null, more: Partial<StepWork> = {}): StepWork =>
+  workFor(action, { hostOf: (site) => (site === 'harbour' ? host : null), ...more })
+
+describe('a script on the host of a site', () => {
+  test('gets its arguments, its variables, the context and its time, and its output is kept', async () => {
+    const { host, begun, calls } = hostThat({ state: [{ kind: 'running' }, over(0, 'mounted\n')] })
+    expect(await run(workAt(host))).toEqual({
+      note: '/opt/begin ended with exit code 0',
+      output: 'mounted\n',
+    })
+    const [first] = begun
+    expect(first?.program).toMatchObject({
+      command: '/opt/begin',
+      arguments: ['now'],
+      environment: { STAGE: 'dr', UNDERSTUDY_CONTEXT: '{"plan":"Web shop"}' },
+      contextFile: null,
+    })
+    expect(first?.program.limitMilliseconds).toBeGreaterThan(50_000)
+    expect(calls).toEqual(['forget'])
+  })
+
+  test('is told of a long context in a file', async () => {
+    const { host, begun } = hostThat({ state: [over(0)] })
+    const context = JSON.stringify({ machines: 'x'.repeat(300_000) })
+    await run(workAt(host, { context }))
+    expect(begun[0]?.program).toMatchObject({ environment: { STAGE: 'dr' }, contextFile: context })
+  })
+
+  test('that fails has failed: with its exit code, out of time, or not there', async () => {
+    const ends: [HostProgramState, string, string][] = [
+      [
+        over(2, 'no such volume\n'),
+        'step/script-failed',
+        '/opt/begin ended with exit code 2: no such volume',
+      ],
+      [
+        over(0, 'waiting\n', { endedBy: 'timeout' }),
+        'step/timeout',
+        '/opt/begin did not end in time and was ended: waiting',
+      ],
+      [
+        over(0, '', { notStarted: 'ENOENT' }),
+        'step/no-program',
+        'There is no program /opt/begin, or its first line names an interpreter that is not there',
+      ],
+    ]
+    for (const [end, code, message] of ends)
+      expect(await fails(workAt(hostThat({ state: [end] }).host))).toMatchObject({ code, message })
+  })
+
+  test('where none can be run says so', async () => {
+    expect((await fails(workAt(null))).code).toBe('step/no-host-programs')
+    const refusal = new Refusal({ code: 'host-program/no-perl', message: 'No perl.', remedy: 'Install it.' })
+    expect(await fails(workAt(hostThat({ begin: [refusal] }).host))).toMatchObject({
+      code: 'step/no-perl',
+      message: 'No perl.',
+      remedy: 'Install it.',
+    })
+  })
+
+  test('waits for a host that is away, and gives it the same id again', async () => {
+    const { host, begun } = hostThat({ begin: [outage, null], state: [outage, over(0, 'done\n')] })
+    expect((await run(workAt(host))).output).toBe('done\n')
+    expect(begun).toHaveLength(2)
+    expect(new Set(begun.map(({ id }) => id)).size).toBe(1)
+    const away = hostThat({ begin: [outage] })
+    expect(await fails(workAt(away.host, { deadline: Date.now() + 300 }))).toMatchObject({
+      code: 'step/host-silent',
+      message: '/opt/begin was not known to have begun in time: Host a is away',
+    })
+  })
+
+  test('outlives a stop of the server, and whoever asks next finds its end', async () => {
+    const { host, begun, calls } = hostThat({ state: [{ kind: 'running' }, over(0, 'done\n')] })
+    const work = workAt(host)
+    const stop = new AbortController()
+    setTimeout(() => stop.abort(stopped), 50)
+    await expect(run(work, stop.signal)).rejects.toBe(stopped)
+    expect(calls).toEqual([])
+    expect((await run(work)).output).toBe('done\n')
+    expect(new Set(begun.map(({ id }) => id)).size).toBe(1)
+    // Known from here on, whatever the host has forgotten.
+    const forgetful = hostThat({ state: [{ kind: 'unknown' }] })
+    expect((await run({ ...work, hostOf: () => forgetful.host })).output).toBe('done\n')
+    expect(forgetful.begun).toEqual([])
+  })
+
+  test('by two at a time has one end, although the host forgets it once it is kept', async () => {
+    const { host, calls } = hostThat({})
+    const forgets: HostPrograms = {
+      ...host,
+      state: async () => (calls.length > 0 ? { kind: 'lost', pid: null } : over(0, 'done\n')),
+    }
+    // Has looked for an end before the other had one, and looks at the host after it was forgotten there.
+    const late = async (): Promise<void> => {
+      await expect.poll(() => calls).toEqual(['forget'])
+    }
+    const work = workAt(forgets)
+    const begins: HostPrograms = { ...forgets, begin: late }
+    const both = [run(work), run({ ...work, hostOf: () => begins })]
+    expect((await Promise.all(both)).map(({ output }) => output)).toEqual(['done\n', 'done\n'])
+  })
+
+  test('that is cancelled is ended there', async () => {
+    const { host, calls } = hostThat({})
+    const cancel = new AbortController()
+    setTimeout(() => cancel.abort(new Cancelled()), 200)
+    await expect(run(workAt(host), cancel.signal)).rejects.toMatchObject({ name: 'AbortError' })
+    expect(calls).toEqual(['end', 'forget'])
+  })
+
+  test('of which nobody knows how it ended, or that another host has, is interrupted', async () => {
+    expect(await fails(workAt(hostThat({ state: [{ kind: 'lost', pid: 77 }] }).host))).toMatchObject({
+      code: 'step/interrupted',
+      message: expect.stringContaining('still runs on the host as process 77'),
+    })
+    const first = hostThat({ state: [new TypeError('our server ends here')] })
+    const work = workAt(first.host)
+    await expect(run(work)).rejects.toThrow('our server ends here')
+    const other = { ...hostThat({}).host, place: 'host b' }
+    expect(await fails({ ...work, hostOf: () => other })).toMatchObject({
+      code: 'step/interrupted',
+      message: expect.stringContaining('another host'),
+    })
+  })
+})

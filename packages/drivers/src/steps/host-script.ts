@@ -1,0 +1,169 @@
+// A program on the host of a site. The host keeps it by itself, by an id that we have written down before it is begun.
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { Outage, Refusal } from '@understudy/base/errors'
+import { isCancelled } from '@understudy/engine/ports/cancelled'
+import type { HostProgramState, HostPrograms } from '@understudy/engine/ports/host-programs'
+import { readJson, replaceJson, writeOnce } from './attempt-folder.ts'
+import { waitFor } from './bounded-wait.ts'
+import { HEAD_BYTES, TAIL_BYTES, toText } from './kept-output.ts'
+import { checkProgram } from './program-check.ts'
+import { cannotStart, interrupted, type ProgramEnd } from './script-end.ts'
+import { isFitForVariable, type ProgramWork } from './server-script.ts'
+import { lastPart, stepFailed } from './step-failures.ts'
+
+/** What the host knows it by, and which host that is. */
+type Order = { readonly id: string; readonly place: string }
+
+const FIRST_POLL_MILLISECONDS = 100
+const LONGEST_POLL_MILLISECONDS = 2000
+const AGAIN_MILLISECONDS = 2000
+/** What a host needs at most from the end of the time to the end of the program. */
+const HOST_MILLISECONDS = 10_000
+
+/** See runOnServer. */
+export async function runOnHost(folder: string, host: HostPrograms, work: ProgramWork): Promise<ProgramEnd> {
+  const endFile = join(folder, 'host-end.json')
+  const known = await readJson<ProgramEnd>(endFile)
+  if (known !== null) return known
+  const { id, place } = await orderOf(folder, host)
+  if (place !== host.place) throw moved(work.program.command)
+  await begin(id, host, work)
+  try {
+    const end = toEnd(await waitForEnd(id, host, work), work.program.command)
+    await replaceJson(endFile, end)
+    await unlessAway(host.forget(id))
+    return end
+  } catch (error) {
+    // Another one who asks has kept the end, and had the host forget it.
+    const kept = await readJson<ProgramEnd>(endFile)
+    if (kept !== null) return kept
+    throw error
+  }
+}
+
+/** The same for everybody who asks: the first one's. */
+async function orderOf(folder: string, { place }: HostPrograms): Promise<Order> {
+  const file = join(folder, 'host.json')
+  const order: Order = { id: randomUUID(), place }
+  return (await writeOnce(file, order)) ? order : ((await readJson<Order>(file)) ?? order)
+}
+
+/** Repeated until the host has answered: it begins each id once. Not after the deadline: what was begun is looked for then. */
+async function begin(id: string, host: HostPrograms, work: ProgramWork): Promise<void> {
+  const { clock, deadline, signal, report, program, context } = work
+  checkProgram(program)
+  const fits = isFitForVariable(context)
+  const environment = { ...program.environment, ...(fits ? { UNDERSTUDY_CONTEXT: context } : {}) }
+  let last: Outage | null = null
+  while (clock.now() < deadline) {
+    signal.throwIfAborted()
+    try {
+      await host.begin(id, {
+        ...program,
+        environment,
+        contextFile: fits ? null : context,
+        limitMilliseconds: deadline - clock.now(),
+        keepBytes: { head: HEAD_BYTES, tail: TAIL_BYTES },
+      })
+      report(`${program.command} runs on the host`)
+      return
+    } catch (error) {
+      if (error instanceof Refusal)
+        throw stepFailed(lastPart(error.code), error.message, error.remedy, { cause: error })
+      if (!(error instanceof Outage)) throw error
+      last = error
+    }
+    report(last.message)
+    await waitFor(AGAIN_MILLISECONDS, signal)
+  }
+  if (last !== null) throw silent(`${program.command} was not known to have begun in time: ${last.message}`)
+}
+
+type Ended = Extract<HostProgramState, { kind: 'ended' }>
+
+async function waitForEnd(id: string, host: HostPrograms, work: ProgramWork): Promise<Ended> {
+  const { clock, deadline, signal, report, program } = work
+  let pause = FIRST_POLL_MILLISECONDS
+  for (;;) {
+    if (signal.aborted) {
+      if (isCancelled(signal)) await unlessAway(host.end(id).then(() => host.forget(id)))
+      signal.throwIfAborted()
+    }
+    // Before the look: what had ended in time has ended, however late we come to it.
+    const now = clock.now()
+    const state = await stateOf(id, host)
+    switch (state?.kind) {
+      case 'ended':
+        return state
+      case 'unknown':
+        throw now < deadline ? lost(program.command, null) : notBegun(program.command)
+      case 'lost':
+        throw lost(program.command, state.pid)
+      case 'running':
+      case undefined:
+    }
+    if (state === null) report('the host does not answer just now')
+    if (now > deadline + HOST_MILLISECONDS) {
+      if (state === null) throw silent(`Nobody knows how ${program.command} has ended`)
+      await host.end(id)
+    }
+    await waitFor(pause, signal)
+    pause = Math.min(pause * 1.5, LONGEST_POLL_MILLISECONDS)
+  }
+}
+
+/** Null: no answer just now. */
+async function stateOf(id: string, host: HostPrograms): Promise<HostProgramState | null> {
+  try {
+    return await host.state(id)
+  } catch (error) {
+    if (error instanceof Outage) return null
+    throw error
+  }
+}
+
+/** What a host that is away still has, it removes by itself. */
+async function unlessAway(call: Promise<void>): Promise<void> {
+  try {
+    await call
+  } catch (error) {
+    if (!(error instanceof Outage)) throw error
+  }
+}
+
+function toEnd(end: Ended, command: string): ProgramEnd {
+  if (end.notStarted !== null) throw cannotStart(command, end.notStarted, 'the host')
+  const output = toText(end.head, end.tail, end.bytes)
+  if (end.endedBy === 'timeout') return { kind: 'timeout', output }
+  if (end.endedBy === 'abort') return { kind: 'killed', signal: 'us, because the step was cancelled', output }
+  if (end.exitCode === null) return { kind: 'killed', signal: end.signal ?? 'a signal', output }
+  return { kind: 'exited', exitCode: end.exitCode, output }
+}
+
+const LOOK = 'Look at the host at what it has done; then try the step again or skip it.'
+
+const lost = (command: string, pid: number | null) =>
+  interrupted(
+    pid === null
+      ? `${command} was interrupted, as by a restart of the host: nobody knows how far it came`
+      : `What watched over ${command} was ended, so nobody will know how it ends; it still runs on the host as process ${pid}`,
+    LOOK,
+  )
+
+const moved = (command: string) =>
+  interrupted(`${command} was begun on another host: the settings of the site have been changed since`, LOOK)
+
+const notBegun = (command: string) =>
+  stepFailed(
+    'timeout',
+    `${command} was not begun before its time was up`,
+    'Give the step more time, or try it again.',
+  )
+
+const silent = (message: string) =>
+  stepFailed(
+    'host-silent',
+    message,
+    'See that the host can be reached: test the connection of its site. Look there at what the program has done before you try it again.',
+  )
