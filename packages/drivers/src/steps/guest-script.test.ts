@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
 import type { ScriptAction } from '@understudy/domain/recovery-plans/step-action'
@@ -7,7 +9,7 @@ import type { StepWork } from '@understudy/engine/ports/step-runner'
 import { describe, expect, test } from 'vitest'
 import { testSteps, workFor } from './test-work.ts'
 
-const { run, fails } = testSteps()
+const { folders, run, fails } = testSteps()
 
 /** A guest that says what it is told to, in order; the last for ever. */
 function guestThat(says: {
@@ -172,6 +174,14 @@ describe('a script in a guest', () => {
     expect(second.started).toEqual([])
     const third = guestThat({ state: [{ kind: 'unknown' }] })
     expect((await run({ ...work, guestOf: () => third.guest })).output).toBe('done\n')
+  })
+
+  test('leaves no secret of what it printed on our disk', async () => {
+    const { guest } = guestThat({ state: [over(0, 'the key is hunter2\n')] })
+    const work = workIn(guest, { mask: (text) => text.replaceAll('hunter2', '***') })
+    expect((await run(work)).output).toBe('the key is ***\n')
+    const kept = await readFile(join(folders.own, work.attemptId, 'guest.json'), 'utf8')
+    expect(kept).toContain('the key is ***')
   })
 
   test('of which nobody knows how it ended, or whether it began, is interrupted and never begun again', async () => {

@@ -6,7 +6,7 @@ import type { GuestProgramState, GuestPrograms } from '@understudy/engine/ports/
 import { readJson, replaceJson } from './attempt-folder.ts'
 import { waitFor } from './bounded-wait.ts'
 import { clean, HEAD_BYTES, TAIL_BYTES, toText } from './kept-output.ts'
-import { interrupted, type ProgramEnd } from './script-end.ts'
+import { interrupted, maskEnd, type ProgramEnd } from './script-end.ts'
 import { isFitForVariable, type ProgramWork } from './server-script.ts'
 import { lastPart, stepFailed } from './step-failures.ts'
 
@@ -35,7 +35,7 @@ export async function runInGuest(
   if (known?.kind === 'ended') return known.end
   if (known?.kind === 'asking') throw maybeBegun(work)
   const pid = known?.kind === 'begun' ? known.pid : await begin(file, guest, work)
-  const end = await waitForEnd(guest, pid, work)
+  const end = maskEnd(await waitForEnd(guest, pid, work), work.mask)
   await replaceJson(file, { kind: 'ended', end } satisfies Record)
   return end
 }

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { ScriptAction } from '@understudy/domain/recovery-plans/step-action'
 import type { SiteId } from '@understudy/domain/sites/site'
@@ -7,7 +9,7 @@ import type { StepWork } from '@understudy/engine/ports/step-runner'
 import { describe, expect, test } from 'vitest'
 import { script, testSteps, workFor } from './test-work.ts'
 
-const { run, fails } = testSteps()
+const { folders, run, fails } = testSteps()
 
 const action: ScriptAction = script('/opt/begin', ['now'], {
   where: { kind: 'site', site: 'harbour' as SiteId },
@@ -158,6 +160,14 @@ describe('a script on the host of a site', () => {
     const begins: HostPrograms = { ...forgets, begin: late }
     const both = [run(work), run({ ...work, hostOf: () => begins })]
     expect((await Promise.all(both)).map(({ output }) => output)).toEqual(['done\n', 'done\n'])
+  })
+
+  test('leaves no secret of what it printed on our disk', async () => {
+    const { host } = hostThat({ state: [over(0, 'the key is hunter2\n')] })
+    const work = workAt(host, { mask: (text) => text.replaceAll('hunter2', '***') })
+    expect((await run(work)).output).toBe('the key is ***\n')
+    const kept = await readFile(join(folders.own, work.attemptId, 'host-end.json'), 'utf8')
+    expect(kept).toContain('the key is ***')
   })
 
   test('that is cancelled is ended there', async () => {

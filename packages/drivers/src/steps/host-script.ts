@@ -8,7 +8,7 @@ import { readJson, replaceJson, writeOnce } from './attempt-folder.ts'
 import { waitFor } from './bounded-wait.ts'
 import { HEAD_BYTES, TAIL_BYTES, toText } from './kept-output.ts'
 import { checkProgram } from './program-check.ts'
-import { cannotStart, interrupted, type ProgramEnd } from './script-end.ts'
+import { cannotStart, interrupted, maskEnd, type ProgramEnd } from './script-end.ts'
 import { isFitForVariable, type ProgramWork } from './server-script.ts'
 import { lastPart, stepFailed } from './step-failures.ts'
 
@@ -30,7 +30,7 @@ export async function runOnHost(folder: string, host: HostPrograms, work: Progra
   if (place !== host.place) throw moved(work.program.command)
   await begin(id, host, work)
   try {
-    const end = toEnd(await waitForEnd(id, host, work), work.program.command)
+    const end = maskEnd(toEnd(await waitForEnd(id, host, work), work.program.command), work.mask)
     await replaceJson(endFile, end)
     await unlessAway(host.forget(id))
     return end

@@ -165,6 +165,7 @@ async function runCheck(
     const end = await runProgram(own, check, work, {
       program: { command, arguments: given, environment },
       context: work.context,
+      mask: work.mask,
       deadline: clock.now() + milliseconds,
       clock,
       report,

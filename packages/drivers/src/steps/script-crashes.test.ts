@@ -122,7 +122,7 @@ function spawnServer(work: StepWork) {
   const { attemptId, action, context, deadline } = work
   const code = `
     const { openStepRunner } = await import(${JSON.stringify(runner)})
-    const work = { ...${JSON.stringify({ attemptId, action, context, deadline, tsigSecret: null })}, addressOf: () => [], guestOf: () => null, hostOf: () => null }
+    const work = { ...${JSON.stringify({ attemptId, action, context, deadline, tsigSecret: null })}, addressOf: () => [], guestOf: () => null, hostOf: () => null, mask: (text) => text }
     const runner = openStepRunner({ folder: ${JSON.stringify(folders.own)}, clock: { now: () => Date.now() } })
     await runner.run(work, () => undefined, new AbortController().signal)`
   return spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'ignore' })

@@ -12,6 +12,12 @@ export type ProgramEnd =
 /** Its name alone: arguments may hold what nobody shall read. */
 export const nameOf = ({ command }: Pick<Command, 'command'>): string => command
 
+/** As it is kept. Pure. */
+export const maskEnd = (end: ProgramEnd, mask: (text: string) => string): ProgramEnd => ({
+  ...end,
+  output: mask(end.output),
+})
+
 /** What is wrong with it, one line. Null: it has succeeded. Pure. */
 export function complaintOf(command: string, end: ProgramEnd): string | null {
   const last = lastLine(end.output)

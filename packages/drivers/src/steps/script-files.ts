@@ -31,6 +31,8 @@ export const scriptFiles = (folder: string) => ({
   end: join(folder, 'end.json'),
   head: join(folder, 'output-head'),
   tail: join(folder, 'output-tail'),
+  /** As it is told: without secrets. Once it is there, what was printed is removed. */
+  keptEnd: join(folder, 'end-kept.json'),
   context: join(folder, 'context.json'),
   keeperErrors: join(folder, 'keeper-errors'),
   /** Where the program runs: empty, and its own. */

@@ -93,15 +93,20 @@ describe('a script on the server', () => {
   })
 
   test('that prints without end fills neither disk nor memory, and its beginning and end are kept', async () => {
-    const line = 'echo first; head -c 50000000 /dev/zero | tr "\\0" "x" | fold -w 99; echo last'
+    const [printed, go] = [join(folders.traces, 'printed'), join(folders.traces, 'go')]
+    const line = `echo first; head -c 50000000 /dev/zero | tr "\\0" "x" | fold -w 99; touch ${printed}; while [ ! -e ${go} ]; do sleep 0.05; done; echo last`
     const work = workFor(shell(line))
-    const { output } = await run(work)
+    const running = run(work)
+    await appears(printed)
+    const { head, tail } = filesOf(work)
+    expect((await readFile(head)).length).toBe(32 * 1024)
+    expect(existsSync(tail)).toBe(false)
+    await writeFile(go, '')
+    const { output } = await running
     expect(output?.slice(0, 12)).toBe('first\nxxxxxx')
     expect(output?.slice(-6)).toBe('xlast\n')
     expect(output).toMatch(/\n\[\.\.\. \d{8} bytes are left out here \.\.\.\]\n/)
     expect(Buffer.byteLength(output ?? '')).toBeLessThan(140_000)
-    const { head, tail } = filesOf(work)
-    expect((await readFile(head)).length + (await readFile(tail)).length).toBeLessThanOrEqual(128 * 1024)
   })
 
   test('may print anything: what is kept of it is a text', async () => {
@@ -148,10 +153,22 @@ describe('a script on the server', () => {
     expect(existsSync(file)).toBe(false)
   })
 
-  test('leaves nothing of its arguments and variables on the disk', async () => {
-    const action = script('true', ['argument-secret'], { environment: { KEY: 'variable-secret' } })
-    const work = workFor(action)
-    await run(work)
+  const mask = (text: string): string => text.replaceAll(/\w+-secret/g, '***')
+  test.each([
+    ['succeeds', 'exit 0', null],
+    ['fails', 'exit 3', 'step/script-failed'],
+    ['is out of time', 'sleep 60', 'step/timeout'],
+    ['is lost', 'kill -KILL $PPID', 'step/interrupted'],
+  ])('leaves no secret on the disk once it has ended: when it %s', async (_, last, code) => {
+    const line = `echo "$1 $KEY"; echo more; ${last}`
+    const action = script('sh', ['-c', line, 'sh', 'argument-secret'], {
+      environment: { KEY: 'variable-secret' },
+    })
+    const work = workFor(action, { mask, deadline: Date.now() + (code === 'step/timeout' ? 3000 : 60_000) })
+    const outcome = () => (code === null ? run(work) : fails(work))
+    const first = await outcome()
+    if (code !== 'step/interrupted') expect(first.output).toBe('*** ***\nmore\n')
+    expect(await outcome()).toEqual(first)
     const own = join(folders.own, work.attemptId)
     for (const name of await readdir(own, { recursive: true, withFileTypes: true }))
       if (name.isFile())

@@ -1,24 +1,25 @@
 // A program on our own server. It belongs to its keeper, not to us: we start a keeper, or find one, and wait for what it writes.
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Clock, Instant } from '@understudy/base/instant'
 import type { Command } from '@understudy/domain/recovery-plans/step-action'
 import { isCancelled } from '@understudy/engine/ports/cancelled'
-import { readJson, readOrNull } from './attempt-folder.ts'
+import { readJson, readOrNull, writeOnce } from './attempt-folder.ts'
 import { waitFor } from './bounded-wait.ts'
 import { lastLine, toText } from './kept-output.ts'
 import { isAlive, type ProcessIdentity, tell } from './process-identity.ts'
 import { checkProgram } from './program-check.ts'
-import { cannotStart, interrupted, type ProgramEnd } from './script-end.ts'
+import { cannotStart, interrupted, maskEnd, type ProgramEnd } from './script-end.ts'
 import { type Claim, type KeeperOrder, type ScriptEnd, scriptFiles } from './script-files.ts'
 import { stepFailed } from './step-failures.ts'
 
 export type ProgramWork = {
   readonly program: Pick<Command, 'command' | 'arguments' | 'environment'>
   readonly context: string
+  readonly mask: (text: string) => string
   /** It is ended then, also without us. */
   readonly deadline: Instant
   readonly clock: Clock
@@ -40,7 +41,15 @@ const KEEPER_MILLISECONDS = 10_000
  */
 export async function runOnServer(folder: string, work: ProgramWork): Promise<ProgramEnd> {
   const files = scriptFiles(folder)
-  const claim = (await readJson<Claim>(files.claim)) ?? (await begin(folder, work))
+  const known = await readJson<ProgramEnd>(files.keptEnd)
+  const end = known ?? (await keepEnd(files.keptEnd, await findEnd(folder, work), work))
+  // Also what a kill just before has left.
+  await dropOutput(folder)
+  return end
+}
+
+async function findEnd(folder: string, work: ProgramWork): Promise<ProgramEnd> {
+  const claim = (await readJson<Claim>(scriptFiles(folder).claim)) ?? (await begin(folder, work))
   const end = await waitForEnd(folder, claim, work)
   if (end.notStarted !== null) throw cannotStart(work.program.command, end.notStarted)
   const output = await readOutput(folder, end.bytes)
@@ -49,6 +58,18 @@ export async function runOnServer(folder: string, work: ProgramWork): Promise<Pr
   if (end.endedBy === 'abort') return { kind: 'killed', signal: 'us, because the step was cancelled', output }
   if (end.exitCode === null) return { kind: 'killed', signal: end.signal ?? 'a signal', output }
   return { kind: 'exited', exitCode: end.exitCode, output }
+}
+
+/** The first one's counts: it may have dropped the output before another one had read it. */
+async function keepEnd(file: string, end: ProgramEnd, { mask }: ProgramWork): Promise<ProgramEnd> {
+  const masked = maskEnd(end, mask)
+  return (await writeOnce(file, masked)) ? masked : ((await readJson<ProgramEnd>(file)) ?? masked)
+}
+
+/** As it was printed, with secrets if there were any. */
+async function dropOutput(folder: string): Promise<void> {
+  const { head, tail } = scriptFiles(folder)
+  for (const file of [head, tail]) await rm(file, { force: true })
 }
 
 /** Starts a keeper and waits until one has the claim: this one, or one that a killed predecessor of ours started. */
@@ -148,7 +169,10 @@ async function waitForEnd(folder: string, claim: Claim, work: ProgramWork): Prom
   report(`${program.command} runs`)
   for (;;) {
     if (signal.aborted) {
-      if (isCancelled(signal)) await endNow(folder, claim)
+      if (isCancelled(signal)) {
+        await endNow(folder, claim)
+        await dropOutput(folder)
+      }
       signal.throwIfAborted()
     }
     // In this order: a keeper that is gone has written the end before.
@@ -181,6 +205,8 @@ async function killAll(folder: string, claim: Claim): Promise<void> {
 }
 
 async function lostEnd(folder: string, { program }: ProgramWork) {
+  // Nobody reads it any more.
+  await dropOutput(folder)
   const leader = await readJson<ProcessIdentity>(scriptFiles(folder).script)
   if (leader !== null && isAlive(leader))
     return interrupted(

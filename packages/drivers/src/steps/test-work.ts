@@ -19,6 +19,7 @@ export const workFor = (action: StepWork['action'], more: Partial<StepWork> = {}
     guestOf: () => null,
     hostOf: () => null,
     tsigSecret: null,
+    mask: (text) => text,
     context: '{"plan":"Web shop"}',
     deadline: Date.now() + 60_000,
     ...more,

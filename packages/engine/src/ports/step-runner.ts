@@ -28,6 +28,8 @@ export type StepWork = {
   readonly hostOf: (site: SiteId) => HostPrograms | null
   /** The key of a DNS update, base64. */
   readonly tsigSecret: string | null
+  /** Takes every secret out of a text. What programs print is kept only like that, once they have ended. */
+  readonly mask: (text: string) => string
   /** For scripts: UNDERSTUDY_CONTEXT, JSON of the plan, its run, its machines with addresses and points. */
   readonly context: string
   /** When it has failed. Decided when the attempt began, so that a restart of ours begins no wait anew. */

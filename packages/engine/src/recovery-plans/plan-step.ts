@@ -106,7 +106,7 @@ async function valuesOf({ stores }: EngineParts, run: PlanRun): Promise<Values> 
 async function workOf(
   parts: EngineParts,
   { run, step, activity }: Fields,
-  { values }: Values,
+  { values, secrets }: Values,
   attemptId: string,
 ): Promise<StepWork> {
   const { action } = step
@@ -125,6 +125,7 @@ async function workOf(
     guestOf: (machine) => places.get(machine)?.guest ?? null,
     hostOf: (site) => (site === siteId ? host : null),
     tsigSecret: tsigOf(action, values),
+    mask: maskerFor(secrets),
     context: JSON.stringify(contextOf(run, places)),
     deadline: activity.deadline ?? parts.clock.now(),
   }
