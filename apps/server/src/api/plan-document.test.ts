@@ -49,6 +49,17 @@ describe('the text of a plan', () => {
     expect(refusalOf(() => yamlToPlan(text(50), nobody)).message).not.toContain('nested')
   })
 
+  test.each([
+    ['', 'no fields'],
+    ['just words', 'no fields'],
+    ['- a\n- b', 'no fields'],
+    ['a: 1\n---\nb: 2', 'several documents'],
+  ])('that is no plan at all is refused in words for whoever wrote it: %j', (text, words) => {
+    const { code, message } = refusalOf(() => yamlToPlan(text, nobody))
+    expect(code).toBe('recovery-plan/document')
+    expect(message).toContain(words)
+  })
+
   test('may hold any brackets in its strings', () => {
     const brackets = '['.repeat(200)
     for (const text of [brackets, `"${brackets}"`, `{{x}}\n${brackets}\n${'- '.repeat(200)}`]) {

@@ -44,7 +44,10 @@ export function planToYaml(plan: RecoveryPlan, names: TextNames): string {
 
 /** Refuses with every fault of the text, each with its place in it. */
 export function yamlToPlan(text: string, names: TextNames): Omit<RecoveryPlan, 'id'> {
-  const parsed = PlanText.safeParse(readYaml(text))
+  const read = readYaml(text)
+  if (typeof read !== 'object' || read === null || Array.isArray(read))
+    throw noYaml('It holds no fields, such as "understudyPlan: 1"')
+  const parsed = PlanText.safeParse(read)
   if (!parsed.success)
     throw new Refusal({
       code: 'recovery-plan/document',
@@ -172,6 +175,7 @@ function readYaml(text: string): unknown {
   refuseDeep(text)
   const document = parseDocument(text, { uniqueKeys: true, prettyErrors: true })
   const [fault] = document.errors
+  if (fault?.code === 'MULTIPLE_DOCS') throw noYaml('It holds several documents; a plan is one')
   if (fault) throw noYaml(fault.message)
   try {
     return document.toJS({ maxAliasCount: MOST_ALIASES })
