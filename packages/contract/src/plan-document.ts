@@ -38,7 +38,9 @@ export const PlanText = z
     ...newPlanHead,
     priority: newPlanHead.priority.default(5),
     targetRtoSeconds: newPlanHead.targetRtoSeconds.default(null),
-    parameters: newPlanHead.parameters.default([]),
+    parameters: newPlanHead.parameters
+      .default([])
+      .describe('Asked for at the start or kept; the texts of steps take their values by name: {{name}}'),
     groups: z.array(TextGroup).max(200),
   })
   .meta({ title: 'Understudy recovery plan' })
