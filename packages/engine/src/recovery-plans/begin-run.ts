@@ -21,7 +21,7 @@ import { validateSites } from '@understudy/domain/recovery-plans/validate-sites'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
-import { activitiesOfFollowUp } from './boots-of-run.ts'
+import { activitiesOfFollowUp, NOT_COMMITTED } from './boots-of-run.ts'
 import { wordsOfRun } from './conduct-run.ts'
 import { settleCuts } from './group-cuts.ts'
 import { pointReader, settlePoint } from './member-points.ts'
@@ -119,6 +119,12 @@ export async function beginFollowUp(parts: EngineParts, request: FollowUpRequest
 
 function refuseIdle(run: PlanRun, activities: readonly PlanActivity[]): void {
   if (activities.some(({ state }) => state === 'pending')) return
+  if (activities.some(({ note }) => note === NOT_COMMITTED))
+    throw new Refusal({
+      code: 'plan-run/not-committed',
+      message: `The failover of "${run.planName}" is not committed: until then replication cannot turn round`,
+      remedy: 'Commit it first, or roll it back.',
+    })
   throw new Refusal({
     code: 'plan-run/nothing-left',
     message: `Nothing of "${run.planName}" is left for "${run.kind}": no machine stands as that run has left it`,

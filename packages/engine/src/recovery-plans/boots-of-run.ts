@@ -112,9 +112,23 @@ export async function activitiesOfFollowUp(
   return await Promise.all(
     machinesOf(run.plan).map(async (machine) => {
       const pending = pendingActivity(run.id, machine.id)
-      if (await isOfRun(parts, run, machine, followed)) return pending
-      const note = 'The run did not bring it up, or it was seen to since'
-      return { ...pending, state: 'skipped', endedAt: parts.clock.now(), note }
+      const note = await whyPassedOver(parts, run, machine, followed)
+      return note === null ? pending : { ...pending, state: 'skipped', endedAt: parts.clock.now(), note }
     }),
   )
+}
+
+export const NOT_COMMITTED = 'Its failover is not committed'
+
+async function whyPassedOver(
+  parts: EngineParts,
+  run: PlanRun,
+  machine: PlanMachine,
+  followed: readonly PlanActivity[],
+): Promise<string | null> {
+  if (!(await isOfRun(parts, run, machine, followed)))
+    return 'The run did not bring it up, or it was seen to since'
+  if (run.kind !== 'reprotect') return null
+  const protection = await parts.stores.protections.find(machine.protectionId)
+  return protection?.state === 'failedOver' ? NOT_COMMITTED : null
 }

@@ -227,6 +227,17 @@ test('what has been rolled back is not rolled back again', async () => {
   )
 })
 
+test('a failover that is not committed is not reprotected, and says what is missing', async () => {
+  const { lab, db, start } = await newPlanLab(twoTiers)
+  const run = await settled(lab, (await start({ kind: 'planned' })).id)
+  await expect(lab.engine.plans.followUp({ by, followsUp: run.id, kind: 'reprotect' })).rejects.toMatchObject(
+    { code: 'plan-run/not-committed' },
+  )
+  await lab.done(lab.engine.commit({ protectionId: db, by }))
+  expect(await follow(lab, run.id, 'reprotect')).toMatchObject({ state: 'succeeded', note: '1 skipped' })
+  expect((await lab.state(db)).direction).toBe('reverse')
+})
+
 describe('steps', () => {
   test('a step that fails stops the plan; tried again it goes on where it was', async () => {
     const { lab, start } = await newPlanLab(twoTiers)
