@@ -178,6 +178,8 @@ async function runTask<Result>(
   work: (task: TaskScope) => Promise<Result>,
   options: TaskOptions,
 ): Promise<Result> {
+  // Before the look for a cancel: one that comes right after it would meet nobody, and wait for the end of the task.
+  if (!run.pastNoReturn) cancelOf(run)
   const settled = await orJobFailure(async () => {
     await stopIfCancelled(run)
     return await run.context.step(stepName(run, name), (signal) =>

@@ -1,0 +1,67 @@
+import type { JobId } from '@understudy/domain/jobs/job'
+import { fakeWorld } from '@understudy/simulator/fake-platform'
+import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
+import { memoryLive } from '@understudy/simulator/memory-live'
+import { memoryPrinter } from '@understudy/simulator/memory-printer'
+import { memorySteps } from '@understudy/simulator/memory-steps'
+import { memoryStores } from '@understudy/simulator/memory-stores'
+import { sampleJob } from '@understudy/simulator/sample-rows'
+import { virtualClock } from '@understudy/simulator/virtual-clock'
+import { expect, test } from 'vitest'
+import { defaultEngineConfig, type EngineParts } from '../engine-parts.ts'
+import type { DurableContext } from '../ports/durable.ts'
+import type { JobBody } from './job-scope.ts'
+import { CANCEL_TOPIC, type Cancels, jobWorkflow } from './run-job.ts'
+import { cancelJob } from './start-job.ts'
+
+function newParts(): EngineParts {
+  const clock = virtualClock()
+  return {
+    stores: memoryStores(),
+    // Here the context answers for what is sent.
+    durable: { ...memoryDurable({ log: durableLog(), clock }), signal: async () => {} },
+    platforms: fakeWorld(clock).platforms,
+    steps: memorySteps(clock),
+    printer: memoryPrinter(),
+    live: memoryLive(),
+    clock,
+    sleep: clock.sleep,
+    newId: () => 'id',
+    config: { ...defaultEngineConfig, moverId: 'm' },
+    log: () => {},
+  }
+}
+
+/** Ends only when it is aborted. */
+const endless: JobBody<null> = {
+  tasks: () => ['wait'],
+  run: (job) =>
+    job.task(
+      'wait',
+      ({ signal }) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason))
+          if (signal.aborted) reject(signal.reason)
+        }),
+    ),
+}
+
+test('a cancel that comes between the look for one and the task reaches the task', async () => {
+  const parts = newParts()
+  const cancels: Cancels = new Map()
+  const job = sampleJob({ state: 'queued' })
+  await parts.stores.jobs.create(job)
+  const never = new AbortController().signal
+  const context: DurableContext = {
+    workflowId: job.id,
+    step: (_name, work) => work(never),
+    sleep: async () => {},
+    async waitForSignal(topic) {
+      // What was sent by now has been read; this comes right after it.
+      if (topic === CANCEL_TOPIC) await cancelJob(parts, cancels, job.id as JobId)
+      return null
+    },
+  }
+  await jobWorkflow(parts, cancels, endless)(context, null)
+  expect(await parts.stores.jobs.find(job.id)).toMatchObject({ state: 'cancelled' })
+})
