@@ -14,7 +14,7 @@ import {
 } from '@understudy/domain/recovery-plans/plan-run'
 import { activityLife } from '@understudy/domain/recovery-plans/schedule-plan'
 import type { PlanRunStore, PlanStore, PlanVersion } from '@understudy/engine/ports/plan-stores'
-import type { Stores } from '@understudy/engine/ports/stores'
+import type { RunStore, Stores } from '@understudy/engine/ports/stores'
 import { copies, copy, findOrRefuse, type Listed, pageOf } from './memory-rows.ts'
 import { memoryEvidenceStore, memoryTestStore } from './memory-test-stores.ts'
 
@@ -26,13 +26,16 @@ export type RunRow = Listed<PlanRun> & {
 }
 
 /** Every operation is atomic: nothing awaits between reading and writing. */
-export function memoryPlanStores(): Pick<Stores, 'plans' | 'planRuns' | 'tests' | 'evidence'> {
+/** `boots`: those that runs have made; without them none has waited for anybody. */
+export function memoryPlanStores(
+  boots: Pick<RunStore, 'find'> = { find: async () => null },
+): Pick<Stores, 'plans' | 'planRuns' | 'tests' | 'evidence'> {
   const plans = new Map<PlanId, PlanRow>()
   const runs = new Map<PlanRunId, RunRow>()
   const tests = memoryTestStore(plans)
   return {
     plans: memoryPlanStore(plans, runs),
-    planRuns: memoryPlanRunStore(runs),
+    planRuns: memoryPlanRunStore(runs, boots),
     tests,
     evidence: memoryEvidenceStore(runs, tests),
   }
@@ -76,7 +79,9 @@ function memoryPlanStore(rows: Map<PlanId, PlanRow>, runs: ReadonlyMap<PlanRunId
   }
 }
 
-function memoryPlanRunStore(rows: Map<PlanRunId, RunRow>): PlanRunStore {
+function memoryPlanRunStore(rows: Map<PlanRunId, RunRow>, boots: Pick<RunStore, 'find'>): PlanRunStore {
+  const waitedSeconds = async (bootId: string | null): Promise<number> =>
+    bootId === null ? 0 : ((await boots.find(bootId as RunId))?.waitedSeconds ?? 0)
   let order = 0
   const change = (row: RunRow, run: Partial<PlanRun>, more: Partial<RunRow> = {}): void => {
     rows.set(row.row.id, { ...row, ...more, row: copy({ ...row.row, ...run }) })
@@ -189,9 +194,11 @@ function memoryPlanRunStore(rows: Map<PlanRunId, RunRow>): PlanRunStore {
         .slice(0, limit)
       const seconds = new Map<ItemId, number[]>()
       for (const { activities } of newest.reverse())
-        for (const { itemId, state, startedAt, endedAt } of activities.values())
-          if (state === 'succeeded' && startedAt !== null && endedAt !== null)
-            seconds.set(itemId, [...(seconds.get(itemId) ?? []), (endedAt - startedAt) / 1000])
+        for (const { itemId, state, startedAt, endedAt, bootId } of [...activities.values()])
+          if (state === 'succeeded' && startedAt !== null && endedAt !== null) {
+            const took = Math.max(0, (endedAt - startedAt) / 1000 - (await waitedSeconds(bootId)))
+            seconds.set(itemId, [...(seconds.get(itemId) ?? []), took])
+          }
       return seconds
     },
     async trim(before) {

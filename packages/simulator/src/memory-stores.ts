@@ -44,6 +44,7 @@ import { memorySiteFailoverStore } from './memory-site-failover-store.ts'
  */
 export function memoryStores({ jobsMeet = false }: { readonly jobsMeet?: boolean } = {}): Stores {
   const protections = memoryProtectionStore()
+  const runs = memoryRunStore(protections.rows)
   const bandwidth = new Map<string, BandwidthLimit>()
   return {
     sites: memorySiteStore(bandwidth),
@@ -52,12 +53,12 @@ export function memoryStores({ jobsMeet = false }: { readonly jobsMeet?: boolean
     policies: memoryPolicyStore(),
     groups: memoryGroupStore(protections.rows),
     protections: protections.store,
-    runs: memoryRunStore(protections.rows),
+    runs,
     jobs: memoryJobStore(jobsMeet),
     events: memoryEventStore(),
     alerts: memoryAlertStore(),
     leases: memoryLeaseStore(protections.rows),
-    ...memoryPlanStores(),
+    ...memoryPlanStores(runs),
     siteFailovers: memorySiteFailoverStore(),
   }
 }

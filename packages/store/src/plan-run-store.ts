@@ -222,11 +222,12 @@ async function changeActivity(
 }
 
 const durationsStatement = `
-  SELECT a."itemId", extract(epoch FROM a."endedAt" - a."startedAt")::float8 AS "seconds"
+  SELECT a."itemId",
+    greatest(0, extract(epoch FROM a."endedAt" - a."startedAt")::float8 - coalesce(b."waitedSeconds", 0)) AS "seconds"
   FROM (
     SELECT "id", "startedAt", "sequence" FROM "PlanRun" WHERE "planId" = $1 AND "kind" = ANY($2)
     ORDER BY "startedAt" DESC, "sequence" DESC LIMIT $3
-  ) r JOIN "PlanActivity" a ON a."planRunId" = r."id"
+  ) r JOIN "PlanActivity" a ON a."planRunId" = r."id" LEFT JOIN "Run" b ON b."id" = a."bootId"
   WHERE a."state" = 'succeeded' AND a."startedAt" IS NOT NULL AND a."endedAt" IS NOT NULL
   ORDER BY r."startedAt", r."sequence"`
 

@@ -127,7 +127,8 @@ export interface PlanRunStore {
   /** For which run each of these jobs is the newest attempt at a machine or step; those of no plan are not in it. */
   ofJobs(jobIds: readonly JobId[]): Promise<ReadonlyMap<JobId, PlanRunId>>
   /**
-   * How long the items of a plan took before in runs of these kinds: activities that succeeded, of the newest `limit` runs, from old to new. In seconds, by item.
+   * How long the items of a plan took before in runs of these kinds: activities that succeeded, of the newest `limit` runs, from old to new. In seconds, by
+   * item; what a machine's boot waited for a person is left out.
    */
   durations(
     planId: PlanId,

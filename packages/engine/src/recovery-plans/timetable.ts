@@ -40,9 +40,10 @@ export async function timetableOf(
   const lastSeconds = (id: ProtectionId): number | null => summaries.get(id)?.lastRecoverySeconds ?? null
   const durations = new Map<ItemId, Duration>()
   let measured = 0
+  const takesPart = new Set(activities.map(({ id }) => id))
   for (const { item } of itemsOf(plan)) {
     const known = same.get(item.id) ?? similar.get(item.id) ?? []
-    if (known.length > 0) measured += 1
+    if (known.length > 0 && takesPart.has(item.id)) measured += 1
     durations.set(item.id, expectDuration(known, assumed(item, lastSeconds, purpose.kind)))
   }
   return { ...predictPlan({ activities, durations, run }), measured }

@@ -11,6 +11,14 @@ import type { Page, PageRequest } from '@understudy/engine/ports/page'
 import type { Stores } from '@understudy/engine/ports/stores'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
+  itemId,
+  sampleActivities,
+  samplePlan,
+  sampleGroup as samplePlanGroup,
+  sampleMachine as samplePlanMachine,
+  samplePlanRun,
+} from '../sample-plans.ts'
+import {
   type ProtectionParents,
   sampleAlert,
   sampleDiscoveredMachine,
@@ -49,6 +57,7 @@ export function storesContract(name: string, make: () => Promise<StoresHarness>)
     machineTests(current)
     policyTests(current)
     bandwidthTests(current)
+    durationTests(current)
     protectionTests(current)
     groupTests(current)
     runTests(current)
@@ -591,6 +600,28 @@ async function readPages<Row>(
     cursor = page.next
   }
   throw new Error('the pages never end')
+}
+
+function durationTests(current: Current): void {
+  test('how long a machine of a plan took leaves out what its boot waited for a person', async () => {
+    const { runs, planRuns } = current()
+    const { protection } = await addProtection(current())
+    const parents = { protectionId: protection.id, targetSiteId: protection.targetSiteId }
+    const boot = sampleRun(parents, { waitedSeconds: 200 })
+    await runs.create(boot)
+    const db = itemId('db')
+    const plan = samplePlan([samplePlanGroup('all', { machines: [samplePlanMachine('db')] })])
+    const run = samplePlanRun(plan, { state: 'succeeded', endedAt: noon + 240_000 })
+    const activities = sampleActivities(run).map((each) => ({
+      ...each,
+      state: 'succeeded' as const,
+      bootId: boot.id,
+      startedAt: noon,
+      endedAt: noon + 240_000,
+    }))
+    await planRuns.create(run, activities, {})
+    expect(await planRuns.durations(plan.id, [run.kind], 5)).toEqual(new Map([[db, [40]]]))
+  })
 }
 
 function jobTests(current: Current): void {
