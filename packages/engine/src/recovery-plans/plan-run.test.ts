@@ -579,6 +579,17 @@ describe('keeping plans', () => {
     })
   })
 
+  test('a plan that is saved as it is makes no version and tells nobody', async () => {
+    const { lab, made } = await newPlanLab(twoTiers)
+    const told = (await lab.events('recovery-plan/saved')).length
+    const same = structuredClone({ ...made.plan, name: ' Web shop ' })
+    const request = { by, plan: same, version: 1, comment: 'again' }
+    expect(await lab.engine.plans.save(request)).toMatchObject({ version: 1, comment: '' })
+    expect((await lab.engine.plans.restore(made.plan.id, 1, { by })).version).toBe(1)
+    expect(await lab.events('recovery-plan/saved')).toHaveLength(told)
+    expect((await lab.engine.plans.save({ ...request, plan: { ...same, priority: 6 } })).version).toBe(2)
+  })
+
   test('a plan with a fault is kept, and not run', async () => {
     const { lab, start } = await newPlanLab((db) => [
       group('all', { machines: [machine('m-db', db, { needs: ['nobody' as ItemId] })] }),

@@ -4,6 +4,7 @@ import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanNames, ProtectionNames, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import { activePlanRunStates, type PlanRun } from '@understudy/domain/recovery-plans/plan-run'
+import { isSameValue } from '@understudy/domain/recovery-plans/same-value'
 import type { SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
@@ -21,11 +22,16 @@ export async function createPlan(parts: EngineParts, wanted: NewPlan, asker: Ask
   return first
 }
 
-/** Refuses when somebody else has saved meanwhile: whoever asks merges, and saves what comes of it. */
+/**
+ * Refuses when somebody else has saved meanwhile: whoever asks merges, and saves what comes of it. What differs in nothing from the
+ * newest version makes none: that one is returned.
+ */
 export async function savePlan(parts: EngineParts, request: SavePlanRequest): Promise<PlanVersion> {
   const { plan, version, comment, by } = request
   refuseUnfit(plan)
   const next = versionOf(parts, plan, { version: version + 1, by, comment })
+  const before = await loadPlan(parts, plan.id)
+  if (isSameValue(before.plan, next.plan)) return before
   if (await parts.stores.plans.save(next)) {
     await tell(parts, next, `saved by ${by} as version ${next.version}`)
     return next

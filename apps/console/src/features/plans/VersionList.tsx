@@ -87,7 +87,7 @@ export function VersionList({ planId, newest, changed, from, to, onCompare }: Ve
                       <Table.Td>{savedBy}</Table.Td>
                       <Table.Td ta="right">
                         {version !== newest && (
-                          <Restore planId={planId} version={version} changed={changed} />
+                          <Restore planId={planId} version={version} newest={newest} changed={changed} />
                         )}
                       </Table.Td>
                     </Table.Tr>
@@ -138,17 +138,26 @@ function Comparison({ planId, from, to, onSwap }: ComparisonProps) {
   )
 }
 
-type RestoreProps = { readonly planId: string; readonly version: number; readonly changed: boolean }
+type RestoreProps = {
+  readonly planId: string
+  readonly version: number
+  readonly newest: number
+  readonly changed: boolean
+}
 
 /** Nothing is lost by it: the older one becomes the newest, and what was newest stays a version. */
-function Restore({ planId, version, changed }: RestoreProps) {
+function Restore({ planId, version, newest, changed }: RestoreProps) {
   const queries = useQueryClient()
   const refused = useWhyRefused()(roleOf.plans.restore)
   const restore = useMutation({
     mutationFn: () => client.plans.restore({ id: planId, version }),
     onSuccess: (detail) => {
       queries.setQueryData(api.plans.get.queryKey({ input: { id: planId } }), detail)
-      toastDone(`Version ${version} is the newest again, as version ${detail.version}`)
+      toastDone(
+        detail.version === newest
+          ? `Nothing has changed: version ${newest} is the same as version ${version}`
+          : `Version ${version} is the newest again, as version ${detail.version}`,
+      )
     },
     onSettled: () => queries.invalidateQueries({ queryKey: api.plans.key() }),
   })

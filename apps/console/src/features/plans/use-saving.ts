@@ -25,7 +25,11 @@ export function useSaving(
     onSuccess: (detail) => {
       queries.setQueryData(api.plans.get.queryKey({ input: { id: planId } }), detail)
       editor.rebase(detail.plan, detail.version)
-      toastDone(`${detail.name} is saved as version ${detail.version}`)
+      toastDone(
+        detail.version === base.version
+          ? `Nothing has changed: ${detail.name} is still version ${detail.version}`
+          : `${detail.name} is saved as version ${detail.version}`,
+      )
       onSaved()
     },
     onError: (error) => {
