@@ -212,7 +212,10 @@ test('a display link opens the wall without signing in, shows the incident, and 
     await page.getByRole('button', { name: 'Revoke Operations room' }).press('Enter')
     await page.getByRole('dialog').getByRole('textbox').fill('Operations room')
     await page.keyboard.press('Enter')
-    await expect(heading(screen, 'This display link has ended')).toBeVisible({ timeout: 12_000 })
+    await expect(heading(screen, 'This display link was revoked')).toBeVisible({ timeout: 12_000 })
+    // Longer than it waits between two looks, and before it comes back to a line that was lost.
+    const asked = screen.waitForEvent('request', { timeout: 12_000 })
+    await expect(asked).rejects.toThrow('Timeout')
     await expect(screen.getByRole('timer')).toHaveCount(0)
     await photograph(screen, 'simulated/wall-ended')
   } finally {

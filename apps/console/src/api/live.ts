@@ -34,6 +34,7 @@ const measurements = new Map<string, Measurement>()
 const trails = createLagTrails()
 const listeners = new Set<() => void>()
 let socket: Socket<ServerToClient, ClientToServer> | null = null
+let again: ReturnType<typeof setTimeout> | undefined
 const rooms = new Map<Room, number>()
 
 function tell(): void {
@@ -59,7 +60,6 @@ export function startLive(queries: QueryClient): () => void {
   })
   socket = opened
   let first = true
-  let again: ReturnType<typeof setTimeout> | undefined
   const comeBack = (): void => {
     clearTimeout(again)
     again = setTimeout(() => {
@@ -107,12 +107,13 @@ export function startLive(queries: QueryClient): () => void {
 }
 
 /**
- * For whoever is about to sign out: nothing more is asked or heard. What came after would be refused, and the browser would report
- * that as an error.
+ * For whoever is about to sign out, and for a display link that has ended: nothing more is asked or heard. What came after would be
+ * refused, and the browser would report that as an error.
  */
 export async function endLive(queries: QueryClient): Promise<void> {
   // A handshake that is broken off is reported as well.
   if (connection === 'connecting') await firstAnswer()
+  clearTimeout(again)
   socket?.off()
   socket?.disconnect()
   if (timer !== null) clearTimeout(timer)

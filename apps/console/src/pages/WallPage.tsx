@@ -1,6 +1,7 @@
 // What hangs in the operations room. One clock drives everything; every list is bounded, so it can hang there for weeks.
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useSearch } from '@tanstack/react-router'
+import { useEffect, useState } from 'react'
 import { api, problemOf } from '../api/client.ts'
 import { displaySecret } from '../api/display-link.ts'
 import { useConnection } from '../api/live.ts'
@@ -27,6 +28,13 @@ import { useNow } from '../ui/use-now.ts'
 const refetchInterval = 10_000
 
 export function WallPage({ layout }: { readonly layout: WallLayout }) {
+  const [end, setEnd] = useState<string | null>(null)
+  return end === null ? <LiveWall layout={layout} onEnd={setEnd} /> : <WallDark why={end} />
+}
+
+type LiveWallProps = { readonly layout: WallLayout; readonly onEnd: (why: string) => void }
+
+function LiveWall({ layout, onEnd }: LiveWallProps) {
   const { cycle } = useSearch({ strict: false })
   const connection = useConnection()
   const browserNow = useNow(1000)
@@ -45,7 +53,11 @@ export function WallPage({ layout }: { readonly layout: WallLayout }) {
     refetchInterval: shownRun?.endedAt === null ? 2000 : refetchInterval,
     placeholderData: keepPreviousData,
   })
-  if (hasEnded(picture.error) || hasEnded(run.error)) return <WallDark />
+  const end = endOf(picture.error) ?? endOf(run.error)
+  useEffect(() => {
+    if (end !== null) onEnd(end)
+  }, [end, onEnd])
+  if (end !== null) return null
   const shown = chooseLayout({
     chosen: layout,
     cycleSeconds: cycleOf(cycle),
@@ -101,8 +113,12 @@ export function WallPage({ layout }: { readonly layout: WallLayout }) {
   )
 }
 
-const hasEnded = (error: unknown): boolean =>
-  error !== null && problemOf(error).code === 'access/display-ended'
+/** Why the display link opens nothing any more; null: it does, or there is another problem. */
+function endOf(error: unknown): string | null {
+  if (error === null) return null
+  const { code, detail } = problemOf(error)
+  return code === 'access/display-ended' ? detail : null
+}
 
 /** `/wall` */
 export const FirstWallPage = () => <WallPage layout="sites" />

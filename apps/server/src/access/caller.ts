@@ -42,9 +42,13 @@ export type CallerFinder = {
   find(headers: CallerHeaders): Promise<Caller | null>
   /** The same without counting as use: for what a page does by itself, such as keeping its socket open. */
   look(headers: CallerHeaders): Promise<Caller | null>
-  /** Whether a display link was sent at all, and which; `link` null: it was revoked, or has expired. Null: none was sent. */
-  findDisplay(headers: CallerHeaders): Promise<{ readonly link: DisplayLink | null } | null>
+  /** Whether a display link was sent at all, and which; `link` null: it opens nothing any more. Null: none was sent. */
+  findDisplay(headers: CallerHeaders): Promise<SentDisplay | null>
 }
+
+export type SentDisplay =
+  | { readonly link: DisplayLink }
+  | { readonly link: null; readonly end: 'revoked' | 'expired' }
 
 type CallerHeaders = {
   readonly cookie?: string | undefined
@@ -101,7 +105,8 @@ export function callerFinder(
       if (secret?.startsWith(displayPrefix) !== true) return null
       const link = await stores.displayLinks.findByHash(hashSecret(secret))
       const now = clock.now()
-      if (!link || (link.expiresAt !== null && link.expiresAt <= now)) return { link: null }
+      if (!link) return { link: null, end: 'revoked' }
+      if (link.expiresAt !== null && link.expiresAt <= now) return { link: null, end: 'expired' }
       if (link.lastUsedAt === null || now - link.lastUsedAt > touchEveryMilliseconds)
         await stores.displayLinks.used(link.id, now)
       return { link }

@@ -12,10 +12,10 @@ import { StandardHandler } from '@orpc/server/standard'
 import type { Clock } from '@understudy/base/instant'
 import type { Problem } from '@understudy/contract/problem'
 import { type Access, accessOf, mayCall } from '@understudy/contract/roles'
-import type { AuditEntryId, ControlPlaneStores, DisplayLink } from '@understudy/engine/ports/access-stores'
+import type { AuditEntryId, ControlPlaneStores } from '@understudy/engine/ports/access-stores'
 import express, { type NextFunction, type Request, type RequestHandler, type Response, Router } from 'express'
 import type { Logger } from 'pino'
-import type { Caller, CallerFinder } from '../access/caller.ts'
+import type { Caller, CallerFinder, SentDisplay } from '../access/caller.ts'
 import { sameText } from '../access/secrets.ts'
 import type { RequestContext, SessionKeeper } from '../api/context.ts'
 import type { apiRouter } from '../api/router.ts'
@@ -144,7 +144,7 @@ async function admit(parts: ApiMiddlewareParts, request: Request): Promise<Passe
   const wanted = accessOf(match.route.name)
   const display = await parts.callers.findDisplay(request.headers)
   if (display !== null) {
-    refuseDisplay(display.link, wanted)
+    refuseDisplay(display, wanted)
     return { route: match.route, caller: null }
   }
   const caller = await parts.callers.find(request.headers)
@@ -172,13 +172,13 @@ async function admit(parts: ApiMiddlewareParts, request: Request): Promise<Passe
 }
 
 /** A display link opens the wall and nothing else, not even what is open to anyone: whoever holds it holds a screen. */
-function refuseDisplay(link: DisplayLink | null, wanted: Access): void {
-  if (link === null)
+function refuseDisplay(display: SentDisplay, wanted: Access): void {
+  if (display.link === null)
     throw new HttpProblem(
       toProblem({
         status: 401,
         code: 'access/display-ended',
-        detail: 'This display link was revoked, or has expired',
+        detail: display.end === 'expired' ? 'This display link has expired' : 'This display link was revoked',
         remedy: 'Ask an owner for a new link: Settings, Display links.',
       }),
     )

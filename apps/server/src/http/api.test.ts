@@ -891,12 +891,16 @@ describe('recovery plans', () => {
     }
     expect(items.filter(({ lastUsedAt }) => lastUsedAt !== null).map(({ id }) => id)).toEqual([made.body.id])
     expect((await as('owner', 'DELETE', `/display-links/${String(made.body.id)}`)).status).toBe(200)
-    const ended = { status: 401, body: { code: 'access/display-ended' } }
-    expect(await call('GET', '/api/v1/wall', { headers })).toMatchObject(ended)
+    const ended = (detail: string) => ({ status: 401, body: { code: 'access/display-ended', detail } })
+    expect(await call('GET', '/api/v1/wall', { headers })).toMatchObject(
+      ended('This display link was revoked'),
+    )
     const other = { authorization: `Bearer ${String(brief.body.secret)}` }
     expect((await call('GET', '/api/v1/wall', { headers: other })).status).toBe(200)
     await clock.advance(86_400_000)
-    expect(await call('GET', '/api/v1/wall', { headers: other })).toMatchObject(ended)
+    expect(await call('GET', '/api/v1/wall', { headers: other })).toMatchObject(
+      ended('This display link has expired'),
+    )
     const audit = (await as('owner', 'GET', '/audit?limit=500')).body.items as {
       action: string
       subject: string
