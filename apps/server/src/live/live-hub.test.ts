@@ -75,7 +75,11 @@ test('a display link may watch what the wall shows and nothing else, and is show
     find: async () => null,
     look: async () => null,
     findDisplay: async ({ authorization }: { readonly authorization?: string | undefined }) =>
-      authorization === 'Bearer ud_secret' ? { link: revoked ? null : ({} as DisplayLink) } : null,
+      authorization !== 'Bearer ud_secret'
+        ? null
+        : revoked
+          ? { link: null, end: 'revoked' as const }
+          : { link: {} as DisplayLink },
   }
   hub.attach(http, callers, null, null)
   opened.push({ http, hub })
