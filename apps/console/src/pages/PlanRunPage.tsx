@@ -11,7 +11,7 @@ import { RunActions } from '../features/plan-runs/RunActions.tsx'
 import { RunHeader } from '../features/plan-runs/RunHeader.tsx'
 import { RunningTwice } from '../features/plan-runs/RunningTwice.tsx'
 import { flowOfRun } from '../features/plan-runs/run-flow.ts'
-import { isActive, titleOfRun, toneOfRun, wordsOfRun } from '../features/plan-runs/run-words.ts'
+import { isActive, statusOfRun, titleOfRun } from '../features/plan-runs/run-words.ts'
 import { StepDrawer } from '../features/plan-runs/StepDrawer.tsx'
 import { usualSpans } from '../features/plan-runs/usual-spans.ts'
 import { WaitingBanner } from '../features/plan-runs/WaitingBanner.tsx'
@@ -43,12 +43,13 @@ export function PlanRunPage() {
   if (!run) return error ? <ProblemAlert error={error} /> : <RoutePending />
   const show = (next: { item?: string | undefined; rows?: 'all' | undefined }): void =>
     void navigate({ search: (before) => ({ ...before, ...next }), replace: true })
+  const status = statusOfRun(run)
   const opened = run.activities.find(({ itemId }) => itemId === item)
   return (
     <>
       <PageHeader
         title={titleOfRun(run)}
-        badges={<StatusMark tone={toneOfRun[run.state]}>{wordsOfRun[run.state]}</StatusMark>}
+        badges={<StatusMark tone={status.tone}>{status.words}</StatusMark>}
         note={
           <>
             <LinkAnchor to="/plans/$planId/runs" params={{ planId: run.planId }} underline="always">

@@ -83,7 +83,7 @@ export function SiteFailoverPage() {
             />
           </SimpleGrid>
         </Panel>
-        <Panel title="Plans" flush>
+        <Panel title="Plans, the highest priority first" flush>
           <SitePlanTable plans={plans} />
         </Panel>
         {uncovered.length > 0 && (

@@ -64,6 +64,19 @@ test('a test that fails is cleaned up all the same, an alert tells, and the next
   expect(await lab.openAlerts()).toEqual([])
 })
 
+test('a test whose plan went on behind a failure did not pass, and says what failed', async () => {
+  const { lab, protectionId } = await newProtectedLab()
+  const smoke = step('smoke', script('smoke'), { whenItFails: 'continue' })
+  const planId = await scheduledPlan(lab, protectionId, {
+    groups: [group('all', { machines: [machine('m-web', protectionId)], after: [smoke] })],
+  })
+  lab.steps.failNext('smoke')
+  await lab.clock.advance(30 * minute)
+  expect(await historyOf(lab, planId)).toMatchObject([
+    { state: 'done', passed: false, note: 'it came to its end, but 1 failed, and the plan went on' },
+  ])
+})
+
 test('a test that does not end is cancelled in time, which cleans it up, and counts as failed', async () => {
   const { lab, protectionId } = await newProtectedLab()
   const wait = step('wait', {

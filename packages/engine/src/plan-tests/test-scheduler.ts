@@ -253,9 +253,15 @@ type Verdict = { readonly passed: boolean; readonly note: string }
 
 function verdictOf(run: PlanRun, cleanUpRun: PlanRun | null): Verdict {
   const passed = hasPassed(run)
-  const words = passed ? 'passed' : `${run.state}${run.note === null ? '' : `: ${run.note}`}`
+  const words = passed ? 'passed' : wordsOfEnd(run)
   if (cleanUpRun === null || cleanUpRun.state === 'succeeded') return { passed, note: words }
   return { passed: false, note: `${words}; its clean-up has ${cleanUpRun.state}: machines of it may be left` }
+}
+
+/** The state of a run whose plan went on behind a failure says nothing of it. */
+const wordsOfEnd = ({ state, note }: PlanRun): string => {
+  if (note === null) return state
+  return state === 'succeeded' ? `it came to its end, but ${note}` : `${state}: ${note}`
 }
 
 async function settle(parts: EngineParts, test: ScheduledTest, { passed, note }: Verdict): Promise<boolean> {

@@ -11,7 +11,7 @@ import { heldUpBy } from './held-up.ts'
 import classes from './Incident.module.css'
 import { incidentLists, type WaitingLine } from './incident-lists.ts'
 import { elapsedSeconds, outlookOf, progressWords } from './run-clock.ts'
-import { isActive, nameOfEnd, statusOfActivity, toneOfRun, wordsOfRun } from './run-words.ts'
+import { isActive, nameOfEnd, statusOfActivity, statusOfRun } from './run-words.ts'
 import { progressOf, statusOfSitePlan } from './site-down.ts'
 
 type IncidentProps = {
@@ -26,9 +26,10 @@ type IncidentProps = {
 }
 
 export function Incident({ run, now, flow, others, site }: IncidentProps) {
-  const lists = useMemo(() => incidentLists(run.activities, (itemId) => heldUpBy(run, itemId).length), [run])
+  const lists = useMemo(() => incidentLists(run, (itemId) => heldUpBy(run, itemId).length), [run])
   const { endsAt, spreadSeconds, verdict } = outlookOf(run, now)
   const live = isActive(run)
+  const status = statusOfRun(run)
   return (
     <div className={classes.frame} data-site={site !== null || undefined}>
       {site && <SiteStrip site={site} />}
@@ -37,7 +38,7 @@ export function Incident({ run, now, flow, others, site }: IncidentProps) {
           {clockText(elapsedSeconds(run, now))}
         </div>
         <div className={classes.state}>
-          <StatusMark tone={toneOfRun[run.state]}>{wordsOfRun[run.state]}</StatusMark>
+          <StatusMark tone={status.tone}>{status.words}</StatusMark>
           <span className={classes.quiet}>{flow}</span>
         </div>
         <dl className={classes.figures}>

@@ -6,7 +6,7 @@ import { StatusMark } from '../../ui/StatusMark.tsx'
 import { useNow } from '../../ui/use-now.ts'
 import { When } from '../../ui/When.tsx'
 import { elapsedSeconds } from './run-clock.ts'
-import { isActive, toneOfRun, wordsOfRun, wordsOfRunKind } from './run-words.ts'
+import { isActive, statusOfRun, wordsOfRunKind } from './run-words.ts'
 
 type PlanRunListProps = {
   readonly runs: readonly PlanRunSummary[]
@@ -49,11 +49,7 @@ export function PlanRunList({ runs, withPlan = false, empty }: PlanRunListProps)
                 </LinkAnchor>
               </Table.Td>
               <Table.Td>
-                <StatusMark
-                  tone={run.waitingForPeople > 0 && isActive(run) ? 'at-risk' : toneOfRun[run.state]}
-                >
-                  {run.waitingForPeople > 0 && isActive(run) ? 'Waiting for you' : wordsOfRun[run.state]}
-                </StatusMark>
+                <RunStatus run={run} />
               </Table.Td>
               <Table.Td>
                 <When at={run.startedAt} plain />
@@ -74,4 +70,10 @@ export function PlanRunList({ runs, withPlan = false, empty }: PlanRunListProps)
       </Table>
     </Table.ScrollContainer>
   )
+}
+
+function RunStatus({ run }: { readonly run: PlanRunSummary }) {
+  const waits = run.waitingForPeople > 0 && isActive(run)
+  const { tone, words } = waits ? { tone: 'at-risk' as const, words: 'Waiting for you' } : statusOfRun(run)
+  return <StatusMark tone={tone}>{words}</StatusMark>
 }

@@ -225,6 +225,9 @@ function PlanChoice({ plans, ticked, filled, onFill, onTick, onTickAll }: PlanCh
       <Group component="legend" justify="space-between" w="100%" mb={6}>
         <Text span size="sm" fw={500}>
           Plans in the order in which they begin
+          <Text span size="xs" fw={400} c="var(--ink-quiet)" display="block">
+            The highest priority first, from 9 to 1; each plan's settings say its own.
+          </Text>
         </Text>
         <Checkbox
           size="xs"

@@ -13,17 +13,18 @@ const activity = (itemId: string, change: Partial<WallActivity> = {}): WallActiv
     endedAt: null,
     ...change,
   }) as WallActivity
+const running = (...activities: WallActivity[]) => ({ state: 'running' as const, activities })
 const asks = { kind: 'manual', role: 'owner' } as const
 
 describe('what a room has to know of a run', () => {
   it('names what waits for whom apart from what works by itself', () => {
     const lists = incidentLists(
-      [
+      running(
         activity('manual', { state: 'running', asks, startedAt: '2026-03-01T02:00:00Z' }),
         activity('boot', { state: 'running' }),
         activity('broken', { state: 'failed' }),
         activity('undecided', { state: 'failed', asks: { ...asks, kind: 'failed' } }),
-      ],
+      ),
       () => 7,
     )
     expect(lists.waiting.map(({ name, who, holdsUp }) => [name, who, holdsUp])).toEqual([
@@ -37,7 +38,7 @@ describe('what a room has to know of a run', () => {
     const many = Array.from({ length: 200 }, (_, index) => activity(`boot ${index}`, { state: 'running' }))
     const critical = { startSeconds: 0, endSeconds: 1, slackSeconds: 0, critical: true }
     const lists = incidentLists(
-      [...many, activity('slowest', { state: 'running', predicted: critical })],
+      running(...many, activity('slowest', { state: 'running', predicted: critical })),
       () => 0,
     )
     expect(lists.running.length).toBeLessThan(10)
@@ -46,10 +47,15 @@ describe('what a room has to know of a run', () => {
   })
   it('shows what comes next in the order of time', () => {
     const at = (startSeconds: number) => ({ startSeconds, endSeconds: 99, slackSeconds: 0, critical: false })
-    const lists = incidentLists(
-      [activity('later', { predicted: at(9) }), activity('soon', { predicted: at(1) })],
-      () => 0,
-    )
-    expect(lists.next.map(({ itemId }) => itemId)).toEqual(['soon', 'later'])
+    const run = running(activity('later', { predicted: at(9) }), activity('soon', { predicted: at(1) }))
+    expect(incidentLists(run, () => 0).next.map(({ itemId }) => itemId)).toEqual(['soon', 'later'])
   })
+  it.each(['cancelling', 'cancelled', 'failed'] as const)(
+    'shows nothing to come of a run that is %s: it begins nothing more',
+    (state) => {
+      const run = { ...running(activity('left'), activity('boot', { state: 'running' })), state }
+      const lists = incidentLists(run, () => 0)
+      expect([lists.next.length, lists.running.length]).toEqual([0, 1])
+    },
+  )
 })

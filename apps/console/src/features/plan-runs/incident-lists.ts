@@ -1,6 +1,6 @@
 // What a room has to know of a run: who is waited for, what is being done, what failed, and what comes next. Pure, and never longer than
 // can be read.
-import type { WallActivity } from '@understudy/contract/wall'
+import type { WallActivity, WallRun } from '@understudy/contract/wall'
 
 export type WaitingLine = {
   readonly itemId: string
@@ -26,18 +26,19 @@ const most = { waiting: 3, running: 6, failed: 3, next: 4 }
 
 /** `holdsUp`: how many items cannot begin before this one is done. */
 export function incidentLists(
-  activities: readonly WallActivity[],
+  { state, activities }: Pick<WallRun, 'state' | 'activities'>,
   holdsUp: (itemId: string) => number,
 ): IncidentLists {
   const asking = activities.filter(({ asks }) => asks !== null)
   const running = activities
-    .filter(({ state, asks }) => state === 'running' && asks === null)
+    .filter((activity) => activity.state === 'running' && activity.asks === null)
     .toSorted(
       (left, right) => Number(right.predicted?.critical ?? false) - Number(left.predicted?.critical ?? false),
     )
-  const failed = activities.filter(({ state, asks }) => state === 'failed' && asks === null)
-  const next = activities
-    .filter(({ state }) => state === 'pending')
+  const failed = activities.filter((activity) => activity.state === 'failed' && activity.asks === null)
+  // A run that is being cancelled, or is over, begins nothing more.
+  const next = (goesOn(state) ? activities : [])
+    .filter((activity) => activity.state === 'pending')
     .toSorted((left, right) => (left.predicted?.startSeconds ?? 0) - (right.predicted?.startSeconds ?? 0))
   return {
     waiting: asking.slice(0, most.waiting).map((activity) => waitingLine(activity, holdsUp)),
@@ -51,6 +52,8 @@ export function incidentLists(
     },
   }
 }
+
+const goesOn = (state: WallRun['state']): boolean => state === 'running' || state === 'paused'
 
 const waitingLine = (
   { itemId, name, asks, startedAt, endedAt }: WallActivity,

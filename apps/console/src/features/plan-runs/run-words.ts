@@ -21,6 +21,21 @@ export const wordsOfRun: Record<PlanRunState, string> = {
   cancelled: 'Cancelled',
 }
 
+type EndedRun = Pick<PlanRun, 'state'> & {
+  readonly note?: string | null
+  readonly activities?: readonly Pick<WallActivity, 'state'>[]
+}
+
+/** Of one run. What went on although something had failed or was skipped, has not simply succeeded; a wall is told no notes. */
+export const statusOfRun = ({
+  state,
+  note = null,
+  activities = [],
+}: EndedRun): { readonly tone: Tone; readonly words: string } =>
+  state === 'succeeded' && (note !== null || activities.some((each) => isGap(each.state)))
+    ? { tone: 'at-risk', words: 'Succeeded with reservations' }
+    : { tone: toneOfRun[state], words: wordsOfRun[state] }
+
 export const wordsOfRunKind: Record<PlanRun['kind'], string> = {
   test: 'Test',
   planned: 'Planned failover',
@@ -34,6 +49,8 @@ export const wordsOfRunKind: Record<PlanRun['kind'], string> = {
 }
 
 type ActivityState = PlanActivity['state']
+
+const isGap = (state: ActivityState): boolean => state === 'failed' || state === 'skipped'
 
 export const toneOfActivity: Record<ActivityState, Tone> = {
   pending: 'off',

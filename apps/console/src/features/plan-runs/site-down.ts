@@ -1,7 +1,7 @@
 // What a site that is down takes with it, in ticks and words. Pure.
 import type { PlanRunSummary, SiteFailover, SiteOutlook } from '@understudy/contract/recovery-plan'
 import type { Tone } from '../../ui/tone.ts'
-import { isActive, toneOfRun, wordsOfRun } from './run-words.ts'
+import { isActive, statusOfRun } from './run-words.ts'
 import { type Filled, valueIn } from './start-draft.ts'
 
 type PlanHere = SiteOutlook['plans'][number]
@@ -76,7 +76,7 @@ export function statusOfSitePlan({ state, run }: SitePlan): {
     case 'begun':
       if (run === null) return { tone: 'busy', words: 'Beginning' }
       if (run.waitingForPeople > 0 && isActive(run)) return { tone: 'at-risk', words: 'Waiting for you' }
-      return { tone: toneOfRun[run.state], words: wordsOfRun[run.state] }
+      return statusOfRun(run)
   }
 }
 
