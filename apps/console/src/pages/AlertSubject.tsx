@@ -3,7 +3,7 @@ import type { Alert } from '@understudy/contract/event'
 import { api } from '../api/client.ts'
 import { LinkAnchor } from '../ui/LinkAnchor.tsx'
 
-/** Leads to the site, machine, group or plan that an alert is about; plain words where none is known (any more). */
+/** Leads to the site, machine, group, plan or run that an alert is about; plain words where none is known (any more). */
 export function AlertSubject({ alert: { code, subjectId, subjectName } }: { readonly alert: Alert }) {
   const { data: sites } = useQuery(api.sites.list.queryOptions())
   // As the overview asks for them: one answer serves every line.
@@ -12,6 +12,17 @@ export function AlertSubject({ alert: { code, subjectId, subjectName } }: { read
     ...api.plans.list.queryOptions(),
     enabled: code.startsWith('recovery-plan/'),
   })
+  const { data: run } = useQuery({
+    ...api.planRuns.get.queryOptions({ input: { id: subjectId ?? '' } }),
+    enabled: code.startsWith('plan-run/') && subjectId !== null,
+    retry: false,
+  })
+  if (run)
+    return (
+      <LinkAnchor to="/plans/$planId/runs/$runId" params={{ planId: run.planId, runId: run.id }} inherit>
+        {subjectName}
+      </LinkAnchor>
+    )
   if (sites?.items.some(({ id }) => id === subjectId))
     return (
       <LinkAnchor to="/sites/$siteId" params={{ siteId: subjectId ?? '' }} inherit>

@@ -138,10 +138,11 @@ describe('a report that cannot be made', () => {
     expect(await lab.events('plan-run/evidence-failed')).toHaveLength(1)
     const trouble = lab.engine.evidence.troubleOf(run.id)
     expect(trouble).toMatchObject({ tries: 8, nextTryAt: null })
-    const alert = await lab.stores.alerts.findOpen('plan-run/evidence-failed', run.planId)
+    const alert = await lab.stores.alerts.findOpen('plan-run/evidence-failed', run.id)
     expect(alert).toMatchObject({
       message: expect.stringContaining('after 8 tries'),
       remedy: expect.any(String),
+      subjectName: expect.stringMatching(/^Test of "Web shop" of 20/),
     })
     print.mockRestore()
     await lab.clock.advance(minute)
@@ -150,7 +151,22 @@ describe('a report that cannot be made', () => {
     await lab.clock.advance(minute)
     expect(await lab.stores.evidence.list(run.id)).toHaveLength(1)
     expect(lab.engine.evidence.troubleOf(run.id)).toBeNull()
-    expect(await lab.stores.alerts.findOpen('plan-run/evidence-failed', run.planId)).toBeNull()
+    expect(await lab.stores.alerts.findOpen('plan-run/evidence-failed', run.id)).toBeNull()
+  })
+
+  test('does not rest before somebody was told', async () => {
+    const { lab, start } = await planned()
+    vi.spyOn(lab.printer, 'print').mockRejectedValue(new Error('No room left'))
+    const raise = vi.spyOn(lab.stores.alerts, 'raise').mockRejectedValue(new Error('The database is away'))
+    const run = await start('test', 'when-done')
+    for (let each = 0; each < 60; each += 1) await lab.clock.advance(minute)
+    expect(lab.engine.evidence.troubleOf(run.id)?.nextTryAt).not.toBeNull()
+    raise.mockRestore()
+    await lab.clock.advance(minute)
+    expect(lab.engine.evidence.troubleOf(run.id)?.nextTryAt).toBeNull()
+    expect(await lab.openAlerts()).toContain('plan-run/evidence-failed')
+    await lab.engine.plans.remove(run.planId, { by: 'olga' })
+    expect(await lab.openAlerts()).not.toContain('plan-run/evidence-failed')
   })
 
   test('keeps no other one from its turn', async () => {

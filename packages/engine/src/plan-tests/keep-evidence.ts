@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { toFailureReport } from '@understudy/base/errors'
 import { type Instant, toIso } from '@understudy/base/instant'
 import type { EventId } from '@understudy/domain/events/event'
-import type { PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
+import type { PlanRun, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, recordEvent, resolveAlert } from '../events/report.ts'
 import type { DueEvidence, Evidence } from '../ports/test-stores.ts'
@@ -55,10 +55,11 @@ export function createEvidenceKeeper(parts: EngineParts): EvidenceKeeper {
     const wait = FIRST_WAIT_MILLISECONDS * 2 ** (tries - 1)
     const nextTryAt = tries < TRIES ? parts.clock.now() + wait : null
     parts.log('warn', 'a report of a run could not be made', { run: due.planRunId, tries, error })
+    // Before it rests: when nobody could be told, it is tried once more and told then.
+    if (nextTryAt === null) await tellFailed(parts, due, message)
     troubles.set(keyOf(due), { planRunId: due.planRunId, message, tries, nextTryAt })
     const [oldest] = troubles.keys()
     if (troubles.size > MOST_FAILING && oldest !== undefined) troubles.delete(oldest)
-    if (nextTryAt === null) await tellFailed(parts, due, message)
   }
   const what = { name: 'the reports of runs', everyMilliseconds: EVERY_MILLISECONDS }
   const recurring = createRecurring(parts, what, async (signal) => {
@@ -90,13 +91,19 @@ async function tellFailed(parts: EngineParts, { planRunId }: DueEvidence, why: s
   await raiseAlert(parts, {
     severity: 'warning',
     code: EVIDENCE_FAILED,
-    message: `The evidence report of ${wordsOfRun(run)} of ${toIso(run.startedAt)} could not be made, after ${TRIES} tries: ${why}`,
+    message: `The evidence report of ${subjectOf(run).name} could not be made, after ${TRIES} tries: ${why}`,
     remedy:
       'Everything that it would say is kept. Mend what is named, then open the run and have its report tried again.',
-    subject: { id: run.planId, name: run.planName },
+    subject: subjectOf(run),
     facts: { planRunId },
   })
 }
+
+/** One alert for each run: that the report of one is made says nothing of another's. */
+const subjectOf = (run: PlanRun): { readonly id: string; readonly name: string } => ({
+  id: run.id,
+  name: `${wordsOfRun(run)} of ${toIso(run.startedAt)}`,
+})
 
 /** Of two processes that make it at once, the report of the first one stays. Its event has an id of its own: whoever repeats it tells it once. */
 async function makeEvidence(parts: EngineParts, due: DueEvidence): Promise<void> {
@@ -112,7 +119,7 @@ async function makeEvidence(parts: EngineParts, due: DueEvidence): Promise<void>
     files,
   }
   if (!(await parts.stores.evidence.save(evidence, bundle))) return
-  await resolveAlert(parts, EVIDENCE_FAILED, { id: run.planId, name: run.planName })
+  await resolveAlert(parts, EVIDENCE_FAILED, subjectOf(run))
   parts.live.changed('plan-runs', run.id)
   await recordEvent(
     parts,

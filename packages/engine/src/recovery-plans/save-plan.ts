@@ -3,11 +3,12 @@ import { Refusal } from '@understudy/base/errors'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanNames, ProtectionNames, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
-import { activePlanRunStates, type PlanRun } from '@understudy/domain/recovery-plans/plan-run'
+import { activePlanRunStates, type PlanRun, type PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
 import { isSameValue } from '@understudy/domain/recovery-plans/same-value'
 import type { SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
+import type { Page } from '../ports/page.ts'
 import type { PlanVersion } from '../ports/plan-stores.ts'
 import type { Asker, NewPlan, SavePlanRequest } from '../requests.ts'
 import { plansOfBoots } from './boots-of-run.ts'
@@ -69,10 +70,23 @@ export const noVersion = (name: string, version: number): Refusal =>
 export async function removePlan(parts: EngineParts, id: PlanId, asker: Asker): Promise<void> {
   const kept = await loadPlan(parts, id)
   await refuseUnsettled(parts, kept)
+  // Read before they go with the plan, and settled after it: what is told of them then leads nowhere.
+  const told = await runsOf(parts, id)
   await parts.stores.plans.remove(id)
-  await parts.stores.alerts.resolveAll(id, parts.clock.now())
+  for (const subject of [id, ...told]) await parts.stores.alerts.resolveAll(subject, parts.clock.now())
   parts.live.changed('alerts', null)
   await tell(parts, kept, `removed by ${asker.by}`)
+}
+
+async function runsOf({ stores }: EngineParts, planId: PlanId): Promise<readonly PlanRunId[]> {
+  const ids: PlanRunId[] = []
+  let cursor: string | null = null
+  do {
+    const page: Page<PlanRun> = await stores.planRuns.list({ planId }, { limit: 500, cursor })
+    ids.push(...page.rows.map((run) => run.id))
+    cursor = page.next
+  } while (cursor !== null)
+  return ids
 }
 
 /** With the plan its machines would be parted: what it has brought up is committed, rolled back or cleaned up together. */
