@@ -10,6 +10,7 @@ import type { PolicyId } from '@understudy/domain/protection/policy'
 import type { GroupId, Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
+import { recordEvent } from '../events/report.ts'
 
 export const membersOf = async (parts: EngineParts, id: GroupId): Promise<readonly Protection[]> =>
   (await parts.stores.protections.list()).filter(({ groupId }) => groupId === id)
@@ -27,6 +28,17 @@ export async function loadGroup(parts: Pick<EngineParts, 'stores'>, id: GroupId)
     message: `There is no group ${id}`,
     remedy: 'Reload the page: it may have been removed.',
   })
+}
+
+/** The same whoever comes in, and whichever way: also while they are being protected. */
+export async function tellJoined(
+  parts: EngineParts,
+  { id, name }: Pick<ConsistencyGroup, 'id' | 'name'>,
+  { names, by }: { readonly names: readonly string[]; readonly by: string },
+): Promise<void> {
+  const message = `${names.join(', ')} came into the group "${name}" by ${by}`
+  await recordEvent(parts, { severity: 'info', code: 'group/joined', message, subject: { id, name } })
+  parts.live.changed('groups', id)
 }
 
 export type Newcomers = {

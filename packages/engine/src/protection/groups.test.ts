@@ -46,6 +46,8 @@ describe('a consistency group', () => {
     })
     expect(verdicts.get(machine.id)).toMatchObject(refused)
     const { protectionId } = await lab.engine.protect(order)
+    const [joined] = await lab.events('group/joined')
+    expect(joined?.message).toBe(`cache came into the group "shop" by ${by}`)
     await lab.clock.advance(90_000)
     const [ofWeb, ofNew] = [
       await lab.engine.recoveryPoints(web),

@@ -12,7 +12,7 @@ import { type EngineContext, loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { Asker, ChangeGroupRequest, NewGroup } from '../requests.ts'
-import { groupNames, loadGroup, membersOf } from './group-rows.ts'
+import { groupNames, loadGroup, membersOf, tellJoined } from './group-rows.ts'
 import { encryptionIsFixed } from './policies.ts'
 import { loadPolicy } from './protect.ts'
 
@@ -87,8 +87,8 @@ export async function addMembers(
     parts.live.changed('protections', machine.id)
   }
   if (machines.length === 0) return
-  const names = machines.map(({ name }) => name).join(', ')
-  await told(context, group, 'group/joined', `${names} came into the group "${group.name}" by ${asker.by}`)
+  await tellJoined(parts, group, { names: machines.map(({ name }) => name), by: asker.by })
+  context.mover.look()
 }
 
 /** Its points stay, those it has in common with the others included. */

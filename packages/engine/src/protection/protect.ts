@@ -23,7 +23,7 @@ import { type JobBody, JobFailure } from '../jobs/job-scope.ts'
 import { findBegun, startJob } from '../jobs/start-job.ts'
 import type { Asker, JobStarted, ProtectRequest } from '../requests.ts'
 import { platformOf, sourceOf, targetOf } from '../sites/platform-of.ts'
-import { type Newcomers, newcomerObstacles } from './group-rows.ts'
+import { loadGroup, type Newcomers, newcomerObstacles, tellJoined } from './group-rows.ts'
 import { waitForCycle } from './wait-for-cycle.ts'
 
 const tasks = ['Check the machine and the target', 'Create the replica', 'Make the first copy']
@@ -73,7 +73,10 @@ export async function protect(
     createdAt: parts.clock.now(),
   })
   parts.live.changed('protections', id)
-  if (groupId !== null) parts.live.changed('groups', groupId)
+  if (groupId !== null) {
+    const names = [request.name ?? machine.name]
+    await tellJoined(parts, await loadGroup(parts, groupId), { names, by: request.by })
+  }
   return await startProtect(parts, { id, name: request.name ?? machine.name }, request)
 }
 
