@@ -17,9 +17,10 @@ export type GroupSurroundings = {
 export function showGroup(group: ConsistencyGroup, around: GroupSurroundings): ShownGroup {
   const { members, policy, summary, now } = around
   const newestCut = summary?.newestCut ?? null
-  // One that came in since has none of the older cuts.
+  // One that came in since has none of the older cuts. While its first copy is made it hides none of them: it comes in with its end.
+  const counted = members.filter(({ state }) => !isFirstCopy(state))
   const whole = [newestCut, summary?.newestWholeCut ?? null].find(
-    (cut) => cut != null && members.every(({ id }) => cut.members.includes(id)),
+    (cut) => cut != null && counted.length > 0 && counted.every(({ id }) => cut.members.includes(id)),
   )
   const lagSeconds = whole ? Math.max(0, secondsBetween(whole.instant, now)) : null
   const lagTargetSeconds = policy?.lagTargetSeconds ?? null
@@ -67,6 +68,8 @@ function healthOf(
     ? 'good'
     : 'at-risk'
 }
+
+const isFirstCopy = (state: ProtectionState): boolean => state === 'enabling' || state === 'seeding'
 
 const notes: Record<ProtectionState, string> = {
   enabling: 'It is being set up; it comes in with its first copy.',

@@ -109,6 +109,24 @@ describe('the machines of a group in a plan', () => {
     expect(await bootOf(db)).toBeDefined()
   })
 
+  test('keep the points that they had before another one came in: it boots from its own', async () => {
+    const { lab, web, db, log, start, dryRun, bootOf, groupId } = await newGroupPlan()
+    if (groupId === null) throw new Error('there is a group')
+    const before = (await lab.engine.recoveryPoints(db)).findLast((point) => point.group)
+    // Nothing is sealed of the three together before the run is asked for.
+    await lab.engine.addToGroup(groupId, [log], { by })
+    for (const id of [web, db, log])
+      await lab.stores.protections.moveState(id, 'protected', 'paused', null, 'protected')
+    const newest = (await lab.engine.recoveryPoints(db)).findLast((point) => point.group)
+    expect(newest?.group?.cut).toBe(before?.group?.cut)
+    const found = (await dryRun()).find(({ code }) => code === 'recovery-plan/common-point-in-part')
+    expect(found?.message).toContain('log came into the group "shop" later')
+    await start()
+    expect((await bootOf(web))?.group?.cut).toBe(newest?.group?.cut)
+    expect((await bootOf(db))?.group?.cut).toBe(newest?.group?.cut)
+    expect(await bootOf(log)).toBeDefined()
+  })
+
   test('are told with an event to boot from a point that is much older than what each has', async () => {
     const { lab, web, db, planId, groupId } = await newGroupPlan()
     if (groupId === null) throw new Error('there is a group')

@@ -47,12 +47,14 @@ export async function settleCuts(parts: EngineParts, plan: RecoveryPlan, wanted:
 
 const cutsOf = (looks: readonly GroupLook[]): PlanRunCuts => Object.fromEntries(looks.flatMap(cutsOfMachines))
 
-const cutsOfMachines = ({ inPlan, read, cut }: GroupLook) =>
+const cutsOfMachines = ({ inPlan, read, cut, onlyYounger }: GroupLook) =>
   cut === null
     ? []
-    : inPlan.map(({ id }) => {
+    : inPlan.flatMap(({ id }) => {
+        // Nothing of it is as old as that: it boots as if it were in no group.
+        if (onlyYounger.some((one) => one.id === id)) return []
         const isRead = read.some((one) => one.id === id)
-        return [id, { cut: isRead ? cut.cut : null, instant: cut.instant }] as const
+        return [[id, { cut: isRead ? cut.cut : null, instant: cut.instant }] as const]
       })
 
 /**
@@ -146,17 +148,25 @@ function cutFound({ group, inPlan }: GroupLook, instant: Instant, now: Instant):
 
 function cutDoubts(look: GroupLook): readonly PlanFinding[] {
   if (!look.cut) return [cutMissing(look)]
-  const { failure, behindSeconds } = look
+  const { failure, behindSeconds, newcomers } = look
   return [
+    ...(newcomers.length === 0 ? [] : [cutBeforeNewcomers(look)]),
     ...(failure === null ? [] : [cutInPart(look, failure)]),
     ...(behindSeconds > OLD_SECONDS ? [cutOld(look)] : []),
   ]
 }
 
-const cutInPart = ({ group, inPlan, read }: GroupLook, failure: string): PlanFinding =>
+const cutBeforeNewcomers = ({ group, newcomers }: GroupLook): PlanFinding =>
   warning(wholePlan, {
     code: 'common-point-in-part',
-    message: `The points of ${namesOf(inPlan.filter((one) => !read.includes(one)))} of the group "${group.name}" cannot be read now (${failure}): whether they have the point of the others is not known`,
+    message: `${namesOf(newcomers)} came into the group "${group.name}" later: the others boot from the point that they share, ${newcomers.length === 1 ? 'it' : 'each of these'} from one of its own`,
+    remedy: 'Wait for the first point that all of them share, or choose a younger one.',
+  })
+
+const cutInPart = ({ group, inPlan, read, newcomers }: GroupLook, failure: string): PlanFinding =>
+  warning(wholePlan, {
+    code: 'common-point-in-part',
+    message: `The points of ${namesOf(inPlan.filter((one) => !read.includes(one) && !newcomers.includes(one)))} of the group "${group.name}" cannot be read now (${failure}): whether they have the point of the others is not known`,
     remedy:
       'See to the store of that machine. Its turn comes with the newest point that is not younger than that.',
   })
@@ -208,6 +218,10 @@ type GroupLook = {
   readonly cut: CommonCut | null
   /** How much older it is than the points of that kind that each of them has by itself. */
   readonly behindSeconds: number
+  /** Those that have none of the group's points of that time: they came in later. */
+  readonly newcomers: readonly Protection[]
+  /** Of those the ones without any point that is as old as the cut. */
+  readonly onlyYounger: readonly Protection[]
   /** Why the points of the others could not be read, else null. */
   readonly failure: string | null
 }
@@ -246,17 +260,30 @@ async function lookAtGroup(
   const looks = await Promise.all(
     inPlan.map(async (protection) => ({ protection, ...(await readPoints(protection)) })),
   )
-  const read = looks.flatMap(({ protection, points }) => (points === null ? [] : [{ protection, points }]))
+  const readable = looks.flatMap(({ protection, points }) =>
+    points === null ? [] : [{ protection, points }],
+  )
+  const read = readable.filter(({ points }) => hadCut(points, choiceOfCut(point)))
   const cut = chooseCut(commonCuts(read.map(({ points }) => points)), choiceOfCut(point))
+  const newcomers = readable.filter((one) => !read.includes(one))
+  const isYounger = ({ instant }: RecoveryPoint): boolean => cut !== null && instant > cut.instant
   return {
     group,
     inPlan,
+    newcomers: newcomers.map(({ protection }) => protection),
+    onlyYounger: newcomers
+      .filter(({ points }) => points.every(isYounger))
+      .map(({ protection }) => protection),
     read: read.map(({ protection }) => protection),
     cut,
     behindSeconds: cut === null ? 0 : secondsBehind(cut, read, point),
     failure: looks.find(({ why }) => why !== null)?.why ?? null,
   }
 }
+
+/** Whoever had not come in by then keeps the others from none of their points. */
+const hadCut = (points: readonly RecoveryPoint[], choice: CutChoice): boolean =>
+  chooseCut(commonCuts([points]), choice.kind === 'at' ? choice : { kind: 'latest' }) !== null
 
 function secondsBehind(
   cut: CommonCut,
