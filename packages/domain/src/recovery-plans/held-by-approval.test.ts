@@ -102,6 +102,14 @@ describe('whoever may not give an approval', () => {
       spots: [held('tell')],
     },
     {
+      what: 'makes nothing in front do the same with more time',
+      after: editItem(
+        plan,
+        sampleStep('tell', { action: { ...program('drop'), timeoutSeconds: 61 } as never }),
+      ),
+      spots: [held('tell')],
+    },
+    {
       what: 'lets nothing in front do the same in this run, because it does so in another',
       after: editItem(plan, sampleStep('rehearse', { action: program('drop'), kinds: ['planned'] })),
       spots: [held('rehearse')],

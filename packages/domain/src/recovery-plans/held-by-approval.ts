@@ -7,6 +7,7 @@ import { orderOf } from './plan-order.ts'
 import { titleOf } from './plan-words.ts'
 import { isSameValue } from './same-value.ts'
 import { type ActivityState, isPassed, type RunPurpose, runsFor, whenItFailsOf } from './schedule-plan.ts'
+import type { StepAction } from './step-action.ts'
 
 type Item = PlanMachine | PlanStep
 
@@ -89,9 +90,12 @@ const doesTheSame = (one: Item, other: Item): boolean =>
     (isSameValue(one.kinds, other.kinds) && isSameValue(one.directions, other.directions)))
 
 const isCopyOf = (one: Item, other: Item): boolean => {
-  if (isStep(one)) return isStep(other) && isSameValue(one.action, other.action)
+  if (isStep(one)) return isStep(other) && isSameValue(deedOf(one.action), deedOf(other.action))
   return !isStep(other) && one.protectionId === other.protectionId
 }
+
+/** Without how long it may take and how often it is tried: that makes it no other deed. */
+const deedOf = (action: StepAction): object => ({ ...action, timeoutSeconds: 0, intervalSeconds: 0 })
 
 /** To wait, or to ask somebody, moves nothing ahead. */
 const acts = (item: Item): boolean =>
