@@ -11,8 +11,9 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { editGroup, editItem, moveGroup, moveItem, removeItem } from './change-plan.ts'
 import type { PlanGroup, RecoveryPlan } from './plan.ts'
+import type { ItemId } from './plan-ids.ts'
 import { itemsOf } from './plan-items.ts'
-import { mergeRunEdit, startedFindings, withStartedKept } from './run-edit.ts'
+import { mergeRunEdit, mustNotStart, startedFindings, withStartedKept } from './run-edit.ts'
 
 const data = sampleGroup('data', {
   before: [sampleStep('announce'), sampleStep('check')],
@@ -81,6 +82,31 @@ describe('what has started', () => {
         for (const { item } of itemsOf(edit)) expect(ids).toContain(item.id)
       }),
     )
+  })
+})
+
+describe('what must not start before an edit is kept', () => {
+  const idsOf = (of: RecoveryPlan) => itemsOf(of).map(({ item }) => item.id)
+
+  test('is what could not be edited so if it had started', () => {
+    fc.assert(
+      fc.property(anyPlan, anyPlan, fc.infiniteStream(fc.boolean()), (before, edit, choices) => {
+        const some = new Set(idsOf(before).filter(() => choices.next().value === true))
+        const couldNot = (id: ItemId) =>
+          startedFindings(before, edit, { started: new Set([id]), names: new Map() }).length > 0
+        expect(mustNotStart(before, edit, { started: some })).toEqual(
+          idsOf(before).filter((id) => !some.has(id) && couldNot(id)),
+        )
+      }),
+    )
+  })
+
+  test('is found of a thousand machines at once', () => {
+    const machines = Array.from({ length: 1000 }, (_, index) => sampleMachine(`m${index}`))
+    const large = samplePlan([sampleGroup('all', { machines })])
+    const begun = performance.now()
+    expect(mustNotStart(large, removeItem(large, itemId('m7')).plan, { started: new Set() })).toEqual(['m7'])
+    expect(performance.now() - begun).toBeLessThan(500)
   })
 })
 

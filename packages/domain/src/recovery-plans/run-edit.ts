@@ -59,13 +59,19 @@ export function startedFindings(
 export function mustNotStart(
   before: RecoveryPlan,
   after: RecoveryPlan,
-  { started, names }: { readonly started: Started; readonly names: ProtectionNames },
+  { started }: { readonly started: Started },
 ): readonly ItemId[] {
-  // Each by itself, for what is found of several is what is found of each.
-  return itemsOf(before)
-    .map(({ item }) => item.id)
-    .filter((id) => !started.has(id))
-    .filter((id) => startedFindings(before, after, { started: new Set([id]), names }).length > 0)
+  const { removed, changed } = changeOf(before, after)
+  const touched = new Set([...removed, ...changed].map(({ id }) => id))
+  // As startedFindings would find it of each by itself, for what is found of several is what is found of each.
+  let isMoved = false
+  return before.groups.flatMap((group, index) => {
+    isMoved ||= after.groups[index]?.id !== group.id
+    const moved = new Set(movedItems(group, after.groups[index]).map(({ id }) => id))
+    return itemsOfGroup(group)
+      .map(({ id }) => id)
+      .filter((id) => !started.has(id) && (isMoved || touched.has(id) || moved.has(id)))
+  })
 }
 
 /** Groups with nothing that has started themselves, but which stand before one that has. */

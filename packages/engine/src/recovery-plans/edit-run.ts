@@ -52,7 +52,7 @@ export async function editRun(parts: EngineParts, request: EditRunRequest): Prom
     plan: { ...request.plan, id: run.plan.id, name: run.plan.name, parameters: run.plan.parameters },
     added: change.added.map(({ id }) => id),
     removed: change.removed.map(({ id }) => id),
-    changed: mustNotStart(run.plan, request.plan, { started, names }).filter((id) => kept.has(id)),
+    changed: mustNotStart(run.plan, request.plan, { started }).filter((id) => kept.has(id)),
     cuts: await cutsWithAdded(parts, run, request.plan),
   })
   if (!replaced)
