@@ -1,5 +1,6 @@
 import { Refusal } from '@understudy/base/errors'
 import type { PolicySettings } from '@understudy/domain/protection/policy'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanRun, PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
 import { expect, test, vi } from 'vitest'
 import { by, type Lab, minute, newProtectedLab, protectOneMore } from '../engine-lab.ts'
@@ -161,6 +162,24 @@ test('plans that share a machine share one timer: none while one of them goes on
   expect(await states()).toEqual(['failedOver', 'failedOver'])
   await lab.clock.advance(10 * minute)
   expect(await states()).toEqual(['protected', 'protected'])
+})
+
+test('the timer of one run is worked out without the plans that share nothing with it', async () => {
+  const { lab, db, web } = await twoMachines('roll-back')
+  const start = async (name: string, id: ProtectionId): Promise<PlanRunId> => {
+    const groups = [group('all', { machines: [machine('m', id)] })]
+    const made = await lab.engine.plans.create(plan(groups, { name }), { by })
+    const run = await lab.engine.plans.start({ by, planId: made.plan.id, kind: 'planned' })
+    await lab.clock.advance(5 * minute)
+    return run.id
+  }
+  const [data, front] = [await start('Data', db), await start('Front', web)]
+  const read = vi.spyOn(lab.stores.planRuns, 'activities')
+  expect(await lab.engine.plans.timer(data)).toMatchObject({ action: 'roll-back' })
+  expect(read.mock.calls.map(([id]) => id)).toEqual([data])
+  expect(await lab.engine.plans.timer('another' as PlanRunId)).toBeNull()
+  expect(read).toHaveBeenCalledTimes(1)
+  expect(await lab.engine.plans.timer(front)).not.toBeNull()
 })
 
 test('a machine that was committed with one plan is not missed by the timer of another that stands on it', async () => {

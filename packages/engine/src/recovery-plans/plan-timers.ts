@@ -59,16 +59,18 @@ export const createPlanTimers = (parts: EngineParts): Recurring =>
 
 /** Of one run, when its machines wait to be decided about. */
 export const planTimer = async (parts: EngineParts, id: PlanRunId): Promise<PlanTimer | null> =>
-  (await timedPlans(parts)).find(({ run }) => run.id === id)?.timer ?? null
+  (await timedPlans(parts, id)).find(({ run }) => run.id === id)?.timer ?? null
 
-export async function timedPlans(parts: EngineParts): Promise<readonly TimedPlan[]> {
+/** `only`: with those that are decided about together with this one; nothing when nothing of it waits. */
+export async function timedPlans(parts: EngineParts, only?: PlanRunId): Promise<readonly TimedPlan[]> {
   const { stores } = parts
   const boots = (await stores.runs.active()).filter(({ kind }) => kind !== 'test')
   if (boots.length === 0) return []
   const planOf = await plansOfBoots(parts, boots)
   if (planOf.size === 0) return []
-  const facts = await factsOf(parts, boots)
   const roots = await rootsOf(parts, [...new Set(planOf.values())])
+  if (only !== undefined && [...roots.values()].every(({ id }) => id !== only)) return []
+  const facts = await factsOf(parts, boots)
   const membersOf = new Map<PlanRunId, Member[]>()
   for (const boot of boots) {
     const root = rootOf(roots, planOf, boot.id)
@@ -78,12 +80,29 @@ export async function timedPlans(parts: EngineParts): Promise<readonly TimedPlan
   }
   const waiting = [...new Map([...roots.values()].map((run) => [run.id, run])).values()]
   const gathered = await Promise.all(
-    waiting.flatMap((run) => {
+    (only === undefined ? waiting : sharingWith(only, waiting)).flatMap((run) => {
       const members = membersOf.get(run.id)
       return members ? [gather(parts, { run, members, facts })] : []
     }),
   )
   return overlapping(gathered).flatMap((together) => timedTogether(together, facts))
+}
+
+/** The run, and those that share a machine with it, or with one of these. A boot of a run is one of a machine of its plan. Pure. */
+function sharingWith(id: PlanRunId, runs: readonly PlanRun[]): readonly PlanRun[] {
+  const idsOf = ({ plan }: PlanRun): readonly ProtectionId[] =>
+    machinesOf(plan).map(({ protectionId }) => protectionId)
+  const found = new Set(runs.filter((run) => run.id === id))
+  const machines = new Set([...found].flatMap(idsOf))
+  for (let before = -1; before < found.size; ) {
+    before = found.size
+    for (const run of runs) {
+      if (found.has(run) || !idsOf(run).some((each) => machines.has(each))) continue
+      found.add(run)
+      for (const each of idsOf(run)) machines.add(each)
+    }
+  }
+  return [...found]
 }
 
 /** What is read once for all plans. */
