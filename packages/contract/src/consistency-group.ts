@@ -3,6 +3,9 @@ import { Id, InstantText, Name, Seconds } from './primitives.ts'
 import { ProtectionState } from './protection.ts'
 import { Consistency } from './recovery-point.ts'
 
+// biome-ignore lint/performance/noBarrelFile: a browser imports nothing but the contract, and this bound is part of it.
+export { MOST_MEMBERS } from '@understudy/domain/protection/consistency-group'
+
 /** An instant that several machines of a group have. */
 export const GroupCut = z.object({
   cut: Id,

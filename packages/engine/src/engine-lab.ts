@@ -37,7 +37,7 @@ export type Wanted = {
   readonly jobsMeet?: boolean
 }
 
-/** Two sites, one machine, one engine; `protectedMachine` is a minute into its protection. */
+/** Two sites, one machine that is not protected, one engine. */
 export async function newLab(wanted: Wanted = {}) {
   const clock = virtualClock()
   const world = fakeWorld(clock)
@@ -205,6 +205,7 @@ export function withSlowShutDown(platform: SitePlatform, clock: VirtualClock): S
 export type Lab = Awaited<ReturnType<typeof newLab>>
 export type Ask = { readonly by: string; readonly protectionId: ProtectionId }
 
+/** The same, a minute into the machine's protection. */
 export async function newProtectedLab(wanted: Wanted = {}) {
   const lab = await newLab(wanted)
   const { protectionId } = await lab.engine.protect({

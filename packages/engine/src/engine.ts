@@ -143,9 +143,9 @@ export type Engine = {
   removeGroup(groupId: GroupId, asker: Asker): Promise<void>
   addToGroup(groupId: GroupId, added: readonly ProtectionId[], asker: Asker): Promise<void>
   removeFromGroup(groupId: GroupId, protectionId: ProtectionId, asker: Asker): Promise<void>
-  /** Which protections could be in it beside the chosen ones, and why not. Null: in a new one. */
   /** Which machines that are to be protected could not come into the group, and why. Touches nothing. */
   newcomerObstacles(newcomers: Newcomers): ReturnType<typeof newcomerObstacles>
+  /** Which protections could be in it beside the chosen ones, and why not. Null: in a new one. */
   groupCandidates(
     groupId: GroupId | null,
     chosen: readonly ProtectionId[],

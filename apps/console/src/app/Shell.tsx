@@ -99,8 +99,6 @@ export function Shell() {
     'topic:plans',
     'topic:plan-runs',
     'topic:events',
-    'topic:plans',
-    'topic:plan-runs',
   ])
 
   return (

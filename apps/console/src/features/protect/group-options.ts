@@ -1,12 +1,9 @@
 // Consistency groups to choose from while machines are protected: those that fit, and why the others do not. Pure.
-import type { ConsistencyGroup } from '@understudy/contract/consistency-group'
+import { type ConsistencyGroup, MOST_MEMBERS } from '@understudy/contract/consistency-group'
 
 type Group = Pick<ConsistencyGroup, 'id' | 'name' | 'policyId' | 'policyName' | 'sourceSiteIds' | 'members'>
 
 export type GroupOption = { readonly value: string; readonly label: string; readonly disabled: boolean }
-
-/** Each machine more is one more that all others stand still for; the server has the last word. */
-const mostMembers = 32
 
 type Wanted = {
   readonly siteId: string
@@ -29,6 +26,7 @@ function whyNot(group: Group, { siteId, policyId, count }: Wanted): string | nul
   if (group.sourceSiteIds.some((id) => id !== siteId)) return 'its machines run at another site'
   if (group.policyId !== null && group.policyId !== policyId)
     return `its machines have the policy ${group.policyName ?? 'of the group'}`
-  if (group.members.length + count > mostMembers) return `it can have ${mostMembers} machines at most`
+  // The server has the last word.
+  if (group.members.length + count > MOST_MEMBERS) return `it can have ${MOST_MEMBERS} machines at most`
   return null
 }
