@@ -153,11 +153,23 @@ test('every kind of step has its form, and each form is free of barriers', async
     await chip(kind).press('Enter')
     const form = page.getByRole('region', { name: kind, exact: true })
     await expect(form.getByRole('textbox', { name: 'Name', exact: true })).toHaveValue(kind)
+    if (kind === 'Script') await chooseHost(form)
     await checkAccessibility(page, `form of ${kind}`)
     await form.getByRole('button', { name: 'Remove from the plan' }).click()
     await expect(form).toBeHidden()
   }
 })
+
+/** A program that runs on the host of a site: the form says which, and the card too. */
+async function chooseHost(form: Locator): Promise<void> {
+  await field(form, 'Program').fill('/opt/switch')
+  await form.getByRole('combobox', { name: 'Runs' }).click()
+  await page.getByRole('option', { name: 'on the host of a site' }).click()
+  const site = form.getByRole('combobox', { name: 'Site' })
+  await expect(site).not.toHaveValue('')
+  await expect(page.getByText(`switch on the host of ${await site.inputValue()}`)).toBeVisible()
+  await photograph(page, 'simulated/script-at-site')
+}
 
 test('a plan is saved with a word on why, and a secret beside it', async () => {
   await page.getByRole('tab', { name: 'Parameters' }).click()

@@ -241,6 +241,18 @@ test('when the site comes back with its machines running, the run says which run
   await expect(twice).toBeHidden({ timeout: 60_000 })
 })
 
+test('the outlook of all plans fits a telephone', async () => {
+  await page.setViewportSize({ width: 390, height: 844 })
+  await page.goto(product.address)
+  const outlook = page.getByRole('table').filter({ has: page.getByRole('link', { name: 'Shop' }) })
+  await expect(outlook).toBeVisible()
+  await photograph(page, 'simulated/overview-plans-390')
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth)
+  expect(wide).toBeLessThanOrEqual(390)
+  const { x, width } = (await outlook.boundingBox()) ?? { x: 0, width: 0 }
+  expect(x + width).toBeLessThanOrEqual(390)
+})
+
 test('nothing went wrong in the browser', () => {
   expect(errors).toEqual([])
 })

@@ -1,10 +1,11 @@
-import { Table, Text, VisuallyHidden } from '@mantine/core'
+import { Box, Table, Text, VisuallyHidden } from '@mantine/core'
 import { inPriority } from '@understudy/contract/plan-editing'
 import type { PlanSummary } from '@understudy/contract/recovery-plan'
 import { formatDuration } from '../../lib/format.ts'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { ReadinessMark } from '../../ui/ReadinessMark.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
+import classes from './PlanOutlook.module.css'
 import { planVerdict } from './plan-verdict.ts'
 import { titleOfRun, toneOfRun, wordsOfRun, wordsOfRunKind } from './run-words.ts'
 import { StartPlan } from './StartPlan.tsx'
@@ -22,19 +23,19 @@ export function PlanOutlook({ plans }: PlanOutlookProps) {
     )
   const ordered = inPriority(plans)
   return (
-    <Table.ScrollContainer minWidth={620}>
-      <Table>
+    <Table.ScrollContainer minWidth={0}>
+      <Table className={classes.table}>
         <Table.Thead>
           <Table.Tr>
             <Table.Th>If its site died now</Table.Th>
-            <Table.Th ta="right" style={{ whiteSpace: 'nowrap' }}>
+            <Table.Th visibleFrom="sm" ta="right" style={{ whiteSpace: 'nowrap' }}>
               Data loss
             </Table.Th>
-            <Table.Th ta="right" style={{ whiteSpace: 'nowrap' }}>
+            <Table.Th visibleFrom="sm" ta="right" style={{ whiteSpace: 'nowrap' }}>
               Back after
             </Table.Th>
             <Table.Th>Verdict and readiness</Table.Th>
-            <Table.Th>
+            <Table.Th visibleFrom="sm">
               <VisuallyHidden>Run</VisuallyHidden>
             </Table.Th>
           </Table.Tr>
@@ -49,22 +50,26 @@ export function PlanOutlook({ plans }: PlanOutlookProps) {
                     {plan.name}
                   </LinkAnchor>
                   {plan.activeRun && <ActiveRun run={plan.activeRun} />}
+                  <Text hiddenFrom="sm" size="xs" c="var(--ink-quiet)" className="number">
+                    Data loss {lossOf(plan)}, back after {backAfter(plan)}
+                  </Text>
                 </Table.Td>
-                <Table.Td ta="right" className="number" style={{ whiteSpace: 'nowrap' }}>
-                  {plan.worstLagSeconds === null ? '–' : formatDuration(Math.round(plan.worstLagSeconds))}
+                <Table.Td visibleFrom="sm" ta="right" className="number" style={{ whiteSpace: 'nowrap' }}>
+                  {lossOf(plan)}
                 </Table.Td>
-                <Table.Td ta="right" className="number" style={{ whiteSpace: 'nowrap' }}>
-                  {plan.predictedSeconds === null
-                    ? 'not known'
-                    : formatDuration(Math.round(plan.predictedSeconds))}
+                <Table.Td visibleFrom="sm" ta="right" className="number" style={{ whiteSpace: 'nowrap' }}>
+                  {backAfter(plan)}
                 </Table.Td>
                 <Table.Td>
                   <StatusMark tone={verdict.tone}>{verdict.words}</StatusMark>
                   <div>
                     <ReadinessMark readiness={plan.readiness} of={plan.name} />
                   </div>
+                  <Box hiddenFrom="sm" mt={6}>
+                    <StartPlan planId={plan.id} name={plan.name} compact />
+                  </Box>
                 </Table.Td>
-                <Table.Td ta="right">
+                <Table.Td visibleFrom="sm" ta="right">
                   <StartPlan planId={plan.id} name={plan.name} compact />
                 </Table.Td>
               </Table.Tr>
@@ -75,6 +80,12 @@ export function PlanOutlook({ plans }: PlanOutlookProps) {
     </Table.ScrollContainer>
   )
 }
+
+const lossOf = ({ worstLagSeconds }: PlanSummary): string =>
+  worstLagSeconds === null ? '–' : formatDuration(Math.round(worstLagSeconds))
+
+const backAfter = ({ predictedSeconds }: PlanSummary): string =>
+  predictedSeconds === null ? 'not known' : formatDuration(Math.round(predictedSeconds))
 
 function ActiveRun({ run }: { readonly run: NonNullable<PlanSummary['activeRun']> }) {
   const waits = run.waitingForPeople > 0
