@@ -15,7 +15,7 @@ export const Overview = z
       protections: z.number().int(),
       byHealth: z.record(ProtectionHealth, z.number().int()),
     }),
-    waiting: z.array(Job).describe('Jobs that wait for an answer'),
+    waiting: z.array(Job).describe('Jobs that wait for an answer; those of plans ask at their runs'),
     alerts: z.array(Alert),
     runningJobs: z.array(Job),
     worstLag: z.array(

@@ -94,7 +94,10 @@ export const WallOverview = Overview.pick({
 })
   .extend({
     alerts: z.array(Alert.pick({ id: true, severity: true, code: true, raisedAt: true, subjectName: true })),
-    waiting: z.number().int().describe('Jobs that wait for an answer'),
+    waiting: z
+      .number()
+      .int()
+      .describe('Jobs that wait for an answer; those of plans are counted at their runs'),
   })
   .meta({ id: 'WallOverview' })
 export type WallOverview = z.infer<typeof WallOverview>

@@ -1,6 +1,7 @@
 // What hangs in the operations room. One clock drives everything; every list is bounded, so it can hang there for weeks.
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useSearch } from '@tanstack/react-router'
+import type { WallRunSummary } from '@understudy/contract/wall'
 import { useEffect, useState } from 'react'
 import { api, problemOf } from '../api/client.ts'
 import { displaySecret } from '../api/display-link.ts'
@@ -72,11 +73,8 @@ function LiveWall({ layout, onEnd }: LiveWallProps) {
     now: browserNow,
   })
   const active = runs.filter(isActive)
-  // A question of a machine's job is counted by its job and by its run.
-  const waiting = Math.max(
-    data?.overview.waiting ?? 0,
-    active.reduce((sum, { waitingForPeople }) => sum + waitingForPeople, 0),
-  )
+  const waiting =
+    (data?.overview.waiting ?? 0) + active.reduce((sum, { waitingForPeople }) => sum + waitingForPeople, 0)
   const drawn = (): React.ReactNode => {
     if (!data) return null
     switch (shown) {
@@ -94,7 +92,7 @@ function LiveWall({ layout, onEnd }: LiveWallProps) {
             now={now}
             flow={flowOfRun(run.data, data.machines)}
             site={chooseSiteFailover(data.siteFailovers, now)}
-            others={active.filter(({ id }) => id !== run.data.id).map(titleOfRun)}
+            others={active.filter(({ id }) => id !== run.data.id).map(wordsOfOther)}
           />
         )
     }
@@ -119,6 +117,9 @@ function endOf(error: unknown): string | null {
   const { code, detail } = problemOf(error)
   return code === 'access/display-ended' ? detail : null
 }
+
+const wordsOfOther = (run: WallRunSummary): string =>
+  run.waitingForPeople > 0 ? `${titleOfRun(run)} (waits for people)` : titleOfRun(run)
 
 /** `/wall` */
 export const FirstWallPage = () => <WallPage layout="sites" />

@@ -2,6 +2,8 @@ import { toIso } from '@understudy/base/instant'
 import type { Overview } from '@understudy/contract/overview'
 import type { Readiness, ReadinessLevel } from '@understudy/contract/plan-tests'
 import type { ProtectionHealth, Protection as ShownProtection } from '@understudy/contract/protection'
+import type { Job } from '@understudy/domain/jobs/job'
+import { activePlanRunStates } from '@understudy/domain/recovery-plans/plan-run'
 import type { Site } from '@understudy/domain/sites/site'
 import { type ApiDeps, os } from './context.ts'
 import { loadProtections } from './load-protections.ts'
@@ -30,7 +32,7 @@ export async function showOverview(deps: ApiDeps): Promise<Overview> {
       protections: protections.length,
       byHealth: countByHealth(protections),
     },
-    waiting: waiting.rows.map(showJob),
+    waiting: (await withoutPlans(deps, waiting.rows)).map(showJob),
     alerts: alerts.rows.map(showAlert),
     runningJobs: running.rows.map(showJob),
     worstLag: worstLag(protections),
@@ -52,6 +54,19 @@ export async function showOverview(deps: ApiDeps): Promise<Overview> {
     ifSiteDied: sites.map((site) => ifSiteDied(site, countUnprotected(site.id, machines, rows), protections)),
     serverTime: toIso(deps.clock.now()),
   }
+}
+
+/** Questions of machines that a plan brings up are asked at its run, once for all of them. */
+async function withoutPlans({ stores }: ApiDeps, jobs: readonly Job[]): Promise<readonly Job[]> {
+  const runOf = await stores.planRuns.ofJobs(jobs.map(({ id }) => id))
+  const runs = await Promise.all([...new Set(runOf.values())].map((id) => stores.planRuns.find(id)))
+  const active = new Set(
+    runs.flatMap((run) => (run !== null && activePlanRunStates.includes(run.state) ? [run.id] : [])),
+  )
+  return jobs.filter(({ id }) => {
+    const run = runOf.get(id)
+    return run === undefined || !active.has(run)
+  })
 }
 
 export function moverRoutes(deps: ApiDeps) {

@@ -12,6 +12,7 @@ import { isPlanRunKind, type PlanMachine, type PlanStep } from '@understudy/doma
 import { isStep, itemsOf, nameOfItem, type PlacedItem } from '@understudy/domain/recovery-plans/plan-items'
 import {
   activePlanRunStates,
+  type FollowUpKind,
   type PlanActivity,
   type PlanRun,
 } from '@understudy/domain/recovery-plans/plan-run'
@@ -31,6 +32,7 @@ type Around = {
   readonly bootOf: (machine: PlanMachine) => Run | null
   readonly pictures: ReadonlySet<string>
   readonly timetable: Timetable | null
+  readonly standing: Standing
 }
 
 export async function showPlanRun(deps: ApiDeps, run: PlanRun): Promise<ShownRun> {
@@ -55,7 +57,7 @@ export async function showPlanRun(deps: ApiDeps, run: PlanRun): Promise<ShownRun
     predictedSeconds: around.timetable?.totalSeconds ?? null,
     spreadSeconds: around.timetable?.spreadSeconds ?? null,
     targetRtoSeconds: run.plan.targetRtoSeconds,
-    actions: actionsOf(run, followUps),
+    actions: actionsOf(run, followUps, around.standing),
     followUps,
     runningTwice: await showRunningTwice(deps, run.plan),
     timer: await timerOf(deps, run),
@@ -121,6 +123,7 @@ async function lookAround(deps: ApiDeps, run: PlanRun, activities: readonly Plan
     bootsOf(deps, run, machines),
     timetableOf(deps, run, activities),
   ])
+  const committedIds = new Set(protections.flatMap(({ id, state }) => (state === 'committed' ? [id] : [])))
   const pictures = await deps.stores.runs.withScreenshot([...boots.values()].map(({ id }) => id))
   return {
     names: new Map(protections.map(({ id, name }) => [id, name])),
@@ -128,6 +131,10 @@ async function lookAround(deps: ApiDeps, run: PlanRun, activities: readonly Plan
     bootOf: ({ protectionId }) => boots.get(protectionId) ?? null,
     pictures,
     timetable,
+    standing: {
+      boots: [...boots.values()].some(({ over }) => !over),
+      committed: machines.some(({ protectionId }) => committedIds.has(protectionId)),
+    },
   }
 }
 
@@ -260,7 +267,14 @@ function asksOf(
     : null
 }
 
-function actionsOf(run: PlanRun, followUps: readonly PlanRunSummary[]): ShownRun['actions'] {
+/** What there is for a follow-up to act on. */
+type Standing = { readonly boots: boolean; readonly committed: boolean }
+
+function actionsOf(
+  run: PlanRun,
+  followUps: readonly PlanRunSummary[],
+  standing: Standing,
+): ShownRun['actions'] {
   const when = (holds: boolean, reason: string): string | null => (holds ? null : reason)
   const goesOn = run.state === 'running' || run.state === 'paused'
   const steer = [
@@ -283,7 +297,15 @@ function actionsOf(run: PlanRun, followUps: readonly PlanRunSummary[]): ShownRun
       action,
       reason: activePlanRunStates.includes(run.state)
         ? 'Wait for the end of the run, or cancel it'
-        : when(!busy, 'Something else is being done with its machines'),
+        : busy
+          ? 'Something else is being done with its machines'
+          : whyNothingIsLeft(action, standing),
     })),
   ]
+}
+
+function whyNothingIsLeft(action: FollowUpKind, { boots, committed }: Standing): string | null {
+  if (action !== 'reprotect') return boots ? null : 'Nothing of it is left standing'
+  if (committed) return null
+  return boots ? 'Commit its failover first' : 'None of its machines stands as it has left it'
 }

@@ -29,7 +29,9 @@ export function Incident({ run, now, flow, others, site }: IncidentProps) {
   const lists = useMemo(() => incidentLists(run, (itemId) => heldUpBy(run, itemId).length), [run])
   const { endsAt, spreadSeconds, verdict } = outlookOf(run, now)
   const live = isActive(run)
-  const status = statusOfRun(run)
+  // What a plan is expected to take says nothing while only people can make it go on.
+  const isStuck = live && lists.waiting.length > 0 && lists.running.length === 0
+  const status = isStuck ? ({ tone: 'at-risk', words: 'Waiting for people' } as const) : statusOfRun(run)
   return (
     <div className={classes.frame} data-site={site !== null || undefined}>
       {site && <SiteStrip site={site} />}
@@ -45,8 +47,14 @@ export function Incident({ run, now, flow, others, site }: IncidentProps) {
           <Figure name="Done" value={progressWords(run)} note="" />
           <Figure
             name={nameOfEnd(run)}
-            value={endOf(run, endsAt)}
-            note={live && spreadSeconds ? `give or take ${formatDuration(Math.round(spreadSeconds))}` : ''}
+            value={isStuck ? 'open' : endOf(run, endsAt)}
+            note={
+              isStuck
+                ? 'until somebody answers'
+                : live && spreadSeconds
+                  ? `give or take ${formatDuration(Math.round(spreadSeconds))}`
+                  : ''
+            }
           />
           <Figure
             name="Target"

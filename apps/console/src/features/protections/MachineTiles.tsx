@@ -57,24 +57,28 @@ const Tile = memo(function Tile({ protection }: { readonly protection: WallMachi
   )
   return (
     <li className={classes.tile} style={{ borderColor: fillOf(tone), borderLeftColor: fillOf(tone) }}>
-      <span className={classes.name}>{name}</span>
-      <span
-        className={classes.lag}
-        style={{ color: lag === null || lag > lagTargetSeconds ? inkOf('at-risk') : 'var(--ink)' }}
-      >
-        {lagCounts[state] && (
-          <>
-            {lagWords(lag)}
-            <small> of {formatDuration(lagTargetSeconds)}</small>
-          </>
-        )}
-      </span>
-      <StatusMark tone={tone}>{wordsOfState[state]}</StatusMark>
-      <span className={classes.flow}>
-        {site(source)}
-        <IconArrowNarrowRight aria-label="replicates to" />
-        {site(target)}
-      </span>
+      <div className={classes.line}>
+        <span className={classes.name}>{name}</span>
+        <span
+          className={classes.lag}
+          style={{ color: lag === null || lag > lagTargetSeconds ? inkOf('at-risk') : 'var(--ink)' }}
+        >
+          {lagCounts[state] && (
+            <>
+              {lagWords(lag)}
+              <small> of {formatDuration(lagTargetSeconds)}</small>
+            </>
+          )}
+        </span>
+      </div>
+      <div className={classes.line}>
+        <StatusMark tone={tone}>{wordsOfState[state]}</StatusMark>
+        <span className={classes.flow}>
+          {site(source)}
+          <IconArrowNarrowRight aria-label="replicates to" />
+          {site(target)}
+        </span>
+      </div>
     </li>
   )
 })
