@@ -87,7 +87,8 @@ import type {
 } from './requests.ts'
 import { removeBandwidth, saveBandwidth } from './sites/bandwidth.ts'
 import { refreshQuietly, refreshSite } from './sites/inventory.ts'
-import { sourceOf, targetOf } from './sites/platform-of.ts'
+import { type NoTarget, noTargets } from './sites/no-target.ts'
+import { platformOf, sourceOf } from './sites/platform-of.ts'
 import { checkSite, loadSite, registerSite, removeSite, updateSite } from './sites/register.ts'
 import { createSiteWatcher, type SiteWatcher } from './sites/watch-sites.ts'
 
@@ -113,7 +114,10 @@ export type Engine = {
   removeSite(siteId: SiteId, asker: Asker): Promise<void>
   /** Reads the inventory now. */
   refreshSite(siteId: SiteId): Promise<void>
+  /** None where no machine can run. */
   networks(siteId: SiteId): Promise<readonly Network[]>
+  /** Which of these sites keep replicas and cannot run them, and what to do. Never throws for a site that is away. */
+  noTargets(siteIds: Iterable<SiteId>): Promise<ReadonlyMap<SiteId, NoTarget>>
 
   /** How much replication may take of the line between two sites; null: as much as it can. */
   setBandwidth(
@@ -299,7 +303,8 @@ export function createEngine(given: EngineParts): Engine {
     removeSite: (siteId, asker) => removeSite(parts, siteId, asker),
     refreshSite: async (siteId) =>
       refreshSite(parts, await loadSite(parts, siteId), new AbortController().signal),
-    networks: async (siteId) => (await targetOf(parts, siteId)).networks(),
+    networks: async (siteId) => (await (await platformOf(parts, siteId)).target?.networks()) ?? [],
+    noTargets: (siteIds) => noTargets(parts, siteIds),
 
     setBandwidth: (ends, calendar, asker) =>
       calendar === null

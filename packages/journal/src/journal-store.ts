@@ -66,6 +66,8 @@ export function openJournalStore(options: JournalOptions): ReplicaStore {
   }
 
   return {
+    encrypts: true,
+
     async createReplica(spec) {
       await onDisk(async () => {
         await removeLeftovers(fs, options.folder)

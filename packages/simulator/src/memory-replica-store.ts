@@ -41,6 +41,7 @@ const FREE_BYTES = 2 ** 40
 export function memoryReplicaStore(clock: Clock): ReplicaStore {
   const replicas = new Map<ReplicaId, StoredReplica>()
   return {
+    encrypts: true,
     async createReplica(spec) {
       if (!replicas.has(spec.id))
         replicas.set(spec.id, { spec, epoch: 0, sequence: 0, points: [], writer: null })

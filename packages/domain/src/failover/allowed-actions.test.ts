@@ -10,6 +10,7 @@ const endOf = (state: ActionFacts['protection']['state'], busyWith: string | nul
     test: null,
     busyWith,
     waitsForAnswer: false,
+    noTarget: null,
   }).find(({ action }) => action === 'end')
 
 test('a protection can be ended in every state but when it has ended', () => {
@@ -29,6 +30,7 @@ const reasonOf = (state: ActionFacts['protection']['state'], action: ProtectionA
     test: null,
     busyWith: null,
     waitsForAnswer: false,
+    noTarget: null,
   }).find((each) => each.action === action)?.reason
 
 test.each([
@@ -52,7 +54,13 @@ test.each([
 })
 
 test('a first copy that waits for its target is tried again at once when somebody asks, though its job is at work', () => {
-  const facts = { hasPoint: false, test: null, busyWith: 'Protect', waitsForAnswer: false } as const
+  const facts = {
+    hasPoint: false,
+    test: null,
+    busyWith: 'Protect',
+    waitsForAnswer: false,
+    noTarget: null,
+  } as const
   const protection = { state: 'seeding', direction: 'forward', originalRef: null } as const
   const allowed = allowedActions({ ...facts, protection }).filter((each) => each.allowed)
   expect(allowed.map(({ action }) => action)).toEqual(['replicate-now', 'end'])
@@ -66,6 +74,7 @@ test('what is refused says what has to come first, never that a state stands in 
       test: null,
       busyWith: null,
       waitsForAnswer: false,
+      noTarget: null,
     })) {
       expect(reason === null, state).toBe(allowed)
       expect(remedy === null, state).toBe(allowed)
@@ -80,6 +89,7 @@ test('a test of a failed over protection is refused with both ways out of it', (
     test: null,
     busyWith: null,
     waitsForAnswer: false,
+    noTarget: null,
   }).find(({ action }) => action === 'test-failover')
   expect(verdict?.remedy).toBe(
     'Commit the failover to stay at the target site, or roll it back to return to the source.',
@@ -92,9 +102,29 @@ test('an end waits for the answer that a job asks for: what it is about to do wo
     hasPoint: true,
     test: null,
     busyWith: 'Unplanned failover',
+    noTarget: null,
   } as const
   const end = (waitsForAnswer: boolean) =>
     allowedActions({ ...facts, waitsForAnswer }).find(({ action }) => action === 'end')
   expect(end(true)).toMatchObject({ allowed: false, reason: '"Unplanned failover" waits for an answer' })
   expect(end(false)).toMatchObject({ allowed: true })
+})
+
+test('where no machine can run, every way to one is refused with the reason, and everything else is as elsewhere', () => {
+  const facts = {
+    protection: { state: 'protected', direction: 'forward', originalRef: null },
+    hasPoint: true,
+    test: null,
+    busyWith: null,
+    waitsForAnswer: false,
+  } as const
+  const noTarget = { reason: 'Cloud keeps replicas but cannot run machines yet', remedy: 'Use another site.' }
+  const elsewhere = allowedActions({ ...facts, noTarget: null })
+  const ways = ['test-failover', 'planned-failover', 'unplanned-failover']
+  for (const [index, verdict] of allowedActions({ ...facts, noTarget }).entries())
+    expect(verdict).toEqual(
+      ways.includes(verdict.action)
+        ? { action: verdict.action, allowed: false, ...noTarget }
+        : elsewhere[index],
+    )
 })

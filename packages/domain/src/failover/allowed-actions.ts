@@ -35,6 +35,8 @@ export type ActionFacts = {
   readonly test: Pick<Run, 'testState'> | null
   /** A job is working on this protection right now: its name. */
   readonly busyWith: string | null
+  /** Its target site keeps replicas only. Null: machines can run there. */
+  readonly noTarget: Obstacle | null
   /** One of its jobs waits for a person to answer. */
   readonly waitsForAnswer: boolean
 }
@@ -46,7 +48,7 @@ const recoverable: readonly ProtectionState[] = ['seeding', 'protected', 'resync
 /** What leads out of a job that hangs, and what one may be waiting for. */
 const besideJobs: readonly ProtectionAction[] = ['end', 'replicate-now']
 
-type Obstacle = { readonly reason: string; readonly remedy: string }
+export type Obstacle = { readonly reason: string; readonly remedy: string }
 
 /** What comes before an action that needs a machine which replicates, or could again. */
 const doFirst: Record<ProtectionState, Obstacle> = {
@@ -137,6 +139,7 @@ function whyNot(action: ProtectionAction, facts: ActionFacts): Obstacle | null {
     states.includes(state) ? null : obstacle
   switch (action) {
     case 'test-failover':
+      if (facts.noTarget) return facts.noTarget
       if (facts.test) return { reason: 'A test failover is up; clean it up first', remedy: cleanUp }
       if (!facts.hasPoint) return noPoint
       return only(recoverable)
@@ -145,10 +148,12 @@ function whyNot(action: ProtectionAction, facts: ActionFacts): Obstacle | null {
         ? null
         : { reason: 'No test failover is up', remedy: 'Start a test failover; it is cleaned up after that.' }
     case 'planned-failover':
+      if (facts.noTarget) return facts.noTarget
       if (facts.test) return { reason: 'Clean up the test failover first', remedy: cleanUp }
       if (!facts.hasPoint) return noPoint
       return only(replicating)
     case 'unplanned-failover':
+      if (facts.noTarget) return facts.noTarget
       if (!facts.hasPoint) return noPoint
       return only(recoverable)
     case 'change-point':

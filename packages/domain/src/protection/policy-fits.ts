@@ -2,6 +2,19 @@ import { Refusal } from '@understudy/base/errors'
 import type { Eligibility } from '../machines/machine.ts'
 import type { Policy } from './policy.ts'
 
+/** Why replicas of this policy cannot be kept at the site; null: they can. Pure. */
+export function whyNotEncrypted(
+  { name, encrypt }: Pick<Policy, 'name' | 'encrypt'>,
+  site: { readonly name: string; readonly encrypts: boolean },
+): { readonly code: string; readonly message: string; readonly remedy: string } | null {
+  if (!encrypt || site.encrypts) return null
+  return {
+    code: 'policy/cannot-encrypt',
+    message: `The policy "${name}" encrypts, and ${site.name} keeps disks as its platform boots them: under our key nothing would boot`,
+    remedy: `Choose a policy without "Encrypt at rest". What lies at ${site.name} is encrypted by the platform itself.`,
+  }
+}
+
 /** Refuses a policy that the machine's platform cannot keep. Pure. */
 export function checkPolicyFits(policy: Policy, eligibility: Eligibility): void {
   const { shortestIntervalSeconds } = eligibility

@@ -145,3 +145,11 @@ test('where all machines are up already there is nothing to fail over', () => {
   const broughtUp = [web.protectionId]
   expect(isRunnable(validateAgainst(plan, facts, { now, kind: 'unplanned', broughtUp }))).toBe(true)
 })
+
+test('a machine whose target only keeps its replica blocks the plan, and says nothing of networks there', () => {
+  const noTarget = {
+    message: 'Cloud keeps replicas but cannot run machines yet',
+    remedy: 'Use another site.',
+  }
+  expect(codesOf({ noTarget, mappings: [] })).toEqual([['db', 'blocker', 'no-target']])
+})

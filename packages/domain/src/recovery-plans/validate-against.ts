@@ -15,6 +15,8 @@ export type MemberFacts = {
   readonly newestInstant: Instant | null
   readonly lagTargetSeconds: number
   readonly targetSiteId: SiteId
+  /** Its target site keeps replicas only; null: machines can run there. */
+  readonly noTarget?: { readonly message: string; readonly remedy: string } | null
   /** Keys of the machine's adapters. */
   readonly adapterKeys: readonly string[]
   readonly mappings: readonly AdapterMapping[]
@@ -55,6 +57,7 @@ export function validateAgainst(
   return [
     ...members.flatMap((member) => [
       ...(isPartly && isThereSoon(member.facts) ? [upAlready(member)] : checkState(member)),
+      ...checkTarget(member),
       ...checkPoint(member, now),
       ...checkNetworks(member),
     ]),
@@ -134,6 +137,9 @@ export function findingOfState({
   }
 }
 
+const checkTarget = ({ machine, facts }: Member): readonly PlanFinding[] =>
+  facts.noTarget ? [blocker(atItem(machine.id), { ...facts.noTarget, code: 'no-target' })] : []
+
 function checkPoint({ machine, facts }: Member, now: Instant): readonly PlanFinding[] {
   const at = atItem(machine.id)
   if (verdictOf[facts.state] === 'unprotected' || verdictOf[facts.state] === 'moved') return []
@@ -159,6 +165,7 @@ function checkPoint({ machine, facts }: Member, now: Instant): readonly PlanFind
 }
 
 function checkNetworks({ machine, facts }: Member): readonly PlanFinding[] {
+  if (facts.noTarget) return []
   const at = atItem(machine.id)
   const unmapped = (use: 'failoverNetworkId' | 'testNetworkId'): boolean =>
     facts.adapterKeys.some((key) => mappingOf(facts, key)?.[use] == null)

@@ -4,7 +4,7 @@ import type { Instant } from '@understudy/base/instant'
 export type SiteId = Brand<'SiteId'>
 
 /** The kind of place a site is. A platform is a folder in `packages/drivers`. */
-export type Platform = 'kvm' | 'simulated'
+export type Platform = 'kvm' | 'simulated' | 'azure'
 
 export type SiteHealth = 'unknown' | 'healthy' | 'degraded' | 'unreachable'
 
@@ -20,6 +20,13 @@ export type Site = {
   readonly checkedAt: Instant | null
   readonly createdAt: Instant
 }
+
+/** The account that every emulator of Azure Storage has, and no account in Azure may be called. */
+const EMULATED_ACCOUNT = 'devstoreaccount1'
+
+/** Not the real thing: said wherever the site is shown. Pure. */
+export const isEmulated = ({ settings }: Pick<Site, 'settings'>): boolean =>
+  settings.account === EMULATED_ACCOUNT
 
 /** A network that a replica can be connected to. */
 export type Network = {

@@ -9,11 +9,13 @@ import { cannotEncrypt, notFound } from './failures.ts'
 import { type AzureLimits, defaultLimits } from './limits.ts'
 import { openPointsRegistry } from './open-points.ts'
 import { openedReplica } from './opened-replica.ts'
+import { type Pace, pacedCalls } from './paced-calls.ts'
 import { defaultPatience, type Patience, type Patient, patientCalls } from './patient-calls.ts'
 import { probePageDiff } from './probe.ts'
 import { removeFolder, sweep } from './remove-points.ts'
 import { createHead, HEADS, headName, loadHead } from './replica-head.ts'
 import { ReplicaState } from './replica-state.ts'
+import { slowedDown } from './slowed-down.ts'
 import type { StorageCalls } from './storage-calls.ts'
 
 export type AzureStoreOptions = {
@@ -21,6 +23,8 @@ export type AzureStoreOptions = {
   readonly container: AzureContainer
   readonly clock: Clock
   readonly limits?: Partial<AzureLimits>
+  /** Left out: as fast as it goes. */
+  readonly pace?: Pace
   readonly patience?: Partial<Patience>
 }
 
@@ -31,13 +35,16 @@ export function openAzureStore(options: AzureStoreOptions): ReplicaStore {
 /** The same over any implementation of the requests. */
 export function replicaStoreOver(
   connect: () => Promise<StorageCalls>,
-  { clock, limits: given, patience }: Omit<AzureStoreOptions, 'container'>,
+  { clock, limits: given, pace, patience }: Omit<AzureStoreOptions, 'container'>,
 ): ReplicaStore {
   const limits = { ...defaultLimits, ...given }
   const openPoints = openPointsRegistry()
-  const connection = once(
-    async (): Promise<Patient> => patientCalls(await connect(), { ...defaultPatience, ...patience }),
-  )
+  const slowed = slowedDown(clock)
+  const connection = once(async (): Promise<Patient> => {
+    const onThrottled = (): void => slowed.note()
+    const patient = patientCalls(await connect(), { ...defaultPatience, onThrottled, ...patience })
+    return pace === undefined ? patient : pacedCalls(patient, pace)
+  })
   const pageDiff = once(async () => probePageDiff(await connection()))
 
   return {
@@ -82,6 +89,11 @@ export function replicaStoreOver(
         if (name.endsWith('.json')) ids.push(name.slice(HEADS.length, -'.json'.length) as ReplicaId)
       return ids
     },
+
+    // Azure has to boot from what lies there.
+    encrypts: false,
+
+    strain: () => slowed.strain(),
 
     // An account holds petabytes, and what others keep in it cannot be asked for.
     freeBytes: async () => null,

@@ -12,6 +12,8 @@ export type ContainerRight = 'list' | 'write' | 'read' | 'pages' | 'delete'
 export type ContainerCheck = {
   /** Empty: everything that replicas need is allowed. */
   readonly missing: readonly ContainerRight[]
+  /** What was said to the first right that is missing. */
+  readonly refusal: Refusal | null
   /** False: the storage cannot be asked for changed pages, as an emulator. Slower, not wrong. */
   readonly pageDiff: boolean
 }
@@ -34,6 +36,7 @@ async function checkRights(calls: StorageCalls): Promise<ContainerCheck> {
   const name = `probes/${randomUUID()}.json`
   const file = { body: Buffer.from('{}'), metadata: {} }
   const missing: ContainerRight[] = []
+  let refusal: Refusal | null = null
   let pageDiff = false
   const ask = async (right: ContainerRight, use: () => Promise<unknown>): Promise<void> => {
     try {
@@ -41,6 +44,7 @@ async function checkRights(calls: StorageCalls): Promise<ContainerCheck> {
     } catch (error) {
       if (!(error instanceof Refusal) || !NOT_ALLOWED.includes(error.code)) throw error
       missing.push(right)
+      refusal ??= error
     }
   }
   await ask('list', async () => {
@@ -54,5 +58,31 @@ async function checkRights(calls: StorageCalls): Promise<ContainerCheck> {
     await ask('pages', async () => {
       pageDiff = await probePageDiff(calls)
     })
-  return { missing, pageDiff }
+  return { missing, refusal, pageDiff }
 }
+
+const wordsOfRight: Record<ContainerRight, string> = {
+  list: 'list blobs',
+  read: 'read blobs',
+  write: 'create and write blobs',
+  pages: 'write pages and take snapshots',
+  delete: 'delete blobs',
+}
+
+/** Refuses by name what the sign-in may not do. */
+export function refuseMissingRights({ missing, refusal }: ContainerCheck, container: string): void {
+  if (refusal === null) return
+  // Nothing is allowed at all: that is a firewall, or a sign-in for something else, which Azure has told.
+  if (missing.length === PROBED_ALONE && refusal.code === 'azure/not-authorized') throw refusal
+  throw new Refusal({
+    code: 'azure/permission-missing',
+    message: `The sign-in may not ${missing.map((right) => wordsOfRight[right]).join(', nor ')} in the container ${container}`,
+    remedy:
+      'Make a shared access signature with Read, Add, Create, Write, Delete and List (racwdl) for this container, or sign in with an account key.',
+    cause: refusal,
+    facts: { missing },
+  })
+}
+
+/** Pages are not asked for where files cannot be written. */
+const PROBED_ALONE = 4

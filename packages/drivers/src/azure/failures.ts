@@ -33,6 +33,32 @@ const refused: Readonly<Record<string, Words>> = {
     remedy:
       'Add its network to the firewall of the storage account, and give the sign-in read, write, delete and list.',
   },
+  AuthorizationResourceTypeMismatch: {
+    code: 'azure/permission-missing',
+    message: 'The signature is not for containers and their blobs',
+    remedy: 'Make it for the resource types "Container" and "Object", or for this container alone.',
+  },
+  AuthorizationServiceMismatch: {
+    code: 'azure/permission-missing',
+    message: 'The signature is not for blobs',
+    remedy: 'Make it for the service "Blob", or for this container alone.',
+  },
+  AuthorizationSourceIPMismatch: {
+    code: 'azure/not-authorized',
+    message: 'The signature is not for the address of this computer',
+    remedy: 'Make it for the address that Azure sees of this computer, or for any.',
+  },
+  ResourceNotFound: {
+    code: 'azure/container-missing',
+    message: 'The account or the container is not there',
+    remedy: 'Check the names of the storage account and the container.',
+  },
+  ContainerBeingDeleted: {
+    code: 'azure/container-missing',
+    message: 'The container is being deleted',
+    remedy:
+      'Wait until Azure has deleted it, or undelete it in the portal; for new replicas name another one.',
+  },
   ContainerNotFound: {
     code: 'azure/container-missing',
     message: 'The container is not there',

@@ -13,6 +13,8 @@ export type Patience = {
   readonly maximumPauseMs: number
   /** A request without an answer for this long counts as lost. */
   readonly answerMs: number
+  /** Azure has asked for fewer requests. */
+  readonly onThrottled?: () => void
   /** Replaced in tests. */
   readonly pause?: (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>
 }
@@ -50,7 +52,10 @@ export function patientCalls(calls: StorageCalls, patience: Patience = defaultPa
     const grown = Math.min(patience.firstPauseMs * 2 ** (attempt - 1), patience.maximumPauseMs)
     const wanted = error.retryAfterSeconds === null ? grown : error.retryAfterSeconds * 1000
     const wait = Math.min(Math.max(grown, wanted), patience.maximumPauseMs * 4)
-    if (error.code === 'azure/throttled') strain.throttled += 1
+    if (error.code === 'azure/throttled') {
+      strain.throttled += 1
+      patience.onThrottled?.()
+    }
     quietUntil = Math.max(quietUntil, performance.now() + wait)
   }
 

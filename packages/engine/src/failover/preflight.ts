@@ -1,36 +1,63 @@
 // What the target would say to a machine, asked long before the disaster.
 import { chooseBootNetworks } from '@understudy/domain/failover/boot-networks'
 import type { Finding, Machine, MachineId } from '@understudy/domain/machines/machine'
+import type { PolicyId } from '@understudy/domain/protection/policy'
+import { whyNotEncrypted } from '@understudy/domain/protection/policy-fits'
 import type { AdapterMapping, Protection, ProtectionId } from '@understudy/domain/protection/protection'
-import type { SiteId } from '@understudy/domain/sites/site'
+import type { Site, SiteId } from '@understudy/domain/sites/site'
 import { loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
+import type { SitePlatform } from '../ports/platforms.ts'
 import type { BootSpec } from '../ports/target-platform.ts'
-import { loadMachine } from '../protection/protect.ts'
-import { targetOf } from '../sites/platform-of.ts'
+import { loadMachine, loadPolicy } from '../protection/protect.ts'
+import { findingOf, noTargetAt } from '../sites/no-target.ts'
+import { platformOf } from '../sites/platform-of.ts'
+import { loadSite } from '../sites/register.ts'
 import { chooseFailoverNetworks } from './failover-networks.ts'
 
 export type PreflightRequest = {
   readonly machineId: MachineId
   readonly targetSiteId: SiteId
   readonly adapters: readonly AdapterMapping[]
+  /** Left out: none is chosen yet. */
+  readonly policyId?: PolicyId
 }
 
 /** The findings of the target, and what only the control plane knows: machines that will be there one day. */
 export async function preflight(
   parts: EngineParts,
-  { machineId, targetSiteId, adapters }: PreflightRequest,
+  { machineId, targetSiteId, adapters, policyId }: PreflightRequest,
 ): Promise<readonly Finding[]> {
   const machine = await loadMachine(parts, machineId)
-  const target = await targetOf(parts, targetSiteId)
+  const platform = await platformOf(parts, targetSiteId)
+  const { target } = platform
+  const site = await loadSite(parts, targetSiteId)
+  const unfit = policyId === undefined ? [] : await encryptionFindings(parts, { policyId, site, platform })
+  const obstacle = noTargetAt(site, platform)
+  // It is protected all the same, by somebody who knows.
+  if (!target || obstacle) return [...unfit, ...(obstacle ? [findingOf(obstacle, 'warning')] : [])]
   const networks = await chooseFailoverNetworks(target, { adapters })
   const { name, hardware } = machine
   const spec = { name, mode: 'failover', hardware, networks, trackingId: null } as const
   return [
+    ...unfit,
     ...(await target.preflight(spec)),
     ...connectedToNothing(spec),
     ...(await sharedNames(parts, machine, targetSiteId)),
   ]
+}
+
+async function encryptionFindings(
+  parts: EngineParts,
+  {
+    policyId,
+    site,
+    platform,
+  }: { readonly policyId: PolicyId; readonly site: Site; readonly platform: SitePlatform },
+): Promise<readonly Finding[]> {
+  const policy = await loadPolicy(parts, policyId)
+  const why = whyNotEncrypted(policy, { name: site.name, encrypts: platform.replicas.encrypts })
+  return why === null ? [] : [{ level: 'blocker', ...why }]
 }
 
 /**
@@ -43,7 +70,11 @@ export async function preflightFailover(
 ): Promise<readonly Finding[]> {
   const protection = await loadProtection(parts, protectionId)
   const { hardware, adapters } = protection
-  const target = await targetOf(parts, protection.targetSiteId)
+  const platform = await platformOf(parts, protection.targetSiteId)
+  const { target } = platform
+  const obstacle = noTargetAt(await loadSite(parts, protection.targetSiteId), platform)
+  if (obstacle) return [findingOf(obstacle, 'blocker')]
+  if (!target) return []
   const name = mode === 'test' ? `${protection.name}-test` : protection.name
   // Whether open networks are allowed is asked by the dialog; the target warns of them.
   const networks = chooseBootNetworks({

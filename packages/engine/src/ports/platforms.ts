@@ -10,6 +10,8 @@ export type SitePlatform = {
   readonly target?: TargetPlatform
   /** Runs programs on the site's own host. Asks nobody yet. */
   readonly hostPrograms?: HostPrograms
+  /** Where `target` is absent: what can be done with a replica there all the same, for a person who needs its machine. */
+  readonly withoutTarget?: string
   /** Where replicas that run at this site are kept. */
   readonly replicas: ReplicaStore
   /** Throws Refusal (settings, keys, rights) or Outage (not reachable), each saying what to do. Returns what was found. */

@@ -1,4 +1,5 @@
 // Where replicas and their recovery points are kept. The store's manifests are the truth about points, not the database.
+import type { Instant } from '@understudy/base/instant'
 import type { BlockReader, MappedExtent } from '@understudy/block/device'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { RetentionTier } from '@understudy/domain/protection/policy'
@@ -90,7 +91,18 @@ export interface Replica {
   close(): Promise<void>
 }
 
+/** What slows down whoever writes here. */
+export type StoreStrain = {
+  /** How often the place asked for fewer requests within the last hour, of this process. */
+  readonly timesLastHour: number
+  readonly lastAt: Instant | null
+}
+
 export interface ReplicaStore {
+  /** Whether `encrypt` of a ReplicaSpec can be kept; false: such a replica is refused. */
+  readonly encrypts: boolean
+  /** Left out: nothing here asks for fewer requests. Asks nobody. */
+  strain?(): StoreStrain
   /** Repeatable: an existing replica of that id is left as it is. */
   createReplica(spec: ReplicaSpec): Promise<void>
   /**

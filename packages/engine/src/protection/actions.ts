@@ -19,19 +19,22 @@ import type { EngineParts } from '../engine-parts.ts'
 import { describeKind } from '../jobs/run-job.ts'
 import { activeJobsOf } from '../jobs/start-job.ts'
 import type { ProtectionSummary } from '../ports/stores.ts'
+import { noTargets } from '../sites/no-target.ts'
 
-type ActionParts = Pick<EngineParts, 'stores'>
+type ActionParts = Pick<EngineParts, 'stores' | 'platforms' | 'sleep'>
 
 const MANY = { limit: 10_000, cursor: null }
 
 export async function actionsOf(parts: ActionParts, id: ProtectionId): Promise<readonly AllowedAction[]> {
   const protection = await loadProtection(parts, id)
-  const [summary, runs, jobs] = await Promise.all([
+  const [summary, runs, jobs, obstacles] = await Promise.all([
     parts.stores.protections.summary(id),
     parts.stores.runs.active(id),
     activeJobsOf(parts, id),
+    noTargets(parts, [protection.targetSiteId]),
   ])
-  return verdicts(protection, summary.newestPoint !== null, runs, jobs)
+  const hasPoint = summary.newestPoint !== null
+  return verdicts(protection, { hasPoint, runs, jobs, obstacles })
 }
 
 /** Of protections that were just read, with their summaries: a thousand rows are not read twice for one answer. */
@@ -40,9 +43,13 @@ export async function actionsOfAll(
   protections: readonly Protection[],
   summaries: ReadonlyMap<ProtectionId, ProtectionSummary>,
 ): Promise<ReadonlyMap<ProtectionId, readonly AllowedAction[]>> {
-  const [runs, jobs] = await Promise.all([
+  const [runs, jobs, obstacles] = await Promise.all([
     parts.stores.runs.active(),
     parts.stores.jobs.list({ states: activeJobStates }, MANY),
+    noTargets(
+      parts,
+      protections.map(({ targetSiteId }) => targetSiteId),
+    ),
   ])
   const runsOf = Map.groupBy(runs, (run) => run.protectionId)
   const jobsOf = Map.groupBy(jobs.rows, (job) => job.subjectId)
@@ -50,22 +57,30 @@ export async function actionsOfAll(
     protections.map((protection) => {
       const { id } = protection
       const hasPoint = (summaries.get(id)?.newestPoint ?? null) !== null
-      return [id, verdicts(protection, hasPoint, runsOf.get(id) ?? [], jobsOf.get(id) ?? [])]
+      const mine = { runs: runsOf.get(id) ?? [], jobs: jobsOf.get(id) ?? [] }
+      return [id, verdicts(protection, { hasPoint, ...mine, obstacles })]
     }),
   )
 }
 
+type Around = {
+  readonly hasPoint: boolean
+  readonly runs: readonly Run[]
+  readonly jobs: readonly Job[]
+  readonly obstacles: Awaited<ReturnType<typeof noTargets>>
+}
+
 function verdicts(
   protection: Protection,
-  hasPoint: boolean,
-  runs: readonly Run[],
-  jobs: readonly Job[],
+  { hasPoint, runs, jobs, obstacles }: Around,
 ): readonly AllowedAction[] {
+  const noTarget = obstacles.get(protection.targetSiteId)
   const busy = jobs.find(({ kind }) => !harmlessKinds.includes(kind))
   return allowedActions({
     protection,
     hasPoint,
     test: runs.find(({ kind }) => kind === 'test') ?? null,
+    noTarget: noTarget ? { reason: noTarget.message, remedy: noTarget.remedy } : null,
     busyWith: busy ? describeKind(busy.kind) : null,
     waitsForAnswer: jobs.some((job) => job.state === 'waiting'),
   })

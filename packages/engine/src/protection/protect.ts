@@ -10,7 +10,7 @@ import {
   withoutDisks,
 } from '@understudy/domain/machines/machine'
 import type { Policy, PolicyId } from '@understudy/domain/protection/policy'
-import { checkPolicyFits } from '@understudy/domain/protection/policy-fits'
+import { checkPolicyFits, whyNotEncrypted } from '@understudy/domain/protection/policy-fits'
 import type { GroupId, Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import type { SiteId } from '@understudy/domain/sites/site'
@@ -19,10 +19,12 @@ import type { EngineParts } from '../engine-parts.ts'
 import { refuseBlockers } from '../failover/boot-run.ts'
 import { chooseFailoverNetworks } from '../failover/failover-networks.ts'
 import { newestBoot } from '../failover/newest-boot.ts'
-import { type JobBody, JobFailure } from '../jobs/job-scope.ts'
+import { type JobBody, JobFailure, type TaskScope } from '../jobs/job-scope.ts'
 import { findBegun, startJob } from '../jobs/start-job.ts'
 import type { Asker, JobStarted, ProtectRequest } from '../requests.ts'
-import { platformOf, sourceOf, targetOf } from '../sites/platform-of.ts'
+import { noTargetAt } from '../sites/no-target.ts'
+import { platformOf, sourceOf } from '../sites/platform-of.ts'
+import { loadSite } from '../sites/register.ts'
 import { loadGroup, type Newcomers, newcomerObstacles, tellJoined } from './group-rows.ts'
 import { waitForCycle } from './wait-for-cycle.ts'
 
@@ -43,7 +45,10 @@ export async function protect(
   const machine = await loadMachine(parts, request.machineId)
   const policy = await loadPolicy(parts, request.policyId)
   const targetSiteId = request.targetSiteId as SiteId
-  await targetOf(parts, targetSiteId)
+  const { replicas } = await platformOf(parts, targetSiteId)
+  const site = await loadSite(parts, targetSiteId)
+  const unfit = whyNotEncrypted(policy, { name: site.name, encrypts: replicas.encrypts })
+  if (unfit) throw new Refusal(unfit)
   if (targetSiteId === machine.siteId) throw sameSite()
   await refuseKnownMachine(parts, machine)
   refuseUnknownDisks(machine.name, machine.hardware, request.excludedDisks)
@@ -156,7 +161,7 @@ export const protectJob = (context: EngineContext): JobBody<ProtectJob> => ({
   tasks: () => tasks,
   async run(job, { protectionId }) {
     try {
-      await job.task('Check the machine and the target', () => check(context, protectionId))
+      await job.task('Check the machine and the target', (task) => check(context, protectionId, task))
       await job.task('Create the replica', () => createReplica(context, protectionId))
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
@@ -167,14 +172,17 @@ export const protectJob = (context: EngineContext): JobBody<ProtectJob> => ({
   },
 })
 
-async function check({ parts }: EngineContext, id: ProtectionId): Promise<void> {
+async function check({ parts }: EngineContext, id: ProtectionId, task: TaskScope): Promise<void> {
   const protection = await loadProtection(parts, id)
   const source = await sourceOf(parts, protection.sourceSiteId)
   const eligibility = withoutDisks(await source.eligibility(protection.sourceRef), protection.excludedDisks)
   if (!isEligible(eligibility)) refuseBlockers(eligibility.findings)
   checkPolicyFits(await loadPolicy(parts, protection.policyId), eligibility)
-  const target = await targetOf(parts, protection.targetSiteId)
+  const platform = await platformOf(parts, protection.targetSiteId)
+  const { target } = platform
   const networks = await chooseFailoverNetworks(target, protection)
+  const obstacle = noTargetAt(await loadSite(parts, protection.targetSiteId), platform)
+  if (!target || obstacle) return obstacle ? task.note(obstacle.message) : undefined
   const { name, hardware } = protection
   refuseBlockers(
     await target.preflight({ name, mode: 'failover', hardware, networks, trackingId: trackingIdOf(id) }),

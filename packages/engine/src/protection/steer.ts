@@ -7,7 +7,7 @@ import { recordEvent } from '../events/report.ts'
 import { chooseFailoverNetworks } from '../failover/failover-networks.ts'
 import type { JobBody } from '../jobs/job-scope.ts'
 import type { EditProtectionRequest, ProtectionRequest } from '../requests.ts'
-import { targetOf } from '../sites/platform-of.ts'
+import { platformOf } from '../sites/platform-of.ts'
 import { loadGroup } from './group-rows.ts'
 import { encryptionIsFixed } from './policies.ts'
 import { loadPolicy, refuseUnknownDisks } from './protect.ts'
@@ -85,8 +85,8 @@ export async function edit(context: EngineContext, request: EditProtectionReques
   if (protection.groupId !== null && policy.id !== formerPolicy.id)
     throw policyOfGroup(protection.name, (await loadGroup(parts, protection.groupId)).name)
   if (formerPolicy.encrypt !== policy.encrypt) throw encryptionIsFixed(protection.name, formerPolicy.encrypt)
-  const target = adapters && (await targetOf(parts, protection.targetSiteId))
-  if (target) await chooseFailoverNetworks(target, { adapters })
+  const target = adapters && (await platformOf(parts, protection.targetSiteId)).target
+  if (adapters) await chooseFailoverNetworks(target, { adapters })
   if (excludedDisks !== undefined && protection.hardware.disks.length > 0) {
     refuseUnknownDisks(
       protection.name,

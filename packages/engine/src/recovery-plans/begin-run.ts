@@ -21,6 +21,7 @@ import { validateSites } from '@understudy/domain/recovery-plans/validate-sites'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
+import { noTargets } from '../sites/no-target.ts'
 import { activitiesOfFollowUp, NOT_COMMITTED } from './boots-of-run.ts'
 import { wordsOfRun } from './conduct-run.ts'
 import { settleCuts } from './group-cuts.ts'
@@ -230,10 +231,18 @@ function directionFindings(directions: readonly Direction[], kind: PlanRunKind):
 }
 
 async function memberFacts(
-  { stores }: EngineParts,
+  parts: EngineParts,
   members: readonly Protection[],
 ): Promise<ReadonlyMap<ProtectionId, MemberFacts>> {
-  const [summaries, policies] = await Promise.all([stores.protections.summaries(), stores.policies.list()])
+  const { stores } = parts
+  const [summaries, policies, obstacles] = await Promise.all([
+    stores.protections.summaries(),
+    stores.policies.list(),
+    noTargets(
+      parts,
+      members.map(({ targetSiteId }) => targetSiteId),
+    ),
+  ])
   const lagTargets = new Map(policies.map(({ id, lagTargetSeconds }) => [id, lagTargetSeconds]))
   return new Map(
     members.map((protection) => [
@@ -244,6 +253,7 @@ async function memberFacts(
         newestInstant: summaries.get(protection.id)?.newestPoint?.instant ?? null,
         lagTargetSeconds: lagTargets.get(protection.policyId) ?? Number.POSITIVE_INFINITY,
         targetSiteId: protection.targetSiteId,
+        noTarget: obstacles.get(protection.targetSiteId) ?? null,
         adapterKeys: protection.hardware.adapters.map(({ key }) => key),
         mappings: protection.adapters,
         addresses: [],

@@ -6,6 +6,7 @@ import type { ChosenPoint } from '@understudy/domain/recovery-plans/plan-points'
 import type { EngineParts } from '../engine-parts.ts'
 import { preflightFailover } from '../failover/preflight.ts'
 import type { StartPlanRequest } from '../requests.ts'
+import { NO_TARGET } from '../sites/no-target.ts'
 import { choosesPoint, fillIn, findingsOf } from './begin-run.ts'
 import { foreseeCuts, withCuts } from './group-cuts.ts'
 import { lookAtPoints, pointReader } from './member-points.ts'
@@ -67,7 +68,8 @@ async function preflightOf(
 ): Promise<readonly PlanFinding[]> {
   const at = { kind: 'item', id: what.id } as const
   try {
-    const findings = await preflightFailover(parts, what)
+    // That no machine can run there is told by the plan's own findings.
+    const findings = (await preflightFailover(parts, what)).filter(({ code }) => code !== NO_TARGET)
     return findings.map(({ level, code, message, remedy }) => ({ at, level, code, message, remedy }))
   } catch (error) {
     if (!(error instanceof Refusal) && !(error instanceof Outage)) throw error

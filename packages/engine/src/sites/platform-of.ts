@@ -1,10 +1,12 @@
 // From ids to what can be done there, with a refusal that says what is missing.
 import { Refusal } from '@understudy/base/errors'
+import { present } from '@understudy/base/invariant'
 import type { SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import type { SitePlatform } from '../ports/platforms.ts'
 import type { SourcePlatform } from '../ports/source-platform.ts'
 import type { TargetPlatform } from '../ports/target-platform.ts'
+import { noTargetAt } from './no-target.ts'
 
 type PlatformParts = Pick<EngineParts, 'stores' | 'platforms'>
 
@@ -30,11 +32,9 @@ export async function sourceOf(parts: PlatformParts, siteId: SiteId): Promise<So
 }
 
 export async function targetOf(parts: PlatformParts, siteId: SiteId): Promise<TargetPlatform> {
-  const { target } = await platformOf(parts, siteId)
-  if (target) return target
-  throw new Refusal({
-    code: 'site/no-target',
-    message: 'Replicas cannot run at this kind of site',
-    remedy: 'Choose another target site.',
-  })
+  const platform = await platformOf(parts, siteId)
+  if (platform.target) return platform.target
+  const site = await parts.stores.sites.find(siteId)
+  const obstacle = noTargetAt({ name: site?.name ?? siteId }, platform)
+  throw new Refusal(present(obstacle, 'a site without a target says so'))
 }

@@ -74,6 +74,7 @@ export function replicaStoreContract(name: string, make: () => Promise<ReplicaSt
 }
 
 const remembering = (store: ReplicaStore, opened: Replica[]): ReplicaStore => ({
+  encrypts: store.encrypts,
   createReplica: (spec) => store.createReplica(spec),
   exists: (replicaId) => store.exists(replicaId),
   deleteReplica: (replicaId) => store.deleteReplica(replicaId),
