@@ -5,6 +5,7 @@ import path from 'node:path'
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { Clock, Instant } from '@understudy/base/instant'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
+import { openAzurePlatform } from '@understudy/drivers/azure/platform'
 import { openKvmPlatform } from '@understudy/drivers/kvm/platform'
 import { openSimulatedPlatform } from '@understudy/drivers/simulated/platform'
 import type { Platforms, SitePlatform } from '@understudy/engine/ports/platforms'
@@ -38,10 +39,18 @@ export function composePlatforms(parts: PlatformParts): Platforms & { close(): P
   async function open(
     site: Site,
     secrets: Readonly<Record<string, string>>,
-    prepareFolder: typeof makeReplicaFolder,
+    purpose: 'use' | 'trial',
   ): Promise<SitePlatform> {
+    if (site.platform === 'azure')
+      return openAzurePlatform(site, secrets, { clock: parts.clock, isTrial: purpose === 'trial' })
+    const prepareFolder = purpose === 'trial' ? makeReplicaFolder : findReplicaFolder
     const replicas = await openReplicas(parts, site, prepareFolder)
-    const { source, target, hostPrograms, checkConnection, close } = await openDriver(parts, site, secrets)
+    const { source, target, hostPrograms, checkConnection, close } = await openDriver(
+      parts,
+      site.platform,
+      site,
+      secrets,
+    )
     return {
       ...(source ? { source } : {}),
       ...(target ? { target } : {}),
@@ -65,7 +74,7 @@ export function composePlatforms(parts: PlatformParts): Platforms & { close(): P
       .then(() => parts.sites.secrets(site.id))
       .then((secrets) => {
         entry.secrets = canonicalText(secrets)
-        return open(site, secrets, findReplicaFolder)
+        return open(site, secrets, 'use')
       })
     const entry: Opened = { settings, platform, secrets: null, secretsSeenAt: parts.clock.now() }
     opened.set(site.id, entry)
@@ -98,7 +107,7 @@ export function composePlatforms(parts: PlatformParts): Platforms & { close(): P
       known.secretsSeenAt = now
       return withNewestSecrets(site, known)
     },
-    preview: (site, secrets) => open(site, secrets, makeReplicaFolder),
+    preview: (site, secrets) => open(site, secrets, 'trial'),
     forget,
     async close() {
       await Promise.all([...opened.keys()].map(forget))
@@ -114,8 +123,13 @@ const canonicalText = (value: unknown): string =>
       : part,
   )
 
-function openDriver(parts: PlatformParts, site: Site, secrets: Readonly<Record<string, string>>) {
-  switch (site.platform) {
+function openDriver(
+  parts: PlatformParts,
+  platform: Exclude<Site['platform'], 'azure'>,
+  site: Site,
+  secrets: Readonly<Record<string, string>>,
+) {
+  switch (platform) {
     case 'kvm':
       return openKvmPlatform(site, secrets, { clock: parts.clock })
     case 'simulated':

@@ -31,6 +31,7 @@ export const Overview = z
         id: Id,
         name: z.string(),
         platform: z.string(),
+        emulated: z.boolean(),
         health: SiteHealth,
         machines: z.number().int(),
         replicas: z.number().int(),

@@ -68,7 +68,7 @@ export const CycleSummary = z.object({
   pauseMilliseconds: z.number(),
   reason: z.string().nullable(),
 })
-const SiteName = z.object({ id: Id, name: z.string(), platform: z.string() })
+const SiteName = z.object({ id: Id, name: z.string(), platform: z.string(), emulated: z.boolean() })
 
 export const Run = z
   .object({
@@ -106,7 +106,7 @@ export const Protection = z
     /** Where the machine's work is done now. */
     activeSiteId: Id,
     source: SiteName,
-    target: SiteName,
+    target: SiteName.extend({ runsMachines: z.boolean().describe('False: it keeps the replica only') }),
     machineId: Id,
     policyId: Id,
     policyName: z.string(),

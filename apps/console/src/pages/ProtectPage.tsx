@@ -38,7 +38,7 @@ export function ProtectPage() {
   if (!sites) return error ? <ProblemAlert error={error} /> : <RoutePending />
   if (preset.some(({ isPending }) => isPending)) return <RoutePending />
   const sources = sites.items.filter(({ canBeSource }) => canBeSource)
-  const targets = sites.items.filter(({ canBeTarget }) => canBeTarget)
+  const targets = sites.items.filter(({ canKeepReplicas }) => canKeepReplicas)
   if (sources.length === 0 || sites.items.length < 2)
     return (
       <>
@@ -62,6 +62,13 @@ export function ProtectPage() {
   return <Wizard sources={sources} targets={targets} preset={machines} />
 }
 
+const belowTheField = ['label', 'input', 'description', 'error'] as const
+
+const labelOf = ({ name, whyNoTarget, emulated }: Site): string =>
+  [name, emulated ? '(emulated)' : '', whyNoTarget ? '· keeps replicas' : '']
+    .filter((part) => part !== '')
+    .join(' ')
+
 type WizardProps = {
   readonly sources: readonly Site[]
   readonly targets: readonly Site[]
@@ -80,7 +87,10 @@ function Wizard({ sources, targets, preset }: WizardProps) {
     sources[0]?.id ??
     ''
   const others = targets.filter((site) => site.id !== sourceSiteId)
-  const target = others.find((site) => site.id === search.targetSiteId) ?? others[0]
+  const target =
+    others.find((site) => site.id === search.targetSiteId) ??
+    others.find(({ canBeTarget }) => canBeTarget) ??
+    others[0]
   const { data: policies } = useQuery(api.policies.list.queryOptions())
   const [policyId, setPolicyId] = useState<string | null>(null)
   const policy = policies?.items.find(({ id }) => id === policyId) ?? choosePolicy(policies?.items ?? [])
@@ -119,6 +129,10 @@ function Wizard({ sources, targets, preset }: WizardProps) {
     placeholderData: keepPreviousData,
     refetchInterval: false,
   })
+  const unencrypted =
+    policy?.encrypt && target?.canEncrypt === false
+      ? `${policy.name} encrypts, which ${target.name} cannot: its platform has to boot from what lies there. Choose another policy.`
+      : null
   const { outcomes, start } = useProtect()
   const suggested = preview.data?.suggestedAdapters ?? {}
   const blocked = new Set(
@@ -193,8 +207,10 @@ function Wizard({ sources, targets, preset }: WizardProps) {
             <Select
               label="Target site"
               allowDeselect={false}
-              data={others.map(({ id, name }) => ({ value: id, label: name }))}
+              data={others.map((site) => ({ value: site.id, label: labelOf(site) }))}
               value={target?.id ?? null}
+              description={target?.whyNoTarget?.message ?? null}
+              inputWrapperOrder={[...belowTheField]}
               error={others.length === 0 ? 'No other site can take replicas' : null}
               onChange={(value) => {
                 if (value === null) return
@@ -207,6 +223,8 @@ function Wizard({ sources, targets, preset }: WizardProps) {
               allowDeselect={false}
               data={(policies?.items ?? []).map(({ id, name }) => ({ value: id, label: name }))}
               value={policy?.id ?? null}
+              inputWrapperOrder={[...belowTheField]}
+              error={unencrypted}
               onChange={setPolicyId}
             />
             {groups.length > 0 && (
@@ -237,15 +255,17 @@ function Wizard({ sources, targets, preset }: WizardProps) {
                 />
               </Panel>
             )}
-            <Panel title="Networks">
-              <NetworkMapping
-                groups={groupNetworks(machines, suggested)}
-                targetSiteId={target.id}
-                targetName={target.name}
-                chosen={networks}
-                onChange={(id, choice) => setNetworks({ ...networks, [id]: choice })}
-              />
-            </Panel>
+            {target.whyNoTarget === null && (
+              <Panel title="Networks">
+                <NetworkMapping
+                  groups={groupNetworks(machines, suggested)}
+                  targetSiteId={target.id}
+                  targetName={target.name}
+                  chosen={networks}
+                  onChange={(id, choice) => setNetworks({ ...networks, [id]: choice })}
+                />
+              </Panel>
+            )}
             <Panel title="What it means">
               <ProblemAlert error={preview.error} title="What it would mean is not known" />
               <Review preview={preview.data} policy={policy} machines={machines} />

@@ -1,5 +1,5 @@
 import { Alert, SimpleGrid, Stack, Tabs } from '@mantine/core'
-import { IconAlertTriangle, IconRefresh, IconServer2 } from '@tabler/icons-react'
+import { IconAlertTriangle, IconArchive, IconRefresh, IconServer2 } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { formatBytes } from '@understudy/base/bytes'
@@ -11,10 +11,12 @@ import { useWhyRefused } from '../api/session.ts'
 import { SiteDown } from '../features/plan-runs/SiteDown.tsx'
 import { MachineList } from '../features/protections/MachineList.tsx'
 import { ReplicaList } from '../features/protections/ReplicaList.tsx'
+import { AzureFacts } from '../features/sites/AzureFacts.tsx'
 import { EditSite } from '../features/sites/EditSite.tsx'
 import { RemoveSite } from '../features/sites/RemoveSite.tsx'
 import { SiteNetworks } from '../features/sites/SiteNetworks.tsx'
 import { SiteStatus } from '../features/sites/SiteStatus.tsx'
+import { SlowedDown } from '../features/sites/SlowedDown.tsx'
 import { wordsOfPlatform } from '../features/sites/site-words.ts'
 import { formatCount } from '../lib/format.ts'
 import { ActionButton } from '../ui/ActionButton.tsx'
@@ -25,16 +27,22 @@ import { Panel } from '../ui/Panel.tsx'
 import { ProblemAlert } from '../ui/ProblemAlert.tsx'
 import { RoutePending } from '../ui/RoutePending.tsx'
 import { RowSkeletons } from '../ui/RowSkeletons.tsx'
-import { SimulatedBadge } from '../ui/SimulatedBadge.tsx'
+import { EmulatedBadge, KeepsReplicasBadge, SimulatedBadge } from '../ui/SimulatedBadge.tsx'
 import { Stat } from '../ui/Stat.tsx'
 import { toastProblem } from '../ui/toast-job.tsx'
 import { When } from '../ui/When.tsx'
 
 const tabs = ['machines', 'replicas', 'networks', 'settings'] as const
+const wordsOfTab: Record<(typeof tabs)[number], string> = {
+  machines: 'Machines',
+  replicas: 'Replicas kept here',
+  networks: 'Networks',
+  settings: 'Settings',
+}
 
 export function SitePage() {
   const { siteId } = useParams({ from: '/signed-in/sites/$siteId' })
-  const { tab = 'machines' } = useSearch({ from: '/signed-in/sites/$siteId' })
+  const search = useSearch({ from: '/signed-in/sites/$siteId' })
   const navigate = useNavigate()
   const queries = useQueryClient()
   const whyRefused = useWhyRefused()
@@ -42,10 +50,18 @@ export function SitePage() {
   const { data: site, error } = useQuery(api.sites.get.queryOptions({ input: { id: siteId } }))
   const refresh = useMutation({
     mutationFn: () => client.sites.refresh({ id: siteId }),
-    onError: (problem) => toastProblem('The inventory could not be read', problem),
+    onError: (problem) => toastProblem('The site could not be read', problem),
     onSettled: () => queries.invalidateQueries({ queryKey: api.key() }),
   })
   if (!site) return error ? <ProblemAlert error={error} /> : <RoutePending />
+  // A site that only keeps replicas has neither machines nor networks to show.
+  const shownTabs = tabs.filter(
+    (each) =>
+      (each !== 'machines' || site.canBeSource || site.whyNoTarget === null) &&
+      (each !== 'networks' || site.whyNoTarget === null),
+  )
+  const hasMachines = shownTabs.includes('machines')
+  const tab = shownTabs.find((each) => each === search.tab) ?? shownTabs[0] ?? 'settings'
   const open = (value: string | null): void => {
     const chosen = tabs.find((each) => each === value)
     if (chosen)
@@ -59,6 +75,8 @@ export function SitePage() {
           <>
             <SiteStatus site={site} />
             {site.simulated && <SimulatedBadge />}
+            {site.emulated && <EmulatedBadge />}
+            {site.whyNoTarget && <KeepsReplicasBadge />}
           </>
         }
         note={
@@ -75,9 +93,11 @@ export function SitePage() {
               loading={refresh.isPending}
               onClick={() => refresh.mutate()}
             >
-              Read the inventory now
+              {hasMachines ? 'Read the inventory now' : 'Check it now'}
             </ActionButton>
-            <SiteDown siteId={siteId} name={site.name} answers={site.health !== 'unreachable'} />
+            {hasMachines && (
+              <SiteDown siteId={siteId} name={site.name} answers={site.health !== 'unreachable'} />
+            )}
             <RemoveSite site={site} onRemoved={() => void navigate({ to: '/sites' })} />
           </>
         }
@@ -95,29 +115,47 @@ export function SitePage() {
             {site.healthNote}
           </Alert>
         )}
+        {site.whyNoTarget && (
+          <Alert
+            color="blue"
+            variant="light"
+            icon={<IconArchive size={18} />}
+            title={site.whyNoTarget.message}
+          >
+            {site.whyNoTarget.remedy}
+          </Alert>
+        )}
         <Panel aria-label="In numbers">
           <SimpleGrid cols={{ base: 2, sm: 4 }} spacing="md">
-            <Stat
-              label="Machines"
-              value={formatCount(site.machineCount)}
-              note={`${formatCount(site.protectedCount)} protected`}
-            />
+            {hasMachines && (
+              <Stat
+                label="Machines"
+                value={formatCount(site.machineCount)}
+                note={`${formatCount(site.protectedCount)} protected`}
+              />
+            )}
             <Stat label="Replicas kept here" value={formatCount(site.replicaCount)} />
             <Stat label="Stored here" value={formatBytes(site.storedBytes)} note="recovery points" />
-            <Stat
-              label="Free"
-              value={site.freeBytes === null ? '–' : formatBytes(site.freeBytes)}
-              note={site.freeBytes === null ? 'not known now' : 'for replicas'}
-            />
+            {site.slowedDown ? (
+              <SlowedDown slowedDown={site.slowedDown} />
+            ) : (
+              <Stat
+                label="Free"
+                value={site.freeBytes === null ? '–' : formatBytes(site.freeBytes)}
+                note={site.freeBytes === null ? 'not known now' : 'for replicas'}
+              />
+            )}
           </SimpleGrid>
+          <AzureFacts site={site} />
         </Panel>
         <Panel flush aria-label={`Details of ${site.name}`}>
           <Tabs value={tab} onChange={open} keepMounted={false}>
             <Tabs.List px={8}>
-              <Tabs.Tab value="machines">Machines</Tabs.Tab>
-              <Tabs.Tab value="replicas">Replicas kept here</Tabs.Tab>
-              <Tabs.Tab value="networks">Networks</Tabs.Tab>
-              <Tabs.Tab value="settings">Settings</Tabs.Tab>
+              {shownTabs.map((each) => (
+                <Tabs.Tab key={each} value={each}>
+                  {wordsOfTab[each]}
+                </Tabs.Tab>
+              ))}
             </Tabs.List>
             <Tabs.Panel value="machines">
               <Machines siteId={siteId} siteHealth={site.health} />

@@ -53,6 +53,7 @@ async function loadSurroundings(deps: ApiDeps) {
   const policyOf = new Map(policies.map((policy) => [policy.id, policy]))
   const groupOf = new Map(groups.map((group) => [group.id, group]))
   const siteOf = new Map(sites.map((site) => [site.id, site]))
+  const keepingOnly = await deps.engine.noTargets(siteOf.keys())
   const jobOf = new Map<string, Job>(jobs.rows.map((job) => [job.subjectId, job]))
   // An address without a picture would be shown broken.
   const runsWithScreenshot: ReadonlySet<string> = await deps.stores.runs.withScreenshot(
@@ -62,6 +63,7 @@ async function loadSurroundings(deps: ApiDeps) {
     policy: policyOf.get(protection.policyId),
     group: protection.groupId === null ? null : (groupOf.get(protection.groupId) ?? null),
     sites: siteOf,
+    keepingOnly,
     runs,
     runsWithScreenshot,
     job: jobOf.get(protection.id) ?? null,

@@ -4,7 +4,7 @@ import type { Readiness, ReadinessLevel } from '@understudy/contract/plan-tests'
 import type { ProtectionHealth, Protection as ShownProtection } from '@understudy/contract/protection'
 import type { Job } from '@understudy/domain/jobs/job'
 import { activePlanRunStates } from '@understudy/domain/recovery-plans/plan-run'
-import type { Site } from '@understudy/domain/sites/site'
+import { isEmulated, type Site } from '@understudy/domain/sites/site'
 import { type ApiDeps, os } from './context.ts'
 import { loadProtections } from './load-protections.ts'
 import { countUnprotected, machinesThatCount } from './machines-that-count.ts'
@@ -40,6 +40,7 @@ export async function showOverview(deps: ApiDeps): Promise<Overview> {
       id: site.id,
       name: site.name,
       platform: site.platform,
+      emulated: isEmulated(site),
       health: site.health,
       machines: counted.filter((machine) => machine.siteId === site.id).length,
       replicas: protections.filter((protection) => protection.target.id === site.id).length,
@@ -148,7 +149,7 @@ function ifSiteDied(
   const mine = protections.filter(
     (protection) => protection.activeSiteId === site.id && protection.source.id === site.id,
   )
-  const recoverable = mine.filter((protection) => protection.newestPoint !== null)
+  const recoverable = mine.filter(({ newestPoint, target }) => newestPoint !== null && target.runsMachines)
   const losses = recoverable.flatMap((protection) => protection.lagSeconds ?? [])
   const times = recoverable.map((protection) => protection.lastRecoverySeconds)
   return {
@@ -163,8 +164,9 @@ function ifSiteDied(
       times.length > 0 && times.every((time) => time !== null)
         ? Math.max(...times.map((time) => time ?? 0))
         : null,
-    blockers: mine
-      .filter((protection) => protection.newestPoint === null)
-      .map((protection) => `${protection.name} has no recovery point yet`),
+    blockers: mine.flatMap(({ name, newestPoint, target }) => {
+      if (newestPoint === null) return [`${name} has no recovery point yet`]
+      return target.runsMachines ? [] : [`${target.name} keeps the replica of ${name} and cannot run it yet`]
+    }),
   }
 }

@@ -23,7 +23,13 @@ export async function previewProtect(
   const excludedOf = (machine: Machine) => (input.excludedDisks[machine.id] ?? []) as DiskKey[]
   const rows = await Promise.all(
     machines.map((machine) =>
-      previewMachine(deps, { machine, excluded: excludedOf(machine), target, networks }),
+      previewMachine(deps, {
+        machine,
+        excluded: excludedOf(machine),
+        target,
+        networks,
+        policyId: input.policyId as PolicyId,
+      }),
     ),
   )
   return {
@@ -57,9 +63,10 @@ type Wanted = {
   readonly excluded: readonly DiskKey[]
   readonly target: Site
   readonly networks: readonly Network[]
+  readonly policyId: PolicyId
 }
 
-async function previewMachine(deps: ApiDeps, { machine, excluded, target, networks }: Wanted) {
+async function previewMachine(deps: ApiDeps, { machine, excluded, target, networks, policyId }: Wanted) {
   const adapters = chooseAdapters(machine, networks)
   const findings: Finding[] = []
   if (machine.siteId === (target.id as SiteId))
@@ -72,7 +79,7 @@ async function previewMachine(deps: ApiDeps, { machine, excluded, target, networ
   try {
     const [eligibility, preflight] = await Promise.all([
       deps.engine.eligibility(machine.id),
-      deps.engine.preflight({ machineId: machine.id, targetSiteId: target.id, adapters }),
+      deps.engine.preflight({ machineId: machine.id, targetSiteId: target.id, adapters, policyId }),
     ])
     findings.push(...withoutDisks(eligibility, excluded).findings, ...preflight)
   } catch (error) {

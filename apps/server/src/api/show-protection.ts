@@ -8,7 +8,7 @@ import type { ConsistencyGroup } from '@understudy/domain/protection/consistency
 import type { Policy } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionState } from '@understudy/domain/protection/protection'
 import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
-import type { Site, SiteId } from '@understudy/domain/sites/site'
+import { isEmulated, type Site, type SiteId } from '@understudy/domain/sites/site'
 import type { ProtectionSummary } from '@understudy/engine/ports/stores'
 import { showHardware } from './show-machine.ts'
 import { showReadiness } from './show-readiness.ts'
@@ -20,6 +20,8 @@ export type ProtectionSurroundings = {
   readonly policy: Policy | undefined
   readonly group: ConsistencyGroup | null
   readonly sites: ReadonlyMap<SiteId, Site>
+  /** Those of them where no machine can run. */
+  readonly keepingOnly: { has(id: SiteId): boolean }
   readonly runs: readonly Run[]
   readonly runsWithScreenshot: ReadonlySet<string>
   readonly job: Job | null
@@ -48,7 +50,10 @@ export function showProtection(protection: Protection, around: ProtectionSurroun
     direction: protection.direction,
     activeSiteId: activeSiteOf(protection),
     source: siteOf(around, protection.sourceSiteId),
-    target: siteOf(around, protection.targetSiteId),
+    target: {
+      ...siteOf(around, protection.targetSiteId),
+      runsMachines: !around.keepingOnly.has(protection.targetSiteId),
+    },
     machineId: protection.machineId,
     policyId: protection.policyId,
     policyName: policy?.name ?? '',
@@ -112,7 +117,12 @@ export function healthOf(
   }
 }
 
-function siteOf(around: ProtectionSurroundings, id: SiteId): { id: string; name: string; platform: string } {
+function siteOf(around: ProtectionSurroundings, id: SiteId): ShownProtection['source'] {
   const site = around.sites.get(id)
-  return { id, name: site?.name ?? 'Removed site', platform: site?.platform ?? 'unknown' }
+  return {
+    id,
+    name: site?.name ?? 'Removed site',
+    platform: site?.platform ?? 'unknown',
+    emulated: site !== undefined && isEmulated(site),
+  }
 }

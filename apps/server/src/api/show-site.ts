@@ -2,8 +2,10 @@ import { toIso } from '@understudy/base/instant'
 import type { Site as ShownSite } from '@understudy/contract/site'
 import type { Machine } from '@understudy/domain/machines/machine'
 import type { Protection } from '@understudy/domain/protection/protection'
-import type { Site } from '@understudy/domain/sites/site'
+import { isEmulated, type Site } from '@understudy/domain/sites/site'
+import type { NoTarget } from '@understudy/engine/sites/no-target'
 import { machinesThatCount } from './machines-that-count.ts'
+import type { Abilities } from './site-facts.ts'
 
 export type SiteSurroundings = {
   readonly machines: readonly Machine[]
@@ -11,18 +13,21 @@ export type SiteSurroundings = {
   readonly storedBytes: number
   readonly freeBytes: number | null
   /** What its platform offers. */
-  readonly canBeSource: boolean
-  readonly canBeTarget: boolean
+  readonly abilities: Abilities
+  readonly noTarget: Pick<NoTarget, 'message' | 'remedy'> | null
 }
 
 /** A site as the API shows it. */
 export function showSite(site: Site, around: SiteSurroundings): ShownSite {
+  const { abilities, noTarget } = around
+  const { strain } = abilities
   return {
     id: site.id,
     name: site.name,
     platform: site.platform,
     settings: { ...site.settings },
     simulated: site.platform === 'simulated',
+    emulated: isEmulated(site),
     health: site.health,
     healthNote: site.healthNote,
     checkedAt: site.checkedAt === null ? null : toIso(site.checkedAt),
@@ -34,7 +39,14 @@ export function showSite(site: Site, around: SiteSurroundings): ShownSite {
     replicaCount: around.protections.filter((protection) => protection.targetSiteId === site.id).length,
     storedBytes: around.storedBytes,
     freeBytes: around.freeBytes,
-    canBeSource: around.canBeSource,
-    canBeTarget: around.canBeTarget,
+    canBeSource: abilities.canBeSource,
+    canKeepReplicas: abilities.canKeepReplicas,
+    canBeTarget: abilities.canBeTarget,
+    whyNoTarget: noTarget && { message: noTarget.message, remedy: noTarget.remedy },
+    canEncrypt: abilities.canEncrypt,
+    slowedDown: strain && {
+      timesLastHour: strain.timesLastHour,
+      lastAt: strain.lastAt === null ? null : toIso(strain.lastAt),
+    },
   }
 }

@@ -21,14 +21,15 @@ const toNewSite = (body: SiteBody): NewSite => ({
 
 export function siteRoutes(deps: ApiDeps) {
   const showAll = async (sites: readonly Site[]): Promise<ShownSite[]> => {
-    const [machines, protections, summaries] = await Promise.all([
+    const [machines, protections, summaries, noTargets] = await Promise.all([
       deps.stores.machines.list(),
       deps.stores.protections.list(),
       deps.stores.protections.summaries(),
+      deps.engine.noTargets(sites.map(({ id }) => id)),
     ])
     const facts = await Promise.all(
       sites.map(async (site) => ({
-        ...(await abilitiesOf(deps, site)),
+        abilities: await abilitiesOf(deps, site),
         freeBytes: await freeBytesOf(deps, site),
       })),
     )
@@ -39,6 +40,7 @@ export function siteRoutes(deps: ApiDeps) {
         machines,
         protections,
         storedBytes,
+        noTarget: noTargets.get(site.id) ?? null,
         ...present(facts[index], 'facts of each site'),
       })
     })

@@ -184,8 +184,8 @@ test('a check of the container names what the sign-in may not do, and leaves not
   const container = await newContainer()
   const check = (permissions: string) =>
     checkContainer({ ...container, signIn: signature(container.container, permissions, 1) })
-  expect(await checkContainer(container)).toEqual({ missing: [], pageDiff: true })
-  expect(await check('racwdl')).toEqual({ missing: [], pageDiff: true })
+  expect(await checkContainer(container)).toEqual({ missing: [], refusal: null, pageDiff: true })
+  expect(await check('racwdl')).toEqual({ missing: [], refusal: null, pageDiff: true })
   expect((await check('rl')).missing).toEqual(['write', 'delete'])
   expect((await check('racwd')).missing).toEqual(['list'])
   expect((await check('acwdl')).missing).toContain('read')

@@ -24,6 +24,7 @@ export type AzurePlatform = {
   readonly replicas: ReplicaStore
   /** Absent: the site keeps replicas, and they cannot run there. */
   readonly target?: TargetPlatform
+  readonly withoutTarget: string
   checkConnection(signal?: AbortSignal): Promise<{ readonly summary: string }>
   close(): Promise<void>
 }
@@ -31,6 +32,9 @@ export type AzurePlatform = {
 /** Every right is asked for by using it, a dozen requests; in between it is enough that the container answers. */
 const RIGHTS_EVERY_MS = 3_600_000
 const NOBODY = 'connection-check' as ReplicaId
+
+const BY_HAND =
+  'Replication goes on, and its points stay good. By hand: in the container each disk is a fixed VHD with one snapshot for each point; a copy of a snapshot becomes a managed disk in the Azure portal. For Understudy to run it, its protection has to be towards a site with hosts.'
 
 /** Refusal `azure/settings` or `azure/no-sign-in`. Connects to nothing until something is asked. */
 export function openAzurePlatform(
@@ -76,6 +80,7 @@ export function openAzurePlatform(
   return {
     settings,
     replicas,
+    withoutTarget: BY_HAND,
     async checkConnection(signal) {
       if (isTrial || checkedAt === null || clock.now() - checkedAt >= RIGHTS_EVERY_MS)
         return { summary: await checkRights(signal) }

@@ -24,8 +24,8 @@ const failover: Run = {
 }
 const facts: Parameters<typeof prospectsOf>[1] = {
   protection: {
-    source: { id: 'harbour', name: 'Harbour', platform: 'kvm' },
-    target: { id: 'hillside', name: 'Hillside', platform: 'kvm' },
+    source: { id: 'harbour', name: 'Harbour', platform: 'kvm', emulated: false },
+    target: { id: 'hillside', name: 'Hillside', platform: 'kvm', emulated: false, runsMachines: true },
     failover,
     lastRecoverySeconds: 41,
     pointCount: 64,

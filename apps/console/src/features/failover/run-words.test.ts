@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { statusOfRun, wordsOfRecovery, wordsOfRunKind } from './run-words.ts'
 
-const harbour = { id: 'harbour', name: 'Harbour', platform: 'kvm' }
-const hillside = { id: 'hillside', name: 'Hillside', platform: 'kvm' }
+const harbour = { id: 'harbour', name: 'Harbour', platform: 'kvm', emulated: false, runsMachines: true }
+const hillside = { id: 'hillside', name: 'Hillside', platform: 'kvm', emulated: false, runsMachines: true }
 const forward = { direction: 'forward', source: harbour, target: hillside } as const
 const reverse = { direction: 'reverse', source: hillside, target: harbour } as const
 

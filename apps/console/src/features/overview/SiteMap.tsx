@@ -93,6 +93,7 @@ export function SiteMap({ overview, fill = false }: SiteMapProps) {
                 </text>
                 <text x={14} y={63} fontSize={11.5} fill={inkOf(toneOfSite[site.health])}>
                   {site.platform === 'simulated' ? 'simulated · ' : ''}
+                  {site.emulated ? 'emulated · ' : ''}
                   {wordsOfSite[site.health]}
                 </text>
               </g>

@@ -137,6 +137,11 @@ export function PolicyForm({ policy, onDone }: PolicyFormProps) {
           />
           <Switch
             label="Encrypt at rest"
+            description={
+              draft.encrypt
+                ? 'Not for sites in Azure: Azure boots from what lies there and encrypts it itself. Protecting to one with this policy is refused.'
+                : undefined
+            }
             checked={draft.encrypt}
             onChange={(event) => set({ encrypt: event.currentTarget.checked })}
           />

@@ -72,6 +72,7 @@ export function LivePath({ protection }: { readonly protection: Protection }) {
           site={protection.target}
           title="Target"
           active={protection.activeSiteId === protection.target.id}
+          runsMachines={protection.target.runsMachines}
         />
       </div>
       <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="md">
@@ -179,9 +180,19 @@ type SiteBoxProps = {
   readonly site: Protection['source']
   readonly title: string
   readonly active: boolean
+  readonly runsMachines?: boolean
 }
 
-function SiteBox({ site, title, active }: SiteBoxProps) {
+const natureOf = ({ platform, emulated }: Protection['source'], runsMachines: boolean): string =>
+  [
+    platform === 'simulated' ? 'simulated' : '',
+    emulated ? 'emulated' : '',
+    runsMachines ? '' : 'keeps the replica only',
+  ]
+    .filter((word) => word !== '')
+    .join(' · ')
+
+function SiteBox({ site, title, active, runsMachines = true }: SiteBoxProps) {
   return (
     <div className={classes.site} data-active={active || undefined}>
       <Group justify="space-between" gap={6} wrap="nowrap">
@@ -193,9 +204,9 @@ function SiteBox({ site, title, active }: SiteBoxProps) {
       <LinkAnchor to="/sites/$siteId" params={{ siteId: site.id }} fw={600} c="var(--ink)">
         {site.name}
       </LinkAnchor>
-      {site.platform === 'simulated' && (
+      {natureOf(site, runsMachines) !== '' && (
         <Text size="xs" c="var(--ink-quiet)">
-          simulated
+          {natureOf(site, runsMachines)}
         </Text>
       )}
     </div>

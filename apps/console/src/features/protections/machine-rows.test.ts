@@ -28,8 +28,8 @@ const protection = (id: string, part: Partial<Protection> = {}): Protection => (
   simulated: false,
   direction: 'forward',
   activeSiteId: 'berlin',
-  source: { id: 'berlin', name: 'Berlin', platform: 'kvm' },
-  target: { id: 'paris', name: 'Paris', platform: 'kvm' },
+  source: { id: 'berlin', name: 'Berlin', platform: 'kvm', emulated: false },
+  target: { id: 'paris', name: 'Paris', platform: 'kvm', emulated: false, runsMachines: true },
   machineId: `machine of ${id}`,
   policyId: 'gold',
   group: null,
@@ -67,7 +67,7 @@ const rows = joinRows(
   [machine('web-10', { protectionId: 'p1' }), machine('web-9'), machine('replica', { runId: 'run' })],
   [
     protection('p1', { lagSeconds: 90, health: 'at-risk' }),
-    protection('lost', { source: { id: 'rome', name: 'Rome', platform: 'kvm' } }),
+    protection('lost', { source: { id: 'rome', name: 'Rome', platform: 'kvm', emulated: false } }),
   ],
 )
 const namesOf = (found: readonly { readonly name: string }[]): string[] => found.map(({ name }) => name)

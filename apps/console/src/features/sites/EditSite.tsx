@@ -10,22 +10,21 @@ import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { toastDone } from '../../ui/toast-job.tsx'
 import { ConnectionTest } from './ConnectionTest.tsx'
 import { SiteFields } from './SiteFields.tsx'
-import { toDraft, toSiteInput } from './site-draft.ts'
+import { needsStoredSecret, toDraft, toSiteInput } from './site-draft.ts'
 import { useSiteForm } from './use-site-form.ts'
 
 /** The settings of a registered site. Secrets are never shown; left empty they stay. */
 export function EditSite({ site }: { readonly site: Site }) {
   const queries = useQueryClient()
   const whyRefused = useWhyRefused()
-  const form = useSiteForm(toDraft(site))
+  const form = useSiteForm(toDraft(site), true)
   const update = useMutation({
     mutationFn: () => client.sites.update({ id: site.id, site: toSiteInput(form.draft) }),
     onSuccess: () => toastDone(`${form.draft.name} is saved`),
     onSettled: () => queries.invalidateQueries({ queryKey: api.sites.key() }),
   })
   // The stored key is not sent to the browser, so a test from here could not use it.
-  const overSsh = form.draft.kvm.hosts.some((host) => host.where === 'ssh')
-  const untestable = form.draft.platform === 'kvm' && overSsh && form.draft.kvm.privateKey.trim() === ''
+  const untestable = needsStoredSecret(form.draft)
   const reason =
     whyRefused(roleOf.sites.update) ??
     (form.summary === null && !untestable ? 'Test the connection first' : null)

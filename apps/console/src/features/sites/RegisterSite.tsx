@@ -10,6 +10,8 @@ import { emptyDraft, toSiteInput } from './site-draft.ts'
 import { wordsOfPlatform } from './site-words.ts'
 import { useSiteForm } from './use-site-form.ts'
 
+const platforms = ['kvm', 'azure', 'simulated'] as const
+
 type RegisterSiteProps = {
   readonly opened: boolean
   readonly onClose: () => void
@@ -49,13 +51,11 @@ function RegisterForm({ onRegistered, onCancel }: RegisterFormProps) {
       <SegmentedControl
         aria-label="Platform"
         value={form.draft.platform}
-        onChange={(value) =>
-          form.setDraft({ ...form.draft, platform: value === 'simulated' ? 'simulated' : 'kvm' })
-        }
-        data={[
-          { value: 'kvm', label: wordsOfPlatform.kvm },
-          { value: 'simulated', label: wordsOfPlatform.simulated },
-        ]}
+        onChange={(value) => {
+          const platform = platforms.find((each) => each === value)
+          if (platform) form.setDraft({ ...form.draft, platform })
+        }}
+        data={platforms.map((value) => ({ value, label: wordsOfPlatform[value] }))}
       />
       <SiteFields draft={form.draft} problems={form.problems} onChange={form.setDraft} />
       <ConnectionTest summary={form.summary} error={form.testError} incomplete={form.incomplete} />

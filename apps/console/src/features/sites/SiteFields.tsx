@@ -1,4 +1,5 @@
 import { Stack, TextInput } from '@mantine/core'
+import { AzureFields } from './AzureFields.tsx'
 import { KvmFields } from './KvmFields.tsx'
 import { SimulatedFields } from './SimulatedFields.tsx'
 import type { Problems, SiteDraft } from './site-draft.ts'
@@ -25,14 +26,23 @@ export function SiteFields({ draft, problems, onChange, saved = false }: SiteFie
         maxLength={120}
         data-autofocus
       />
-      {draft.platform === 'kvm' ? (
+      {draft.platform === 'kvm' && (
         <KvmFields
           draft={draft.kvm}
           problems={problems}
           saved={saved}
           onChange={(kvm) => onChange({ ...draft, kvm })}
         />
-      ) : (
+      )}
+      {draft.platform === 'azure' && (
+        <AzureFields
+          draft={draft.azure}
+          problems={problems}
+          saved={saved}
+          onChange={(azure) => onChange({ ...draft, azure })}
+        />
+      )}
+      {draft.platform === 'simulated' && (
         <SimulatedFields
           draft={draft.simulated}
           problems={problems}

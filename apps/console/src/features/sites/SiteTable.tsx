@@ -3,7 +3,7 @@ import { formatBytes } from '@understudy/base/bytes'
 import type { Site } from '@understudy/contract/site'
 import { formatCount } from '../../lib/format.ts'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
-import { SimulatedBadge } from '../../ui/SimulatedBadge.tsx'
+import { EmulatedBadge, KeepsReplicasBadge, SimulatedBadge } from '../../ui/SimulatedBadge.tsx'
 import { When } from '../../ui/When.tsx'
 import { SiteStatus } from './SiteStatus.tsx'
 import { wordsOfPlatform } from './site-words.ts'
@@ -44,6 +44,8 @@ export function SiteTable({ sites }: { readonly sites: readonly Site[] }) {
                 <Group gap={6}>
                   {wordsOfPlatform[site.platform]}
                   {site.simulated && <SimulatedBadge />}
+                  {site.emulated && <EmulatedBadge />}
+                  {site.whyNoTarget && <KeepsReplicasBadge />}
                 </Group>
               </Table.Td>
               <Table.Td ta="right" className="number">

@@ -30,7 +30,7 @@ export type NetworkDraft = {
 
 export type SiteDraft = {
   readonly name: string
-  readonly platform: 'kvm' | 'simulated'
+  readonly platform: Platform
   readonly kvm: {
     readonly adapter: 'qmp' | 'libvirt'
     readonly hosts: readonly HostDraft[]
@@ -47,7 +47,26 @@ export type SiteDraft = {
     readonly churnKilobytesPerSecond: number
     readonly seed: number
   }
+  readonly azure: AzureDraft
 }
+
+export type AzureDraft = {
+  readonly account: string
+  readonly container: string
+  readonly makeContainer: boolean
+  readonly signIn: 'key' | 'signature'
+  readonly accountKey: string
+  readonly signature: string
+  readonly endpoint: string
+  readonly proxyUrl: string
+  readonly proxyPassword: string
+  /** Empty: as many, or as fast, as it goes. */
+  readonly connections: number | ''
+  readonly requestsPerSecond: number | ''
+  readonly megabitsPerSecond: number | ''
+}
+
+export type Platform = 'kvm' | 'simulated' | 'azure'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -87,10 +106,25 @@ export const emptyDraft: SiteDraft = {
     privateKey: '',
   },
   simulated: { machines: 10, disksPerMachine: 1, diskMegabytes: 64, churnKilobytesPerSecond: 64, seed: 1 },
+  azure: {
+    account: '',
+    container: 'understudy',
+    makeContainer: true,
+    signIn: 'key',
+    accountKey: '',
+    signature: '',
+    endpoint: '',
+    proxyUrl: '',
+    proxyPassword: '',
+    connections: '',
+    requestsPerSecond: '',
+    megabitsPerSecond: '',
+  },
 }
 
 /** The draft as the API takes it. Fields that are left empty are left out. */
 export function toSiteInput(draft: SiteDraft): z.input<typeof SiteInput> {
+  if (draft.platform === 'azure') return toAzureInput(draft)
   if (draft.platform === 'simulated') {
     const { machines, disksPerMachine, diskMegabytes, churnKilobytesPerSecond, seed } = draft.simulated
     return {
@@ -142,35 +176,82 @@ export function toSiteInput(draft: SiteDraft): z.input<typeof SiteInput> {
   }
 }
 
+function toAzureInput({ name, azure }: SiteDraft): z.input<typeof SiteInput> {
+  const { account, container, makeContainer, signIn, connections, requestsPerSecond, megabitsPerSecond } =
+    azure
+  const endpoint = azure.endpoint.trim()
+  const proxyUrl = azure.proxyUrl.trim()
+  const secret =
+    signIn === 'key'
+      ? filledIn('accountKey', azure.accountKey.trim())
+      : filledIn('signature', azure.signature.trim())
+  return {
+    name,
+    platform: 'azure',
+    settings: {
+      account: account.trim(),
+      container: container.trim(),
+      signIn,
+      makeContainer,
+      ...filledIn('endpoint', endpoint),
+      ...filledIn('proxyUrl', proxyUrl),
+      ...(connections === '' ? {} : { connections }),
+      ...(requestsPerSecond === '' ? {} : { requestsPerSecond }),
+      ...(megabitsPerSecond === '' ? {} : { megabitsPerSecond }),
+    },
+    secrets: { ...secret, ...(proxyUrl === '' ? {} : filledIn('proxyPassword', azure.proxyPassword)) },
+  }
+}
+
+const filledIn = <Name extends string>(name: Name, value: string): { readonly [Key in Name]?: string } =>
+  value === '' ? {} : ({ [name]: value } as { readonly [Key in Name]: string })
+
 export const portsOf = (text: string): number[] =>
   text
     .split(/[\s,]+/)
     .filter((part) => part !== '')
     .map(Number)
 
-/** What does not fit before it is sent, by the path of its field; an empty record when all is well. */
-export function checkDraft(draft: SiteDraft): Readonly<Record<string, string>> {
+/**
+ * What does not fit before it is sent, by the path of its field; an empty record when all is well. A site that is saved has its
+ * secrets already.
+ */
+export function checkDraft(draft: SiteDraft, saved = false): Readonly<Record<string, string>> {
+  const missing = saved ? {} : missingSecret(draft)
   const parsed = SiteInput.safeParse(toSiteInput(draft))
-  if (parsed.success) return {}
-  return Object.fromEntries(
-    parsed.error.issues.toReversed().map((issue) => [issue.path.join('.'), wordsOf(issue)]),
-  )
+  if (parsed.success) return missing
+  return {
+    ...missing,
+    ...Object.fromEntries(
+      parsed.error.issues.toReversed().map((issue) => [issue.path.join('.'), wordsOf(issue)]),
+    ),
+  }
 }
 
+/** Nobody has one to fall back on yet. */
+function missingSecret({ platform, azure }: SiteDraft): Readonly<Record<string, string>> {
+  if (platform !== 'azure') return {}
+  if (azure.signIn === 'key') return azure.accountKey.trim() === '' ? { 'secrets.accountKey': FILL_IN } : {}
+  return azure.signature.trim() === '' ? { 'secrets.signature': FILL_IN } : {}
+}
+
+const FILL_IN = 'Fill this in'
+
 const wordsOf = (issue: z.core.$ZodIssue): string =>
-  issue.code === 'too_small' && issue.message.startsWith('Too small') ? 'Fill this in' : issue.message
+  issue.code === 'too_small' && issue.message.startsWith('Too small') ? FILL_IN : issue.message
 
 type Loose = Readonly<Record<string, unknown>>
 const record = (value: unknown): Loose =>
   typeof value === 'object' && value !== null ? (value as Loose) : {}
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 const text = (value: unknown, absent = ''): string => (typeof value === 'string' ? value : absent)
+const optionalNumber = (value: unknown): number | '' => (typeof value === 'number' ? value : '')
 const number = (value: unknown, absent: number): number => (typeof value === 'number' ? value : absent)
 
 /** Settings of a site that is registered already, for its form. Secrets never come back: their fields stay empty. */
 export function toDraft(site: {
   readonly name: string
-  readonly platform: 'kvm' | 'simulated'
+  readonly platform: Platform
   readonly settings: Loose
 }): SiteDraft {
   const { settings } = site
@@ -195,6 +276,32 @@ export function toDraft(site: {
       churnKilobytesPerSecond: number(settings.churnBytesPerSecond, 64 * KiB) / KiB,
       seed: number(settings.seed, 1),
     },
+    azure: {
+      account: text(settings.account),
+      container: text(settings.container),
+      makeContainer: settings.makeContainer === true,
+      signIn: settings.signIn === 'signature' ? 'signature' : 'key',
+      accountKey: '',
+      signature: '',
+      endpoint: text(settings.endpoint),
+      proxyUrl: text(settings.proxyUrl),
+      proxyPassword: '',
+      connections: optionalNumber(settings.connections),
+      requestsPerSecond: optionalNumber(settings.requestsPerSecond),
+      megabitsPerSecond: optionalNumber(settings.megabitsPerSecond),
+    },
+  }
+}
+
+/** It cannot be tested from the form: the secret that is kept on the server is not in it. Pure. */
+export function needsStoredSecret({ platform, kvm, azure }: SiteDraft): boolean {
+  switch (platform) {
+    case 'kvm':
+      return kvm.hosts.some(({ where }) => where === 'ssh') && kvm.privateKey.trim() === ''
+    case 'azure':
+      return (azure.signIn === 'key' ? azure.accountKey : azure.signature).trim() === ''
+    case 'simulated':
+      return false
   }
 }
 

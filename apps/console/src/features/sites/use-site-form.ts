@@ -7,7 +7,7 @@ import { checkDraft, type SiteDraft, toSiteInput } from './site-draft.ts'
  * A draft that may be saved only as it was last tested: any change asks for another test of the connection.
  * Problems are those of the form once somebody has tried, and those that the server named.
  */
-export function useSiteForm(initial: SiteDraft) {
+export function useSiteForm(initial: SiteDraft, saved = false) {
   const [draft, setDraft] = useState(initial)
   const [tested, setTested] = useState<SiteDraft | null>(null)
   const [tried, setTried] = useState(false)
@@ -15,7 +15,7 @@ export function useSiteForm(initial: SiteDraft) {
     mutationFn: (candidate: SiteDraft) => client.sites.testConnection(toSiteInput(candidate)),
     onSuccess: (_, candidate) => setTested(candidate),
   })
-  const own = checkDraft(draft)
+  const own = checkDraft(draft, saved)
   const fromServer =
     test.error && test.variables === draft
       ? Object.fromEntries((problemOf(test.error).fields ?? []).map((field) => [field.path, field.message]))

@@ -1,0 +1,167 @@
+// A site in Azure as an operator registers it, against the emulator: what is wrong is said by name before anything is kept there.
+import { once } from 'node:events'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import {
+  ContainerSASPermissions,
+  generateBlobSASQueryParameters,
+  StorageSharedKeyCredential,
+} from '@azure/storage-blob'
+import type { ReplicaId } from '@understudy/domain/protection/protection'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { EMULATOR_ACCOUNT, EMULATOR_KEY } from './emulator/start-azurite.ts'
+import { type Emulator, startEmulator } from './emulator/start-emulator.ts'
+import { openAzurePlatform } from './platform.ts'
+
+let emulator: Emulator
+let now = Date.parse('2026-01-01T12:00:00Z')
+beforeAll(async () => {
+  emulator = await startEmulator()
+})
+afterEach(() => {
+  emulator.proxy.fault = null
+})
+afterAll(async () => {
+  await emulator.stop()
+})
+
+const settingsOf = (container: string, more: Record<string, unknown> = {}) => ({
+  account: EMULATOR_ACCOUNT,
+  container,
+  endpoint: `http://127.0.0.1:${emulator.proxy.port}/${EMULATOR_ACCOUNT}`,
+  ...more,
+})
+
+const open = (
+  settings: Record<string, unknown>,
+  { isTrial = true, secrets = { accountKey: EMULATOR_KEY } as Record<string, string> } = {},
+) => openAzurePlatform({ settings }, secrets, { clock: { now: () => now }, isTrial })
+
+const signature = (containerName: string, permissions: string, hours = 1): string =>
+  generateBlobSASQueryParameters(
+    {
+      containerName,
+      permissions: ContainerSASPermissions.parse(permissions),
+      startsOn: new Date(Date.now() - 7_200_000),
+      expiresOn: new Date(Date.now() + hours * 3_600_000),
+    },
+    new StorageSharedKeyCredential(EMULATOR_ACCOUNT, EMULATOR_KEY),
+  ).toString()
+
+test('a container that is not there is refused with the offer to make it, and made when somebody says so', async () => {
+  await expect(open(settingsOf('fresh')).checkConnection()).rejects.toMatchObject({
+    name: 'Refusal',
+    code: 'azure/container-missing',
+    remedy: expect.stringContaining('Make the container'),
+  })
+  const { summary } = await open(settingsOf('fresh', { makeContainer: true })).checkConnection()
+  expect(summary).toContain('container fresh was made')
+  expect((await open(settingsOf('fresh')).checkConnection()).summary).toContain('container fresh answers')
+})
+
+test('a container that was deleted later is never made anew: its site would look empty and whole', async () => {
+  const settings = settingsOf('deleted', { makeContainer: true })
+  await open(settings).checkConnection()
+  const site = open(settings, { isTrial: false })
+  expect((await site.checkConnection()).summary).toContain('answers')
+  await emulator.client(await emulator.makeContainer('deleted')).delete()
+  for (const hours of [0, 2]) {
+    now += hours * 3_600_000
+    await expect(site.checkConnection()).rejects.toMatchObject({ code: 'azure/container-missing' })
+  }
+})
+
+test('a signature that lacks rights is refused, and every one that is missing is named', async () => {
+  await emulator.makeContainer('rights')
+  const check = (permissions: string) =>
+    open(settingsOf('rights', { signIn: 'signature' }), {
+      secrets: { signature: signature('rights', permissions) },
+    }).checkConnection()
+  await expect(check('rl')).rejects.toMatchObject({
+    name: 'Refusal',
+    code: 'azure/permission-missing',
+    message: 'The sign-in may not create and write blobs, nor delete blobs in the container rights',
+    remedy: expect.stringContaining('racwdl'),
+  })
+  await expect(check('racwd')).rejects.toMatchObject({ message: expect.stringContaining('list blobs') })
+  expect((await check('racwdl')).summary).toMatch(
+    /everything that replicas need is allowed; .*valid until 20/,
+  )
+})
+
+test('a signature that may not make the container says who can', async () => {
+  const site = open(settingsOf('not-ours', { signIn: 'signature', makeContainer: true }), {
+    secrets: { signature: signature('not-ours', 'racwdl') },
+  })
+  await expect(site.checkConnection()).rejects.toMatchObject({
+    name: 'Refusal',
+    code: 'azure/cannot-make-container',
+    remedy: expect.stringContaining('portal'),
+  })
+})
+
+test('a wrong key, an expired signature and a wrong clock are refused each in its own words', async () => {
+  await emulator.makeContainer('words')
+  const wrongKey = Buffer.alloc(64, 7).toString('base64')
+  await expect(
+    open(settingsOf('words'), { secrets: { accountKey: wrongKey } }).checkConnection(),
+  ).rejects.toMatchObject({ name: 'Refusal', code: 'azure/sign-in-refused' })
+  await expect(
+    open(settingsOf('words', { signIn: 'signature' }), {
+      secrets: { signature: signature('words', 'racwdl', -1) },
+    }).checkConnection(),
+  ).rejects.toMatchObject({ name: 'Refusal', code: 'azure/signature-expired' })
+  emulator.proxy.fault = () => ({ kind: 'answer', status: 403, name: 'RequestTimeTooSkewed' })
+  await expect(open(settingsOf('words')).checkConnection()).rejects.toMatchObject({
+    code: 'azure/clock-skew',
+  })
+})
+
+test('a firewall is told as one, not as rights that are missing', async () => {
+  await emulator.makeContainer('walled')
+  emulator.proxy.fault = () => ({ kind: 'answer', status: 403, name: 'AuthorizationFailure' })
+  await expect(open(settingsOf('walled')).checkConnection()).rejects.toMatchObject({
+    name: 'Refusal',
+    code: 'azure/not-authorized',
+    remedy: expect.stringContaining('firewall'),
+  })
+})
+
+test('an account that asks for fewer requests is counted, for whoever wonders about the lag', async () => {
+  await emulator.makeContainer('busy')
+  const { replicas } = open(settingsOf('busy'), { isTrial: false })
+  expect(replicas.strain?.()).toEqual({ timesLastHour: 0, lastAt: null })
+  let answers = 0
+  emulator.proxy.fault = () => {
+    answers += 1
+    return answers <= 2 ? { kind: 'answer', status: 503, name: 'ServerBusy' } : null
+  }
+  expect(await replicas.exists('r1' as ReplicaId)).toBe(false)
+  expect(replicas.strain?.()).toEqual({ timesLastHour: 2, lastAt: now })
+})
+
+test('everything goes through the proxy that the site names, signed in there with its own password', async () => {
+  await emulator.makeContainer('proxied')
+  const seen: (string | undefined)[] = []
+  const proxy = createServer((from, to) => {
+    seen.push(from.headers['proxy-authorization'])
+    const { 'proxy-authorization': _, ...headers } = from.headers
+    const onwards = request(from.url ?? '', { method: from.method, headers }, (answer) => {
+      to.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(to)
+    })
+    onwards.on('error', () => to.destroy())
+    from.pipe(onwards)
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  const { port } = proxy.address() as AddressInfo
+  const site = open(settingsOf('proxied', { proxyUrl: `http://mover@127.0.0.1:${port}` }), {
+    secrets: { accountKey: EMULATOR_KEY, proxyPassword: 'pass' },
+  })
+  expect((await site.checkConnection()).summary).toContain('answers')
+  expect(seen.length).toBeGreaterThan(5)
+  expect(new Set(seen)).toEqual(new Set([`Basic ${Buffer.from('mover:pass').toString('base64')}`]))
+  proxy.closeAllConnections()
+  proxy.close()
+})
