@@ -257,6 +257,7 @@ const overview: Overview = {
     id: `site-${index + 1}`,
     name,
     platform: 'kvm',
+    emulated: false,
     health: 'healthy',
     machines: 5000,
     replicas: 5000,

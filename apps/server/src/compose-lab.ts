@@ -1,4 +1,5 @@
-// The lab: two KVM sites and two small machines on this computer, made by a durable job and registered like any other site.
+// The lab: two KVM sites and two small machines on this computer, made by a durable job and registered like any other site; and
+// beside them, when somebody wants it, an emulated Azure.
 import path from 'node:path'
 import { Refusal, toFailureReport } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
@@ -18,6 +19,7 @@ import type { Engine } from '@understudy/engine/engine'
 import type { Durable } from '@understudy/engine/ports/durable'
 import type { Live } from '@understudy/engine/ports/live'
 import type { Stores } from '@understudy/engine/ports/stores'
+import type { AzureLab } from './compose-azure-lab.ts'
 import type { Lab } from './lab/lab.ts'
 
 export type LabParts = {
@@ -28,6 +30,7 @@ export type LabParts = {
   readonly clock: Clock
   readonly home: string
   readonly newId: () => string
+  readonly azure: AzureLab
 }
 
 const workflow = 'create-lab'
@@ -45,7 +48,7 @@ const sourceMayBeOff: readonly ProtectionState[] = [
 
 /** Before the durable jobs are launched: it registers one. */
 export function composeLab(parts: LabParts): Lab {
-  const { engine, durable, stores, live, clock, newId } = parts
+  const { engine, durable, stores, live, clock, newId, azure } = parts
   const folder = path.join(parts.home, 'lab')
   const cacheFolder = path.join(parts.home, 'cache')
 
@@ -125,7 +128,12 @@ export function composeLab(parts: LabParts): Lab {
 
   return {
     async status(): Promise<ShownLab> {
-      const [obstacle, sites, job] = await Promise.all([findLabObstacle(), findSites(), newestJob()])
+      const [obstacle, sites, job, shownAzure] = await Promise.all([
+        findLabObstacle(),
+        findSites(),
+        newestJob(),
+        azure.status(),
+      ])
       const state =
         job !== null && isUnderWay(job)
           ? 'creating'
@@ -141,6 +149,7 @@ export function composeLab(parts: LabParts): Lab {
         state,
         jobId: job?.id ?? null,
         siteIds: sites.map((site) => site.id),
+        azure: shownAzure,
         pages: machines.flatMap(({ name, addresses }) =>
           addresses.map((url) => ({ machineName: name, url })),
         ),
@@ -177,8 +186,14 @@ export function composeLab(parts: LabParts): Lab {
       live.changed('jobs', id)
       return { jobId: id }
     },
+    async addAzure(asker) {
+      const added = await azure.add(asker)
+      live.changed('sites', added.siteId)
+      return added
+    },
     async remove(asker) {
-      const sites = await findSites()
+      const emulated = await azure.findSite()
+      const sites = [...(await findSites()), ...(emulated === null ? [] : [emulated])]
       const ids = new Set<string>(sites.map((site) => site.id))
       const used = (await stores.protections.list()).find(
         (each) => ids.has(each.sourceSiteId) || ids.has(each.targetSiteId),
@@ -190,6 +205,7 @@ export function composeLab(parts: LabParts): Lab {
           remedy: 'End its protection first.',
         })
       for (const site of sites) await engine.removeSite(site.id, asker)
+      await azure.stop()
       await destroyLab({ folder })
       live.changed('sites', null)
     },

@@ -21,6 +21,7 @@ import { type OpenedStores, openStores } from '@understudy/store/open-stores'
 import { takeProcessName } from '@understudy/store/process-name'
 import { loadSecretKey } from '@understudy/store/secret-key'
 import type { Logger } from 'pino'
+import { composeAzureLab } from './compose-azure-lab.ts'
 import { composeLab } from './compose-lab.ts'
 import { composePlatforms } from './compose-platforms.ts'
 import type { Config } from './config.ts'
@@ -84,6 +85,15 @@ export async function composeControlPlane(
       log: (level, message) => log[level](message),
     })
     const printer = openEvidencePrinter()
+    const azure = composeAzureLab({
+      sites: stores.sites,
+      home: config.home,
+      registerSite: (site, asker) => engine.registerSite(site, asker),
+      log: (message, error) => log.warn({ error }, message),
+    })
+    // Before the engine is opened, so that it outlives what writes to it.
+    closers.push(() => azure.stop())
+    await azure.resume()
     const engine = createEngine({
       stores,
       durable,
@@ -98,7 +108,16 @@ export async function composeControlPlane(
       log: engineLog(log),
     })
     closers.push(() => engine.stop())
-    const lab = composeLab({ engine, durable, stores, live, clock, home: config.home, newId: randomUUID })
+    const lab = composeLab({
+      engine,
+      durable,
+      stores,
+      live,
+      clock,
+      home: config.home,
+      newId: randomUUID,
+      azure,
+    })
     return {
       engine,
       stores,

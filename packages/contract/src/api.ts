@@ -576,6 +576,9 @@ export const contract = {
   lab: {
     get: get('/lab', 'lab', 'The lab on this computer').output(Lab),
     create: starts('/lab', 'lab', 'Make two sites and two machines on this computer').output(Accepted),
+    addAzure: created('/lab/azure', 'lab', 'Register an emulated Azure on this computer').output(
+      z.object({ siteId: Id }),
+    ),
     remove: remove('/lab', 'lab', 'Remove the lab').output(Nothing),
   },
 }

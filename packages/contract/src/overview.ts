@@ -85,6 +85,9 @@ export const Lab = z
     jobId: Id.nullable(),
     siteIds: z.array(Id),
     pages: z.array(z.object({ machineName: z.string(), url: z.string() })),
+    azure: z
+      .object({ available: z.boolean(), reason: z.string().nullable(), siteId: Id.nullable() })
+      .describe('An emulator of Azure Storage on this computer, as one more site'),
   })
   .meta({ id: 'Lab' })
 export type Lab = z.infer<typeof Lab>

@@ -125,7 +125,7 @@ export const roleOf = {
   wall: { picture: 'display', run: 'display' },
   audit: { list: 'owner' },
   movers: { list: 'reader' },
-  lab: { get: 'reader', create: 'contributor', remove: 'contributor' },
+  lab: { get: 'reader', create: 'contributor', addAzure: 'contributor', remove: 'contributor' },
 } as const satisfies RolesOf<Contract>
 
 /**

@@ -5,6 +5,7 @@ import { roleOf } from '@understudy/contract/roles'
 import { api } from '../api/client.ts'
 import { useWhyRefused } from '../api/session.ts'
 import { BandwidthPanel } from '../features/sites/BandwidthPanel.tsx'
+import { AzureOnThisComputer } from '../features/lab/AzureOnThisComputer.tsx'
 import { RegisterSite } from '../features/sites/RegisterSite.tsx'
 import { SiteTable } from '../features/sites/SiteTable.tsx'
 import { ActionButton } from '../ui/ActionButton.tsx'
@@ -50,6 +51,11 @@ export function SitesPage() {
       <RegisterSite
         opened={register && refused === null}
         onClose={() => void navigate({ to: '/sites', search: {} })}
+        azureOffer={
+          <AzureOnThisComputer
+            onAdded={(siteId) => void navigate({ to: '/sites/$siteId', params: { siteId } })}
+          />
+        }
         onRegistered={(siteId) => void navigate({ to: '/sites/$siteId', params: { siteId } })}
       />
     </>

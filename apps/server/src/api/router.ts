@@ -49,6 +49,10 @@ export const apiRouter = (deps: ApiDeps) =>
         context.audit('lab', {})
         return deps.lab.create(askerOf(context))
       }),
+      addAzure: os.lab.addAzure.handler(({ context }) => {
+        context.audit('lab', {})
+        return deps.lab.addAzure(askerOf(context))
+      }),
       remove: os.lab.remove.handler(async ({ context }) => {
         context.audit('lab', {})
         await deps.lab.remove(askerOf(context))

@@ -80,8 +80,10 @@ beforeAll(async () => {
         jobId: null,
         siteIds: [],
         pages: [],
+        azure: { available: false, reason: 'test', siteId: null },
       }),
     create: () => Promise.resolve({ jobId: 'lab' }),
+    addAzure: () => Promise.resolve({ siteId: 'azure' }),
     remove: () => Promise.resolve(),
   }
   const log = pino({ level: 'silent' })

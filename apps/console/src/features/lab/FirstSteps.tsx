@@ -1,4 +1,4 @@
-import { Group, List, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core'
+import { Divider, Group, List, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core'
 import { IconArrowsExchange, IconBuilding, IconFlask, IconShieldPlus } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { roleOf } from '@understudy/contract/roles'
@@ -9,6 +9,7 @@ import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { LinkButton } from '../../ui/LinkButton.tsx'
 import { Panel } from '../../ui/Panel.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
+import { AzureOnThisComputer } from './AzureOnThisComputer.tsx'
 
 /** Before the first site: what to do, and a lab to try it all without risk. */
 export function FirstSteps() {
@@ -60,6 +61,8 @@ export function FirstSteps() {
             </ActionButton>
           )}
           <ProblemAlert error={create.error} />
+          <Divider w="100%" />
+          <AzureOnThisComputer />
         </Stack>
       </Panel>
       <Panel>

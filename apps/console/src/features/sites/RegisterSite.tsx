@@ -1,6 +1,7 @@
-import { Button, Drawer, Group, SegmentedControl, Stack } from '@mantine/core'
+import { Button, Divider, Drawer, Group, SegmentedControl, Stack } from '@mantine/core'
 import { IconPlugConnected } from '@tabler/icons-react'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
+import type { ReactNode } from 'react'
 import { api, client } from '../../api/client.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
@@ -16,10 +17,12 @@ type RegisterSiteProps = {
   readonly opened: boolean
   readonly onClose: () => void
   readonly onRegistered: (siteId: string) => void
+  /** What else there is for somebody without an account in Azure. */
+  readonly azureOffer?: ReactNode
 }
 
 /** From nothing to a registered site: settings, a test of the connection, and only then saving. */
-export function RegisterSite({ opened, onClose, onRegistered }: RegisterSiteProps) {
+export function RegisterSite({ opened, onClose, onRegistered, azureOffer }: RegisterSiteProps) {
   return (
     <Drawer
       opened={opened}
@@ -29,14 +32,18 @@ export function RegisterSite({ opened, onClose, onRegistered }: RegisterSiteProp
       title="Register a site"
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
-      <RegisterForm onRegistered={onRegistered} onCancel={onClose} />
+      <RegisterForm onRegistered={onRegistered} onCancel={onClose} azureOffer={azureOffer} />
     </Drawer>
   )
 }
 
-type RegisterFormProps = { readonly onRegistered: (siteId: string) => void; readonly onCancel: () => void }
+type RegisterFormProps = {
+  readonly onRegistered: (siteId: string) => void
+  readonly onCancel: () => void
+  readonly azureOffer: ReactNode
+}
 
-function RegisterForm({ onRegistered, onCancel }: RegisterFormProps) {
+function RegisterForm({ onRegistered, onCancel, azureOffer }: RegisterFormProps) {
   const queries = useQueryClient()
   const form = useSiteForm(emptyDraft)
   const create = useMutation({
@@ -80,6 +87,12 @@ function RegisterForm({ onRegistered, onCancel }: RegisterFormProps) {
           Register
         </ActionButton>
       </Group>
+      {form.draft.platform === 'azure' && azureOffer && (
+        <>
+          <Divider label="No account at hand?" labelPosition="left" />
+          {azureOffer}
+        </>
+      )}
     </Stack>
   )
 }

@@ -13,25 +13,49 @@ export const EMULATOR_KEY =
 
 export type Azurite = {
   readonly port: number
+  /** Resolves when its process has ended, however that came. */
+  readonly ended: Promise<void>
   /** Ends it and waits for its end. It keeps everything when it is asked (SIGTERM) and forgets when it is killed. */
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
 const START_MS = 60_000
-/** It must not outlive whoever started it, however that ended. */
-const endWithOwner = 'data:text/javascript,process.stdin.on("end",()=>process.exit(1)).resume().unref()'
+/**
+ * It must not outlive whoever started it, however that ended: it ends in peace, with what it keeps written down. Nobody reads any
+ * more what it says then.
+ */
+const endWithOwner = `data:text/javascript,${[
+  'for(const stream of [process.stdout,process.stderr])stream.on("error",()=>{})',
+  'const end=()=>{setTimeout(()=>process.exit(1),10000).unref();process.kill(process.pid,"SIGTERM")}',
+  'process.stdin.on("end",end).resume().unref()',
+].join(';')}`
 
-/** What it keeps lies in `folder`, which must be there. Listens on a free port of this computer only. */
-export async function startAzurite(folder: string): Promise<Azurite> {
-  const require = createRequire(import.meta.url)
-  const main = join(dirname(require.resolve('azurite/package.json')), 'dist/src/blob/main.js')
+/** Where its program lies; null: it is not installed here. */
+function findAzurite(): string | null {
+  try {
+    const require = createRequire(import.meta.url)
+    return join(dirname(require.resolve('azurite/package.json')), 'dist/src/blob/main.js')
+  } catch {
+    return null
+  }
+}
+
+export const isAzuriteInstalled = (): boolean => findAzurite() !== null
+
+/**
+ * What it keeps lies in `folder`, which must be there and belong to nobody else's emulator. Listens on this computer only; port 0: on
+ * any that is free.
+ */
+export async function startAzurite(folder: string, wantedPort = 0): Promise<Azurite> {
+  const main = findAzurite()
+  if (main === null) throw new Error('Azurite is not installed')
   const child = spawn(
     process.execPath,
     [
       '--import',
       endWithOwner,
       main,
-      ...['--blobHost', '127.0.0.1', '--blobPort', '0', '--location', folder],
+      ...['--blobHost', '127.0.0.1', '--blobPort', String(wantedPort), '--location', folder],
       // Microsoft's client asks for a version of the interface that this emulator does not know by name.
       ...['--silent', '--disableTelemetry', '--skipApiVersionCheck'],
     ],
@@ -50,6 +74,7 @@ export async function startAzurite(folder: string): Promise<Azurite> {
     if (port !== undefined)
       return {
         port: Number(port),
+        ended: ended.then(() => undefined),
         async stop(signal = 'SIGTERM') {
           child.kill(signal)
           await ended

@@ -1,0 +1,160 @@
+// Azure as the second site, emulated on this computer: offered, filled in by keyboard with each mistake beside its field, protected to,
+// watched, told honestly that nothing can run there, and cleaned up to the last blob. Free of barriers in both themes.
+import { type BrowserContext, expect, type Page, test } from '@playwright/test'
+import type { Policy } from '@understudy/contract/policy'
+import type { Protection } from '@understudy/contract/protection'
+import type { RecoveryPoint } from '@understudy/contract/recovery-point'
+import type { Site } from '@understudy/contract/site'
+import { becomeOwner, choose, goTo, heading, watchForErrors } from './console.ts'
+import { dismantle, newHome, type Product, startProduct } from './product.ts'
+import { type Api, apiOf, checkBothThemes, simulatedSettings, tabTo } from './simulated-sites.ts'
+import { until } from './until.ts'
+
+test.describe.configure({ mode: 'serial' })
+
+const AZURE = 'Azure (Azurite on this computer)'
+
+let home: string
+let product: Product
+let context: BrowserContext
+let page: Page
+let errors: readonly string[]
+let api: Api
+let azure: Site
+
+test.beforeAll(async ({ browser }) => {
+  home = await newHome()
+  product = await startProduct(home)
+  context = await browser.newContext()
+  page = await context.newPage()
+  errors = watchForErrors(page)
+  await becomeOwner(page, product.setupLink ?? '')
+  api = apiOf(context, product.address)
+  const harbour = await api.send<Site>('POST', '/sites', {
+    name: 'Harbour',
+    platform: 'simulated',
+    settings: simulatedSettings(2, 1),
+    secrets: {},
+  })
+  await api.send('POST', `/sites/${harbour.id}/refresh`, {})
+})
+test.afterAll(async () => {
+  await context?.close()
+  await dismantle(home, product ?? null)
+})
+
+test('a site in Azure is filled in by keyboard, and what is wrong stands beside its field', async () => {
+  await goTo(page, 'Sites')
+  await page.getByRole('main').getByRole('button', { name: 'Register a site' }).first().click()
+  const drawer = page.getByRole('dialog', { name: 'Register a site' })
+  await drawer.getByText('Azure Storage', { exact: true }).click()
+  await tabTo(drawer.getByRole('button', { name: 'Test the connection' }))
+  await page.keyboard.press('Enter')
+  await expect(drawer.getByLabel('Account key')).toHaveAccessibleDescription(/Fill this in/)
+  await expect(drawer.getByLabel('Storage account')).toHaveAccessibleDescription(/3 to 24 small letters/)
+  await checkBothThemes(page, 'azure-register-wrong')
+
+  await drawer.getByLabel('Name').fill('Cloud')
+  await drawer.getByLabel('Storage account').fill('devstoreaccount1')
+  await drawer.getByLabel('Account key').fill(Buffer.alloc(64, 1).toString('base64'))
+  await drawer.getByRole('button', { name: 'Other clouds, proxy and limits' }).click()
+  await drawer.getByLabel('Address of the blobs').fill('http://contoso.blob.core.windows.net')
+  await drawer.getByRole('button', { name: 'Test the connection' }).click()
+  await expect(drawer.getByLabel('Address of the blobs')).toHaveAccessibleDescription(/Begin it with https/)
+  await drawer.getByLabel('Address of the blobs').fill('http://127.0.0.1:9/devstoreaccount1')
+  await drawer.getByRole('button', { name: 'Test the connection' }).click()
+  await expect(drawer.getByRole('alert')).toContainText('gave no answer')
+  await expect(drawer.getByRole('alert')).toContainText('Check the address')
+  await checkBothThemes(page, 'azure-register-no-answer')
+})
+
+test('whoever has no account gets an emulated one, which says what it is', async () => {
+  const drawer = page.getByRole('dialog', { name: 'Register a site' })
+  await drawer.getByRole('button', { name: 'Add the emulated Azure' }).click()
+  await expect(heading(page, AZURE)).toBeVisible({ timeout: 60_000 })
+  const main = page.getByRole('main')
+  await expect(main.getByText('emulated', { exact: true })).toBeVisible()
+  await expect(main.getByText('keeps replicas', { exact: true })).toBeVisible()
+  await expect(main.getByText(`${AZURE} keeps replicas but cannot run machines yet`)).toBeVisible()
+  await expect(main.getByRole('tab')).toHaveText(['Replicas kept here', 'Settings'])
+  const sites = await api.items<Site>('/sites')
+  const found = sites.find(({ name }) => name === AZURE)
+  if (!found) throw new Error('the site is registered')
+  azure = found
+  expect(azure).toMatchObject({
+    emulated: true,
+    canBeTarget: false,
+    canKeepReplicas: true,
+    canEncrypt: false,
+  })
+  await checkBothThemes(page, 'azure-site-empty')
+})
+
+test('a policy that encrypts is refused beside the field, and one that does not protects to Azure', async () => {
+  const policies = await api.items<Policy>('/policies')
+  const fast = policies.find(({ name }) => name === 'Every 5 seconds')
+  if (!fast) throw new Error('the first policies are offered')
+  const { id: _, protectionCount: __, ...settings } = fast
+  await api.send('POST', '/policies', { ...settings, name: 'Vault', encrypt: true })
+  await page.goto(`${product.address}/protect?targetSiteId=${azure.id}`)
+  await page.getByRole('checkbox', { name: 'Choose sim-0001' }).click()
+  await choose(page, 'Policy', 'Vault')
+  await expect(page.getByRole('main')).toContainText('Vault encrypts, which')
+  await expect(page.getByRole('button', { name: /^Protect/ })).toBeDisabled()
+  await checkBothThemes(page, 'azure-protect-encrypted')
+  await choose(page, 'Policy', 'Every 5 seconds')
+  await expect(page.getByRole('main')).not.toContainText('Vault encrypts, which')
+  await page.getByRole('button', { name: 'Protect 1 machine' }).click()
+  await expect(page.getByRole('main')).toContainText('sim-0001')
+})
+
+const protection = async (): Promise<Protection> => {
+  const [found] = await api.items<Protection>('/protections')
+  if (!found) throw new Error('there is a protection')
+  return found
+}
+
+test('its points come, its page says where they lie and that nothing can run there', async () => {
+  const { id } = await until('three points in Azure', 120, async () => {
+    const now = await protection()
+    return now.state === 'protected' && now.pointCount >= 3 ? now : null
+  })
+  const points = await api.items<RecoveryPoint>(`/protections/${id}/recovery-points?limit=50`)
+  expect(points.length).toBeGreaterThanOrEqual(3)
+  await goTo(page, 'Machines')
+  await page.getByRole('main').getByRole('link', { name: 'sim-0001' }).first().click()
+  const main = page.getByRole('main')
+  await expect(main.getByText('emulated · keeps the replica only')).toBeVisible()
+  const button = main.getByRole('button', { name: 'Test failover' }).first()
+  await expect(button).toBeDisabled()
+  await checkBothThemes(page, 'azure-machine')
+  await page.goto(`${product.address}/sites/${azure.id}`)
+  await expect(main.getByText('devstoreaccount1', { exact: true })).toBeVisible()
+  await expect(main.getByText('Slowed down by the account')).toBeVisible()
+  await expect(main.getByRole('link', { name: 'sim-0001' }).first()).toBeVisible()
+  await checkBothThemes(page, 'azure-site')
+})
+
+test('what is in the emulator outlives a crash of the server, and replication goes on from there', async () => {
+  const before = (await protection()).pointCount
+  await product.kill()
+  product = await startProduct(home)
+  await page.goto(`${product.address}/sites/${azure.id}`)
+  api = apiOf(context, product.address)
+  await until('points after the crash', 120, async () => {
+    const now = await protection()
+    return now.state === 'protected' && now.pointCount > before ? now : null
+  })
+  expect((await protection()).lastCycle?.kind).not.toBe('seed')
+})
+
+test('the end of the protection takes every blob along', async () => {
+  const { id } = await protection()
+  await api.send('POST', `/protections/${id}/end`, { deleteReplica: true })
+  await until('the protection is gone', 60, async () =>
+    (await api.items<Protection>('/protections')).length === 0 ? true : null,
+  )
+  await page.goto(`${product.address}/sites/${azure.id}`)
+  await expect(page.getByRole('main').getByText('No replicas are kept here')).toBeVisible()
+  expect(errors).toEqual([])
+})
