@@ -5,7 +5,7 @@ import type { Policy } from '@understudy/contract/policy'
 import type { Protection } from '@understudy/contract/protection'
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
 import type { Site } from '@understudy/contract/site'
-import { becomeOwner, choose, goTo, heading, watchForErrors } from './console.ts'
+import { becomeOwner, choose, field, goTo, heading, watchForErrors } from './console.ts'
 import { dismantle, newHome, type Product, startProduct } from './product.ts'
 import { type Api, apiOf, checkBothThemes, simulatedSettings, tabTo } from './simulated-sites.ts'
 import { until } from './until.ts'
@@ -50,18 +50,18 @@ test('a site in Azure is filled in by keyboard, and what is wrong stands beside 
   await drawer.getByText('Azure Storage', { exact: true }).click()
   await tabTo(drawer.getByRole('button', { name: 'Test the connection' }))
   await page.keyboard.press('Enter')
-  await expect(drawer.getByLabel('Account key')).toHaveAccessibleDescription(/Fill this in/)
-  await expect(drawer.getByLabel('Storage account')).toHaveAccessibleDescription(/3 to 24 small letters/)
+  await expect(field(drawer, 'Account key')).toHaveAccessibleDescription(/Fill this in/)
+  await expect(field(drawer, 'Storage account')).toHaveAccessibleDescription(/3 to 24 small letters/)
   await checkBothThemes(page, 'azure-register-wrong')
 
-  await drawer.getByLabel('Name').fill('Cloud')
-  await drawer.getByLabel('Storage account').fill('devstoreaccount1')
-  await drawer.getByLabel('Account key').fill(Buffer.alloc(64, 1).toString('base64'))
+  await field(drawer, 'Name').fill('Cloud')
+  await field(drawer, 'Storage account').fill('devstoreaccount1')
+  await field(drawer, 'Account key').fill(Buffer.alloc(64, 1).toString('base64'))
   await drawer.getByRole('button', { name: 'Other clouds, proxy and limits' }).click()
-  await drawer.getByLabel('Address of the blobs').fill('http://contoso.blob.core.windows.net')
+  await field(drawer, 'Address of the blobs').fill('http://contoso.blob.core.windows.net')
   await drawer.getByRole('button', { name: 'Test the connection' }).click()
-  await expect(drawer.getByLabel('Address of the blobs')).toHaveAccessibleDescription(/Begin it with https/)
-  await drawer.getByLabel('Address of the blobs').fill('http://127.0.0.1:9/devstoreaccount1')
+  await expect(field(drawer, 'Address of the blobs')).toHaveAccessibleDescription(/Begin it with https/)
+  await field(drawer, 'Address of the blobs').fill('http://127.0.0.1:9/devstoreaccount1')
   await drawer.getByRole('button', { name: 'Test the connection' }).click()
   await expect(drawer.getByRole('alert')).toContainText('gave no answer')
   await expect(drawer.getByRole('alert')).toContainText('Check the address')
@@ -150,7 +150,7 @@ test('what is in the emulator outlives a crash of the server, and replication go
 
 test('the end of the protection takes every blob along', async () => {
   const { id } = await protection()
-  await api.send('POST', `/protections/${id}/end`, { deleteReplica: true })
+  await api.send('DELETE', `/protections/${id}`, { keepReplica: false })
   await until('the protection is gone', 60, async () =>
     (await api.items<Protection>('/protections')).length === 0 ? true : null,
   )

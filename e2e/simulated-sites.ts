@@ -11,7 +11,7 @@ import { until } from './until.ts'
 export type Api = {
   get<Answer>(path: string): Promise<Answer>
   items<Row>(path: string): Promise<readonly Row[]>
-  send<Answer>(method: 'POST' | 'PATCH', path: string, data: object): Promise<Answer>
+  send<Answer>(method: 'POST' | 'PATCH' | 'DELETE', path: string, data: object): Promise<Answer>
 }
 
 /** As the browser of this context, which somebody has signed in with. */
@@ -25,7 +25,7 @@ export function apiOf(context: BrowserContext, address: string): Api {
   return {
     get,
     items: async (path) => (await get<{ readonly items: readonly never[] }>(path)).items,
-    async send<Answer>(method: 'POST' | 'PATCH', path: string, data: object): Promise<Answer> {
+    async send<Answer>(method: 'POST' | 'PATCH' | 'DELETE', path: string, data: object): Promise<Answer> {
       const { csrfToken } = await get<{ readonly csrfToken: string }>('/session')
       const headers = { 'x-csrf-token': csrfToken, origin: address }
       const answer = await context.request.fetch(url(path), { method, headers, data })

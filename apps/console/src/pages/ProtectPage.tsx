@@ -64,10 +64,7 @@ export function ProtectPage() {
 
 const belowTheField = ['label', 'input', 'description', 'error'] as const
 
-const labelOf = ({ name, whyNoTarget, emulated }: Site): string =>
-  [name, emulated ? '(emulated)' : '', whyNoTarget ? '· keeps replicas' : '']
-    .filter((part) => part !== '')
-    .join(' ')
+const labelOf = ({ name, emulated }: Site): string => (emulated ? `${name} (emulated)` : name)
 
 type WizardProps = {
   readonly sources: readonly Site[]

@@ -146,8 +146,8 @@ export function SitePage() {
               />
             )}
           </SimpleGrid>
-          <AzureFacts site={site} />
         </Panel>
+        <AzureFacts site={site} />
         <Panel flush aria-label={`Details of ${site.name}`}>
           <Tabs value={tab} onChange={open} keepMounted={false}>
             <Tabs.List px={8}>

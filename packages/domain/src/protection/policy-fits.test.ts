@@ -10,6 +10,6 @@ test('a policy that encrypts is refused only where replicas cannot be encrypted,
   expect(why(true, false)).toMatchObject({
     code: 'policy/cannot-encrypt',
     message: expect.stringContaining('"Vault"'),
-    remedy: expect.stringContaining('Cloud'),
+    remedy: expect.stringContaining('Encrypt at rest'),
   })
 })

@@ -11,7 +11,7 @@ export function whyNotEncrypted(
   return {
     code: 'policy/cannot-encrypt',
     message: `The policy "${name}" encrypts, and ${site.name} keeps disks as its platform boots them: under our key nothing would boot`,
-    remedy: `Choose a policy without "Encrypt at rest". What lies at ${site.name} is encrypted by the platform itself.`,
+    remedy: 'Choose a policy without "Encrypt at rest". A cloud encrypts what it keeps by itself.',
   }
 }
 

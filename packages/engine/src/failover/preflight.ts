@@ -9,7 +9,7 @@ import { loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import type { SitePlatform } from '../ports/platforms.ts'
 import type { BootSpec } from '../ports/target-platform.ts'
-import { loadMachine, loadPolicy } from '../protection/protect.ts'
+import { loadMachine } from '../protection/protect.ts'
 import { findingOf, noTargetAt } from '../sites/no-target.ts'
 import { platformOf } from '../sites/platform-of.ts'
 import { loadSite } from '../sites/register.ts'
@@ -55,7 +55,8 @@ async function encryptionFindings(
     platform,
   }: { readonly policyId: PolicyId; readonly site: Site; readonly platform: SitePlatform },
 ): Promise<readonly Finding[]> {
-  const policy = await loadPolicy(parts, policyId)
+  const policy = await parts.stores.policies.find(policyId)
+  if (!policy) return []
   const why = whyNotEncrypted(policy, { name: site.name, encrypts: platform.replicas.encrypts })
   return why === null ? [] : [{ level: 'blocker', ...why }]
 }

@@ -1,5 +1,6 @@
 import type { Site } from '@understudy/contract/site'
 import { Fact, Facts } from '../../ui/Facts.tsx'
+import { Panel } from '../../ui/Panel.tsx'
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
@@ -8,12 +9,14 @@ export function AzureFacts({ site }: { readonly site: Site }) {
   if (site.platform !== 'azure') return null
   const { account, container, signIn, endpoint, proxyUrl } = site.settings
   return (
-    <Facts>
-      <Fact name="Storage account">{textOf(account)}</Fact>
-      <Fact name="Container">{textOf(container)}</Fact>
-      <Fact name="Sign-in">{signIn === 'signature' ? 'shared access signature' : 'account key'}</Fact>
-      <Fact name="Address">{textOf(endpoint)}</Fact>
-      <Fact name="Proxy">{textOf(proxyUrl)}</Fact>
-    </Facts>
+    <Panel title="Where the replicas lie">
+      <Facts>
+        <Fact name="Storage account">{textOf(account)}</Fact>
+        <Fact name="Container">{textOf(container)}</Fact>
+        <Fact name="Sign-in">{signIn === 'signature' ? 'shared access signature' : 'account key'}</Fact>
+        <Fact name="Address">{textOf(endpoint)}</Fact>
+        <Fact name="Proxy">{textOf(proxyUrl)}</Fact>
+      </Facts>
+    </Panel>
   )
 }

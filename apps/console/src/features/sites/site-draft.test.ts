@@ -4,6 +4,7 @@ import {
   emptyDraft,
   emptyHost,
   emptyNetwork,
+  needsStoredSecret,
   type SiteDraft,
   toDraft,
   toSiteInput,
@@ -50,6 +51,60 @@ describe('the form of a site', () => {
   test('sizes of a simulated site are bytes on the wire', () => {
     expect(toSiteInput({ ...emptyDraft, name: 'S', platform: 'simulated' })).toMatchObject({
       settings: { diskBytes: 67_108_864, churnBytesPerSecond: 65_536 },
+    })
+  })
+})
+
+describe('a site in Azure', () => {
+  const draft: SiteDraft = {
+    ...emptyDraft,
+    name: 'Cloud',
+    platform: 'azure',
+    azure: { ...emptyDraft.azure, account: 'contoso', accountKey: ' a2V5 ', signature: 'sv=1&sig=x' },
+  }
+
+  test('sends the secret of the sign-in that is chosen and no other, and leaves empty fields out', () => {
+    expect(toSiteInput(draft)).toEqual({
+      name: 'Cloud',
+      platform: 'azure',
+      settings: { account: 'contoso', container: 'understudy', signIn: 'key', makeContainer: true },
+      secrets: { accountKey: 'a2V5' },
+    })
+    expect(toSiteInput({ ...draft, azure: { ...draft.azure, signIn: 'signature' } }).secrets).toEqual({
+      signature: 'sv=1&sig=x',
+    })
+  })
+
+  test('needs its secret when it is new, and keeps the stored one when it is saved already', () => {
+    const without = { ...draft, azure: { ...draft.azure, accountKey: '' } }
+    expect(checkDraft(draft)).toEqual({})
+    expect(checkDraft(without)).toEqual({ 'secrets.accountKey': 'Fill this in' })
+    expect(checkDraft(without, true)).toEqual({})
+    expect(needsStoredSecret(without)).toBe(true)
+    expect(needsStoredSecret(draft)).toBe(false)
+  })
+
+  test.each([
+    ['settings.account', { account: 'Contoso' }],
+    ['settings.container', { container: 'a--b' }],
+    ['settings.endpoint', { endpoint: 'http://contoso.example' }],
+    ['settings.proxyUrl', { proxyUrl: 'http://me:secret@proxy' }],
+    ['settings.connections', { connections: 0 }],
+  ])('names what does not fit in %s', (path, change) => {
+    expect(Object.keys(checkDraft({ ...draft, azure: { ...draft.azure, ...change } }))).toEqual([path])
+  })
+
+  test('comes back from its settings as it was entered, but for its secrets', () => {
+    const input = toSiteInput({
+      ...draft,
+      azure: { ...draft.azure, connections: 4, endpoint: 'https://x.y' },
+    })
+    const { azure } = toDraft({ name: 'Cloud', platform: 'azure', settings: { ...input.settings } })
+    expect(azure).toMatchObject({
+      account: 'contoso',
+      connections: 4,
+      endpoint: 'https://x.y',
+      accountKey: '',
     })
   })
 })

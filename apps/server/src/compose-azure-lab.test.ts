@@ -1,0 +1,77 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { present } from '@understudy/base/invariant'
+import type { SiteId } from '@understudy/domain/sites/site'
+import type { NewSite } from '@understudy/engine/requests'
+import { memoryStores } from '@understudy/simulator/memory-stores'
+import { sampleSite } from '@understudy/simulator/sample-rows'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type AzureLab, composeAzureLab } from './compose-azure-lab.ts'
+
+let home: string
+let stores: ReturnType<typeof memoryStores>
+let lab: AzureLab
+const by = { by: 'olga' }
+
+const newLab = (): AzureLab =>
+  composeAzureLab({
+    sites: stores.sites,
+    home,
+    registerSite: async (wanted: NewSite) => {
+      const site = sampleSite({ ...wanted, id: 'azure' as SiteId })
+      await stores.sites.create(site, wanted.secrets)
+      return site
+    },
+    log: () => {},
+  })
+
+beforeEach(async () => {
+  home = await mkdtemp(path.join(tmpdir(), 'us-azure-lab-'))
+  stores = memoryStores()
+  lab = newLab()
+})
+afterEach(async () => {
+  await lab.stop()
+  await rm(home, { recursive: true, force: true })
+})
+
+const addressOf = async (): Promise<string> =>
+  String(present(await lab.findSite(), 'the site is registered').settings.endpoint)
+const answers = async (): Promise<boolean> =>
+  fetch(await addressOf()).then(
+    (response) => response.headers.get('server')?.startsWith('Azurite') === true,
+    () => false,
+  )
+
+test('the emulated Azure is added once, answers at the address of its site, and keeps what it has in the folder of the lab', async () => {
+  expect(await lab.status()).toEqual({ available: true, reason: null, siteId: null })
+  expect(await lab.add(by)).toEqual({ siteId: 'azure' })
+  expect(await lab.add(by)).toEqual({ siteId: 'azure' })
+  expect(await lab.status()).toEqual({ available: true, reason: null, siteId: 'azure' })
+  expect(await answers()).toBe(true)
+  expect((await stat(path.join(home, 'lab', 'azurite'))).isDirectory()).toBe(true)
+})
+
+test('it ends with the server and comes up at the same address with the next one', async () => {
+  await lab.add(by)
+  await lab.stop()
+  expect(await answers()).toBe(false)
+  lab = newLab()
+  await lab.resume()
+  await expect.poll(answers, { timeout: 20_000 }).toBe(true)
+})
+
+test('a second server of the same home leaves it to the first', async () => {
+  await lab.add(by)
+  const second = newLab()
+  await second.resume()
+  expect(await answers()).toBe(true)
+  await second.stop()
+  expect(await answers()).toBe(true)
+})
+
+test('without its site nothing is started', async () => {
+  await lab.resume()
+  await expect(stat(path.join(home, 'lab'))).rejects.toMatchObject({ code: 'ENOENT' })
+})
