@@ -90,7 +90,7 @@ async function newMachine() {
         excludedDisks: [],
         resyncReason: null,
         consistency: 'crash',
-        rateLimitBytesPerSecond: 0,
+        limits: [],
         config,
         time: clock,
         signal: new AbortController().signal,

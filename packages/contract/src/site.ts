@@ -103,7 +103,6 @@ export const AzureSettings = z
       .optional(),
     connections: z.number().int().min(1).max(256).optional().describe('At a time, of all machines together'),
     requestsPerSecond: z.number().int().min(1).max(100_000).optional(),
-    megabitsPerSecond: z.number().int().min(1).max(100_000).optional(),
   })
   .meta({ id: 'AzureSettings' })
 

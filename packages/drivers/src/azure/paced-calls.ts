@@ -1,5 +1,5 @@
-// The same requests, no more of them at a time and no faster than the operator allows this site: the line and the account serve
-// others too. Around the repetitions, so that a wait here never counts as an answer that does not come.
+// The same requests, no more of them at a time and no faster than the operator allows this site: the account serves others too. Bytes
+// are limited by the line between two sites, which the engine keeps to. Around the repetitions, so that a wait here never counts as an answer that does not come.
 import { rateLimit } from '@understudy/block/with-rate-limit'
 import type { Patient } from './patient-calls.ts'
 
@@ -7,22 +7,17 @@ import type { Patient } from './patient-calls.ts'
 export type Pace = {
   readonly connections: number
   readonly requestsPerSecond: number | null
-  /** Of content, both ways. */
-  readonly bytesPerSecond: number | null
 }
 
 export function pacedCalls(calls: Patient, pace: Pace): Patient {
   const requests = rateLimit(pace.requestsPerSecond)
-  const content = rateLimit(pace.bytesPerSecond)
   const places = placesFor(pace.connections)
 
   const go = async <Result>(
-    bytes: number,
     signal: AbortSignal | undefined,
     request: () => Promise<Result>,
   ): Promise<Result> => {
     await requests.take(1, signal)
-    if (bytes > 0) await content.take(bytes, signal)
     await places.take(signal)
     try {
       return await request()
@@ -35,7 +30,7 @@ export function pacedCalls(calls: Patient, pace: Pace): Patient {
     request: () => AsyncIterable<Item>,
   ): AsyncIterable<Item> {
     // Whole before it is handed on: what is done with the items may need a place of its own.
-    const items = await go(0, signal, async () => {
+    const items = await go(signal, async () => {
       const found: Item[] = []
       for await (const item of request()) found.push(item)
       return found
@@ -45,22 +40,21 @@ export function pacedCalls(calls: Patient, pace: Pace): Patient {
 
   return {
     strain: calls.strain,
-    put: (name, blob, expected, signal) =>
-      go(blob.body.length, signal, () => calls.put(name, blob, expected, signal)),
-    get: (name, signal) => go(0, signal, () => calls.get(name, signal)),
+    put: (name, blob, expected, signal) => go(signal, () => calls.put(name, blob, expected, signal)),
+    get: (name, signal) => go(signal, () => calls.get(name, signal)),
     putMetadata: (name, metadata, etag, signal) =>
-      go(0, signal, () => calls.putMetadata(name, metadata, etag, signal)),
-    remove: (name, which, signal) => go(0, signal, () => calls.remove(name, which, signal)),
+      go(signal, () => calls.putMetadata(name, metadata, etag, signal)),
+    remove: (name, which, signal) => go(signal, () => calls.remove(name, which, signal)),
     list: (prefix, include, signal) => listed(signal, () => calls.list(prefix, include, signal)),
-    createPages: (name, blob, signal) => go(0, signal, () => calls.createPages(name, blob, signal)),
-    pageFacts: (name, signal) => go(0, signal, () => calls.pageFacts(name, signal)),
-    raiseFence: (name, to, signal) => go(0, signal, () => calls.raiseFence(name, to, signal)),
+    createPages: (name, blob, signal) => go(signal, () => calls.createPages(name, blob, signal)),
+    pageFacts: (name, signal) => go(signal, () => calls.pageFacts(name, signal)),
+    raiseFence: (name, to, signal) => go(signal, () => calls.raiseFence(name, to, signal)),
     resizePages: (name, bytes, etag, signal) =>
-      go(0, signal, () => calls.resizePages(name, bytes, etag, signal)),
-    putPages: (name, at, signal) => go(at.data.length, signal, () => calls.putPages(name, at, signal)),
-    clearPages: (name, at, signal) => go(0, signal, () => calls.clearPages(name, at, signal)),
-    takeSnapshot: (name, signal) => go(0, signal, () => calls.takeSnapshot(name, signal)),
-    readPages: (from, range, signal) => go(range.bytes, signal, () => calls.readPages(from, range, signal)),
+      go(signal, () => calls.resizePages(name, bytes, etag, signal)),
+    putPages: (name, at, signal) => go(signal, () => calls.putPages(name, at, signal)),
+    clearPages: (name, at, signal) => go(signal, () => calls.clearPages(name, at, signal)),
+    takeSnapshot: (name, signal) => go(signal, () => calls.takeSnapshot(name, signal)),
+    readPages: (from, range, signal) => go(signal, () => calls.readPages(from, range, signal)),
     pageRanges: (from, range, signal) => listed(signal, () => calls.pageRanges(from, range, signal)),
     changedPages: (from, earlier, range, signal) =>
       listed(signal, () => calls.changedPages(from, earlier, range, signal)),

@@ -11,7 +11,7 @@ describe('settings of a site in Azure', () => {
       signIn: 'key',
       makeContainer: false,
       proxyUrl: null,
-      pace: { connections: 32, requestsPerSecond: null, bytesPerSecond: null },
+      pace: { connections: 32, requestsPerSecond: null },
     })
   })
 
@@ -22,10 +22,9 @@ describe('settings of a site in Azure', () => {
       proxyUrl: 'http://mover@proxy.example.net:3128',
       connections: 4,
       requestsPerSecond: 100,
-      megabitsPerSecond: 8,
     })
     expect(settings.endpoint).toBe('https://contoso.blob.core.chinacloudapi.cn')
-    expect(settings.pace).toEqual({ connections: 4, requestsPerSecond: 100, bytesPerSecond: 1_000_000 })
+    expect(settings.pace).toEqual({ connections: 4, requestsPerSecond: 100 })
     expect(toContainer(settings, { accountKey: key, proxyPassword: 'p' }).proxy).toEqual({
       host: 'http://proxy.example.net',
       port: 3128,
@@ -44,7 +43,7 @@ describe('settings of a site in Azure', () => {
     [{ endpoint: 'https://contoso.blob.core.windows.net/?sv=1&sig=x' }, 'endpoint'],
     [{ proxyUrl: 'http://a:secret@proxy:1' }, 'proxyUrl'],
     [{ connections: 0 }, 'connections'],
-    [{ megabitsPerSecond: 1.5 }, 'megabitsPerSecond'],
+    [{ requestsPerSecond: 1.5 }, 'requestsPerSecond'],
     [{ signIn: 'guess' }, 'signIn'],
     [{ colour: 'blue' }, 'colour'],
   ])('%j is refused by the name of its field', (wrong, field) => {

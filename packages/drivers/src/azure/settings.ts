@@ -26,9 +26,7 @@ const known = [
   'proxyUrl',
   'connections',
   'requestsPerSecond',
-  'megabitsPerSecond',
 ]
-const BYTES_OF_MEGABIT = 125_000
 
 /** Throws Refusal `azure/settings`, naming the field that is wrong. */
 export function checkAzureSettings(settings: Readonly<Record<string, unknown>>): AzureSettings {
@@ -50,7 +48,6 @@ export function checkAzureSettings(settings: Readonly<Record<string, unknown>>):
   const signIn = settings.signIn ?? 'key'
   if (signIn !== 'key' && signIn !== 'signature')
     throw wrong('settings.signIn must be key or signature', 'Say how the account lets us in.')
-  const megabits = readNumber(settings, 'megabitsPerSecond', 100_000)
   return {
     account,
     container,
@@ -61,7 +58,6 @@ export function checkAzureSettings(settings: Readonly<Record<string, unknown>>):
     pace: {
       connections: readNumber(settings, 'connections', 256) ?? DEFAULT_CONNECTIONS,
       requestsPerSecond: readNumber(settings, 'requestsPerSecond', 100_000),
-      bytesPerSecond: megabits === null ? null : megabits * BYTES_OF_MEGABIT,
     },
   }
 }

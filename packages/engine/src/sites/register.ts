@@ -81,12 +81,13 @@ export async function updateSite(
 ): Promise<Site> {
   const site = await loadSite(parts, siteId)
   const { name = site.name, settings = site.settings } = change
-  const secrets = change.secrets ?? (await parts.stores.sites.secrets(siteId))
+  // Nobody sees what is kept, so nobody can send it along: of several secrets those that are left out stay.
+  const secrets = { ...(await parts.stores.sites.secrets(siteId)), ...change.secrets }
   if (change.settings || change.secrets) {
     await tryOut(parts, { ...site, name, settings }, secrets)
     await refuseLostReplicas(parts, site, { site: { ...site, name, settings }, secrets })
   }
-  await parts.stores.sites.update(siteId, { name, settings }, change.secrets)
+  await parts.stores.sites.update(siteId, { name, settings }, change.secrets && secrets)
   // What is open to the site serves running replicas: not for a new name.
   if (change.secrets || !isDeepStrictEqual(settings, site.settings)) await parts.platforms.forget(siteId)
   parts.live.changed('sites', siteId)

@@ -97,3 +97,11 @@ test('settings with which a replica would not be found any more are refused', as
   expect((await lab.stores.sites.find(lab.siteB.id))?.settings).toEqual({})
   await lab.engine.updateSite(lab.siteB.id, { settings: { replicaFolder: '/moved' } }, { by })
 })
+
+test('of several secrets those that are left out of a change stay as they are', async () => {
+  const lab = await newLab()
+  const { id } = lab.siteB
+  await lab.engine.updateSite(id, { secrets: { accountKey: 'key', proxyPassword: 'old' } }, { by })
+  await lab.engine.updateSite(id, { secrets: { proxyPassword: 'new' } }, { by })
+  expect(await lab.stores.sites.secrets(id)).toEqual({ accountKey: 'key', proxyPassword: 'new' })
+})

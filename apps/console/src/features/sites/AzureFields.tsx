@@ -22,7 +22,7 @@ type AzureFieldsProps = {
   readonly onChange: (draft: AzureDraft) => void
 }
 
-const rareFields = ['endpoint', 'proxyUrl', 'connections', 'requestsPerSecond', 'megabitsPerSecond'] as const
+const rareFields = ['endpoint', 'proxyUrl', 'connections', 'requestsPerSecond'] as const
 
 /** A container of a storage account, how it lets us in, and how hard it may be used. */
 export function AzureFields({ draft, problems, saved, onChange }: AzureFieldsProps) {
@@ -169,7 +169,7 @@ function Rare({ draft, saved, problem, set }: PartProps) {
           autoComplete="off"
         />
       </SimpleGrid>
-      <SimpleGrid cols={{ base: 1, xs: 3 }} spacing="sm">
+      <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="sm">
         <NumberInput
           label="Connections"
           description="at a time"
@@ -188,15 +188,10 @@ function Rare({ draft, saved, problem, set }: PartProps) {
           onChange={(value) => set({ requestsPerSecond: numberOr(value) })}
           error={problem('settings.requestsPerSecond')}
         />
-        <NumberInput
-          label="Mbit a second"
-          description="empty: no limit"
-          min={1}
-          value={draft.megabitsPerSecond}
-          onChange={(value) => set({ megabitsPerSecond: numberOr(value) })}
-          error={problem('settings.megabitsPerSecond')}
-        />
       </SimpleGrid>
+      <Text size="xs" c="var(--ink-quiet)">
+        To leave room on the line, by days and hours, see "Limit a line" on the page of all sites.
+      </Text>
     </Stack>
   )
 }

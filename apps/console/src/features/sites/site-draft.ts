@@ -63,7 +63,6 @@ export type AzureDraft = {
   /** Empty: as many, or as fast, as it goes. */
   readonly connections: number | ''
   readonly requestsPerSecond: number | ''
-  readonly megabitsPerSecond: number | ''
 }
 
 export type Platform = 'kvm' | 'simulated' | 'azure'
@@ -118,7 +117,6 @@ export const emptyDraft: SiteDraft = {
     proxyPassword: '',
     connections: '',
     requestsPerSecond: '',
-    megabitsPerSecond: '',
   },
 }
 
@@ -177,8 +175,7 @@ export function toSiteInput(draft: SiteDraft): z.input<typeof SiteInput> {
 }
 
 function toAzureInput({ name, azure }: SiteDraft): z.input<typeof SiteInput> {
-  const { account, container, makeContainer, signIn, connections, requestsPerSecond, megabitsPerSecond } =
-    azure
+  const { account, container, makeContainer, signIn, connections, requestsPerSecond } = azure
   const endpoint = azure.endpoint.trim()
   const proxyUrl = azure.proxyUrl.trim()
   const secret =
@@ -197,7 +194,6 @@ function toAzureInput({ name, azure }: SiteDraft): z.input<typeof SiteInput> {
       ...filledIn('proxyUrl', proxyUrl),
       ...(connections === '' ? {} : { connections }),
       ...(requestsPerSecond === '' ? {} : { requestsPerSecond }),
-      ...(megabitsPerSecond === '' ? {} : { megabitsPerSecond }),
     },
     secrets: { ...secret, ...(proxyUrl === '' ? {} : filledIn('proxyPassword', azure.proxyPassword)) },
   }
@@ -288,7 +284,6 @@ export function toDraft(site: {
       proxyPassword: '',
       connections: optionalNumber(settings.connections),
       requestsPerSecond: optionalNumber(settings.requestsPerSecond),
-      megabitsPerSecond: optionalNumber(settings.megabitsPerSecond),
     },
   }
 }
