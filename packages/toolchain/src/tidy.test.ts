@@ -87,6 +87,11 @@ describe('licences', () => {
     expect(check(license)).toEqual([])
   })
 
+  test('a work that its author gave into the public domain is accepted by the address that says so, and by no other', () => {
+    expect(check('http://geraintluff.github.io/tv4/LICENSE.txt')).toEqual([])
+    expect(check('http://example.net/LICENSE.txt')).toHaveLength(1)
+  })
+
   test.each(['GPL-2.0-only', 'AGPL-3.0', 'LGPL-3.0', 'MIT AND GPL-3.0-only', 'SSPL-1.0', undefined])(
     '%s is refused in production',
     (license) => {

@@ -109,6 +109,9 @@ export type LockedPackage = { license?: string; dev?: boolean; link?: boolean }
 const accepted =
   /^(?:MIT|MIT-0|ISC|0BSD|BSD-[23]-Clause|Apache-2\.0|BlueOak-1\.0\.0|Unlicense|CC0-1\.0|MPL-2\.0|EPL-2\.0|OFL-1\.1|PostgreSQL|Python-2\.0|Zlib)$/
 
+/** Named by an address where the author gives the work into the public domain. */
+const publicDomain: readonly string[] = ['http://geraintluff.github.io/tv4/LICENSE.txt']
+
 /**
  * Complaints about the licences of everything that is installed for production.
  * `packages` is the table of package-lock.json; `readLicense` answers for a package whose lock entry names none.
@@ -131,5 +134,7 @@ function isAccepted(license: string): boolean {
   const bare = license.replace(/^\((.*)\)$/, '$1')
   return bare
     .split(/ or /i)
-    .some((choice) => choice.split(/ and /i).every((one) => accepted.test(one.trim())))
+    .some((choice) =>
+      choice.split(/ and /i).every((one) => accepted.test(one.trim()) || publicDomain.includes(one.trim())),
+    )
 }
