@@ -131,6 +131,8 @@ test('its points come, its page says where they lie and that nothing can run the
   await expect(main.getByText('Slowed down by the account')).toBeVisible()
   await expect(main.getByRole('link', { name: 'sim-0001' }).first()).toBeVisible()
   await checkBothThemes(page, 'azure-site')
+  // Before the server is killed: what cannot be reached then is told as well.
+  expect(errors).toEqual([])
 })
 
 test('what is in the emulator outlives a crash of the server, and replication goes on from there', async () => {
@@ -146,13 +148,14 @@ test('what is in the emulator outlives a crash of the server, and replication go
   expect((await protection()).lastCycle?.kind).not.toBe('seed')
 })
 
-test('the end of the protection takes every blob along', async () => {
+test('once the protection has ended, nothing of it is kept at the site any more', async () => {
   const { id } = await protection()
   await api.send('DELETE', `/protections/${id}`, { keepReplica: false })
   await until('the protection is gone', 60, async () =>
     (await api.items<Protection>('/protections')).length === 0 ? true : null,
   )
+  const { replicaCount, storedBytes } = await api.get<Site>(`/sites/${azure.id}`)
+  expect({ replicaCount, storedBytes }).toEqual({ replicaCount: 0, storedBytes: 0 })
   await page.goto(`${product.address}/sites/${azure.id}`)
   await expect(page.getByRole('main').getByText('No replicas are kept here')).toBeVisible()
-  expect(errors).toEqual([])
 })
