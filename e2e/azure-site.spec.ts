@@ -131,8 +131,8 @@ test('its points come, its page says where they lie and that nothing can run the
   await expect(main.getByText('Slowed down by the account')).toBeVisible()
   await expect(main.getByRole('link', { name: 'sim-0001' }).first()).toBeVisible()
   await checkBothThemes(page, 'azure-site')
-  // Before the server is killed: what cannot be reached then is told as well.
-  expect(errors).toEqual([])
+  // Before the server is killed: what cannot be reached then is told as well. The address where nothing answers was tried on purpose.
+  expect(errors.filter((error) => !error.includes('/sites/test-connection'))).toEqual([])
 })
 
 test('what is in the emulator outlives a crash of the server, and replication goes on from there', async () => {
