@@ -1,0 +1,496 @@
+// A stand-in for the part of Azure Resource Manager that replicas need. It keeps what is made, holds every request and every answer
+// against Microsoft's published types, takes its time as Azure does, and fails on command. What it says proves nothing about Azure.
+import { randomUUID } from 'node:crypto'
+import {
+  checkQuota,
+  computeRules,
+  DISK,
+  instanceView,
+  MACHINE,
+  skus,
+  startMachine,
+  stopMachine,
+  usages,
+} from './compute-rules.ts'
+import {
+  ArmError,
+  type DiskContent,
+  type DoubleAnswer,
+  type DoubleRequest,
+  type DoubleSite,
+  type Fault,
+  type Json,
+  type KindRules,
+  key,
+  LineBroken,
+  type MachineRunner,
+  type Resource,
+  type Work,
+} from './double-parts.ts'
+import { isAddressFree, networkRules, withUse } from './network-rules.ts'
+import { complaintsAbout, complaintsAboutOutput } from './published-types.ts'
+
+export type DoubleOptions = {
+  readonly subscriptionId: string
+  readonly resourceGroup: string
+  readonly region: string
+  /** Opens the blob that a disk shall be made of; throws ArmError when it is no fixed VHD. What it returns is the disk's own. */
+  openBlob(address: string): Promise<DiskContent>
+  readonly runner?: MachineRunner
+  /** After so many further requests a work has ended. */
+  readonly workRequests?: number
+  /** Processors in the region. */
+  readonly quota?: number
+}
+
+export type DoubleCall = { readonly method: string; readonly path: string; readonly body: Json | null }
+
+export type ArmDouble = {
+  /** Throws LineBroken when no answer comes. */
+  handle(request: DoubleRequest): Promise<DoubleAnswer>
+  /** Where its own links point to; the server sets it. */
+  address: string
+  readonly site: DoubleSite
+  /** What in a request or an answer contradicts the published types. Must stay empty. */
+  readonly violations: readonly string[]
+  /** What nothing is published about, so that it was not judged. */
+  readonly unjudged: ReadonlySet<string>
+  readonly calls: readonly string[]
+  /** Asked at every request. */
+  fault: (call: DoubleCall) => Fault | null
+  quota: number
+  /** Puts something there that nobody asked for, as an operator does in the portal. Whole, in ARM's form. */
+  place(
+    resource: Pick<Resource, 'type' | 'name'> & Partial<Resource>,
+    resourceGroup?: string,
+  ): Promise<Resource>
+  ofType(type: string): readonly Resource[]
+}
+
+const rules: readonly KindRules[] = [...computeRules, ...networkRules]
+const PAGE_ITEMS = 3
+
+export function armDouble(options: DoubleOptions): ArmDouble {
+  const resources = new Map<string, Resource>()
+  const works = new Map<string, Work>()
+  const violations: string[] = []
+  const unjudged = new Set<string>()
+  const calls: string[] = []
+  const ending = new Set<string>()
+  const site: DoubleSite = {
+    region: options.region,
+    subscriptionId: options.subscriptionId,
+    resources,
+    runner: options.runner ?? null,
+    openBlob: options.openBlob,
+    find: (id) => (id === undefined ? undefined : resources.get(key(id))),
+  }
+  const double: ArmDouble = {
+    handle,
+    address: 'https://arm.double',
+    site,
+    violations,
+    unjudged,
+    calls,
+    fault: () => null,
+    quota: options.quota ?? 100,
+    place,
+    ofType: (type) => [...resources.values()].filter((resource) => resource.type === type),
+  }
+  return double
+
+  async function handle(request: DoubleRequest): Promise<DoubleAnswer> {
+    const url = new URL(request.url, double.address)
+    const path = decodeURIComponent(url.pathname)
+    calls.push(`${request.method} ${path.split('/providers/').at(-1) ?? path}`)
+    await endWorks()
+    let lose = false
+    try {
+      const body = request.body === '' ? null : (JSON.parse(request.body) as Json)
+      const fault = double.fault({ method: request.method, path, body })
+      if (fault?.kind === 'no-line') throw new LineBroken(path)
+      if (fault?.kind === 'answer') throw refusalOf(fault)
+      lose = fault?.kind === 'lost-answer'
+      checkEnvelope(request, url)
+      const answer = await route({ method: request.method, url, path, body, headers: request.headers, fault })
+      if (lose) throw new LineBroken(path)
+      return answer
+    } catch (error) {
+      if (lose && error instanceof ArmError) throw new LineBroken(path)
+      if (!(error instanceof ArmError)) throw error
+      return answerOf(error.status, { error: { code: error.code, message: error.message } }, error.headers)
+    }
+  }
+
+  function checkEnvelope({ headers }: DoubleRequest, url: URL): void {
+    if (!/^Bearer \S+/.test(headers.authorization ?? ''))
+      throw new ArmError(
+        401,
+        'AuthenticationFailed',
+        "Authentication failed. The 'Authorization' header is missing.",
+      )
+    if (url.searchParams.get('api-version') === null)
+      throw new ArmError(
+        400,
+        'MissingApiVersionParameter',
+        'The api-version query parameter (?api-version=) is required for all requests.',
+      )
+    const [, , subscription] = url.pathname.split('/')
+    if (subscription?.toLowerCase() !== options.subscriptionId.toLowerCase())
+      throw new ArmError(
+        404,
+        'SubscriptionNotFound',
+        `The subscription '${subscription}' could not be found.`,
+      )
+  }
+
+  type Routed = {
+    readonly method: string
+    readonly url: URL
+    readonly path: string
+    readonly body: Json | null
+    readonly headers: Readonly<Record<string, string>>
+    readonly fault: Fault | null
+  }
+
+  async function route(routed: Routed): Promise<DoubleAnswer> {
+    const { method, url, path } = routed
+    const version = url.searchParams.get('api-version') ?? ''
+    const work = /\/operations\/([0-9a-f-]+)$/.exec(path)?.[1]
+    if (work !== undefined) return workAnswer(work, url)
+    if (/\/providers\/Microsoft\.Compute\/skus$/i.test(path)) return page(url, skus(options.region))
+    const region = /\/providers\/Microsoft\.Compute\/locations\/([^/]+)\/usages$/i.exec(path)?.[1]
+    if (region !== undefined) {
+      if (region.toLowerCase() !== options.region.toLowerCase())
+        throw new ArmError(
+          400,
+          'NoRegisteredProviderFound',
+          `No registered resource provider found for location '${region}' and API version '${version}' for type 'locations/usages'.`,
+        )
+      return page(url, usages(site, double.quota))
+    }
+    const inGroup = /^\/subscriptions\/[^/]+\/resourceGroups\/([^/]+)\/providers\/([^/]+)\/(.+)$/i.exec(path)
+    const everywhere = /^\/subscriptions\/[^/]+\/providers\/([^/]+)\/([^/]+)$/i.exec(path)
+    if (everywhere !== null) return listAll(`${everywhere[1]}/${everywhere[2]}`, version, url, null)
+    if (inGroup === null)
+      throw new ArmError(404, 'InvalidResourceType', `${method} ${path} is not known here.`)
+    const [, group = '', provider = '', rest = ''] = inGroup
+    if (!knownGroups().has(group.toLowerCase()))
+      throw new ArmError(404, 'ResourceGroupNotFound', `Resource group '${group}' could not be found.`)
+    const [kind = '', name, action, ...more] = rest.split('/')
+    const type = `${provider}/${kind}`
+    const rule = rules.find((one) => key(one.type) === key(type))
+    if (rule === undefined || more.length > 0)
+      throw new ArmError(404, 'InvalidResourceType', `The resource type '${type}' is not known here.`)
+    if (name === undefined) return listAll(rule.type, version, url, group)
+    const id = `/subscriptions/${options.subscriptionId}/resourceGroups/${group}/providers/${rule.type}/${name}`
+    const found = site.find(id)
+    if (action !== undefined) return act({ ...routed, rule, version, found: existing(found, id), action })
+    if (method === 'PUT') return put({ ...routed, rule, version, found, id, name })
+    if (method === 'GET') return answerOf(200, shown(existing(found, id), version))
+    if (method === 'PATCH') return patch(existing(found, id), routed, version)
+    if (method === 'DELETE') return remove(rule, found, routed, version)
+    throw new ArmError(405, 'MethodNotAllowed', `${method} is not allowed here.`)
+  }
+
+  function knownGroups(): Set<string> {
+    const groups = [...resources.values()].map(({ id }) => id.split('/')[4] ?? '')
+    return new Set([options.resourceGroup, ...groups].map((group) => group.toLowerCase()))
+  }
+
+  function existing(found: Resource | undefined, id: string): Resource {
+    if (found !== undefined) return found
+    throw new ArmError(404, 'ResourceNotFound', `The Resource '${id.split('/providers/')[1]}' was not found.`)
+  }
+
+  type Put = Routed & {
+    readonly rule: KindRules
+    readonly version: string
+    readonly found: Resource | undefined
+    readonly id: string
+    readonly name: string
+  }
+
+  async function put({ rule, version, found, id, name, ...routed }: Put): Promise<DoubleAnswer> {
+    const body = routed.body ?? {}
+    const complaints = judged(complaintsAbout({ type: rule.type, version, direction: 'request' }, body), {
+      what: `request ${rule.type}@${version}`,
+    })
+    if (complaints.length > 0) throw new ArmError(400, 'InvalidRequestContent', complaints.join('; '))
+    if (found !== undefined && routed.headers['if-none-match'] === '*')
+      throw new ArmError(412, 'PreconditionFailed', `The resource ${name} is there already.`)
+    if (String(body.location).toLowerCase() !== options.region.toLowerCase())
+      throw new ArmError(
+        400,
+        'LocationNotAvailableForResourceType',
+        `The provided location '${body.location}' is not available for resource type '${rule.type}'.`,
+      )
+    if (found?.properties.provisioningState === 'Deleting')
+      throw new ArmError(409, 'OperationNotAllowed', `The resource ${name} is being deleted.`)
+    const resource = toResource(structuredClone(body), { id, name, type: rule.type })
+    if (rule.type === MACHINE && found === undefined) checkQuota(site, resource, double.quota)
+    const finish = rule.put(site, resource, found)
+    if (found?.power !== undefined) resource.power = found.power
+    resource.properties.provisioningState = found === undefined ? 'Creating' : 'Updating'
+    resources.set(key(id), resource)
+    const work = begin(routed.fault, {
+      async finish() {
+        await finish()
+        resource.properties.provisioningState = 'Succeeded'
+      },
+      fail() {
+        resource.properties.provisioningState = 'Failed'
+      },
+      result: () => shown(resource, version),
+    })
+    const status = rule.type === DISK ? 202 : found === undefined ? 201 : 200
+    return answerOf(status, shown(resource, version), links(work, routed.url, rule.type))
+  }
+
+  /** What an update may change is published nowhere in the stored types; ours changes tags alone. */
+  function patch(resource: Resource, { body, fault, url }: Routed, version: string): DoubleAnswer {
+    const others = Object.keys(body ?? {}).filter((name) => name !== 'tags')
+    if (others.length > 0)
+      throw new ArmError(400, 'InvalidRequestContent', `${others} cannot be updated here.`)
+    resource.tags = { ...body?.tags }
+    const work = begin(fault, { async finish() {}, fail() {}, result: () => shown(resource, version) })
+    return answerOf(202, shown(resource, version), links(work, url, resource.type))
+  }
+
+  function remove(
+    rule: KindRules,
+    found: Resource | undefined,
+    { fault, url }: Routed,
+    version: string,
+  ): DoubleAnswer {
+    if (found === undefined) return answerOf(204, undefined)
+    rule.checkRemoval(site, found)
+    found.properties.provisioningState = 'Deleting'
+    const work = begin(fault, {
+      async finish() {
+        await rule.removed?.(site, found)
+        resources.delete(key(found.id))
+      },
+      fail() {
+        found.properties.provisioningState = 'Failed'
+      },
+      result: () => undefined,
+    })
+    return answerOf(202, undefined, links(work, url, `${rule.type}?${version}`))
+  }
+
+  type Act = Routed & {
+    readonly rule: KindRules
+    readonly version: string
+    readonly found: Resource
+    readonly action: string
+  }
+
+  async function act({ rule, version, found, action, ...routed }: Act): Promise<DoubleAnswer> {
+    const { method, url } = routed
+    const wanted = `${method} ${action}`.toLowerCase()
+    if (wanted === 'get checkipaddressavailability') {
+      const address = url.searchParams.get('ipAddress') ?? ''
+      return answerOf(200, { available: isAddressFree(site, found, address) })
+    }
+    if (rule.type !== MACHINE)
+      throw new ArmError(404, 'InvalidResourceType', `${action} is not known of ${rule.type} here.`)
+    if (wanted === 'get instanceview') {
+      const view = instanceView(found)
+      // The view is a part of the machine's own type.
+      judged(
+        complaintsAbout(
+          { type: MACHINE, version, direction: 'answer' },
+          { ...documentOf(found), properties: { ...found.properties, instanceView: view } },
+        ),
+        { what: `answer ${MACHINE}/instanceView@${version}` },
+      )
+      return answerOf(200, view)
+    }
+    if (wanted === 'post retrievebootdiagnosticsdata') {
+      const bitmap = found.power === 'running' ? await site.runner?.screen?.(found.name) : null
+      const body =
+        bitmap === null || bitmap === undefined
+          ? {}
+          : { consoleScreenshotBlobUri: `data:image/bmp;base64,${bitmap.toString('base64')}` }
+      const about = { provider: 'Microsoft.Compute', version, name: 'retrieveBootDiagnosticsData' }
+      judged(complaintsAboutOutput(about, body), { what: `answer ${MACHINE}/${action}@${version}` })
+      return answerOf(200, body)
+    }
+    const work = powerWork(wanted, found, routed.fault)
+    if (work === null) throw new ArmError(400, 'InvalidRequest', `${action} is not known of machines here.`)
+    return answerOf(202, undefined, links(work, url, rule.type))
+  }
+
+  function powerWork(wanted: string, machine: Resource, fault: Fault | null): Work | null {
+    const { provisioningState } = machine.properties
+    if (provisioningState === 'Deleting' || provisioningState === 'Creating')
+      throw new ArmError(
+        409,
+        'OperationNotAllowed',
+        `Operation is not allowed on VM '${machine.name}' since it is ${provisioningState}.`,
+      )
+    const acts: Readonly<Record<string, () => Promise<void>>> = {
+      'post start': () => startMachine(site, machine),
+      'post poweroff': () => stopMachine(site, machine, 'stopped'),
+      'post deallocate': () => stopMachine(site, machine, 'deallocated'),
+    }
+    const finish = acts[wanted]
+    return finish === undefined ? null : begin(fault, { finish, fail() {}, result: () => undefined })
+  }
+
+  function listAll(type: string, version: string, url: URL, group: string | null): DoubleAnswer {
+    const rule = rules.find((one) => key(one.type) === key(type))
+    if (rule === undefined)
+      throw new ArmError(404, 'InvalidResourceType', `The resource type '${type}' is not known here.`)
+    const found = [...resources.values()].filter(
+      (resource) =>
+        resource.type === rule.type &&
+        (group === null || resource.id.split('/')[4]?.toLowerCase() === group.toLowerCase()),
+    )
+    return page(
+      url,
+      found.map((resource) => shown(resource, version)),
+    )
+  }
+
+  /** A few at a time, so that whoever forgets to go on is found out. */
+  function page(url: URL, items: readonly unknown[]): DoubleAnswer {
+    const start = Number(url.searchParams.get('$skiptoken') ?? 0)
+    const value = items.slice(start, start + PAGE_ITEMS)
+    if (start + PAGE_ITEMS >= items.length) return answerOf(200, { value })
+    const next = new URL(url)
+    next.searchParams.set('$skiptoken', `${start + PAGE_ITEMS}`)
+    return answerOf(200, { value, nextLink: next.href })
+  }
+
+  function documentOf({ id, name, type, location, tags, zones, sku, properties }: Resource): Json {
+    return JSON.parse(JSON.stringify({ id, name, type, location, tags, zones, sku, properties })) as Json
+  }
+
+  function shown(resource: Resource, version: string): Json {
+    const document = documentOf(
+      resource.type === 'Microsoft.Network/virtualNetworks' ? withUse(site, resource) : resource,
+    )
+    judged(complaintsAbout({ type: resource.type, version, direction: 'answer' }, document), {
+      what: `answer ${resource.type}@${version}`,
+    })
+    return document
+  }
+
+  function judged(
+    complaints: readonly string[] | null,
+    { what }: { readonly what: string },
+  ): readonly string[] {
+    if (complaints === null) {
+      unjudged.add(what)
+      return []
+    }
+    violations.push(...complaints.map((complaint) => `${what}: ${complaint}`))
+    return complaints
+  }
+
+  // --- works that take their time
+
+  function begin(fault: Fault | null, work: Pick<Work, 'finish' | 'result'> & { fail(): void }): Work {
+    const begun: Work = {
+      ...work,
+      id: randomUUID(),
+      endsAt: calls.length + (options.workRequests ?? 1),
+      begun: new Date(0).toISOString(),
+      state: 'InProgress',
+      error: null,
+      fault,
+      fail(code, message) {
+        work.fail()
+        begun.state = 'Failed'
+        begun.error = { code, message }
+      },
+    }
+    works.set(begun.id, begun)
+    return begun
+  }
+
+  async function endWorks(): Promise<void> {
+    for (const work of works.values()) {
+      const { fault } = work
+      if (work.state !== 'InProgress' || work.endsAt > calls.length || ending.has(work.id)) continue
+      if (fault?.kind === 'work-endless') continue
+      ending.add(work.id)
+      if (fault?.kind === 'work-fails') {
+        work.fail(fault.code, fault.message)
+        continue
+      }
+      try {
+        await work.finish()
+        work.state = 'Succeeded'
+      } catch (error) {
+        if (!(error instanceof ArmError)) throw error
+        work.fail(error.code, error.message)
+      }
+    }
+  }
+
+  function links(work: Work, url: URL, type: string): Record<string, string> {
+    const provider = type.split('/')[0] ?? ''
+    const version = url.searchParams.get('api-version') ?? ''
+    const address = `${double.address}/subscriptions/${options.subscriptionId}/providers/${provider}/locations/${options.region}/operations/${work.id}?api-version=${version}`
+    return { 'azure-asyncoperation': address, location: `${address}&monitor=true`, 'retry-after': '0' }
+  }
+
+  function workAnswer(id: string, url: URL): DoubleAnswer {
+    const work = works.get(id)
+    if (work === undefined) throw new ArmError(404, 'NotFound', 'The operation is not known.')
+    const { state, error, begun } = work
+    if (url.searchParams.get('monitor') === 'true')
+      return state === 'InProgress'
+        ? answerOf(202, undefined, { location: url.href, 'retry-after': '0' })
+        : answerOf(200, work.result())
+    return answerOf(200, { name: id, status: state, startTime: begun, ...(error === null ? {} : { error }) })
+  }
+
+  async function place(
+    resource: Pick<Resource, 'type' | 'name'> & Partial<Resource>,
+    resourceGroup = options.resourceGroup,
+  ): Promise<Resource> {
+    const rule = rules.find(({ type }) => type === resource.type)
+    if (rule === undefined) throw new Error(`the double knows no ${resource.type}`)
+    const { type, name } = resource
+    const id = `/subscriptions/${options.subscriptionId}/resourceGroups/${resourceGroup}/providers/${type}/${name}`
+    const placed: Resource = { location: options.region, tags: {}, properties: {}, ...resource, id }
+    const finish = rule.put(site, placed, undefined)
+    resources.set(key(id), placed)
+    placed.properties.provisioningState = 'Succeeded'
+    if (placed.content === undefined) await finish()
+    else placed.properties.diskSizeBytes = placed.content.bytes
+    return placed
+  }
+}
+
+function toResource(body: Json, named: Pick<Resource, 'id' | 'name' | 'type'>): Resource {
+  const { location, tags = {}, zones, sku, properties = {} } = body
+  return {
+    ...named,
+    location,
+    tags,
+    ...(zones === undefined ? {} : { zones }),
+    ...(sku === undefined ? {} : { sku }),
+    properties,
+  }
+}
+
+function refusalOf(fault: Extract<Fault, { kind: 'answer' }>): ArmError {
+  const headers: Record<string, string> =
+    fault.retryAfterSeconds === undefined ? {} : { 'retry-after': `${fault.retryAfterSeconds}` }
+  return new ArmError(fault.status, fault.code, fault.message, headers)
+}
+
+const answerOf = (
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): DoubleAnswer => ({
+  status,
+  headers: { 'content-type': 'application/json', 'x-ms-request-id': randomUUID(), ...headers },
+  body: body === undefined ? '' : JSON.stringify(body),
+})

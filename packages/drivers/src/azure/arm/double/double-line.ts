@@ -1,0 +1,99 @@
+// Ways from Microsoft's clients to the double: within the process, for proofs that need thousands of requests, and over TLS.
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import {
+  createHttpHeaders,
+  type HttpClient,
+  type PipelineRequest,
+  RestError,
+} from '@azure/core-rest-pipeline'
+import type { ArmDouble } from './arm-double.ts'
+import { LineBroken } from './double-parts.ts'
+
+/** `gate` is passed before a request arrives and after it was answered: where a process may die. */
+export function lineTo(
+  double: ArmDouble,
+  gate: { before?(): Promise<void>; after?(): Promise<void> } = {},
+): HttpClient {
+  return {
+    async sendRequest(request: PipelineRequest) {
+      if (request.abortSignal?.aborted === true) throw new DOMException('It was given up', 'AbortError')
+      await gate.before?.()
+      const headers = request.headers.toJSON()
+      const body = request.body === undefined || request.body === null ? '' : String(request.body)
+      const answer = await double
+        .handle({ method: request.method, url: request.url, headers, body })
+        .catch((error: unknown) => {
+          if (!(error instanceof LineBroken)) throw error
+          throw new RestError('The line broke', { code: 'ECONNRESET', request })
+        })
+      await gate.after?.()
+      return {
+        request,
+        status: answer.status,
+        headers: createHttpHeaders({ ...answer.headers }),
+        bodyAsText: answer.body.toString(),
+      }
+    },
+  }
+}
+
+export type DoubleServer = {
+  readonly address: string
+  /** Of the certificate that it shows, for whoever shall believe it. */
+  readonly certificate: string
+  close(): Promise<void>
+}
+
+/** On this computer alone. The certificate is made for this server and is gone with it. */
+export async function serveDouble(double: ArmDouble): Promise<DoubleServer> {
+  const { key, certificate } = await makeCertificate()
+  const server = createServer({ key, cert: certificate }, (request, response) => {
+    const parts: Buffer[] = []
+    request.on('data', (part: Buffer) => parts.push(part))
+    request.on('end', () => {
+      const headers = Object.fromEntries(
+        Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
+      )
+      const body = Buffer.concat(parts).toString()
+      double.handle({ method: request.method ?? 'GET', url: request.url ?? '/', headers, body }).then(
+        (answer) => response.writeHead(answer.status, answer.headers).end(answer.body),
+        (error: unknown) => {
+          if (error instanceof LineBroken) request.socket.destroy()
+          else response.writeHead(500).end(String(error))
+        },
+      )
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = `https://localhost:${(server.address() as AddressInfo).port}`
+  double.address = address
+  return {
+    address,
+    certificate,
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+async function makeCertificate(): Promise<{ readonly key: string; readonly certificate: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'understudy-arm-'))
+  try {
+    const keyFile = join(folder, 'key.pem')
+    const certificateFile = join(folder, 'certificate.pem')
+    const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1'
+    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+    const made = ['-keyout', keyFile, '-out', certificateFile, '-days', '30', '-subj', '/CN=localhost']
+    await promisify(execFile)('openssl', ['req', '-x509', ...curve, ...made, '-addext', names])
+    return { key: await readFile(keyFile, 'utf8'), certificate: await readFile(certificateFile, 'utf8') }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,284 @@
+// The requests of `arm-calls.ts` through Microsoft's clients. Here and nowhere else their errors become ours.
+import type { ComputeManagementClient } from '@azure/arm-compute'
+import type { NetworkManagementClient } from '@azure/arm-network'
+import { isAbort, Outage, Refusal } from '@understudy/base/errors'
+import { present } from '@understudy/base/invariant'
+import type { ArmCalls, MachineState, Shelf } from './arm-calls.ts'
+import { endless, fromArm, fromSignIn } from './arm-failures.ts'
+import { readResourceId } from './resource-id.ts'
+import type { ArmSettings } from './settings.ts'
+
+export type SdkParts = {
+  readonly compute: ComputeManagementClient
+  readonly network: NetworkManagementClient
+  readonly settings: Pick<ArmSettings, 'resourceGroup' | 'region'>
+  /** How often Azure is asked whether it has ended its work, and how long at most. */
+  readonly pollMs: number
+  readonly operationMinutes: number
+  /** Reads what Azure hands out an address for, without the sign-in. Replaced in tests. */
+  fetchBytes(address: string, signal: AbortSignal): Promise<Buffer>
+}
+
+type Options = { readonly abortSignal: AbortSignal; readonly updateIntervalInMs: number }
+
+/** How one kind of resource is spoken of in Microsoft's clients. */
+type Kind<Item> = {
+  readonly noun: string
+  get(name: string, options: Options): Promise<Item>
+  list(options: Options): AsyncIterable<Item>
+  put(name: string, item: Item, options: Options): Promise<unknown>
+  remove(name: string, options: Options): Promise<unknown>
+}
+
+export function sdkCalls(parts: SdkParts): ArmCalls {
+  const { compute, network, settings } = parts
+  const group = settings.resourceGroup
+  const ask = asking(parts)
+
+  const shelf = <Item>(kind: Kind<Item>): Shelf<Item> => ({
+    find: (name, signal) =>
+      ask.orNull(`look at the ${kind.noun}`, signal, (options) => kind.get(name, options)),
+    list: (signal) => ask.all(`list the ${kind.noun}s`, signal, (options) => kind.list(options)),
+    create: (name, item, signal) =>
+      ask.unlessThere(`make the ${kind.noun} ${name}`, signal, async (options) => {
+        await kind.put(name, item, options)
+      }),
+    async remove(name, signal) {
+      await ask.orNull(`remove the ${kind.noun} ${name}`, signal, (options) => kind.remove(name, options))
+    },
+  })
+
+  return {
+    machines: shelf({
+      noun: 'machine',
+      get: (name, options) => compute.virtualMachines.get(group, name, options),
+      list: (options) => compute.virtualMachines.list(group, options),
+      // Never in the place of another: somebody may have taken the name since we looked.
+      put: (name, item, options) =>
+        compute.virtualMachines
+          .createOrUpdate(group, name, item, { ...options, ifNoneMatch: '*' })
+          .pollUntilDone(options),
+      // What was on its way to its disks is of no use to anybody.
+      remove: (name, options) =>
+        compute.virtualMachines
+          .delete(group, name, { ...options, forceDeletion: true })
+          .pollUntilDone(options),
+    }),
+    disks: shelf({
+      noun: 'disk',
+      get: (name, options) => compute.disks.get(group, name, options),
+      list: (options) => compute.disks.listByResourceGroup(group, options),
+      put: (name, item, options) =>
+        compute.disks.createOrUpdate(group, name, item, options).pollUntilDone(options),
+      remove: (name, options) => compute.disks.delete(group, name, options).pollUntilDone(options),
+    }),
+    adapters: shelf({
+      noun: 'network adapter',
+      get: (name, options) => network.networkInterfaces.get(group, name, options),
+      list: (options) => network.networkInterfaces.list(group, options),
+      put: (name, item, options) =>
+        network.networkInterfaces.beginCreateOrUpdateAndWait(group, name, item, options),
+      remove: (name, options) => network.networkInterfaces.beginDeleteAndWait(group, name, options),
+    }),
+    addresses: shelf({
+      noun: 'public address',
+      get: (name, options) => network.publicIPAddresses.get(group, name, options),
+      list: (options) => network.publicIPAddresses.list(group, options),
+      put: (name, item, options) =>
+        network.publicIPAddresses.beginCreateOrUpdateAndWait(group, name, item, options),
+      remove: (name, options) => network.publicIPAddresses.beginDeleteAndWait(group, name, options),
+    }),
+    networks: shelf({
+      noun: 'virtual network',
+      get: (name, options) => network.virtualNetworks.get(group, name, options),
+      list: (options) => network.virtualNetworks.list(group, options),
+      put: (name, item, options) =>
+        network.virtualNetworks.beginCreateOrUpdateAndWait(group, name, item, options),
+      remove: (name, options) => network.virtualNetworks.beginDeleteAndWait(group, name, options),
+    }),
+    groups: shelf({
+      noun: 'security group',
+      get: (name, options) => network.networkSecurityGroups.get(group, name, options),
+      list: (options) => network.networkSecurityGroups.list(group, options),
+      put: (name, item, options) =>
+        network.networkSecurityGroups.beginCreateOrUpdateAndWait(group, name, item, options),
+      remove: (name, options) => network.networkSecurityGroups.beginDeleteAndWait(group, name, options),
+    }),
+
+    allNetworks: (signal) =>
+      ask.all('list the virtual networks', signal, (options) => network.virtualNetworks.listAll(options)),
+    allGroups: (signal) =>
+      ask.all('list the security groups', signal, (options) =>
+        network.networkSecurityGroups.listAll(options),
+      ),
+    isAddressFree: (networkId, address, signal) =>
+      ask.once('ask for an address', signal, async (options) => {
+        const id = present(readResourceId(networkId), 'Azure gives whole ids')
+        const name = present(id.names[0], 'a network has a name')
+        const answer = await network.virtualNetworks.checkIPAddressAvailability(
+          id.resourceGroup,
+          name,
+          address,
+          options,
+        )
+        return answer.available === true
+      }),
+
+    stateOf: (machine, signal) =>
+      ask.orNull('look at the state of the machine', signal, async (options) => {
+        const { statuses = [], vmAgent } = await compute.virtualMachines.instanceView(group, machine, options)
+        const code = statuses.find((status) => status.code?.startsWith('PowerState/'))?.code
+        return {
+          power: code?.split('/')[1] ?? null,
+          agentReady:
+            vmAgent?.statuses?.some((status) => status.code === 'ProvisioningState/succeeded') ?? null,
+        } satisfies MachineState
+      }),
+    async start(machine, signal) {
+      await ask.once('start the machine', signal, (options) =>
+        compute.virtualMachines.start(group, machine, options).pollUntilDone(options),
+      )
+    },
+    async deallocate(machine, signal) {
+      await ask.once('stop the machine', signal, (options) =>
+        compute.virtualMachines.deallocate(group, machine, options).pollUntilDone(options),
+      )
+    },
+    async setTags(machine, tags, signal) {
+      await ask.once('tag the machine', signal, (options) =>
+        compute.virtualMachines.update(group, machine, { tags: { ...tags } }, options).pollUntilDone(options),
+      )
+    },
+
+    sizes: (signal) =>
+      ask.all('list the machine sizes', signal, (options) =>
+        compute.resourceSkus.list({ ...options, filter: `location eq '${settings.region}'` }),
+      ),
+    usages: (signal) =>
+      ask.all('look at the quotas', signal, (options) => compute.usage.list(settings.region, options)),
+    async screen(machine, signal) {
+      const address = await ask.orNull('look at the screen', signal, async (options) => {
+        const answer = await compute.virtualMachines.retrieveBootDiagnosticsData(group, machine, options)
+        return answer.consoleScreenshotBlobUri ?? null
+      })
+      if (address === null) return null
+      return await ask.orNull('fetch the screen', signal, ({ abortSignal }) =>
+        parts.fetchBytes(address, abortSignal),
+      )
+    },
+  }
+}
+
+/** Every request has an end, and every failure a name. */
+function asking({ pollMs, operationMinutes }: SdkParts) {
+  const once = async <Result>(
+    doing: string,
+    signal: AbortSignal | undefined,
+    request: (options: Options) => Promise<Result>,
+  ): Promise<Result> => {
+    const limit = AbortSignal.timeout(operationMinutes * 60_000)
+    const abortSignal = signal === undefined ? limit : AbortSignal.any([signal, limit])
+    try {
+      return await request({ abortSignal, updateIntervalInMs: pollMs })
+    } catch (error) {
+      if (limit.aborted && signal?.aborted !== true)
+        throw endless(`what it was asked to do (${doing})`, operationMinutes)
+      throw translated(error, doing)
+    }
+  }
+  return {
+    once,
+    async orNull<Result>(
+      doing: string,
+      signal: AbortSignal | undefined,
+      request: (options: Options) => Promise<Result>,
+    ): Promise<Result | null> {
+      try {
+        return await once(doing, signal, request)
+      } catch (error) {
+        if (error instanceof Refusal && error.facts.status === 404 && isAbsence(error.facts.name)) return null
+        throw error
+      }
+    },
+    /** False: Azure has one of this name, and was told to touch none. */
+    async unlessThere(
+      doing: string,
+      signal: AbortSignal | undefined,
+      request: (options: Options) => Promise<void>,
+    ): Promise<boolean> {
+      try {
+        await once(doing, signal, request)
+        return true
+      } catch (error) {
+        if (error instanceof Refusal && error.facts.status === 412) return false
+        throw error
+      }
+    },
+    all: <Item>(
+      doing: string,
+      signal: AbortSignal | undefined,
+      request: (options: Options) => AsyncIterable<Item>,
+    ): Promise<readonly Item[]> =>
+      once(doing, signal, async (options) => {
+        const items: Item[] = []
+        for await (const item of request(options)) items.push(item)
+        return items
+      }),
+  }
+}
+
+/** That the whole group or subscription has gone is no answer to where one machine is. */
+const isAbsence = (name: unknown): boolean =>
+  name !== 'ResourceGroupNotFound' && name !== 'SubscriptionNotFound'
+
+type VendorError = {
+  readonly name?: string
+  readonly message?: string
+  readonly code?: string
+  readonly statusCode?: number
+  readonly details?: { readonly error?: { readonly code?: string; readonly message?: string } }
+  readonly response?: {
+    readonly headers?: { get(name: string): string | undefined }
+    readonly bodyAsText?: string | null
+  }
+}
+
+function translated(error: unknown, doing: string): unknown {
+  if (error instanceof Refusal || error instanceof Outage || isAbort(error)) return error
+  if (error instanceof TypeError || error instanceof RangeError) return error
+  const vendor = error as VendorError
+  const message = vendor.message ?? String(error)
+  if (
+    /^(AuthenticationError|CredentialUnavailableError|AggregateAuthenticationError|AuthenticationRequiredError)$/.test(
+      vendor.name ?? '',
+    )
+  )
+    return fromSignIn(message, error)
+  const status = vendor.statusCode ?? null
+  const told = toldError(vendor)
+  // "The long-running operation has failed. <Code>. <message>": the code is nowhere else.
+  const failed = /long-running operation has (?:failed|been canceled)\.?\s*(?:([A-Za-z]+)\.\s*)?(.*)/is.exec(
+    message,
+  )
+  const wait = Number(vendor.response?.headers?.get('retry-after') ?? Number.NaN)
+  const fault = {
+    status,
+    name: told?.code ?? vendor.code ?? failed?.[1] ?? (failed === null ? '' : 'OperationFailed'),
+    detail: told?.message ?? (failed?.[2] === undefined || failed[2] === '' ? message : failed[2]),
+    retryAfterSeconds: Number.isFinite(wait) ? wait : null,
+    cause: error,
+  }
+  return fromArm(fault, doing)
+}
+
+/** Azure's envelope, wherever the client of the day has put it. */
+function toldError({ details, response }: VendorError): { code?: string; message?: string } | null {
+  if (details?.error?.code !== undefined) return details.error
+  const text = response?.bodyAsText
+  if (text === undefined || text === null || text === '') return null
+  try {
+    return (JSON.parse(text) as VendorError['details'])?.error ?? null
+  } catch {
+    return null
+  }
+}
