@@ -21,7 +21,19 @@ import {
   until,
 } from './platform-harness.ts'
 
-export function targetPlatformContract(name: string, make: () => Promise<TargetHarness>): void {
+/** What a platform cannot do by its nature, and says so. */
+export type TargetLacks = {
+  /** Its machines have their disks wholly before they start: a boot takes as long as the copy, and none is ever half hydrated. */
+  readonly copiesFirst?: true
+  readonly noTracking?: true
+  readonly noRestore?: true
+}
+
+export function targetPlatformContract(
+  name: string,
+  make: () => Promise<TargetHarness>,
+  lacks: TargetLacks = {},
+): void {
   describe(`target platform: ${name}`, () => {
     let harness: TargetHarness
     beforeEach(async () => {
@@ -33,10 +45,11 @@ export function targetPlatformContract(name: string, make: () => Promise<TargetH
     const current = (): TargetHarness => harness
     preflightTests(current)
     bootTests(current)
+    if (lacks.copiesFirst !== true) instantBootTests(current)
     hydrateTests(current)
-    trackingTests(current)
+    if (lacks.noTracking !== true) trackingTests(current)
     endTests(current)
-    restoreTests(current)
+    if (lacks.noRestore !== true) restoreTests(current)
   })
 }
 
@@ -99,16 +112,15 @@ function preflightTests(current: Current): void {
 }
 
 function bootTests(current: Current): void {
-  test('a machine runs from its readers with nothing copied before, and is marked as ours', async () => {
+  test('a machine runs with the content of its readers, and is marked as ours', async () => {
     const { target, source, readDiskNow, isolatedNetwork } = current()
     const contents = [diskContent(16 * MiB), diskContent(2 * MiB)]
-    const { spec, readers } = testBoot(contents, { runId: run1, network: isolatedNetwork })
-    const { ref, checkpoint } = await target.boot(spec)
-    expect(present(readers[0], 'two readers').readBytes).toBeLessThan(8 * MiB)
+    const { spec } = testBoot(contents, { runId: run1, network: isolatedNetwork })
+    const { ref, name, checkpoint } = await target.boot(spec)
     expect(checkpoint).toBeNull()
     expect(await source.powerState(ref)).toBe('running')
     const machine = (await source.inventory()).find((candidate) => candidate.ref === ref)
-    expect(machine).toMatchObject({ name: spec.name, ownedBy: run1, power: 'running' })
+    expect(machine).toMatchObject({ name, ownedBy: run1, power: 'running' })
     expect(machine?.hardware.disks.map(({ bytes }) => bytes)).toEqual([16 * MiB, 2 * MiB])
     for (const [index, key] of (await diskKeys(source, ref)).entries())
       expectEqual(await readDiskNow(ref, key), present(contents[index], 'its content'), `disk ${key}`)
@@ -185,6 +197,25 @@ function bootTests(current: Current): void {
     const { spec } = testBoot([], { runId: run9, network: 'none' })
     await expect(target.screenshot(spec.runId)).rejects.toThrow()
     await expect(target.probe('no-such-machine' as MachineRef)).rejects.toThrow()
+  })
+}
+
+function instantBootTests(current: Current): void {
+  test('a machine starts with nothing copied before', async () => {
+    const { target, isolatedNetwork } = current()
+    const { spec, readers } = testBoot([diskContent(16 * MiB)], { runId: run1, network: isolatedNetwork })
+    await target.boot(spec)
+    expect(present(readers[0], 'one reader').readBytes).toBeLessThan(8 * MiB)
+    await target.destroy(spec.runId, spec.placing.before)
+  })
+
+  test('a run that is not hydrated is not committed', async () => {
+    const { target, openNetwork } = current()
+    const options = { runId: run1, network: openNetwork, mode: 'failover' } as const
+    const { spec } = testBoot([diskContent(4 * MiB)], options)
+    await target.boot(spec)
+    await expect(target.adopt(spec.runId)).rejects.toMatchObject({ name: 'Refusal' })
+    await target.destroy(spec.runId, spec.placing.before)
   })
 }
 
@@ -355,12 +386,11 @@ function endTests(current: Current): void {
     expect(await source.inventory()).toEqual([])
   })
 
-  test('a run is committed only when it is whole, and committing may be repeated', async () => {
+  test('a run that is whole is committed, and committing may be repeated', async () => {
     const { target, source, readDiskNow, openNetwork } = current()
     const content = diskContent(4 * MiB)
     const { spec } = testBoot([content], { runId: run1, network: openNetwork, mode: 'failover' })
     const { ref } = await target.boot(spec)
-    await expect(target.adopt(spec.runId)).rejects.toMatchObject({ name: 'Refusal' })
     await target.hydrate(spec.runId, () => {})
     await target.adopt(spec.runId)
     await target.adopt(spec.runId)

@@ -273,6 +273,14 @@ export const foreign = (name: string): Refusal =>
     remedy: 'Find out who made it, and remove or rename it.',
   })
 
+export const diskInTrouble = (name: string): Refusal =>
+  new Refusal({
+    code: 'azure/disk-in-trouble',
+    message: `Disk ${name} was used by a machine, and Azure says that it has failed`,
+    remedy:
+      'Look at the disk in the portal. If what the machine wrote is not wanted, clean the run up and start it again.',
+  })
+
 export const placeMissing = (place: string): Outage =>
   new Outage({
     code: 'run/host-missing',

@@ -71,6 +71,7 @@ const vms: KindRules = {
     for (const id of diskIds(resource)) {
       const disk = needed(site, id, 'disk')
       disk.properties.diskState = 'Attached'
+      disk.properties.LastOwnershipUpdateTime = new Date(0).toISOString()
     }
     for (const id of adapterIds(resource)) {
       const adapter = needed(site, id, 'network interface')

@@ -1,0 +1,167 @@
+// Azure on this computer, as far as running replicas goes: the double of Resource Manager, and disks that it makes of the blobs of a
+// container. Emulated: nothing here is Azure.
+import { ComputeManagementClient } from '@azure/arm-compute'
+import { NetworkManagementClient } from '@azure/arm-network'
+import type { HttpClient } from '@azure/core-rest-pipeline'
+import { MiB } from '@understudy/base/bytes'
+import { invariant, present } from '@understudy/base/invariant'
+import { REQUEST_BYTES } from '../../limits.ts'
+import type { StorageCalls } from '../../storage-calls.ts'
+import { FOOTER_BYTES } from '../../vhd-footer.ts'
+import type { ArmCalls } from '../arm-calls.ts'
+import { sdkCalls } from '../sdk-calls.ts'
+import type { ArmSettings } from '../settings.ts'
+import type { Waits } from '../target-parts.ts'
+import { type ArmDouble, armDouble } from './arm-double.ts'
+import { lineTo } from './double-line.ts'
+import { ArmError, type DiskContent, type MachineRunner } from './double-parts.ts'
+
+export const emulatedSettings: ArmSettings = {
+  subscriptionId: '00000000-0000-4000-8000-000000000001',
+  resourceGroup: 'replicas',
+  region: 'westeurope',
+  storageAccountId:
+    '/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/replicas/providers/Microsoft.Storage/storageAccounts/emulated',
+  diskType: 'StandardSSD_LRS',
+  preferredSizes: [],
+  adapters: [],
+  tags: {},
+}
+
+const BLOB_ADDRESS = 'https://emulated.blob.core.windows.net/replicas/'
+export const addressOfBlob = (name: string): string => `${BLOB_ADDRESS}${name}`
+
+export type EmulatedAzure = {
+  readonly double: ArmDouble
+  /** A subnet from which everything can be reached, and one that lets nothing out. */
+  readonly openSubnet: string
+  readonly closedSubnet: string
+}
+
+export async function emulateAzure(options: {
+  readonly storage: StorageCalls
+  /** Room for the content of a disk, of zeros. */
+  room(bytes: number): Promise<DiskContent>
+  readonly runner?: MachineRunner
+  readonly workRequests?: number
+}): Promise<EmulatedAzure> {
+  const { subscriptionId, resourceGroup, region } = emulatedSettings
+  const double = armDouble({
+    subscriptionId,
+    resourceGroup,
+    region,
+    openBlob: (address) => contentOfBlob(options, address),
+    ...(options.runner === undefined ? {} : { runner: options.runner }),
+    ...(options.workRequests === undefined ? {} : { workRequests: options.workRequests }),
+  })
+  const group = await double.place({
+    type: 'Microsoft.Network/networkSecurityGroups',
+    name: 'closed',
+    properties: {
+      securityRules: [
+        {
+          name: 'nothing-out',
+          properties: {
+            direction: 'Outbound',
+            access: 'Deny',
+            priority: 200,
+            protocol: '*',
+            sourceAddressPrefix: '*',
+            sourcePortRange: '*',
+            destinationAddressPrefix: '*',
+            destinationPortRange: '*',
+          },
+        },
+      ],
+    },
+  })
+  const subnet = (name: string, addressPrefix: string, more: object = {}) => ({
+    name,
+    properties: { addressPrefix, ...more },
+  })
+  const network = await double.place(
+    {
+      type: 'Microsoft.Network/virtualNetworks',
+      name: 'lan',
+      properties: {
+        addressSpace: { addressPrefixes: ['10.1.0.0/16'] },
+        subnets: [
+          subnet('web', '10.1.1.0/24'),
+          subnet('test', '10.1.2.0/28', { networkSecurityGroup: { id: group.id } }),
+        ],
+      },
+    },
+    'networks',
+  )
+  const [open, closed] = network.properties.subnets as { readonly id: string }[]
+  return {
+    double,
+    openSubnet: present(open, 'two subnets').id,
+    closedSubnet: present(closed, 'two subnets').id,
+  }
+}
+
+/** As Azure does: a page blob of this container, a whole number of MiB and a footer. */
+async function contentOfBlob(
+  { storage, room }: { readonly storage: StorageCalls; room(bytes: number): Promise<DiskContent> },
+  address: string,
+): Promise<DiskContent> {
+  const name = address.startsWith(BLOB_ADDRESS) ? address.slice(BLOB_ADDRESS.length) : ''
+  const facts = await storage.pageFacts(name)
+  if (facts === null) throw new ArmError(404, 'BlobNotFound', `The blob ${address} was not found.`)
+  const bytes = facts.bytes - FOOTER_BYTES
+  const source = { name, snapshot: null }
+  const footer = await storage.readPages(source, { offset: bytes, bytes: FOOTER_BYTES })
+  const isVhd =
+    footer?.toString('latin1', 0, 8) === 'conectix' &&
+    footer.readUInt32BE(60) === 2 &&
+    footer.readBigUInt64BE(48) === BigInt(bytes)
+  if (!isVhd || bytes % MiB !== 0)
+    throw new ArmError(400, 'InvalidParameter', `The blob ${address} is no fixed VHD of whole MiB.`)
+  const content = await room(bytes)
+  for await (const range of storage.pageRanges(source, { offset: 0, bytes })) {
+    const end = range.offset + range.bytes
+    for (let at = range.offset; at < end; at += REQUEST_BYTES) {
+      const piece = { offset: at, bytes: Math.min(REQUEST_BYTES, end - at) }
+      await content.write(at, present(await storage.readPages(source, piece), 'the blob is there'))
+    }
+  }
+  return content
+}
+
+/** Room in memory, for disks of tests. */
+export async function roomInMemory(bytes: number): Promise<DiskContent> {
+  const data = Buffer.alloc(bytes)
+  return {
+    bytes,
+    read: async (offset, length) => Buffer.from(data.subarray(offset, offset + length)),
+    async write(offset, piece) {
+      invariant(offset + piece.length <= bytes, 'inside the disk')
+      piece.copy(data, offset)
+    },
+  }
+}
+
+/** Waits that take no time, and an end of patience that is soon reached. */
+export const quickWaits: Waits = { lookMs: 60_000, minutes: 30, pause: async () => {} }
+
+/** Microsoft's clients, which speak to the double within the process. */
+export function connectDouble(double: ArmDouble, httpClient: HttpClient = lineTo(double)): ArmCalls {
+  const { subscriptionId } = emulatedSettings
+  const credential = {
+    getToken: async () => ({ token: 'emulated', expiresOnTimestamp: Date.now() + 3_600_000 }),
+  }
+  const options = {
+    endpoint: double.address,
+    httpClient,
+    retryOptions: { maxRetries: 2, retryDelayInMs: 1, maxRetryDelayInMs: 2 },
+  }
+  return sdkCalls({
+    compute: new ComputeManagementClient(credential, subscriptionId, options),
+    network: new NetworkManagementClient(credential, subscriptionId, { ...options, $host: double.address }),
+    settings: emulatedSettings,
+    pollMs: 1,
+    operationMinutes: 1,
+    fetchBytes: async (address) => Buffer.from(address.split('base64,')[1] ?? '', 'base64'),
+  })
+}
