@@ -153,9 +153,10 @@ const waitOf = ({ retryAfterSeconds }: ArmFault): string =>
 
 /** Azure names the action and where: nobody should have to look for it. */
 function missingRight({ detail }: ArmFault): Words {
-  const actions = [...detail.matchAll(/Microsoft\.[A-Za-z]+\/[A-Za-z/]+/g)].map(([action]) => action)
-  const action = actions.find((one) => /\/(?:action|read|write|delete)$/.test(one)) ?? actions[0]
-  const scope = /(?:scope(?:\(s\))?|resource) '?([^' ]+)'/.exec(detail)?.[1] ?? null
+  // What the identity may do comes first in some of Azure's sentences, what it may not do after it.
+  const lacking = /does not have .*/s.exec(detail)?.[0] ?? detail
+  const action = /Microsoft\.[A-Za-z]+\/[A-Za-z/]+\/(?:action|read|write|delete)\b/.exec(lacking)?.[0]
+  const scope = /scope(?:\(s\))? '([^' ]+)'/.exec(lacking)?.[1] ?? null
   const where = scope === null ? '' : ` at ${scope}`
   return {
     code: 'azure/right-missing',

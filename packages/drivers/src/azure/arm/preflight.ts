@@ -252,7 +252,7 @@ function sizeFindings(spec: MachineSpec, facts: PreflightFacts): Finding[] {
         'Ask for a higher quota under "Usage + quotas" of the subscription, or stop something in the region.',
       ),
     ]
-  if (usable !== best)
+  if (usable.name !== best.name)
     found.push(
       warning(
         'azure/other-size',

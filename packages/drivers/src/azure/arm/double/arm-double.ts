@@ -76,7 +76,7 @@ export function armDouble(options: DoubleOptions): ArmDouble {
   const violations: string[] = []
   const unjudged = new Set<string>()
   const calls: string[] = []
-  const ending = new Set<string>()
+  const underWay = new Set<Work>()
   const site: DoubleSite = {
     region: options.region,
     subscriptionId: options.subscriptionId,
@@ -408,15 +408,15 @@ export function armDouble(options: DoubleOptions): ArmDouble {
       },
     }
     works.set(begun.id, begun)
+    underWay.add(begun)
     return begun
   }
 
   async function endWorks(): Promise<void> {
-    for (const work of works.values()) {
+    for (const work of underWay) {
       const { fault } = work
-      if (work.state !== 'InProgress' || work.endsAt > calls.length || ending.has(work.id)) continue
-      if (fault?.kind === 'work-endless') continue
-      ending.add(work.id)
+      if (work.endsAt > calls.length || fault?.kind === 'work-endless') continue
+      underWay.delete(work)
       if (fault?.kind === 'work-fails') {
         work.fail(fault.code, fault.message)
         continue

@@ -146,7 +146,13 @@ export async function roomInMemory(bytes: number): Promise<DiskContent> {
 export const quickWaits: Waits = { lookMs: 60_000, minutes: 30, pause: async () => {} }
 
 /** Microsoft's clients, which speak to the double within the process. */
-export function connectDouble(double: ArmDouble, httpClient: HttpClient = lineTo(double)): ArmCalls {
+export function connectDouble(
+  double: ArmDouble,
+  {
+    httpClient = lineTo(double),
+    operationMinutes = 1,
+  }: { readonly httpClient?: HttpClient; readonly operationMinutes?: number } = {},
+): ArmCalls {
   const { subscriptionId } = emulatedSettings
   const credential = {
     getToken: async () => ({ token: 'emulated', expiresOnTimestamp: Date.now() + 3_600_000 }),
@@ -161,7 +167,7 @@ export function connectDouble(double: ArmDouble, httpClient: HttpClient = lineTo
     network: new NetworkManagementClient(credential, subscriptionId, { ...options, $host: double.address }),
     settings: emulatedSettings,
     pollMs: 1,
-    operationMinutes: 1,
+    operationMinutes,
     fetchBytes: async (address) => Buffer.from(address.split('base64,')[1] ?? '', 'base64'),
   })
 }
