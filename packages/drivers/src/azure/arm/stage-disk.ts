@@ -38,8 +38,7 @@ export async function stageDisk(
   const name = copyName(runId, index)
   const footer = vhdFooter(virtualBytes(disk.bytes), copyId(runId, index))
   const footerAt = virtualBytes(disk.bytes)
-  if ((await storage.pageFacts(name, signal)) === null && (await copyWithin?.(disk, name, signal)) === true)
-    return name
+  if ((await copyWithin?.(disk, name, signal)) === true) return name
   const facts = await openBlob(storage, { name, runId, bytes: vhdBytes(disk.bytes) }, signal)
   const last = await storage.readPages(
     { name, snapshot: null },

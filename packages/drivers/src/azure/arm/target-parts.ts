@@ -15,7 +15,8 @@ export type TargetParts = {
   readonly waits: Waits
   /**
    * Brings a disk into the blob in a quicker way than by sending it, where there is one: a copy within the account, for a point that
-   * lies there. False: there is none for this disk, and nothing was done.
+   * lies there. True when the blob is whole; asked again after a break, it joins the copy that is under way. False: there is no
+   * quicker way for this disk, and nothing was done.
    */
   readonly copyWithin?: (disk: BootDisk, blob: string, signal?: AbortSignal) => Promise<boolean>
   /** Asks a service of the guest that is known to the site. Null: none is known, and Azure's agent counts. */
