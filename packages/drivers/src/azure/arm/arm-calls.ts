@@ -6,6 +6,7 @@ import type {
   PublicIPAddress,
   VirtualNetwork,
 } from '@azure/arm-network'
+import type { Permission } from './missing-rights.ts'
 
 /** Resources of one kind in the resource group of the site. Every failure is a Refusal or an Outage of `arm-failures.ts`. */
 export interface Shelf<Item> {
@@ -50,6 +51,8 @@ export interface ArmCalls {
   /** Of the region: what a machine may be like, and what the subscription may still have. */
   sizes(signal?: AbortSignal): Promise<readonly ResourceSku[]>
   usages(signal?: AbortSignal): Promise<readonly Usage[]>
+  /** What the sign-in may do there. */
+  permissions(where: 'group' | 'subscription', signal?: AbortSignal): Promise<readonly Permission[]>
   /** A picture of the screen as Azure keeps it (a Windows bitmap); null while there is none. */
   screen(machine: string, signal?: AbortSignal): Promise<Buffer | null>
 }

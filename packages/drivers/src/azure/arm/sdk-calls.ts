@@ -1,10 +1,12 @@
 // The requests of `arm-calls.ts` through Microsoft's clients. Here and nowhere else their errors become ours.
 import type { ComputeManagementClient } from '@azure/arm-compute'
 import type { NetworkManagementClient } from '@azure/arm-network'
+import { createPipelineRequest } from '@azure/core-rest-pipeline'
 import { isAbort, Outage, Refusal } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
 import type { ArmCalls, MachineState, Shelf } from './arm-calls.ts'
 import { endless, fromArm, fromSignIn } from './arm-failures.ts'
+import type { Permission } from './missing-rights.ts'
 import { readResourceId } from './resource-id.ts'
 import type { ArmSettings } from './settings.ts'
 
@@ -156,6 +158,8 @@ export function sdkCalls(parts: SdkParts): ArmCalls {
       ),
     usages: (signal) =>
       ask.all('look at the quotas', signal, (options) => compute.usage.list(settings.region, options)),
+    permissions: (where, signal) =>
+      ask.once('look at what it may do', signal, ({ abortSignal }) => permissions(parts, where, abortSignal)),
     async screen(machine, signal) {
       const address = await ask.orNull('look at the screen', signal, async (options) => {
         const answer = await compute.virtualMachines.retrieveBootDiagnosticsData(group, machine, options)
@@ -167,6 +171,34 @@ export function sdkCalls(parts: SdkParts): ArmCalls {
       )
     },
   }
+}
+
+const PERMISSIONS_VERSION = '2022-04-01'
+/** Roles of one identity at one place come on a page or two. */
+const MOST_PAGES = 20
+
+/** Microsoft's client of this service is large and is needed for this one question alone. */
+async function permissions(
+  { network, settings }: SdkParts,
+  where: 'group' | 'subscription',
+  abortSignal: AbortSignal,
+): Promise<readonly Permission[]> {
+  const subscription = `${network.$host}/subscriptions/${network.subscriptionId}`
+  const scope = where === 'group' ? `${subscription}/resourceGroups/${settings.resourceGroup}` : subscription
+  const found: Permission[] = []
+  let url = `${scope}/providers/Microsoft.Authorization/permissions?api-version=${PERMISSIONS_VERSION}`
+  for (let page = 0; url !== '' && page < MOST_PAGES; page += 1) {
+    const answer = await network.sendRequest(createPipelineRequest({ url, method: 'GET', abortSignal }))
+    if (answer.status !== 200)
+      throw Object.assign(new Error(`status ${answer.status}`), {
+        statusCode: answer.status,
+        response: answer,
+      })
+    const body = JSON.parse(answer.bodyAsText ?? '{}') as { value?: Permission[]; nextLink?: string }
+    found.push(...(body.value ?? []))
+    url = body.nextLink ?? ''
+  }
+  return found
 }
 
 /** Every request has an end, and every failure a name. */

@@ -59,6 +59,8 @@ export type ArmDouble = {
   /** Asked at every request. */
   fault: (call: DoubleCall) => Fault | null
   quota: number
+  /** What whoever signs in may do. */
+  permissions: Record<'group' | 'subscription', readonly Json[]>
   /** Puts something there that nobody asked for, as an operator does in the portal. Whole, in ARM's form. */
   place(
     resource: Pick<Resource, 'type' | 'name'> & Partial<Resource>,
@@ -94,6 +96,10 @@ export function armDouble(options: DoubleOptions): ArmDouble {
     calls,
     fault: () => null,
     quota: options.quota ?? 100,
+    permissions: {
+      group: [{ actions: ['*'], notActions: [] }],
+      subscription: [{ actions: ['*'], notActions: [] }],
+    },
     place,
     ofType: (type) => [...resources.values()].filter((resource) => resource.type === type),
   }
@@ -169,14 +175,22 @@ export function armDouble(options: DoubleOptions): ArmDouble {
         )
       return page(url, usages(site, double.quota))
     }
+    const permissions =
+      /^\/subscriptions\/[^/]+(?:\/resourceGroups\/([^/]+))?\/providers\/Microsoft\.Authorization\/permissions$/i.exec(
+        path,
+      )
+    if (permissions !== null) {
+      const [, group] = permissions
+      if (group !== undefined && !knownGroups().has(group.toLowerCase())) throw groupMissing(group)
+      return page(url, double.permissions[group === undefined ? 'subscription' : 'group'])
+    }
     const inGroup = /^\/subscriptions\/[^/]+\/resourceGroups\/([^/]+)\/providers\/([^/]+)\/(.+)$/i.exec(path)
     const everywhere = /^\/subscriptions\/[^/]+\/providers\/([^/]+)\/([^/]+)$/i.exec(path)
     if (everywhere !== null) return listAll(`${everywhere[1]}/${everywhere[2]}`, version, url, null)
     if (inGroup === null)
       throw new ArmError(404, 'InvalidResourceType', `${method} ${path} is not known here.`)
     const [, group = '', provider = '', rest = ''] = inGroup
-    if (!knownGroups().has(group.toLowerCase()))
-      throw new ArmError(404, 'ResourceGroupNotFound', `Resource group '${group}' could not be found.`)
+    if (!knownGroups().has(group.toLowerCase())) throw groupMissing(group)
     const [kind = '', name, action, ...more] = rest.split('/')
     const type = `${provider}/${kind}`
     const rule = rules.find((one) => key(one.type) === key(type))
@@ -478,6 +492,9 @@ function toResource(body: Json, named: Pick<Resource, 'id' | 'name' | 'type'>): 
     properties,
   }
 }
+
+const groupMissing = (group: string): ArmError =>
+  new ArmError(404, 'ResourceGroupNotFound', `Resource group '${group}' could not be found.`)
 
 function refusalOf(fault: Extract<Fault, { kind: 'answer' }>): ArmError {
   const headers: Record<string, string> =

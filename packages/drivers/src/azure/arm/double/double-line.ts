@@ -13,7 +13,7 @@ import {
   RestError,
 } from '@azure/core-rest-pipeline'
 import type { ArmDouble } from './arm-double.ts'
-import { LineBroken } from './double-parts.ts'
+import { type DoubleAnswer, LineBroken } from './double-parts.ts'
 
 /** `gate` is passed before a request arrives and after it was answered: where a process may die. */
 export function lineTo(
@@ -50,8 +50,18 @@ export type DoubleServer = {
   close(): Promise<void>
 }
 
+/** An application of the directory, which signs in at the same server. */
+export type DoubleApplication = {
+  readonly tenantId: string
+  readonly clientId: string
+  readonly secret: string
+}
+
 /** On this computer alone. The certificate is made for this server and is gone with it. */
-export async function serveDouble(double: ArmDouble): Promise<DoubleServer> {
+export async function serveDouble(
+  double: ArmDouble,
+  application: DoubleApplication | null = null,
+): Promise<DoubleServer> {
   const { key, certificate } = await makeCertificate()
   const server = createServer({ key, cert: certificate }, (request, response) => {
     const parts: Buffer[] = []
@@ -61,6 +71,12 @@ export async function serveDouble(double: ArmDouble): Promise<DoubleServer> {
         Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
       )
       const body = Buffer.concat(parts).toString()
+      const signIn =
+        application === null ? null : directoryAnswer(application, request.url ?? '/', body, double.address)
+      if (signIn !== null) {
+        response.writeHead(signIn.status, signIn.headers).end(signIn.body)
+        return
+      }
       double.handle({ method: request.method ?? 'GET', url: request.url ?? '/', headers, body }).then(
         (answer) => response.writeHead(answer.status, answer.headers).end(answer.body),
         (error: unknown) => {
@@ -81,6 +97,34 @@ export async function serveDouble(double: ArmDouble): Promise<DoubleServer> {
       await new Promise((resolve) => server.close(resolve))
     },
   }
+}
+
+/** The two questions of a sign-in; null: this is none of them. */
+function directoryAnswer(
+  { tenantId, clientId, secret }: DoubleApplication,
+  url: string,
+  body: string,
+  address: string,
+): DoubleAnswer | null {
+  const answer = (status: number, said: object): DoubleAnswer => ({
+    status,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(said),
+  })
+  const tenant = `${address}/${tenantId}`
+  if (url.includes('/.well-known/openid-configuration'))
+    return answer(200, {
+      issuer: `${tenant}/v2.0`,
+      authorization_endpoint: `${tenant}/oauth2/v2.0/authorize`,
+      token_endpoint: `${tenant}/oauth2/v2.0/token`,
+      jwks_uri: `${tenant}/discovery/v2.0/keys`,
+    })
+  if (!url.includes('/oauth2/v2.0/token')) return null
+  const form = new URLSearchParams(body)
+  if (form.get('client_id') === clientId && form.get('client_secret') === secret)
+    return answer(200, { token_type: 'Bearer', expires_in: 3600, access_token: 'a-token-of-the-double' })
+  const said = 'AADSTS7000215: Invalid client secret provided.'
+  return answer(401, { error: 'invalid_client', error_description: said, error_codes: [7000215] })
 }
 
 async function makeCertificate(): Promise<{ readonly key: string; readonly certificate: string }> {

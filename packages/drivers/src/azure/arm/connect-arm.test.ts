@@ -1,0 +1,87 @@
+// The whole way over TLS: the sign-in at the directory, Microsoft's clients, and what the connection test says.
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { azureTarget } from './azure-target.ts'
+import { checkArm } from './check-arm.ts'
+import { connectArm } from './connect-arm.ts'
+import { type DoubleServer, serveDouble } from './double/double-line.ts'
+import { emulatedSettings } from './double/emulated-azure.ts'
+import { missingRights } from './missing-rights.ts'
+import { type TestSite, testSite } from './test-site.ts'
+
+const application = {
+  tenantId: '00000000-0000-4000-8000-00000000000a',
+  clientId: '00000000-0000-4000-8000-00000000000b',
+  secret: 'right',
+}
+
+let site: TestSite
+let server: DoubleServer
+beforeAll(async () => {
+  site = await testSite()
+  server = await serveDouble(site.double, application)
+})
+afterAll(async () => {
+  await server?.close()
+})
+
+const connect = (secret: string, settings = emulatedSettings) => {
+  const cloud = {
+    resourceManager: server.address,
+    directory: server.address,
+    certificate: server.certificate,
+  }
+  return connectArm(settings, { kind: 'secret', ...application, secret }, cloud)
+}
+
+test('a site with the right secret is connected, and told what it finds', async () => {
+  const arm = await connect('right')
+  expect(await checkArm(arm, emulatedSettings)).toEqual({
+    summary: '8 machine sizes in westeurope, 2 subnets, 1 of them isolated',
+  })
+  expect((await azureTarget({ ...site.parts, arm }).networks()).map(({ name }) => name)).toEqual([
+    'Own network',
+    'lan/web',
+    'lan/test',
+  ])
+})
+
+test('a wrong secret, subscription, group and region are told apart', async () => {
+  const check = async (change: Partial<typeof emulatedSettings>, secret = 'right') => {
+    const settings = { ...emulatedSettings, ...change }
+    return await checkArm(await connect(secret, settings), settings).catch((error: unknown) => error)
+  }
+  const refused = (code: string) => ({ name: 'Refusal', code, remedy: expect.stringMatching(/\w/) })
+  expect(await check({}, 'wrong')).toMatchObject(refused('azure/sign-in-refused'))
+  const other = '00000000-0000-4000-8000-0000000000ff'
+  expect(await check({ subscriptionId: other })).toMatchObject(refused('azure/subscription-missing'))
+  expect(await check({ resourceGroup: 'gone' })).toMatchObject(refused('azure/group-missing'))
+})
+
+test('every right that is missing is named, with where', async () => {
+  const everything = { ...site.double.permissions }
+  site.double.permissions.group = [
+    {
+      actions: ['Microsoft.Compute/*', 'Microsoft.Network/*'],
+      notActions: ['Microsoft.Compute/disks/delete'],
+    },
+    { actions: ['*/read'], notActions: [] },
+  ]
+  site.double.permissions.subscription = [{ actions: ['Microsoft.Network/*/read'], notActions: [] }]
+  const failure = await checkArm(await connect('right'), emulatedSettings).catch((error: unknown) => error)
+  Object.assign(site.double.permissions, everything)
+  expect(failure).toMatchObject({
+    code: 'azure/right-missing',
+    message:
+      'The identity of the site lacks rights in Azure; in resource group replicas: Microsoft.Compute/disks/delete; in the subscription: Microsoft.Compute/skus/read, Microsoft.Compute/locations/usages/read',
+  })
+})
+
+test('what one role takes out another one may give', () => {
+  const action = ['Microsoft.Compute/disks/write']
+  const reader = { actions: ['*/read'] }
+  const without = { actions: ['*'], notActions: ['microsoft.compute/disks/*'] }
+  expect(missingRights(action, [reader])).toEqual(action)
+  expect(missingRights(action, [without])).toEqual(action)
+  expect(missingRights(action, [without, { actions: ['Microsoft.Compute/disks/write'] }])).toEqual([])
+  expect(missingRights(action, [{ actions: ['Microsoft.Compute/disks/wri'] }])).toEqual(action)
+})
