@@ -274,6 +274,16 @@ export const foreign = (name: string): Refusal =>
     remedy: 'Find out who made it, and remove or rename it.',
   })
 
+/** Another process has made the machine meanwhile, or cleaned the run up, and needed the copy no more; or somebody deleted it. */
+export const copyGone = (name: string, cause: unknown): Outage =>
+  new Outage({
+    code: 'azure/copy-gone',
+    message: `The blob ${name} went away while a disk was copied into it`,
+    remedy:
+      'The next attempt goes on with what is there. If it comes again, find out who deletes in this container.',
+    cause,
+  })
+
 export const diskInTrouble = (name: string): Refusal =>
   new Refusal({
     code: 'azure/disk-in-trouble',

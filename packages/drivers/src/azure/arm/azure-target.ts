@@ -1,5 +1,6 @@
 // Azure as a place where replicas run. See DESIGN.md.
 import { Outage, Refusal } from '@understudy/base/errors'
+import type { Clock } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { HydrateProgress, TargetPlatform } from '@understudy/engine/ports/target-platform'
@@ -17,14 +18,21 @@ import { checkArmSettings, placeOf } from './settings.ts'
 import { toNetworks } from './site-networks.ts'
 import type { TargetParts } from './target-parts.ts'
 
+/** The list of sizes has megabytes and changes in weeks; plans ask for preflights of many machines. A boot asks anew. */
+const SIZES_KEPT_MS = 10 * 60_000
+
 export function azureTarget(parts: TargetParts): TargetPlatform {
   const { arm, settings } = parts
   checkArmSettings(settings)
+  const sizes = keptFor(SIZES_KEPT_MS, parts.clock, (signal) => arm.sizes(signal))
   return {
     places: async () => [placeOf(settings)],
     networks: async (signal) => toNetworks(await loadSubnets(parts, signal)),
     preflight: async (spec, signal) =>
-      preflightFindings(spec, await readPreflightFacts(parts, spec, null, signal)),
+      preflightFindings(
+        spec,
+        await readPreflightFacts({ settings, arm: { ...arm, sizes } }, spec, null, signal),
+      ),
     boot: (spec, signal) => bootInAzure(parts, spec, signal),
     // A machine in Azure has its disks wholly before it starts: it never reads from us.
     reattach: async () => {},
@@ -61,6 +69,20 @@ export function azureTarget(parts: TargetParts): TargetPlatform {
       await arm.start(name, signal)
       return { checkpoint: null }
     },
+  }
+}
+
+/** The answer of a little while ago, or a new one. A failure is not kept. */
+function keptFor<Answer>(
+  milliseconds: number,
+  clock: Clock,
+  ask: (signal?: AbortSignal) => Promise<Answer>,
+): (signal?: AbortSignal) => Promise<Answer> {
+  let kept: { readonly at: number; readonly answer: Answer } | null = null
+  return async (signal) => {
+    if (kept === null || clock.now() - kept.at >= milliseconds)
+      kept = { at: clock.now(), answer: await ask(signal) }
+    return kept.answer
   }
 }
 

@@ -7,9 +7,9 @@ import type { BlockReader, Extent, MappedExtent } from '@understudy/block/device
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { BootDisk } from '@understudy/engine/ports/target-platform'
 import { REQUEST_BYTES } from '../limits.ts'
-import type { PageBlobFacts, StorageCalls } from '../storage-calls.ts'
+import { FenceBroken, type PageBlobFacts, type StorageCalls } from '../storage-calls.ts'
 import { FOOTER_BYTES, vhdBytes, vhdFooter, virtualBytes } from '../vhd-footer.ts'
-import { foreign } from './arm-failures.ts'
+import { copyGone, foreign } from './arm-failures.ts'
 import { copyId, copyName, RUN_TAG } from './run-names.ts'
 
 /** So much is sent before it is noted: after a break no more than this is sent again. */
@@ -46,8 +46,12 @@ export async function stageDisk(
     signal,
   )
   if (last?.equals(footer) === true) return name
-  await sendContent(storage, { name, facts, reader: disk.reader }, signal)
-  await storage.putPages(name, { offset: footerAt, data: footer, fence: FENCE }, signal)
+  try {
+    await sendContent(storage, { name, facts, reader: disk.reader }, signal)
+    await storage.putPages(name, { offset: footerAt, data: footer, fence: FENCE }, signal)
+  } catch (error) {
+    throw error instanceof FenceBroken ? copyGone(name, error) : error
+  }
   return name
 }
 

@@ -340,6 +340,56 @@ test('a stopped run costs no processor: it is let go, and started again by the n
   expect(runMachines(site)[0]?.power).toBe('running')
 })
 
+test('a machine whose disks Azure still fills is not committed, and not said to be whole', async () => {
+  const site = await testSite()
+  await site.target.boot(boot())
+  const disk = present(site.double.ofType('Microsoft.Compute/disks')[0], 'it has a disk')
+  disk.properties.completionPercent = 40
+  const refused = { name: 'Refusal', code: 'run/not-hydrated' }
+  await expect(site.target.adopt(runId)).rejects.toMatchObject(refused)
+  await expect(site.target.hydrate(runId, () => {})).rejects.toMatchObject(refused)
+  disk.properties.completionPercent = 100
+  await site.target.hydrate(runId, () => {})
+  await site.target.adopt(runId)
+  expect(runMachines(site)[0]?.tags).toMatchObject({ 'understudy-adopted': 'yes' })
+  expect(site.double.violations).toEqual([])
+})
+
+test('throttling that passes is waited out, as long as Azure asks for', async () => {
+  const site = await testSite()
+  failing(site, isPut('disks'), refusal(429, 'TooManyRequests', 'Too many', { retryAfterSeconds: 1 }), 1)
+  const begun = performance.now()
+  await site.target.boot(boot())
+  expect(performance.now() - begun).toBeGreaterThanOrEqual(950)
+})
+
+test('a copy that somebody takes away while it is made is an outage, and made again', async () => {
+  const site = await testSite()
+  const { spec, readers } = testBoot([Buffer.alloc(MiB, 3)], { runId, network: OWN_NETWORK, name: 'web' })
+  const reader = present(readers[0], 'one')
+  const read = reader.read
+  reader.read = async (offset, bytes) => {
+    site.account.blobs.delete(copyName(runId, 0))
+    return await read.call(reader, offset, bytes)
+  }
+  await expect(site.target.boot(spec)).rejects.toMatchObject({ name: 'Outage', code: 'azure/copy-gone' })
+  reader.read = read
+  await site.target.boot(spec)
+})
+
+test('sizes are asked for once for many preflights, and again later', async () => {
+  let now = 0
+  const site = await testSite({ clock: { now: () => now } })
+  const asked = (): number => site.double.calls.filter((call) => call.endsWith('/skus')).length
+  await site.target.preflight(boot())
+  const once = asked()
+  await site.target.preflight(boot())
+  expect(asked()).toBe(once)
+  now += 10 * 60_000
+  await site.target.preflight(boot())
+  expect(asked()).toBe(2 * once)
+})
+
 test('a service of the guest that is known is the evidence, not the agent', async () => {
   const asked: (readonly string[])[] = []
   const site = await testSite({
