@@ -1,6 +1,7 @@
 // The process dies after every single request of a boot and of a clean-up, and answers are lost at every request. Whatever the moment:
 // who repeats it finds one whole machine, or nothing; and nobody else's things are touched.
 import { MiB } from '@understudy/base/bytes'
+import { Outage, Refusal } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
@@ -8,8 +9,9 @@ import { expectEqual, testBoot, testRun } from '@understudy/simulator/contracts/
 import { seededRandom } from '@understudy/simulator/seeded-random'
 import { expect, test } from 'vitest'
 import { azureTarget } from './azure-target.ts'
+import type { Fault } from './double/double-parts.ts'
 import { emulatedSettings } from './double/emulated-azure.ts'
-import { mortalProcess } from './mortal-process.ts'
+import { Died, mortalProcess } from './mortal-process.ts'
 import { isOfRun } from './run-names.ts'
 import { OWN_NETWORK } from './site-networks.ts'
 import { type TestSite, testSite } from './test-site.ts'
@@ -57,8 +59,8 @@ function specFor(site: TestSite): BootSpec {
 }
 
 /** A site where somebody else has a machine of the wished name. */
-async function busySite(): Promise<{ site: TestSite; before: readonly string[] }> {
-  const site = await testSite({ settings })
+async function busySite(workRequests = 1): Promise<{ site: TestSite; before: readonly string[] }> {
+  const site = await testSite({ settings }, workRequests)
   await site.addMachine('web', [MiB])
   return { site, before: site.things() }
 }
@@ -76,6 +78,17 @@ async function expectWhole(site: TestSite, when: string): Promise<void> {
     const disk = site.diskOf(id as never, `disk${index}` as DiskKey)
     expectEqual(await disk.read(0, disk.bytes), content, `disk ${index}, ${when}`)
   }
+  const parts = [...site.double.site.resources.values()].filter((one) => isOfRun(one, runId))
+  expect(parts.map(({ type }) => type.split('/')[1]).toSorted(), `each once, ${when}`).toEqual([
+    'disks',
+    'disks',
+    'networkInterfaces',
+    'networkInterfaces',
+    'networkSecurityGroups',
+    'publicIPAddresses',
+    'virtualMachines',
+    'virtualNetworks',
+  ])
   expect([...site.account.blobs.keys()], `no copy is left, ${when}`).toEqual([])
   expect(site.machines(), `the other machine is there, ${when}`).toHaveLength(2)
 }
@@ -156,3 +169,56 @@ test('an answer that is lost at any request costs nothing: the machine is made o
     expect(site.things(), `nothing is left, request ${lost}`).toEqual(before)
   }
 })
+
+const seeds =
+  process.env.UNDERSTUDY_SEED === undefined ? [1, 2, 3, 4, 5, 6, 7, 8] : [Number(process.env.UNDERSTUDY_SEED)]
+
+/** What a bad day brings, at one request in twenty. */
+const troubles: readonly Fault[] = [
+  { kind: 'lost-answer' },
+  { kind: 'no-line' },
+  { kind: 'answer', status: 429, code: 'TooManyRequests', message: 'Too many', retryAfterSeconds: 0 },
+  {
+    kind: 'answer',
+    status: 409,
+    code: 'AnotherOperationInProgress',
+    message: 'Another operation is in progress',
+  },
+  { kind: 'answer', status: 500, code: 'InternalServerError', message: 'Trouble' },
+  { kind: 'work-fails', code: 'AllocationFailed', message: 'No room' },
+  { kind: 'work-fails', code: 'InternalExecutionError', message: 'It failed' },
+]
+
+test.each(seeds)(
+  'bad days in a row, with deaths and slow works, end in one whole machine and then in nothing (seed %i)',
+  async (seed) => {
+    const chance = seededRandom(seed)
+    const { site, before } = await busySite(1 + chance.below(6))
+    for (let life = 0; life < 8; life += 1) {
+      const spec = specFor(site)
+      site.double.fault = () =>
+        chance.below(20) === 0 ? (troubles[chance.below(troubles.length)] ?? null) : null
+      const mortal = mortalProcess(site.double, site.parts.storage, 5 + chance.below(150))
+      const target = azureTarget({ ...site.parts, ...mortal.parts })
+      const acts = [
+        () => target.boot(spec),
+        () => target.boot(spec),
+        () => target.hydrate(runId, () => {}),
+        () => target.stop(runId),
+        () => target.destroy(runId, spec.placing.before),
+      ]
+      for (let count = 0; count < 3; count += 1)
+        await present(acts[chance.below(acts.length)], 'one of them')().catch((error: unknown) => {
+          // Whatever happens, it is told as what it is.
+          if (!(error instanceof Outage || error instanceof Refusal || error instanceof Died)) throw error
+        })
+    }
+    site.double.fault = () => null
+    const spec = specFor(site)
+    await site.target.boot(spec)
+    await expectWhole(site, `seed ${seed}`)
+    await site.target.destroy(runId, spec.placing.before)
+    expect(site.things(), `nothing is left, seed ${seed}`).toEqual(before)
+    expect(site.double.violations).toEqual([])
+  },
+)

@@ -32,10 +32,11 @@ export type TestSite = EmulatedAzure & {
   readonly source: SourcePlatform
 }
 
-export async function testSite(change: Partial<TargetParts> = {}): Promise<TestSite> {
+/** `workRequests`: so many requests later Azure has ended a work. */
+export async function testSite(change: Partial<TargetParts> = {}, workRequests = 1): Promise<TestSite> {
   const account = memoryAccount()
   const storage = memoryCalls(account)
-  const azure = await emulateAzure({ storage, room: roomInMemory, runner: pictureRunner })
+  const azure = await emulateAzure({ storage, room: roomInMemory, runner: pictureRunner, workRequests })
   const { double } = azure
   const parts: TargetParts = {
     arm: connectDouble(double),
