@@ -7,7 +7,7 @@ import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
 import { expectEqual, testBoot, testRun } from '@understudy/simulator/contracts/platform-harness'
 import { seededRandom } from '@understudy/simulator/seeded-random'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { azureTarget } from './azure-target.ts'
 import type { Fault } from './double/double-parts.ts'
 import { emulatedSettings } from './double/emulated-azure.ts'
@@ -15,6 +15,9 @@ import { Died, mortalProcess } from './mortal-process.ts'
 import { isOfRun } from './run-names.ts'
 import { OWN_NETWORK } from './site-networks.ts'
 import { type TestSite, testSite } from './test-site.ts'
+
+/** Hundreds of boots in all: a busy computer is no failure. */
+vi.setConfig({ testTimeout: 240_000 })
 
 const runId = testRun('crash')
 const random = seededRandom(7)

@@ -6,6 +6,7 @@ import { connectArm } from './connect-arm.ts'
 import { type DoubleServer, serveDouble } from './double/double-line.ts'
 import { emulatedSettings } from './double/emulated-azure.ts'
 import { missingRights } from './missing-rights.ts'
+import { blobAddress, openAzureTarget } from './open-azure-target.ts'
 import { type TestSite, testSite } from './test-site.ts'
 
 const application = {
@@ -43,6 +44,31 @@ test('a site with the right secret is connected, and told what it finds', async 
     'lan/web',
     'lan/test',
   ])
+})
+
+test('a site is opened with its container beside it, and nothing is asked before it is needed', async () => {
+  const asked = site.double.calls.length
+  const cloud = {
+    resourceManager: server.address,
+    directory: server.address,
+    certificate: server.certificate,
+  }
+  const container = {
+    endpoint: 'https://account.blob.core.windows.net/',
+    container: 'replicas',
+    signIn: { kind: 'signature', token: 'sv=1' },
+  } as const
+  const signIn = { kind: 'secret', ...application } as const
+  const clock = { now: () => 0 }
+  const opened = await openAzureTarget({ container, settings: emulatedSettings, signIn, clock, cloud })
+  expect(site.double.calls).toHaveLength(asked)
+  expect((await opened.check()).summary).toContain('machine sizes')
+  expect(await opened.target.places()).toEqual([
+    'azure:/subscriptions/00000000-0000-4000-8000-000000000001/resourcegroups/replicas',
+  ])
+  expect(blobAddress(container, 'runs/a/disk0.vhd')).toBe(
+    'https://account.blob.core.windows.net/replicas/runs/a/disk0.vhd',
+  )
 })
 
 test('a wrong secret, subscription, group and region are told apart', async () => {
