@@ -173,6 +173,36 @@ test('an answer that is lost at any request costs nothing: the machine is made o
   }
 })
 
+test('a machine is never put together of disks that a guest wrote to and disks of the point', async () => {
+  const { site, before } = await busySite()
+  const first = specFor(site)
+  await site.target.boot(first)
+  const requests = await lives(site, Infinity, (target) => target.destroy(runId, first.placing.before))
+  let torn = 0
+  for (let after = 0; after < requests; after += 1) {
+    const spec = specFor(site)
+    const { ref } = await site.target.boot(spec)
+    for (const [index] of contents.entries())
+      await site.diskOf(ref, `disk${index}` as DiskKey).write(0, Buffer.alloc(512, 9))
+    await lives(site, after, (target) => target.destroy(runId, spec.placing.before))
+    const again = await site.target.boot(spec).catch((error: unknown) => error)
+    if (again instanceof Refusal) {
+      expect(again.code, `after request ${after}`).toBe('run/torn')
+      torn += 1
+    } else {
+      const [machine] = site.machines().filter((one) => isOfRun(one, runId))
+      const disks = contents.map((_, index) =>
+        site.diskOf(present(machine, 'it runs').id as never, `disk${index}` as DiskKey),
+      )
+      const written = await Promise.all(disks.map(async (disk) => (await disk.read(0, 1))[0]))
+      expect(new Set(written).size, `all of one kind, after request ${after}`).toBe(1)
+    }
+    await site.target.destroy(runId, spec.placing.before)
+    expect(site.things(), `nothing is left after request ${after}`).toEqual(before)
+  }
+  expect(torn, 'it comes to that').toBeGreaterThan(0)
+})
+
 const seeds =
   process.env.UNDERSTUDY_SEED === undefined ? [1, 2, 3, 4, 5, 6, 7, 8] : [Number(process.env.UNDERSTUDY_SEED)]
 

@@ -91,6 +91,11 @@ const passing: Readonly<Record<string, (fault: ArmFault) => Words>> = {
   ZonalAllocationFailed: noCapacity,
   OverconstrainedAllocationRequest: noCapacity,
   OverconstrainedZonalAllocationRequest: noCapacity,
+  // Lists may lag behind: what uses it may have gone already, or has not been seen yet.
+  NicInUse: inUse,
+  InUseSubnetCannotBeDeleted: inUse,
+  InUseNetworkSecurityGroupCannotBeDeleted: inUse,
+  PublicIPAddressCannotBeDeleted: inUse,
   NicReservedForAnotherVm: ({ detail }) => ({
     code: 'azure/busy',
     message: `Azure holds the network adapter for three minutes for the machine that it failed to make: ${detail}`,
@@ -185,6 +190,14 @@ function noCapacity({ detail }: ArmFault): Words {
     code: 'azure/no-capacity',
     message: `Azure has no room for this machine size just now: ${detail}`,
     remedy: 'It is tried again. Prefer another size or another zone in the settings of the site if it stays.',
+  }
+}
+
+function inUse({ detail }: ArmFault): Words {
+  return {
+    code: 'azure/in-use',
+    message: `Something still uses it: ${detail}`,
+    remedy: 'It is tried again. If it stays, take it out of what uses it in the portal.',
   }
 }
 
@@ -290,6 +303,13 @@ export const diskInTrouble = (name: string): Refusal =>
     message: `Disk ${name} was used by a machine, and Azure says that it has failed`,
     remedy:
       'Look at the disk in the portal. If what the machine wrote is not wanted, clean the run up and start it again.',
+  })
+
+export const runTorn = (left: number, disks: number): Refusal =>
+  new Refusal({
+    code: 'run/torn',
+    message: `Of the ${disks} disks of this run ${left} are left, with what the guest wrote: its clean-up has begun`,
+    remedy: 'Clean the run up, then start a new one.',
   })
 
 export const placeMissing = (place: string): Outage =>

@@ -4,7 +4,7 @@ import type { Disk, VirtualMachine } from '@azure/arm-compute'
 import { Outage, Refusal } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
 import type { BootSpec, RunningReplica } from '@understudy/engine/ports/target-platform'
-import { diskInTrouble, placeMissing } from './arm-failures.ts'
+import { diskInTrouble, placeMissing, runTorn } from './arm-failures.ts'
 import { eachOrNone } from './each-or-none.ts'
 import { ensureAdapters } from './ensure-adapters.ts'
 import { ensureResource, settled } from './ensure-resource.ts'
@@ -12,7 +12,15 @@ import { readOperatingSystem } from './operating-system.ts'
 import { generationOf, type PreflightFacts, preflightFindings, usableSizes } from './preflight.ts'
 import { readPreflightFacts } from './preflight-facts.ts'
 import { bringUp, findRunMachine, isRunning, type RunMachine, toRunMachine } from './run-machine.ts'
-import { copiesFolder, freeMachineName, isOfRun, MODE_TAG, partName, RUN_TAG } from './run-names.ts'
+import {
+  copiesFolder,
+  freeMachineName,
+  isOfRun,
+  isPartName,
+  MODE_TAG,
+  partName,
+  RUN_TAG,
+} from './run-names.ts'
 import { placeOf } from './settings.ts'
 import { stageDisk } from './stage-disk.ts'
 import type { TargetParts } from './target-parts.ts'
@@ -59,6 +67,7 @@ async function makeMachine(
   const blocker = preflightFindings(spec, facts).find(({ level }) => level === 'blocker')
   if (blocker !== undefined) throw new Refusal(blocker)
   await spec.placing.keep(placeOf(parts.settings))
+  await refuseTorn(parts, spec, signal)
   const tags = tagsOf(parts, spec)
   const osType = await osTypeOf(spec, signal)
   const disks = await eachOrNone(spec.disks, DISKS_AT_ONCE, signal, (_, index, stop) =>
@@ -85,6 +94,22 @@ async function makeMachine(
     diagnosticsProfile: { bootDiagnostics: { enabled: true } },
   })
   return await createMachine(parts, spec, { facts, body }, signal)
+}
+
+/**
+ * A clean-up that was cut short may have removed some of the disks. What a guest wrote to one of them, beside another as it was at the
+ * point, would be a machine that never was.
+ */
+async function refuseTorn(
+  { arm }: TargetParts,
+  { runId, disks }: BootSpec,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const there = (await arm.disks.list(signal)).filter(
+    (disk) => isOfRun(disk, runId) && isPartName(runId, disk.name ?? ''),
+  )
+  const wasUsed = there.some(({ lastOwnershipUpdateTime }) => lastOwnershipUpdateTime !== undefined)
+  if (wasUsed && there.length < disks.length) throw runTorn(there.length, disks.length)
 }
 
 /** Nobody's disks and adapters go because the machine goes: only `destroy` removes them. */

@@ -105,6 +105,12 @@ test.each([
     { name: 'Outage', code: 'azure/busy', text: 'AnotherOperationInProgress' },
   ],
   [
+    'an adapter that is said to be in use is tried again',
+    'virtualMachines',
+    refusal(400, 'NicInUse', 'Network Interface /a is used by existing resource /b.'),
+    { name: 'Outage', code: 'azure/in-use', text: '/b' },
+  ],
+  [
     'a policy of the organisation is told',
     'virtualMachines',
     refusal(403, 'RequestDisallowedByPolicy', "Resource 'web' was disallowed by policy 'only-tagged'."),
@@ -227,6 +233,32 @@ test('what has a name of the run and not its tag is never touched', async () => 
   expect(site.double.ofType('Microsoft.Network/networkSecurityGroups').map((group) => group.name)).toContain(
     name,
   )
+})
+
+test('a clean-up that somebody stands in the way of says who, and ends when they have gone', async () => {
+  const site = await testSite()
+  const before = site.things()
+  const spec = boot()
+  await site.target.boot(spec)
+  const network = present(
+    site.double.ofType('Microsoft.Network/virtualNetworks').find((one) => isOfRun(one, runId)),
+    'it was made',
+  )
+  const subnet = { id: network.properties.subnets[0].id }
+  const properties = { subnet, privateIPAllocationMethod: 'Dynamic' }
+  const guest = await site.double.place({
+    type: 'Microsoft.Network/networkInterfaces',
+    name: 'of-the-operator',
+    properties: { ipConfigurations: [{ name: 'first', properties }] },
+  })
+  await expect(site.target.destroy(runId, spec.placing.before)).rejects.toMatchObject({
+    name: 'Outage',
+    code: 'azure/in-use',
+    message: expect.stringContaining('of-the-operator'),
+  })
+  site.double.site.resources.delete(guest.id.toLowerCase())
+  await site.target.destroy(runId, spec.placing.before)
+  expect(site.things()).toEqual(before)
 })
 
 test('what has the tag of the run and another name is not taken for a part of it', async () => {
