@@ -282,6 +282,8 @@ export function armDouble(options: DoubleOptions): ArmDouble {
     found.properties.provisioningState = 'Deleting'
     const work = begin(fault, {
       async finish() {
+        // Asked for twice, it is removed once: what has the name by now is another one.
+        if (resources.get(key(found.id)) !== found) return
         await rule.removed?.(site, found)
         resources.delete(key(found.id))
       },

@@ -21,10 +21,15 @@ const disks: KindRules = {
     const { properties } = resource
     if (before !== undefined) {
       properties.diskState = before.properties.diskState
-      properties.diskSizeBytes = before.properties.diskSizeBytes
-      properties.diskSizeGB = before.properties.diskSizeGB
-      if (before.content !== undefined) resource.content = before.content
-      return async () => {}
+      properties.LastOwnershipUpdateTime = before.properties.LastOwnershipUpdateTime
+      return async () => {
+        // Asked for again while it was made: it is what became of that.
+        if (before.content === undefined)
+          throw new ArmError(409, 'Conflict', `The disk ${resource.name} was not made.`)
+        resource.content = before.content
+        properties.diskSizeBytes = before.properties.diskSizeBytes
+        properties.diskSizeGB = before.properties.diskSizeGB
+      }
     }
     const { createOption, sourceUri, storageAccountId } = properties.creationData
     if (createOption !== 'Import') throw bad('the double makes disks of blobs only')
