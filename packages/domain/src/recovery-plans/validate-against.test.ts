@@ -1,5 +1,6 @@
 import { sampleGroup, sampleMachine, samplePlan } from '@understudy/simulator/sample-plans'
 import { expect, test } from 'vitest'
+import type { ProtectionId } from '../protection/protection.ts'
 import { protectionLife } from '../protection/protection.ts'
 import type { SiteId } from '../sites/site.ts'
 import type { PlanRunKind } from './plan.ts'
@@ -45,6 +46,19 @@ const codesOf = (...facts: Parameters<typeof check>) =>
 
 test('machines that replicate in time into networks of their own give no findings', () => {
   expect(check({})).toEqual([])
+})
+
+test('a group that is only partly in the plan is told once, and one that is whole is not', () => {
+  const both = [
+    { id: db.protectionId, name: 'Oracle' },
+    { id: web.protectionId, name: 'Shop' },
+  ]
+  const others = ['a', 'b', 'c', 'd'].map((name) => ({ id: name as ProtectionId, name }))
+  const whole = { group: { name: 'Erp', members: both } }
+  const part = { group: { name: 'Erp', members: [...both, ...others] } }
+  expect(check(whole, whole)).toEqual([])
+  expect(codesOf(part, part)).toEqual([[db.id, 'warning', 'part-of-group']])
+  expect(check(part)[0]?.message).toContain('a, b, c and 1 more would stay behind')
 })
 
 test('a state in which nothing can be failed over blocks the plan, every other one does not', () => {

@@ -22,6 +22,11 @@ export type MemberFacts = {
   readonly mappings: readonly AdapterMapping[]
   /** Fixed addresses that its guest is known to use, for it brings them along. */
   readonly addresses: readonly { readonly adapterKey: string; readonly address: string }[]
+  /** Its consistency group, if it is in one, with everybody in it. */
+  readonly group?: {
+    readonly name: string
+    readonly members: readonly { readonly id: ProtectionId; readonly name: string }[]
+  }
 }
 
 /** It serves at its target, whoever has brought it there, and its direction is not about to turn. */
@@ -61,12 +66,36 @@ export function validateAgainst(
       ...checkPoint(member, now),
       ...checkNetworks(member),
     ]),
+    ...checkGroups(members),
     ...checkAddresses(members, 'failoverNetworkId'),
     ...checkAddresses(members, 'testNetworkId'),
   ]
 }
 
 type Member = { readonly machine: PlanMachine; readonly facts: MemberFacts }
+
+const MOST_NAMED = 3
+
+/** Machines that share instants belong together: whoever fails over a part of them is told, once for each group. */
+function checkGroups(members: readonly Member[]): readonly PlanFinding[] {
+  const inPlan = new Set(members.map(({ machine }) => machine.protectionId))
+  const seen = new Set<string>()
+  return members.flatMap(({ machine, facts: { group } }) => {
+    if (group === undefined || seen.has(group.name)) return []
+    seen.add(group.name)
+    const outside = group.members.filter(({ id }) => !inPlan.has(id)).map(({ name }) => name)
+    if (outside.length === 0) return []
+    const more = outside.length > MOST_NAMED ? ` and ${outside.length - MOST_NAMED} more` : ''
+    return [
+      warning(atItem(machine.id), {
+        code: 'part-of-group',
+        message: `The consistency group "${group.name}" is only partly in the plan: ${outside.slice(0, MOST_NAMED).join(', ')}${more} would stay behind`,
+        remedy:
+          'Add them to the plan, or take the machines of the plan out of the group if they do not belong together.',
+      }),
+    ]
+  })
+}
 
 type StateVerdict = 'ready' | 'unprotected' | 'stalled' | 'moved'
 

@@ -192,7 +192,7 @@ async function lookAt(
     directions,
     findings: [
       ...validatePlan(plan, new Map(protections.map(({ id, name }) => [id, name]))),
-      ...validateAgainst(plan, await memberFacts(parts, members), {
+      ...validateAgainst(plan, await memberFacts(parts, members, protections), {
         now: parts.clock.now(),
         kind,
         broughtUp,
@@ -233,16 +233,25 @@ function directionFindings(directions: readonly Direction[], kind: PlanRunKind):
 async function memberFacts(
   parts: EngineParts,
   members: readonly Protection[],
+  all: readonly Protection[],
 ): Promise<ReadonlyMap<ProtectionId, MemberFacts>> {
   const { stores } = parts
-  const [summaries, policies, obstacles] = await Promise.all([
+  const [summaries, policies, groups, obstacles] = await Promise.all([
     stores.protections.summaries(),
     stores.policies.list(),
+    stores.groups.list(),
     noTargets(
       parts,
       members.map(({ targetSiteId }) => targetSiteId),
     ),
   ])
+  const groupNames = new Map(groups.map(({ id, name }) => [id, name]))
+  const byGroup = Map.groupBy(all, ({ groupId }) => groupId)
+  const groupOf = ({ groupId }: Protection): Pick<MemberFacts, 'group'> => {
+    const name = groupId === null ? undefined : groupNames.get(groupId)
+    const mates = (byGroup.get(groupId) ?? []).map((mate) => ({ id: mate.id, name: mate.name }))
+    return name === undefined ? {} : { group: { name, members: mates } }
+  }
   const lagTargets = new Map(policies.map(({ id, lagTargetSeconds }) => [id, lagTargetSeconds]))
   return new Map(
     members.map((protection) => [
@@ -257,6 +266,7 @@ async function memberFacts(
         adapterKeys: protection.hardware.adapters.map(({ key }) => key),
         mappings: protection.adapters,
         addresses: [],
+        ...groupOf(protection),
       },
     ]),
   )
