@@ -6,8 +6,8 @@ import { api } from '../api/client.ts'
 import { PlanRunList } from '../features/plan-runs/PlanRunList.tsx'
 import { RunningTwice } from '../features/plan-runs/RunningTwice.tsx'
 import { StartPlan } from '../features/plan-runs/StartPlan.tsx'
+import { clearNames } from '../features/plans/clear-names.ts'
 import { type PlanView, PlanWorkshop } from '../features/plans/PlanWorkshop.tsx'
-import type { Names } from '../features/plans/plan-draft.ts'
 import { allProtections } from '../features/protections/load-all.ts'
 import { Panel } from '../ui/Panel.tsx'
 import { ProblemAlert } from '../ui/ProblemAlert.tsx'
@@ -25,10 +25,7 @@ export function PlanPage() {
   const navigate = useNavigate()
   const { data: detail, error } = useQuery(api.plans.get.queryOptions({ input: { id: planId } }))
   const protections = useQuery(allProtections)
-  const names = useMemo(
-    () => new Map(protections.data?.map(({ id, name }) => [id, name])) as unknown as Names,
-    [protections.data],
-  )
+  const names = useMemo(() => clearNames(protections.data), [protections.data])
   const change = useCallback(
     (next: PlanView) =>
       void navigate({

@@ -3,7 +3,8 @@ import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { useCallback, useMemo } from 'react'
 import { api } from '../api/client.ts'
 import { isActive } from '../features/plan-runs/run-words.ts'
-import type { ItemId, Names } from '../features/plans/plan-draft.ts'
+import { clearNames } from '../features/plans/clear-names.ts'
+import type { ItemId } from '../features/plans/plan-draft.ts'
 import { RunWorkshop } from '../features/plans/RunWorkshop.tsx'
 import { allProtections } from '../features/protections/load-all.ts'
 import { LinkAnchor } from '../ui/LinkAnchor.tsx'
@@ -21,10 +22,7 @@ export function PlanRunEditPage() {
     refetchInterval: (query) => (query.state.data && isActive(query.state.data) ? 2000 : false),
   })
   const protections = useQuery(allProtections)
-  const names = useMemo(
-    () => new Map(protections.data?.map(({ id, name }) => [id, name])) as unknown as Names,
-    [protections.data],
-  )
+  const names = useMemo(() => clearNames(protections.data), [protections.data])
   const onItem = useCallback(
     (id: ItemId | null) =>
       void navigate({

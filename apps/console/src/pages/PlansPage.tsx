@@ -6,10 +6,10 @@ import { roleOf } from '@understudy/contract/roles'
 import { useMemo } from 'react'
 import { api } from '../api/client.ts'
 import { useWhyRefused } from '../api/session.ts'
+import { clearNames } from '../features/plans/clear-names.ts'
 import { ImportPlanDialog } from '../features/plans/ImportPlanDialog.tsx'
 import { NewPlanDialog } from '../features/plans/NewPlanDialog.tsx'
 import { PlanTable } from '../features/plans/PlanTable.tsx'
-import type { Names } from '../features/plans/plan-draft.ts'
 import { allProtections } from '../features/protections/load-all.ts'
 import { ActionButton } from '../ui/ActionButton.tsx'
 import { EmptyState } from '../ui/EmptyState.tsx'
@@ -24,10 +24,7 @@ export function PlansPage() {
   const refused = useWhyRefused()(roleOf.plans.create)
   const { data: plans, error } = useQuery(api.plans.list.queryOptions())
   const protections = useQuery({ ...allProtections, enabled: add === 'new' })
-  const names = useMemo(
-    () => new Map(protections.data?.map(({ id, name }) => [id, name])) as unknown as Names,
-    [protections.data],
-  )
+  const names = useMemo(() => clearNames(protections.data), [protections.data])
   const open = (way: 'new' | 'import'): void => void navigate({ to: '/plans', search: { add: way } })
   const close = (): void => void navigate({ to: '/plans', search: {} })
   const goTo = (planId: string): void =>
