@@ -72,6 +72,7 @@ const violations: Record<string, { from: string; imports: string; also?: string 
     from: 'apps/console/src/features/failover/upwards.ts',
     imports: '../../pages/main.ts',
   },
+  'domain-order-calendar': { from: 'packages/domain/src/calendar/later.ts', imports: '../sites/main.ts' },
   'domain-order-sites': { from: 'packages/domain/src/sites/later.ts', imports: '../machines/main.ts' },
   'domain-order-machines': {
     from: 'packages/domain/src/machines/later.ts',
