@@ -77,3 +77,17 @@ test('reads and writes of a disk share one limit; zeroing is free', async () => 
   expect(clock.nowMs()).toBeGreaterThan(6900)
   expect(clock.nowMs()).toBeLessThan(8000)
 })
+
+test('whoever gives up in the middle of the queue goes at once, not when its turn comes', async () => {
+  const { promise: slow, resolve: letGo } = Promise.withResolvers<void>()
+  const limit = rateLimit(1000, { nowMs: () => 0, pause: () => slow })
+  await limit.take(5000)
+  const first = limit.take(1)
+  const stop = new AbortController()
+  const second = limit.take(1, stop.signal)
+  stop.abort(new Error('enough'))
+  await expect(second).rejects.toThrow('enough')
+  limit.change(null)
+  letGo()
+  await first
+})

@@ -73,8 +73,21 @@ export function rateLimit(bytesPerSecond: number | null, clock: RateClock = syst
     take(bytes, signal = new AbortController().signal) {
       const mine = turn.then(() => waitForLevel(bytes, signal))
       turn = mine.catch(() => undefined)
-      return mine
+      // Whoever gives up goes at once, and takes nothing when the turn comes.
+      return unlessAborted(mine, signal)
     },
+  }
+}
+
+async function unlessAborted(waiting: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  const { promise, reject } = Promise.withResolvers<never>()
+  const giveUp = (): void => reject(signal.reason)
+  signal.addEventListener('abort', giveUp, { once: true })
+  try {
+    await Promise.race([waiting, promise])
+  } finally {
+    signal.removeEventListener('abort', giveUp)
   }
 }
 

@@ -1,3 +1,4 @@
+import { MOST_BANDWIDTH_RULES } from '@understudy/domain/sites/bandwidth'
 import { z } from 'zod'
 import { Id, InstantText, Name, WeekdayNumber } from './primitives.ts'
 
@@ -15,7 +16,7 @@ export const BandwidthRule = z.strictObject({
 })
 export const BandwidthCalendar = z.strictObject({
   timeZone: z.string().min(1).max(60).describe('IANA, such as Europe/Berlin'),
-  rules: z.array(BandwidthRule).max(20).describe('Where several apply, the lowest counts'),
+  rules: z.array(BandwidthRule).max(MOST_BANDWIDTH_RULES).describe('Where several apply, the lowest counts'),
   otherwiseMegabitsPerSecond: Megabits.nullable().describe('When no rule applies; null: no limit'),
 })
 export type BandwidthCalendar = z.infer<typeof BandwidthCalendar>
@@ -24,7 +25,7 @@ export const BandwidthPair = z.strictObject(pair)
 export const BandwidthLimitInput = z
   .strictObject({ ...pair, calendar: BandwidthCalendar })
   .meta({ id: 'BandwidthLimitInput' })
-/** Of everything that is replicated from one site to another. */
+/** Of all cycles from one site to another. */
 export const BandwidthLimit = z
   .object({
     ...pair,

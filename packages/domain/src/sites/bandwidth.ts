@@ -31,7 +31,7 @@ export type BandwidthCalendar = {
   readonly otherwiseMegabitsPerSecond: number | null
 }
 
-/** Of everything that is replicated from one site to another. */
+/** Of all cycles from one site to another; jobs that somebody waits for do not heed it. */
 export type BandwidthLimit = {
   readonly sourceSiteId: SiteId
   readonly targetSiteId: SiteId
@@ -65,7 +65,7 @@ function applies({ weekdays, fromMinute, toMinute }: BandwidthRule, timeZone: st
   return (today && minute >= fromMinute) || (isOn(weekdayOf(addDays(date, -1))) && minute < toMinute)
 }
 
-/** When another limit begins; null: never. Pure. */
+/** When another limit begins; null: never. On the night when clocks are put back the second of two equal times is not foreseen. Pure. */
 export function nextBandwidthChange(calendar: BandwidthCalendar, now: Instant): Instant | null {
   const current = bytesPerSecondAt(calendar, now)
   const first = addDays(localDateOf(now, calendar.timeZone), -1)

@@ -127,6 +127,18 @@ describe('the machines of a group in a plan', () => {
     expect(await bootOf(log)).toBeDefined()
   })
 
+  test('boot each from its newest where one alone shares a point, with somebody who has left the group', async () => {
+    const { lab, web, db, log, start, bootOf, groupId } = await newGroupPlan()
+    if (groupId === null) throw new Error('there is a group')
+    await lab.engine.removeFromGroup(groupId, db, { by })
+    await lab.clock.advance(5 * 60_000)
+    await lab.stores.protections.moveState(log, 'protected', 'paused', null, 'protected')
+    await lab.engine.addToGroup(groupId, [log], { by })
+    const [marked] = (await lab.engine.recoveryPoints(web)).filter((point) => point.group).slice(-1)
+    await start({ kind: 'unplanned', settings: { acceptUnfenced: true } })
+    expect((await bootOf(web))?.instant).toBeGreaterThan((marked?.instant ?? 0) + 4 * 60_000)
+  })
+
   test('are told with an event to boot from a point that is much older than what each has', async () => {
     const { lab, web, db, planId, groupId } = await newGroupPlan()
     if (groupId === null) throw new Error('there is a group')

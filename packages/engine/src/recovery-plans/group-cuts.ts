@@ -263,7 +263,9 @@ async function lookAtGroup(
   const readable = looks.flatMap(({ protection, points }) =>
     points === null ? [] : [{ protection, points }],
   )
-  const read = readable.filter(({ points }) => hadCut(points, choiceOfCut(point)))
+  const had = readable.filter(({ points }) => hadCut(points, choiceOfCut(point)))
+  // What one of several has marked it shares with none of them, perhaps with somebody who left long ago.
+  const read = had.length === 1 && readable.length > 1 ? readable : had
   const cut = chooseCut(commonCuts(read.map(({ points }) => points)), choiceOfCut(point))
   const newcomers = readable.filter((one) => !read.includes(one))
   const isYounger = ({ instant }: RecoveryPoint): boolean => cut !== null && instant > cut.instant

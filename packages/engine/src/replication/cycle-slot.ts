@@ -109,9 +109,8 @@ async function attemptCycle(
 
 /** The policy's is of one machine, the line's is shared with all that goes over it. */
 function limitsOf(parts: EngineParts, { policy, protection }: Slot, lines: LineLimits): readonly RateLimit[] {
-  const line = lines.of(protection)
   const own = policy.rateLimitBytesPerSecond
-  return [...(own === 0 ? [] : [rateLimit(own, rateClockOf(parts))]), ...(line ? [line] : [])]
+  return [...(own === 0 ? [] : [rateLimit(own, rateClockOf(parts))]), lines.of(protection)]
 }
 
 const toSealedCut = ({ point, summary }: CycleOutcome): Slot['sealedCut'] =>

@@ -18,7 +18,7 @@ async function newLines(limit: BandwidthLimit | null = slow) {
   if (limit) await stores.bandwidth.save(limit)
   const lines = openLineLimits({ stores, clock, sleep: clock.sleep })
   await lines.refresh()
-  const take = (bytes: number) => lines.of(there)?.take(bytes) ?? Promise.resolve()
+  const take = (bytes: number) => lines.of(there).take(bytes)
   return { clock, stores, lines, take }
 }
 
@@ -29,7 +29,8 @@ test('everything that goes over a line shares its limit, and other lines have no
   // The last one is not waited for.
   expect((clock.now() - startedAt) / 1000).toBeGreaterThan(3.7)
   expect((clock.now() - startedAt) / 1000).toBeLessThan(4.3)
-  expect(lines.of({ sourceSiteId: there.targetSiteId, targetSiteId: there.sourceSiteId })).toBeNull()
+  const back = lines.of({ sourceSiteId: there.targetSiteId, targetSiteId: there.sourceSiteId })
+  expect(back.bytesPerSecond).toBeNull()
 })
 
 test('what is copied now feels a limit that is set, changed by the clock or removed', async () => {
@@ -38,10 +39,10 @@ test('what is copied now feels a limit that is set, changed by the clock or remo
     ...slow,
     calendar: { ...slow.calendar, rules: [night] },
   })
-  expect(lines.of(there)?.bytesPerSecond).toBe(1_000_000)
+  expect(lines.of(there).bytesPerSecond).toBe(1_000_000)
   await clock.advance(60_000)
   await lines.refresh()
-  expect(lines.of(there)?.bytesPerSecond).toBe(10_000_000)
+  expect(lines.of(there).bytesPerSecond).toBe(10_000_000)
   await stores.bandwidth.save(slow)
   await lines.refresh()
   const copying = Promise.all([take(3_600_000_000), take(1)])
@@ -49,7 +50,19 @@ test('what is copied now feels a limit that is set, changed by the clock or remo
   await stores.bandwidth.remove(there.sourceSiteId, there.targetSiteId)
   await lines.refresh()
   await clock.until(copying, 1000)
-  expect(lines.of(there)?.bytesPerSecond).toBeNull()
+  expect(lines.of(there).bytesPerSecond).toBeNull()
+})
+
+test('what began before anything was limited feels the first limit as well', async () => {
+  const { clock, stores, lines, take } = await newLines(null)
+  const copying = lines.of(there)
+  await copying.take(1_000_000)
+  await stores.bandwidth.save(slow)
+  await lines.refresh()
+  expect(copying.bytesPerSecond).toBe(1_000_000)
+  const startedAt = clock.now()
+  await clock.until(Promise.all([take(3_000_000), copying.take(1)]))
+  expect((clock.now() - startedAt) / 1000).toBeGreaterThan(2.5)
 })
 
 test('processes that replicate share a line evenly; one that does nothing, or is gone, takes no part of it', async () => {
@@ -63,5 +76,5 @@ test('processes that replicate share a line evenly; one that does nothing, or is
     { id: 'gone', ...mover, expiresAt: clock.now() - 1 },
   ])
   await lines.refresh()
-  expect(lines.of(there)?.bytesPerSecond).toBe(500_000)
+  expect(lines.of(there).bytesPerSecond).toBe(500_000)
 })

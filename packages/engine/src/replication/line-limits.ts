@@ -9,12 +9,13 @@ type Ends = Pick<Protection, 'sourceSiteId' | 'targetSiteId'>
 export type LineLimits = {
   /** Brings them up to what is wanted now, also for cycles that are copying. At every look. */
   refresh(): Promise<void>
-  /** Shared by all cycles between these sites. Null: no limit is known for them. */
-  of(ends: Ends): RateLimit | null
+  /** Shared by all cycles between these sites, also by those that began before anything was limited. */
+  of(ends: Ends): RateLimit
 }
 
 export function openLineLimits(parts: Pick<EngineParts, 'stores' | 'clock' | 'sleep'>): LineLimits {
   const limits = new Map<string, RateLimit>()
+  let wantedRates: ReadonlyMap<string, number | null> = new Map()
   return {
     async refresh() {
       const wanted = await parts.stores.bandwidth.list()
@@ -23,15 +24,18 @@ export function openLineLimits(parts: Pick<EngineParts, 'stores' | 'clock' | 'sl
       const rates = new Map(
         wanted.map((limit) => [keyOf(limit), bytesPerSecondAt(limit.calendar, now)] as const),
       )
-      for (const key of rates.keys())
-        if (!limits.has(key)) limits.set(key, rateLimit(null, rateClockOf(parts)))
+      wantedRates = new Map([...rates].map(([key, rate]) => [key, rate === null ? null : rate * share]))
       for (const [key, limit] of limits) {
-        const rate = rates.get(key) ?? null
-        const mine = rate === null ? null : rate * share
-        if (limit.bytesPerSecond !== mine) limit.change(mine)
+        const rate = wantedRates.get(key) ?? null
+        if (limit.bytesPerSecond !== rate) limit.change(rate)
       }
     },
-    of: (ends) => limits.get(keyOf(ends)) ?? null,
+    of(ends) {
+      const key = keyOf(ends)
+      const limit = limits.get(key) ?? rateLimit(wantedRates.get(key) ?? null, rateClockOf(parts))
+      limits.set(key, limit)
+      return limit
+    },
   }
 }
 

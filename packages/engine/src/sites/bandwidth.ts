@@ -7,7 +7,7 @@ import { recordEvent } from '../events/report.ts'
 import type { Asker } from '../requests.ts'
 import { loadSite } from './register.ts'
 
-/** Takes effect with the next look of the movers, also for what is copied just now. Replaces what was wanted of this pair. */
+/** Takes effect with the next look of the movers, also for cycles that copy just now. Replaces what was wanted of this pair. */
 export async function saveBandwidth(parts: EngineParts, limit: BandwidthLimit, asker: Asker): Promise<void> {
   checkBandwidth(limit)
   const ends = await loadEnds(parts, limit)

@@ -30,7 +30,7 @@ export function Incident({ run, now, flow, others, site }: IncidentProps) {
   const { endsAt, spreadSeconds, verdict } = outlookOf(run, now)
   const live = isActive(run)
   // What a plan is expected to take says nothing while only people can make it go on.
-  const isStuck = live && lists.waiting.length > 0 && lists.running.length === 0
+  const isStuck = run.state === 'running' && lists.waiting.length > 0 && lists.running.length === 0
   const status = isStuck ? ({ tone: 'at-risk', words: 'Waiting for people' } as const) : statusOfRun(run)
   return (
     <div className={classes.frame} data-site={site !== null || undefined}>

@@ -41,7 +41,8 @@ export function BandwidthPanel({ sites }: { readonly sites: readonly Site[] }) {
       {limits.length === 0 ? (
         <Text size="sm" c="var(--ink-quiet)">
           Replication takes what the lines carry, within the limits of its policies. A limit leaves room for
-          the people who work over the same line, by days and hours.
+          the people who work over the same line, by days and hours. A planned failover's last changes and a
+          reprotect do not wait for it.
         </Text>
       ) : (
         <LimitTable limits={limits} onEdit={setEdited} />
