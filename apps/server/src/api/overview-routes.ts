@@ -3,13 +3,17 @@ import type { Overview } from '@understudy/contract/overview'
 import type { Readiness, ReadinessLevel } from '@understudy/contract/plan-tests'
 import type { ProtectionHealth, Protection as ShownProtection } from '@understudy/contract/protection'
 import type { Job } from '@understudy/domain/jobs/job'
-import { activePlanRunStates } from '@understudy/domain/recovery-plans/plan-run'
+import { activePlanRunStates, type PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
 import { isEmulated, type Site } from '@understudy/domain/sites/site'
 import { type ApiDeps, os } from './context.ts'
 import { loadProtections } from './load-protections.ts'
 import { countUnprotected, machinesThatCount } from './machines-that-count.ts'
 import { showAlert } from './show-event.ts'
 import { showJob } from './show-job.ts'
+
+const MOST_LISTED = 20
+/** Before those are taken out that their runs ask for. */
+const MOST_WAITING = 500
 
 export const overviewRoute = (deps: ApiDeps) => os.overview.handler(() => showOverview(deps))
 
@@ -20,7 +24,7 @@ export async function showOverview(deps: ApiDeps): Promise<Overview> {
     deps.stores.protections.list(),
     loadProtections(deps),
     planReadinesses(deps),
-    deps.stores.jobs.list({ states: ['waiting'] }, { limit: 20, cursor: null }),
+    deps.stores.jobs.list({ states: ['waiting'] }, { limit: MOST_WAITING, cursor: null }),
     deps.stores.jobs.list({ states: ['queued', 'running'] }, { limit: 20, cursor: null }),
     deps.stores.alerts.list({ open: true }, { limit: 20, cursor: null }),
   ])
@@ -57,17 +61,18 @@ export async function showOverview(deps: ApiDeps): Promise<Overview> {
   }
 }
 
-/** Questions of machines that a plan brings up are asked at its run, once for all of them. */
+/** Questions of machines that a plan brings up are asked at its run, once for all of them; what it has passed over asks alone. */
 async function withoutPlans({ stores }: ApiDeps, jobs: readonly Job[]): Promise<readonly Job[]> {
   const runOf = await stores.planRuns.ofJobs(jobs.map(({ id }) => id))
-  const runs = await Promise.all([...new Set(runOf.values())].map((id) => stores.planRuns.find(id)))
-  const active = new Set(
-    runs.flatMap((run) => (run !== null && activePlanRunStates.includes(run.state) ? [run.id] : [])),
-  )
-  return jobs.filter(({ id }) => {
-    const run = runOf.get(id)
-    return run === undefined || !active.has(run)
-  })
+  const asked = await Promise.all([...new Set(runOf.values())].map((id) => askedAtRun(stores, id)))
+  const hidden = new Set<string | null>(asked.flat())
+  return jobs.filter(({ id }) => !hidden.has(id)).slice(0, MOST_LISTED)
+}
+
+async function askedAtRun({ planRuns }: ApiDeps['stores'], id: PlanRunId): Promise<(string | null)[]> {
+  const run = await planRuns.find(id)
+  if (run === null || !activePlanRunStates.includes(run.state)) return []
+  return (await planRuns.activities(id)).flatMap(({ state, jobId }) => (state === 'running' ? [jobId] : []))
 }
 
 export function moverRoutes(deps: ApiDeps) {

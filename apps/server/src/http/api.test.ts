@@ -21,6 +21,13 @@ import { memoryLive } from '@understudy/simulator/memory-live'
 import { memorySteps } from '@understudy/simulator/memory-steps'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import {
+  sampleActivities,
+  sampleGroup,
+  sampleMachine,
+  samplePlan,
+  samplePlanRun,
+} from '@understudy/simulator/sample-plans'
+import {
   sampleDiscoveredMachine,
   sampleJob,
   samplePolicy,
@@ -916,6 +923,26 @@ describe('recovery plans', () => {
       ['displayLinks.create', link.name],
       ['displayLinks.create', link.name],
     ])
+  })
+
+  test('ask at their run, and what a run has passed over asks alone on the overview', async () => {
+    const plan = samplePlan([sampleGroup('all', { machines: [sampleMachine('one'), sampleMachine('two')] })])
+    const run = samplePlanRun(plan, { state: 'running' })
+    const question = { id: 'fence', text: 'Is it off?', answers: [] }
+    const jobs = ['running', 'skipped'].map((state) => ({ state, job: sampleJob({ state: 'waiting' }) }))
+    for (const { job } of jobs) await stores.jobs.create({ ...job, question })
+    const activities = sampleActivities(run).map((each, index) => ({
+      ...each,
+      state: jobs[index]?.state === 'running' ? ('running' as const) : ('skipped' as const),
+      jobId: jobs[index]?.job.id ?? null,
+    }))
+    await stores.planRuns.create(run, activities, {})
+    const { body } = await as('reader', 'GET', '/overview')
+    const asked = (body.waiting as { id: string }[]).map(({ id }) => id)
+    expect(asked).not.toContain(jobs[0]?.job.id)
+    expect(asked).toContain(jobs[1]?.job.id)
+    await stores.planRuns.move(run.id, 'running', 'cancelling')
+    await stores.planRuns.move(run.id, 'cancelling', 'cancelled', { endedAt: clock.now() })
   })
 
   test('run, and wait for somebody with the right role', async () => {
