@@ -178,6 +178,31 @@ describe('a script on the host of a site', () => {
     expect(calls).toEqual(['end', 'forget'])
   })
 
+  test('that is cancelled before the host has said that it has begun is ended there all the same', async () => {
+    const { host, calls } = hostThat({ begin: [outage] })
+    const cancel = new AbortController()
+    setTimeout(() => cancel.abort(new Cancelled()), 100)
+    await expect(run(workAt(host), cancel.signal)).rejects.toMatchObject({ name: 'AbortError' })
+    expect(calls).toEqual(['end', 'forget'])
+    const stop = new AbortController()
+    setTimeout(() => stop.abort(stopped), 100)
+    await expect(run(workAt(host), stop.signal)).rejects.toBe(stopped)
+    expect(calls).toEqual(['end', 'forget'])
+  })
+
+  test('that is cancelled while its host is away says that it may still run there', async () => {
+    for (const says of [{ begin: [outage] }, {}]) {
+      const host: HostPrograms = { ...hostThat(says).host, end: () => Promise.reject(outage) }
+      const cancel = new AbortController()
+      setTimeout(() => cancel.abort(new Cancelled()), 100)
+      await expect(run(workAt(host), cancel.signal)).rejects.toMatchObject({
+        name: 'StepFailure',
+        code: 'step/may-run-on',
+        message: expect.stringContaining('/opt/begin may still run there'),
+      })
+    }
+  })
+
   test('of which nobody knows how it ended, or that another host has, is interrupted', async () => {
     expect(await fails(workAt(hostThat({ state: [{ kind: 'lost', pid: 77 }] }).host))).toMatchObject({
       code: 'step/interrupted',

@@ -10,7 +10,7 @@ import { HEAD_BYTES, TAIL_BYTES, toText } from './kept-output.ts'
 import { checkProgram } from './program-check.ts'
 import { cannotStart, interrupted, maskEnd, type ProgramEnd } from './script-end.ts'
 import { isFitForVariable, type ProgramWork } from './server-script.ts'
-import { lastPart, stepFailed } from './step-failures.ts'
+import { lastPart, MAY_RUN_ON, stepFailed } from './step-failures.ts'
 
 /** What the host knows it by, and which host that is. */
 type Order = { readonly id: string; readonly place: string }
@@ -57,7 +57,7 @@ async function begin(id: string, host: HostPrograms, work: ProgramWork): Promise
   const environment = { ...program.environment, ...(fits ? { UNDERSTUDY_CONTEXT: context } : {}) }
   let last: Outage | null = null
   while (clock.now() < deadline) {
-    signal.throwIfAborted()
+    await leaveIfAborted(id, host, work)
     try {
       await host.begin(id, {
         ...program,
@@ -77,7 +77,9 @@ async function begin(id: string, host: HostPrograms, work: ProgramWork): Promise
     report(last.message)
     await waitFor(AGAIN_MILLISECONDS, signal)
   }
-  if (last !== null) throw silent(`${program.command} was not known to have begun in time: ${last.message}`)
+  if (last === null) return
+  await leaveIfAborted(id, host, work)
+  throw silent(`${program.command} was not known to have begun in time: ${last.message}`)
 }
 
 type Ended = Extract<HostProgramState, { kind: 'ended' }>
@@ -86,10 +88,7 @@ async function waitForEnd(id: string, host: HostPrograms, work: ProgramWork): Pr
   const { clock, deadline, signal, report, program } = work
   let pause = FIRST_POLL_MILLISECONDS
   for (;;) {
-    if (signal.aborted) {
-      if (isCancelled(signal)) await unlessAway(host.end(id).then(() => host.forget(id)))
-      signal.throwIfAborted()
-    }
+    await leaveIfAborted(id, host, work)
     // Before the look: what had ended in time has ended, however late we come to it.
     const now = clock.now()
     const state = await stateOf(id, host)
@@ -113,6 +112,22 @@ async function waitForEnd(id: string, host: HostPrograms, work: ProgramWork): Pr
   }
 }
 
+/**
+ * Cancelled: it is ended first. Also while nobody has said that it has begun: the answer to that may have been lost, or it was begun
+ * before our last life ended. Aborted for another reason: it runs on.
+ */
+async function leaveIfAborted(
+  id: string,
+  host: HostPrograms,
+  { signal, program }: ProgramWork,
+): Promise<void> {
+  if (isCancelled(signal)) {
+    if (!(await unlessAway(host.end(id)))) throw mayRunOn(program.command)
+    await unlessAway(host.forget(id))
+  }
+  signal.throwIfAborted()
+}
+
 /** Null: no answer just now. */
 async function stateOf(id: string, host: HostPrograms): Promise<HostProgramState | null> {
   try {
@@ -123,12 +138,14 @@ async function stateOf(id: string, host: HostPrograms): Promise<HostProgramState
   }
 }
 
-/** What a host that is away still has, it removes by itself. */
-async function unlessAway(call: Promise<void>): Promise<void> {
+/** Whether it has answered. */
+async function unlessAway(call: Promise<void>): Promise<boolean> {
   try {
     await call
+    return true
   } catch (error) {
-    if (!(error instanceof Outage)) throw error
+    if (error instanceof Outage) return false
+    throw error
   }
 }
 
@@ -159,6 +176,13 @@ const notBegun = (command: string) =>
     'timeout',
     `${command} was not begun before its time was up`,
     'Give the step more time, or try it again.',
+  )
+
+const mayRunOn = (command: string) =>
+  stepFailed(
+    lastPart(MAY_RUN_ON),
+    `The step was cancelled, but the host does not answer: ${command} may still run there`,
+    'Look at the host once it answers, and end the program there; else it is ended when its time is up.',
   )
 
 const silent = (message: string) =>

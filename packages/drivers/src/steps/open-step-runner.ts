@@ -12,7 +12,7 @@ import { changeLoadBalancer } from './change-load-balancer.ts'
 import { callHttp } from './http-call.ts'
 import { probe } from './probe.ts'
 import { runScript } from './run-program.ts'
-import { codeOf, stepFailed } from './step-failures.ts'
+import { codeOf, MAY_RUN_ON, stepFailed } from './step-failures.ts'
 import { updateDns } from './update-dns.ts'
 
 export type StepRunnerOptions = {
@@ -27,7 +27,7 @@ export const openStepRunner = (options: StepRunnerOptions): StepRunner => ({
     try {
       return await runStep(options, work, atMostOnceASecond(report, options.clock), signal)
     } catch (error) {
-      signal.throwIfAborted()
+      if (!(error instanceof StepFailure && error.code === MAY_RUN_ON)) signal.throwIfAborted()
       throw toStepFailure(error)
     }
   },

@@ -8,6 +8,9 @@ export const stepFailed = (
   more: { readonly output?: string | null; readonly cause?: unknown } = {},
 ): StepFailure => new StepFailure({ code: `step/${code}`, message, remedy, ...more })
 
+/** Cancelled, and what it had begun could not be ended: the only failure that is told although people had stopped the step. */
+export const MAY_RUN_ON = 'step/may-run-on'
+
 /** `not-allowed` of `guest-program/not-allowed`: whose failure becomes a step's. */
 export const lastPart = (code: string): string => code.slice(code.indexOf('/') + 1)
 

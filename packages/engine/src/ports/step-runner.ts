@@ -69,7 +69,8 @@ export interface StepRunner {
    * Throws StepFailure when the step has failed, for whatever reason but an abort. `report`: what it is at, one line, at most once a second.
    * Repeated with the same attempt after a crash: a script is not run twice, it runs on without us and its end is found; one whose
    * end nobody can know any more fails with `step/interrupted`, and so does an HTTP call that may have had its effect.
-   * Aborted by people (`isCancelled`): what it has begun is ended, as far as that can be done. Aborted for another reason: it is left
+   * Aborted by people (`isCancelled`): what it has begun is ended, as far as that can be done; where it cannot be
+   * known, that is a StepFailure after all (`step/may-run-on`). Aborted for another reason: it is left
    * as it is, and whoever is asked next finds it.
    */
   run(work: StepWork, report: (line: string) => void, signal: AbortSignal): Promise<StepOutcome>
