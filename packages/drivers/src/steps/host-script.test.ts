@@ -170,6 +170,25 @@ describe('a script on the host of a site', () => {
     expect(kept).toContain('the key is ***')
   })
 
+  test('leaves no output on the host, also when we ended between keeping its end and having the host forget it', async () => {
+    const { host, calls } = hostThat({ state: [over(0, 'the key is hunter2\n')] })
+    const work = workAt(
+      { ...host, forget: () => Promise.reject(new TypeError('our server ends here')) },
+      {
+        mask: (text) => text.replaceAll('hunter2', '***'),
+      },
+    )
+    await run(work)
+    expect(calls).toEqual([])
+    expect((await run({ ...work, hostOf: () => host })).output).toBe('the key is ***\n')
+    expect(calls).toEqual(['forget'])
+    // Another host knows nothing of it, and one that is away changes nothing of the end.
+    await run({ ...work, hostOf: () => ({ ...host, place: 'host b' }) })
+    expect(calls).toEqual(['forget'])
+    const away = { ...host, forget: () => Promise.reject(outage) }
+    expect((await run({ ...work, hostOf: () => away })).output).toBe('the key is ***\n')
+  })
+
   test('that is cancelled is ended there', async () => {
     const { host, calls } = hostThat({})
     const cancel = new AbortController()

@@ -25,7 +25,10 @@ const HOST_MILLISECONDS = 10_000
 export async function runOnHost(folder: string, host: HostPrograms, work: ProgramWork): Promise<ProgramEnd> {
   const endFile = join(folder, 'host-end.json')
   const known = await readJson<ProgramEnd>(endFile)
-  if (known !== null) return known
+  if (known !== null) {
+    await forgetKept(folder, host)
+    return known
+  }
   const { id, place } = await orderOf(folder, host)
   if (place !== host.place) throw moved(work.program.command)
   await begin(id, host, work)
@@ -42,9 +45,17 @@ export async function runOnHost(folder: string, host: HostPrograms, work: Progra
   }
 }
 
+/** A kill right after the end was kept has left it there, and what it printed with secrets if there were any. */
+async function forgetKept(folder: string, host: HostPrograms): Promise<void> {
+  const order = await readJson<Order>(orderFile(folder))
+  if (order?.place === host.place) await unlessAway(host.forget(order.id))
+}
+
+const orderFile = (folder: string): string => join(folder, 'host.json')
+
 /** The same for everybody who asks: the first one's. */
 async function orderOf(folder: string, { place }: HostPrograms): Promise<Order> {
-  const file = join(folder, 'host.json')
+  const file = orderFile(folder)
   const order: Order = { id: randomUUID(), place }
   return (await writeOnce(file, order)) ? order : ((await readJson<Order>(file)) ?? order)
 }

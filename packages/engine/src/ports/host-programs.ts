@@ -49,7 +49,8 @@ export interface HostPrograms {
   end(id: string): Promise<void>
   /**
    * Removes how it ended and what it printed, once that is kept elsewhere: it is `lost` from then on. That it was begun stays known
-   * for days, so that nobody who is late begins it anew. What nobody forgets, the host removes some days after its end.
+   * for days, so that nobody who is late begins it anew. What nobody forgets stays there until a program is begun some days
+   * after its end: only then anything of the host looks for it.
    */
   forget(id: string): Promise<void>
 }
