@@ -7,6 +7,8 @@ import { Cancelled } from '@understudy/engine/ports/cancelled'
 import type { HostProgram, HostProgramState, HostPrograms } from '@understudy/engine/ports/host-programs'
 import type { StepWork } from '@understudy/engine/ports/step-runner'
 import { describe, expect, test } from 'vitest'
+import { runOnHost } from './host-script.ts'
+import type { ProgramWork } from './server-script.ts'
 import { script, testSteps, workFor } from './test-work.ts'
 
 const { folders, run, fails } = testSteps()
@@ -168,6 +170,49 @@ describe('a script on the host of a site', () => {
     expect((await run(work)).output).toBe('the key is ***\n')
     const kept = await readFile(join(folders.own, work.attemptId, 'host-end.json'), 'utf8')
     expect(kept).toContain('the key is ***')
+  })
+
+  test('that its host does not end in time is ended by us, and is out of time whatever that leaves', async () => {
+    const late = { deadline: Date.now() - 20_000 }
+    const left: HostProgramState[] = [
+      over(0, 'waiting\n', { endedBy: 'abort' }),
+      over(0, 'waiting\n', { endedBy: 'timeout' }),
+      { kind: 'lost', pid: null },
+    ]
+    for (const state of left) {
+      const { host, calls } = hostThat({ state: [{ kind: 'running' }, state] })
+      expect((await fails(workAt(host, late))).code).toBe('step/timeout')
+      expect(calls).toEqual(['end', 'forget'])
+    }
+    const runsOn = hostThat({ state: [{ kind: 'running' }, { kind: 'lost', pid: 77 }] })
+    expect((await fails(workAt(runsOn.host, late))).code).toBe('step/interrupted')
+    const away: HostPrograms = { ...hostThat({}).host, end: () => Promise.reject(outage) }
+    expect((await fails(workAt(away, late))).code).toBe('step/host-silent')
+  })
+
+  test('that nothing ends is given up some time after its end was asked for', async () => {
+    const { host, calls } = hostThat({})
+    let now = 0
+    const late: ProgramWork = {
+      ...workAt(host),
+      program: action,
+      deadline: -20_000,
+      clock: { now: () => now },
+      signal: new AbortController().signal,
+      report: () => undefined,
+    }
+    const slow: HostPrograms = {
+      ...host,
+      end: async (id) => {
+        now += 20_000
+        await host.end(id)
+      },
+    }
+    await expect(runOnHost(folders.own, slow, late)).rejects.toMatchObject({
+      code: 'step/interrupted',
+      message: expect.stringContaining('still runs on the host'),
+    })
+    expect(calls).toEqual(['end', 'end'])
   })
 
   test('leaves no output on the host, also when we ended between keeping its end and having the host forget it', async () => {

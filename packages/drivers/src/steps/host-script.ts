@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { Outage, Refusal } from '@understudy/base/errors'
+import type { Instant } from '@understudy/base/instant'
 import { isCancelled } from '@understudy/engine/ports/cancelled'
 import type { HostProgramState, HostPrograms } from '@understudy/engine/ports/host-programs'
 import { readJson, replaceJson, writeOnce } from './attempt-folder.ts'
@@ -20,6 +21,8 @@ const LONGEST_POLL_MILLISECONDS = 2000
 const AGAIN_MILLISECONDS = 2000
 /** What a host needs at most from the end of the time to the end of the program. */
 const HOST_MILLISECONDS = 10_000
+/** From our first try to end it: what no signal ends, as a program whose disk hangs, holds nobody up for longer. */
+const LAST_MILLISECONDS = 30_000
 
 /** See runOnServer. */
 export async function runOnHost(folder: string, host: HostPrograms, work: ProgramWork): Promise<ProgramEnd> {
@@ -33,7 +36,7 @@ export async function runOnHost(folder: string, host: HostPrograms, work: Progra
   if (place !== host.place) throw moved(work.program.command)
   await begin(id, host, work)
   try {
-    const end = maskEnd(toEnd(await waitForEnd(id, host, work), work.program.command), work.mask)
+    const end = maskEnd(await waitForEnd(id, host, work), work.mask)
     await replaceJson(endFile, end)
     await unlessAway(host.forget(id))
     return end
@@ -93,11 +96,11 @@ async function begin(id: string, host: HostPrograms, work: ProgramWork): Promise
   throw silent(`${program.command} was not known to have begun in time: ${last.message}`)
 }
 
-type Ended = Extract<HostProgramState, { kind: 'ended' }>
-
-async function waitForEnd(id: string, host: HostPrograms, work: ProgramWork): Promise<Ended> {
+async function waitForEnd(id: string, host: HostPrograms, work: ProgramWork): Promise<ProgramEnd> {
   const { clock, deadline, signal, report, program } = work
   let pause = FIRST_POLL_MILLISECONDS
+  /** Null: we have not ended it, the host ends it in time by itself. */
+  let giveUpAt: Instant | null = null
   for (;;) {
     await leaveIfAborted(id, host, work)
     // Before the look: what had ended in time has ended, however late we come to it.
@@ -105,10 +108,12 @@ async function waitForEnd(id: string, host: HostPrograms, work: ProgramWork): Pr
     const state = await stateOf(id, host)
     switch (state?.kind) {
       case 'ended':
-        return state
+        return toEnd(giveUpAt === null ? state : asTimeout(state), program.command)
       case 'unknown':
         throw now < deadline ? lost(program.command, null) : notBegun(program.command)
       case 'lost':
+        // Ended together with what watched over it, so what it printed has gone too.
+        if (giveUpAt !== null && state.pid === null) return { kind: 'timeout', output: '' }
         throw lost(program.command, state.pid)
       case 'running':
       case undefined:
@@ -116,7 +121,9 @@ async function waitForEnd(id: string, host: HostPrograms, work: ProgramWork): Pr
     if (state === null) report('the host does not answer just now')
     if (now > deadline + HOST_MILLISECONDS) {
       if (state === null) throw silent(`Nobody knows how ${program.command} has ended`)
-      await host.end(id)
+      giveUpAt ??= now + LAST_MILLISECONDS
+      if (now > giveUpAt) throw unending(program.command)
+      if (!(await unlessAway(host.end(id)))) throw silent(`Nobody knows whether ${program.command} was ended`)
     }
     await waitFor(pause, signal)
     pause = Math.min(pause * 1.5, LONGEST_POLL_MILLISECONDS)
@@ -160,6 +167,11 @@ async function unlessAway(call: Promise<void>): Promise<boolean> {
   }
 }
 
+type Ended = Extract<HostProgramState, { kind: 'ended' }>
+
+/** That we asked for its end because of its time, the host does not know. */
+const asTimeout = (end: Ended): Ended => (end.endedBy === 'abort' ? { ...end, endedBy: 'timeout' } : end)
+
 function toEnd(end: Ended, command: string): ProgramEnd {
   if (end.notStarted !== null) throw cannotStart(command, end.notStarted, 'the host')
   const output = toText(end.head, end.tail, end.bytes)
@@ -178,6 +190,9 @@ const lost = (command: string, pid: number | null) =>
       : `What watched over ${command} was ended, so nobody will know how it ends; it still runs on the host as process ${pid}`,
     LOOK,
   )
+
+const unending = (command: string) =>
+  interrupted(`${command} did not end in time, and it still runs on the host although it was killed`, LOOK)
 
 const moved = (command: string) =>
   interrupted(`${command} was begun on another host: the settings of the site have been changed since`, LOOK)
