@@ -1,6 +1,8 @@
 // Calls to a site that may be dead: they end in time, whatever happens there.
 import { Outage } from '@understudy/base/errors'
+import type { Site } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
+import type { SitePlatform } from '../ports/platforms.ts'
 
 /** The code of the Outage when the time is over. */
 export const NO_ANSWER = 'site/no-answer'
@@ -32,3 +34,15 @@ export async function withinSeconds<Result>(
     over.abort(new DOMException('No longer wanted', 'AbortError'))
   }
 }
+
+/** A page or the start of a failover waits no longer than this for a site to be opened. */
+const OPEN_SECONDS = 2
+
+/** What can be done at a site, or Outage `site/no-answer`: opening it may hang, as on a folder that is mounted from a dead server. */
+export const openedInTime = (
+  parts: Pick<EngineParts, 'platforms' | 'sleep'>,
+  site: Site,
+): Promise<SitePlatform> =>
+  withinSeconds(parts, { seconds: OPEN_SECONDS, signal: new AbortController().signal }, () =>
+    parts.platforms.of(site),
+  )

@@ -3,7 +3,7 @@ import type { Finding } from '@understudy/domain/machines/machine'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import type { SitePlatform } from '../ports/platforms.ts'
-import { withinSeconds } from './bounded-call.ts'
+import { openedInTime } from './bounded-call.ts'
 
 export const NO_TARGET = 'site/no-target'
 
@@ -24,9 +24,6 @@ export const noTargetAt = (
           'To run the machine, protect it to a site that can run machines. The recovery points that are here stay good.',
       }
 
-/** A site that cannot even be opened may run machines: it says itself what is wrong with it. */
-const OPEN_SECONDS = 2
-
 /** Of each of these sites; what is missing can run machines, or is not known. Never throws for a site. */
 export async function noTargets(
   parts: Pick<EngineParts, 'stores' | 'platforms' | 'sleep'>,
@@ -36,18 +33,14 @@ export async function noTargets(
   const sites = (await parts.stores.sites.list()).filter(({ id }) => wanted.has(id))
   const found = await Promise.all(
     sites.map(async (site) => {
-      const platform = await opened(parts, site)
+      // One that cannot even be opened may run machines: it says itself what is wrong with it.
+      const platform = await openedInTime(parts, site).catch(() => null)
       const obstacle = platform === null ? null : noTargetAt(site, platform)
       return obstacle === null ? [] : ([[site.id, obstacle]] as const)
     }),
   )
   return new Map(found.flat())
 }
-
-const opened = (parts: Pick<EngineParts, 'platforms' | 'sleep'>, site: Site): Promise<SitePlatform | null> =>
-  withinSeconds(parts, { seconds: OPEN_SECONDS, signal: new AbortController().signal }, () =>
-    parts.platforms.of(site),
-  ).catch(() => null)
 
 /** The same as findings say it. */
 export const findingOf = (obstacle: NoTarget, level: Finding['level']): Finding => ({ level, ...obstacle })
