@@ -1,3 +1,6 @@
+import { Outage } from '@understudy/base/errors'
+import { present } from '@understudy/base/invariant'
+import type { JobId } from '@understudy/domain/jobs/job'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import { describe, expect, test } from 'vitest'
 import { by, newProtectedLab, protectOneMore } from '../engine-lab.ts'
@@ -55,6 +58,38 @@ describe('a consistency group', () => {
     ]
     expect(ofNew.at(-1)?.group?.id).toBe(group.id)
     expect(ofNew.at(-1)?.instant).toBe(ofWeb.at(-1)?.instant)
+  })
+
+  test('takes a machine in also when that cannot be told: whoever asks again finds the job that was begun', async () => {
+    const { lab, web } = await newPair()
+    const group = await lab.engine.createGroup({ name: 'shop', members: [web] }, { by })
+    const { ref } = await lab.a.addMachine({ name: 'cache', disks: [2 ** 18] })
+    await lab.engine.refreshSite(lab.siteA.id)
+    const machine = present(await lab.stores.machines.findByRef(lab.siteA.id, ref), 'the machine')
+    const adapters = [{ adapterKey: 'net0', failoverNetworkId: 'lan', testNetworkId: 'isolated' }]
+    const wanted = { targetSiteId: lab.siteB.id, policyId: lab.policy.id, groupId: group.id }
+    const order = {
+      by,
+      jobId: 'asked' as JobId,
+      machineId: machine.id,
+      adapters,
+      excludedDisks: [],
+      ...wanted,
+    }
+    const { append } = lab.stores.events
+    let away = true
+    Object.assign(lab.stores.events, {
+      append: async (event: Parameters<typeof append>[0]): Promise<void> => {
+        if (away && event.code === 'group/joined')
+          throw new Outage({ code: 'x/y', message: 'Away.', remedy: 'Wait.' })
+        await append(event)
+      },
+    })
+    await expect(lab.engine.protect(order)).rejects.toMatchObject({ code: 'x/y' })
+    away = false
+    const again = await lab.engine.protect(order)
+    expect((await lab.done(Promise.resolve(again))).id).toBe('asked')
+    expect((await lab.state(again.protectionId)).groupId).toBe(group.id)
   })
 
   test('is not made at all when one of the machines cannot be in it', async () => {

@@ -53,7 +53,8 @@ export async function protect(
   await refuseKnownMachine(parts, machine)
   refuseUnknownDisks(machine.name, machine.hardware, request.excludedDisks)
   const groupId = request.groupId ?? null
-  if (groupId !== null) await refuseUnfit(parts, groupId, { machine, targetSiteId, policyId: policy.id })
+  const group = groupId === null ? null : await loadGroup(parts, groupId)
+  if (group) await refuseUnfit(parts, group.id, { machine, targetSiteId, policyId: policy.id })
   const id = parts.newId() as ProtectionId
   await parts.stores.protections.create({
     id,
@@ -78,11 +79,11 @@ export async function protect(
     createdAt: parts.clock.now(),
   })
   parts.live.changed('protections', id)
-  if (groupId !== null) {
-    const names = [request.name ?? machine.name]
-    await tellJoined(parts, await loadGroup(parts, groupId), { names, by: request.by })
-  }
-  return await startProtect(parts, { id, name: request.name ?? machine.name }, request)
+  const subject = { id, name: request.name ?? machine.name }
+  const started = await startProtect(parts, subject, request)
+  // What is told must not stand between the row and its job: without one, whoever asks again is refused as protected already.
+  if (group) await tellJoined(parts, group, { names: [subject.name], by: request.by })
+  return started
 }
 
 async function refuseUnfit(
