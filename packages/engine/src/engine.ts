@@ -87,7 +87,7 @@ import type {
 } from './requests.ts'
 import { removeBandwidth, saveBandwidth } from './sites/bandwidth.ts'
 import { refreshQuietly, refreshSite } from './sites/inventory.ts'
-import { type NoTarget, noTargets } from './sites/no-target.ts'
+import { type NoTargets, noTargets } from './sites/no-target.ts'
 import { platformOf, sourceOf } from './sites/platform-of.ts'
 import { checkSite, loadSite, registerSite, removeSite, updateSite } from './sites/register.ts'
 import { createSiteWatcher, type SiteWatcher } from './sites/watch-sites.ts'
@@ -117,7 +117,7 @@ export type Engine = {
   /** None where no machine can run. */
   networks(siteId: SiteId): Promise<readonly Network[]>
   /** Which of these sites keep replicas and cannot run them, and what to do. Never throws for a site that is away. */
-  noTargets(siteIds: Iterable<SiteId>): Promise<ReadonlyMap<SiteId, NoTarget>>
+  noTargets(siteIds: Iterable<SiteId>): Promise<NoTargets>
 
   /** How much replication may take of the line between two sites; null: as much as it can. */
   setBandwidth(
@@ -192,12 +192,15 @@ export type Engine = {
   recoveryPoints(protectionId: ProtectionId): Promise<readonly RecoveryPoint[]>
   annotatePoint(request: PointRequest): Promise<RecoveryPoint>
   replicaUsage(protectionId: ProtectionId): Promise<ReplicaUsage>
-  /** Every action with its verdict and the reason when it is not allowed. */
-  allowedActions(protectionId: ProtectionId): Promise<readonly AllowedAction[]>
-  /** The same for lists: of protections that were just read, with their summaries. */
+  /** Every action with its verdict and the reason when it is not allowed. `known`: of its target, by whoever has asked already. */
+  allowedActions(protectionId: ProtectionId, known?: NoTargets): Promise<readonly AllowedAction[]>
+  /** The same for lists: of protections that were just read, with their summaries. `obstacles`: of their targets. */
   allAllowedActions(
     protections: readonly Protection[],
-    summaries: ReadonlyMap<ProtectionId, ProtectionSummary>,
+    around: {
+      readonly summaries: ReadonlyMap<ProtectionId, ProtectionSummary>
+      readonly obstacles: NoTargets
+    },
   ): Promise<ReadonlyMap<ProtectionId, readonly AllowedAction[]>>
   /** How far one may rely on each, of protections that were just read, with their summaries. */
   readiness(
@@ -381,8 +384,8 @@ export function createEngine(given: EngineParts): Engine {
       const protection = await loadProtection(parts, protectionId)
       return await withReplica(parts, whereIs(protection), (replica) => replica.usage())
     },
-    allowedActions: (protectionId) => actionsOf(parts, protectionId),
-    allAllowedActions: (protections, summaries) => actionsOfAll(parts, protections, summaries),
+    allowedActions: (protectionId, known) => actionsOf(parts, protectionId, known),
+    allAllowedActions: (protections, around) => actionsOfAll(parts, protections, around),
     readiness: (protections, summaries) => machineReadinesses(parts, protections, summaries),
     measurement: (protectionId) => mover.measurement(protectionId),
     plans: planUseCases(parts),

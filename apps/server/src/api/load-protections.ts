@@ -12,11 +12,13 @@ export async function loadProtections(deps: ApiDeps): Promise<readonly ShownProt
     deps.stores.protections.list(),
     deps.stores.protections.summaries(),
   ])
-  const [actions, readiness, around] = await Promise.all([
-    deps.engine.allAllowedActions(protections, summaries),
+  // Asked once for the whole answer, and only the targets: a site that hangs takes its time each time.
+  const [obstacles, readiness, around] = await Promise.all([
+    deps.engine.noTargets(protections.map(({ targetSiteId }) => targetSiteId)),
     deps.engine.readiness(protections, summaries),
     loadSurroundings(deps),
   ])
+  const actions = await deps.engine.allAllowedActions(protections, { summaries, obstacles })
   return protections.flatMap((protection) => {
     const summary = summaries.get(protection.id)
     // Removed between two of the queries above: it is no longer there to show.
@@ -24,6 +26,7 @@ export async function loadProtections(deps: ApiDeps): Promise<readonly ShownProt
     if (!summary || !judged) return []
     return showProtection(protection, {
       ...around(protection),
+      keepingOnly: obstacles,
       summary,
       actions: actions.get(protection.id) ?? [],
       readiness: judged,
@@ -32,14 +35,23 @@ export async function loadProtections(deps: ApiDeps): Promise<readonly ShownProt
 }
 
 export async function loadProtection(deps: ApiDeps, protection: Protection): Promise<ShownProtection> {
-  const [summary, actions, around] = await Promise.all([
+  const [summary, obstacles, around] = await Promise.all([
     deps.stores.protections.summary(protection.id),
-    deps.engine.allowedActions(protection.id),
+    deps.engine.noTargets([protection.targetSiteId]),
     loadSurroundings(deps),
   ])
-  const judged = await deps.engine.readiness([protection], new Map([[protection.id, summary]]))
+  const [actions, judged] = await Promise.all([
+    deps.engine.allowedActions(protection.id, obstacles),
+    deps.engine.readiness([protection], new Map([[protection.id, summary]])),
+  ])
   const readiness = present(judged.get(protection.id), 'the protection has been judged')
-  return showProtection(protection, { ...around(protection), summary, actions, readiness })
+  return showProtection(protection, {
+    ...around(protection),
+    keepingOnly: obstacles,
+    summary,
+    actions,
+    readiness,
+  })
 }
 
 async function loadSurroundings(deps: ApiDeps) {
@@ -53,7 +65,6 @@ async function loadSurroundings(deps: ApiDeps) {
   const policyOf = new Map(policies.map((policy) => [policy.id, policy]))
   const groupOf = new Map(groups.map((group) => [group.id, group]))
   const siteOf = new Map(sites.map((site) => [site.id, site]))
-  const keepingOnly = await deps.engine.noTargets(siteOf.keys())
   const jobOf = new Map<string, Job>(jobs.rows.map((job) => [job.subjectId, job]))
   // An address without a picture would be shown broken.
   const runsWithScreenshot: ReadonlySet<string> = await deps.stores.runs.withScreenshot(
@@ -63,7 +74,6 @@ async function loadSurroundings(deps: ApiDeps) {
     policy: policyOf.get(protection.policyId),
     group: protection.groupId === null ? null : (groupOf.get(protection.groupId) ?? null),
     sites: siteOf,
-    keepingOnly,
     runs,
     runsWithScreenshot,
     job: jobOf.get(protection.id) ?? null,

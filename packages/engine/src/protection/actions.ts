@@ -19,37 +19,38 @@ import type { EngineParts } from '../engine-parts.ts'
 import { describeKind } from '../jobs/run-job.ts'
 import { activeJobsOf } from '../jobs/start-job.ts'
 import type { ProtectionSummary } from '../ports/stores.ts'
-import { noTargets } from '../sites/no-target.ts'
+import { type NoTargets, noTargets } from '../sites/no-target.ts'
 
 type ActionParts = Pick<EngineParts, 'stores' | 'platforms' | 'sleep'>
 
 const MANY = { limit: 10_000, cursor: null }
 
-export async function actionsOf(parts: ActionParts, id: ProtectionId): Promise<readonly AllowedAction[]> {
+/** `known`: of its target, by whoever has asked already. */
+export async function actionsOf(
+  parts: ActionParts,
+  id: ProtectionId,
+  known?: NoTargets,
+): Promise<readonly AllowedAction[]> {
   const protection = await loadProtection(parts, id)
   const [summary, runs, jobs, obstacles] = await Promise.all([
     parts.stores.protections.summary(id),
     parts.stores.runs.active(id),
     activeJobsOf(parts, id),
-    noTargets(parts, [protection.targetSiteId]),
+    known ?? noTargets(parts, [protection.targetSiteId]),
   ])
   const hasPoint = summary.newestPoint !== null
   return verdicts(protection, { hasPoint, runs, jobs, obstacles })
 }
 
-/** Of protections that were just read, with their summaries: a thousand rows are not read twice for one answer. */
+/** Of protections that were just read, with what is known around them: nothing is read twice for one answer, no site asked twice. */
 export async function actionsOfAll(
-  parts: ActionParts,
+  { stores }: Pick<ActionParts, 'stores'>,
   protections: readonly Protection[],
-  summaries: ReadonlyMap<ProtectionId, ProtectionSummary>,
+  { summaries, obstacles }: { readonly summaries: Summaries; readonly obstacles: NoTargets },
 ): Promise<ReadonlyMap<ProtectionId, readonly AllowedAction[]>> {
-  const [runs, jobs, obstacles] = await Promise.all([
-    parts.stores.runs.active(),
-    parts.stores.jobs.list({ states: activeJobStates }, MANY),
-    noTargets(
-      parts,
-      protections.map(({ targetSiteId }) => targetSiteId),
-    ),
+  const [runs, jobs] = await Promise.all([
+    stores.runs.active(),
+    stores.jobs.list({ states: activeJobStates }, MANY),
   ])
   const runsOf = Map.groupBy(runs, (run) => run.protectionId)
   const jobsOf = Map.groupBy(jobs.rows, (job) => job.subjectId)
@@ -63,11 +64,13 @@ export async function actionsOfAll(
   )
 }
 
+type Summaries = ReadonlyMap<ProtectionId, ProtectionSummary>
+
 type Around = {
   readonly hasPoint: boolean
   readonly runs: readonly Run[]
   readonly jobs: readonly Job[]
-  readonly obstacles: Awaited<ReturnType<typeof noTargets>>
+  readonly obstacles: NoTargets
 }
 
 function verdicts(

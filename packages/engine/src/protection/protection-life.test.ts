@@ -261,6 +261,8 @@ test('every action says why it is not allowed, and the engine refuses with the s
   const commit = actions.find(({ action }) => action === 'commit')
   await expect(lab.engine.commit(ask)).rejects.toThrow(commit?.reason ?? 'missing')
   const { protections } = lab.stores
-  const all = await lab.engine.allAllowedActions(await protections.list(), await protections.summaries())
+  const obstacles = await lab.engine.noTargets([lab.siteB.id])
+  const around = { summaries: await protections.summaries(), obstacles }
+  const all = await lab.engine.allAllowedActions(await protections.list(), around)
   expect(all.get(protectionId)).toEqual(actions)
 })

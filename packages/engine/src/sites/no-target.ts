@@ -9,6 +9,9 @@ export const NO_TARGET = 'site/no-target'
 
 export type NoTarget = { readonly code: string; readonly message: string; readonly remedy: string }
 
+/** What is missing can run machines, or is not known. */
+export type NoTargets = ReadonlyMap<SiteId, NoTarget>
+
 /** Null: machines can run there. Pure. */
 export const noTargetAt = (
   site: Pick<Site, 'name'>,
@@ -24,11 +27,11 @@ export const noTargetAt = (
           'To run the machine, protect it to a site that can run machines. The recovery points that are here stay good.',
       }
 
-/** Of each of these sites; what is missing can run machines, or is not known. Never throws for a site. */
+/** Of each of these sites, all at once. Never throws for a site, and takes a moment at most. */
 export async function noTargets(
   parts: Pick<EngineParts, 'stores' | 'platforms' | 'sleep'>,
   siteIds: Iterable<SiteId>,
-): Promise<ReadonlyMap<SiteId, NoTarget>> {
+): Promise<NoTargets> {
   const wanted = new Set(siteIds)
   const sites = (await parts.stores.sites.list()).filter(({ id }) => wanted.has(id))
   const found = await Promise.all(
