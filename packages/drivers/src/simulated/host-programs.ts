@@ -1,6 +1,6 @@
 // Programs on the host of a site that is not there. They are kept as a real host keeps them, and nothing is run: `false` fails, `sleep`
 // takes its time, what is not installed on any host is not found, and everything else says what it was given.
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Outage } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
@@ -24,28 +24,30 @@ export function simulatedHostPrograms(site: SimulatedSite, folder: string): Host
     place: THE_PLACE,
     async begin(id, program) {
       await site.answer('beginProgram')
+      await sweep(folder, site.now())
       await writeOnce(folder, begunFile(id), JSON.stringify(play(program, site.now())))
     },
     async state(id) {
       await site.answer('programState')
-      const text = await readOrNull(begunFile(id))
-      if (text === null) return { kind: 'unknown' }
-      if (text === FORGOTTEN) return { kind: 'lost', pid: null }
-      const begun: Begun = JSON.parse(text)
+      const begun = await readKept(begunFile(id))
+      if (begun === null) return { kind: 'unknown' }
+      if (!isWhole(begun)) return { kind: 'lost', pid: null }
       const ended = (await readOrNull(endedFile(id))) !== null
       if (ended) return toEnd({ ...begun, exitCode: 143, output: '' }, 'abort')
       return site.now() < begun.endsAt ? { kind: 'running' } : toEnd(begun, begun.endedBy)
     },
     async end(id) {
       await site.answer('endProgram')
-      const text = await readOrNull(begunFile(id))
-      if (text === null || text === FORGOTTEN || site.now() >= (JSON.parse(text) as Begun).endsAt) return
+      const begun = await readKept(begunFile(id))
+      if (begun === null || !isWhole(begun) || site.now() >= begun.endsAt) return
       await writeOnce(folder, endedFile(id), '')
     },
     async forget(id) {
       await site.answer('forgetProgram')
-      if ((await readOrNull(begunFile(id))) === null) return
-      await writeFile(`${begunFile(id)}.forgotten`, FORGOTTEN)
+      const begun = await readKept(begunFile(id))
+      if (begun === null) return
+      const forgotten: Forgotten = { endsAt: begun.endsAt }
+      await writeFile(`${begunFile(id)}.forgotten`, JSON.stringify(forgotten))
       await rename(`${begunFile(id)}.forgotten`, begunFile(id))
       await rm(endedFile(id), { force: true })
     },
@@ -53,9 +55,45 @@ export function simulatedHostPrograms(site: SimulatedSite, folder: string): Host
 }
 
 /** In place of what it was. */
-const FORGOTTEN = 'forgotten'
+type Forgotten = Pick<Begun, 'endsAt'>
+
+const isWhole = (kept: Begun | Forgotten): kept is Begun => 'output' in kept
 
 const SECONDS = 1000
+/** As on a real host: longer than anybody asks for it. */
+const KEPT_MILLISECONDS = 8 * 24 * 60 * 60 * SECONDS
+
+/** What has ended so long ago that nobody will ask for it, forgotten or not. Others may be at the same. */
+async function sweep(folder: string, now: Instant): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    if (!name.endsWith('.json')) continue
+    const path = join(folder, name)
+    const kept = await readKept(path)
+    if (kept === null || kept.endsAt + KEPT_MILLISECONDS > now) continue
+    await rm(join(folder, `${name.slice(0, -'.json'.length)}.ended`), { force: true })
+    await rm(path, { force: true })
+  }
+}
+
+/** What a version before, or a cut of power, has left half is forgotten. */
+async function readKept(path: string): Promise<Begun | Forgotten | null> {
+  const text = await readOrNull(path)
+  if (text === null) return null
+  try {
+    return JSON.parse(text)
+  } catch {
+    return { endsAt: 0 }
+  }
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return []
+    throw error
+  }
+}
 
 function play({ command, arguments: given, limitMilliseconds }: HostProgram, now: Instant): Begun {
   const name = command.split('/').at(-1) ?? command
