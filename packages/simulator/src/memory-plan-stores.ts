@@ -25,8 +25,10 @@ export type RunRow = Listed<PlanRun> & {
   readonly secrets: Secrets
 }
 
-/** Every operation is atomic: nothing awaits between reading and writing. */
-/** `boots`: those that runs have made; without them none has waited for anybody. */
+/**
+ * Every operation is atomic: nothing awaits between reading and writing. `boots`: those that runs have made; without them none has
+ * waited for anybody.
+ */
 export function memoryPlanStores(
   boots: Pick<RunStore, 'find'> = { find: async () => null },
 ): Pick<Stores, 'plans' | 'planRuns' | 'tests' | 'evidence'> {

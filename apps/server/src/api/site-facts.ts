@@ -1,5 +1,4 @@
 // What a site's platform says of itself while a page is built: an answer that does not come costs a figure, never the page.
-
 import type { Site } from '@understudy/domain/sites/site'
 import type { StoreStrain } from '@understudy/engine/ports/replica-store'
 import type { ApiDeps } from './context.ts'

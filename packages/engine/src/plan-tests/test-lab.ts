@@ -1,5 +1,4 @@
 // For tests only: a plan over the machine of a lab, with a schedule.
-
 import { weekdays } from '@understudy/domain/calendar/weekday'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanGroup } from '@understudy/domain/recovery-plans/plan'
