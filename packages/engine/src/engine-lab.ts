@@ -63,6 +63,7 @@ export async function newLab(wanted: Wanted = {}) {
   let behindMilliseconds = 0
   const engineClock = { now: () => clock.now() - behindMilliseconds }
   const printer = memoryPrinter()
+  const tried = new Map<string, SitePlatform>()
   const newEngine = () => {
     const durable = memoryDurable({ log, clock })
     const engine = createEngine({
@@ -70,7 +71,7 @@ export async function newLab(wanted: Wanted = {}) {
       durable,
       platforms: {
         of: async ({ name }) => withSlowShutDown(world.site(name).platform, clock),
-        preview: async ({ name }) => world.site(name).platform,
+        preview: async ({ name }) => tried.get(name) ?? world.site(name).platform,
         forget: async () => {},
       },
       steps,
@@ -157,6 +158,8 @@ export async function newLab(wanted: Wanted = {}) {
     world,
     a,
     b,
+    /** What a site is with settings that are not saved yet, by its name; the same as with the saved ones unless it is in here. */
+    tried,
     stores,
     /** What the steps of plans do. */
     printer,

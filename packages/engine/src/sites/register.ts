@@ -1,6 +1,7 @@
 // Sites from the operator's side: test, register, change, remove.
 import { isDeepStrictEqual } from 'node:util'
-import { Refusal } from '@understudy/base/errors'
+import { Outage, Refusal } from '@understudy/base/errors'
+import type { Protection } from '@understudy/domain/protection/protection'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
@@ -104,20 +105,38 @@ async function refuseLostReplicas(
 ): Promise<void> {
   const kept = (await parts.stores.protections.list()).filter(({ targetSiteId }) => targetSiteId === site.id)
   if (kept.length === 0) return
-  const before = await parts.platforms.of(site)
   const after = await parts.platforms.preview(wanted.site, wanted.secrets)
   try {
-    for (const { name, replicaId } of kept) {
-      if (!(await before.replicas.exists(replicaId)) || (await after.replicas.exists(replicaId))) continue
+    for (const protection of kept) {
+      if (await after.replicas.exists(protection.replicaId)) continue
+      if (!(await mayHaveHad(parts, site, protection))) continue
       throw new Refusal({
         code: 'site/replicas-elsewhere',
-        message: `With these settings the replica of "${name}" would not be found any more`,
+        message: `With these settings the replica of "${protection.name}" would not be found any more`,
         remedy:
           'Keep the folder for replicas as it is. To move them, pause the protections, copy the whole folder to the new place, and save then.',
       })
     }
   } finally {
     await after.close()
+  }
+}
+
+/**
+ * Settings are changed most of all when the old ones have stopped working: a place that cannot be asked any more (its key was renewed, its
+ * disk is away) had whatever was ever sealed there.
+ */
+async function mayHaveHad(
+  parts: EngineParts,
+  site: Site,
+  { id, replicaId }: Pick<Protection, 'id' | 'replicaId'>,
+): Promise<boolean> {
+  try {
+    const before = await parts.platforms.of(site)
+    return await before.replicas.exists(replicaId)
+  } catch (error) {
+    if (!(error instanceof Refusal || error instanceof Outage)) throw error
+    return (await parts.stores.protections.summary(id)).newestPoint !== null
   }
 }
 

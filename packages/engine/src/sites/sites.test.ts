@@ -1,5 +1,5 @@
 import { GiB } from '@understudy/base/bytes'
-import { Outage } from '@understudy/base/errors'
+import { Outage, Refusal } from '@understudy/base/errors'
 import { expect, test, vi } from 'vitest'
 import { by, minute, newLab, newProtectedLab } from '../engine-lab.ts'
 
@@ -90,12 +90,44 @@ test('a look at a site reads the protections once, and writes of them only what 
 test('settings with which a replica would not be found any more are refused', async () => {
   const { lab } = await newProtectedLab()
   const { replicas } = lab.b.platform
-  vi.spyOn(replicas, 'exists').mockResolvedValueOnce(true).mockResolvedValueOnce(false)
+  vi.spyOn(replicas, 'exists').mockResolvedValueOnce(false).mockResolvedValueOnce(true)
   await expect(
     lab.engine.updateSite(lab.siteB.id, { settings: { replicaFolder: '/elsewhere' } }, { by }),
   ).rejects.toMatchObject({ code: 'site/replicas-elsewhere' })
   expect((await lab.stores.sites.find(lab.siteB.id))?.settings).toEqual({})
   await lab.engine.updateSite(lab.siteB.id, { settings: { replicaFolder: '/moved' } }, { by })
+})
+
+const keyRefused = { code: 'azure/sign-in-refused', message: 'The key is not accepted', remedy: 'Copy it.' }
+
+/** With the saved settings nobody can ask for the replicas at B any more; with others they are there, or not. */
+async function newLabWithOldKey(isFound: boolean, error: Error = new Refusal(keyRefused)) {
+  const prepared = await newProtectedLab()
+  const { lab } = prepared
+  const { platform } = lab.b
+  const checkConnection = vi.fn(async () => ({ summary: 'answers' }))
+  const replicas = { ...platform.replicas, exists: async () => isFound }
+  lab.tried.set('B', { ...platform, replicas, checkConnection })
+  vi.spyOn(platform.replicas, 'exists').mockRejectedValue(error)
+  const save = () => lab.engine.updateSite(lab.siteB.id, { secrets: { accountKey: 'new' } }, { by })
+  return { ...prepared, save, checkConnection }
+}
+
+test.each([
+  ['refuses the old one', new Refusal(keyRefused)],
+  ['does not answer with the old one', new Outage(keyRefused)],
+])('a new key is saved although the place %s', async (_, error) => {
+  const { lab, save } = await newLabWithOldKey(true, error)
+  await save()
+  expect(await lab.stores.sites.secrets(lab.siteB.id)).toEqual({ accountKey: 'new' })
+})
+
+test('what cannot be asked with the saved settings was there: elsewhere is refused, unless nothing was ever sealed', async () => {
+  const { lab, protectionId, save } = await newLabWithOldKey(false)
+  await expect(save()).rejects.toMatchObject({ code: 'site/replicas-elsewhere' })
+  await lab.engine.pause({ by, protectionId })
+  await lab.stores.protections.updateSummary(protectionId, { newestPoint: null })
+  await save()
 })
 
 test('of several secrets those that are left out of a change stay as they are', async () => {
