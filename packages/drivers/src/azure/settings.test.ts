@@ -33,11 +33,17 @@ describe('settings of a site in Azure', () => {
     })
   })
 
+  test.each(['a-b', 'abc', 'a'.repeat(63)])('take %s for a container, as Azure does', (container) => {
+    expect(checkAzureSettings({ ...least, container }).container).toBe(container)
+  })
+
   test.each([
     [{ account: 'Contoso' }, 'account'],
     [{ account: 'co' }, 'account'],
     [{ container: 'a--b' }, 'container'],
     [{ container: 'ab' }, 'container'],
+    [{ container: 'abc-' }, 'container'],
+    [{ container: `a${'-b'.repeat(32)}` }, 'container'],
     [{ endpoint: 'contoso' }, 'endpoint'],
     [{ endpoint: 'http://contoso.blob.core.windows.net' }, 'endpoint'],
     [{ endpoint: 'https://contoso.blob.core.windows.net/?sv=1&sig=x' }, 'endpoint'],

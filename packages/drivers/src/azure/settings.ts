@@ -40,7 +40,7 @@ export function checkAzureSettings(settings: Readonly<Record<string, unknown>>):
       'Use 3 to 24 small letters and digits.',
     )
   const container = readText(settings, 'container')
-  if (!/^[a-z0-9](?:-?[a-z0-9]){2,62}$/.test(container))
+  if (!/^(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*$/.test(container))
     throw wrong(
       'settings.container is not the name of a container',
       'Use 3 to 63 small letters, digits and single hyphens.',
