@@ -31,6 +31,8 @@ export type AzurePlatform = {
 
 /** Every right is asked for by using it, a dozen requests; in between it is enough that the container answers. */
 const RIGHTS_EVERY_MS = 3_600_000
+/** A person waits for the answer: asked again a little, not for a minute. */
+const trialPatience = { attempts: 3, firstPauseMs: 250 }
 const NOBODY = 'connection-check' as ReplicaId
 
 const BY_HAND =
@@ -44,17 +46,15 @@ export function openAzurePlatform(
 ): AzurePlatform {
   const settings = checkAzureSettings(site.settings)
   const container = toContainer(settings, secrets)
-  const replicas = openAzureStore({ container, clock, pace: settings.pace })
+  const patience = isTrial ? trialPatience : {}
+  const replicas = openAzureStore({ container, clock, pace: settings.pace, patience })
   let checkedAt: Instant | null = null
 
   async function checkRights(signal: AbortSignal | undefined): Promise<string> {
     const made = isTrial && settings.makeContainer && (await makeIt(signal))
-    // A person waits for the answer: asked again a little, not for a minute.
-    const check = await checkContainer(container, { attempts: 3, firstPauseMs: 250 }).catch(
-      (error: unknown) => {
-        throw isTrial ? withOffer(error, settings) : error
-      },
-    )
+    const check = await checkContainer(container, trialPatience).catch((error: unknown) => {
+      throw isTrial ? withOffer(error, settings) : error
+    })
     refuseMissingRights(check, settings.container)
     checkedAt = clock.now()
     return [

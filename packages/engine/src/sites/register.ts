@@ -85,8 +85,10 @@ export async function updateSite(
   // Nobody sees what is kept, so nobody can send it along: of several secrets those that are left out stay.
   const secrets = { ...(await parts.stores.sites.secrets(siteId)), ...change.secrets }
   if (change.settings || change.secrets) {
-    await tryOut(parts, { ...site, name, settings }, secrets)
-    await refuseLostReplicas(parts, site, { site: { ...site, name, settings }, secrets })
+    const wanted = { ...site, name, settings }
+    // Before it is tried: a try may make what is not there, and an empty place would look like one that has kept nothing yet.
+    await refuseLostReplicas(parts, site, { site: wanted, secrets })
+    await tryOut(parts, wanted, secrets)
   }
   await parts.stores.sites.update(siteId, { name, settings }, change.secrets && secrets)
   // What is open to the site serves running replicas: not for a new name.

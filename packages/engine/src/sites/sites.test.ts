@@ -130,6 +130,12 @@ test('what cannot be asked with the saved settings was there: elsewhere is refus
   await save()
 })
 
+test('settings that lose the replicas are refused before anything is made at their new place', async () => {
+  const { save, checkConnection } = await newLabWithOldKey(false)
+  await expect(save()).rejects.toMatchObject({ code: 'site/replicas-elsewhere' })
+  expect(checkConnection).not.toHaveBeenCalled()
+})
+
 test('of several secrets those that are left out of a change stay as they are', async () => {
   const lab = await newLab()
   const { id } = lab.siteB

@@ -94,7 +94,7 @@ describe('a site in Azure', () => {
     expect(Object.keys(checkDraft({ ...draft, azure: { ...draft.azure, ...change } }))).toEqual([path])
   })
 
-  test('comes back from its settings as it was entered, but for its secrets', () => {
+  test('comes back from its settings as it was entered, but for its secrets and the wish to make its container', () => {
     const input = toSiteInput({
       ...draft,
       azure: { ...draft.azure, connections: 4, endpoint: 'https://x.y' },
@@ -105,6 +105,7 @@ describe('a site in Azure', () => {
       connections: 4,
       endpoint: 'https://x.y',
       accountKey: '',
+      makeContainer: false,
     })
   })
 })

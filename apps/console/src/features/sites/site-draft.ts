@@ -275,7 +275,8 @@ export function toDraft(site: {
     azure: {
       account: text(settings.account),
       container: text(settings.container),
-      makeContainer: settings.makeContainer === true,
+      // That it was made once is no wish to have it made again: one that has gone since was deleted.
+      makeContainer: false,
       signIn: settings.signIn === 'signature' ? 'signature' : 'key',
       accountKey: '',
       signature: '',
