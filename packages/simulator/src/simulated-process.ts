@@ -86,8 +86,12 @@ export function simulatedProcess(crash: CrashPoint | null = null): SimulatedProc
       yield wrapValue(item, name)
     }
   }
-  const wrapObject = <Outside extends object>(outside: Outside, name: string): Outside =>
-    new Proxy(outside, {
+  /** What is the same object outside is the same one to the process. */
+  const wrapped = new WeakMap<object, object>()
+  const wrapObject = <Outside extends object>(outside: Outside, name: string): Outside => {
+    const known = wrapped.get(outside)
+    if (known) return known as Outside
+    const proxy = new Proxy(outside, {
       get(target, property) {
         const value: unknown = Reflect.get(target, property)
         const path = name === '' ? String(property) : `${name}.${String(property)}`
@@ -95,6 +99,9 @@ export function simulatedProcess(crash: CrashPoint | null = null): SimulatedProc
         return (...parameters: unknown[]) => callOutside(path, () => Reflect.apply(value, target, parameters))
       },
     })
+    wrapped.set(outside, proxy)
+    return proxy
+  }
 
   return {
     wrap: (outside) => wrapObject(outside, ''),

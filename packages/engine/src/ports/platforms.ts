@@ -21,6 +21,7 @@ export type SitePlatform = {
 
 /** Finds the adapter of a site. compose.ts builds it; the engine never names a platform. */
 export interface Platforms {
+  /** Its `replicas` is the same object until the site is saved with other settings or secrets: what was opened from it is opened anew then. */
   of(site: Site): Promise<SitePlatform>
   /** The same without registering: for the connection test of a site that is not saved yet. Closed by the caller. */
   preview(site: Site, secrets: Readonly<Record<string, string>>): Promise<SitePlatform>

@@ -1,5 +1,4 @@
 // One cycle of a protection that this mover holds, from the state to the summary, and what follows from how it ended.
-
 import { InvariantError, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import { type RateLimit, rateLimit } from '@understudy/block/with-rate-limit'
@@ -11,6 +10,7 @@ import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, recordEvent, resolveAlert } from '../events/report.ts'
 import type { Replica } from '../ports/replica-store.ts'
 import type { ProtectionNotes } from '../ports/stores.ts'
+import { withinSeconds } from '../sites/bounded-call.ts'
 import { platformOf, sourceOf } from '../sites/platform-of.ts'
 import type { GroupSeat } from './group-opening.ts'
 import { type LineLimits, rateClockOf } from './line-limits.ts'
@@ -21,6 +21,9 @@ import { type Slot, subjectOf } from './slot.ts'
 
 /** Open while replication is tried again and again: says why it does not go on. */
 export const OUTAGE_ALERT = 'protection/outage'
+
+/** The store knows less than the handle does. Only a handle that is opened now agrees with it again. */
+const WENT_BACK = 'replica/went-back'
 
 /** A newer writer is nothing unusual once; this often in a row two movers believe that they are the owner. */
 const DEPOSED_LIMIT = 5
@@ -54,7 +57,7 @@ export async function cycleSlot(
   } catch (error) {
     // Whoever stopped the cycle (pause, failover, shut down) has said why; nothing failed.
     if (signal.aborted) return
-    await settleFailure(parts, slot, error)
+    await settleFailure(parts, slot, error, signal)
   } finally {
     seat?.leave()
     // Asked for while this one ran: what it has seen may be older than the wish.
@@ -74,9 +77,7 @@ async function attemptCycle(
   slot.protection = protection
   const notes = await parts.stores.protections.notes(slot.id)
   const source = await sourceOf(parts, protection.sourceSiteId)
-  // Before it is opened: one that was left behind and wakes up late must not depose whoever writes by now.
-  signal.throwIfAborted()
-  const replica = await openSlotReplica(parts, slot)
+  const replica = await openSlotReplica(parts, slot, signal)
   signal.throwIfAborted()
 
   const consistency = chooseSlotConsistency(slot, notes, parts.clock.now())
@@ -131,12 +132,16 @@ const chooseSlotConsistency = (slot: Slot, notes: ProtectionNotes, now: Instant)
     now,
   })
 
-async function openSlotReplica(parts: EngineParts, slot: Slot): Promise<Replica> {
-  if (slot.replica?.id === slot.protection.replicaId) return slot.replica
-  await closeSlotReplica(slot)
+async function openSlotReplica(parts: EngineParts, slot: Slot, signal: AbortSignal): Promise<Replica> {
   const { replicas } = await platformOf(parts, slot.protection.targetSiteId)
+  // Another store: the key, the proxy and the pace that the replica was opened with are not the site's any more.
+  if (slot.replica?.id === slot.protection.replicaId && slot.openedFrom === replicas) return slot.replica
+  await giveUpSlotReplica(parts, slot, signal)
+  // One that was left behind and wakes up late must not depose whoever writes by now.
+  signal.throwIfAborted()
   const epoch = await parts.stores.protections.nextEpoch(slot.id)
   slot.replica = await replicas.openReplica(slot.protection.replicaId, epoch)
+  slot.openedFrom = replicas
   const newest = slot.replica.points().at(-1)
   slot.newestInstant = newest?.instant ?? null
   slot.newestIsTracked = (newest?.checkpoint ?? null) !== null
@@ -149,18 +154,50 @@ export async function closeSlotReplica(slot: Slot): Promise<void> {
   await replica?.close()
 }
 
-async function settleFailure(parts: EngineParts, slot: Slot, error: unknown): Promise<void> {
+/**
+ * Between two cycles, to open it anew. What drops and reads points behind them stops first, and begins again with the next one; where
+ * that hangs in a dead store, the replica is left behind and closed when it is over. Never throws: nobody writes through it any more.
+ */
+async function giveUpSlotReplica(parts: EngineParts, slot: Slot, signal: AbortSignal): Promise<void> {
+  const { replica, retaining, scrubbing } = slot
+  if (replica === null) return
+  // Before anything is waited for: nothing new begins with it.
+  slot.replica = null
+  const reason = new DOMException('The replica is opened anew', 'AbortError')
+  retaining?.stop.abort(reason)
+  scrubbing?.stop.abort(reason)
+  const close = async (): Promise<void> => {
+    await retaining?.done
+    await scrubbing?.done
+    await replica.close()
+  }
+  try {
+    await withinSeconds(parts, { seconds: parts.config.letGoSeconds, signal }, close)
+  } catch (error) {
+    if (!signal.aborted)
+      parts.log('warn', 'a replica that was given up was not closed', { protection: slot.id, error })
+  }
+}
+
+async function settleFailure(
+  parts: EngineParts,
+  slot: Slot,
+  error: unknown,
+  signal: AbortSignal,
+): Promise<void> {
   if (error instanceof Refusal && error.code === 'cycle/overtaken') {
     slot.dueAt = parts.clock.now() + slot.policy.intervalSeconds * 1000
   } else if (error instanceof Refusal && error.code === 'replica/newer-writer') {
-    await closeSlotReplica(slot)
+    await giveUpSlotReplica(parts, slot, signal)
     slot.deposed += 1
     slot.dueAt = parts.clock.now() + slot.policy.intervalSeconds * 1000
     // A failover of this very protection takes the replica over in passing. The next cycle asks the lease again.
     if (slot.deposed < DEPOSED_LIMIT) return
     await retryLater(parts, slot, error)
-  } else if (error instanceof Outage) await retryLater(parts, slot, error)
-  else await breakDown(parts, slot, error)
+  } else if (error instanceof Outage) {
+    if (error.code === WENT_BACK) await giveUpSlotReplica(parts, slot, signal)
+    await retryLater(parts, slot, error)
+  } else await breakDown(parts, slot, error)
 }
 
 /** Our own database was away. Neither source nor target needs a rest then, and every machine would miss its target because of us. */

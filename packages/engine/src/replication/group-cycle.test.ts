@@ -12,6 +12,7 @@ import type { GroupId, ProtectionId, ReplicaId } from '@understudy/domain/protec
 import { commonCuts } from '@understudy/domain/recovery-points/common-cuts'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { SiteId } from '@understudy/domain/sites/site'
+import { changedStores } from '@understudy/simulator/changed-stores'
 import { fakeWorld, type NewFakeMachine } from '@understudy/simulator/fake-platform'
 import { readAll } from '@understudy/simulator/memory-disk'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
@@ -229,18 +230,13 @@ const changedReplica =
   (replicaId: ReplicaId, change: (replica: Replica) => Replica, beforeOpen = async () => {}) =>
   (parts: EngineParts): EngineParts => ({
     ...parts,
-    platforms: {
-      ...parts.platforms,
-      of: async (site) => {
-        const platform = await parts.platforms.of(site)
-        const openReplica: typeof platform.replicas.openReplica = async (replica, epoch) => {
-          if (replica === replicaId) await beforeOpen()
-          const opened = await platform.replicas.openReplica(replica, epoch)
-          return replica === replicaId ? change(opened) : opened
-        }
-        return { ...platform, replicas: { ...platform.replicas, openReplica } }
+    platforms: changedStores(parts.platforms, (store) => ({
+      async openReplica(replica, epoch) {
+        if (replica === replicaId) await beforeOpen()
+        const opened = await store.openReplica(replica, epoch)
+        return replica === replicaId ? change(opened) : opened
       },
-    },
+    })),
   })
 
 /** Every point of that replica takes so long before anything is written to it. */
@@ -391,17 +387,12 @@ describe('the machines of a group', () => {
     await first.stop()
     world.startMover('m1', (parts) => ({
       ...parts,
-      platforms: {
-        ...parts.platforms,
-        of: async (site) => {
-          const platform = await parts.platforms.of(site)
-          const openReplica: typeof platform.replicas.openReplica = async (replica, epoch) => {
-            if (replica === db.replicaId && epoch !== null) await world.clock.sleep(10 * minute)
-            return await platform.replicas.openReplica(replica, epoch)
-          }
-          return { ...platform, replicas: { ...platform.replicas, openReplica } }
+      platforms: changedStores(parts.platforms, (store) => ({
+        async openReplica(replica, epoch) {
+          if (replica === db.replicaId && epoch !== null) await world.clock.sleep(10 * minute)
+          return await store.openReplica(replica, epoch)
         },
-      },
+      })),
     }))
     await world.clock.advance(35_000)
     expect(await cutsWithin(world, minute, [web, log])).toBeGreaterThanOrEqual(10)

@@ -1,4 +1,4 @@
-import { InvariantError, Refusal } from '@understudy/base/errors'
+import { InvariantError, Outage, Refusal } from '@understudy/base/errors'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
 import {
   defaultPolicySettings,
@@ -7,7 +7,8 @@ import {
 } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
 import type { SiteId } from '@understudy/domain/sites/site'
-import { fakeWorld } from '@understudy/simulator/fake-platform'
+import { changedStores } from '@understudy/simulator/changed-stores'
+import { type FakeSite, fakeWorld } from '@understudy/simulator/fake-platform'
 import { readAll } from '@understudy/simulator/memory-disk'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
@@ -18,6 +19,7 @@ import { checkGuest } from '@understudy/simulator/synthetic-guest'
 import { virtualClock } from '@understudy/simulator/virtual-clock'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { defaultEngineConfig, type EngineParts } from '../engine-parts.ts'
+import type { ReplicaStore } from '../ports/replica-store.ts'
 import { createMover, type Mover } from './mover.ts'
 
 const id = 'p1' as ProtectionId
@@ -159,38 +161,32 @@ describe('a mover', () => {
   })
 
   test('damage that a scrub finds is told with its points and repaired by a comparison with the source', async () => {
-    const { clock, b, stores, startMover, points, openAlerts, events } = await newWorld()
+    const { clock, stores, startMover, points, openAlerts, events } = await newWorld()
     await stores.protections.updateNotes(id, { scrubbedAt: clock.now() })
     let scrubs = 0
     startMover('m1', (parts) => ({
       ...parts,
       config: { ...parts.config, scrubEverySeconds: 300, scrubBytesPerSecond: 0 },
-      platforms: {
-        ...parts.platforms,
-        of: async (site) => {
-          const platform = await parts.platforms.of(site)
-          if (site.id !== b.id) return platform
-          const openReplica: typeof platform.replicas.openReplica = async (replica, epoch) => {
-            const opened = await platform.replicas.openReplica(replica, epoch)
-            return {
-              ...opened,
-              scrub: async (options) => {
-                scrubs += 1
-                const report = await opened.scrub(options)
-                if (scrubs > 1) return report
-                const spoilt = {
-                  disk: 'disk0' as DiskKey,
-                  offset: 0,
-                  bytes: 4096,
-                  points: [opened.points()[0]?.id].flatMap((one) => one ?? []),
-                }
-                return { ...report, damage: [spoilt] }
-              },
-            }
+      platforms: changedStores(parts.platforms, (store) => ({
+        async openReplica(...which) {
+          const opened = await store.openReplica(...which)
+          return {
+            ...opened,
+            scrub: async (options) => {
+              scrubs += 1
+              const report = await opened.scrub(options)
+              if (scrubs > 1) return report
+              const spoilt = {
+                disk: 'disk0' as DiskKey,
+                offset: 0,
+                bytes: 4096,
+                points: [opened.points()[0]?.id].flatMap((one) => one ?? []),
+              }
+              return { ...report, damage: [spoilt] }
+            },
           }
-          return { ...platform, replicas: { ...platform.replicas, openReplica } }
         },
-      },
+      })),
     }))
     await clock.advance(250_000)
     expect(scrubs).toBe(0)
@@ -297,6 +293,127 @@ describe('a mover', () => {
     release()
     await clock.advance(10_000)
     expect(await points()).toHaveLength(3)
+  })
+
+  /** The store of site b as the mover sees it, which the test can take from under what is open. */
+  function changingStore(b: Pick<FakeSite, 'id' | 'replicas'>) {
+    const opened: ReplicaStore[] = []
+    const closed: ReplicaStore[] = []
+    let forgotten = 0
+    const newStore = (): ReplicaStore => {
+      const store: ReplicaStore = {
+        ...b.replicas,
+        async openReplica(...which) {
+          const replica = await b.replicas.openReplica(...which)
+          const knows = forgotten
+          opened.push(store)
+          return {
+            ...replica,
+            async beginPoint(...point) {
+              if (knows === forgotten) return await replica.beginPoint(...point)
+              throw new Outage({
+                code: 'replica/went-back',
+                message: 'It has forgotten',
+                remedy: 'Open it anew.',
+              })
+            },
+            async close() {
+              closed.push(store)
+              await replica.close()
+            },
+          }
+        },
+      }
+      return store
+    }
+    let now = newStore()
+    const change = (parts: EngineParts): EngineParts => ({
+      ...parts,
+      platforms: {
+        ...parts.platforms,
+        async of(site) {
+          const platform = await parts.platforms.of(site)
+          return site.id === b.id ? { ...platform, replicas: now } : platform
+        },
+      },
+    })
+    return {
+      opened,
+      closed,
+      change,
+      /** What is open knows of seconds that are gone; what is opened from now on does not. */
+      forget: (): void => {
+        forgotten += 1
+      },
+      /** The site was saved with other settings. */
+      replace: (): void => {
+        now = newStore()
+      },
+    }
+  }
+
+  test('a store that has lost its last seconds is opened anew, and replication goes on without a restart', async () => {
+    const { clock, b, startMover, points, openAlerts } = await newWorld()
+    const store = changingStore(b)
+    startMover('m1', store.change)
+    await clock.advance(20_000)
+    store.forget()
+    await clock.advance(10_000)
+    expect(await openAlerts()).toContain('protection/outage')
+    const count = (await points()).length
+    await clock.advance(2 * minute)
+    expect((await points()).length).toBeGreaterThan(count + 8)
+    expect(await openAlerts()).not.toContain('protection/outage')
+    expect([store.opened.length, store.closed.length]).toEqual([2, 1])
+  })
+
+  test('a target that was saved with other settings is written through them from the next cycle on', async () => {
+    const { clock, b, startMover, points } = await newWorld()
+    const store = changingStore(b)
+    startMover('m1', store.change)
+    await clock.advance(20_000)
+    expect(store.opened).toHaveLength(1)
+    const count = (await points()).length
+    store.replace()
+    await clock.advance(20_000)
+    expect(store.opened).toHaveLength(2)
+    expect(store.opened[1]).not.toBe(store.opened[0])
+    expect(store.closed).toEqual([store.opened[0]])
+    // No cycle was cut, and none had to compare.
+    const sealed = await points()
+    expect(sealed).toHaveLength(count + 4)
+    expect(sealed.filter(({ cycle }) => cycle === 'delta')).toHaveLength(sealed.length - 1)
+  })
+
+  test.each([
+    ['stops before that is closed', 1],
+    ['and hangs is left behind, and that closed later', 90],
+  ])('a scrub of a replica that is given up %s', async (_, readSeconds) => {
+    const { clock, b, startMover, points } = await newWorld()
+    const done: string[] = []
+    const { openReplica } = b.replicas
+    vi.spyOn(b.replicas, 'openReplica').mockImplementationOnce(async (...which) => ({
+      ...(await openReplica(...which)),
+      scrub: async ({ signal }) => {
+        done.push('scrub')
+        await clock.sleep(24 * 60 * minute, signal).catch(() => {})
+        // In the middle of a read.
+        await clock.sleep(readSeconds * 1000)
+        done.push('scrub ended')
+        throw new DOMException('Stopped', 'AbortError')
+      },
+      close: async () => void done.push('closed'),
+    }))
+    const store = changingStore(b)
+    startMover('m1', (parts) => store.change({ ...parts, config: { ...parts.config, scrubEverySeconds: 1 } }))
+    await clock.advance(5 * minute)
+    expect(done).toEqual(['scrub'])
+    store.replace()
+    const count = (await points()).length
+    await clock.advance(minute)
+    expect((await points()).length).toBeGreaterThan(count + 3)
+    await clock.advance(minute)
+    expect(done).toEqual(['scrub', 'scrub ended', 'closed'])
   })
 
   test('a refusal stops replication at once, with its remedy, and is not retried', async () => {

@@ -247,6 +247,7 @@ async function newSlot(state: MoverState, protection: Protection, policy: Policy
     troubleMayBeOpen: true,
     deposed: 0,
     replica: null,
+    openedFrom: null,
     running: null,
     stopAskedAt: null,
     lastConsistencyAttemptAt: null,

@@ -3,7 +3,7 @@ import type { Instant } from '@understudy/base/instant'
 import type { Policy } from '@understudy/domain/protection/policy'
 import type { Protection } from '@understudy/domain/protection/protection'
 import type { Measurement } from '../ports/live.ts'
-import type { Replica } from '../ports/replica-store.ts'
+import type { Replica, ReplicaStore } from '../ports/replica-store.ts'
 import type { SealedCut } from '../ports/stores.ts'
 
 export type RunningCycle = {
@@ -30,6 +30,8 @@ export type Slot = {
   deposed: number
   /** Opened once per lease, with an epoch of its own. */
   replica: Replica | null
+  /** Where `replica` was opened: the site's platform is another one after its settings or secrets have changed. */
+  openedFrom: ReplicaStore | null
   running: RunningCycle | null
   /** Since when what runs here has been asked to stop; null: it has not. */
   stopAskedAt: Instant | null
