@@ -42,7 +42,12 @@ export function replicaStoreOver(
   const slowed = slowedDown(clock)
   const connection = once(async (): Promise<Patient> => {
     const onThrottled = (): void => slowed.note()
-    const patient = patientCalls(await connect(), { ...defaultPatience, onThrottled, ...patience })
+    const patient = patientCalls(await connect(), {
+      ...defaultPatience,
+      isInUse: true,
+      onThrottled,
+      ...patience,
+    })
     return pace === undefined ? patient : pacedCalls(patient, pace)
   })
   const pageDiff = once(async () => probePageDiff(await connection()))

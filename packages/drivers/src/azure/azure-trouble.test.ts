@@ -163,18 +163,30 @@ test('a wrong key, an expired signature, a missing permission and a missing cont
   const { container, replica } = await openReplica()
   const first = await writePoint(replica, [[0, Buffer.alloc(4096, 1)]])
   const key = createHmac('sha256', 'another').update('key').digest('base64')
-  const cases: [string, AzureContainer][] = [
-    ['azure/sign-in-refused', { ...container, signIn: { kind: 'key', account: EMULATOR_ACCOUNT, key } }],
-    ['azure/signature-expired', { ...container, signIn: signature(container.container, 'racwdl', -1) }],
-    ['azure/permission-missing', { ...container, signIn: signature(container.container, 'rl', 1) }],
-    ['azure/container-missing', { ...container, container: 'nobody-made-this' }],
+  const cases: ['outage' | 'refusal', string, AzureContainer][] = [
+    [
+      'outage',
+      'azure/sign-in-refused',
+      { ...container, signIn: { kind: 'key', account: EMULATOR_ACCOUNT, key } },
+    ],
+    [
+      'outage',
+      'azure/signature-expired',
+      { ...container, signIn: signature(container.container, 'racwdl', -1) },
+    ],
+    [
+      'refusal',
+      'azure/permission-missing',
+      { ...container, signIn: signature(container.container, 'rl', 1) },
+    ],
+    ['refusal', 'azure/container-missing', { ...container, container: 'nobody-made-this' }],
   ]
-  for (const [code, where] of cases) {
+  for (const [kind, code, where] of cases) {
     const error: unknown = await openReplica(where, 2).then(
       () => null,
       (thrown: unknown) => thrown,
     )
-    expect(toFailureReport(error), code).toMatchObject({ kind: 'refusal', code })
+    expect(toFailureReport(error), code).toMatchObject({ kind, code })
     expect(toFailureReport(error).remedy.length).toBeGreaterThan(30)
   }
   expect((await contentOf(replica, first))[0]).toBe(1)
@@ -205,11 +217,34 @@ test('a container that is deleted under a writer is a refusal that says so', asy
   })
 })
 
+test.each([
+  ['AuthenticationFailed', 'azure/sign-in-refused'],
+  ['AuthorizationFailure', 'azure/not-authorized'],
+  ['ContainerDisabled', 'azure/container-disabled'],
+  ['AccountIsDisabled', 'azure/account-disabled'],
+])(
+  'a container in use that answers %s is an outage, asked once at a time, and goes on when it is mended',
+  async (name, code) => {
+    const { replica, pauses } = await openReplica()
+    const first = await writePoint(replica, [[0, Buffer.alloc(4096, 1)]])
+    emulator.proxy.fault = () => ({ kind: 'answer', status: 403, name })
+    await expect(writePoint(replica, [[0, Buffer.alloc(4096, 2)]])).rejects.toMatchObject({
+      name: 'Outage',
+      code,
+    })
+    expect(pauses).toEqual([])
+    emulator.proxy.fault = null
+    const second = await writePoint(replica, [[0, Buffer.alloc(4096, 3)]])
+    expect((await contentOf(replica, first))[0]).toBe(1)
+    expect((await contentOf(replica, second))[0]).toBe(3)
+  },
+)
+
 test('a clock that is wrong and a lease of somebody else are told in words', async () => {
   const { container, replica } = await openReplica()
   await writePoint(replica, [[0, Buffer.alloc(4096, 1)]])
   emulator.proxy.fault = () => ({ kind: 'answer', status: 403, name: 'RequestTimeTooSkewed' })
-  await expect(openReplica(container, 2)).rejects.toMatchObject({ name: 'Refusal', code: 'azure/clock-skew' })
+  await expect(openReplica(container, 2)).rejects.toMatchObject({ name: 'Outage', code: 'azure/clock-skew' })
   emulator.proxy.fault = null
   const client = emulator.client(container)
   for await (const { name } of client.listBlobsFlat())

@@ -184,6 +184,30 @@ function expired({ name, detail }: AzureFault): Words | null {
   }
 }
 
+/** What its keeper can put right in the portal, or here, while replicas go on lying there unharmed. */
+const mendable = [
+  'azure/sign-in-refused',
+  'azure/signature-expired',
+  'azure/clock-skew',
+  'azure/not-authorized',
+  'azure/container-disabled',
+  'azure/account-disabled',
+]
+
+/**
+ * A site in use that lets nobody in any more. Every machine meets that at the same moment: as a refusal it would stop them all, and each
+ * would have to be compared with its source. So it is tried again on the engine's schedule, in the same words.
+ */
+export function whileInUse(error: unknown): unknown {
+  if (!(error instanceof Refusal) || !mendable.includes(error.code)) return error
+  const { code, message, remedy, facts } = error
+  return new Outage({ code, message, remedy, facts, cause: error })
+}
+
+/** For whoever asks how the site is: the refusal that `whileInUse` has made an outage of. */
+export const asAnswered = (error: unknown): unknown =>
+  error instanceof Outage && error.cause instanceof Refusal ? error.cause : error
+
 // --- replicas
 
 export const notFound = (id: string): Refusal =>

@@ -2,7 +2,7 @@
 // store wait together when the account is busy: asking more while it throttles makes it throttle longer.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isAbort } from '@understudy/base/errors'
-import { AzureOutage } from './failures.ts'
+import { AzureOutage, whileInUse } from './failures.ts'
 import type { StorageCalls } from './storage-calls.ts'
 
 export type Patience = {
@@ -13,6 +13,8 @@ export type Patience = {
   readonly maximumPauseMs: number
   /** A request without an answer for this long counts as lost. */
   readonly answerMs: number
+  /** A sign-in that is refused, a firewall and the like are an Outage: not asked again here, but later by whoever called. */
+  readonly isInUse?: boolean
   /** Azure has asked for fewer requests. */
   readonly onThrottled?: () => void
   /** Replaced in tests. */
@@ -72,7 +74,7 @@ export function patientCalls(calls: StorageCalls, patience: Patience = defaultPa
         return await request(signal === undefined ? limit : AbortSignal.any([signal, limit]))
       } catch (error) {
         const failure = isAbort(error) && limit.aborted && signal?.aborted !== true ? tooSlow(error) : error
-        if (!(failure instanceof AzureOutage)) throw failure
+        if (!(failure instanceof AzureOutage)) throw patience.isInUse ? whileInUse(failure) : failure
         if (failure.isUnsure) onUnsure?.()
         if (attempt >= patience.attempts) throw failure
         noteTrouble(failure, attempt)

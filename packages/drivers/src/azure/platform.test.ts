@@ -127,6 +127,22 @@ test('a firewall is told as one, not as rights that are missing', async () => {
   })
 })
 
+test('a key that is renewed elsewhere is an outage for what replicates, and a refusal for whoever asks how the site is', async () => {
+  await emulator.makeContainer('renewed')
+  const replica = 'r1' as ReplicaId
+  const [used, tried] = [open(settingsOf('renewed'), { isTrial: false }), open(settingsOf('renewed'))]
+  await used.checkConnection()
+  emulator.proxy.fault = () => ({ kind: 'answer', status: 403, name: 'AuthenticationFailed' })
+  const words = { code: 'azure/sign-in-refused', remedy: expect.stringContaining('save the site') }
+  await expect(used.replicas.exists(replica)).rejects.toMatchObject({ name: 'Outage', ...words })
+  const asked = [
+    () => used.checkConnection(),
+    () => tried.checkConnection(),
+    () => tried.replicas.exists(replica),
+  ]
+  for (const ask of asked) await expect(ask()).rejects.toMatchObject({ name: 'Refusal', ...words })
+})
+
 test('an account that asks for fewer requests is counted, for whoever wonders about the lag', async () => {
   await emulator.makeContainer('busy')
   const { replicas } = open(settingsOf('busy'), { isTrial: false })

@@ -8,6 +8,7 @@ import type { TargetPlatform } from '@understudy/engine/ports/target-platform'
 import { makeContainer } from './azure-calls.ts'
 import { openAzureStore } from './azure-store.ts'
 import { checkContainer, refuseMissingRights } from './check-container.ts'
+import { asAnswered } from './failures.ts'
 import { type AzureSettings, checkAzureSettings, toContainer } from './settings.ts'
 
 export type AzurePlatformDeps = {
@@ -32,7 +33,7 @@ export type AzurePlatform = {
 /** Every right is asked for by using it, a dozen requests; in between it is enough that the container answers. */
 const RIGHTS_EVERY_MS = 3_600_000
 /** A person waits for the answer: asked again a little, not for a minute. */
-const trialPatience = { attempts: 3, firstPauseMs: 250 }
+const trialPatience = { attempts: 3, firstPauseMs: 250, isInUse: false }
 const NOBODY = 'connection-check' as ReplicaId
 
 const BY_HAND =
@@ -85,7 +86,9 @@ export function openAzurePlatform(
       if (isTrial || checkedAt === null || clock.now() - checkedAt >= RIGHTS_EVERY_MS)
         return { summary: await checkRights(signal) }
       // The smallest question that needs the account, the container and the sign-in.
-      await replicas.exists(NOBODY)
+      await replicas.exists(NOBODY).catch((error: unknown) => {
+        throw asAnswered(error)
+      })
       return { summary: `${settings.account}: container ${settings.container} answers` }
     },
     close: async () => {},
