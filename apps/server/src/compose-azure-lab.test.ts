@@ -62,6 +62,25 @@ test('it ends with the server and comes up at the same address with the next one
   await expect.poll(answers, { timeout: 20_000 }).toBe(true)
 })
 
+test('it is found and comes up again whatever its site is called by now, and other emulators are left alone', async () => {
+  const elsewhere = { account: 'devstoreaccount1', endpoint: 'http://127.0.0.1:1/devstoreaccount1' }
+  const others = [
+    { ...elsewhere, container: 'replicas' },
+    { ...elsewhere, container: 'understudy', endpoint: 'https://azurite.test/devstoreaccount1' },
+  ]
+  for (const [index, settings] of others.entries())
+    await stores.sites.create(sampleSite({ id: `other-${index}` as SiteId, platform: 'azure', settings }), {})
+  expect(await lab.findSite()).toBeNull()
+  await lab.add(by)
+  await lab.stop()
+  await stores.sites.update('azure' as SiteId, { name: 'Cloud of the lab' })
+  lab = newLab()
+  await lab.resume()
+  await expect.poll(answers, { timeout: 20_000 }).toBe(true)
+  expect(await lab.add(by)).toEqual({ siteId: 'azure' })
+  expect((await lab.status()).siteId).toBe('azure')
+})
+
 test('a second server of the same home leaves it to the first', async () => {
   await lab.add(by)
   const second = newLab()

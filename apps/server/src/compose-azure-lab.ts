@@ -39,9 +39,11 @@ export function composeAzureLab({ registerSite, sites, home, log }: AzureLabPart
   const folder = path.join(home, 'lab', 'azurite')
   let emulator: { readonly port: number; readonly kept: KeptEmulator } | null = null
 
-  // An emulator that somebody else has started is not ours to keep.
-  const findSite = async (): Promise<Site | null> =>
-    (await sites.list()).find((site) => isEmulated(site) && site.name === NAME) ?? null
+  /** By where it is: its name is the operator's to change. Of several the one that still has the name is meant. */
+  const findSite = async (): Promise<Site | null> => {
+    const ours = (await sites.list()).filter(isOfLab)
+    return ours.find(({ name }) => name === NAME) ?? ours[0] ?? null
+  }
 
   async function keep(port: number): Promise<KeptEmulator> {
     if (emulator?.port === port) return emulator.kept
@@ -110,6 +112,10 @@ export function composeAzureLab({ registerSite, sites, home, log }: AzureLabPart
 }
 
 const NOT_INSTALLED = 'Azurite, the emulator of Azure Storage, is not installed'
+
+/** An emulator elsewhere, or a container of another name in it, is not ours to keep. */
+const isOfLab = (site: Site): boolean =>
+  isEmulated(site) && site.settings.container === CONTAINER && portOf(site) !== null
 
 function portOf({ settings }: Site): number | null {
   const url = typeof settings.endpoint === 'string' ? URL.parse(settings.endpoint) : null
