@@ -69,6 +69,10 @@ export async function startAzurite(folder: string, wantedPort = 0): Promise<Azur
     said += text.toString()
   })
   const ended = once(child, 'close')
+  let failure: unknown = null
+  ended.catch((error: unknown) => {
+    failure = error
+  })
   for (let waitedMs = 0; waitedMs < START_MS; waitedMs += 20) {
     const port = /successfully listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(said)?.[1]
     if (port !== undefined)
@@ -80,7 +84,9 @@ export async function startAzurite(folder: string, wantedPort = 0): Promise<Azur
           await ended
         },
       }
-    if (child.exitCode !== null) throw new Error(`Azurite ended at its start: ${said}`)
+    if (failure !== null) throw new Error(`Azurite could not be started: ${String(failure)}`)
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`Azurite ended at its start: ${said}`)
     await sleep(20)
   }
   child.kill('SIGKILL')
