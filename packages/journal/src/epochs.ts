@@ -3,7 +3,8 @@
 // A writer changes the log, makes that durable, and only then looks here; a newcomer makes its claim durable here, and only then
 // reads the log. So at least one of the two sees the other: no change is both acknowledged and overlooked.
 import type { FileSystem } from '@understudy/block/file-system'
-import { isTaken, newerWriter } from './failures.ts'
+import { newerWriter } from '@understudy/engine/ports/replica-failures'
+import { isTaken } from './failures.ts'
 import { removeIfThere } from './state-log.ts'
 
 const epochName = (epoch: number): string => String(epoch).padStart(12, '0')

@@ -37,53 +37,11 @@ export const diskFull = (cause?: unknown): Outage =>
     cause,
   })
 
-export const notFound = (id: string): Refusal =>
-  new Refusal({
-    code: 'replica/not-found',
-    message: `There is no replica ${id}`,
-    remedy: 'Check that the replica store is the right one and complete.',
-  })
-
-export const pointNotFound = (id: string): Refusal =>
-  new Refusal({
-    code: 'recovery-point/not-found',
-    message: `There is no recovery point ${id} any more`,
-    remedy: 'Choose another recovery point.',
-  })
-
 export const pointLeaving = (id: string): Outage =>
   new Outage({
     code: 'recovery-point/leaving',
     message: `Whether the recovery point ${id} expires is being decided, and the decision does not come`,
     remedy: 'It comes with the next expiry, or when another process takes over the replica.',
-  })
-
-export const newerWriter = (machineName: string): Refusal =>
-  new Refusal({
-    code: 'replica/newer-writer',
-    message: `Another process writes to the replica of ${machineName} now`,
-    remedy: 'Nothing needs to be done: the newer process goes on.',
-  })
-
-export const readOnly = (machineName: string): Refusal =>
-  new Refusal({
-    code: 'replica/read-only',
-    message: `The replica of ${machineName} is open for reading only`,
-    remedy: 'Open it with the epoch of its protection.',
-  })
-
-export const pointOpen = (machineName: string): Refusal =>
-  new Refusal({
-    code: 'replica/point-open',
-    message: `A point of ${machineName} is being written already`,
-    remedy: 'Wait until it is sealed or aborted.',
-  })
-
-export const baseNotNewest = (machineName: string, base: string | null): Refusal =>
-  new Refusal({
-    code: 'replica/base-not-newest',
-    message: `Point ${base ?? '(none)'} is not the newest of the replica of ${machineName}`,
-    remedy: 'Plan the cycle again.',
   })
 
 export const noKey = (machineName: string): Refusal =>
@@ -98,13 +56,6 @@ export const wrongKey = (machineName: string): Refusal =>
     code: 'replica/wrong-key',
     message: `The encryption key does not fit the replica of ${machineName}`,
     remedy: 'Configure the key with which the replica was made.',
-  })
-
-export const badId = (id: string): Refusal =>
-  new Refusal({
-    code: 'replica/bad-id',
-    message: `"${id}" cannot be the id of a replica`,
-    remedy: 'Use letters, digits, dots, dashes and underscores.',
   })
 
 /** `disk` is null when the journal's own books are hit rather than content. */

@@ -5,9 +5,10 @@ import { Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import type { FileSystem } from '@understudy/block/file-system'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
+import { checkReplicaId, notFound } from '@understudy/engine/ports/replica-failures'
 import type { ReplicaSpec, ReplicaStore } from '@understudy/engine/ports/replica-store'
 import { diskFileSystem } from './disk-file-system.ts'
-import { badId, damaged, isMissing, noKey, notFound, onDisk, wrongKey } from './failures.ts'
+import { damaged, isMissing, noKey, onDisk, wrongKey } from './failures.ts'
 import { defaultLimits, type JournalLimits } from './limits.ts'
 import { openedReplica } from './opened-replica.ts'
 import { ReplicaCore } from './replica-core.ts'
@@ -41,7 +42,7 @@ export function openJournalStore(options: JournalOptions): ReplicaStore {
   const fs = options.fs ?? diskFileSystem()
   const limits = { ...defaultLimits, ...options.limits }
   const shared = new Map<ReplicaId, Shared>()
-  const folderOf = (id: ReplicaId): string => `${options.folder}/${checkId(id)}`
+  const folderOf = (id: ReplicaId): string => `${options.folder}/${checkReplicaId(id)}`
 
   const openCore = async (id: ReplicaId): Promise<ReplicaCore> => {
     const spec = await loadSpec(fs, folderOf(id), id)
@@ -121,11 +122,6 @@ export function openJournalStore(options: JournalOptions): ReplicaStore {
 
     freeBytes: () => onDisk(async () => fs.freeBytes(await existingFolder(fs, options.folder))),
   }
-}
-
-function checkId(id: ReplicaId): ReplicaId {
-  if (!/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/.test(id)) throw badId(id)
-  return id
 }
 
 type Creation = {

@@ -9,8 +9,9 @@ import type {
   PointId,
   RecoveryPoint,
 } from '@understudy/domain/recovery-points/recovery-point'
+import { newerWriter, notFound, pointNotFound } from '@understudy/engine/ports/replica-failures'
 import { claimEpoch, newestEpoch } from './epochs.ts'
-import { isMissing, isTaken, newerWriter, notFound, onDisk, pointNotFound } from './failures.ts'
+import { isMissing, isTaken, onDisk } from './failures.ts'
 import type { JournalLimits } from './limits.ts'
 import { loadAnnotations, loadHolds } from './point-marks.ts'
 import { RecordCache } from './record-cache.ts'

@@ -1,6 +1,4 @@
 // The model of a replica store: every point is a whole copy of every disk. Slow, large and obviously right.
-
-import { Refusal } from '@understudy/base/errors'
 import type { Clock, Instant } from '@understudy/base/instant'
 import { invariant, present } from '@understudy/base/invariant'
 import type { BlockReader, MappedExtent } from '@understudy/block/device'
@@ -15,6 +13,14 @@ import type {
   PointId,
   RecoveryPoint,
 } from '@understudy/domain/recovery-points/recovery-point'
+import {
+  baseNotNewest,
+  newerWriter,
+  notFound,
+  pointNotFound,
+  pointOpen,
+  readOnly,
+} from '@understudy/engine/ports/replica-failures'
 import type {
   OpenedPoint,
   PointWriter,
@@ -51,7 +57,7 @@ export function memoryReplicaStore(clock: Clock): ReplicaStore {
       if (!stored) throw notFound(id)
       const handle = {}
       if (epoch !== null) {
-        if (epoch < stored.epoch) throw newerWriter(stored)
+        if (epoch < stored.epoch) throw newerWriter(stored.spec.machineName)
         stored.epoch = epoch
         stored.writer = { handle, open: false }
       }
@@ -91,9 +97,9 @@ function openedReplica(owner: Handle): Replica {
     points: () => stored.points.map(({ point }) => point),
     async beginPoint(base, disks) {
       const writer = checkWriter(owner)
-      if (writer.open) throw busy(stored)
+      if (writer.open) throw pointOpen(stored.spec.machineName)
       const newest = stored.points.at(-1)
-      if (base !== (newest?.point.id ?? null)) throw wrongBase(stored, base)
+      if (base !== (newest?.point.id ?? null)) throw baseNotNewest(stored.spec.machineName, base)
       writer.open = true
       return pointWriter(owner, writer, newest ?? null, disks)
     },
@@ -147,13 +153,8 @@ function openedReplica(owner: Handle): Replica {
 
 function checkWriter({ stored, handle, epoch, exists }: Handle): { open: boolean } {
   if (!exists()) throw notFound(stored.spec.id)
-  if (epoch === null)
-    throw new Refusal({
-      code: 'replica/read-only',
-      message: `The replica of ${stored.spec.machineName} is open for reading only`,
-      remedy: 'Open it with the epoch of its protection.',
-    })
-  if (epoch < stored.epoch || stored.writer?.handle !== handle) throw newerWriter(stored)
+  if (epoch === null) throw readOnly(stored.spec.machineName)
+  if (epoch < stored.epoch || stored.writer?.handle !== handle) throw newerWriter(stored.spec.machineName)
   return stored.writer
 }
 
@@ -278,38 +279,3 @@ export function pointsToKeep(
     )
     .map(({ id }) => id)
 }
-
-const notFound = (id: ReplicaId): Refusal =>
-  new Refusal({
-    code: 'replica/not-found',
-    message: `There is no replica ${id}`,
-    remedy: 'Check that the replica store is the right one and complete.',
-  })
-
-const pointNotFound = (id: PointId): Refusal =>
-  new Refusal({
-    code: 'recovery-point/not-found',
-    message: `There is no recovery point ${id} any more`,
-    remedy: 'Choose another recovery point.',
-  })
-
-const newerWriter = (stored: StoredReplica): Refusal =>
-  new Refusal({
-    code: 'replica/newer-writer',
-    message: `Another process writes to the replica of ${stored.spec.machineName} now`,
-    remedy: 'Nothing needs to be done: the newer process goes on.',
-  })
-
-const busy = (stored: StoredReplica): Refusal =>
-  new Refusal({
-    code: 'replica/point-open',
-    message: `A point of ${stored.spec.machineName} is being written already`,
-    remedy: 'Wait until it is sealed or aborted.',
-  })
-
-const wrongBase = (stored: StoredReplica, base: PointId | null): Refusal =>
-  new Refusal({
-    code: 'replica/base-not-newest',
-    message: `Point ${base ?? '(none)'} is not the newest of the replica of ${stored.spec.machineName}`,
-    remedy: 'Plan the cycle again.',
-  })

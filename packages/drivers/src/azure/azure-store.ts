@@ -2,10 +2,11 @@
 // leaves.
 import type { Clock } from '@understudy/base/instant'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
+import { checkReplicaId, notFound } from '@understudy/engine/ports/replica-failures'
 import type { ReplicaStore } from '@understudy/engine/ports/replica-store'
 import { type AzureContainer, connectAzure } from './azure-calls.ts'
-import { checkId, replicaFolder } from './blob-names.ts'
-import { cannotEncrypt, notFound } from './failures.ts'
+import { replicaFolder } from './blob-names.ts'
+import { cannotEncrypt } from './failures.ts'
 import { type AzureLimits, defaultLimits } from './limits.ts'
 import { openPointsRegistry } from './open-points.ts'
 import { openedReplica } from './opened-replica.ts'
@@ -54,7 +55,7 @@ export function replicaStoreOver(
 
   return {
     async createReplica(spec) {
-      checkId(spec.id)
+      checkReplicaId(spec.id)
       if (spec.encrypt) throw cannotEncrypt(spec.machineName)
       const calls = await connection()
       if ((await loadHead(calls, spec.id)) !== null) return
@@ -65,7 +66,7 @@ export function replicaStoreOver(
 
     async openReplica(id, epoch) {
       const calls = await connection()
-      const seen = await loadHead(calls, checkId(id))
+      const seen = await loadHead(calls, checkReplicaId(id))
       if (seen === null) throw notFound(id)
       const state = new ReplicaState({ calls, id, limits, clock, pageDiff }, seen)
       if (epoch === null) await state.refresh()
@@ -77,12 +78,12 @@ export function replicaStoreOver(
     },
 
     async exists(id) {
-      return (await loadHead(await connection(), checkId(id))) !== null
+      return (await loadHead(await connection(), checkReplicaId(id))) !== null
     },
 
     async deleteReplica(id) {
       const calls = await connection()
-      const seen = await loadHead(calls, checkId(id))
+      const seen = await loadHead(calls, checkReplicaId(id))
       // The head first: without it nothing of the rest counts, and whoever still writes is refused.
       if (seen !== null) await calls.remove(headName(id), {})
       await removeFolder(calls, replicaFolder(id))

@@ -7,14 +7,8 @@
 import { randomBytes } from 'node:crypto'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
-import { badId } from './failures.ts'
 import type { StoredDisk } from './manifests.ts'
 import type { SnapshotRef } from './storage-calls.ts'
-
-export function checkId(id: ReplicaId): ReplicaId {
-  if (!/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/.test(id)) throw badId(id)
-  return id
-}
 
 export const replicaFolder = (id: ReplicaId): string => `replicas/${id}/`
 export const incarnationFolder = (id: ReplicaId, incarnation: string): string =>

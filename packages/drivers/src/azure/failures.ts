@@ -210,27 +210,6 @@ export const asAnswered = (error: unknown): unknown =>
 
 // --- replicas
 
-export const notFound = (id: string): Refusal =>
-  new Refusal({
-    code: 'replica/not-found',
-    message: `There is no replica ${id}`,
-    remedy: 'Check that the replica store is the right one and complete.',
-  })
-
-export const pointNotFound = (id: string): Refusal =>
-  new Refusal({
-    code: 'recovery-point/not-found',
-    message: `There is no recovery point ${id} any more`,
-    remedy: 'Choose another recovery point.',
-  })
-
-export const newerWriter = (machineName: string): Refusal =>
-  new Refusal({
-    code: 'replica/newer-writer',
-    message: `Another process writes to the replica of ${machineName} now`,
-    remedy: 'Nothing needs to be done: the newer process goes on.',
-  })
-
 /** The handle knows of more than the storage does. Whoever opens the replica anew sees what is there. */
 export const wentBack = (machineName: string): Outage =>
   new Outage({
@@ -238,34 +217,6 @@ export const wentBack = (machineName: string): Outage =>
     message: `The storage has forgotten or changed what it had confirmed of the replica of ${machineName}`,
     remedy:
       'Understudy opens the replica anew and goes on from what is there. If it comes again, do not trust this storage.',
-  })
-
-export const readOnly = (machineName: string): Refusal =>
-  new Refusal({
-    code: 'replica/read-only',
-    message: `The replica of ${machineName} is open for reading only`,
-    remedy: 'Open it with the epoch of its protection.',
-  })
-
-export const pointOpen = (machineName: string): Refusal =>
-  new Refusal({
-    code: 'replica/point-open',
-    message: `A point of ${machineName} is being written already`,
-    remedy: 'Wait until it is sealed or aborted.',
-  })
-
-export const baseNotNewest = (machineName: string, base: string | null): Refusal =>
-  new Refusal({
-    code: 'replica/base-not-newest',
-    message: `Point ${base ?? '(none)'} is not the newest of the replica of ${machineName}`,
-    remedy: 'Plan the cycle again.',
-  })
-
-export const badId = (id: string): Refusal =>
-  new Refusal({
-    code: 'replica/bad-id',
-    message: `"${id}" cannot be the id of a replica`,
-    remedy: 'Use letters, digits, dots, dashes and underscores.',
   })
 
 export const cannotEncrypt = (machineName: string): Refusal =>

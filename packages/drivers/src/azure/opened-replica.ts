@@ -1,10 +1,10 @@
 // A handle on a replica.
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { PointId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import { baseNotNewest, pointNotFound, pointOpen, readOnly } from '@understudy/engine/ports/replica-failures'
 import type { OpenedPoint, PointWriter, Replica, ReplicaUsage } from '@understudy/engine/ports/replica-store'
 import { contentSnapshot } from './blob-names.ts'
 import { difference } from './difference.ts'
-import { baseNotNewest, pointNotFound, pointOpen, readOnly } from './failures.ts'
 import { ACCOUNT_BYTES } from './limits.ts'
 import {
   type Marks,

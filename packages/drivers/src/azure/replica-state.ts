@@ -3,8 +3,9 @@ import { randomUUID } from 'node:crypto'
 import { invariant } from '@understudy/base/invariant'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
 import type { PointId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import { newerWriter, notFound, pointNotFound } from '@understudy/engine/ports/replica-failures'
 import { incarnationFolder } from './blob-names.ts'
-import { damaged, newerWriter, notFound, pointNotFound, wentBack } from './failures.ts'
+import { damaged, wentBack } from './failures.ts'
 import type { AzureLimits } from './limits.ts'
 import {
   listManifests,
