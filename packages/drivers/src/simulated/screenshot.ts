@@ -1,10 +1,12 @@
 // The screen of a simulated machine: a PNG that says what it is, so that nobody takes it for a real one.
-import { crc32, deflateSync } from 'node:zlib'
+import { encodePng } from '../wires/png.ts'
 
 const WIDTH = 640
 const HEIGHT = 400
 const SCALE = 4
 const INK = 1
+/** Dark ground, light ink. */
+const PALETTE = Buffer.from([0x12, 0x1a, 0x2b, 0xd7, 0xe3, 0xf4])
 
 /** Lines of text, centred. Characters without a glyph are left blank. */
 export function textScreen(lines: readonly string[]): Buffer {
@@ -12,7 +14,7 @@ export function textScreen(lines: readonly string[]): Buffer {
   const lineHeight = 10 * SCALE
   const top = Math.round((HEIGHT - lines.length * lineHeight) / 2)
   for (const [index, line] of lines.entries()) drawLine(pixels, line.toUpperCase(), top + index * lineHeight)
-  return toPng(pixels)
+  return encodePng({ width: WIDTH, height: HEIGHT, pixels, palette: PALETTE })
 }
 
 function drawLine(pixels: Buffer, line: string, top: number): void {
@@ -78,31 +80,4 @@ const glyphs: Readonly<Record<string, string>> = {
   '.': '00000cc',
   ':': '0cc0cc0',
   '/': '01248g0',
-}
-
-/** One byte a pixel, palette of two: dark ground, light ink (PNG, ISO/IEC 15948, colour type 3). */
-function toPng(pixels: Buffer): Buffer {
-  const header = Buffer.alloc(13)
-  header.writeUInt32BE(WIDTH, 0)
-  header.writeUInt32BE(HEIGHT, 4)
-  header.set([8, 3, 0, 0, 0], 8)
-  const rows = Buffer.alloc(HEIGHT * (WIDTH + 1))
-  for (let row = 0; row < HEIGHT; row += 1)
-    // Each row begins with its filter: none.
-    pixels.copy(rows, row * (WIDTH + 1) + 1, row * WIDTH, (row + 1) * WIDTH)
-  return Buffer.concat([
-    Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
-    chunk('IHDR', header),
-    chunk('PLTE', Buffer.from([0x12, 0x1a, 0x2b, 0xd7, 0xe3, 0xf4])),
-    chunk('IDAT', deflateSync(rows)),
-    chunk('IEND', Buffer.alloc(0)),
-  ])
-}
-
-function chunk(type: string, data: Buffer): Buffer {
-  const body = Buffer.concat([Buffer.from(type, 'latin1'), data])
-  const frame = Buffer.alloc(8)
-  frame.writeUInt32BE(data.length, 0)
-  frame.writeUInt32BE(crc32(body), 4)
-  return Buffer.concat([frame.subarray(0, 4), body, frame.subarray(4)])
 }
