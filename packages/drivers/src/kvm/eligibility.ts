@@ -1,4 +1,5 @@
 // Whether a machine can be replicated, and what limits it. Pure: facts in, findings out.
+import { blocker, warning } from '@understudy/domain/machines/finding'
 import type { DiskKey, Eligibility, Finding, PowerState } from '@understudy/domain/machines/machine'
 import type { GraphDisk, SkippedDrive } from './block-graph.ts'
 import type { MachineDefinition } from './machine-definition.ts'
@@ -162,16 +163,3 @@ function agentFindings({ name, running, agentChannel }: EligibilityFacts): Findi
     ),
   ]
 }
-
-const blocker = (code: string, message: string, remedy: string): Finding => ({
-  level: 'blocker',
-  code,
-  message,
-  remedy,
-})
-const warning = (code: string, message: string, remedy: string): Finding => ({
-  level: 'warning',
-  code,
-  message,
-  remedy,
-})

@@ -2,6 +2,7 @@
 import { formatBytes, MiB } from '@understudy/base/bytes'
 import type { RunId } from '@understudy/domain/failover/failover'
 import { chooseFreeName } from '@understudy/domain/machines/choose-free-name'
+import { blocker, warning } from '@understudy/domain/machines/finding'
 import type { Finding } from '@understudy/domain/machines/machine'
 import type { MachineSpec } from '@understudy/engine/ports/target-platform'
 import type { HostRoom } from './host-room.ts'
@@ -41,18 +42,6 @@ export function choosePlace(spec: PreflightSpec, facts: PreflightFacts): HostRoo
 }
 
 const freeMemory = (room: HostRoom): number => (room.reachable ? room.freeMemoryBytes : 0)
-const blocker = (code: string, message: string, remedy: string): Finding => ({
-  level: 'blocker',
-  code,
-  message,
-  remedy,
-})
-const warning = (code: string, message: string, remedy: string): Finding => ({
-  level: 'warning',
-  code,
-  message,
-  remedy,
-})
 
 function networkFindings(spec: PreflightSpec, { settings, machines, runId }: PreflightFacts): Finding[] {
   return [...new Set(spec.networks.values())].flatMap((id) => {

@@ -1,6 +1,7 @@
 // Everything that would make a boot in Azure fail or surprise, from facts. Pure.
 import type { ResourceSku, Usage } from '@azure/arm-compute'
 import { formatBytes, GiB, TiB } from '@understudy/base/bytes'
+import { blocker, warning } from '@understudy/domain/machines/finding'
 import type { Finding, NetworkAdapter } from '@understudy/domain/machines/machine'
 import type { MachineSpec } from '@understudy/engine/ports/target-platform'
 import { LARGEST_DISK_BYTES } from '../limits.ts'
@@ -74,19 +75,6 @@ export const pluggedAdapters = ({ hardware, networks }: MachineSpec) =>
     const networkId = networks.get(adapter.key)
     return networkId === undefined ? [] : [{ adapter, networkId }]
   })
-
-const blocker = (code: string, message: string, remedy: string): Finding => ({
-  level: 'blocker',
-  code,
-  message,
-  remedy,
-})
-const warning = (code: string, message: string, remedy: string): Finding => ({
-  level: 'warning',
-  code,
-  message,
-  remedy,
-})
 
 function networkFindings(spec: MachineSpec, { subnets }: PreflightFacts): Finding[] {
   const plugged = pluggedAdapters(spec)
