@@ -32,6 +32,22 @@ type Kind<Item> = {
   remove(name: string, options: Options): Promise<unknown>
 }
 
+/** What the clients of all kinds of network resources have alike. */
+type NetworkClient<Item> = {
+  get(group: string, name: string, options: Options): Promise<Item>
+  list(group: string, options: Options): AsyncIterable<Item>
+  beginCreateOrUpdateAndWait(group: string, name: string, item: Item, options: Options): Promise<unknown>
+  beginDeleteAndWait(group: string, name: string, options: Options): Promise<unknown>
+}
+
+const networkKind = <Item>(noun: string, group: string, client: NetworkClient<Item>): Kind<Item> => ({
+  noun,
+  get: (name, options) => client.get(group, name, options),
+  list: (options) => client.list(group, options),
+  put: (name, item, options) => client.beginCreateOrUpdateAndWait(group, name, item, options),
+  remove: (name, options) => client.beginDeleteAndWait(group, name, options),
+})
+
 export function sdkCalls(parts: SdkParts): ArmCalls {
   const { compute, network, settings } = parts
   const group = settings.resourceGroup
@@ -74,38 +90,10 @@ export function sdkCalls(parts: SdkParts): ArmCalls {
         compute.disks.createOrUpdate(group, name, item, options).pollUntilDone(options),
       remove: (name, options) => compute.disks.delete(group, name, options).pollUntilDone(options),
     }),
-    adapters: shelf({
-      noun: 'network adapter',
-      get: (name, options) => network.networkInterfaces.get(group, name, options),
-      list: (options) => network.networkInterfaces.list(group, options),
-      put: (name, item, options) =>
-        network.networkInterfaces.beginCreateOrUpdateAndWait(group, name, item, options),
-      remove: (name, options) => network.networkInterfaces.beginDeleteAndWait(group, name, options),
-    }),
-    addresses: shelf({
-      noun: 'public address',
-      get: (name, options) => network.publicIPAddresses.get(group, name, options),
-      list: (options) => network.publicIPAddresses.list(group, options),
-      put: (name, item, options) =>
-        network.publicIPAddresses.beginCreateOrUpdateAndWait(group, name, item, options),
-      remove: (name, options) => network.publicIPAddresses.beginDeleteAndWait(group, name, options),
-    }),
-    networks: shelf({
-      noun: 'virtual network',
-      get: (name, options) => network.virtualNetworks.get(group, name, options),
-      list: (options) => network.virtualNetworks.list(group, options),
-      put: (name, item, options) =>
-        network.virtualNetworks.beginCreateOrUpdateAndWait(group, name, item, options),
-      remove: (name, options) => network.virtualNetworks.beginDeleteAndWait(group, name, options),
-    }),
-    groups: shelf({
-      noun: 'security group',
-      get: (name, options) => network.networkSecurityGroups.get(group, name, options),
-      list: (options) => network.networkSecurityGroups.list(group, options),
-      put: (name, item, options) =>
-        network.networkSecurityGroups.beginCreateOrUpdateAndWait(group, name, item, options),
-      remove: (name, options) => network.networkSecurityGroups.beginDeleteAndWait(group, name, options),
-    }),
+    adapters: shelf(networkKind('network adapter', group, network.networkInterfaces)),
+    addresses: shelf(networkKind('public address', group, network.publicIPAddresses)),
+    networks: shelf(networkKind('virtual network', group, network.virtualNetworks)),
+    groups: shelf(networkKind('security group', group, network.networkSecurityGroups)),
 
     allNetworks: (signal) =>
       ask.all('list the virtual networks', signal, (options) => network.virtualNetworks.listAll(options)),
