@@ -1,8 +1,5 @@
-import { existsSync } from 'node:fs'
 import { defineConfig } from '@playwright/test'
-
-/** The distribution's; where it has none, the runner's own. */
-const browser = process.env.CHROMIUM ?? ['/usr/bin/chromium'].find((file) => existsSync(file))
+import { browserLaunch } from './browser.ts'
 
 // Real browser, real server, real guests under software emulation: generous limits, one at a time.
 export default defineConfig({
@@ -23,17 +20,6 @@ export default defineConfig({
     contextOptions: { reducedMotion: 'reduce' },
     actionTimeout: 60_000,
     trace: 'retain-on-failure',
-    launchOptions: {
-      ...(browser === undefined ? {} : { executablePath: browser }),
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    },
+    launchOptions: browserLaunch,
   },
 })

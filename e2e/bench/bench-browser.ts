@@ -1,19 +1,9 @@
 // The browser that benches measure in, and what it says about itself.
 import { type Browser, type CDPSession, chromium } from '@playwright/test'
 import { MiB } from '@understudy/base/bytes'
+import { browserLaunch } from '../browser.ts'
 
-/** No graphics processor is used, so that figures mean the same everywhere. */
-export const launchBrowser = (): Promise<Browser> =>
-  chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-    ],
-  })
+export const launchBrowser = (): Promise<Browser> => chromium.launch(browserLaunch)
 
 export type PageMetrics = {
   /** Seconds of processor of the page's main thread so far: script, style, layout and paint. */

@@ -1,12 +1,12 @@
 // npm run bench:plan [-- --quick | --machines=N --groups=N --rounds=N]. A recovery plan of a hundred simulated machines in five groups, each group
 // with a step after it: how much longer a test of it takes than its guests need to boot. Then one of two real guests (plan-guests.ts).
-import { setTimeout as wait } from 'node:timers/promises'
-import { KiB, MiB } from '@understudy/base/bytes'
+import { KiB } from '@understudy/base/bytes'
 import type { PlanDetail, PlanRun } from '@understudy/contract/recovery-plan'
-import { type Api, finishPlanRun, type Listed, listAll } from './api-client.ts'
+import { type Api, finishPlanRun, listAll } from './api-client.ts'
 import { median, newBars, numberOption } from './bars.ts'
 import { withProduct } from './bench-product.ts'
 import { testRealGuests } from './plan-guests.ts'
+import { protectSimulated } from './simulated-machines.ts'
 
 const isQuick = process.argv.includes('--quick')
 const machines = numberOption('machines', isQuick ? 20 : 100)
@@ -29,47 +29,14 @@ await testRealGuests(bars, rounds)
 await bars.finish()
 
 async function protectAll(api: Api): Promise<readonly string[]> {
-  const site = (name: string, count: number) =>
-    api<Identified>('POST', '/sites', {
-      name,
-      platform: 'simulated',
-      settings: {
-        machines: count,
-        diskBytes: MiB,
-        usedBytes: 64 * KiB,
-        churnBytesPerSecond: 1,
-        bootSeconds,
-        seed: 1,
-      },
-    })
-  const [source, target] = [await site('bench source', machines), await site('bench target', 0)]
-  const policy = await api<Identified>('POST', '/policies', {
-    name: 'bench',
+  await protectSimulated(api, {
+    machines,
     // What is measured is the plan: replication rests meanwhile.
     intervalSeconds: 3600,
-    lagTargetSeconds: 7200,
-    applicationConsistentEverySeconds: 0,
-    retention: [{ everySeconds: 0, forSeconds: 86_400 }],
-    compress: true,
-    encrypt: false,
-    priority: 5,
-    rateLimitBytesPerSecond: 0,
-    commitTimeoutSeconds: 0,
-    uncommittedAction: 'commit',
+    guests: { usedBytes: 64 * KiB, churnBytesPerSecond: 1, bootSeconds },
+    adapters: [{ adapterKey: 'net0', failoverNetworkId: 'sim-lan', testNetworkId: 'sim-isolated' }],
+    limitSeconds,
   })
-  for (const { id } of await listAll<Identified>(api, `/machines?siteId=${source.id}`))
-    await api('POST', '/protections', {
-      machineId: id,
-      targetSiteId: target.id,
-      policyId: policy.id,
-      adapters: [{ adapterKey: 'net0', failoverNetworkId: 'sim-lan', testNetworkId: 'sim-isolated' }],
-    })
-  for (let second = 0; ; second += 1) {
-    const { total } = await api<Listed<Identified>>('GET', '/protections?state=protected&limit=1')
-    if (total === machines) break
-    if (second > limitSeconds) throw new Error(`${total} of ${machines} machines are protected`)
-    await wait(1000)
-  }
   return (await listAll<Identified>(api, '/protections')).map(({ id }) => id)
 }
 

@@ -25,6 +25,7 @@ await withProduct(async (api, product) => {
     machines,
     intervalSeconds,
     limitSeconds: setUpLimitSeconds,
+    guests: { usedBytes: 256 * KiB, churnBytesPerSecond: 2 * KiB },
   })
   bars.note('scale-set-up', setUpSeconds, 's')
   await measure(api, product, emptyBytes)

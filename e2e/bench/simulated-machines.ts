@@ -1,6 +1,6 @@
 // Many simulated machines, protected: what benches of the whole product load it with.
 import { setTimeout as wait } from 'node:timers/promises'
-import { KiB, MiB } from '@understudy/base/bytes'
+import { MiB } from '@understudy/base/bytes'
 import { type Api, type Listed, listAll } from './api-client.ts'
 
 type Identified = { readonly id: string }
@@ -9,13 +9,21 @@ export type ShownProtection = Identified & { readonly state: string; readonly la
 export type Load = {
   readonly machines: number
   readonly intervalSeconds: number
+  /** Settings of the source site beside its machines and the size of their disks, which is 1 MiB. */
+  readonly guests: {
+    readonly usedBytes: number
+    readonly churnBytesPerSecond: number
+    readonly bootSeconds?: number
+  }
+  /** Where replicas are plugged in; left out: nowhere. */
+  readonly adapters?: readonly object[]
   /** Throws when they are not all protected by then. */
   readonly limitSeconds: number
 }
 
 /** Resolves with the seconds it took until every machine was protected. */
 export async function protectSimulated(api: Api, load: Load): Promise<number> {
-  const { machines, intervalSeconds } = load
+  const { machines, intervalSeconds, guests, adapters = [] } = load
   const startedAt = Date.now()
   const site = (name: string, count: number) =>
     api<Identified>('POST', '/sites', {
@@ -24,8 +32,7 @@ export async function protectSimulated(api: Api, load: Load): Promise<number> {
       settings: {
         machines: count,
         diskBytes: MiB,
-        usedBytes: 256 * KiB,
-        churnBytesPerSecond: 2 * KiB,
+        ...guests,
         seed: 1,
       },
     })
@@ -53,6 +60,7 @@ export async function protectSimulated(api: Api, load: Load): Promise<number> {
         machineId: machine.id,
         targetSiteId: target.id,
         policyId: policy.id,
+        adapters,
       })
   }
   await Promise.all(Array.from({ length: 8 }, protectNext))

@@ -4,6 +4,7 @@
 // whatever the page does: an empty page in the same browser says what the computer can do.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Browser, CDPSession, Page } from '@playwright/test'
+import { KiB } from '@understudy/base/bytes'
 import type { Api } from './api-client.ts'
 import { median, newBars, numberOption } from './bars.ts'
 import { launchBrowser, metricsOf, type PageMetrics } from './bench-browser.ts'
@@ -23,7 +24,12 @@ const bars = newBars(isQuick ? 'wall-quick' : 'wall')
 const browser = await launchBrowser()
 try {
   await withProduct(async (api, product) => {
-    const load = { machines, intervalSeconds: 30, limitSeconds: 1_200 }
+    const load = {
+      machines,
+      intervalSeconds: 30,
+      limitSeconds: 1_200,
+      guests: { usedBytes: 256 * KiB, churnBytesPerSecond: 2 * KiB },
+    }
     bars.note('wall-set-up', await protectSimulated(api, load), 's')
     const origin = new URL(product.address).origin
     await measureFrames(browser, await openWall(browser, api, origin, null))
