@@ -73,6 +73,7 @@ if ($pid == 0) {
   open STDIN, "<", "/dev/null"; open STDOUT, ">&", $write; open STDERR, ">&", $write;
   { no warnings; exec { $program[0] } @program }
   syswrite $fail, (grep { $!{$_} } qw(ENOENT ENOTDIR EACCES EPERM ENOEXEC E2BIG ENOMEM))[0] // "errno " . ($! + 0);
+  # Not exit: what the keeper would do at its own end is not the child's to do.
   POSIX::_exit(127);
 }
 close $write; close $fail;

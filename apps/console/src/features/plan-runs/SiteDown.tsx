@@ -24,7 +24,7 @@ type SiteDownProps = {
 export function SiteDown({ siteId, name, answers, size }: SiteDownProps) {
   const [opened, setOpened] = useState(false)
   const refused = useWhyRefused()(roleOf.sites.failOver)
-  const { data } = useQuery(api.siteFailovers.list.queryOptions({ input: {} }))
+  const { data } = useQuery(api.siteFailovers.list.queryOptions({ input: { limit: 20 } }))
   const running = data?.items.find((each) => each.siteId === siteId && each.state === 'running')
   if (running)
     return (
