@@ -254,7 +254,8 @@ async function orWhenMissing<Found, Missing>(
   try {
     return await found
   } catch (error) {
-    if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) return missing
+    // ESRCH: the process whose file in /proc this is has just ended.
+    if (['ENOENT', 'ENOTDIR', 'ESRCH'].some((code) => isCode(error, code))) return missing
     throw error
   }
 }

@@ -13,6 +13,8 @@ export interface SshFiles {
 const CALL_MILLISECONDS = 30_000
 /** SSH_FX_NO_SUCH_FILE: draft-ietf-secsh-filexfer-02 section 7. */
 const NO_SUCH_FILE = 2
+/** SSH_FX_FAILURE, for every error that has no code of its own. */
+const FAILURE = 4
 const OWNER_ONLY = 0o600
 
 /** `session` may be asked again after one has ended. Failures are those of ssh2; the host translates them. */
@@ -35,11 +37,13 @@ export function sshFiles(session: () => Promise<SFTPWrapper>): SshFiles {
   }
   return {
     async readFile(path) {
-      const sftp = await session()
-      return orWhenMissing(
-        call<Buffer>((done) => sftp.readFile(path, done)),
-        null,
-      )
+      try {
+        return await readFile(await session(), path)
+      } catch (error) {
+        // A process that ends under the read of its file fails it; asked again, the file is missing.
+        if (!(path.startsWith('/proc/') && isCode(error, FAILURE))) throw error
+        return await readFile(await session(), path)
+      }
     },
     createSparseFile,
     removeFile: async (path) => removeFile(await session(), path),
@@ -75,6 +79,12 @@ const toEntry = ({ filename, attrs }: Listed): FolderEntry => ({
   kind: KINDS.get(attrs.mode & KIND_BITS) ?? 'other',
 })
 
+const readFile = (sftp: SFTPWrapper, path: string): Promise<Buffer | null> =>
+  orWhenMissing(
+    call<Buffer>((done) => sftp.readFile(path, done)),
+    null,
+  )
+
 const removeFile = async (sftp: SFTPWrapper, path: string): Promise<void> => {
   await orWhenMissing(
     call<void>((done) => sftp.unlink(path, done)),
@@ -106,7 +116,10 @@ async function orWhenMissing<Found, Missing>(
   try {
     return await found
   } catch (error) {
-    if (error instanceof Error && (error as { code?: unknown }).code === NO_SUCH_FILE) return missing
+    if (isCode(error, NO_SUCH_FILE)) return missing
     throw error
   }
 }
+
+const isCode = (error: unknown, code: number): boolean =>
+  error instanceof Error && (error as { code?: unknown }).code === code
