@@ -160,13 +160,13 @@ test('a site that does not answer has its plans failed over from the overview, i
   await page.keyboard.type('INC-7')
   await expect(dialog).not.toContainText('Fill in above')
   await checkBothThemes(page, 'site-down')
-  await tabTo(dialog.getByRole('checkbox', { name: /I vouch for it/ }))
-  await page.keyboard.press('Space')
+  await expect(dialog.getByRole('checkbox', { name: /I vouch for it/ })).not.toBeChecked()
   await tabTo(dialog.getByRole('textbox', { name: /Type Harbour to fail over 2 plans/ }))
   await page.keyboard.type('Harbour')
   await tabTo(confirm)
   await page.keyboard.press('Enter')
   await expect(heading(page, 'Failover of the site Harbour')).toBeVisible()
+  await answerTogether()
   const table = page.getByRole('table', { name: 'Plans of the site' })
   await expect(table.getByRole('row', { name: /Data.*Succeeded/ })).toBeVisible({ timeout: 120_000 })
   await expect(table.getByRole('row', { name: /Shop.*Waiting for you/ })).toBeVisible({ timeout: 120_000 })
@@ -256,6 +256,19 @@ test('the outlook of all plans fits a telephone', async () => {
 test('nothing went wrong in the browser', () => {
   expect(errors).toEqual([])
 })
+
+/** Nobody has vouched for the machines of the dead site, and all three ask the same. */
+async function answerTogether(): Promise<void> {
+  const together = page.getByRole('alert', { name: 'Waiting for you: 3 machines ask the same' })
+  await expect(together).toContainText(namesOf(0, 3).join(', '), { timeout: 60_000 })
+  await checkBothThemes(page, 'site-questions')
+  await tabTo(together.getByRole('button', { name: 'All 3: It is off or cut off: go on' }))
+  await page.keyboard.press('Enter')
+  const dialog = page.getByRole('dialog', { name: 'It is off or cut off: go on: 3 machines' })
+  await tabTo(dialog.getByRole('button', { name: 'Answer for 3 machines' }))
+  await page.keyboard.press('Enter')
+  await expect(dialog).toBeHidden()
+}
 
 const activeRuns = (): Promise<readonly PlanRun[]> => api.items('/plan-runs?state=running,paused,cancelling')
 

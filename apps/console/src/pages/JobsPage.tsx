@@ -5,7 +5,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router'
 import type { Job } from '@understudy/contract/job'
 import { api } from '../api/client.ts'
 import { JobFilters } from '../features/jobs/JobFilters.tsx'
-import { JobQuestion } from '../features/jobs/JobQuestion.tsx'
+import { JobQuestions } from '../features/jobs/JobQuestions.tsx'
 import { JobTable } from '../features/jobs/JobTable.tsx'
 import { downloadCsv, toCsv } from '../lib/csv.ts'
 import { EmptyState } from '../ui/EmptyState.tsx'
@@ -43,7 +43,7 @@ export function JobsPage() {
           </Button>
         }
       />
-      {jobs?.map((job) => job.question && <JobQuestion key={job.id} job={job} />)}
+      <JobQuestions jobs={jobs ?? []} />
       <Group mb="sm">
         <JobFilters filter={filter} onChange={(next) => void navigate({ search: next, replace: true })} />
       </Group>

@@ -7,7 +7,7 @@ import { api } from '../api/client.ts'
 import { useWhyRefused } from '../api/session.ts'
 import { AlertLine } from '../features/alerts/AlertLine.tsx'
 import { JobProgress } from '../features/jobs/JobProgress.tsx'
-import { JobQuestion } from '../features/jobs/JobQuestion.tsx'
+import { JobQuestions } from '../features/jobs/JobQuestions.tsx'
 import { FirstSteps } from '../features/lab/FirstSteps.tsx'
 import { HealthTiles } from '../features/overview/HealthTiles.tsx'
 import { IfSiteDied } from '../features/overview/IfSiteDied.tsx'
@@ -61,9 +61,7 @@ export function OverviewPage() {
         }
       />
       <Stack gap="md">
-        {overview.waiting.map((job) => (
-          <JobQuestion key={job.id} job={job} />
-        ))}
+        <JobQuestions jobs={overview.waiting} />
         {plans && <WaitingRuns plans={plans.items} />}
         {failovers && <RunningSites sites={overview.sites} failovers={failovers.items} />}
         {overview.counts.protections === 0 && <FirstSteps />}

@@ -1,9 +1,11 @@
 import { Stack } from '@mantine/core'
-import { useQuery } from '@tanstack/react-query'
+import { useQueries, useQuery } from '@tanstack/react-query'
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import type { PlanRun } from '@understudy/contract/recovery-plan'
 import { useMemo } from 'react'
 import { api } from '../api/client.ts'
 import { JobQuestion } from '../features/jobs/JobQuestion.tsx'
+import { AlikeJobQuestions } from '../features/jobs/JobQuestions.tsx'
 import { GanttPanel } from '../features/plan-runs/GanttPanel.tsx'
 import type { Span } from '../features/plan-runs/gantt-layout.ts'
 import { PlanRunList } from '../features/plan-runs/PlanRunList.tsx'
@@ -75,6 +77,7 @@ export function PlanRunPage() {
         actions={<RunActions run={run} />}
       />
       <Stack gap="md">
+        <AskedAlikeByJobs run={run} />
         <WaitingBanner
           run={run}
           jobQuestion={(jobId) => <AskedByJob jobId={jobId} />}
@@ -123,11 +126,21 @@ function useUsualSpans(run: Parameters<typeof usualSpans>[0] | undefined): Reado
   return useMemo(() => usualSpans(run, data?.timetable ?? null), [run, data])
 }
 
+const askedByJob = (id: string) => ({
+  ...api.jobs.get.queryOptions({ input: { id } }),
+  refetchInterval: 2000,
+})
+
+function AskedAlikeByJobs({ run }: { readonly run: PlanRun }) {
+  const ids = run.activities.flatMap(({ asks, jobId }) =>
+    asks?.kind === 'job' && jobId !== null ? [jobId] : [],
+  )
+  const jobs = useQueries({ queries: ids.map(askedByJob) }).flatMap(({ data }) => data ?? [])
+  return <AlikeJobQuestions jobs={jobs} />
+}
+
 function AskedByJob({ jobId }: { readonly jobId: string }) {
-  const { data: job, error } = useQuery({
-    ...api.jobs.get.queryOptions({ input: { id: jobId } }),
-    refetchInterval: 2000,
-  })
+  const { data: job, error } = useQuery(askedByJob(jobId))
   if (!job) return error ? <ProblemAlert error={error} /> : null
   return <JobQuestion job={job} />
 }

@@ -2,6 +2,7 @@ import { Alert, SimpleGrid, Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
 import { api } from '../api/client.ts'
+import { JobQuestions } from '../features/jobs/JobQuestions.tsx'
 import { SiteFailoverActions } from '../features/plan-runs/SiteFailoverActions.tsx'
 import { SitePlanTable } from '../features/plan-runs/SitePlanTable.tsx'
 import { progressOf, uncoveredWords } from '../features/plan-runs/site-down.ts'
@@ -58,6 +59,7 @@ export function SiteFailoverPage() {
         }
       />
       <Stack gap="md">
+        <QuestionsAtSite siteId={siteId} isOver={state !== 'running'} />
         <Panel aria-label="In numbers">
           <SimpleGrid cols={{ base: 2, sm: 4 }} spacing="md">
             <Stat
@@ -73,7 +75,7 @@ export function SiteFailoverPage() {
               label="Waiting for people"
               value={waiting}
               ink={waiting > 0 ? 'var(--at-risk)' : 'var(--ink)'}
-              note={waiting > 0 ? 'open the run to answer' : 'nobody is asked anything'}
+              note={waiting > 0 ? 'answer above, or in the run' : 'nobody is asked anything'}
             />
             <Stat
               label="Stopped or refused"
@@ -101,4 +103,19 @@ export function SiteFailoverPage() {
       </Stack>
     </>
   )
+}
+
+/** What the failovers of the site's machines ask: of hundreds, most ask the same. */
+function QuestionsAtSite({ siteId, isOver }: { readonly siteId: string; readonly isOver: boolean }) {
+  const { data: protections } = useQuery(
+    api.protections.list.queryOptions({ input: { sourceSiteId: siteId, limit: 500 } }),
+  )
+  const { data: waiting } = useQuery({
+    ...api.jobs.list.queryOptions({
+      input: { state: 'waiting', kind: 'unplanned-failover', limit: 500 },
+    }),
+    refetchInterval: isOver ? 10_000 : 2000,
+  })
+  const ofSite = new Set(protections?.items.map(({ id }) => id))
+  return <JobQuestions jobs={waiting?.items.filter(({ subjectId }) => ofSite.has(subjectId)) ?? []} />
 }
