@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { AzureSecrets, AzureSettings } from './azure-site.ts'
 import { Bytes, Id, InstantText, Name } from './primitives.ts'
 
 export const Platform = z.enum(['kvm', 'simulated', 'azure'])
@@ -64,48 +65,6 @@ export const SimulatedSettings = z
   })
   .meta({ id: 'SimulatedSettings' })
 
-const isThisComputer = (host: string): boolean => ['127.0.0.1', '[::1]', 'localhost'].includes(host)
-const isAddress = (text: string): boolean => ['http:', 'https:'].includes(URL.parse(text)?.protocol ?? '')
-
-export const AzureSettings = z
-  .strictObject({
-    account: z.string().regex(/^[a-z0-9]{3,24}$/, 'Use 3 to 24 small letters and digits'),
-    container: z
-      .string()
-      .min(3, 'Use at least 3 letters')
-      .max(63)
-      .regex(/^[a-z0-9](?:-?[a-z0-9])*$/, 'Use small letters, digits and single hyphens'),
-    endpoint: z
-      .string()
-      .refine(isAddress, 'Write it as https://account.blob.core.windows.net')
-      .refine((text) => {
-        const url = URL.parse(text)
-        return url === null || (url.search === '' && url.username === '' && url.password === '')
-      }, 'Leave the signature out: it has a field of its own')
-      .refine((text) => {
-        const url = URL.parse(text)
-        return url === null || url.protocol === 'https:' || isThisComputer(url.hostname)
-      }, 'Begin it with https; only an emulator on this computer is reached over http')
-      .optional()
-      .describe('Where the blobs of the account are, for other clouds and emulators'),
-    signIn: z.enum(['key', 'signature']).default('key').describe('Account key or shared access signature'),
-    makeContainer: z
-      .boolean()
-      .default(false)
-      .describe('Make the container where it is not there, when the site is tested or saved; never later'),
-    proxyUrl: z
-      .string()
-      .refine(isAddress, 'Write it as http://proxy.example.net:3128')
-      .refine(
-        (text) => (URL.parse(text)?.password ?? '') === '',
-        'Leave the password out: it has a field of its own',
-      )
-      .optional(),
-    connections: z.number().int().min(1).max(256).optional().describe('At a time, of all machines together'),
-    requestsPerSecond: z.number().int().min(1).max(100_000).optional(),
-  })
-  .meta({ id: 'AzureSettings' })
-
 const named = { name: Name }
 /** What is needed to register a site. Secrets are written only; no answer ever holds them. */
 export const SiteInput = z
@@ -126,13 +85,7 @@ export const SiteInput = z
       ...named,
       platform: z.literal('azure'),
       settings: AzureSettings,
-      secrets: z
-        .strictObject({
-          accountKey: z.string().max(200).optional(),
-          signature: z.string().max(2000).optional(),
-          proxyPassword: z.string().max(200).optional(),
-        })
-        .default({}),
+      secrets: AzureSecrets.default({}),
     }),
   ])
   .meta({ id: 'SiteInput' })

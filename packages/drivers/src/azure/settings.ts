@@ -1,7 +1,9 @@
 // What an operator tells us about a site in Azure, checked before anything is done with it.
 import { Refusal } from '@understudy/base/errors'
 import type { AzureContainer, AzureProxy, AzureSignIn } from './azure-calls.ts'
+import { type AzureCompute, checkComputeSettings } from './compute-settings.ts'
 import type { Pace } from './paced-calls.ts'
+import { checkFields, readNumber, readText, wrong } from './read-settings.ts'
 
 export type AzureSettings = {
   readonly account: string
@@ -14,9 +16,10 @@ export type AzureSettings = {
   /** `http://[user@]host:port`. The password is a secret of the site. */
   readonly proxyUrl: string | null
   readonly pace: Pace
+  /** Where replicas run. Null: they are kept, and cannot run here. */
+  readonly compute: AzureCompute | null
 }
 
-const CODE = 'azure/settings'
 const known = [
   'account',
   'container',
@@ -26,13 +29,12 @@ const known = [
   'proxyUrl',
   'connections',
   'requestsPerSecond',
+  'compute',
 ]
 
 /** Throws Refusal `azure/settings`, naming the field that is wrong. */
 export function checkAzureSettings(settings: Readonly<Record<string, unknown>>): AzureSettings {
-  const unknown = Object.keys(settings).find((name) => !known.includes(name))
-  if (unknown !== undefined)
-    throw wrong(`settings.${unknown} is not a setting of a site in Azure`, `Use one of ${known.join(', ')}.`)
+  checkFields(settings, known, 'settings')
   const account = readText(settings, 'account')
   if (!/^[a-z0-9]{3,24}$/.test(account))
     throw wrong(
@@ -59,6 +61,7 @@ export function checkAzureSettings(settings: Readonly<Record<string, unknown>>):
       connections: readNumber(settings, 'connections', 256) ?? DEFAULT_CONNECTIONS,
       requestsPerSecond: readNumber(settings, 'requestsPerSecond', 100_000),
     },
+    compute: settings.compute === undefined ? null : checkComputeSettings(settings.compute, account),
   }
 }
 
@@ -149,18 +152,3 @@ function readProxy(value: unknown): string | null {
     )
   return url.href.replace(/\/$/, '')
 }
-
-function readText(settings: Readonly<Record<string, unknown>>, name: string): string {
-  const value = settings[name]
-  if (typeof value === 'string' && value !== '') return value
-  throw wrong(`settings.${name} is missing`, 'Fill it in.')
-}
-
-function readNumber(settings: Readonly<Record<string, unknown>>, name: string, most: number): number | null {
-  const value = settings[name]
-  if (value === undefined) return null
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most) return value
-  throw wrong(`settings.${name} must be a whole number from 1 to ${most}`, 'Correct it, or leave it out.')
-}
-
-const wrong = (message: string, remedy: string): Refusal => new Refusal({ code: CODE, message, remedy })
