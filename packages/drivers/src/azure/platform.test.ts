@@ -37,6 +37,8 @@ const open = (
   { isTrial = true, secrets = { accountKey: EMULATOR_KEY } as Record<string, string> } = {},
 ) => openAzurePlatform({ settings }, secrets, { clock: { now: () => now }, isTrial })
 
+const check = async (...site: Parameters<typeof open>) => (await open(...site)).checkConnection()
+
 const signature = (containerName: string, permissions: string, hours = 1): string =>
   generateBlobSASQueryParameters(
     {
@@ -49,20 +51,20 @@ const signature = (containerName: string, permissions: string, hours = 1): strin
   ).toString()
 
 test('a container that is not there is refused with the offer to make it, and made when somebody says so', async () => {
-  await expect(open(settingsOf('fresh')).checkConnection()).rejects.toMatchObject({
+  await expect(check(settingsOf('fresh'))).rejects.toMatchObject({
     name: 'Refusal',
     code: 'azure/container-missing',
     remedy: expect.stringContaining('Make the container'),
   })
-  const { summary } = await open(settingsOf('fresh', { makeContainer: true })).checkConnection()
+  const { summary } = await check(settingsOf('fresh', { makeContainer: true }))
   expect(summary).toContain('container fresh was made')
-  expect((await open(settingsOf('fresh')).checkConnection()).summary).toContain('container fresh answers')
+  expect((await check(settingsOf('fresh'))).summary).toContain('container fresh answers')
 })
 
 test('a container that was deleted later is never made anew: its site would look empty and whole', async () => {
   const settings = settingsOf('deleted', { makeContainer: true })
-  await open(settings).checkConnection()
-  const site = open(settings, { isTrial: false })
+  await check(settings)
+  const site = await open(settings, { isTrial: false })
   expect((await site.checkConnection()).summary).toContain('answers')
   await emulator.client(await emulator.makeContainer('deleted')).delete()
   for (const hours of [0, 2]) {
@@ -73,24 +75,24 @@ test('a container that was deleted later is never made anew: its site would look
 
 test('a signature that lacks rights is refused, and every one that is missing is named', async () => {
   await emulator.makeContainer('rights')
-  const check = (permissions: string) =>
-    open(settingsOf('rights', { signIn: 'signature' }), {
+  const checkWith = (permissions: string) =>
+    check(settingsOf('rights', { signIn: 'signature' }), {
       secrets: { signature: signature('rights', permissions) },
-    }).checkConnection()
-  await expect(check('rl')).rejects.toMatchObject({
+    })
+  await expect(checkWith('rl')).rejects.toMatchObject({
     name: 'Refusal',
     code: 'azure/permission-missing',
     message: 'The sign-in may not create and write blobs, nor delete blobs in the container rights',
     remedy: expect.stringContaining('racwdl'),
   })
-  await expect(check('racwd')).rejects.toMatchObject({ message: expect.stringContaining('list blobs') })
-  expect((await check('racwdl')).summary).toMatch(
+  await expect(checkWith('racwd')).rejects.toMatchObject({ message: expect.stringContaining('list blobs') })
+  expect((await checkWith('racwdl')).summary).toMatch(
     /everything that replicas need is allowed; .*valid until 20/,
   )
 })
 
 test('a signature that may not make the container says who can', async () => {
-  const site = open(settingsOf('not-ours', { signIn: 'signature', makeContainer: true }), {
+  const site = await open(settingsOf('not-ours', { signIn: 'signature', makeContainer: true }), {
     secrets: { signature: signature('not-ours', 'racwdl') },
   })
   await expect(site.checkConnection()).rejects.toMatchObject({
@@ -103,16 +105,17 @@ test('a signature that may not make the container says who can', async () => {
 test('a wrong key, an expired signature and a wrong clock are refused each in its own words', async () => {
   await emulator.makeContainer('words')
   const wrongKey = Buffer.alloc(64, 7).toString('base64')
+  await expect(check(settingsOf('words'), { secrets: { accountKey: wrongKey } })).rejects.toMatchObject({
+    name: 'Refusal',
+    code: 'azure/sign-in-refused',
+  })
   await expect(
-    open(settingsOf('words'), { secrets: { accountKey: wrongKey } }).checkConnection(),
-  ).rejects.toMatchObject({ name: 'Refusal', code: 'azure/sign-in-refused' })
-  await expect(
-    open(settingsOf('words', { signIn: 'signature' }), {
+    check(settingsOf('words', { signIn: 'signature' }), {
       secrets: { signature: signature('words', 'racwdl', -1) },
-    }).checkConnection(),
+    }),
   ).rejects.toMatchObject({ name: 'Refusal', code: 'azure/signature-expired' })
   emulator.proxy.fault = () => ({ kind: 'answer', status: 403, name: 'RequestTimeTooSkewed' })
-  await expect(open(settingsOf('words')).checkConnection()).rejects.toMatchObject({
+  await expect(check(settingsOf('words'))).rejects.toMatchObject({
     code: 'azure/clock-skew',
   })
 })
@@ -120,7 +123,7 @@ test('a wrong key, an expired signature and a wrong clock are refused each in it
 test('a firewall is told as one, not as rights that are missing', async () => {
   await emulator.makeContainer('walled')
   emulator.proxy.fault = () => ({ kind: 'answer', status: 403, name: 'AuthorizationFailure' })
-  await expect(open(settingsOf('walled')).checkConnection()).rejects.toMatchObject({
+  await expect(check(settingsOf('walled'))).rejects.toMatchObject({
     name: 'Refusal',
     code: 'azure/not-authorized',
     remedy: expect.stringContaining('firewall'),
@@ -130,7 +133,10 @@ test('a firewall is told as one, not as rights that are missing', async () => {
 test('a key that is renewed elsewhere is an outage for what replicates, and a refusal for whoever asks how the site is', async () => {
   await emulator.makeContainer('renewed')
   const replica = 'r1' as ReplicaId
-  const [used, tried] = [open(settingsOf('renewed'), { isTrial: false }), open(settingsOf('renewed'))]
+  const [used, tried] = [
+    await open(settingsOf('renewed'), { isTrial: false }),
+    await open(settingsOf('renewed')),
+  ]
   await used.checkConnection()
   emulator.proxy.fault = () => ({ kind: 'answer', status: 403, name: 'AuthenticationFailed' })
   const words = { code: 'azure/sign-in-refused', remedy: expect.stringContaining('save the site') }
@@ -145,7 +151,7 @@ test('a key that is renewed elsewhere is an outage for what replicates, and a re
 
 test('an account that asks for fewer requests is counted, for whoever wonders about the lag', async () => {
   await emulator.makeContainer('busy')
-  const { replicas } = open(settingsOf('busy'), { isTrial: false })
+  const { replicas } = await open(settingsOf('busy'), { isTrial: false })
   expect(replicas.strain?.()).toEqual({ timesLastHour: 0, lastAt: null })
   let answers = 0
   emulator.proxy.fault = () => {
@@ -172,7 +178,7 @@ test('everything goes through the proxy that the site names, signed in there wit
   proxy.listen(0, '127.0.0.1')
   await once(proxy, 'listening')
   const { port } = proxy.address() as AddressInfo
-  const site = open(settingsOf('proxied', { proxyUrl: `http://mover@127.0.0.1:${port}` }), {
+  const site = await open(settingsOf('proxied', { proxyUrl: `http://mover@127.0.0.1:${port}` }), {
     secrets: { accountKey: EMULATOR_KEY, proxyPassword: 'pass' },
   })
   expect((await site.checkConnection()).summary).toContain('answers')

@@ -1,14 +1,17 @@
-// A site in Azure: a container of a storage account that keeps replicas. Machines are not replicated from it.
-import { Refusal, toFailureReport } from '@understudy/base/errors'
-import type { Clock, Instant } from '@understudy/base/instant'
-import type { ReplicaId } from '@understudy/domain/protection/protection'
+// A site in Azure: a container of a storage account that keeps replicas and, where its settings say so, a resource group in which they
+// run. Machines are not replicated from it.
+import { Refusal } from '@understudy/base/errors'
+import type { Clock } from '@understudy/base/instant'
 import type { Site } from '@understudy/domain/sites/site'
 import type { ReplicaStore } from '@understudy/engine/ports/replica-store'
 import type { TargetPlatform } from '@understudy/engine/ports/target-platform'
-import { makeContainer } from './azure-calls.ts'
+import { openAzureTarget } from './arm/open-azure-target.ts'
+import type { TargetParts } from './arm/target-parts.ts'
+import type { AzureContainer } from './azure-calls.ts'
 import { openAzureStore } from './azure-store.ts'
-import { checkContainer, refuseMissingRights } from './check-container.ts'
-import { asAnswered } from './failures.ts'
+import { replicasCheck, trialPatience } from './check-replicas.ts'
+import { type AzureCompute, toArmSignIn } from './compute-settings.ts'
+import { type ConnectionCheck, lookAt, lookAtAll } from './connection-check.ts'
 import { type AzureSettings, checkAzureSettings, toContainer } from './settings.ts'
 
 export type AzurePlatformDeps = {
@@ -18,96 +21,75 @@ export type AzurePlatformDeps = {
    * and an empty one in its place would look like a site that has lost all its replicas.
    */
   readonly isTrial: boolean
-}
+} & Pick<TargetParts, 'askService'>
 
 export type AzurePlatform = {
   readonly settings: AzureSettings
   readonly replicas: ReplicaStore
   /** Absent: the site keeps replicas, and they cannot run there. */
   readonly target?: TargetPlatform
-  readonly withoutTarget: string
+  /** Where `target` is absent: what can be done all the same. */
+  readonly withoutTarget?: string
   checkConnection(signal?: AbortSignal): Promise<{ readonly summary: string }>
   close(): Promise<void>
 }
 
-/** Every right is asked for by using it, a dozen requests; in between it is enough that the container answers. */
-const RIGHTS_EVERY_MS = 3_600_000
-/** A person waits for the answer: asked again a little, not for a minute. */
-const trialPatience = { attempts: 3, firstPauseMs: 250, isInUse: false }
-const NOBODY = 'connection-check' as ReplicaId
-
 const BY_HAND =
-  'Replication goes on, and its points stay good. By hand: in the container each disk is a fixed VHD with one snapshot for each point; a copy of a snapshot becomes a managed disk in the Azure portal. For Understudy to run it, its protection has to be towards a site with hosts.'
+  'Replication goes on, and its points stay good. By hand: in the container each disk is a fixed VHD with one snapshot for each point; a copy of a snapshot becomes a managed disk in the Azure portal. For Understudy to run it, fill in "Run machines there" in the settings of the site.'
 
 /** Refusal `azure/settings` or `azure/no-sign-in`. Connects to nothing until something is asked. */
-export function openAzurePlatform(
+export async function openAzurePlatform(
   site: Pick<Site, 'settings'>,
   secrets: Readonly<Record<string, string>>,
-  { clock, isTrial }: AzurePlatformDeps,
-): AzurePlatform {
+  deps: AzurePlatformDeps,
+): Promise<AzurePlatform> {
+  const { clock, isTrial } = deps
   const settings = checkAzureSettings(site.settings)
   const container = toContainer(settings, secrets)
   const patience = isTrial ? trialPatience : {}
   const replicas = openAzureStore({ container, clock, pace: settings.pace, patience })
-  let checkedAt: Instant | null = null
-
-  async function checkRights(signal: AbortSignal | undefined): Promise<string> {
-    const made = isTrial && settings.makeContainer && (await makeIt(signal))
-    const check = await checkContainer(container, trialPatience).catch((error: unknown) => {
-      throw isTrial ? withOffer(error, settings) : error
-    })
-    refuseMissingRights(check, settings.container)
-    checkedAt = clock.now()
-    return [
-      `${settings.account}: container ${settings.container} ${made ? 'was made' : 'answers'}, everything that replicas need is allowed`,
-      ...endOf(secrets.signature),
-      ...(check.pageDiff ? [] : ['it cannot tell changed pages, as an emulator: slower, not wrong']),
-    ].join('; ')
-  }
-
-  const makeIt = (signal: AbortSignal | undefined): Promise<boolean> =>
-    makeContainer(container, signal).catch((error: unknown) => {
-      const { code } = toFailureReport(error)
-      if (code !== 'azure/permission-missing' && code !== 'azure/not-authorized') throw error
-      throw new Refusal({
-        code: 'azure/cannot-make-container',
-        message: `The sign-in may not make the container ${settings.container}`,
-        remedy:
-          'Make it in the Azure portal (private access), or sign in with an account key; then test the connection again.',
-        cause: error,
-      })
-    })
-
+  const keeping = replicasCheck({ settings, container, replicas, signature: secrets.signature, isTrial })
+  const running =
+    settings.compute === null ? null : await openCompute(settings.compute, container, secrets, deps)
+  const looks = [keeping, ...(running === null ? [] : [running.check])].map((check) => lookAt(check, deps))
   return {
     settings,
     replicas,
-    withoutTarget: BY_HAND,
-    async checkConnection(signal) {
-      if (isTrial || checkedAt === null || clock.now() - checkedAt >= RIGHTS_EVERY_MS)
-        return { summary: await checkRights(signal) }
-      // The smallest question that needs the account, the container and the sign-in.
-      await replicas.exists(NOBODY).catch((error: unknown) => {
-        throw asAnswered(error)
-      })
-      return { summary: `${settings.account}: container ${settings.container} answers` }
-    },
+    ...(running?.target === undefined
+      ? { withoutTarget: running?.withoutTarget ?? BY_HAND }
+      : { target: running.target }),
+    checkConnection: (signal) => lookAtAll(looks, signal),
     close: async () => {},
   }
 }
 
-/** Whoever tries a site may have it made; nobody else is told so. */
-function withOffer(error: unknown, { container, makeContainer: wanted }: AzureSettings): unknown {
-  if (!(error instanceof Refusal) || error.code !== 'azure/container-missing' || wanted) return error
-  return new Refusal({
-    code: error.code,
-    message: `The container ${container} is not there`,
-    remedy: 'Correct its name, or say that it shall be made ("Make the container").',
-    cause: error,
-  })
-}
+type Compute = Pick<AzurePlatform, 'target' | 'withoutTarget'> & { readonly check: ConnectionCheck }
 
-/** Until when a signature lets us in: nobody else remembers it. */
-function endOf(signature: string | undefined): readonly string[] {
-  const end = new URLSearchParams((signature ?? '').replace(/^.*\?/, '')).get('se')
-  return end === null ? [] : [`the signature is valid until ${end}`]
+async function openCompute(
+  compute: AzureCompute,
+  container: AzureContainer,
+  secrets: Readonly<Record<string, string>>,
+  { clock, isTrial, askService }: AzurePlatformDeps,
+): Promise<Compute> {
+  try {
+    const { target, check } = await openAzureTarget({
+      container,
+      settings: compute.arm,
+      signIn: toArmSignIn(compute, secrets),
+      clock,
+      ...(compute.cloud === null ? {} : { cloud: compute.cloud }),
+      ...(askService === undefined ? {} : { askService }),
+    })
+    const { resourceGroup } = compute.arm
+    const whole = async (signal?: AbortSignal): Promise<string> =>
+      `resource group ${resourceGroup}: ${(await check(signal)).summary}, everything that running machines needs is allowed`
+    return { target, check: { whole, brief: async () => null } }
+  } catch (error) {
+    // What keeps the replicas goes on without; the site says that it is not whole.
+    if (isTrial || !(error instanceof Refusal)) throw error
+    const refuse = async (): Promise<never> => {
+      throw error
+    }
+    return { withoutTarget: `${error.message}. ${error.remedy}`, check: { whole: refuse, brief: refuse } }
+  }
 }

@@ -14,7 +14,7 @@ export async function probeMachine(
   const addresses = await addressesOf(parts, machine, signal)
   if (!isOn(state?.power))
     return { addresses, answered: false, note: `${name} is ${state?.power ?? 'not there'}` }
-  const service = (await askService?.(addresses, signal)) ?? null
+  const service = (await askService?.({ name, addresses }, signal)) ?? null
   if (service !== null) return service
   if (state?.agentReady === true)
     return { addresses, answered: true, note: "Azure's agent in the guest reports" }

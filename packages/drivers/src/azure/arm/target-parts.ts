@@ -20,8 +20,10 @@ export type TargetParts = {
    */
   readonly copyWithin?: (disk: BootDisk, blob: string, signal?: AbortSignal) => Promise<boolean>
   /** Asks a service of the guest that is known to the site. Null: none is known, and Azure's agent counts. */
-  readonly askService?: (addresses: readonly string[], signal?: AbortSignal) => Promise<ServiceAnswer | null>
+  readonly askService?: (machine: AskedMachine, signal?: AbortSignal) => Promise<ServiceAnswer | null>
 }
+
+export type AskedMachine = { readonly name: string; readonly addresses: readonly string[] }
 
 export type ServiceAnswer = {
   readonly addresses: readonly string[]

@@ -425,7 +425,7 @@ test('sizes are asked for once for many preflights, and again later', async () =
 test('a service of the guest that is known is the evidence, not the agent', async () => {
   const asked: (readonly string[])[] = []
   const site = await testSite({
-    askService: async (addresses) => {
+    askService: async ({ addresses }) => {
       asked.push(addresses)
       return { addresses: ['http://10.255.0.4'], answered: true, note: '200 from the page' }
     },
