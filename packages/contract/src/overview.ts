@@ -86,8 +86,13 @@ export const Lab = z
     siteIds: z.array(Id),
     pages: z.array(z.object({ machineName: z.string(), url: z.string() })),
     azure: z
-      .object({ available: z.boolean(), reason: z.string().nullable(), siteId: Id.nullable() })
-      .describe('An emulator of Azure Storage on this computer, as one more site'),
+      .object({
+        available: z.boolean(),
+        reason: z.string().nullable(),
+        whyNoMachines: z.string().nullable().describe('Why replicas cannot run there, else null'),
+        siteId: Id.nullable(),
+      })
+      .describe('An emulator of Azure on this computer, as one more site'),
   })
   .meta({ id: 'Lab' })
 export type Lab = z.infer<typeof Lab>

@@ -126,6 +126,7 @@ export type Site = z.infer<typeof Site>
 export const Network = z
   .object({ id: z.string(), name: z.string(), isolated: z.boolean(), description: z.string() })
   .meta({ id: 'Network' })
+export type Network = z.infer<typeof Network>
 export const ConnectionResult = z
   .object({ ok: z.literal(true), summary: z.string() })
   .meta({ id: 'ConnectionResult' })

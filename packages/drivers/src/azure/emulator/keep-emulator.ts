@@ -1,15 +1,7 @@
-// The emulator of the lab, kept up as long as this server runs: on one port for ever, because the site names it.
+// The emulated storage of the lab.
 import { mkdir } from 'node:fs/promises'
-import { connect } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type Azurite, startAzurite } from './start-azurite.ts'
-
-export type KeptEmulator = {
-  /** Resolves when something answers at the port, or rejects with why nothing does. */
-  ready(): Promise<void>
-  /** Ends it in peace: what it was told stays. Repeatable. */
-  stop(): Promise<void>
-}
+import { type KeptEmulator, keepUp } from './keep-up.ts'
+import { startAzurite } from './start-azurite.ts'
 
 export type KeptEmulatorOptions = {
   readonly folder: string
@@ -17,52 +9,12 @@ export type KeptEmulatorOptions = {
   readonly onTrouble: (error: unknown) => void
 }
 
-const AGAIN_MS = 5000
-
-export function keepEmulator({ folder, port, onTrouble }: KeptEmulatorOptions): KeptEmulator {
-  const stopping = new AbortController()
-  const firstTry = Promise.withResolvers<void>()
-  firstTry.promise.catch(() => {})
-  let running: Azurite | null = null
-
-  const keepOnce = async (): Promise<void> => {
-    // Another server of this home keeps it: two of them in one folder would spoil it. Should that one go, this one takes over.
-    if (await answers(port)) return firstTry.resolve()
-    await mkdir(folder, { recursive: true })
-    if (stopping.signal.aborted) return
-    running = await startAzurite(folder, port)
-    firstTry.resolve()
-    if (stopping.signal.aborted) await running.stop()
-    await running.ended
-    running = null
-  }
-  const loop = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      await keepOnce().catch((error: unknown) => {
-        firstTry.reject(error)
-        onTrouble(error)
-      })
-      await sleep(AGAIN_MS, undefined, { signal: stopping.signal }).catch(() => {})
-    }
-  }
-  const kept = loop()
-  return {
-    ready: () => firstTry.promise,
-    async stop() {
-      stopping.abort(new DOMException('The server stops', 'AbortError'))
-      await running?.stop()
-      await kept
+export const keepEmulator = ({ folder, port, onTrouble }: KeptEmulatorOptions): KeptEmulator =>
+  keepUp({
+    port,
+    onTrouble,
+    async start() {
+      await mkdir(folder, { recursive: true })
+      return await startAzurite(folder, port)
     },
-  }
-}
-
-const answers = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port })
-    const end = (is: boolean) => () => {
-      socket.destroy()
-      resolve(is)
-    }
-    socket.once('connect', end(true))
-    socket.once('error', end(false))
   })

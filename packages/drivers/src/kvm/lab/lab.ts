@@ -6,12 +6,13 @@
 //     <folder>/site-b/machines            empty: where they are failed over to
 //              site-b/replicas
 import { createHash, randomUUID } from 'node:crypto'
-import { access, mkdir, rm } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GiB, MiB } from '@understudy/base/bytes'
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
+import { isInstalled } from '../../wires/is-installed.ts'
 import { chooseFreePorts } from '../free-ports.ts'
 import type { Host } from '../host.ts'
 import { localHost } from '../local-host.ts'
@@ -172,18 +173,6 @@ function hostOf({ settings, name }: LabSite): Host {
 }
 
 const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal })
-
-async function isInstalled(tool: string): Promise<boolean> {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
-  for (const folder of folders) {
-    const found = await access(join(folder, tool)).then(
-      () => true,
-      () => false,
-    )
-    if (found) return true
-  }
-  return false
-}
 
 type Guest = (typeof guests)[number]
 

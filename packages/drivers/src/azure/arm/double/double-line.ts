@@ -57,12 +57,16 @@ export type DoubleApplication = {
   readonly secret: string
 }
 
-/** On this computer alone. The certificate is made for this server and is gone with it. */
+/** What a server shows of itself, as PEM. */
+export type DoubleIdentity = { readonly key: string; readonly certificate: string }
+
+/** On this computer alone. Left out: any port that is free, and a certificate that is gone with the server. */
 export async function serveDouble(
   double: ArmDouble,
   application: DoubleApplication | null = null,
+  { port = 0, identity }: { readonly port?: number; readonly identity?: DoubleIdentity } = {},
 ): Promise<DoubleServer> {
-  const { key, certificate } = await makeCertificate()
+  const { key, certificate } = identity ?? (await makeIdentity(30))
   const server = createServer({ key, cert: certificate }, (request, response) => {
     const parts: Buffer[] = []
     request.on('data', (part: Buffer) => parts.push(part))
@@ -86,7 +90,10 @@ export async function serveDouble(
       )
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, '127.0.0.1', resolve)
+  })
   const address = `https://localhost:${(server.address() as AddressInfo).port}`
   double.address = address
   return {
@@ -127,14 +134,15 @@ function directoryAnswer(
   return answer(401, { error: 'invalid_client', error_description: said, error_codes: [7000215] })
 }
 
-async function makeCertificate(): Promise<{ readonly key: string; readonly certificate: string }> {
+/** Of a server on this computer. Needs the program openssl. */
+export async function makeIdentity(days: number): Promise<DoubleIdentity> {
   const folder = await mkdtemp(join(tmpdir(), 'understudy-arm-'))
   try {
     const keyFile = join(folder, 'key.pem')
     const certificateFile = join(folder, 'certificate.pem')
     const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1'
     const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-    const made = ['-keyout', keyFile, '-out', certificateFile, '-days', '30', '-subj', '/CN=localhost']
+    const made = ['-keyout', keyFile, '-out', certificateFile, '-days', `${days}`, '-subj', '/CN=localhost']
     await promisify(execFile)('openssl', ['req', '-x509', ...curve, ...made, '-addext', names])
     return { key: await readFile(keyFile, 'utf8'), certificate: await readFile(certificateFile, 'utf8') }
   } finally {

@@ -40,6 +40,8 @@ export type EmulatedAzure = {
 
 export async function emulateAzure(options: {
   readonly storage: StorageCalls
+  /** Where the blobs of the container are, with a slash at the end. */
+  readonly blobAddress?: string
   /** Room for the content of a disk, of zeros. */
   room(bytes: number): Promise<DiskContent>
   readonly runner?: MachineRunner
@@ -103,10 +105,12 @@ export async function emulateAzure(options: {
 
 /** As Azure does: a page blob of this container, a whole number of MiB and a footer. */
 async function contentOfBlob(
-  { storage, room }: { readonly storage: StorageCalls; room(bytes: number): Promise<DiskContent> },
+  { storage, room, blobAddress = BLOB_ADDRESS }: Parameters<typeof emulateAzure>[0],
   address: string,
 ): Promise<DiskContent> {
-  const name = address.startsWith(BLOB_ADDRESS) ? address.slice(BLOB_ADDRESS.length) : ''
+  const name = address.startsWith(blobAddress)
+    ? address.slice(blobAddress.length).split('/').map(decodeURIComponent).join('/')
+    : ''
   const facts = await storage.pageFacts(name)
   if (facts === null) throw new ArmError(404, 'BlobNotFound', `The blob ${address} was not found.`)
   const bytes = facts.bytes - FOOTER_BYTES

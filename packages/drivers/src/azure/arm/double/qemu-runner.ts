@@ -1,24 +1,31 @@
 // Machines of the double that really run: QEMU with the disks that were imported. Emulated: no device of Azure's is there, the disks are
 // on virtio. Nothing gets out of such a machine; its web page can be asked for from this computer alone.
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile, rm } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createFileDevice } from '@understudy/block/file-device'
+import type { BlockDevice } from '@understudy/block/device'
+import { createFileDevice, openFileDevice } from '@understudy/block/file-device'
 import { ArmError, type DiskContent, type MachineRunner } from './double-parts.ts'
 
 /** Content in a file that QEMU reads. */
-export type FileContent = DiskContent & { readonly path: string }
+export type FileContent = DiskContent & { readonly path: string; close(): Promise<void> }
 
 export type QemuRunner = MachineRunner & {
   room(bytes: number): Promise<FileContent>
+  /** What an earlier runner left in the folder. */
+  open(path: string): Promise<FileContent>
   /** Where the page of a machine that runs can be asked for; null: it does not run. */
   pageOf(name: string): string | null
   close(): Promise<void>
 }
+
+/** The files of disks in the folder of a runner are called so, and no other files. */
+export const DISK_PREFIX = 'disk-'
 
 const START_MS = 60_000
 const MEMORY_MIB = 128
@@ -28,7 +35,6 @@ type Running = { readonly child: ChildProcess; readonly socket: string; readonly
 /** Everything lies in `folder`, which must be short enough for the paths of sockets. */
 export function qemuRunner(folder: string): QemuRunner {
   const running = new Map<string, Running>()
-  let files = 0
 
   const stop = async (name: string): Promise<void> => {
     const machine = running.get(name)
@@ -42,22 +48,23 @@ export function qemuRunner(folder: string): QemuRunner {
 
   return {
     async room(bytes) {
-      files += 1
-      const path = join(folder, `disk-${files}.raw`)
-      const device = await createFileDevice(path, bytes)
-      return { path, bytes, read: device.read, write: (offset, data) => device.write(offset, data) }
+      const path = join(folder, `${DISK_PREFIX}${randomUUID()}.raw`)
+      return toContent(path, await createFileDevice(path, bytes))
     },
+    open: async (path) => toContent(path, await openFileDevice(path)),
     async start({ name, disks }) {
       await stop(name)
-      const socket = join(folder, `${files}-${running.size}.sock`)
+      const socket = join(folder, `${randomUUID().slice(0, 8)}.sock`)
       const port = await freePort()
       const drives = disks.flatMap((disk) => [
         '-drive',
         `file=${(disk as FileContent).path},format=raw,if=virtio,cache=writeback`,
       ])
+      // A machine must not outlive its cloud, however that ended: nobody would know it, and its disks would be taken.
       const child = spawn(
-        'qemu-system-x86_64',
+        'setpriv',
         [
+          ...['--pdeathsig', 'TERM', 'qemu-system-x86_64'],
           ...[
             '-machine',
             'q35',
@@ -103,6 +110,14 @@ export function qemuRunner(folder: string): QemuRunner {
     },
   }
 }
+
+const toContent = (path: string, { bytes, read, write, close }: BlockDevice): FileContent => ({
+  path,
+  bytes,
+  read,
+  write: (offset, data) => write(offset, data),
+  close,
+})
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
