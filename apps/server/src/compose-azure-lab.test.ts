@@ -23,6 +23,10 @@ const newLab = (): AzureLab =>
       await stores.sites.create(site, wanted.secrets)
       return site
     },
+    updateSite: async (siteId, change) => {
+      await stores.sites.update(siteId, { settings: change.settings ?? {} }, change.secrets)
+      return present(await stores.sites.find(siteId), 'it is registered')
+    },
     log: () => {},
   })
 
@@ -45,10 +49,20 @@ const answers = async (): Promise<boolean> =>
   )
 
 test('the emulated Azure is added once, answers at the address of its site, and keeps what it has in the folder of the lab', async () => {
-  expect(await lab.status()).toEqual({ available: true, reason: null, siteId: null })
+  expect(await lab.status()).toEqual({
+    available: true,
+    reason: null,
+    whyNoMachines: null,
+    siteId: null,
+  })
   expect(await lab.add(by)).toEqual({ siteId: 'azure' })
   expect(await lab.add(by)).toEqual({ siteId: 'azure' })
-  expect(await lab.status()).toEqual({ available: true, reason: null, siteId: 'azure' })
+  expect(await lab.status()).toEqual({
+    available: true,
+    reason: null,
+    whyNoMachines: null,
+    siteId: 'azure',
+  })
   expect(await answers()).toBe(true)
   expect((await stat(path.join(home, 'lab', 'azurite'))).isDirectory()).toBe(true)
 })

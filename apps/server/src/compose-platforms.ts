@@ -4,7 +4,8 @@ import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { Clock, Instant } from '@understudy/base/instant'
-import type { Site, SiteId } from '@understudy/domain/sites/site'
+import { isEmulated, type Site, type SiteId } from '@understudy/domain/sites/site'
+import { askEmulated } from '@understudy/drivers/azure/arm/double/keep-cloud'
 import { openAzurePlatform } from '@understudy/drivers/azure/platform'
 import { openKvmPlatform } from '@understudy/drivers/kvm/platform'
 import { openSimulatedPlatform } from '@understudy/drivers/simulated/platform'
@@ -12,6 +13,7 @@ import type { Platforms, SitePlatform } from '@understudy/engine/ports/platforms
 import type { ReplicaStore } from '@understudy/engine/ports/replica-store'
 import type { SiteStore } from '@understudy/engine/ports/stores'
 import { openJournalStore } from '@understudy/journal/journal-store'
+import { cloudFolder } from './compose-azure-lab.ts'
 
 export type PlatformParts = {
   readonly sites: SiteStore
@@ -42,7 +44,12 @@ export function composePlatforms(parts: PlatformParts): Platforms & { close(): P
     purpose: 'use' | 'trial',
   ): Promise<SitePlatform> {
     if (site.platform === 'azure')
-      return openAzurePlatform(site, secrets, { clock: parts.clock, isTrial: purpose === 'trial' })
+      return openAzurePlatform(site, secrets, {
+        clock: parts.clock,
+        isTrial: purpose === 'trial',
+        // Machines of the lab's emulated Azure are reached from this computer alone, in a way that only their emulator knows.
+        ...(isEmulated(site) ? { askService: askEmulated(cloudFolder(parts.home)) } : {}),
+      })
     const prepareFolder = purpose === 'trial' ? makeReplicaFolder : findReplicaFolder
     const replicas = await openReplicas(parts, site, prepareFolder)
     const { source, target, hostPrograms, checkConnection, close } = await openDriver(

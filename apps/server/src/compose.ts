@@ -89,6 +89,7 @@ export async function composeControlPlane(
       sites: stores.sites,
       home: config.home,
       registerSite: (site, asker) => engine.registerSite(site, asker),
+      updateSite: (siteId, change, asker) => engine.updateSite(siteId, change, asker),
       log: (message, error) => log.warn({ error }, message),
     })
     // Before the engine is opened, so that it outlives what writes to it.

@@ -87,7 +87,7 @@ beforeAll(async () => {
         jobId: null,
         siteIds: [],
         pages: [],
-        azure: { available: false, reason: 'test', siteId: null },
+        azure: { available: false, reason: 'test', whyNoMachines: null, siteId: null },
       }),
     create: () => Promise.resolve({ jobId: 'lab' }),
     addAzure: () => Promise.resolve({ siteId: 'azure' }),

@@ -39,6 +39,11 @@ export type Answer<Body> = { readonly status: number; readonly body: Body }
 export type ProblemBody = { readonly code: string; readonly detail: string; readonly remedy: string }
 export type Page<Row> = { readonly items: readonly Row[] }
 export type SiteLetter = 'a' | 'b'
+export type ProtectOptions = {
+  readonly encrypt: boolean
+  /** Ids of networks of the target site. */
+  readonly networks: { readonly failover: string; readonly test: string }
+}
 /** What a lab machine's page says of itself. */
 export type GuestStatus = {
   readonly machine: string
@@ -345,7 +350,15 @@ export async function openLabProduct(options: { readonly lab: boolean }) {
     },
 
     /** Protects the machine with a cycle every so many seconds; resolves when it is protected. */
-    async protect(machineId: string, targetSiteId: string, intervalSeconds: number): Promise<string> {
+    async protect(
+      machineId: string,
+      targetSiteId: string,
+      intervalSeconds: number,
+      { encrypt, networks }: ProtectOptions = {
+        encrypt: true,
+        networks: { failover: 'prod', test: 'isolated' },
+      },
+    ): Promise<string> {
       const policy = await ask<{ id: string }>('POST', '/policies', {
         name: `every ${intervalSeconds} s ${machineId}`,
         intervalSeconds,
@@ -353,7 +366,7 @@ export async function openLabProduct(options: { readonly lab: boolean }) {
         applicationConsistentEverySeconds: 0,
         retention: [{ everySeconds: 0, forSeconds: 3600 }],
         compress: true,
-        encrypt: true,
+        encrypt,
         priority: 5,
         rateLimitBytesPerSecond: 0,
         commitTimeoutSeconds: 0,
@@ -366,7 +379,9 @@ export async function openLabProduct(options: { readonly lab: boolean }) {
           machineId,
           targetSiteId,
           policyId: policy.id,
-          adapters: [{ adapterKey: 'nic0', failoverNetworkId: 'prod', testNetworkId: 'isolated' }],
+          adapters: [
+            { adapterKey: 'nic0', failoverNetworkId: networks.failover, testNetworkId: networks.test },
+          ],
         },
       )
       const job = await waitForJob(jobId)
