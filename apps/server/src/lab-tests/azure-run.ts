@@ -2,11 +2,22 @@
 // emulated Resource Manager, and its guest answers from there.
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { present } from '@understudy/base/invariant'
+import type { Job } from '@understudy/contract/job'
 import type { Run } from '@understudy/contract/protection'
 import type { Network, Site } from '@understudy/contract/site'
+import { openAzureStore } from '@understudy/drivers/azure/azure-store'
+import { EMULATOR_ACCOUNT, EMULATOR_KEY } from '@understudy/drivers/azure/emulator/start-azurite'
+import { pointDifferences } from '@understudy/drivers/kvm/lab/point-differences'
+import type { RunMachine } from '@understudy/drivers/kvm/runs'
+import { seededRandom } from '@understudy/simulator/seeded-random'
 import { beforeAll, expect, test } from 'vitest'
 import { addressesOf, type LabProduct, pidOf, until, waitForGuest } from './lab-product.ts'
+
+const seed = Number(process.env.SEED ?? Date.now() % 1_000_000)
+console.log(`seed ${seed} (SEED=${seed} kills at the same moments)`)
+const random = seededRandom(seed)
 
 /** What a boot found on its disks: everything up to this record, and nothing broken. */
 const recordAtBoot = (bootCheck: string): number => Number(/^chain ok up to (\d+)$/.exec(bootCheck)?.[1])
@@ -102,6 +113,30 @@ export function azureRunTests(lab: () => AzureLab): void {
     expect(await diskFiles()).toEqual([])
     expect(await pages()).toEqual([])
   })
+  /** Where a point in the emulated storage differs from the disks of a machine that is off. */
+  async function differencesTo(source: RunMachine, pointId: string): Promise<readonly string[]> {
+    const { endpoint, container } = azure.settings as {
+      readonly endpoint: string
+      readonly container: string
+    }
+    const signIn = { kind: 'key', account: EMULATOR_ACCOUNT, key: EMULATOR_KEY } as const
+    const clock = { now: () => Date.now() }
+    const store = openAzureStore({ container: { endpoint, container, signIn }, clock })
+    const [replicaId] = await store.list()
+    const replica = await store.openReplica(present(replicaId, 'there is a replica'), null)
+    const point = present(
+      replica.points().find((one) => one.id === pointId),
+      'the point is there',
+    )
+    const opened = await replica.openPoint(point.id)
+    try {
+      return await pointDifferences(source, opened)
+    } finally {
+      await opened.close()
+      await replica.close()
+    }
+  }
+
   const pages = async (): Promise<readonly string[]> =>
     Object.values(JSON.parse(await readFile(join(cloudFolder(), 'pages.json'), 'utf8')) as object)
 
@@ -109,6 +144,7 @@ export function azureRunTests(lab: () => AzureLab): void {
     const source = await product.machineAt('a', 'lab-db')
     await product.finish('POST', `/protections/${id}/failover`, { kind: 'planned' })
     expect(await isRunning()).toBe(false)
+    expect(await differencesTo(source, (await runOf('failover')).pointId)).toEqual([])
     const guest = await waitForGuest((await runOf('failover')).addresses)
     expect(guest.chain.state).toBe('ok')
     expect(guest.database?.integrity).toBe('ok')
@@ -119,6 +155,41 @@ export function azureRunTests(lab: () => AzureLab): void {
     expect(recordAtBoot(original.chain.bootCheck)).toBe(recordAtBoot(guest.chain.bootCheck))
     await product.nextPoint(id)
   })
+
+  test.each([
+    ['Copy the last changes', 800],
+    ['Boot the replica', 6000],
+    ['Boot the replica', 12_000],
+    ['Wait for the guest to answer', 800],
+  ])(
+    'a planned failover survives kill -9 of server and cloud at "%s", %d ms later at most',
+    async (task, most) => {
+      const source = await product.machineAt('a', 'lab-db')
+      const { jobId } = await product.ask<{ jobId: string }>('POST', `/protections/${id}/failover`, {
+        kind: 'planned',
+      })
+      await until(`the job is at "${task}"`, 120, async () => {
+        const { tasks } = await product.ask<Job>('GET', `/jobs/${jobId}`)
+        return tasks.find(({ name, state }) => name === task && state !== 'pending')
+      })
+      await sleep(random.below(most))
+      await product.kill()
+      await product.start()
+      const job = await product.waitForJob(jobId)
+      expect(job.failure).toBeNull()
+      expect(job.state).toBe('succeeded')
+      expect(await isRunning()).toBe(false)
+      expect(await differencesTo(source, (await runOf('failover')).pointId)).toEqual([])
+      const guest = await waitForGuest((await runOf('failover')).addresses)
+      expect(guest.chain.state).toBe('ok')
+      expect(await pages()).toHaveLength(1)
+      expect(await diskFiles()).toHaveLength(2)
+      await product.finish('POST', `/protections/${id}/roll-back`)
+      expect(await thingsOfRuns()).toEqual([])
+      expect(await diskFiles()).toEqual([])
+      await product.nextPoint(id)
+    },
+  )
 
   test('an unplanned failover is committed: the machine belongs to Azure, and only the tags of its run stay', async () => {
     await product.nextPoint(id)

@@ -1,0 +1,139 @@
+// The emulated Azure of the lab is ended and started anew over the same folder: what was acknowledged is there, what was under way has
+// failed and is made whole by whoever asks for it again.
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { MiB } from '@understudy/base/bytes'
+import type { RunId } from '@understudy/domain/failover/failover'
+import { testBoot } from '@understudy/simulator/contracts/platform-harness'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { memoryAccount, memoryCalls } from '../../emulator/memory-calls.ts'
+import { azureTarget } from '../azure-target.ts'
+import { OWN_NETWORK } from '../site-networks.ts'
+import { type CloudState, loadPages, openCloudState } from './cloud-state.ts'
+import { addressOfBlob, connectDouble, emulateAzure, emulatedSettings, quickWaits } from './emulated-azure.ts'
+import { qemuRunner } from './qemu-runner.ts'
+
+const runId = 'run-1' as RunId
+const storage = memoryCalls(memoryAccount())
+const spec = () =>
+  testBoot([Buffer.alloc(MiB, 3)], { runId, network: OWN_NETWORK, mode: 'test', name: 'web' }).spec
+
+let folder: string
+let state: CloudState | null = null
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'us-cloud-'))
+})
+afterEach(async () => {
+  await state?.close()
+  state = null
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** As one more server finds it. No QEMU runs: what is asked of it is written down. */
+async function openCloud() {
+  await state?.close()
+  const started: string[] = []
+  const on = new Set<string>()
+  const runner = {
+    ...qemuRunner(folder),
+    start: async ({ name }: { readonly name: string }) => {
+      started.push(name)
+      on.add(name)
+    },
+    stop: async (name: string) => void on.delete(name),
+    pageOf: (name: string) => (on.has(name) ? `http://127.0.0.1:1/${name}` : null),
+  }
+  const { double } = await emulateAzure({ storage, room: runner.room, runner })
+  const opened = await openCloudState(folder, double.site, runner)
+  state = opened
+  const { handle } = double
+  double.handle = async (request) => {
+    const answer = await handle(request)
+    await opened.save()
+    return answer
+  }
+  const target = azureTarget({
+    arm: connectDouble(double),
+    storage,
+    addressOfBlob,
+    settings: emulatedSettings,
+    clock: { now: () => 0 },
+    waits: quickWaits,
+  })
+  return { double, target, started }
+}
+
+const diskFiles = async (): Promise<readonly string[]> =>
+  (await readdir(folder)).filter((name) => name.startsWith('disk-'))
+
+type Kept = {
+  readonly resources: { type: string; power?: string; properties: { provisioningState: string } }[]
+}
+/** As a process leaves it that dies in the middle of something. */
+async function change(edit: (kept: Kept) => void): Promise<void> {
+  const file = join(folder, 'state.json')
+  const kept = JSON.parse(await readFile(file, 'utf8')) as Kept
+  edit(kept)
+  await writeFile(file, JSON.stringify(kept))
+}
+
+test('a machine that runs is there again with its disks, and is started again', async () => {
+  const { ref } = await (await openCloud()).target.boot(spec())
+  expect(await loadPages(folder)).toEqual({ web: 'http://127.0.0.1:1/web' })
+  const { double, target, started } = await openCloud()
+  expect(started).toEqual(['web'])
+  expect((await target.probe(ref)).note).toContain('It runs')
+  const [disk] = double.ofType('Microsoft.Compute/disks')
+  expect((await disk?.content?.read(0, MiB))?.equals(Buffer.alloc(MiB, 3))).toBe(true)
+  expect((await target.boot(spec())).ref).toBe(ref)
+  await target.destroy(runId, { kind: 'anywhere' })
+  expect(await diskFiles()).toEqual([])
+  expect(await loadPages(folder)).toEqual({})
+  expect((await openCloud()).started).toEqual([])
+})
+
+test('a machine that was stopped stays off', async () => {
+  const { target } = await openCloud()
+  const { ref } = await target.boot(spec())
+  await target.stop(runId)
+  const again = await openCloud()
+  expect(again.started).toEqual([])
+  expect((await again.target.probe(ref)).note).toContain('deallocated')
+})
+
+test.each(['Creating', 'Deleting'])(
+  'a machine that was %s has failed, and the next attempt has one whole machine',
+  async (provisioningState) => {
+    await (await openCloud()).target.boot(spec())
+    await change(({ resources }) => {
+      for (const one of resources)
+        if (one.type === 'Microsoft.Compute/virtualMachines') {
+          delete one.power
+          one.properties.provisioningState = provisioningState
+        }
+    })
+    const { double, target } = await openCloud()
+    const machines = () => double.ofType('Microsoft.Compute/virtualMachines')
+    expect(machines().map(({ properties }) => properties.provisioningState)).toEqual(['Failed'])
+    await target.boot(spec())
+    expect(machines().map(({ power }) => power)).toEqual(['running'])
+    await target.destroy(runId, { kind: 'anywhere' })
+    expect(await diskFiles()).toEqual([])
+  },
+)
+
+test('content of a disk that nobody asked for to the end is removed, and other files are not', async () => {
+  await (await openCloud()).target.boot(spec())
+  await writeFile(join(folder, 'disk-left.raw'), 'x')
+  await writeFile(join(folder, 'note.txt'), 'x')
+  await openCloud()
+  expect(await diskFiles()).toHaveLength(1)
+  expect(await readdir(folder)).toContain('note.txt')
+})
+
+test('a state of another version is not taken for an empty cloud', async () => {
+  await openCloud()
+  await writeFile(join(folder, 'state.json'), JSON.stringify({ version: 99, resources: [] }))
+  await expect(openCloud()).rejects.toThrow('version 99')
+})
