@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { present } from '@understudy/base/invariant'
 import type { SiteId } from '@understudy/domain/sites/site'
+import { openAzurePlatform } from '@understudy/drivers/azure/platform'
 import type { NewSite } from '@understudy/engine/requests'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { sampleSite } from '@understudy/simulator/sample-rows'
@@ -93,6 +94,49 @@ test('it is found and comes up again whatever its site is called by now, and oth
   await expect.poll(answers, { timeout: 20_000 }).toBe(true)
   expect(await lab.add(by)).toEqual({ siteId: 'azure' })
   expect((await lab.status()).siteId).toBe('azure')
+})
+
+test('machines can run there; a site from before gets what it takes when it is asked for again', async () => {
+  await lab.add(by)
+  const whole = present(await lab.findSite(), 'the site is registered')
+  const secrets = await stores.sites.secrets(whole.id)
+  const { compute: _, ...before } = whole.settings
+  await stores.sites.update(whole.id, { settings: before }, { accountKey: secrets.accountKey ?? '' })
+  await lab.stop()
+  lab = newLab()
+  await lab.resume()
+  await expect.poll(answers, { timeout: 20_000 }).toBe(true)
+  expect((await lab.findSite())?.settings.compute).toBeUndefined()
+
+  expect(await lab.add(by)).toEqual({ siteId: 'azure' })
+  const site = present(await lab.findSite(), 'the site is registered')
+  expect(site.settings).toEqual({
+    ...before,
+    compute: expect.objectContaining({ resourceGroup: 'replicas', region: 'westeurope' }),
+  })
+  const platform = await openAzurePlatform(
+    site,
+    { ...secrets, ...(await stores.sites.secrets(site.id)) },
+    {
+      clock: { now: () => Date.now() },
+      isTrial: true,
+    },
+  )
+  expect((await platform.checkConnection()).summary).toContain('everything that running machines needs')
+  await lab.stop()
+  lab = newLab()
+  await lab.resume()
+  // At the same address and with the same certificate, which the site believes.
+  await expect
+    .poll(
+      () =>
+        platform.target?.networks().then(
+          (all) => all.length,
+          () => 0,
+        ),
+      { timeout: 20_000 },
+    )
+    .toBe(3)
 })
 
 test('a second server of the same home leaves it to the first', async () => {

@@ -47,9 +47,9 @@ async function refuseLostRun(
   const protection = await stores.protections.find(lost.protectionId)
   throw new Refusal({
     code: 'site/carries-run',
-    message: `With these settings ${site.name} loses the host with the running replica of ${protection?.name ?? lost.protectionId} (${lost.place})`,
+    message: `With these settings ${site.name} loses the place of the running replica of ${protection?.name ?? lost.protectionId} (${lost.place})`,
     remedy:
-      'Clean up the test, or commit or roll back the failover, first. Until then the host keeps its key and its folder.',
+      'Clean up the test, or commit or roll back the failover, first. Until then the site needs everything with which that place is reached.',
   })
 }
 

@@ -1,6 +1,7 @@
 // A stand-in for the part of Azure Resource Manager that replicas need. It keeps what is made, holds every request and every answer
 // against Microsoft's published types, takes its time as Azure does, and fails on command. What it says proves nothing about Azure.
 import { randomUUID } from 'node:crypto'
+import { Outage } from '@understudy/base/errors'
 import {
   checkQuota,
   computeRules,
@@ -441,8 +442,10 @@ export function armDouble(options: DoubleOptions): ArmDouble {
         await work.finish()
         work.state = 'Succeeded'
       } catch (error) {
-        if (!(error instanceof ArmError)) throw error
-        work.fail(error.code, error.message)
+        // A storage that gives no answer is Azure's trouble, not the end of the double.
+        if (error instanceof Outage) work.fail('InternalExecutionError', error.message)
+        else if (error instanceof ArmError) work.fail(error.code, error.message)
+        else throw error
       }
     }
   }

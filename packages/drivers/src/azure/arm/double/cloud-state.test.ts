@@ -4,6 +4,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MiB } from '@understudy/base/bytes'
+import { Outage } from '@understudy/base/errors'
 import type { RunId } from '@understudy/domain/failover/failover'
 import { testBoot } from '@understudy/simulator/contracts/platform-harness'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -30,8 +31,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** As one more server finds it. No QEMU runs: what is asked of it is written down. */
-async function openCloud() {
+/** As one more server finds it. No QEMU runs: what is asked of it is written down. `blobs`: as the cloud itself sees them. */
+async function openCloud(blobs = storage) {
   await state?.close()
   const started: string[] = []
   const on = new Set<string>()
@@ -44,7 +45,7 @@ async function openCloud() {
     stop: async (name: string) => void on.delete(name),
     pageOf: (name: string) => (on.has(name) ? `http://127.0.0.1:1/${name}` : null),
   }
-  const { double } = await emulateAzure({ storage, room: runner.room, runner })
+  const { double } = await emulateAzure({ storage: blobs, room: runner.room, runner })
   const opened = await openCloudState(folder, double.site, runner)
   state = opened
   const { handle } = double
@@ -122,6 +123,24 @@ test.each(['Creating', 'Deleting'])(
     expect(await diskFiles()).toEqual([])
   },
 )
+
+test('a storage that gives no answer while a disk is made of its blob fails that work, and the next attempt succeeds', async () => {
+  let failures = 1
+  const { target } = await openCloud({
+    ...storage,
+    async pageFacts(...args) {
+      if (failures === 0) return await storage.pageFacts(...args)
+      failures -= 1
+      throw new Outage({ code: 'azure/no-answer', message: 'The storage gave no answer', remedy: 'Wait.' })
+    },
+  })
+  await expect(target.boot(spec())).rejects.toMatchObject({
+    name: 'Outage',
+    message: expect.stringContaining('gave no answer'),
+  })
+  await target.boot(spec())
+  await target.destroy(runId, { kind: 'anywhere' })
+})
 
 test('content of a disk that nobody asked for to the end is removed, and other files are not', async () => {
   await (await openCloud()).target.boot(spec())
