@@ -207,4 +207,14 @@ export function azureRunTests(lab: () => AzureLab): void {
     expect(now.boot).toBe(guest.boot)
     expect((await thingsOfRuns()).length).toBeGreaterThan(3)
   })
+
+  test('the lab is removed with its emulated Azure: no process and no disk of it stays', async () => {
+    await product.finish('DELETE', `/protections/${id}`, { deleteReplica: true })
+    expect(await pages(), 'what was committed runs on').toHaveLength(1)
+    const [page] = await pages()
+    await product.ask('DELETE', '/lab')
+    await expect(readdir(product.lab)).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(fetch(`${page}/status.json`)).rejects.toThrow()
+    expect(await product.items('/sites')).toEqual([])
+  })
 }
