@@ -209,7 +209,7 @@ export function azureRunTests(lab: () => AzureLab): void {
   })
 
   test('the lab is removed with its emulated Azure: no process and no disk of it stays', async () => {
-    await product.finish('DELETE', `/protections/${id}`, { deleteReplica: true })
+    await product.finish('DELETE', `/protections/${id}`)
     expect(await pages(), 'what was committed runs on').toHaveLength(1)
     const [page] = await pages()
     await product.ask('DELETE', '/lab')

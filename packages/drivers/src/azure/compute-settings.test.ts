@@ -78,6 +78,19 @@ describe('where replicas run', () => {
     )
   })
 
+  test('a certificate of its own is refused together with a proxy: the clients would not believe it', () => {
+    const cloud = {
+      resourceManager: 'https://arm.test',
+      directory: 'https://login.test',
+      certificate: 'PEM',
+    }
+    const whole = { account: 'contoso', container: 'replicas', compute: { ...least, cloud } }
+    expect(checkAzureSettings(whole).compute?.cloud?.certificate).toBe('PEM')
+    expect(() => checkAzureSettings({ ...whole, proxyUrl: 'http://proxy.test:3128' })).toThrow(
+      expect.objectContaining({ code: 'azure/settings', message: expect.stringContaining('certificate') }),
+    )
+  })
+
   test('an application needs its secret, a managed identity none', () => {
     const application = { signIn: { kind: 'secret', tenantId: id, clientId: 'app' } } as const
     expect(toArmSignIn(application, { clientSecret: ' s ' })).toMatchObject({ clientId: 'app', secret: 's' })

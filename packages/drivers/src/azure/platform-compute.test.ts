@@ -1,4 +1,7 @@
 // A site in Azure that runs replicas, as an operator registers it: storage against the emulator, Resource Manager against the double.
+import { once } from 'node:events'
+import { createServer, request } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { RunId } from '@understudy/domain/failover/failover'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { type DoubleServer, serveDouble } from './arm/double/double-line.ts'
@@ -37,7 +40,12 @@ afterAll(async () => {
 })
 
 const { subscriptionId, resourceGroup, region } = emulatedSettings
-const open = ({ isTrial = true, secrets = right as Record<string, string>, compute = {} } = {}) => {
+const open = ({
+  isTrial = true,
+  secrets = right as Record<string, string>,
+  compute = {},
+  more = {},
+} = {}) => {
   const settings = {
     account: EMULATOR_ACCOUNT,
     container: 'replicas',
@@ -54,6 +62,7 @@ const open = ({ isTrial = true, secrets = right as Record<string, string>, compu
       },
       ...compute,
     },
+    ...more,
   }
   return openAzurePlatform({ settings }, secrets, { clock: { now: () => now }, isTrial })
 }
@@ -119,6 +128,41 @@ test('rights are asked for once an hour, and at once again after a refusal', asy
     await expect(platform.checkConnection()).rejects.toMatchObject({ code: 'azure/right-missing' })
   Object.assign(site.double.permissions, everything)
   expect((await platform.checkConnection()).summary).toContain('machine sizes')
+})
+
+test('sign-in and Resource Manager are reached through the proxy of the site too', async () => {
+  const seen: (string | undefined)[] = []
+  const proxy = createServer((from, to) => {
+    const onwards = request(from.url ?? '', { method: from.method, headers: from.headers }, (answer) => {
+      to.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(to)
+    })
+    from.pipe(onwards)
+  })
+  proxy.on('connect', ({ url = '' }, socket: Socket) => {
+    seen.push(url)
+    const onwards = connect(Number(url.split(':')[1]), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      socket.pipe(onwards).pipe(socket)
+    })
+    for (const end of [onwards, socket]) end.on('error', () => {})
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  const { port } = proxy.address() as AddressInfo
+  // Microsoft's clients believe no certificate of one's own through a proxy, which is why the settings refuse it.
+  const cloud = { resourceManager: server.address, directory: server.address }
+  const platform = await open({ compute: { cloud }, more: { proxyUrl: `http://127.0.0.1:${port}` } })
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+  try {
+    expect((await platform.checkConnection()).summary).toContain('machine sizes')
+  } finally {
+    delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
+  }
+  expect(new Set(seen)).toEqual(new Set([new URL(server.address).host]))
+  expect(seen.length).toBeGreaterThan(1)
+  proxy.closeAllConnections()
+  proxy.close()
 })
 
 test('a stand-in that cannot be reached is an outage: what keeps the replicas is asked all the same', async () => {

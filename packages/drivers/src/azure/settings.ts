@@ -50,18 +50,25 @@ export function checkAzureSettings(settings: Readonly<Record<string, unknown>>):
   const signIn = settings.signIn ?? 'key'
   if (signIn !== 'key' && signIn !== 'signature')
     throw wrong('settings.signIn must be key or signature', 'Say how the account lets us in.')
+  const compute = settings.compute === undefined ? null : checkComputeSettings(settings.compute, account)
+  const proxyUrl = readProxy(settings.proxyUrl)
+  if (proxyUrl !== null && compute?.cloud?.certificate !== undefined)
+    throw wrong(
+      'settings.compute.cloud.certificate cannot be used through a proxy',
+      'Leave the proxy out, or have the system of this server believe the certificate (NODE_EXTRA_CA_CERTS).',
+    )
   return {
     account,
     container,
     endpoint: readEndpoint(settings.endpoint, account),
     signIn,
     makeContainer: settings.makeContainer === true,
-    proxyUrl: readProxy(settings.proxyUrl),
+    proxyUrl,
     pace: {
       connections: readNumber(settings, 'connections', 256) ?? DEFAULT_CONNECTIONS,
       requestsPerSecond: readNumber(settings, 'requestsPerSecond', 100_000),
     },
-    compute: settings.compute === undefined ? null : checkComputeSettings(settings.compute, account),
+    compute,
   }
 }
 

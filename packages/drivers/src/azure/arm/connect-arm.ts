@@ -2,6 +2,7 @@
 // and a hundred MiB, and most sites are none of Azure's.
 import type { TokenCredential } from '@azure/identity'
 import { Outage } from '@understudy/base/errors'
+import type { AzureProxy } from '../azure-calls.ts'
 import type { ArmCalls } from './arm-calls.ts'
 import { sdkCalls } from './sdk-calls.ts'
 import type { ArmSettings } from './settings.ts'
@@ -28,14 +29,17 @@ export async function connectArm(
   settings: ArmSettings,
   signIn: ArmSignIn,
   cloud: Cloud | null = null,
+  proxy?: AzureProxy,
 ): Promise<ArmCalls> {
+  const throughProxy = proxy === undefined ? {} : { proxyOptions: proxy }
   const [{ ComputeManagementClient }, { NetworkManagementClient }, credential] = await Promise.all([
     import('@azure/arm-compute'),
     import('@azure/arm-network'),
-    credentialOf(signIn, cloud),
+    credentialOf(signIn, cloud, throughProxy),
   ])
   const options = {
     userAgentOptions: { userAgentPrefix: 'understudy' },
+    ...throughProxy,
     ...(cloud === null
       ? {}
       : {
@@ -56,19 +60,23 @@ export async function connectArm(
   })
 }
 
-async function credentialOf(signIn: ArmSignIn, cloud: Cloud | null): Promise<TokenCredential> {
+async function credentialOf(
+  signIn: ArmSignIn,
+  cloud: Cloud | null,
+  throughProxy: { readonly proxyOptions?: AzureProxy },
+): Promise<TokenCredential> {
   const { ClientSecretCredential, ManagedIdentityCredential } = await import('@azure/identity')
+  // Asked of the machine's own host, to which no proxy leads.
   if (signIn.kind === 'managed')
     return signIn.clientId === undefined
       ? new ManagedIdentityCredential()
       : new ManagedIdentityCredential({ clientId: signIn.clientId })
   const { tenantId, clientId, secret } = signIn
   return new ClientSecretCredential(tenantId, clientId, secret, {
-    ...(cloud === null ? {} : { authorityHost: cloud.directory }),
+    ...throughProxy,
     // A directory of one's own is not in the public list of directories.
-    ...(cloud?.certificate === undefined
-      ? {}
-      : { tlsOptions: { ca: cloud.certificate }, disableInstanceDiscovery: true }),
+    ...(cloud === null ? {} : { authorityHost: cloud.directory, disableInstanceDiscovery: true }),
+    ...(cloud?.certificate === undefined ? {} : { tlsOptions: { ca: cloud.certificate } }),
   })
 }
 

@@ -29,7 +29,7 @@ export type AzureTarget = {
 export async function openAzureTarget(options: AzureTargetOptions): Promise<AzureTarget> {
   const { container, signIn, clock, cloud, askService, copyWithin } = options
   const settings = checkArmSettings(options.settings)
-  const arm = await connectArm(settings, signIn, cloud ?? null)
+  const arm = await connectArm(settings, signIn, cloud ?? null, container.proxy)
   const parts: TargetParts = {
     arm,
     storage: patientCalls(await connectAzure(container)),
