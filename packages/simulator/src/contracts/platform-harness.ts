@@ -35,6 +35,8 @@ export type SourceHarness = {
   readonly obeysShutDown: boolean
   /** Whether an agent answers in the guests, so that application-consistent points are possible. */
   readonly guestAgent: boolean
+  /** What changed is known even over a loss of power: the platform keeps it, not the host of the machine. */
+  readonly tracksOverPowerLoss?: true
   /** Our own process dies and comes back: a new platform over the same machines. The old one is not closed. */
   reopen(): Promise<{ readonly source: SourcePlatform }>
   /** Lets time pass: virtual, or real. */

@@ -350,7 +350,8 @@ function trackingTests(current: Current): void {
   })
 
   test('a machine that lost its power has lost its tracking, says why, and can be tracked anew', async () => {
-    const { source, killMachine, readDiskNow } = current()
+    const { source, killMachine, readDiskNow, tracksOverPowerLoss } = current()
+    if (tracksOverPowerLoss === true) return expect(tracksOverPowerLoss).toBe(true)
     const { ref, key } = await addFilledMachine(current())
     const first = await takeFirstPoint(source, request(ref, null))
     await killMachine(ref)
@@ -360,6 +361,21 @@ function trackingTests(current: Current): void {
     const again = await takeFirstPoint(source, request(ref, null))
     expectEqual(present(again.content.get(key), 'read'), await readDiskNow(ref, key), 'the new first point')
     await expectDelta(current(), { ref, ...again })
+    return undefined
+  })
+
+  test('a machine that lost its power is tracked on where its platform keeps what changed', async () => {
+    const { source, killMachine, writeToDisk, tracksOverPowerLoss } = current()
+    if (tracksOverPowerLoss === undefined) return expect(tracksOverPowerLoss).toBeUndefined()
+    const { ref, key } = await addFilledMachine(current())
+    const first = await takeFirstPoint(source, request(ref, null))
+    await writeToDisk(ref, key, MiB, random.bytes(4 * KiB))
+    await killMachine(ref)
+    await source.start(ref)
+    await writeToDisk(ref, key, 2 * MiB, random.bytes(4 * KiB))
+    const next = await expectDelta(current(), { ref, ...first })
+    expect(next.changedBytes, 'a delta, not everything').toBeLessThanOrEqual(MiB)
+    return undefined
   })
 
   test('two owners of tracking do not disturb each other', async () => {
