@@ -1,5 +1,5 @@
 // The part of Azure Resource Manager that running a replica is made of. `sdk-calls.ts` speaks to Azure through Microsoft's clients.
-import type { Disk, ResourceSku, Usage, VirtualMachine } from '@azure/arm-compute'
+import type { Disk, ResourceSku, Snapshot, Usage, VirtualMachine } from '@azure/arm-compute'
 import type {
   NetworkInterface,
   NetworkSecurityGroup,
@@ -33,6 +33,7 @@ export type MachineState = {
 export interface ArmCalls {
   readonly machines: Shelf<VirtualMachine>
   readonly disks: Shelf<Disk>
+  readonly snapshots: Shelf<Snapshot>
   readonly adapters: Shelf<NetworkInterface>
   readonly addresses: Shelf<PublicIPAddress>
   readonly networks: Shelf<VirtualNetwork>
@@ -46,6 +47,12 @@ export interface ArmCalls {
   /** Both wait for the end. `deallocate` lets the processor go, so that Azure does not charge for it. */
   start(machine: string, signal?: AbortSignal): Promise<void>
   deallocate(machine: string, signal?: AbortSignal): Promise<void>
+  /** The guest is not asked, and Azure keeps the processor. Waits for the end. */
+  pullPlug(machine: string, signal?: AbortSignal): Promise<void>
+  /** An address with a signature at which the content of a snapshot can be read for so long. */
+  grantReading(snapshot: string, seconds: number, signal?: AbortSignal): Promise<string>
+  /** Every address of the snapshot stops working. One that has none, or that is not there, is fine. */
+  revokeReading(snapshot: string, signal?: AbortSignal): Promise<void>
   /** In place of all the tags that are there. */
   setTags(machine: string, tags: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<void>
   /** Of the region: what a machine may be like, and what the subscription may still have. */

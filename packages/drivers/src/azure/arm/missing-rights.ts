@@ -13,11 +13,13 @@ const LIFE = ['read', 'write', 'delete'] as const
 /** In the resource group of the site. */
 export const neededInGroup: readonly string[] = [
   ...each('Microsoft.Compute/disks', ...LIFE),
+  ...each('Microsoft.Compute/snapshots', ...LIFE, 'beginGetAccess/action', 'endGetAccess/action'),
   ...each('Microsoft.Compute/virtualMachines', ...LIFE, 'instanceView/read'),
   ...each(
     'Microsoft.Compute/virtualMachines',
     'start/action',
     'deallocate/action',
+    'powerOff/action',
     'retrieveBootDiagnosticsData/action',
   ),
   ...each('Microsoft.Network/networkInterfaces', ...LIFE, 'join/action'),

@@ -90,6 +90,14 @@ export function sdkCalls(parts: SdkParts): ArmCalls {
         compute.disks.createOrUpdate(group, name, item, options).pollUntilDone(options),
       remove: (name, options) => compute.disks.delete(group, name, options).pollUntilDone(options),
     }),
+    snapshots: shelf({
+      noun: 'snapshot',
+      get: (name, options) => compute.snapshots.get(group, name, options),
+      list: (options) => compute.snapshots.listByResourceGroup(group, options),
+      put: (name, item, options) =>
+        compute.snapshots.createOrUpdate(group, name, item, options).pollUntilDone(options),
+      remove: (name, options) => compute.snapshots.delete(group, name, options).pollUntilDone(options),
+    }),
     adapters: shelf(networkKind('network adapter', group, network.networkInterfaces)),
     addresses: shelf(networkKind('public address', group, network.publicIPAddresses)),
     networks: shelf(networkKind('virtual network', group, network.virtualNetworks)),
@@ -132,6 +140,26 @@ export function sdkCalls(parts: SdkParts): ArmCalls {
     async deallocate(machine, signal) {
       await ask.once('stop the machine', signal, (options) =>
         compute.virtualMachines.deallocate(group, machine, options).pollUntilDone(options),
+      )
+    },
+    async pullPlug(machine, signal) {
+      await ask.once('switch the machine off', signal, (options) =>
+        compute.virtualMachines
+          .powerOff(group, machine, { ...options, skipShutdown: true })
+          .pollUntilDone(options),
+      )
+    },
+    grantReading: (snapshot, seconds, signal) =>
+      ask.once('open a snapshot for reading', signal, async (options) => {
+        const wanted = { access: 'Read', durationInSeconds: seconds }
+        const { accessSAS } = await compute.snapshots
+          .grantAccess(group, snapshot, wanted, options)
+          .pollUntilDone(options)
+        return present(accessSAS, 'Azure gives an address')
+      }),
+    async revokeReading(snapshot, signal) {
+      await ask.orNull('end the reading of a snapshot', signal, (options) =>
+        compute.snapshots.revokeAccess(group, snapshot, options).pollUntilDone(options),
       )
     },
     async setTags(machine, tags, signal) {

@@ -5,6 +5,7 @@ import { MiB } from '@understudy/base/bytes'
 import { afterEach, expect, test } from 'vitest'
 import { armDouble } from './arm-double.ts'
 import { type DoubleServer, serveDouble } from './double-line.ts'
+import { roomInMemory } from './emulated-azure.ts'
 import { complaintsAbout } from './published-types.ts'
 
 const subscriptionId = '00000000-0000-4000-8000-000000000001'
@@ -17,6 +18,7 @@ const makeDouble = () =>
     subscriptionId,
     resourceGroup: 'replicas',
     region: 'westeurope',
+    room: roomInMemory,
     openBlob: async () => ({
       bytes: MiB,
       read: async (_, bytes) => Buffer.alloc(bytes),

@@ -29,7 +29,9 @@ import {
   type Work,
 } from './double-parts.ts'
 import { isAddressFree, networkRules, withUse } from './network-rules.ts'
-import { complaintsAbout, complaintsAboutOutput } from './published-types.ts'
+import { complaintsAbout, complaintsAboutInput, complaintsAboutOutput } from './published-types.ts'
+import { addressOfPages, answerAboutPages, isAboutPages } from './snapshot-pages.ts'
+import { endReading, openReading, SNAPSHOT, snapshotRules } from './snapshot-rules.ts'
 
 export type DoubleOptions = {
   readonly subscriptionId: string
@@ -37,6 +39,8 @@ export type DoubleOptions = {
   readonly region: string
   /** Opens the blob that a disk shall be made of; throws ArmError when it is no fixed VHD. What it returns is the disk's own. */
   openBlob(address: string): Promise<DiskContent>
+  /** Room for the content of a disk, of zeros. */
+  room(bytes: number): Promise<DiskContent>
   readonly runner?: MachineRunner
   /** After so many further requests a work has ended. */
   readonly workRequests?: number
@@ -70,7 +74,7 @@ export type ArmDouble = {
   ofType(type: string): readonly Resource[]
 }
 
-const rules: readonly KindRules[] = [...computeRules, ...networkRules]
+const rules: readonly KindRules[] = [...computeRules, snapshotRules, ...networkRules]
 const PAGE_ITEMS = 3
 
 export function armDouble(options: DoubleOptions): ArmDouble {
@@ -86,6 +90,8 @@ export function armDouble(options: DoubleOptions): ArmDouble {
     resources,
     runner: options.runner ?? null,
     openBlob: options.openBlob,
+    room: options.room,
+    now: () => new Date(calls.length * 1000).toISOString(),
     find: (id) => (id === undefined ? undefined : resources.get(key(id))),
   }
   const double: ArmDouble = {
@@ -118,6 +124,11 @@ export function armDouble(options: DoubleOptions): ArmDouble {
       if (fault?.kind === 'no-line') throw new LineBroken(path)
       if (fault?.kind === 'answer') throw refusalOf(fault)
       lose = fault?.kind === 'lost-answer'
+      if (isAboutPages(path)) {
+        const pages = await answerAboutPages(site, request, url)
+        if (lose) throw new LineBroken(path)
+        return pages
+      }
       checkEnvelope(request, url)
       const answer = await route({ method: request.method, url, path, body, headers: request.headers, fault })
       if (lose) throw new LineBroken(path)
@@ -310,6 +321,7 @@ export function armDouble(options: DoubleOptions): ArmDouble {
       const address = url.searchParams.get('ipAddress') ?? ''
       return answerOf(200, { available: isAddressFree(site, found, address) })
     }
+    if (rule.type === SNAPSHOT) return actOnSnapshot({ rule, version, found, action, ...routed })
     if (rule.type !== MACHINE)
       throw new ArmError(404, 'InvalidResourceType', `${action} is not known of ${rule.type} here.`)
     if (wanted === 'get instanceview') {
@@ -336,6 +348,34 @@ export function armDouble(options: DoubleOptions): ArmDouble {
     }
     const work = powerWork(wanted, found, routed.fault)
     if (work === null) throw new ArmError(400, 'InvalidRequest', `${action} is not known of machines here.`)
+    return answerOf(202, undefined, links(work, url, rule.type))
+  }
+
+  function actOnSnapshot({ rule, version, found, action, ...routed }: Act): DoubleAnswer {
+    const { method, url, fault, body } = routed
+    const wanted = `${method} ${action}`.toLowerCase()
+    if (wanted === 'post endgetaccess') {
+      const work = begin(fault, {
+        finish: async () => endReading(found),
+        fail() {},
+        result: () => undefined,
+      })
+      return answerOf(202, undefined, links(work, url, rule.type))
+    }
+    if (wanted !== 'post begingetaccess')
+      throw new ArmError(400, 'InvalidRequest', `${action} is not known of snapshots here.`)
+    const about = { provider: 'Microsoft.Compute', version, name: 'beginGetAccess' }
+    judged(complaintsAboutInput(about, body), { what: `request ${SNAPSHOT}/${action}@${version}` })
+    const open = openReading(site, found)
+    const work = begin(fault, {
+      finish: async () => open(),
+      fail() {},
+      result() {
+        const answer = { accessSAS: `${double.address}${addressOfPages(found)}` }
+        judged(complaintsAboutOutput(about, answer), { what: `answer ${SNAPSHOT}/${action}@${version}` })
+        return answer
+      },
+    })
     return answerOf(202, undefined, links(work, url, rule.type))
   }
 

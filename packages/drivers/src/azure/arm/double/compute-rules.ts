@@ -22,6 +22,7 @@ const disks: KindRules = {
     if (before !== undefined) {
       properties.diskState = before.properties.diskState
       properties.LastOwnershipUpdateTime = before.properties.LastOwnershipUpdateTime
+      properties.uniqueId = before.properties.uniqueId
       return async () => {
         // Asked for again while it was made: it is what became of that.
         if (before.content === undefined)
@@ -46,8 +47,8 @@ const disks: KindRules = {
     }
   },
   checkRemoval(site, { id, name }) {
-    const user = machines(site).find((machine) => diskIds(machine).some((one) => sameId(one, id)))
-    if (user === undefined) return
+    const user = machineWith(site, id)
+    if (user === null) return
     throw new ArmError(409, 'OperationNotAllowed', `Disk ${name} is attached to VM ${user.id}.`)
   },
 }
@@ -76,7 +77,7 @@ const vms: KindRules = {
     for (const id of diskIds(resource)) {
       const disk = needed(site, id, 'disk')
       disk.properties.diskState = 'Attached'
-      disk.properties.LastOwnershipUpdateTime = new Date(0).toISOString()
+      disk.properties.LastOwnershipUpdateTime = site.now()
     }
     for (const id of adapterIds(resource)) {
       const adapter = needed(site, id, 'network interface')
@@ -176,6 +177,7 @@ export async function startMachine(site: DoubleSite, machine: Resource): Promise
   })
   await site.runner?.start({ name: machine.name, disks })
   machine.power = 'running'
+  noteOwnership(site, machine)
 }
 
 export async function stopMachine(
@@ -184,8 +186,21 @@ export async function stopMachine(
   power: 'stopped' | 'deallocated',
 ): Promise<void> {
   if (machine.power === 'running') await site.runner?.stop(machine.name)
+  if (power === 'deallocated' && machine.power !== 'deallocated') noteOwnership(site, machine)
   machine.power = power
 }
+
+/** Azure tells of a disk when it was last attached or detached, or its machine started or deallocated. */
+function noteOwnership(site: DoubleSite, machine: Resource): void {
+  for (const id of diskIds(machine)) {
+    const disk = site.find(id)
+    if (disk !== undefined) disk.properties.LastOwnershipUpdateTime = site.now()
+  }
+}
+
+/** Null: nobody has it. */
+export const machineWith = (site: DoubleSite, diskId: string): Resource | null =>
+  machines(site).find((machine) => diskIds(machine).some((id) => sameId(id, diskId))) ?? null
 
 export function instanceView({ power, properties }: Resource): Json {
   const provisioning = String(properties.provisioningState).toLowerCase()

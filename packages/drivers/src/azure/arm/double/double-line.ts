@@ -5,6 +5,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import {
   createHttpHeaders,
@@ -37,7 +38,9 @@ export function lineTo(
         request,
         status: answer.status,
         headers: createHttpHeaders({ ...answer.headers }),
-        bodyAsText: answer.body.toString(),
+        ...(request.streamResponseStatusCodes?.has(answer.status) === true
+          ? { readableStreamBody: Readable.from([Buffer.from(answer.body)]) }
+          : { bodyAsText: answer.body.toString() }),
       }
     },
   }

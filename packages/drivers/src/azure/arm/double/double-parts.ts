@@ -30,6 +30,8 @@ export type Resource = {
   properties: Json
   /** Not shown: the content of a disk, the power of a machine. */
   content?: DiskContent
+  /** Of a snapshot that can be read: what its address must carry. */
+  signature?: string
   power?: 'running' | 'stopped' | 'deallocated'
 }
 // biome-ignore lint/suspicious/noExplicitAny: see above.
@@ -47,6 +49,8 @@ export type MachineRunner = {
   stop(name: string): Promise<void>
   /** A Windows bitmap; null: none. */
   screen?(name: string): Promise<Buffer | null>
+  /** Holds a machine still while its disks are copied, so that they are as they were at one moment. */
+  hold?(name: string, work: () => Promise<void>): Promise<void>
 }
 
 export class ArmError extends Error {
@@ -105,6 +109,10 @@ export type DoubleSite = {
   readonly resources: Map<string, Resource>
   readonly runner: MachineRunner | null
   openBlob(address: string): Promise<DiskContent>
+  /** Room for the content of a disk, of zeros. */
+  room(bytes: number): Promise<DiskContent>
+  /** Passes with requests. */
+  now(): string
   find(id: string | undefined): Resource | undefined
 }
 

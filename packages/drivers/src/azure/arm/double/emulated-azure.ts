@@ -53,6 +53,7 @@ export async function emulateAzure(options: {
     resourceGroup,
     region,
     openBlob: (address) => contentOfBlob(options, address),
+    room: options.room,
     ...(options.runner === undefined ? {} : { runner: options.runner }),
     ...(options.workRequests === undefined ? {} : { workRequests: options.workRequests }),
   })

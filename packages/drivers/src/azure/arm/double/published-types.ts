@@ -23,7 +23,12 @@ type PublishedType =
   | { readonly $type: 'BooleanType' }
   | { readonly $type: 'AnyType' }
   | { readonly $type: 'ResourceType'; readonly name: string; readonly body: Ref }
-  | { readonly $type: 'ResourceFunctionType'; readonly name: string; readonly output: Ref }
+  | {
+      readonly $type: 'ResourceFunctionType'
+      readonly name: string
+      readonly input?: Ref
+      readonly output: Ref
+    }
 
 /** Bits of `flags`. */
 const REQUIRED = 1
@@ -59,6 +64,17 @@ export function complaintsAbout(
   const found = types?.find((one) => one.$type === 'ResourceType' && one.name.toLowerCase() === wanted)
   if (types === null || found?.$type !== 'ResourceType') return null
   return judge({ types, direction: resource.direction }, found.body, body, '')
+}
+
+/** The same for what an action is asked with. */
+export function complaintsAboutInput(
+  action: { readonly provider: string; readonly version: string; readonly name: string },
+  body: unknown,
+): readonly string[] | null {
+  const types = load(action.provider, action.version)
+  const found = types?.find((one) => one.$type === 'ResourceFunctionType' && one.name === action.name)
+  if (types === null || found?.$type !== 'ResourceFunctionType' || found.input === undefined) return null
+  return judge({ types, direction: 'request' }, found.input, body, '')
 }
 
 /** The same for what an action answers. */

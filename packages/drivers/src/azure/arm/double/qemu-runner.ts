@@ -96,10 +96,21 @@ export function qemuRunner(folder: string): QemuRunner {
       const machine = running.get(name)
       if (machine === undefined) return null
       const picture = join(folder, `${name}.ppm`)
-      await screenDump(machine.socket, picture)
+      await command(machine.socket, { execute: 'screendump', arguments: { filename: picture } })
       const pixmap = await readFile(picture)
       await rm(picture)
       return pixmapToBitmap(pixmap)
+    },
+    async hold(name, work) {
+      const machine = running.get(name)
+      if (machine === undefined) return await work()
+      // QEMU has written what the guest wrote when it says that it has stopped.
+      await command(machine.socket, { execute: 'stop' })
+      try {
+        await work()
+      } finally {
+        await command(machine.socket, { execute: 'cont' })
+      }
     },
     pageOf(name) {
       const machine = running.get(name)
@@ -144,7 +155,7 @@ async function openMonitor(path: string): Promise<Socket> {
 }
 
 /** QMP: one object of JSON a line; the first is a greeting, and nothing else is taken before `qmp_capabilities`. */
-async function screenDump(path: string, picture: string): Promise<void> {
+async function command(path: string, wanted: object): Promise<void> {
   const socket = await openMonitor(path)
   try {
     const lines = createInterface({ input: socket })[Symbol.asyncIterator]()
@@ -162,11 +173,8 @@ async function screenDump(path: string, picture: string): Promise<void> {
       }
     }
     await answer()
-    for (const command of [
-      { execute: 'qmp_capabilities' },
-      { execute: 'screendump', arguments: { filename: picture } },
-    ]) {
-      socket.write(`${JSON.stringify(command)}\n`)
+    for (const line of [{ execute: 'qmp_capabilities' }, wanted]) {
+      socket.write(`${JSON.stringify(line)}\n`)
       await answer()
     }
   } finally {
