@@ -53,6 +53,7 @@ function specFor(site: TestSite): BootSpec {
   })
   return {
     ...spec,
+    trackingId: 'owner-1',
     hardware: { ...spec.hardware, adapters: [adapter(0), adapter(1)] },
     networks: new Map([
       ['net0', site.openSubnet],
@@ -89,6 +90,8 @@ async function expectWhole(site: TestSite, when: string): Promise<void> {
     'networkInterfaces',
     'networkSecurityGroups',
     'publicIPAddresses',
+    'snapshots',
+    'snapshots',
     'virtualMachines',
     'virtualNetworks',
   ])

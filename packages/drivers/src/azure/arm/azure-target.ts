@@ -1,6 +1,5 @@
 // Azure as a place where replicas run. See DESIGN.md.
 import { Outage, Refusal } from '@understudy/base/errors'
-import type { Clock } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { HydrateProgress, TargetPlatform } from '@understudy/engine/ports/target-platform'
@@ -8,6 +7,7 @@ import { cannotRestore, notWhole } from './arm-failures.ts'
 import { bitmapToPng } from './bitmap-to-png.ts'
 import { bootInAzure, removeCopies } from './boot-in-azure.ts'
 import { destroyRun } from './destroy-run.ts'
+import { keptFor } from './kept-for.ts'
 import { preflightFindings } from './preflight.ts'
 import { loadSubnets, readPreflightFacts } from './preflight-facts.ts'
 import { probeMachine } from './probe-machine.ts'
@@ -16,6 +16,7 @@ import { findRunMachine, getMachine, getRunMachine, isOn, type RunMachine } from
 import { ADOPTED_TAG, MODE_TAG } from './run-names.ts'
 import { checkArmSettings, placeOf } from './settings.ts'
 import { toNetworks } from './site-networks.ts'
+import { markStopped } from './source/mark-stopped.ts'
 import type { TargetParts } from './target-parts.ts'
 
 /** The list of sizes has megabytes and changes in weeks; plans ask for preflights of many machines. A boot asks anew. */
@@ -63,26 +64,13 @@ export function azureTarget(parts: TargetParts): TargetPlatform {
     async restoreInto() {
       throw cannotRestore()
     },
-    async startTracked(ref, _trackingId, signal) {
+    async startTracked(ref, trackingId, signal) {
       const { name } = await getMachine(parts, ref, signal)
       if (isOn((await arm.stateOf(name, signal))?.power)) throw alreadyOn(name)
+      const checkpoint = await markStopped(parts, ref, trackingId, signal)
       await arm.start(name, signal)
-      return { checkpoint: null }
+      return { checkpoint }
     },
-  }
-}
-
-/** The answer of a little while ago, or a new one. A failure is not kept. */
-function keptFor<Answer>(
-  milliseconds: number,
-  clock: Clock,
-  ask: (signal?: AbortSignal) => Promise<Answer>,
-): (signal?: AbortSignal) => Promise<Answer> {
-  let kept: { readonly at: number; readonly answer: Answer } | null = null
-  return async (signal) => {
-    if (kept === null || clock.now() - kept.at >= milliseconds)
-      kept = { at: clock.now(), answer: await ask(signal) }
-    return kept.answer
   }
 }
 

@@ -13,7 +13,9 @@ import { generationOf, type PreflightFacts, preflightFindings, usableSizes } fro
 import { readPreflightFacts } from './preflight-facts.ts'
 import { bringUp, findRunMachine, isRunning, type RunMachine, toRunMachine } from './run-machine.ts'
 import {
+  BYTES_TAG,
   copiesFolder,
+  DISK_TAG,
   freeMachineName,
   isOfRun,
   isPartName,
@@ -22,6 +24,7 @@ import {
   RUN_TAG,
 } from './run-names.ts'
 import { placeOf } from './settings.ts'
+import { ensureBase, findBase } from './source/base-mark.ts'
 import { stageDisk } from './stage-disk.ts'
 import type { TargetParts } from './target-parts.ts'
 
@@ -42,8 +45,7 @@ export async function bootInAzure(
   const made = known ?? (await makeMachine(parts, spec, signal))
   await bringUp(parts, made.name, signal)
   await removeCopies(parts, spec, signal)
-  // Azure tells what has changed on a disk only between snapshots, of which the source's engine knows nothing.
-  return { ref: made.ref, name: made.name, checkpoint: null }
+  return { ref: made.ref, name: made.name, checkpoint: await findBase(parts, spec, signal) }
 }
 
 /** One that Azure failed to make is removed, its disks and adapters stay: the next attempt makes it anew, of another size if need be. */
@@ -73,6 +75,8 @@ async function makeMachine(
   const disks = await eachOrNone(spec.disks, DISKS_AT_ONCE, signal, (_, index, stop) =>
     ensureDisk(parts, spec, { index, tags, osType }, stop),
   )
+  // From here on a machine may start with them.
+  await ensureBase(parts, spec, disks, signal)
   const adapters = await ensureAdapters(parts, spec, { tags, subnets: facts.subnets }, signal)
   const body = (size: string): VirtualMachine => ({
     location: parts.settings.region,
@@ -83,7 +87,11 @@ async function makeMachine(
       ? {}
       : { availabilitySet: { id: parts.settings.availabilitySetId } }),
     hardwareProfile: { vmSize: size },
-    storageProfile: storageOf(spec, disks, osType),
+    storageProfile: storageOf(
+      spec,
+      disks.map(({ id }) => present(id, 'a disk has an id')),
+      osType,
+    ),
     networkProfile: {
       networkInterfaces: adapters.map((id, index) => ({
         id,
@@ -139,7 +147,7 @@ async function osTypeOf({ disks }: BootSpec, signal: AbortSignal | undefined): P
   return await readOperatingSystem(boot.reader, signal)
 }
 
-/** The id of the managed disk. A disk that is there needs its copy no more. */
+/** The managed disk as Azure has it. A disk that is there needs its copy no more. */
 async function ensureDisk(
   parts: TargetParts,
   { runId, disks, hardware }: BootSpec,
@@ -149,7 +157,7 @@ async function ensureDisk(
     readonly osType: 'Windows' | 'Linux'
   },
   signal: AbortSignal,
-): Promise<string> {
+): Promise<Disk> {
   const { index, tags, osType } = made
   const { arm, storage, settings, waits, copyWithin } = parts
   const disk = present(disks[index], 'inside the list')
@@ -159,7 +167,7 @@ async function ensureDisk(
     const blob = await stageDisk(staging, signal)
     return {
       location: settings.region,
-      tags,
+      tags: { ...tags, [DISK_TAG]: disk.key, [BYTES_TAG]: `${disk.bytes}` },
       ...zoneOf(parts),
       sku: { name: settings.diskType },
       ...(disk.boot ? { osType, hyperVGeneration: generationOf(hardware) } : {}),
@@ -173,8 +181,7 @@ async function ensureDisk(
       publicNetworkAccess: 'Disabled',
     }
   }
-  const found = await ensureResource(arm.disks, { runId, name, make, checkRemoval }, waits, signal)
-  return present(found.id, 'a disk has an id')
+  return await ensureResource(arm.disks, { runId, name, make, checkRemoval }, waits, signal)
 }
 
 /** A disk that a machine has had may hold what a guest wrote: it is never made anew. */

@@ -64,7 +64,7 @@ function usualness({ name }: MachineSize): number {
   return (/^Standard_[BD]\d/.test(name) ? 100 : 0) + version
 }
 
-function toSize(sku: ResourceSku): MachineSize | null {
+export function toSize(sku: ResourceSku): MachineSize | null {
   if (sku.resourceType !== 'virtualMachines' || sku.name === undefined) return null
   // A constrained size offers fewer processors than it is charged for.
   const cpus = number(sku, 'vCPUsAvailable') ?? number(sku, 'vCPUs')

@@ -6,6 +6,8 @@ import { placeMissing } from './arm-failures.ts'
 import { removeCopies } from './boot-in-azure.ts'
 import { isOfRun, isPartName, type Tagged } from './run-names.ts'
 import { placeOf } from './settings.ts'
+import { isOf } from './source/marks.ts'
+import { listMarks, removeMarks } from './source/take-marks.ts'
 import type { TargetParts } from './target-parts.ts'
 
 export async function destroyRun(
@@ -25,6 +27,8 @@ export async function destroyRun(
   await removeAll(arm.networks, isPart, signal)
   await removeAll(arm.groups, isPart, signal)
   await removeAll(arm.disks, isPart, signal)
+  const marks = (await listMarks(parts, signal)).filter((mark) => isOf(mark, { kind: 'run', runId }, null))
+  await removeMarks(parts, marks, signal)
   await removeCopies(parts, { runId }, signal)
 }
 

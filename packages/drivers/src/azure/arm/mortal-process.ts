@@ -1,4 +1,5 @@
 // A process that dies after one of its requests, to Resource Manager or to the storage: for proofs of what that leaves.
+import type { HttpClient } from '@azure/core-rest-pipeline'
 import type { StorageCalls } from '../storage-calls.ts'
 import type { ArmDouble } from './double/arm-double.ts'
 import { lineTo } from './double/double-line.ts'
@@ -11,6 +12,8 @@ export class Died extends Error {
 
 export type Mortal = {
   readonly parts: Pick<TargetParts, 'arm' | 'storage'>
+  /** For what is asked beside Resource Manager; counts as well. */
+  readonly line: HttpClient
   /** Requests made so far. */
   readonly requests: number
 }
@@ -25,9 +28,11 @@ export function mortalProcess(double: ArmDouble, storage: StorageCalls, after = 
   const dead = async (): Promise<void> => {
     if (requests >= after) throw new Died()
   }
+  const line = lineTo(double, { before, after: dead })
   return {
+    line,
     parts: {
-      arm: connectDouble(double, { httpClient: lineTo(double, { before, after: dead }) }),
+      arm: connectDouble(double, { httpClient: line }),
       storage: gated(storage, before, dead),
     },
     get requests() {

@@ -1,6 +1,7 @@
 // Opens the place where replicas run, for a site whose replicas lie in a container.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '@understudy/base/instant'
+import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import type { TargetPlatform } from '@understudy/engine/ports/target-platform'
 import { type AzureContainer, connectAzure } from '../azure-calls.ts'
 import { patientCalls } from '../patient-calls.ts'
@@ -8,6 +9,8 @@ import { azureTarget } from './azure-target.ts'
 import { checkArm } from './check-arm.ts'
 import { type ArmSignIn, type Cloud, connectArm } from './connect-arm.ts'
 import { type ArmSettings, checkArmSettings } from './settings.ts'
+import { azureSource } from './source/azure-source.ts'
+import { snapshotCalls } from './source/snapshot-calls.ts'
 import type { TargetParts, Waits } from './target-parts.ts'
 
 export type AzureTargetOptions = {
@@ -22,6 +25,8 @@ export type AzureTargetOptions = {
 
 export type AzureTarget = {
   readonly target: TargetPlatform
+  /** Of what runs there: the way back. */
+  readonly source: SourcePlatform
   /** The connection test of the part that runs machines. */
   check(signal?: AbortSignal): Promise<{ readonly summary: string }>
 }
@@ -40,8 +45,17 @@ export async function openAzureTarget(options: AzureTargetOptions): Promise<Azur
     ...(askService === undefined ? {} : { askService }),
     ...(copyWithin === undefined ? {} : { copyWithin }),
   }
-  return { target: azureTarget(parts), check: (signal) => checkArm(arm, settings, signal) }
+  const { createDefaultHttpClient } = await import('@azure/core-rest-pipeline')
+  const pages = snapshotCalls({
+    client: createDefaultHttpClient(),
+    pause: waits.pause,
+    ...(cloud?.certificate === undefined ? {} : { certificate: cloud.certificate }),
+  })
+  const source = azureSource({ arm, settings, clock, waits, pages, watchMs: WATCH_MS })
+  return { target: azureTarget(parts), source, check: (signal) => checkArm(arm, settings, signal) }
 }
+
+const WATCH_MS = 60_000
 
 const waits: Waits = {
   lookMs: 5000,

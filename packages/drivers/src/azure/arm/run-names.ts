@@ -9,6 +9,10 @@ export const RUN_TAG = 'understudy-run'
 export const MODE_TAG = 'understudy-mode'
 /** On the machine of a run that was committed. */
 export const ADOPTED_TAG = 'understudy-adopted'
+/** On a disk, and on what is kept of it: what the disk is called in the points. */
+export const DISK_TAG = 'understudy-disk'
+/** On a disk: the size of the one that it was made of, which Azure rounds up. */
+export const BYTES_TAG = 'understudy-bytes'
 
 export type Tagged = { readonly name?: string; readonly tags?: Readonly<Record<string, string>> }
 

@@ -12,12 +12,12 @@ async function harness(): Promise<TargetHarness> {
     source,
     target,
     guestAgent: false,
-    obeysShutDown: false,
+    obeysShutDown: true,
     isolatedNetwork: OWN_NETWORK,
     openNetwork: site.openSubnet,
     addMachine: ({ name, disks }) => site.addMachine(name, disks),
     removeMachine: async (ref) => void site.double.site.resources.delete(ref),
-    writeToDisk: (ref, key, offset, data) => diskOf(ref, key).write(offset, data),
+    writeToDisk: site.writeToDisk,
     readDiskNow: (ref, key) => diskOf(ref, key).read(0, diskOf(ref, key).bytes),
     killMachine: async (ref) => void (await source.powerOff(ref)),
     reopen: async () => ({ source, target: azureTarget(site.parts) }),
@@ -28,5 +28,5 @@ async function harness(): Promise<TargetHarness> {
   }
 }
 
-// Its machines have their disks wholly before they start, their changes are not tracked, and what is there is not written into.
-targetPlatformContract('azure', harness, { copiesFirst: true, noTracking: true, noRestore: true })
+// Its machines have their disks wholly before they start, and what is there is not written into.
+targetPlatformContract('azure', harness, { copiesFirst: true, noRestore: true })

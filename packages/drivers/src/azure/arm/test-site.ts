@@ -1,11 +1,11 @@
 // A site in the emulated Azure for tests: everything in memory, and whoever looks in through the portal.
 import { present } from '@understudy/base/invariant'
-import type { DiscoveredMachine, DiskKey, MachineRef } from '@understudy/domain/machines/machine'
+import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import type { TargetPlatform } from '@understudy/engine/ports/target-platform'
 import { type MemoryAccount, memoryAccount, memoryCalls } from '../emulator/memory-calls.ts'
 import { azureTarget } from './azure-target.ts'
-import { startMachine, stopMachine } from './double/compute-rules.ts'
+import { lineTo } from './double/double-line.ts'
 import type { DiskContent, Json, Resource } from './double/double-parts.ts'
 import {
   addressOfBlob,
@@ -16,7 +16,10 @@ import {
   quickWaits,
   roomInMemory,
 } from './double/emulated-azure.ts'
-import { RUN_TAG } from './run-names.ts'
+import { DISK_TAG } from './run-names.ts'
+import { azureSource } from './source/azure-source.ts'
+import { snapshotCalls } from './source/snapshot-calls.ts'
+import type { SourceParts } from './source/source-parts.ts'
 import type { TargetParts } from './target-parts.ts'
 
 export type TestSite = EmulatedAzure & {
@@ -28,8 +31,12 @@ export type TestSite = EmulatedAzure & {
   machines(): readonly Resource[]
   diskOf(ref: MachineRef, key: DiskKey): DiskContent
   addMachine(name: string, disks: readonly number[]): Promise<MachineRef>
-  /** A machine's power and list, as the operator sees them. */
+  resizeDisk(ref: MachineRef, key: DiskKey, bytes: number): Promise<void>
+  addDisk(ref: MachineRef, bytes: number): Promise<DiskKey>
+  /** As the guest would while it runs; as somebody with a tool would while it is off. */
+  writeToDisk(ref: MachineRef, key: DiskKey, offset: number, data: Buffer): Promise<void>
   readonly source: SourcePlatform
+  readonly sourceParts: SourceParts
 }
 
 /** `workRequests`: so many requests later Azure has ended a work. */
@@ -43,40 +50,42 @@ export async function testSite(change: Partial<TargetParts> = {}, workRequests =
     storage,
     addressOfBlob,
     settings: emulatedSettings,
-    clock: { now: () => 0 },
+    clock: { now: () => 1 },
     waits: quickWaits,
     ...change,
   }
   const machines = (): readonly Resource[] => double.ofType('Microsoft.Compute/virtualMachines')
   const machine = (ref: MachineRef): Resource => present(double.site.find(ref), `${ref} is there`)
-  const disksOf = ({ properties }: Resource): readonly DiskContent[] =>
-    [properties.storageProfile.osDisk, ...(properties.storageProfile.dataDisks ?? [])].map((disk: Json) =>
-      present(double.site.find(disk.managedDisk.id)?.content, 'a disk has content'),
-    )
-  const toDiscovered = (resource: Resource): DiscoveredMachine => ({
-    ref: resource.id.toLowerCase() as MachineRef,
-    name: resource.name,
-    host: emulatedSettings.region,
-    power: resource.power === 'running' ? 'running' : 'off',
-    hardware: {
-      cpus: 1,
-      memoryBytes: 2 ** 30,
-      firmware: 'bios',
-      disks: disksOf(resource).map(({ bytes }, index) => ({
-        key: `disk${index}` as DiskKey,
-        label: `disk${index}`,
-        bytes,
-        format: 'vhd',
-        bus: 'scsi',
-        boot: index === 0,
-      })),
-      adapters: [],
-    },
-    guestAgent: false,
-    ownedBy: resource.tags[RUN_TAG] ?? null,
-  })
-  const never = (): never => {
-    throw new Error('nothing is replicated from this site')
+  const diskResource = (ref: MachineRef, key: DiskKey): Resource => {
+    const { osDisk, dataDisks = [] } = machine(ref).properties.storageProfile
+    const places: readonly (readonly [string, Json])[] = [
+      ['os', osDisk],
+      ...dataDisks.map((disk: Json) => [`lun${disk.lun}`, disk] as const),
+    ]
+    const found = places.flatMap(([place, { managedDisk }]) => {
+      const disk = present(double.site.find(managedDisk.id), 'a disk of a machine is there')
+      return (disk.tags[DISK_TAG] ?? place) === key ? [disk] : []
+    })
+    return present(found[0], `${ref} has ${key}`)
+  }
+  const diskOf = (ref: MachineRef, key: DiskKey): DiskContent =>
+    present(diskResource(ref, key).content, 'a disk has content')
+
+  const placeDisk = async (name: string, bytes: number): Promise<Resource> =>
+    await double.place({
+      type: 'Microsoft.Compute/disks',
+      name,
+      sku: { name: 'Standard_LRS' },
+      properties: {
+        creationData: { createOption: 'Import', sourceUri: 'gone', storageAccountId: 'gone' },
+        provisioningState: 'Succeeded',
+      },
+      content: await roomInMemory(bytes),
+    })
+  const sourceParts: SourceParts = {
+    ...parts,
+    pages: snapshotCalls({ client: lineTo(double), pause: async () => {} }),
+    watchMs: 20,
   }
 
   return {
@@ -86,23 +95,35 @@ export async function testSite(change: Partial<TargetParts> = {}, workRequests =
     target: azureTarget(parts),
     things: () => [...double.site.resources.keys(), ...account.blobs.keys()].toSorted(),
     machines,
-    diskOf: (ref, key) =>
-      present(disksOf(machine(ref))[Number(key.replace('disk', ''))], `${ref} has ${key}`),
+    diskOf,
+    async writeToDisk(ref, key, offset, data) {
+      await diskOf(ref, key).write(offset, data)
+      if (machine(ref).power === 'running') return
+      // Whoever writes to the disk of a machine that is off has attached it to another one, and Azure notes that.
+      const { properties } = diskResource(ref, key)
+      const before = Date.parse(properties.LastOwnershipUpdateTime ?? double.site.now())
+      properties.LastOwnershipUpdateTime = new Date(before + 1000).toISOString()
+    },
+    async resizeDisk(ref, key, bytes) {
+      const disk = diskResource(ref, key)
+      const before = diskOf(ref, key)
+      const content = await roomInMemory(bytes)
+      await content.write(0, await before.read(0, before.bytes))
+      disk.content = content
+      disk.properties.diskSizeBytes = bytes
+    },
+    async addDisk(ref, bytes) {
+      const { name, properties } = machine(ref)
+      const { storageProfile } = properties
+      storageProfile.dataDisks ??= []
+      const lun = storageProfile.dataDisks.length
+      const { id } = await placeDisk(`${name}-added-${lun}`, bytes)
+      storageProfile.dataDisks.push({ lun, createOption: 'Attach', managedDisk: { id } })
+      return `lun${lun}` as DiskKey
+    },
     async addMachine(name, sizes) {
       const disks: Resource[] = []
-      for (const [index, bytes] of sizes.entries())
-        disks.push(
-          await double.place({
-            type: 'Microsoft.Compute/disks',
-            name: `${name}-${index}`,
-            sku: { name: 'Standard_LRS' },
-            properties: {
-              creationData: { createOption: 'Import', sourceUri: 'gone', storageAccountId: 'gone' },
-              provisioningState: 'Succeeded',
-            },
-            content: await roomInMemory(bytes),
-          }),
-        )
+      for (const [index, bytes] of sizes.entries()) disks.push(await placeDisk(`${name}-${index}`, bytes))
       const adapter = await double.place({
         type: 'Microsoft.Network/networkInterfaces',
         name: `${name}-adapter`,
@@ -130,21 +151,8 @@ export async function testSite(change: Partial<TargetParts> = {}, workRequests =
       })
       return made.id.toLowerCase() as MachineRef
     },
-    source: {
-      inventory: async () => machines().map(toDiscovered),
-      watch: never,
-      eligibility: never,
-      openPoint: never,
-      stopTracking: never,
-      powerState: async (ref) => (machine(ref).power === 'running' ? 'running' : 'off'),
-      shutDown: never,
-      async powerOff(ref) {
-        await stopMachine(double.site, machine(ref), 'stopped')
-        return { at: 0, evidence: 'the double says so' }
-      },
-      start: (ref) => startMachine(double.site, machine(ref)),
-      openStoppedDisks: never,
-    },
+    sourceParts,
+    source: azureSource(sourceParts),
   }
 }
 
