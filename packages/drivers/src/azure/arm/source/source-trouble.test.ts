@@ -5,6 +5,7 @@ import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
 import {
   anywhere,
   applyChanges,
+  collectExtents,
   expectEqual,
   openOne,
   readDisks,
@@ -16,6 +17,7 @@ import {
 import { expect, test } from 'vitest'
 import type { Json, Resource } from '../double/double-parts.ts'
 import { type TestSite, testSite } from '../test-site.ts'
+import { azureSource } from './azure-source.ts'
 import { markTags } from './marks.ts'
 
 const SNAPSHOT = 'Microsoft.Compute/snapshots'
@@ -218,4 +220,33 @@ test('a machine that Azure does not shut down in time is an outage, and it is to
     code: 'machine/still-on',
   })
   expect(await site.source.powerState(ref)).toBe('running')
+})
+
+test('what Azure tells beyond the end of the disk, and told twice, is no change of the disk', async () => {
+  const { site, ref, checkpoint } = await tracked()
+  const pages = {
+    ...site.sourceParts.pages,
+    changedPages: async () => ({
+      written: [{ offset: MiB, bytes: MiB + 512 }],
+      cleared: [{ offset: 0, bytes: MiB + 4096 }],
+    }),
+  }
+  const source = azureSource({ ...site.sourceParts, pages })
+  const { point, disks } = await openOne(source, request(ref, checkpoint))
+  expect(await collectExtents(present(disks[0], 'one').changed(), 2 * MiB)).toEqual([
+    { offset: 0, bytes: MiB, kind: 'zero' },
+    { offset: MiB, bytes: MiB, kind: 'data' },
+  ])
+  await point.release(false)
+})
+
+test('a list of changes that comes in parts is read to its end', async () => {
+  const { site, ref, checkpoint, content } = await tracked()
+  for (let page = 0; page < 60; page += 1)
+    await site.writeToDisk(ref, key, page * 32 * 1024, Buffer.alloc(512, page + 1))
+  const { point, disks } = await openOne(site.source, request(ref, checkpoint))
+  const { content: applied, changedBytes } = await applyChanges(content, present(disks[0], 'one'))
+  expect(changedBytes).toBe(60 * 512)
+  expectEqual(applied, await site.diskOf(ref, key).read(0, 2 * MiB), 'the disk')
+  await point.release(true)
 })
