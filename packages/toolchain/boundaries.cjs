@@ -21,6 +21,7 @@ const domainOrder = [
   'machines',
   'protection',
   'recovery-points',
+  'seeds',
   'replication',
   'recovery-plans',
   'failover',

@@ -84,8 +84,9 @@ const violations: Record<string, { from: string; imports: string; also?: string 
   },
   'domain-order-recovery-points': {
     from: 'packages/domain/src/recovery-points/later.ts',
-    imports: '../replication/main.ts',
+    imports: '../seeds/main.ts',
   },
+  'domain-order-seeds': { from: 'packages/domain/src/seeds/later.ts', imports: '../replication/main.ts' },
   'domain-order-replication': {
     from: 'packages/domain/src/replication/later.ts',
     imports: '../recovery-plans/main.ts',
@@ -106,6 +107,7 @@ const lawful: Record<string, string[]> = {
   'packages/domain/src/machines/main.ts': ['../sites/main.ts'],
   'packages/domain/src/protection/main.ts': ['../machines/main.ts'],
   'packages/domain/src/recovery-points/main.ts': ['../protection/main.ts'],
+  'packages/domain/src/seeds/main.ts': ['../recovery-points/main.ts'],
   'packages/domain/src/replication/main.ts': ['../recovery-points/main.ts'],
   'packages/domain/src/recovery-plans/main.ts': ['../protection/main.ts'],
   'packages/domain/src/failover/main.ts': ['../recovery-plans/main.ts'],
