@@ -203,6 +203,7 @@ function protectionOf(machine: Machine, index: number): Protection {
     hardware: machine.hardware,
     test: null,
     failover: null,
+    seed: null,
     busyJobId: null,
     actions: ProtectionAction.options.map((action) => ({
       action,

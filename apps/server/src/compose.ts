@@ -7,6 +7,7 @@ import { KiB } from '@understudy/base/bytes'
 import type { Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import { openEvidencePrinter } from '@understudy/drivers/evidence/open-evidence-printer'
+import { openSeedFolders } from '@understudy/drivers/seeds/open-seed-folders'
 import { openStepRunner } from '@understudy/drivers/steps/open-step-runner'
 import type { Engine } from '@understudy/engine/engine'
 import { createEngine } from '@understudy/engine/engine'
@@ -100,6 +101,7 @@ export async function composeControlPlane(
       durable,
       platforms,
       printer,
+      seeds: openSeedFolders(),
       steps: openStepRunner({ folder: join(config.home, 'plan-steps'), clock }),
       live: measured,
       clock,

@@ -56,6 +56,7 @@ import {
   ProtectPreviewInput,
   ReprotectInput,
   Run,
+  SeedInput,
   TestFailoverInput,
 } from './protection.ts'
 import {
@@ -347,6 +348,15 @@ export const contract = {
       .input(ById)
       .output(Protection),
     resume: post('/protections/{id}/resume', 'protections', 'Go on replicating')
+      .input(ById)
+      .output(Protection),
+    exportSeed: starts('/protections/{id}/seed/export', 'protections', 'Export the first copy to a disk')
+      .input(SeedInput.extend({ id: Id }))
+      .output(Accepted),
+    importSeed: starts('/protections/{id}/seed/import', 'protections', 'Import the first copy from a disk')
+      .input(SeedInput.extend({ id: Id }))
+      .output(Accepted),
+    giveUpSeed: post('/protections/{id}/seed/give-up', 'protections', 'Copy over the line after all')
       .input(ById)
       .output(Protection),
   },

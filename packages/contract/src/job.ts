@@ -8,6 +8,8 @@ export const JobKind = z.enum([
   'protect',
   'end-protection',
   'resync',
+  'export-seed',
+  'import-seed',
   'test-failover',
   'clean-up-test',
   'planned-failover',

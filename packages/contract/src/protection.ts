@@ -7,6 +7,7 @@ import { Consistency, PointChoice } from './recovery-point.ts'
 export const ProtectionState = z.enum([
   'enabling',
   'seeding',
+  'awaitingSeed',
   'protected',
   'resyncing',
   'paused',
@@ -36,6 +37,9 @@ export const ProtectionAction = z.enum([
   'resync',
   'pause',
   'resume',
+  'export-seed',
+  'import-seed',
+  'give-up-seed',
   'edit',
   'end',
 ])
@@ -94,6 +98,24 @@ export const Run = z
   .meta({ id: 'Run' })
 export type Run = z.infer<typeof Run>
 
+/** A first copy that travels on a disk. */
+export const Seed = z
+  .object({
+    id: Id,
+    folder: z.string().describe('On the server: where it was exported to, or is imported from'),
+    startedAt: InstantText,
+    exported: z
+      .object({
+        at: InstantText,
+        instant: InstantText.describe('The moment that it is a copy of'),
+        storedBytes: Bytes,
+        tracked: z.boolean().describe('False: the first cycle after the import compares everything'),
+      })
+      .nullable()
+      .describe('Null: its export has not come to its end'),
+  })
+  .meta({ id: 'Seed' })
+
 export const Protection = z
   .object({
     id: Id,
@@ -132,6 +154,7 @@ export const Protection = z
     hardware: Hardware,
     test: Run.nullable(),
     failover: Run.nullable(),
+    seed: Seed.nullable().describe('Its first copy, where that travels on a disk'),
     busyJobId: Id.nullable(),
     actions: z.array(AllowedAction),
     createdAt: InstantText,
@@ -228,6 +251,15 @@ export const FailoverPreview = z
     ),
   })
   .meta({ id: 'FailoverPreview' })
+
+export const SeedInput = z.strictObject({
+  folder: z.string().min(1).max(1000).describe('Absolute path of a folder that the server can reach'),
+  passphrase: z
+    .string()
+    .min(12)
+    .max(500)
+    .describe('Encrypts the seed; it is kept nowhere once the job is done'),
+})
 
 export const HistorySample = z.object({
   at: InstantText,

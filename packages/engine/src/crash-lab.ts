@@ -12,6 +12,7 @@ import {
 } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
 import { memoryPrinter } from '@understudy/simulator/memory-printer'
+import { memorySeedFolders } from '@understudy/simulator/memory-seed-folders'
 import { memorySteps } from '@understudy/simulator/memory-steps'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import {
@@ -42,6 +43,7 @@ export async function newCrashLab() {
   const stores = memoryStores()
   const log = durableLog()
   const steps = memorySteps(clock)
+  const seeds = memorySeedFolders()
   let ids = 0
   const newId = (): string => {
     ids += 1
@@ -68,6 +70,7 @@ export async function newCrashLab() {
       durable,
       platforms: outside.wrap(platforms),
       steps: outside.wrap(steps),
+      seeds: outside.wrap(seeds),
       printer: memoryPrinter(),
       live: memoryLive(),
       clock,
@@ -85,7 +88,7 @@ export async function newCrashLab() {
     await Promise.race([started, outside.died])
     return { engine, durable, outside }
   }
-  return { clock, world, a, b, stores, steps, log, begin }
+  return { clock, world, a, b, stores, steps, seeds, log, begin }
 }
 
 export type CrashLab = Awaited<ReturnType<typeof newCrashLab>> & {

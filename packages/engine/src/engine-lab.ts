@@ -10,6 +10,7 @@ import { readAll } from '@understudy/simulator/memory-disk'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
 import { memoryPrinter } from '@understudy/simulator/memory-printer'
+import { memorySeedFolders } from '@understudy/simulator/memory-seed-folders'
 import { memorySteps } from '@understudy/simulator/memory-steps'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { seededRandom } from '@understudy/simulator/seeded-random'
@@ -63,6 +64,7 @@ export async function newLab(wanted: Wanted = {}) {
   let behindMilliseconds = 0
   const engineClock = { now: () => clock.now() - behindMilliseconds }
   const printer = memoryPrinter()
+  const seeds = memorySeedFolders()
   const tried = new Map<string, SitePlatform>()
   const newEngine = () => {
     const durable = memoryDurable({ log, clock })
@@ -75,6 +77,7 @@ export async function newLab(wanted: Wanted = {}) {
         forget: async () => {},
       },
       steps,
+      seeds,
       printer,
       live: memoryLive(),
       clock: engineClock,
@@ -161,6 +164,8 @@ export async function newLab(wanted: Wanted = {}) {
     /** What a site is with settings that are not saved yet, by its name; the same as with the saved ones unless it is in here. */
     tried,
     stores,
+    /** Disks that are carried. */
+    seeds,
     /** What the steps of plans do. */
     printer,
     steps,

@@ -5,6 +5,7 @@ import type { Durable } from './ports/durable.ts'
 import type { EvidencePrinter } from './ports/evidence-printer.ts'
 import type { Live } from './ports/live.ts'
 import type { Platforms } from './ports/platforms.ts'
+import type { SeedFolders } from './ports/seed-folders.ts'
 import type { StepRunner } from './ports/step-runner.ts'
 import type { Stores } from './ports/stores.ts'
 
@@ -19,6 +20,8 @@ export type EngineParts = {
   readonly platforms: Platforms
   /** For the steps of recovery plans. */
   readonly steps: StepRunner
+  /** First copies that travel on disks. */
+  readonly seeds: SeedFolders
   /** For the reports of their runs. */
   readonly printer: EvidencePrinter
   readonly live: Live

@@ -81,10 +81,14 @@ import type {
   ProtectionRequest,
   ProtectRequest,
   ReprotectRequest,
+  SeedRequest,
   SiteChange,
   TestFailoverRequest,
   UnplannedFailoverRequest,
 } from './requests.ts'
+import { exportSeed, prepareExport } from './seeds/export-seed.ts'
+import { giveUpSeed } from './seeds/give-up-seed.ts'
+import { importSeed, prepareImport } from './seeds/import-seed.ts'
 import { removeBandwidth, saveBandwidth } from './sites/bandwidth.ts'
 import { refreshQuietly, refreshSite } from './sites/inventory.ts'
 import { type NoTargets, noTargets } from './sites/no-target.ts'
@@ -162,6 +166,11 @@ export type Engine = {
   /** A cycle as soon as there is room, in whatever process, without waiting for its turn or for the pause after an outage. */
   replicateNow(request: ProtectionRequest): Promise<void>
   resync(request: ProtectionRequest): Promise<JobStarted>
+  /** The first copy goes to a folder of this server, in place of the line; one that was begun goes on. */
+  exportSeed(request: SeedRequest): Promise<JobStarted>
+  importSeed(request: SeedRequest): Promise<JobStarted>
+  /** The first copy goes over the line after all. */
+  giveUpSeed(request: ProtectionRequest): Promise<void>
   endProtection(request: EndProtectionRequest): Promise<JobStarted>
 
   testFailover(request: TestFailoverRequest): Promise<JobStarted>
@@ -228,11 +237,13 @@ export function createEngine(given: EngineParts): Engine {
     kind: JobKind,
     action: ProtectionAction,
     request: Request,
+    prepare: () => Promise<void> = async () => {},
   ): Promise<JobStarted> => {
     const begun = await findBegun(parts, kind, request)
     if (begun?.subjectId === request.protectionId)
       return await startJob(parts, kind, { id: begun.subjectId, name: begun.subjectName }, request)
     const protection = await refuseUnlessAllowed(parts, request.protectionId, action)
+    await prepare()
     return await startJob(parts, kind, protection, request)
   }
   const ask = <Request extends ProtectionRequest>(kind: JobKind & ProtectionAction, request: Request) =>
@@ -354,6 +365,14 @@ export function createEngine(given: EngineParts): Engine {
       await replicateNow(context, request)
     },
     resync: (request) => ask('resync', request),
+    exportSeed: (request) =>
+      askFor('export-seed', 'export-seed', askOf(request), () => prepareExport(parts, request)),
+    importSeed: (request) =>
+      askFor('import-seed', 'import-seed', askOf(request), () => prepareImport(parts, request)),
+    async giveUpSeed(request) {
+      await allowed('give-up-seed', request)
+      await giveUpSeed(context, request)
+    },
     endProtection: (request) => askFor('end-protection', 'end', request),
 
     ...machineJobs,
@@ -391,6 +410,13 @@ export function createEngine(given: EngineParts): Engine {
     plans: planUseCases(parts),
   }
 }
+
+/** What a job keeps: no passphrase. */
+const askOf = ({ by, jobId, protectionId }: SeedRequest): ProtectionRequest => ({
+  by,
+  protectionId,
+  ...(jobId === undefined ? {} : { jobId }),
+})
 
 /** Jobs end, and begin to wait for a person, in this process: the runs of plans that wait for them need not wait for the next turn. */
 const wakingAtJobs = (live: Live, wake: () => void): Live => ({
@@ -453,6 +479,8 @@ function registerJobs(context: EngineContext): void {
     context.parts.durable.register(flowOf(kind), jobWorkflow(context.parts, context.cancels, body))
   register('protect', protectJob(context))
   register('resync', resyncJob(context))
+  register('export-seed', exportSeed(context))
+  register('import-seed', importSeed(context))
   register('end-protection', endProtection(context))
   register('test-failover', testFailover(context))
   register('clean-up-test', cleanUpTest(context))

@@ -74,6 +74,9 @@ export type EditProtectionRequest = Asker & {
 
 export type ProtectionRequest = Asker & { readonly protectionId: ProtectionId }
 
+/** `folder`: on the server. The passphrase is kept sealed until the job has done its work, and never told again. */
+export type SeedRequest = ProtectionRequest & { readonly folder: string; readonly passphrase: string }
+
 export type EndProtectionRequest = ProtectionRequest & { readonly deleteReplica: boolean }
 
 export type TestFailoverRequest = ProtectionRequest & {

@@ -35,6 +35,7 @@ import type {
 } from '@understudy/engine/ports/stores'
 import { memoryPlanStores } from './memory-plan-stores.ts'
 import { copies, copy, findOrRefuse, type Listed, pageOf } from './memory-rows.ts'
+import { memorySeedStore } from './memory-seed-store.ts'
 import { memorySiteFailoverStore } from './memory-site-failover-store.ts'
 
 /**
@@ -60,6 +61,7 @@ export function memoryStores({ jobsMeet = false }: { readonly jobsMeet?: boolean
     leases: memoryLeaseStore(protections.rows),
     ...memoryPlanStores(runs),
     siteFailovers: memorySiteFailoverStore(),
+    seeds: memorySeedStore((id) => protections.rows.has(id)),
   }
 }
 

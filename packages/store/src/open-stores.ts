@@ -21,6 +21,7 @@ import { policyStore } from './policy-store.ts'
 import { protectionStore } from './protection-store.ts'
 import { runStore } from './run-store.ts'
 import { secretKeyBytes } from './secret-box.ts'
+import { seedStore } from './seed-store.ts'
 import { sessionStore } from './session-store.ts'
 import { setupStore } from './setup-store.ts'
 import { siteFailoverStore } from './site-failover-store.ts'
@@ -31,7 +32,7 @@ import { userStore } from './user-store.ts'
 
 export type StoreOptions = {
   readonly databaseUrl: string
-  /** 32 bytes (see secret-key.ts): seals the secrets of sites and of recovery plans. */
+  /** 32 bytes (see secret-key.ts): seals the secrets of sites and of recovery plans, and passphrases. */
   readonly secretKey: Buffer
   /** Most connections of this process's stores; the durable jobs and the sockets have their own. */
   readonly connections?: number
@@ -73,6 +74,7 @@ export async function openStores({
     tests: testStore(database),
     evidence: evidenceStore(database),
     siteFailovers: siteFailoverStore(database, secretKey),
+    seeds: seedStore(database, secretKey),
     users: userStore(database),
     sessions: sessionStore(database),
     tokens: tokenStore(database),

@@ -3,6 +3,7 @@ import { present } from '@understudy/base/invariant'
 import type { Protection as ShownProtection } from '@understudy/contract/protection'
 import type { Job } from '@understudy/domain/jobs/job'
 import type { Protection } from '@understudy/domain/protection/protection'
+import type { Seed } from '@understudy/domain/seeds/seed'
 import type { ApiDeps } from './context.ts'
 import { showProtection } from './show-protection.ts'
 
@@ -55,17 +56,19 @@ export async function loadProtection(deps: ApiDeps, protection: Protection): Pro
 }
 
 async function loadSurroundings(deps: ApiDeps) {
-  const [policies, groups, sites, runs, jobs] = await Promise.all([
+  const [policies, groups, sites, runs, seeds, jobs] = await Promise.all([
     deps.stores.policies.list(),
     deps.stores.groups.list(),
     deps.stores.sites.list(),
     deps.stores.runs.active(),
+    deps.stores.seeds.list(),
     deps.stores.jobs.list({ states: ['queued', 'running', 'waiting'] }, { limit: 500, cursor: null }),
   ])
   const policyOf = new Map(policies.map((policy) => [policy.id, policy]))
   const groupOf = new Map(groups.map((group) => [group.id, group]))
   const siteOf = new Map(sites.map((site) => [site.id, site]))
   const jobOf = new Map<string, Job>(jobs.rows.map((job) => [job.subjectId, job]))
+  const seedOf = new Map<string, Seed>(seeds.map((seed) => [seed.protectionId, seed]))
   // An address without a picture would be shown broken.
   const runsWithScreenshot: ReadonlySet<string> = await deps.stores.runs.withScreenshot(
     runs.map(({ id }) => id),
@@ -77,6 +80,7 @@ async function loadSurroundings(deps: ApiDeps) {
     runs,
     runsWithScreenshot,
     job: jobOf.get(protection.id) ?? null,
+    seed: seedOf.get(protection.id) ?? null,
     now: deps.clock.now(),
   })
 }

@@ -14,6 +14,7 @@ import { planRoutes, planRunRoutes } from './plan-routes.ts'
 import { evidenceRoutes, planTestRoutes } from './plan-test-routes.ts'
 import { policyRoutes } from './policy-routes.ts'
 import { protectionRoutes } from './protection-routes.ts'
+import { seedRoutes } from './seed-routes.ts'
 import { siteDownRoutes, siteFailoverRoutes } from './site-failover-routes.ts'
 import { siteRoutes } from './site-routes.ts'
 import { displayLinkRoutes, wallRoutes } from './wall-routes.ts'
@@ -28,7 +29,7 @@ export const apiRouter = (deps: ApiDeps) =>
     machines: machineRoutes(deps),
     policies: policyRoutes(deps),
     groups: groupRoutes(deps),
-    protections: { ...protectionRoutes(deps), ...failoverRoutes(deps) },
+    protections: { ...protectionRoutes(deps), ...failoverRoutes(deps), ...seedRoutes(deps) },
     runs: runRoutes(deps),
     jobs: jobRoutes(deps),
     plans: { ...planRoutes(deps), ...planTestRoutes(deps) },

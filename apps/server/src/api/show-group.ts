@@ -69,10 +69,12 @@ function healthOf(
     : 'at-risk'
 }
 
-const isFirstCopy = (state: ProtectionState): boolean => state === 'enabling' || state === 'seeding'
+const isFirstCopy = (state: ProtectionState): boolean =>
+  ['enabling', 'seeding', 'awaitingSeed'].includes(state)
 
 const notes: Record<ProtectionState, string> = {
   enabling: 'It is being set up; it comes in with its first copy.',
+  awaitingSeed: 'Its first copy travels on a disk; it comes in when that is imported.',
   seeding: 'Its first copy is being made; it comes in when that is done.',
   protected: 'It is opened alone until it has caught up.',
   resyncing: 'It is being compared with its source; it comes in again when that is done.',

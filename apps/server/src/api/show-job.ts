@@ -6,6 +6,8 @@ const titleOf: Record<JobKind, string> = {
   protect: 'Protect',
   'end-protection': 'End protection of',
   resync: 'Resynchronise',
+  'export-seed': 'Export the first copy of',
+  'import-seed': 'Import the first copy of',
   'test-failover': 'Test failover of',
   'clean-up-test': 'Clean up the test of',
   'planned-failover': 'Planned failover of',

@@ -8,6 +8,7 @@ import type { ConsistencyGroup } from '@understudy/domain/protection/consistency
 import type { Policy } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionState } from '@understudy/domain/protection/protection'
 import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
+import type { Seed } from '@understudy/domain/seeds/seed'
 import { isEmulated, type Site, type SiteId } from '@understudy/domain/sites/site'
 import type { ProtectionSummary } from '@understudy/engine/ports/stores'
 import { showHardware } from './show-machine.ts'
@@ -25,6 +26,7 @@ export type ProtectionSurroundings = {
   readonly runs: readonly Run[]
   readonly runsWithScreenshot: ReadonlySet<string>
   readonly job: Job | null
+  readonly seed: Seed | null
   readonly actions: readonly AllowedAction[]
   readonly readiness: Readiness
   readonly now: number
@@ -83,11 +85,24 @@ export function showProtection(protection: Protection, around: ProtectionSurroun
     hardware: showHardware(protection.hardware),
     test: show(test),
     failover: show(failover),
+    seed: around.seed && showSeed(around.seed),
     busyJobId: around.job?.id ?? null,
     actions: around.actions.map((action) => ({ ...action })),
     createdAt: toIso(protection.createdAt),
   }
 }
+
+const showSeed = ({ id, folder, startedAt, export: exported }: Seed): ShownProtection['seed'] => ({
+  id,
+  folder,
+  startedAt: toIso(startedAt),
+  exported: exported && {
+    at: toIso(exported.endedAt),
+    instant: toIso(exported.instant),
+    storedBytes: exported.storedBytes,
+    tracked: exported.tracked,
+  },
+})
 
 /** Pure: what the coloured mark of a row says. */
 export function healthOf(
@@ -102,6 +117,7 @@ export function healthOf(
       return lagSeconds !== null && lagSeconds <= lagTargetSeconds ? 'good' : 'at-risk'
     case 'enabling':
     case 'seeding':
+    case 'awaitingSeed':
     case 'resyncing':
     case 'failingOver':
     case 'rollingBack':

@@ -18,6 +18,7 @@ import { fakeWorld } from '@understudy/simulator/fake-platform'
 import { memoryAccessStores } from '@understudy/simulator/memory-access-stores'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
+import { memorySeedFolders } from '@understudy/simulator/memory-seed-folders'
 import { memorySteps } from '@understudy/simulator/memory-steps'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import {
@@ -69,6 +70,7 @@ beforeAll(async () => {
     durable: memoryDurable({ log: durableLog(), clock }),
     platforms,
     steps: memorySteps(clock),
+    seeds: memorySeedFolders(),
     printer,
     live: memoryLive(),
     clock,

@@ -1,4 +1,5 @@
 import type { Protection, ProtectionState } from '../protection/protection.ts'
+import type { Seed } from '../seeds/seed.ts'
 import type { Run } from './failover.ts'
 
 export type ProtectionAction =
@@ -16,6 +17,9 @@ export type ProtectionAction =
   | 'resync'
   | 'pause'
   | 'resume'
+  | 'export-seed'
+  | 'import-seed'
+  | 'give-up-seed'
   | 'edit'
   | 'end'
 
@@ -37,6 +41,8 @@ export type ActionFacts = {
   readonly busyWith: string | null
   /** Its target site keeps replicas only. Null: machines can run there. */
   readonly noTarget: Obstacle | null
+  /** Of its first copy, where that travels on a disk; null: it does not. */
+  readonly seed: Pick<Seed, 'export'> | null
   /** One of its jobs waits for a person to answer. */
   readonly waitsForAnswer: boolean
 }
@@ -56,6 +62,10 @@ const doFirst: Record<ProtectionState, Obstacle> = {
   seeding: {
     reason: 'Wait until the first copy is made',
     remedy: 'Follow its job; it is ready with the first recovery point.',
+  },
+  awaitingSeed: {
+    reason: 'It waits for its first copy, which travels on a disk',
+    remedy: 'Import the seed, or give it up: then it is copied over the line.',
   },
   protected: { reason: 'It replicates already', remedy: 'There is nothing to do.' },
   resyncing: {
@@ -122,6 +132,9 @@ const actions: readonly ProtectionAction[] = [
   'resync',
   'pause',
   'resume',
+  'export-seed',
+  'import-seed',
+  'give-up-seed',
   'edit',
   'end',
 ]
@@ -189,6 +202,16 @@ function whyNot(action: ProtectionAction, facts: ActionFacts): Obstacle | null {
       return only(['seeding', 'protected', 'resyncing'])
     case 'resume':
       return after(['paused'], { reason: 'Only while it is paused', remedy: 'There is nothing to do.' })
+    case 'export-seed':
+      if (facts.hasPoint)
+        return { reason: 'Its first copy is made already', remedy: 'There is nothing to do.' }
+      if (state === 'awaitingSeed' && facts.seed?.export) return travelling
+      return only(['seeding', 'paused', 'awaitingSeed'])
+    case 'import-seed':
+      if (state !== 'awaitingSeed') return noSeed
+      return facts.seed?.export ? null : unfinishedSeed
+    case 'give-up-seed':
+      return after(['awaitingSeed'], noSeed)
     case 'edit':
       return only(['seeding', 'protected', 'resyncing', 'paused', 'broken'])
     case 'end':
@@ -204,6 +227,19 @@ function whyNot(action: ProtectionAction, facts: ActionFacts): Obstacle | null {
         ? { reason: 'It is already ending', remedy: 'Follow its job.' }
         : null
   }
+}
+
+const travelling: Obstacle = {
+  reason: 'Its first copy is exported and waits to be imported',
+  remedy: 'Import the seed; if it is lost, give it up first.',
+}
+const noSeed: Obstacle = {
+  reason: 'No first copy of it travels on a disk',
+  remedy: 'Export its first copy to a disk, before it is copied over the line.',
+}
+const unfinishedSeed: Obstacle = {
+  reason: 'The export of its first copy has not come to its end',
+  remedy: 'Go on with the export.',
 }
 
 const cleanUp = 'Clean up the test failover; its copy and everything in it goes.'

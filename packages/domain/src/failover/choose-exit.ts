@@ -61,6 +61,7 @@ export function chooseExit(facts: StrandedFacts): Exit {
     // An end asks about what it cannot reach, so a person begins it again.
     case 'ending':
     case 'enabling':
+    case 'awaitingSeed':
     case 'failedOver':
     case 'committed':
     case 'gone':

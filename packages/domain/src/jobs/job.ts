@@ -9,6 +9,8 @@ export type JobKind =
   | 'protect'
   | 'end-protection'
   | 'resync'
+  | 'export-seed'
+  | 'import-seed'
   | 'test-failover'
   | 'clean-up-test'
   | 'planned-failover'

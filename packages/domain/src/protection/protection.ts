@@ -14,6 +14,7 @@ export type GroupId = Brand<'GroupId'>
 export type ProtectionState =
   | 'enabling'
   | 'seeding'
+  | 'awaitingSeed'
   | 'protected'
   | 'resyncing'
   | 'paused'
@@ -33,10 +34,12 @@ export const replicatingStates: readonly ProtectionState[] = ['seeding', 'protec
 /** Read a row as: from here, only there. */
 export const protectionLife = stateMachine<ProtectionState>('protection', {
   enabling: ['seeding', 'broken', 'ending'],
-  seeding: ['protected', 'paused', 'broken', 'failingOver', 'ending'],
+  seeding: ['protected', 'awaitingSeed', 'paused', 'broken', 'failingOver', 'ending'],
+  // Its first copy travels on a disk: until it is imported, or given up, nothing goes over the line.
+  awaitingSeed: ['seeding', 'protected', 'ending'],
   protected: ['resyncing', 'paused', 'broken', 'failingOver', 'ending'],
   resyncing: ['protected', 'paused', 'broken', 'failingOver', 'ending'],
-  paused: ['seeding', 'protected', 'resyncing', 'broken', 'failingOver', 'ending'],
+  paused: ['seeding', 'awaitingSeed', 'protected', 'resyncing', 'broken', 'failingOver', 'ending'],
   broken: ['seeding', 'resyncing', 'failingOver', 'ending'],
   // A failover that stops before its point of no return goes back to where it came from.
   failingOver: ['failedOver', 'seeding', 'protected', 'resyncing', 'paused', 'broken', 'ending'],

@@ -103,6 +103,7 @@ type StateVerdict = 'ready' | 'unprotected' | 'stalled' | 'moved'
 const verdictOf: Record<ProtectionState, StateVerdict> = {
   enabling: 'ready',
   seeding: 'ready',
+  awaitingSeed: 'stalled',
   protected: 'ready',
   resyncing: 'ready',
   paused: 'stalled',

@@ -154,7 +154,7 @@ async function prepareVisited(
   const checkpoint = { bitmap, process, disks: new Map(disks.map(({ key, bytes }) => [key, bytes])) }
   const running = status === 'running'
   const prepared = { machine, trackingId, visit: visiting, running, since, checkpoint }
-  if (alone && since !== null && isUnchanged(disks, trackingId, since)) {
+  if (alone && item.readWhole !== true && since !== null && isUnchanged(disks, trackingId, since)) {
     const unchangedAt = await markUnchanged(qmp, { disks, trackingId }, bitmap, since, deps.clock)
     if (unchangedAt !== null) return { ...prepared, snapshots: [], unchangedAt }
     await restoreSince(qmp, (await readBlockGraph(qmp)).disks, trackingId, since)

@@ -82,6 +82,22 @@ async function withDeadSite(): Promise<Prepared> {
   return prepared
 }
 
+const seedPlace = { folder: '/media/seed', passphrase: 'correct horse battery' }
+
+async function withoutFirstCopy(): Promise<Prepared> {
+  const lab = await newLab()
+  lab.a.faults.failNext('source.openPoint')
+  const { protectionId } = await lab.protect()
+  await lab.clock.advance(5000)
+  return { lab, ask: { by: 'olga', protectionId } }
+}
+
+async function withSeed(): Promise<Prepared> {
+  const prepared = await withoutFirstCopy()
+  await prepared.lab.done(prepared.lab.engine.exportSeed({ ...prepared.ask, ...seedPlace }))
+  return prepared
+}
+
 const unprotected = async (): Promise<Prepared> => {
   const lab = await newLab()
   return { lab, ask: { by: 'olga', protectionId: 'none' as Ask['protectionId'] } }
@@ -185,6 +201,18 @@ const ways: readonly Way[] = [
     way: 'is put back',
     prepare: failing(reprotected, 'a', 'target.restoreInto'),
     start: failBack,
+  },
+  {
+    kind: 'export-seed',
+    way: 'exports',
+    prepare: withoutFirstCopy,
+    start: (lab, ask) => lab.engine.exportSeed({ ...ask, ...seedPlace }),
+  },
+  {
+    kind: 'import-seed',
+    way: 'imports',
+    prepare: withSeed,
+    start: (lab, ask) => lab.engine.importSeed({ ...ask, ...seedPlace }),
   },
   { kind: 'end-protection', way: 'ends', prepare: newProtectedLab, start: end },
 ]

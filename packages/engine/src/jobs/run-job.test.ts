@@ -3,6 +3,7 @@ import { fakeWorld } from '@understudy/simulator/fake-platform'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
 import { memoryPrinter } from '@understudy/simulator/memory-printer'
+import { memorySeedFolders } from '@understudy/simulator/memory-seed-folders'
 import { memorySteps } from '@understudy/simulator/memory-steps'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { sampleJob } from '@understudy/simulator/sample-rows'
@@ -22,6 +23,7 @@ function newParts(): EngineParts {
     durable: { ...memoryDurable({ log: durableLog(), clock }), signal: async () => {} },
     platforms: fakeWorld(clock).platforms,
     steps: memorySteps(clock),
+    seeds: memorySeedFolders(),
     printer: memoryPrinter(),
     live: memoryLive(),
     clock,

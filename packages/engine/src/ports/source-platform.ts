@@ -22,6 +22,8 @@ export type OpenPointRequest = {
     /** The checkpoint of the newest sealed point, or null to start tracking now and read everything. */
     readonly since: string | null
     readonly excludedDisks: readonly DiskKey[]
+    /** Its disks are read where nothing has changed, too: a point without changes has to be readable. Left out: it need not. */
+    readonly readWhole?: boolean
   }[]
   readonly consistency: Consistency
 }
@@ -36,7 +38,7 @@ export type SourceDisk = {
   readonly bytes: number
   /**
    * The disk as it was at the point's instant, whatever the guest writes meanwhile. A point in which no disk has changed
-   * since `since` need not be readable.
+   * since `since` need not be readable, unless `readWhole` was asked for.
    */
   readonly reader: BlockReader
   /**

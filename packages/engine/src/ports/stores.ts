@@ -22,6 +22,7 @@ import type {
 } from '@understudy/domain/protection/protection'
 import type { TestedMachine } from '@understudy/domain/recovery-plans/tested-machine'
 import type { Consistency, CutId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import type { Seed } from '@understudy/domain/seeds/seed'
 import type { BandwidthLimit } from '@understudy/domain/sites/bandwidth'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type { Page, PageRequest } from './page.ts'
@@ -339,6 +340,18 @@ export interface LeaseStore {
   >
 }
 
+/** The first copies that travel on disks: at most one of a protection. It goes with its protection. */
+export interface SeedStore {
+  find(id: ProtectionId): Promise<Seed | null>
+  list(): Promise<readonly Seed[]>
+  /** Replaces what is there. `passphrase` is kept sealed, and no other function returns it; null: it is forgotten; left out: it stays. */
+  save(seed: Seed, passphrase?: string | null): Promise<void>
+  /** Null: none is kept. */
+  passphrase(id: ProtectionId): Promise<string | null>
+  /** With its passphrase. Repeatable. */
+  remove(id: ProtectionId): Promise<void>
+}
+
 export type Stores = {
   readonly sites: SiteStore
   readonly bandwidth: BandwidthStore
@@ -356,4 +369,5 @@ export type Stores = {
   readonly tests: TestStore
   readonly evidence: EvidenceStore
   readonly siteFailovers: SiteFailoverStore
+  readonly seeds: SeedStore
 }

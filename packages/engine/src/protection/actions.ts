@@ -14,6 +14,7 @@ import {
   type JobKind,
 } from '@understudy/domain/jobs/job'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { Seed } from '@understudy/domain/seeds/seed'
 import { loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import { describeKind } from '../jobs/run-job.ts'
@@ -32,14 +33,15 @@ export async function actionsOf(
   known?: NoTargets,
 ): Promise<readonly AllowedAction[]> {
   const protection = await loadProtection(parts, id)
-  const [summary, runs, jobs, obstacles] = await Promise.all([
+  const [summary, runs, jobs, seed, obstacles] = await Promise.all([
     parts.stores.protections.summary(id),
     parts.stores.runs.active(id),
     activeJobsOf(parts, id),
+    parts.stores.seeds.find(id),
     known ?? noTargets(parts, [protection.targetSiteId]),
   ])
   const hasPoint = summary.newestPoint !== null
-  return verdicts(protection, { hasPoint, runs, jobs, obstacles })
+  return verdicts(protection, { hasPoint, runs, jobs, seed, obstacles })
 }
 
 /** Of protections that were just read, with what is known around them: nothing is read twice for one answer, no site asked twice. */
@@ -48,17 +50,20 @@ export async function actionsOfAll(
   protections: readonly Protection[],
   { summaries, obstacles }: { readonly summaries: Summaries; readonly obstacles: NoTargets },
 ): Promise<ReadonlyMap<ProtectionId, readonly AllowedAction[]>> {
-  const [runs, jobs] = await Promise.all([
+  const [runs, seeds, jobs] = await Promise.all([
     stores.runs.active(),
+    stores.seeds.list(),
     stores.jobs.list({ states: activeJobStates }, MANY),
   ])
   const runsOf = Map.groupBy(runs, (run) => run.protectionId)
   const jobsOf = Map.groupBy(jobs.rows, (job) => job.subjectId)
+  const seedsOf = new Map(seeds.map((seed) => [seed.protectionId, seed]))
   return new Map(
     protections.map((protection) => {
       const { id } = protection
       const hasPoint = (summaries.get(id)?.newestPoint ?? null) !== null
-      const mine = { runs: runsOf.get(id) ?? [], jobs: jobsOf.get(id) ?? [] }
+      const seed = seedsOf.get(id) ?? null
+      const mine = { runs: runsOf.get(id) ?? [], jobs: jobsOf.get(id) ?? [], seed }
       return [id, verdicts(protection, { hasPoint, ...mine, obstacles })]
     }),
   )
@@ -70,18 +75,20 @@ type Around = {
   readonly hasPoint: boolean
   readonly runs: readonly Run[]
   readonly jobs: readonly Job[]
+  readonly seed: Seed | null
   readonly obstacles: NoTargets
 }
 
 function verdicts(
   protection: Protection,
-  { hasPoint, runs, jobs, obstacles }: Around,
+  { hasPoint, runs, jobs, seed, obstacles }: Around,
 ): readonly AllowedAction[] {
   const noTarget = obstacles.get(protection.targetSiteId)
   const busy = jobs.find(({ kind }) => !harmlessKinds.includes(kind))
   return allowedActions({
     protection,
     hasPoint,
+    seed,
     test: runs.find(({ kind }) => kind === 'test') ?? null,
     noTarget: noTarget ? { reason: noTarget.message, remedy: noTarget.remedy } : null,
     busyWith: busy ? describeKind(busy.kind) : null,
@@ -128,6 +135,8 @@ function actionOfJob(kind: JobKind): ProtectionAction | null {
     case 'end-protection':
       return 'end'
     case 'resync':
+    case 'export-seed':
+    case 'import-seed':
     case 'test-failover':
     case 'clean-up-test':
     case 'planned-failover':

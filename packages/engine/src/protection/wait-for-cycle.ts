@@ -37,6 +37,7 @@ export async function waitForCycle(context: EngineContext, id: ProtectionId, tas
         })
       case 'protected':
         return
+      case 'awaitingSeed':
       case 'paused':
       case 'failingOver':
       case 'failedOver':

@@ -2,9 +2,11 @@
 import { formatBytes } from '@understudy/base/bytes'
 import type { Protection } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
-import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
+import type { PointId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { EngineParts } from '../engine-parts.ts'
 import type { TaskScope } from '../jobs/job-scope.ts'
+import type { Replica } from '../ports/replica-store.ts'
+import type { CycleSummary } from '../ports/stores.ts'
 import { withWriter } from '../recovery-points/with-replica.ts'
 import { sourceOf } from '../sites/platform-of.ts'
 import { runCycle } from './run-cycle.ts'
@@ -14,6 +16,22 @@ export type CyclePlaces = Pick<
   Protection,
   'id' | 'sourceSiteId' | 'sourceRef' | 'targetSiteId' | 'replicaId' | 'excludedDisks'
 >
+
+/** Repeatable. What lists show once a job has sealed a point. */
+export async function keepSummary(
+  parts: EngineParts,
+  id: Protection['id'],
+  what: { readonly replica: Replica; readonly point: RecoveryPoint; readonly summary: CycleSummary },
+): Promise<void> {
+  const { replica, point, summary } = what
+  const { pointCount, storedBytes } = await replica.usage()
+  await parts.stores.protections.updateSummary(id, {
+    newestPoint: { id: point.id, instant: point.instant, consistency: point.consistency },
+    pointCount,
+    storedBytes,
+    lastCycle: summary,
+  })
+}
 
 /** Repeatable: a repetition only finds less to do. At full speed: somebody waits for it. */
 export async function cycleInJob(parts: EngineParts, places: CyclePlaces, task: TaskScope): Promise<PointId> {
@@ -39,13 +57,7 @@ export async function cycleInJob(parts: EngineParts, places: CyclePlaces, task: 
       onProgress: ({ doneBytes, totalBytes }) => task.progress({ doneBytes, totalBytes }),
     })
     if (resyncReason) await parts.stores.protections.updateNotes(places.id, { resyncReason: null })
-    const { pointCount, storedBytes } = await replica.usage()
-    await parts.stores.protections.updateSummary(places.id, {
-      newestPoint: { id: point.id, instant: point.instant, consistency: point.consistency },
-      pointCount,
-      storedBytes,
-      lastCycle: summary,
-    })
+    await keepSummary(parts, places.id, { replica, point, summary })
     task.note(
       `${formatBytes(summary.changedBytes)} copied${summary.reason === null ? '' : ` (${summary.reason})`}`,
     )

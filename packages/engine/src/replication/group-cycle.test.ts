@@ -18,6 +18,7 @@ import { readAll } from '@understudy/simulator/memory-disk'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
 import { memoryPrinter } from '@understudy/simulator/memory-printer'
+import { memorySeedFolders } from '@understudy/simulator/memory-seed-folders'
 import { memorySteps } from '@understudy/simulator/memory-steps'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { sampleProtection, sampleSite } from '@understudy/simulator/sample-rows'
@@ -139,6 +140,7 @@ async function newGroupWorld({
       },
     },
     steps: memorySteps(clock),
+    seeds: memorySeedFolders(),
     printer: memoryPrinter(),
     live: memoryLive(),
     clock,

@@ -13,6 +13,7 @@ import { readAll } from '@understudy/simulator/memory-disk'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
 import { memoryPrinter } from '@understudy/simulator/memory-printer'
+import { memorySeedFolders } from '@understudy/simulator/memory-seed-folders'
 import { memorySteps } from '@understudy/simulator/memory-steps'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { checkGuest } from '@understudy/simulator/synthetic-guest'
@@ -69,6 +70,7 @@ async function newWorld(
     durable: memoryDurable({ log: durableLog(), clock }),
     platforms: world.platforms,
     steps: memorySteps(clock),
+    seeds: memorySeedFolders(),
     printer: memoryPrinter(),
     live: memoryLive(),
     clock,

@@ -191,7 +191,7 @@ async function writePoint(
   }
 }
 
-async function abortQuietly(writer: PointWriter): Promise<void> {
+export async function abortQuietly(writer: PointWriter): Promise<void> {
   try {
     await writer.abort()
   } catch {

@@ -7,6 +7,7 @@ import type { MachineRef } from '@understudy/domain/machines/machine'
 import type { ConsistencyGroup } from '@understudy/domain/protection/consistency-group'
 import type { Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
 import type { CutId } from '@understudy/domain/recovery-points/recovery-point'
+import type { Seed, SeedId } from '@understudy/domain/seeds/seed'
 import type { Page, PageRequest } from '@understudy/engine/ports/page'
 import type { Stores } from '@understudy/engine/ports/stores'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -59,6 +60,7 @@ export function storesContract(name: string, make: () => Promise<StoresHarness>)
     bandwidthTests(current)
     durationTests(current)
     protectionTests(current)
+    seedTests(current)
     groupTests(current)
     runTests(current)
     jobTests(current)
@@ -409,6 +411,54 @@ function protectionTests(current: Current): void {
     expect(await protections.notes(protection.id)).toEqual(expected)
     await protections.updateNotes(protection.id, { resyncReason: null })
     expect(await protections.notes(protection.id)).toEqual({ ...expected, resyncReason: null })
+  })
+}
+
+function seedTests(current: Current): void {
+  const sampleSeed = ({ id, replicaId }: Protection, change: Partial<Seed> = {}): Seed => ({
+    id: 'seed-1' as SeedId,
+    protectionId: id,
+    replicaId,
+    folder: '/media/seed',
+    startedAt: noon,
+    export: null,
+    ...change,
+  })
+  test('the seed of a protection comes back as it was saved, and is replaced by the next one', async () => {
+    const { protection } = await addProtection(current())
+    const { seeds } = current()
+    expect(await seeds.find(protection.id)).toBeNull()
+    const seed = sampleSeed(protection)
+    await seeds.save(seed)
+    expect(await seeds.find(protection.id)).toEqual(seed)
+    const exported = { endedAt: noon + 1, instant: noon, storedBytes: 17, tracked: true }
+    await seeds.save({ ...seed, export: exported })
+    expect(await seeds.list()).toEqual([{ ...seed, export: exported }])
+    await seeds.save(sampleSeed(protection, { id: 'seed-2' as SeedId }))
+    expect(await seeds.list()).toEqual([sampleSeed(protection, { id: 'seed-2' as SeedId })])
+    await seeds.remove(protection.id)
+    await seeds.remove(protection.id)
+    expect(await seeds.list()).toEqual([])
+  })
+  test('the passphrase of a seed stays when it is left out, goes when it is null, and is in nothing else', async () => {
+    const { protection } = await addProtection(current())
+    const { seeds } = current()
+    const seed = sampleSeed(protection)
+    await seeds.save(seed, 'hunter2 hunter2')
+    await seeds.save({ ...seed, folder: '/media/other' })
+    expect(await seeds.passphrase(protection.id)).toBe('hunter2 hunter2')
+    expect(JSON.stringify([await seeds.find(protection.id), await seeds.list()])).not.toContain('hunter2')
+    await seeds.save(seed, null)
+    expect(await seeds.passphrase(protection.id)).toBeNull()
+  })
+  test('a seed goes with its protection', async () => {
+    const { protection } = await addProtection(current())
+    const { seeds, protections } = current()
+    await seeds.save(sampleSeed(protection), 'hunter2 hunter2')
+    await protections.remove(protection.id)
+    expect(await seeds.find(protection.id)).toBeNull()
+    expect(await seeds.list()).toEqual([])
+    expect(await seeds.passphrase(protection.id)).toBeNull()
   })
 }
 

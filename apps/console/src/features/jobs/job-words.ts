@@ -23,6 +23,8 @@ export const wordsOfKind: Record<Job['kind'], string> = {
   protect: 'Protect',
   'end-protection': 'End protection',
   resync: 'Resynchronise',
+  'export-seed': 'Export first copy',
+  'import-seed': 'Import first copy',
   'test-failover': 'Test failover',
   'clean-up-test': 'Clean up test',
   'planned-failover': 'Planned failover',

@@ -57,6 +57,7 @@ const protection = (id: string, part: Partial<Protection> = {}): Protection => (
   hardware: { cpus: 1, memoryBytes: 1, firmware: 'bios', disks: [], adapters: [] },
   test: null,
   failover: null,
+  seed: null,
   busyJobId: null,
   actions: [],
   createdAt: '2026-03-01T12:00:00Z',

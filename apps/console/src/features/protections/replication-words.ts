@@ -6,6 +6,7 @@ import type { Measurement } from '@understudy/contract/socket-shapes'
 export const standstillOf: Record<ProtectionState, string | null> = {
   enabling: null,
   seeding: null,
+  awaitingSeed: 'Not replicating until its first copy, which travels on a disk, is imported',
   protected: null,
   resyncing: null,
   paused: 'Paused; resume it to replicate again',
@@ -27,6 +28,7 @@ export const standstillOf: Record<ProtectionState, string | null> = {
 export const lagCounts: Record<ProtectionState, boolean> = {
   enabling: true,
   seeding: true,
+  awaitingSeed: true,
   protected: true,
   resyncing: true,
   paused: true,

@@ -5,6 +5,7 @@ import type { Tone } from '../../ui/tone.ts'
 export const toneOfState: Record<ProtectionState, Tone> = {
   enabling: 'busy',
   seeding: 'busy',
+  awaitingSeed: 'at-risk',
   protected: 'good',
   resyncing: 'busy',
   paused: 'off',
@@ -22,6 +23,7 @@ export const toneOfState: Record<ProtectionState, Tone> = {
 export const wordsOfState: Record<ProtectionState, string> = {
   enabling: 'Setting up',
   seeding: 'First copy',
+  awaitingSeed: 'Waiting for the seed',
   protected: 'Protected',
   resyncing: 'Resynchronising',
   paused: 'Paused',
@@ -65,6 +67,9 @@ export const wordsOfAction: Record<ProtectionAction, string> = {
   resync: 'Resynchronise',
   pause: 'Pause',
   resume: 'Resume',
+  'export-seed': 'Seed by disk',
+  'import-seed': 'Import the seed',
+  'give-up-seed': 'Give up the seed',
   edit: 'Edit',
   end: 'End protection',
 }

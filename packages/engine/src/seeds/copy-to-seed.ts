@@ -1,0 +1,164 @@
+// The first copy of a machine into a seed. What was copied before an interruption stays, as long as the source knows what changed since.
+import { KiB } from '@understudy/base/bytes'
+import { invariant, present } from '@understudy/base/invariant'
+import { copyExtents } from '@understudy/block/copy-extents'
+import type { BlockReader, Extent, MappedExtent } from '@understudy/block/device'
+import { coalesce, subtract, totalBytes } from '@understudy/block/extents'
+import type { DiskKey } from '@understudy/domain/machines/machine'
+import type { Protection } from '@understudy/domain/protection/protection'
+import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
+import type { SeedIdentity } from '@understudy/domain/seeds/seed'
+import type { EngineParts } from '../engine-parts.ts'
+import type { TaskScope } from '../jobs/job-scope.ts'
+import type { SeedManifest, SeedPlace, SeedWriter } from '../ports/seed-folders.ts'
+import type { SourceMachinePoint, SourcePlatform, SourcePoint } from '../ports/source-platform.ts'
+import { sumBytes } from '../replication/run-cycle.ts'
+import { sourceOf } from '../sites/platform-of.ts'
+
+/** Of one disk, for one mark: more are joined with what lies between them, which is then read again. */
+const STALE_EXTENTS = 20_000
+const FIRST_GAP_BYTES = 64 * KiB
+
+export type SeedWork = {
+  readonly protection: Protection
+  readonly identity: SeedIdentity
+  readonly place: SeedPlace
+}
+
+/** Repeatable: goes on where it stopped, at a later instant. Throws what the ports throw. */
+export async function copyToSeed(
+  parts: EngineParts,
+  { protection, identity, place }: SeedWork,
+  task: TaskScope,
+): Promise<SeedManifest> {
+  const source = await sourceOf(parts, protection.sourceSiteId)
+  const writer = await parts.seeds.openWriter(place, identity)
+  try {
+    if (writer.finished) return writer.finished
+    const { point, machine, isKnown } = await openAtMark({ source, protection, writer, task })
+    // Once the seed has the new mark, it is the one that must stay: an interruption finds it there.
+    let moved = false
+    try {
+      const { checkpoint, disks } = machine
+      const mark = { checkpoint, disks: disks.map(({ key, bytes }) => ({ key, bytes })) }
+      await writer.moveTo(mark, isKnown ? await changesOf(machine, task.signal) : 'all')
+      moved = true
+      await copyRest(parts, { machine, writer, task })
+      const { instant, consistency, consistencyNote } = point
+      return await writer.finish({ instant, consistency, consistencyNote, checkpoint, cycle: 'seed' })
+    } finally {
+      await machine.release(moved).catch((error: unknown) =>
+        parts.log('warn', 'the source could not be tidied up after an export', {
+          protection: protection.id,
+          error,
+        }),
+      )
+    }
+  } finally {
+    await writer.close()
+  }
+}
+
+type Opening = {
+  readonly source: SourcePlatform
+  readonly protection: Protection
+  readonly writer: SeedWriter
+  readonly task: TaskScope
+}
+
+/** `isKnown`: what changed since the seed's mark is known. */
+async function openAtMark({ source, protection, writer, task }: Opening) {
+  const open = (since: string | null) =>
+    source.openPoint(
+      {
+        machines: [
+          {
+            ref: protection.sourceRef,
+            trackingId: trackingIdOf(protection.id),
+            since,
+            excludedDisks: protection.excludedDisks,
+            readWhole: true,
+          },
+        ],
+        consistency: 'crash',
+      },
+      task.signal,
+    )
+  const since = writer.mark?.checkpoint ?? null
+  const first = await open(since)
+  if (first.kind === 'opened') return { ...toOnly(first.point), isKnown: since !== null }
+  task.note(`Begun anew: ${first.reason.message}`)
+  const second = await open(null)
+  invariant(second.kind === 'opened', 'without a mark no tracking can be lost')
+  return { ...toOnly(second.point), isKnown: false }
+}
+
+const toOnly = (
+  point: SourcePoint,
+): { readonly point: SourcePoint; readonly machine: SourceMachinePoint } => ({
+  point,
+  machine: present(point.machines[0], 'a source point holds the machine that was asked for'),
+})
+
+async function changesOf(
+  machine: SourceMachinePoint,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<DiskKey, readonly Extent[]>> {
+  const stale = new Map<DiskKey, readonly Extent[]>()
+  for (const disk of machine.disks) stale.set(disk.key, await gather(disk.changed(signal), STALE_EXTENTS))
+  return stale
+}
+
+/** At most `limit`, sorted: where there are more, near ones are joined over ever wider gaps. */
+export async function gather(extents: AsyncIterable<Extent>, limit: number): Promise<readonly Extent[]> {
+  let found: Extent[] = []
+  let gapBytes = 0
+  for await (const { offset, bytes } of extents) {
+    found.push({ offset, bytes })
+    while (found.length > limit) {
+      gapBytes = Math.max(FIRST_GAP_BYTES, 2 * gapBytes)
+      found = coalesce(found, gapBytes)
+    }
+  }
+  return coalesce(found, gapBytes)
+}
+
+type CopyRest = {
+  readonly machine: SourceMachinePoint
+  readonly writer: SeedWriter
+  readonly task: TaskScope
+}
+
+async function copyRest(parts: EngineParts, { machine, writer, task }: CopyRest): Promise<void> {
+  const totalDiskBytes = sumBytes(machine.disks)
+  let before = machine.disks.reduce((sum, { key }) => sum + totalBytes(writer.safe(key)), 0)
+  for (const { key, reader, bytes } of machine.disks) {
+    const rest = subtract([{ offset: 0, bytes }], [...writer.safe(key)])
+    const done = await copyExtents({
+      from: reader,
+      to: {
+        write: (offset, data) => writer.write(key, offset, data),
+        zero: (offset, length) => writer.zero(key, offset, length),
+      },
+      extents: mapped(reader, rest, task.signal),
+      requestBytes: parts.config.requestBytes,
+      inFlight: parts.config.requestsInFlight,
+      reuseBuffers: true,
+      signal: task.signal,
+      onProgress: ({ dataBytes, zeroBytes }) =>
+        task.progress({ doneBytes: before + dataBytes + zeroBytes, totalBytes: totalDiskBytes }),
+    })
+    before += done.dataBytes + done.zeroBytes
+  }
+  task.signal.throwIfAborted()
+}
+
+async function* mapped(
+  reader: BlockReader,
+  extents: readonly Extent[],
+  signal: AbortSignal,
+): AsyncGenerator<MappedExtent> {
+  for (const extent of extents)
+    if (reader.map) yield* reader.map(extent, signal)
+    else yield { ...extent, kind: 'data' }
+}

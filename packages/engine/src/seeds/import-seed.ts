@@ -1,0 +1,134 @@
+// A seed becomes the first recovery point of its replica, and changes since then go over the line.
+import { formatBytes } from '@understudy/base/bytes'
+import { Refusal } from '@understudy/base/errors'
+import { present } from '@understudy/base/invariant'
+import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import { checkSeed } from '@understudy/domain/seeds/check-seed'
+import { type EngineContext, loadProtection } from '../engine-context.ts'
+import type { EngineParts } from '../engine-parts.ts'
+import type { JobBody, TaskScope } from '../jobs/job-scope.ts'
+import type { PointWriter, Replica } from '../ports/replica-store.ts'
+import type { SeedContent, SeedReader } from '../ports/seed-folders.ts'
+import { withWriter } from '../recovery-points/with-replica.ts'
+import { keepSummary } from '../replication/cycle-in-job.ts'
+import { abortQuietly, sumBytes } from '../replication/run-cycle.ts'
+import type { ProtectionRequest, SeedRequest } from '../requests.ts'
+import { loadSeed, stateChanged, tellSeed } from './export-seed.ts'
+
+/** Before the job: what it works with, which is no part of what a job keeps. */
+export async function prepareImport(parts: EngineParts, request: SeedRequest): Promise<void> {
+  const { protectionId, folder, passphrase } = request
+  const seed = present(await parts.stores.seeds.find(protectionId), 'an import is allowed for a seed only')
+  await parts.stores.seeds.save({ ...seed, folder }, passphrase)
+}
+
+const tasks = ['Import the first copy', 'Go on with changes']
+
+export const importSeed = (context: EngineContext): JobBody<ProtectionRequest> => ({
+  tasks: () => tasks,
+  async run(job, { protectionId }) {
+    await job.task('Import the first copy', (task) => copyIn(context.parts, protectionId, task))
+    await job.task('Go on with changes', () => goOn(context, protectionId, job.by))
+  },
+})
+
+/** Repeatable: begins anew until the point is sealed, for nothing of it is visible before; then it finds it there. */
+async function copyIn(parts: EngineParts, id: ProtectionId, task: TaskScope): Promise<void> {
+  const protection = await loadProtection(parts, id)
+  if (protection.state !== 'awaitingSeed') throw stateChanged()
+  const { seed, passphrase } = await loadSeed(parts, id)
+  const reader = await parts.seeds.openReader({ folder: seed.folder, passphrase }, seed.id)
+  const where = { protectionId: id, siteId: protection.targetSiteId, replicaId: protection.replicaId }
+  try {
+    await withWriter(parts, where, async (replica) => {
+      const startedAt = parts.clock.now()
+      const found = reader.manifest
+      const newest = replica.points().at(-1) ?? null
+      const verdict = checkSeed({ found, expected: seed, protection, newest })
+      if (verdict.kind === 'refuse') throw new Refusal(verdict.why)
+      const known = verdict.kind === 'imported' ? newest : null
+      const point = known ?? (await sealSeed(parts, { replica, reader, task }))
+      const summary = summaryOf(point, { startedAt, endedAt: parts.clock.now() })
+      await keepSummary(parts, id, { replica, point, summary })
+      task.note(`${formatBytes(point.changedBytes)} imported`)
+    })
+  } finally {
+    await reader.close()
+  }
+}
+
+const summaryOf = (
+  { changedBytes, storedBytes }: RecoveryPoint,
+  times: { readonly startedAt: number; readonly endedAt: number },
+) => ({
+  kind: 'seed' as const,
+  ...times,
+  readBytes: 0,
+  changedBytes,
+  storedBytes,
+  pauseMilliseconds: 0,
+  reason: 'First copy, imported from a disk',
+})
+
+type Sealing = { readonly replica: Replica; readonly reader: SeedReader; readonly task: TaskScope }
+
+async function sealSeed(parts: EngineParts, { replica, reader, task }: Sealing): Promise<RecoveryPoint> {
+  const { disks, point } = reader.manifest
+  const writer = await replica.beginPoint(null, disks)
+  try {
+    await writeAll(writer, reader, { task, atOnce: parts.config.requestsInFlight })
+    task.signal.throwIfAborted()
+    return await writer.seal(point)
+  } catch (error) {
+    await abortQuietly(writer)
+    throw error
+  }
+}
+
+async function writeAll(
+  writer: PointWriter,
+  reader: SeedReader,
+  { task, atOnce }: { readonly task: TaskScope; readonly atOnce: number },
+): Promise<void> {
+  const totalBytes = sumBytes(reader.manifest.disks)
+  const underWay: Promise<void>[] = []
+  let doneBytes = 0
+  try {
+    for await (const content of reader.contents(task.signal)) {
+      // What follows may overwrite what is still under way.
+      if (content === 'mark') await Promise.all(underWay.splice(0))
+      else {
+        const written = write(writer, content, task.signal)
+        // It is awaited in its turn; until then a failure must not count as unhandled.
+        written.catch(() => {})
+        underWay.push(written)
+        doneBytes = Math.min(totalBytes, doneBytes + content.bytes)
+        task.progress({ doneBytes, totalBytes })
+        if (underWay.length >= atOnce) await underWay.shift()
+      }
+    }
+    await Promise.all(underWay)
+  } finally {
+    await Promise.allSettled(underWay)
+  }
+}
+
+const write = (
+  writer: PointWriter,
+  { disk, offset, bytes, data }: SeedContent,
+  signal: AbortSignal,
+): Promise<void> =>
+  data === null ? writer.zero(disk, offset, bytes, signal) : writer.write(disk, offset, data, signal)
+
+/** Repeatable. */
+async function goOn({ parts, mover }: EngineContext, id: ProtectionId, by: string): Promise<void> {
+  const protection: Protection = await loadProtection(parts, id)
+  await parts.stores.protections.moveState(id, 'awaitingSeed', 'protected', null, null)
+  await parts.stores.seeds.remove(id)
+  await tellSeed(parts, protection, {
+    code: 'seed/imported',
+    message: `The first copy of ${protection.name} was imported by ${by}: from here on changes go over the line`,
+  })
+  mover.look()
+}

@@ -1,0 +1,168 @@
+import { KiB } from '@understudy/base/bytes'
+import { readAll } from '@understudy/simulator/memory-disk'
+import { describe, expect, test } from 'vitest'
+import { by, type Lab, minute, newLab, type Wanted } from '../engine-lab.ts'
+
+const folder = '/media/seed'
+const DISK_BYTES = 2 ** 20 + 2 ** 19
+const passphrase = 'correct horse battery'
+
+/** A protection whose first copy is not made yet, because the source did not answer. */
+async function newSeedLab(wanted: Wanted = {}) {
+  const lab = await newLab({ ...wanted, machine: { disks: [2 ** 20, 2 ** 19], ...wanted.machine } })
+  lab.a.faults.failNext('source.openPoint')
+  const { protectionId } = await lab.protect()
+  await lab.clock.advance(5000)
+  await lab.engine.pause({ by, protectionId })
+  await lab.clock.advance(minute)
+  const ask = { by, protectionId }
+  const request = { ...ask, folder, passphrase }
+  return { lab, protectionId, ask, request, exported: () => lab.done(lab.engine.exportSeed(request)) }
+}
+
+const seedOf = (lab: Lab, place = '') => {
+  const [, seed] = [...lab.seeds.seeds].findLast(([key]) => key.startsWith(place)) ?? []
+  if (!seed) throw new Error('there is a seed')
+  return seed
+}
+/** Of everything that was written to the seed, zeros included. */
+const sumOf = (lab: Lab): number =>
+  seedOf(lab).contents.reduce((sum, content) => sum + (content === 'mark' ? 0 : content.bytes), 0)
+const machineContent = async (lab: Lab) =>
+  Buffer.concat(await Promise.all(lab.machine.readDisks().map(readAll)))
+const actionOf = async (
+  lab: Lab,
+  id: Awaited<ReturnType<typeof newSeedLab>>['protectionId'],
+  action: string,
+) => (await lab.engine.allowedActions(id)).find((each) => each.action === action)
+
+/** Whole-disk equality of the newest point with the machine, which stands still. */
+async function expectCaughtUp(lab: Lab, id: Awaited<ReturnType<typeof newSeedLab>>['protectionId']) {
+  const protection = await lab.state(id)
+  const replica = await lab.b.platform.replicas.openReplica(protection.replicaId, null)
+  const newest = replica.points().at(-1)
+  if (!newest) throw new Error('there is a point')
+  const opened = await replica.openPoint(newest.id)
+  const content = Buffer.concat(await Promise.all(opened.disks.map(({ reader }) => readAll(reader))))
+  expect(content.equals(await machineContent(lab))).toBe(true)
+}
+
+describe('a first copy on a disk', () => {
+  test('is exported, carried and imported; then only changes go over the line', async () => {
+    const { lab, protectionId, request, exported } = await newSeedLab()
+    await exported()
+    expect(await lab.state(protectionId)).toMatchObject({ state: 'awaitingSeed' })
+    expect(await lab.stores.seeds.find(protectionId)).toMatchObject({ folder, export: { tracked: true } })
+    const { point } = seedOf(lab).manifest ?? {}
+    // The machine goes on writing while the disk is on its way, and nothing is replicated.
+    await lab.clock.advance(10 * minute)
+    expect(await lab.engine.recoveryPoints(protectionId)).toEqual([])
+    lab.seeds.carry(folder, '/mnt/there')
+    await lab.done(lab.engine.importSeed({ ...request, folder: '/mnt/there' }))
+    const [first] = await lab.engine.recoveryPoints(protectionId)
+    expect(first).toMatchObject({ instant: point?.instant, checkpoint: point?.checkpoint, cycle: 'seed' })
+    await lab.clock.advance(minute)
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    const cycles = (await lab.engine.recoveryPoints(protectionId)).map(({ cycle }) => cycle)
+    expect(cycles.length).toBeGreaterThan(1)
+    expect(new Set(cycles.slice(1))).toEqual(new Set(['delta']))
+    expect(await lab.stores.seeds.find(protectionId)).toBeNull()
+    expect((await lab.events('seed/imported')).length).toBe(1)
+  })
+
+  test('keeps the passphrase out of jobs, events and, once it is done, the stores', async () => {
+    const { lab, protectionId, request, exported } = await newSeedLab()
+    await exported()
+    expect(await lab.stores.seeds.passphrase(protectionId)).toBeNull()
+    await lab.done(lab.engine.importSeed(request))
+    const jobs = await lab.stores.jobs.list({}, { limit: 100, cursor: null })
+    const events = await lab.stores.events.list({}, { limit: 500, cursor: null })
+    expect(JSON.stringify([jobs, events, lab.log])).not.toContain(passphrase)
+  })
+
+  test('interrupted by a disk that fails goes on there, and reads again only what changed', async () => {
+    const { lab, protectionId, request } = await newSeedLab({
+      machine: { writeEveryMilliseconds: 60_000 },
+      config: { requestBytes: 16 * KiB, requestsInFlight: 2 },
+    })
+    let left = 3
+    lab.seeds.onWrite = async () => {
+      left -= 1
+      if (left < 0) throw new Error('the disk is gone')
+    }
+    expect((await lab.settle(lab.engine.exportSeed(request))).state).toBe('failed')
+    const before = sumOf(lab)
+    expect(before).toBeGreaterThan(0)
+    expect(await actionOf(lab, protectionId, 'import-seed')).toMatchObject({ allowed: false })
+    lab.seeds.onWrite = async () => {}
+    await lab.clock.advance(2 * minute)
+    await lab.done(lab.engine.exportSeed(request))
+    expect(lab.seeds.seeds.size).toBe(1)
+    expect(seedOf(lab).contents.filter((content) => content === 'mark')).toHaveLength(2)
+    // Two writes of the guest in between, and nothing else twice.
+    expect(sumOf(lab)).toBeLessThan(DISK_BYTES + 4 * 64 * KiB)
+    await lab.done(lab.engine.importSeed(request))
+    await lab.clock.advance(minute)
+    expect((await lab.state(protectionId)).state).toBe('protected')
+  })
+
+  test('given up goes over the line, and its seed is refused afterwards', async () => {
+    const { lab, protectionId, ask, request, exported } = await newSeedLab()
+    await exported()
+    await lab.engine.giveUpSeed(ask)
+    await lab.clock.advance(minute)
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    await expect(lab.engine.importSeed(request)).rejects.toMatchObject({ code: 'protection/not-allowed' })
+    await expect(lab.engine.exportSeed(request)).rejects.toMatchObject({ code: 'protection/not-allowed' })
+  })
+
+  test('of an export that was given up is superseded by the next one', async () => {
+    const { lab, ask, request, exported, protectionId } = await newSeedLab()
+    await exported()
+    lab.seeds.carry(folder, '/mnt/old')
+    lab.a.faults.failNext('source.openPoint')
+    await lab.engine.giveUpSeed(ask)
+    await lab.clock.advance(3000)
+    await lab.engine.pause(ask)
+    await lab.clock.advance(minute)
+    await exported()
+    const failed = await lab.settle(lab.engine.importSeed({ ...request, folder: '/mnt/old' }))
+    expect(failed.failure?.code).toBe('seed/not-found')
+    await lab.done(lab.engine.importSeed(request))
+    expect((await lab.engine.recoveryPoints(protectionId))[0]).toMatchObject({
+      instant: seedOf(lab, folder).manifest?.point.instant,
+    })
+  })
+
+  test.each([
+    ['a wrong passphrase', { passphrase: 'wrong wrong wrong' }, 'seed/wrong-passphrase'],
+    ['another folder', { folder: '/mnt/empty' }, 'seed/not-found'],
+  ])('is not imported with %s, and can be imported after that', async (_, change, code) => {
+    const { lab, protectionId, request, exported } = await newSeedLab()
+    await exported()
+    const failed = await lab.settle(lab.engine.importSeed({ ...request, ...change }))
+    expect(failed).toMatchObject({ state: 'failed', failure: { code, remedy: expect.any(String) } })
+    expect(await lab.engine.recoveryPoints(protectionId)).toEqual([])
+    await lab.done(lab.engine.importSeed(request))
+    await expect(lab.engine.importSeed(request)).rejects.toMatchObject({ code: 'protection/not-allowed' })
+  })
+
+  test('equals the machine once its changes have followed', async () => {
+    const { lab, protectionId, request, exported } = await newSeedLab()
+    await exported()
+    await lab.done(lab.engine.importSeed(request))
+    await lab.clock.advance(minute)
+    await lab.done(lab.engine.plannedFailover({ by, protectionId }))
+    await expectCaughtUp(lab, protectionId)
+  })
+
+  test('whose tracking is lost while it travels is compared, and says why', async () => {
+    const { lab, protectionId, request, exported } = await newSeedLab()
+    await exported()
+    lab.machine.dropCheckpoints(() => true)
+    await lab.done(lab.engine.importSeed(request))
+    await lab.clock.advance(minute)
+    const cycles = (await lab.engine.recoveryPoints(protectionId)).map(({ cycle }) => cycle)
+    expect(cycles.slice(0, 2)).toEqual(['seed', 'resync'])
+  })
+})

@@ -1,0 +1,123 @@
+// Disks that are carried, in memory: whatever opens a seed again finds what was written, as after a crash.
+import { Refusal } from '@understudy/base/errors'
+import { present } from '@understudy/base/invariant'
+import type { Extent } from '@understudy/block/device'
+import { intersect, subtract, union } from '@understudy/block/extents'
+import type { DiskKey } from '@understudy/domain/machines/machine'
+import type { SeedIdentity } from '@understudy/domain/seeds/seed'
+import type {
+  SeedContent,
+  SeedFolders,
+  SeedManifest,
+  SeedMark,
+  SeedWriter,
+} from '@understudy/engine/ports/seed-folders'
+
+export type MemorySeed = {
+  readonly identity: SeedIdentity
+  readonly passphrase: string
+  mark: SeedMark | null
+  manifest: SeedManifest | null
+  readonly safe: Map<DiskKey, readonly Extent[]>
+  readonly contents: (SeedContent | 'mark')[]
+  /** Of data, in all. */
+  writtenBytes: number
+}
+
+export type MemorySeedFolders = SeedFolders & {
+  /** By folder and id. */
+  readonly seeds: ReadonlyMap<string, MemorySeed>
+  /** Called before every write: throwing is a disk that fails, not coming back a process that dies. */
+  onWrite: () => Promise<void>
+  /** Carries the disk to another folder. */
+  carry(from: string, to: string): void
+}
+
+export function memorySeedFolders(): MemorySeedFolders {
+  const seeds = new Map<string, MemorySeed>()
+  const open = (passphrase: string, seed: MemorySeed): MemorySeed => {
+    if (seed.passphrase !== passphrase) throw refusal('wrong-passphrase', 'The passphrase is another one')
+    return seed
+  }
+  const folders: MemorySeedFolders = {
+    seeds,
+    onWrite: async () => {},
+    carry(from, to) {
+      for (const [place, seed] of [...seeds])
+        if (place.startsWith(`${from} `)) seeds.set(place.replace(from, to), seed)
+    },
+    async openWriter({ folder, passphrase }, identity) {
+      const place = `${folder} ${identity.id}`
+      const known = seeds.get(place)
+      const seed = known ? open(passphrase, known) : newSeed(identity, passphrase)
+      seeds.set(place, seed)
+      return toWriter(seed, () => folders.onWrite())
+    },
+    async openReader({ folder, passphrase }, id) {
+      const found = seeds.get(`${folder} ${id}`)
+      if (!found) throw refusal('not-found', `There is no such seed in ${folder}`)
+      const { manifest, contents } = open(passphrase, found)
+      if (manifest === null) throw refusal('incomplete', 'The export did not come to its end')
+      return {
+        manifest,
+        async *contents(signal) {
+          for (const content of contents) {
+            signal.throwIfAborted()
+            yield content
+          }
+        },
+        close: async () => {},
+      }
+    },
+  }
+  return folders
+}
+
+const newSeed = (identity: SeedIdentity, passphrase: string): MemorySeed => ({
+  identity,
+  passphrase,
+  mark: null,
+  manifest: null,
+  safe: new Map(),
+  contents: [],
+  writtenBytes: 0,
+})
+
+function toWriter(seed: MemorySeed, onWrite: () => Promise<void>): SeedWriter {
+  const add = async (content: SeedContent): Promise<void> => {
+    await onWrite()
+    seed.contents.push(content)
+    seed.writtenBytes += content.data?.length ?? 0
+    const extent = { offset: content.offset, bytes: content.bytes }
+    seed.safe.set(content.disk, union(seed.safe.get(content.disk) ?? [], [extent]))
+  }
+  return {
+    get mark() {
+      return seed.mark
+    },
+    get finished() {
+      return seed.manifest
+    },
+    safe: (disk) => seed.safe.get(disk) ?? [],
+    async moveTo(mark, stale) {
+      seed.mark = mark
+      seed.contents.push('mark')
+      if (stale === 'all') return seed.safe.clear()
+      for (const { key, bytes } of mark.disks) {
+        const kept = subtract(seed.safe.get(key) ?? [], stale.get(key) ?? [])
+        seed.safe.set(key, intersect(kept, [{ offset: 0, bytes }]))
+      }
+    },
+    write: (disk, offset, data) => add({ disk, offset, bytes: data.length, data: Buffer.from(data) }),
+    zero: (disk, offset, bytes) => add({ disk, offset, bytes, data: null }),
+    async finish(point) {
+      const { disks } = present(seed.mark, 'a seed that is complete has a mark')
+      seed.manifest = { ...seed.identity, point, disks, storedBytes: seed.writtenBytes }
+      return seed.manifest
+    },
+    close: async () => {},
+  }
+}
+
+const refusal = (code: string, message: string): Refusal =>
+  new Refusal({ code: `seed/${code}`, message, remedy: 'Give the right folder and passphrase.' })
