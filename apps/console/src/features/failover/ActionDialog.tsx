@@ -13,6 +13,7 @@ import { useFocusBack } from '../../ui/use-focus-back.ts'
 import { asksForName, planOf } from './action-plan.ts'
 import { Foresight, Prospects } from './Foresight.tsx'
 import { type ActionOptions, type PointChoice, plainOptions, runAction } from './run-action.ts'
+import { isSeedPlace, SeedFields } from './SeedFields.tsx'
 import { type SourcePower, withFreshPower } from './source-power.ts'
 
 export type AskedAction = Exclude<ProtectionAction, 'edit'>
@@ -36,6 +37,7 @@ export function ActionDialog({ protection, action, point, flow, onClose }: Actio
   const [typed, setTyped] = useState('')
   const [options, setOptions] = useState<ActionOptions>({
     ...plainOptions,
+    seed: { folder: protection.seed?.folder ?? '', passphrase: '' },
     point: plan.choosesPoint && point ? { kind: 'point', id: point.id } : { kind: 'latest' },
   })
   const preview = useQuery({
@@ -68,7 +70,9 @@ export function ActionDialog({ protection, action, point, flow, onClose }: Actio
   const power = foreseen?.sourcePower ?? null
   const mustType = asksForName(action, power)
   const blocked = preview.data?.findings.some((finding) => finding.level === 'blocker') ?? false
-  const ready = !blocked && (!mustType || typed === protection.name)
+  const asksForSeed = action === 'export-seed' || action === 'import-seed'
+  const ready =
+    !blocked && (!mustType || typed === protection.name) && (!asksForSeed || isSeedPlace(options.seed))
   const submit = (event: FormEvent): void => {
     event.preventDefault()
     if (ready && !run.isPending) run.mutate()
@@ -273,6 +277,8 @@ function Options({ action, options, power, onChange }: OptionsProps) {
         onChange={(event) => onChange({ overwriteModified: event.currentTarget.checked })}
       />
     )
+  if (action === 'export-seed' || action === 'import-seed')
+    return <SeedFields value={options.seed} onChange={(seed) => onChange({ seed })} />
   if (action === 'end')
     return (
       <Checkbox

@@ -20,6 +20,7 @@ export function arrangeActions(actions: readonly AllowedAction[]): {
   if (may('clean-up-test')) chosen.splice(undecided ? chosen.length : 0, undecided ? 0 : 1, 'clean-up-test')
   if (may('fail-back')) chosen.push('fail-back')
   if (may('resume')) chosen.push('resume')
+  for (const action of ['import-seed', 'give-up-seed'] as const) if (may(action)) chosen.push(action)
   const buttons = chosen.flatMap((action) => actions.find((each) => each.action === action) ?? [])
   return { buttons, more: actions.filter((each) => !chosen.includes(each.action)) }
 }
@@ -156,6 +157,33 @@ export const planOf: Record<ProtectionAction, ActionPlan> = {
     effect: 'Goes on replicating.',
     confirm: 'Resume',
     danger: false,
+    preview: null,
+    choosesPoint: false,
+  },
+  'export-seed': {
+    title: 'Seed by disk',
+    effect:
+      'Writes the first copy, encrypted, to a folder of the server instead of sending it over the line. Carry the disk to the other side and import it there; changes since then follow over the line. An export that stopped goes on where it was.',
+    confirm: 'Export',
+    danger: false,
+    preview: null,
+    choosesPoint: false,
+  },
+  'import-seed': {
+    title: 'Import the seed',
+    effect:
+      'Makes the first recovery point of what was exported, then goes on with the changes since then over the line. A seed that is not whole, or of another machine, is refused.',
+    confirm: 'Import',
+    danger: false,
+    preview: null,
+    choosesPoint: false,
+  },
+  'give-up-seed': {
+    title: 'Give up the seed',
+    effect:
+      'The first copy goes over the line after all, from the beginning. What was exported is of no use any more.',
+    confirm: 'Give up the seed',
+    danger: true,
     preview: null,
     choosesPoint: false,
   },

@@ -17,6 +17,8 @@ export type ActionOptions = {
   readonly powerOffOriginal: boolean
   readonly overwriteModified: boolean
   readonly keepReplica: boolean
+  /** Where a first copy goes on a disk, or comes from. */
+  readonly seed: { readonly folder: string; readonly passphrase: string }
 }
 
 export const plainOptions: ActionOptions = {
@@ -26,6 +28,7 @@ export const plainOptions: ActionOptions = {
   powerOffOriginal: false,
   overwriteModified: false,
   keepReplica: false,
+  seed: { folder: '', passphrase: '' },
 }
 
 /** `key`: the same for every attempt of one decision, so that a second click or a retry starts no second job. */
@@ -69,6 +72,13 @@ export async function runAction(
       return { jobId: null }
     case 'resync':
       await protections.resync({ id })
+      return { jobId: null }
+    case 'export-seed':
+      return protections.exportSeed({ id, ...options.seed }, once)
+    case 'import-seed':
+      return protections.importSeed({ id, ...options.seed }, once)
+    case 'give-up-seed':
+      await protections.giveUpSeed({ id })
       return { jobId: null }
     case 'pause':
       await protections.pause({ id })

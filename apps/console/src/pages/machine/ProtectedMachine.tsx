@@ -12,6 +12,7 @@ import { GroupNote } from '../../features/groups/GroupNote.tsx'
 import { DiskEditor, NetworkEditor, PolicyEditor } from '../../features/protections/HardwareEditors.tsx'
 import { LivePath } from '../../features/protections/LivePath.tsx'
 import { ProtectionStatus } from '../../features/protections/ProtectionStatus.tsx'
+import { SeedNote } from '../../features/protections/SeedNote.tsx'
 import { SiteFlow } from '../../features/protections/SiteFlow.tsx'
 import { wordsOfAction } from '../../features/protections/state-words.ts'
 import { bulkCopiesOf } from '../../features/recovery-points/bulk-copies.ts'
@@ -44,6 +45,9 @@ const labels: Record<(typeof tabs)[number], string> = {
   jobs: 'Jobs',
   events: 'Events',
 }
+
+/** What these states mean is told in a place of their own. */
+const hasOwnNote: readonly Protection['state'][] = ['failedOver', 'awaitingSeed']
 
 /** What is asked right beside what it is about: the decision on a failover, the end of a test, the way back. */
 function elsewhere(protection: Protection): readonly ProtectionAction[] {
@@ -130,7 +134,8 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
         }
       />
       <Stack gap="md">
-        {protection.stateNote && protection.state !== 'failedOver' && (
+        <SeedNote protection={protection} />
+        {protection.stateNote && !hasOwnNote.includes(protection.state) && (
           <Alert color={protection.state === 'broken' ? 'red' : 'blue'} variant="light">
             {readable(protection.stateNote)}
           </Alert>
