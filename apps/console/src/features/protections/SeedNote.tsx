@@ -1,7 +1,8 @@
 import { Alert, Text } from '@mantine/core'
 import { IconPackageExport } from '@tabler/icons-react'
+import { formatBytes } from '@understudy/base/bytes'
 import type { Protection } from '@understudy/contract/protection'
-import { formatBytes, formatWithZone } from '../../lib/format.ts'
+import { formatWithZone } from '../../lib/format.ts'
 
 /** How far a first copy is that travels on a disk. */
 export function SeedNote({ protection }: { readonly protection: Protection }) {
