@@ -54,11 +54,11 @@ export function SitePage() {
     onSettled: () => queries.invalidateQueries({ queryKey: api.key() }),
   })
   if (!site) return error ? <ProblemAlert error={error} /> : <RoutePending />
-  // A site that only keeps replicas has neither machines nor networks to show.
+  // A site that only keeps replicas has neither machines nor networks to show; one that runs them may have no inventory. One that
+  // cannot be opened can do nothing now, and is shown whole.
+  const hasNoInventory = site.canKeepReplicas && !site.canBeSource
   const shownTabs = tabs.filter(
-    (each) =>
-      (each !== 'machines' || site.canBeSource || site.whyNoTarget === null) &&
-      (each !== 'networks' || site.whyNoTarget === null),
+    (each) => (each !== 'machines' || !hasNoInventory) && (each !== 'networks' || site.whyNoTarget === null),
   )
   const hasMachines = shownTabs.includes('machines')
   const tab = shownTabs.find((each) => each === search.tab) ?? shownTabs[0] ?? 'settings'

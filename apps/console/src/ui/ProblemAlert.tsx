@@ -1,10 +1,18 @@
 import { Alert, Code, Stack, Text } from '@mantine/core'
 import { IconAlertTriangle } from '@tabler/icons-react'
+import type { ReactNode } from 'react'
 import { problemOf } from '../api/client.ts'
 import { readable } from '../lib/format.ts'
 
+type ProblemAlertProps = {
+  readonly error: unknown
+  readonly title?: string
+  /** What happened, where it is better shown than as the sentence of the server. */
+  readonly detail?: ReactNode
+}
+
 /** An error as the operator needs it: what happened, why, and what to do. */
-export function ProblemAlert({ error, title }: { readonly error: unknown; readonly title?: string }) {
+export function ProblemAlert({ error, title, detail = null }: ProblemAlertProps) {
   if (error === null || error === undefined) return null
   const problem = problemOf(error)
   return (
@@ -16,7 +24,7 @@ export function ProblemAlert({ error, title }: { readonly error: unknown; readon
       role="alert"
     >
       <Stack gap={6}>
-        <Text size="sm">{readable(problem.detail.replace(/\.?$/, '.'))}</Text>
+        {detail ?? <Text size="sm">{readable(problem.detail.replace(/\.?$/, '.'))}</Text>}
         {problem.cause && <Text size="sm">Cause: {readable(problem.cause)}</Text>}
         {problem.fields?.map((field) => (
           <Text size="sm" key={field.path}>

@@ -13,20 +13,28 @@ export function AzureOnThisComputer({ onAdded }: { readonly onAdded?: (siteId: s
   const queries = useQueryClient()
   const whyRefused = useWhyRefused()
   const { data: lab } = useQuery(api.lab.get.queryOptions())
+  const { data: sites } = useQuery(api.sites.list.queryOptions())
   const add = useMutation({
     mutationFn: () => client.lab.addAzure({}),
     onSuccess: ({ siteId }) => onAdded?.(siteId),
     onSettled: () => queries.invalidateQueries(),
   })
   if (!lab) return null
-  const { available, reason, siteId } = lab.azure
+  const { available, reason, whyNoMachines, siteId } = lab.azure
+  const known = sites?.items.find(({ id }) => id === siteId)
+  // From before it could, or switched off since.
+  const lacksMachines = known !== undefined && known.whyNoTarget !== null && whyNoMachines === null
   return (
     <Stack gap={8} align="flex-start">
       <Text size="sm" c="var(--ink-quiet)">
         Azure (Azurite on this computer): Microsoft's emulator of Azure Storage keeps replicas here as Azure
-        would keep them. Emulated, to learn and to try; nothing leaves this computer.
+        would keep them
+        {whyNoMachines === null
+          ? ', and a stand-in for Resource Manager boots them under QEMU.'
+          : `. Machines cannot run there: ${whyNoMachines}.`}{' '}
+        Emulated, to learn and to try; nothing leaves this computer.
       </Text>
-      {siteId === null ? (
+      {siteId === null || lacksMachines ? (
         <ActionButton
           variant="default"
           reason={whyRefused(roleOf.lab.addAzure) ?? (available ? null : reason)}
@@ -34,7 +42,7 @@ export function AzureOnThisComputer({ onAdded }: { readonly onAdded?: (siteId: s
           onClick={() => add.mutate()}
           leftSection={<IconCloudPlus size={16} aria-hidden />}
         >
-          Add the emulated Azure
+          {siteId === null ? 'Add the emulated Azure' : 'Let machines run in the emulated Azure'}
         </ActionButton>
       ) : (
         <LinkButton variant="default" to="/sites/$siteId" params={{ siteId }}>

@@ -1,7 +1,5 @@
 import {
-  Button,
   Checkbox,
-  Collapse,
   Input,
   NumberInput,
   PasswordInput,
@@ -11,9 +9,10 @@ import {
   Text,
   TextInput,
 } from '@mantine/core'
-import { useDisclosure } from '@mantine/hooks'
-import { IconChevronDown, IconChevronRight } from '@tabler/icons-react'
-import type { AzureDraft, Problems } from './site-draft.ts'
+import { Fold } from '../../ui/Fold.tsx'
+import { AzureComputeFields } from './AzureComputeFields.tsx'
+import type { AzureDraft } from './azure-draft.ts'
+import type { Problems } from './draft-fields.ts'
 
 type AzureFieldsProps = {
   readonly draft: AzureDraft
@@ -26,16 +25,13 @@ const rareFields = ['endpoint', 'proxyUrl', 'connections', 'requestsPerSecond'] 
 
 /** A container of a storage account, how it lets us in, and how hard it may be used. */
 export function AzureFields({ draft, problems, saved, onChange }: AzureFieldsProps) {
-  const [opened, { toggle }] = useDisclosure(rareFields.some((name) => draft[name] !== ''))
   const problem = (path: string): string | null => problems[path] ?? null
   const set = (change: Partial<AzureDraft>): void => onChange({ ...draft, ...change })
-  // A problem must not hide behind a closed fold.
-  const showMore = opened || rareFields.some((name) => problem(`settings.${name}`) !== null)
   return (
     <Stack gap="md">
       <Text size="sm" c="var(--ink-quiet)">
-        The site keeps replicas, one page blob for each disk, as fixed VHD. Machines cannot run there yet. Use
-        a standard general-purpose account (v2) without hierarchical namespace.
+        The site keeps replicas, one page blob for each disk, as fixed VHD. Use a standard general-purpose
+        account (v2) without hierarchical namespace.
       </Text>
       <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="sm">
         <TextInput
@@ -65,20 +61,20 @@ export function AzureFields({ draft, problems, saved, onChange }: AzureFieldsPro
         onChange={(event) => set({ makeContainer: event.currentTarget.checked })}
       />
       <SignIn draft={draft} saved={saved} problem={problem} set={set} />
-      <div>
-        <Button
-          variant="subtle"
-          size="compact-sm"
-          aria-expanded={showMore}
-          leftSection={showMore ? <IconChevronDown size={15} /> : <IconChevronRight size={15} />}
-          onClick={toggle}
-        >
-          Other clouds, proxy and limits
-        </Button>
-      </div>
-      <Collapse expanded={showMore}>
+      <Fold
+        title="Address, proxy and limits"
+        startsOpen={rareFields.some((name) => draft[name] !== '')}
+        // A problem must not hide behind a closed fold.
+        keepOpen={rareFields.some((name) => problem(`settings.${name}`) !== null)}
+      >
         <Rare draft={draft} saved={saved} problem={problem} set={set} />
-      </Collapse>
+      </Fold>
+      <AzureComputeFields
+        draft={draft.compute}
+        account={draft.account}
+        problems={problems}
+        onChange={(compute) => set({ compute })}
+      />
     </Stack>
   )
 }

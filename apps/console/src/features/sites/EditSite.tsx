@@ -6,12 +6,14 @@ import type { Site } from '@understudy/contract/site'
 import { api, client } from '../../api/client.ts'
 import { useWhyRefused } from '../../api/session.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
-import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { toastDone } from '../../ui/toast-job.tsx'
-import { ConnectionTest } from './ConnectionTest.tsx'
+import { ConnectionProblem, ConnectionTest } from './ConnectionTest.tsx'
 import { SiteFields } from './SiteFields.tsx'
 import { needsStoredSecret, toDraft, toSiteInput } from './site-draft.ts'
 import { useSiteForm } from './use-site-form.ts'
+
+/** It is not sent to the browser, so a test from here could not use it. */
+const KEPT_SECRET = 'The secret that is kept stays on the server: saving tests the connection with it'
 
 /** The settings of a registered site. Secrets are never shown; left empty they stay. */
 export function EditSite({ site }: { readonly site: Site }) {
@@ -23,7 +25,6 @@ export function EditSite({ site }: { readonly site: Site }) {
     onSuccess: () => toastDone(`${form.draft.name} is saved`),
     onSettled: () => queries.invalidateQueries({ queryKey: api.sites.key() }),
   })
-  // The stored key is not sent to the browser, so a test from here could not use it.
   const untestable = needsStoredSecret(form.draft)
   const reason =
     whyRefused(roleOf.sites.update) ??
@@ -32,10 +33,10 @@ export function EditSite({ site }: { readonly site: Site }) {
     <Stack gap="md" maw={720}>
       <SiteFields draft={form.draft} problems={form.problems} onChange={form.setDraft} saved />
       <ConnectionTest summary={form.summary} error={form.testError} incomplete={form.incomplete} />
-      <ProblemAlert error={update.error} title="The site was not saved" />
+      <ConnectionProblem error={update.error} title="The site was not saved" />
       <Group justify="flex-end" gap="xs">
         <ActionButton
-          reason={whyRefused(roleOf.sites.testConnection)}
+          reason={whyRefused(roleOf.sites.testConnection) ?? (untestable ? KEPT_SECRET : null)}
           variant="default"
           leftSection={<IconPlugConnected size={16} />}
           loading={form.testing}
@@ -43,7 +44,11 @@ export function EditSite({ site }: { readonly site: Site }) {
         >
           Test the connection
         </ActionButton>
-        <ActionButton reason={reason} loading={update.isPending} onClick={() => update.mutate()}>
+        <ActionButton
+          reason={reason}
+          loading={update.isPending}
+          onClick={() => form.check() && update.mutate()}
+        >
           Save
         </ActionButton>
       </Group>

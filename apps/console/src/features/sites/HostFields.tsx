@@ -8,7 +8,8 @@ import {
   SimpleGrid,
   TextInput,
 } from '@mantine/core'
-import type { HostDraft, Problems } from './site-draft.ts'
+import type { Problems } from './draft-fields.ts'
+import type { HostDraft } from './site-draft.ts'
 
 type HostFieldsProps = {
   readonly host: HostDraft

@@ -12,16 +12,10 @@ import {
 } from '@mantine/core'
 import { useId } from '@mantine/hooks'
 import { IconPlus } from '@tabler/icons-react'
+import type { Problems } from './draft-fields.ts'
 import { HostFields } from './HostFields.tsx'
 import { NetworkFields } from './NetworkFields.tsx'
-import {
-  emptyHost,
-  emptyNetwork,
-  type HostDraft,
-  type NetworkDraft,
-  type Problems,
-  type SiteDraft,
-} from './site-draft.ts'
+import { emptyHost, emptyNetwork, type HostDraft, type NetworkDraft, type SiteDraft } from './site-draft.ts'
 
 type Draft = SiteDraft['kvm']
 type KvmFieldsProps = {

@@ -1,5 +1,6 @@
 import { Button, Fieldset, Group, Select, SimpleGrid, Switch, TextInput } from '@mantine/core'
-import type { NetworkDraft, Problems } from './site-draft.ts'
+import type { Problems } from './draft-fields.ts'
+import type { NetworkDraft } from './site-draft.ts'
 
 type NetworkFieldsProps = {
   readonly network: NetworkDraft

@@ -4,8 +4,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import { api, client } from '../../api/client.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
-import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
-import { ConnectionTest } from './ConnectionTest.tsx'
+import { ConnectionProblem, ConnectionTest } from './ConnectionTest.tsx'
 import { SiteFields } from './SiteFields.tsx'
 import { emptyDraft, toSiteInput } from './site-draft.ts'
 import { wordsOfPlatform } from './site-words.ts'
@@ -66,7 +65,7 @@ function RegisterForm({ onRegistered, onCancel, azureOffer }: RegisterFormProps)
       />
       <SiteFields draft={form.draft} problems={form.problems} onChange={form.setDraft} />
       <ConnectionTest summary={form.summary} error={form.testError} incomplete={form.incomplete} />
-      <ProblemAlert error={create.error} title="The site was not registered" />
+      <ConnectionProblem error={create.error} title="The site was not registered" />
       <Group justify="flex-end" gap="xs">
         <Button variant="subtle" color="gray" onClick={onCancel}>
           Cancel

@@ -1,6 +1,7 @@
 import { Alert, NumberInput, SimpleGrid } from '@mantine/core'
 import { IconFlask } from '@tabler/icons-react'
-import type { Problems, SiteDraft } from './site-draft.ts'
+import type { Problems } from './draft-fields.ts'
+import type { SiteDraft } from './site-draft.ts'
 
 type Draft = SiteDraft['simulated']
 type SimulatedFieldsProps = {

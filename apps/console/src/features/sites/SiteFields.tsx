@@ -1,8 +1,9 @@
 import { Stack, TextInput } from '@mantine/core'
 import { AzureFields } from './AzureFields.tsx'
+import type { Problems } from './draft-fields.ts'
 import { KvmFields } from './KvmFields.tsx'
 import { SimulatedFields } from './SimulatedFields.tsx'
-import type { Problems, SiteDraft } from './site-draft.ts'
+import type { SiteDraft } from './site-draft.ts'
 
 type SiteFieldsProps = {
   readonly draft: SiteDraft

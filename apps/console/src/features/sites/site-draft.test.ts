@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { type ComputeDraft, emptyCompute } from './compute-draft.ts'
 import {
   checkDraft,
   emptyDraft,
@@ -107,5 +108,114 @@ describe('a site in Azure', () => {
       accountKey: '',
       makeContainer: false,
     })
+  })
+})
+
+describe('a site in Azure where machines run', () => {
+  const id = '00000000-0000-4000-8000-000000000001'
+  const rule = { macAddress: '52:54:00:00:00:01', mode: 'test', address: '10.1.1.10' } as const
+  const compute: ComputeDraft = {
+    ...emptyCompute,
+    wanted: true,
+    subscriptionId: ` ${id} `,
+    resourceGroup: 'replicas',
+    region: 'westeurope',
+    tenantId: id,
+    clientId: id,
+    clientSecret: ' s3cret ',
+    preferredSizes: 'Standard_D2s_v5,  Standard_D4s_v5',
+    zone: '1',
+    tags: 'department = finance\n\nowner=a=b',
+    adapters: [rule],
+  }
+  const draftWith = (change: Partial<ComputeDraft>): SiteDraft => ({
+    ...emptyDraft,
+    name: 'Cloud',
+    platform: 'azure',
+    azure: {
+      ...emptyDraft.azure,
+      account: 'contoso',
+      accountKey: 'a2V5',
+      compute: { ...compute, ...change },
+    },
+  })
+  const saved = (): SiteDraft => {
+    const { name, settings } = toSiteInput(draftWith({}))
+    return toDraft({ name, platform: 'azure', settings: { ...settings } })
+  }
+  const changed = (draft: SiteDraft, change: Partial<ComputeDraft>): SiteDraft => ({
+    ...draft,
+    azure: { ...draft.azure, compute: { ...draft.azure.compute, ...change } },
+  })
+
+  test('is off at first, and then nothing of it is sent', () => {
+    const { settings, secrets } = toSiteInput(draftWith({ wanted: false }))
+    expect(settings).not.toHaveProperty('compute')
+    expect(secrets).toEqual({ accountKey: 'a2V5' })
+    expect(emptyDraft.azure.compute.wanted).toBe(false)
+  })
+
+  test('sends lists as lists, tags by their names, and leaves out what is empty', () => {
+    const { settings, secrets } = toSiteInput(draftWith({}))
+    expect(settings).toMatchObject({
+      compute: {
+        subscriptionId: id,
+        resourceGroup: 'replicas',
+        region: 'westeurope',
+        signIn: { kind: 'secret', tenantId: id, clientId: id },
+        diskType: 'StandardSSD_LRS',
+        preferredSizes: ['Standard_D2s_v5', 'Standard_D4s_v5'],
+        zone: '1',
+        tags: { department: 'finance', owner: 'a=b' },
+        adapters: [rule],
+      },
+    })
+    expect(secrets).toEqual({ accountKey: 'a2V5', clientSecret: 's3cret' })
+    expect(checkDraft(draftWith({}))).toEqual({})
+  })
+
+  test('comes back as it was entered but for its secret, and is sent again unchanged', () => {
+    const again = toSiteInput(saved())
+    expect(again.settings).toEqual({ ...toSiteInput(draftWith({})).settings, makeContainer: false })
+    expect(again.secrets).toEqual({})
+  })
+
+  test('a managed identity needs no secret and sends none', () => {
+    const draft = draftWith({ signIn: 'managed', clientId: '', clientSecret: 'left over' })
+    expect(checkDraft(draft)).toEqual({})
+    expect(toSiteInput(draft)).toMatchObject({
+      settings: { compute: { signIn: { kind: 'managed' } } },
+      secrets: { accountKey: 'a2V5' },
+    })
+  })
+
+  test('its secret is asked for when it is new or belongs to another application, and never again', () => {
+    const missing = { 'secrets.clientSecret': 'Fill this in' }
+    const other = { clientId: '00000000-0000-4000-8000-000000000002' }
+    expect(checkDraft(draftWith({ clientSecret: '' }))).toEqual(missing)
+    expect(checkDraft(saved(), true)).toEqual({})
+    expect(checkDraft(changed(saved(), { zone: '2' }), true)).toEqual({})
+    expect(checkDraft(changed(saved(), other), true)).toEqual(missing)
+    expect(checkDraft(changed(saved(), { ...other, clientSecret: 'x' }), true)).toEqual({})
+  })
+
+  test('it cannot be tested from the form while one of its secrets is only on the server', () => {
+    const withKey: SiteDraft = { ...saved(), azure: { ...saved().azure, accountKey: 'a2V5' } }
+    expect(needsStoredSecret(withKey)).toBe(true)
+    expect(needsStoredSecret(changed(withKey, { clientSecret: 'x' }))).toBe(false)
+    expect(needsStoredSecret(changed(withKey, { signIn: 'managed' }))).toBe(false)
+    expect(needsStoredSecret(changed(withKey, { wanted: false }))).toBe(false)
+  })
+
+  test.each([
+    ['settings.compute.subscriptionId', { subscriptionId: 'mine' }],
+    ['settings.compute.region', { region: 'West Europe' }],
+    ['settings.compute.signIn.tenantId', { tenantId: '' }],
+    ['settings.compute.preferredSizes.1', { preferredSizes: 'Standard_D2s_v5 a/b' }],
+    ['settings.compute.tags', { tags: 'a = 1\nA = 2' }],
+    ['settings.compute.tags.a/b', { tags: 'a/b = 1' }],
+    ['settings.compute.cloud.directory', { resourceManager: 'https://arm' }],
+  ])('names what does not fit in %s', (path, change) => {
+    expect(Object.keys(checkDraft(draftWith(change)))).toEqual([path])
   })
 })

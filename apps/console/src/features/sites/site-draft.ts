@@ -1,9 +1,15 @@
 // What the forms of a site hold, and how that becomes what the API takes. Pure.
 import { SiteInput } from '@understudy/contract/site'
 import type { z } from 'zod'
-
-/** What is wrong with which field, by its path. */
-export type Problems = Readonly<Record<string, string>>
+import {
+  type AzureDraft,
+  checkAzure,
+  emptyAzure,
+  needsStoredAzureSecret,
+  toAzureDraft,
+  toAzureInput,
+} from './azure-draft.ts'
+import { FILL_IN, type Loose, list, number, type Problems, record, text } from './draft-fields.ts'
 
 export type HostDraft = {
   readonly key: string
@@ -50,21 +56,6 @@ export type SiteDraft = {
   readonly azure: AzureDraft
 }
 
-export type AzureDraft = {
-  readonly account: string
-  readonly container: string
-  readonly makeContainer: boolean
-  readonly signIn: 'key' | 'signature'
-  readonly accountKey: string
-  readonly signature: string
-  readonly endpoint: string
-  readonly proxyUrl: string
-  readonly proxyPassword: string
-  /** Empty: as many, or as fast, as it goes. */
-  readonly connections: number | ''
-  readonly requestsPerSecond: number | ''
-}
-
 export type Platform = 'kvm' | 'simulated' | 'azure'
 
 const KiB = 1024
@@ -105,19 +96,7 @@ export const emptyDraft: SiteDraft = {
     privateKey: '',
   },
   simulated: { machines: 10, disksPerMachine: 1, diskMegabytes: 64, churnKilobytesPerSecond: 64, seed: 1 },
-  azure: {
-    account: '',
-    container: 'understudy',
-    makeContainer: true,
-    signIn: 'key',
-    accountKey: '',
-    signature: '',
-    endpoint: '',
-    proxyUrl: '',
-    proxyPassword: '',
-    connections: '',
-    requestsPerSecond: '',
-  },
+  azure: emptyAzure,
 }
 
 /** The draft as the API takes it. Fields that are left empty are left out. */
@@ -174,34 +153,6 @@ export function toSiteInput(draft: SiteDraft): z.input<typeof SiteInput> {
   }
 }
 
-function toAzureInput({ name, azure }: SiteDraft): z.input<typeof SiteInput> {
-  const { account, container, makeContainer, signIn, connections, requestsPerSecond } = azure
-  const endpoint = azure.endpoint.trim()
-  const proxyUrl = azure.proxyUrl.trim()
-  const secret =
-    signIn === 'key'
-      ? filledIn('accountKey', azure.accountKey.trim())
-      : filledIn('signature', azure.signature.trim())
-  return {
-    name,
-    platform: 'azure',
-    settings: {
-      account: account.trim(),
-      container: container.trim(),
-      signIn,
-      makeContainer,
-      ...filledIn('endpoint', endpoint),
-      ...filledIn('proxyUrl', proxyUrl),
-      ...(connections === '' ? {} : { connections }),
-      ...(requestsPerSecond === '' ? {} : { requestsPerSecond }),
-    },
-    secrets: { ...secret, ...(proxyUrl === '' ? {} : filledIn('proxyPassword', azure.proxyPassword)) },
-  }
-}
-
-const filledIn = <Name extends string>(name: Name, value: string): { readonly [Key in Name]?: string } =>
-  value === '' ? {} : ({ [name]: value } as { readonly [Key in Name]: string })
-
 export const portsOf = (text: string): number[] =>
   text
     .split(/[\s,]+/)
@@ -212,37 +163,20 @@ export const portsOf = (text: string): number[] =>
  * What does not fit before it is sent, by the path of its field; an empty record when all is well. A site that is saved has its
  * secrets already.
  */
-export function checkDraft(draft: SiteDraft, saved = false): Readonly<Record<string, string>> {
-  const missing = saved ? {} : missingSecret(draft)
+export function checkDraft(draft: SiteDraft, saved = false): Problems {
+  const own = draft.platform === 'azure' ? checkAzure(draft.azure, saved) : {}
   const parsed = SiteInput.safeParse(toSiteInput(draft))
-  if (parsed.success) return missing
+  if (parsed.success) return own
   return {
-    ...missing,
+    ...own,
     ...Object.fromEntries(
       parsed.error.issues.toReversed().map((issue) => [issue.path.join('.'), wordsOf(issue)]),
     ),
   }
 }
 
-/** Nobody has one to fall back on yet. */
-function missingSecret({ platform, azure }: SiteDraft): Readonly<Record<string, string>> {
-  if (platform !== 'azure') return {}
-  if (azure.signIn === 'key') return azure.accountKey.trim() === '' ? { 'secrets.accountKey': FILL_IN } : {}
-  return azure.signature.trim() === '' ? { 'secrets.signature': FILL_IN } : {}
-}
-
-const FILL_IN = 'Fill this in'
-
 const wordsOf = (issue: z.core.$ZodIssue): string =>
   issue.code === 'too_small' && issue.message.startsWith('Too small') ? FILL_IN : issue.message
-
-type Loose = Readonly<Record<string, unknown>>
-const record = (value: unknown): Loose =>
-  typeof value === 'object' && value !== null ? (value as Loose) : {}
-const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
-const text = (value: unknown, absent = ''): string => (typeof value === 'string' ? value : absent)
-const optionalNumber = (value: unknown): number | '' => (typeof value === 'number' ? value : '')
-const number = (value: unknown, absent: number): number => (typeof value === 'number' ? value : absent)
 
 /** Settings of a site that is registered already, for its form. Secrets never come back: their fields stay empty. */
 export function toDraft(site: {
@@ -272,20 +206,7 @@ export function toDraft(site: {
       churnKilobytesPerSecond: number(settings.churnBytesPerSecond, 64 * KiB) / KiB,
       seed: number(settings.seed, 1),
     },
-    azure: {
-      account: text(settings.account),
-      container: text(settings.container),
-      // That it was made once is no wish to have it made again: one that has gone since was deleted.
-      makeContainer: false,
-      signIn: settings.signIn === 'signature' ? 'signature' : 'key',
-      accountKey: '',
-      signature: '',
-      endpoint: text(settings.endpoint),
-      proxyUrl: text(settings.proxyUrl),
-      proxyPassword: '',
-      connections: optionalNumber(settings.connections),
-      requestsPerSecond: optionalNumber(settings.requestsPerSecond),
-    },
+    azure: toAzureDraft(settings),
   }
 }
 
@@ -295,7 +216,7 @@ export function needsStoredSecret({ platform, kvm, azure }: SiteDraft): boolean 
     case 'kvm':
       return kvm.hosts.some(({ where }) => where === 'ssh') && kvm.privateKey.trim() === ''
     case 'azure':
-      return (azure.signIn === 'key' ? azure.accountKey : azure.signature).trim() === ''
+      return needsStoredAzureSecret(azure)
     case 'simulated':
       return false
   }

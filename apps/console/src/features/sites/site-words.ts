@@ -18,5 +18,5 @@ export const wordsOfSite: Record<Site['health'], string> = {
 export const wordsOfPlatform: Record<Site['platform'], string> = {
   kvm: 'KVM hosts',
   simulated: 'Simulated',
-  azure: 'Azure Storage',
+  azure: 'Azure',
 }

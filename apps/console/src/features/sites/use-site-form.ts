@@ -28,6 +28,11 @@ export function useSiteForm(initial: SiteDraft, saved = false) {
       setTried(true)
       if (Object.keys(own).length === 0) test.mutate(draft)
     },
+    /** Whether it may be sent as it is; shows what is wrong with it. */
+    check: (): boolean => {
+      setTried(true)
+      return Object.keys(own).length === 0
+    },
     testing: test.isPending,
     testError: test.variables === draft ? test.error : null,
     /** What the test found, while the draft is still what was tested. */

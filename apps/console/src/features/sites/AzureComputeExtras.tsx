@@ -1,0 +1,134 @@
+import { Select, SimpleGrid, Stack, Textarea, TextInput } from '@mantine/core'
+import { type ComputeDraft, diskTypes } from './compute-draft.ts'
+
+/** What most leave empty. A fold that holds one of them is open. */
+export const extraFields = [
+  'preferredSizes',
+  'zone',
+  'availabilitySetId',
+  'licenseType',
+  'tags',
+  'storageAccountId',
+  'resourceManager',
+  'directory',
+  'certificate',
+] as const satisfies readonly (keyof ComputeDraft)[]
+
+const zones = ['1', '2', '3']
+
+type AzureComputeExtrasProps = {
+  readonly draft: ComputeDraft
+  readonly account: string
+  readonly problem: (name: string) => string | null
+  readonly set: (change: Partial<ComputeDraft>) => void
+}
+
+/** What machines are made of in Azure, where other than by default. */
+export function AzureComputeExtras({ draft, account, problem, set }: AzureComputeExtrasProps) {
+  return (
+    <Stack gap="sm">
+      <TextInput
+        label="Preferred sizes"
+        description="Taken where they fit, in this order; else the smallest that fits the machine."
+        placeholder="Standard_D2s_v5, Standard_D4s_v5"
+        value={draft.preferredSizes}
+        onChange={(event) => set({ preferredSizes: event.currentTarget.value })}
+        error={problem('preferredSizes')}
+        spellCheck={false}
+      />
+      <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="sm">
+        <Select
+          label="Disks"
+          allowDeselect={false}
+          data={[...diskTypes]}
+          value={draft.diskType}
+          onChange={(value) =>
+            set({ diskType: diskTypes.find((one) => one.value === value)?.value ?? draft.diskType })
+          }
+        />
+        <Select
+          label="Availability zone"
+          placeholder="None"
+          clearable
+          clearButtonProps={{ 'aria-label': 'No zone' }}
+          data={zones.map((value) => ({ value, label: `Zone ${value}` }))}
+          value={draft.zone === '' ? null : draft.zone}
+          onChange={(value) => set({ zone: value ?? '' })}
+          error={problem('zone')}
+        />
+      </SimpleGrid>
+      <TextInput
+        label="Availability set"
+        description="Resource id; a machine is in a zone or in a set."
+        placeholder="/subscriptions/…/availabilitySets/…"
+        value={draft.availabilitySetId}
+        onChange={(event) => set({ availabilitySetId: event.currentTarget.value })}
+        error={problem('availabilitySetId')}
+        spellCheck={false}
+      />
+      <Textarea
+        label="Tags"
+        description="On everything that is made, one a line"
+        placeholder="department = finance"
+        autosize
+        minRows={2}
+        maxRows={6}
+        value={draft.tags}
+        onChange={(event) => set({ tags: event.currentTarget.value })}
+        error={problem('tags')}
+        spellCheck={false}
+      />
+      <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="sm">
+        <TextInput
+          label="Licence that is brought along"
+          placeholder="Windows_Server"
+          value={draft.licenseType}
+          onChange={(event) => set({ licenseType: event.currentTarget.value })}
+          error={problem('licenseType')}
+          spellCheck={false}
+        />
+        <TextInput
+          label="Resource id of the storage account"
+          placeholder={`${account || 'the account'}, in the resource group above`}
+          value={draft.storageAccountId}
+          onChange={(event) => set({ storageAccountId: event.currentTarget.value })}
+          error={problem('storageAccountId')}
+          spellCheck={false}
+        />
+      </SimpleGrid>
+      <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="sm">
+        <TextInput
+          label="Address of Resource Manager"
+          description="Of sovereign clouds and emulators"
+          placeholder="https://management.azure.com"
+          value={draft.resourceManager}
+          onChange={(event) => set({ resourceManager: event.currentTarget.value })}
+          error={problem('cloud.resourceManager')}
+          spellCheck={false}
+        />
+        <TextInput
+          label="Address of the directory"
+          description="Where identities sign in"
+          placeholder="https://login.microsoftonline.com"
+          value={draft.directory}
+          onChange={(event) => set({ directory: event.currentTarget.value })}
+          error={problem('cloud.directory')}
+          spellCheck={false}
+        />
+      </SimpleGrid>
+      {(draft.resourceManager !== '' || draft.certificate !== '') && (
+        <Textarea
+          label="Certificate to believe there"
+          description="PEM, beside those of the system"
+          autosize
+          minRows={2}
+          maxRows={5}
+          value={draft.certificate}
+          onChange={(event) => set({ certificate: event.currentTarget.value })}
+          error={problem('cloud.certificate')}
+          spellCheck={false}
+        />
+      )}
+    </Stack>
+  )
+}
