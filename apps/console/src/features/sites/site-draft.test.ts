@@ -218,4 +218,8 @@ describe('a site in Azure where machines run', () => {
   ])('names what does not fit in %s', (path, change) => {
     expect(Object.keys(checkDraft(draftWith(change)))).toEqual([path])
   })
+
+  test('a name that Azure does not take says which signs to leave out', () => {
+    expect(Object.values(checkDraft(draftWith({ tags: 'a/b = 1' })))).toEqual(['Leave out < > % & \\ ? /'])
+  })
 })

@@ -175,8 +175,11 @@ export function checkDraft(draft: SiteDraft, saved = false): Problems {
   }
 }
 
-const wordsOf = (issue: z.core.$ZodIssue): string =>
-  issue.code === 'too_small' && issue.message.startsWith('Too small') ? FILL_IN : issue.message
+function wordsOf(issue: z.core.$ZodIssue): string {
+  // What is wrong with the name of an entry lies below the entry.
+  if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message
+  return issue.code === 'too_small' && issue.message.startsWith('Too small') ? FILL_IN : issue.message
+}
 
 /** Settings of a site that is registered already, for its form. Secrets never come back: their fields stay empty. */
 export function toDraft(site: {
