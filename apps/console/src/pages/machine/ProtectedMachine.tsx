@@ -17,6 +17,7 @@ import { SiteFlow } from '../../features/protections/SiteFlow.tsx'
 import { wordsOfAction } from '../../features/protections/state-words.ts'
 import { bulkCopiesOf } from '../../features/recovery-points/bulk-copies.ts'
 import { usePoints } from '../../features/recovery-points/use-points.ts'
+import { AzureAdapters } from '../../features/sites/AzureAdapters.tsx'
 import { readable } from '../../lib/format.ts'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { PageHeader } from '../../ui/PageHeader.tsx'
@@ -188,9 +189,12 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
             </Panel>
           </Tabs.Panel>
           <Tabs.Panel value="network">
-            <Panel title="Network adapters" flush>
-              <NetworkEditor protection={protection} />
-            </Panel>
+            <Stack gap="md">
+              <Panel title="Network adapters" flush>
+                <NetworkEditor protection={protection} />
+              </Panel>
+              <AzureAdapters siteId={protection.target.id} adapters={protection.hardware.adapters} />
+            </Stack>
           </Tabs.Panel>
           <Tabs.Panel value="runs">
             <Panel title="Tests and failovers" flush>
