@@ -12,12 +12,15 @@ import { choosePolicy } from '../features/protect/choose-policy.ts'
 import { DiskChoice } from '../features/protect/DiskChoice.tsx'
 import { type Excluded, excludedOf, machineLeftEmpty } from '../features/protect/excluded-disks.ts'
 import { groupOptions } from '../features/protect/group-options.ts'
+import { MachineFindings } from '../features/protect/MachineFindings.tsx'
 import { MachinePicker } from '../features/protect/MachinePicker.tsx'
-import { NetworkMapping } from '../features/protect/NetworkMapping.tsx'
-import { groupNetworks, mapAdapters, type NetworkChoice } from '../features/protect/network-groups.ts'
+import { NetworkChoices } from '../features/protect/NetworkChoices.tsx'
+import { mapAdapters, type NetworkChoice } from '../features/protect/network-groups.ts'
 import { ProtectOutcome } from '../features/protect/ProtectOutcome.tsx'
+import { placeFindings } from '../features/protect/place-findings.ts'
 import { Review } from '../features/protect/Review.tsx'
 import { useProtect } from '../features/protect/use-protect.ts'
+import { AzureOutlook, runsInAzure } from '../features/sites/AzureOutlook.tsx'
 import { ActionButton } from '../ui/ActionButton.tsx'
 import { EmptyState } from '../ui/EmptyState.tsx'
 import { LinkButton } from '../ui/LinkButton.tsx'
@@ -132,6 +135,11 @@ function Wizard({ sources, targets, preset }: WizardProps) {
       : null
   const { outcomes, start } = useProtect()
   const suggested = preview.data?.suggestedAdapters ?? {}
+  const placed = placeFindings(preview.data?.findings ?? [], {
+    target: target !== undefined && runsInAzure(target),
+    disks: severalDisks.length > 0,
+    networks: target?.whyNoTarget === null,
+  })
   const blocked = new Set(
     preview.data?.findings.filter(({ level }) => level === 'blocker').map(({ machineId }) => machineId),
   )
@@ -193,7 +201,7 @@ function Wizard({ sources, targets, preset }: WizardProps) {
             <Select
               label="Source site"
               allowDeselect={false}
-              data={sources.map(({ id, name }) => ({ value: id, label: name }))}
+              data={sources.map((site) => ({ value: site.id, label: labelOf(site) }))}
               value={sourceSiteId}
               onChange={(value) => {
                 if (value === null) return
@@ -250,22 +258,27 @@ function Wizard({ sources, targets, preset }: WizardProps) {
                   excluded={excluded}
                   onChange={(id, keys) => setExcluded({ ...excluded, [id]: keys })}
                 />
+                <MachineFindings machines={machines} findings={placed.disks} label="About the disks" />
               </Panel>
             )}
+            <AzureOutlook site={target}>
+              <MachineFindings machines={machines} findings={placed.target} label="About the size" />
+            </AzureOutlook>
             {target.whyNoTarget === null && (
               <Panel title="Networks">
-                <NetworkMapping
-                  groups={groupNetworks(machines, suggested)}
-                  targetSiteId={target.id}
-                  targetName={target.name}
+                <NetworkChoices
+                  machines={machines}
+                  target={target}
+                  suggested={suggested}
                   chosen={networks}
+                  findings={placed.networks}
                   onChange={(id, choice) => setNetworks({ ...networks, [id]: choice })}
                 />
               </Panel>
             )}
             <Panel title="What it means">
               <ProblemAlert error={preview.error} title="What it would mean is not known" />
-              <Review preview={preview.data} policy={policy} machines={machines} />
+              <Review preview={preview.data} policy={policy} machines={machines} findings={placed.review} />
             </Panel>
           </>
         )}

@@ -5,26 +5,22 @@ import type { Policy } from '@understudy/contract/policy'
 import type { ProtectPreview } from '@understudy/contract/protection'
 import type { z } from 'zod'
 import { formatDuration } from '../../lib/format.ts'
-import { Findings } from '../../ui/Findings.tsx'
 import { Stat } from '../../ui/Stat.tsx'
+import { MachineFindings } from './MachineFindings.tsx'
 
 type Preview = z.infer<typeof ProtectPreview>
 type ReviewProps = {
   readonly preview: Preview | undefined
   readonly policy: Policy | undefined
   readonly machines: readonly Machine[]
+  /** Those that are not said beside a field already. */
+  readonly findings: readonly Preview['findings'][number][]
 }
 
 /** What it would mean: space, promise, and what stands in the way of which machine. */
-export function Review({ preview, policy, machines }: ReviewProps) {
+export function Review({ preview, policy, machines, findings }: ReviewProps) {
   const short = preview?.freeBytes != null && preview.freeBytes < preview.diskBytes
   const warnings = preview?.findings.filter(({ level }) => level === 'warning').length ?? 0
-  const named = machines
-    .map((machine) => ({
-      machine,
-      findings: preview?.findings.filter((finding) => finding.machineId === machine.id) ?? [],
-    }))
-    .filter(({ findings }) => findings.length > 0)
   return (
     <Stack gap="md">
       <SimpleGrid cols={{ base: 2, sm: 4 }} spacing="md">
@@ -51,15 +47,13 @@ export function Review({ preview, policy, machines }: ReviewProps) {
           note={warnings === 1 ? 'and one warning' : `and ${warnings} warnings`}
         />
       </SimpleGrid>
-      {named.map(({ machine, findings }) => (
-        <div key={machine.id}>
-          <Text size="sm" fw={600} mb={4}>
-            {machine.name}
-          </Text>
-          <Findings findings={findings} label={`What stands in the way of ${machine.name}`} />
-        </div>
-      ))}
-      {preview && named.length === 0 && (
+      <MachineFindings machines={machines} findings={findings} label="What stands in the way" />
+      {preview && preview.findings.length > findings.length && (
+        <Text size="sm" c="var(--ink-quiet)">
+          {findings.length === 0 ? 'What was found' : 'More of it'} stands above, beside what it is about.
+        </Text>
+      )}
+      {preview?.findings.length === 0 && (
         <Text size="sm" c="var(--good)">
           Nothing stands in the way.
         </Text>

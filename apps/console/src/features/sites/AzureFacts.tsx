@@ -33,25 +33,41 @@ export function AzureFacts({ site }: { readonly site: Site }) {
   )
 }
 
-const ComputeFacts = ({ compute }: { readonly compute: ComputeDraft }) => (
+type ComputeFactsProps = {
+  readonly compute: ComputeDraft
+  /** Only what a machine becomes, and not who lets us in. */
+  readonly brief?: boolean
+}
+
+export const ComputeFacts = ({ compute, brief = false }: ComputeFactsProps) => (
   <Facts>
-    <Fact name="Subscription">
-      <CopyText text={compute.subscriptionId} what="id of the subscription" />
-    </Fact>
+    {!brief && (
+      <Fact name="Subscription">
+        <CopyText text={compute.subscriptionId} what="id of the subscription" />
+      </Fact>
+    )}
     <Fact name="Resource group">{compute.resourceGroup}</Fact>
     <Fact name="Region">
       {compute.region}
       {compute.zone !== '' && `, zone ${compute.zone}`}
     </Fact>
     <Fact name="Availability set">{nameIn(compute.availabilitySetId)}</Fact>
-    <Fact name="Sign-in">
-      {compute.signIn === 'managed' ? 'managed identity' : 'service principal'}{' '}
-      {compute.clientId !== '' && (
-        <CopyText text={compute.clientId} what="id of the application" short={compute.clientId.slice(0, 8)} />
-      )}
-    </Fact>
-    <Fact name="Resource Manager">{compute.resourceManager}</Fact>
-    <Fact name="Machine sizes">
+    {!brief && (
+      <>
+        <Fact name="Sign-in">
+          {compute.signIn === 'managed' ? 'managed identity' : 'service principal'}{' '}
+          {compute.clientId !== '' && (
+            <CopyText
+              text={compute.clientId}
+              what="id of the application"
+              short={compute.clientId.slice(0, 8)}
+            />
+          )}
+        </Fact>
+        <Fact name="Resource Manager">{compute.resourceManager}</Fact>
+      </>
+    )}
+    <Fact name="Machine size">
       {compute.preferredSizes === ''
         ? 'the smallest that fits the machine'
         : `${compute.preferredSizes}; else the smallest that fits`}
