@@ -3,6 +3,7 @@ import type { Protection, Run } from '@understudy/contract/protection'
 import type { ReactNode } from 'react'
 import { formatDuration, formatWithZone } from '../../lib/format.ts'
 import { Panel } from '../../ui/Panel.tsx'
+import { EmulatedBadge } from '../../ui/SimulatedBadge.tsx'
 import { Stat } from '../../ui/Stat.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { useNow } from '../../ui/use-now.ts'
@@ -34,7 +35,12 @@ export function RunningFailover(props: RunningFailoverProps) {
   return (
     <Panel
       title={title}
-      actions={status && <StatusMark tone={status.tone}>{status.words}</StatusMark>}
+      actions={
+        <Group gap="xs">
+          {protection.target.emulated && <EmulatedBadge />}
+          {status && <StatusMark tone={status.tone}>{status.words}</StatusMark>}
+        </Group>
+      }
       style={{ borderColor: 'var(--accent)' }}
     >
       <Stack gap="md">

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { formatBytes } from '@understudy/base/bytes'
 import type { Machine } from '@understudy/contract/machine'
-import type { Protection } from '@understudy/contract/protection'
+import type { Protection, Run } from '@understudy/contract/protection'
 import { api } from '../../api/client.ts'
 import { knownPower, toneOfPower, wordsOfPower } from '../../features/protections/power-words.ts'
 import { CopyText } from '../../ui/CopyText.tsx'
@@ -9,6 +9,9 @@ import { Fact, Facts } from '../../ui/Facts.tsx'
 import { Panel } from '../../ui/Panel.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { When } from '../../ui/When.tsx'
+
+/** What the inventory of a platform says about where in its site a machine is. */
+const wordsOfHost = (platform: string): string => (platform === 'azure' ? 'Place' : 'Host')
 
 type MachineCardProps = {
   readonly protection: Protection
@@ -28,7 +31,7 @@ export function MachineCard({ protection, machine }: MachineCardProps) {
           <>
             <Fact name="Runs at">{target.name}, from its replica</Fact>
             <Fact name="Power">
-              <Power machine={copy} siteId={target.id} siteName={target.name} />
+              <Power machine={copy} siteId={target.id} siteName={target.name} run={protection.failover} />
             </Fact>
             <Fact name={`Original at ${source.name}`}>
               <Power machine={machine} siteId={source.id} siteName={source.name} />
@@ -42,7 +45,9 @@ export function MachineCard({ protection, machine }: MachineCardProps) {
             </Fact>
           </>
         )}
-        <Fact name="Host">{(copyRuns ? copy : machine)?.host}</Fact>
+        <Fact name={wordsOfHost(copyRuns ? target.platform : source.platform)}>
+          {(copyRuns ? copy : machine)?.host}
+        </Fact>
         <Fact name="Hardware">
           {hardware.cpus} {hardware.cpus === 1 ? 'core' : 'cores'}, {formatBytes(hardware.memoryBytes)}{' '}
           memory, {formatBytes(protection.diskBytes)} on {hardware.disks.length}{' '}
@@ -76,12 +81,26 @@ type PowerProps = {
   readonly machine: Machine | null
   readonly siteId: string
   readonly siteName: string
+  /** Of the failover that started it, while it is kept. */
+  readonly run?: Run | null
 }
 
 /** Power and guest agent as they were read last; nothing of that is a fact once the machine or its site is gone. */
-function Power({ machine, siteId, siteName }: PowerProps) {
+function Power({ machine, siteId, siteName, run = null }: PowerProps) {
   const { data: site } = useQuery(api.sites.get.queryOptions({ input: { id: siteId } }))
   const silent = site?.health === 'unreachable'
+  // It runs machines and tells nobody of them: that none is found there says nothing.
+  if (site?.canKeepReplicas && !site.canBeSource)
+    return (
+      <StatusMark tone="off">
+        {siteName} is not asked for it
+        {run?.answeredAt && (
+          <>
+            ; it answered <When at={run.answeredAt} />
+          </>
+        )}
+      </StatusMark>
+    )
   if (!machine?.present)
     return (
       <StatusMark tone="bad">
