@@ -4,11 +4,11 @@ import { useNavigate } from '@tanstack/react-router'
 import type { Overview } from '@understudy/contract/overview'
 import { isPlainClick } from '../../ui/plain-click.ts'
 import { fillOf, inkOf, type Tone } from '../../ui/tone.ts'
+import { box, DETOUR, linkPath, type Place } from './link-path.ts'
 
 type Site = Overview['sites'][number]
 type Link = Overview['links'][number]
 
-const box = { width: 190, height: 74, gapX: 96, gapY: 46 }
 const toneOfSite: Record<Site['health'], Tone> = {
   unknown: 'off',
   healthy: 'good',
@@ -34,12 +34,23 @@ export function SiteMap({ overview, fill = false }: SiteMapProps) {
   const rows = Math.ceil(overview.sites.length / columns)
   const place = new Map(overview.sites.map((site, index) => [site.id, placeOf(index, columns)]))
   const width = columns * box.width + (columns - 1) * box.gapX
-  const height = rows * box.height + (rows - 1) * box.gapY
+  const arrows = overview.links.flatMap((link) => {
+    const from = place.get(link.sourceSiteId)
+    const to = place.get(link.targetSiteId)
+    const back = overview.links.some(
+      (other) => other.sourceSiteId === link.targetSiteId && other.targetSiteId === link.sourceSiteId,
+    )
+    return from && to ? [{ link, path: linkPath(from, to, back) }] : []
+  })
+  const roomFor = (side: 'above' | 'below'): number =>
+    arrows.some(({ path }) => path.detour === side) ? DETOUR : 0
+  const top = roomFor('above')
+  const height = top + rows * box.height + (rows - 1) * box.gapY + roomFor('below')
 
   return (
     <div style={{ overflowX: fill ? 'hidden' : 'auto', padding: fill ? '4%' : '18px 14px' }}>
       <svg
-        viewBox={`-2 -2 ${width + 4} ${height + 4}`}
+        viewBox={`-2 ${-2 - top} ${width + 4} ${height + 4}`}
         width="100%"
         style={{
           ...(fill ? {} : { maxWidth: width * 1.25, minWidth: width * 0.8 }),
@@ -48,18 +59,14 @@ export function SiteMap({ overview, fill = false }: SiteMapProps) {
         }}
       >
         <title>Sites and the replication between them</title>
-        {overview.links.map((link) => (
+        {arrows.map(({ link, path }) => (
           <Arrow
             key={`${link.sourceSiteId} ${link.targetSiteId}`}
             link={link}
+            path={path}
             onOpen={() =>
               void navigate({ to: '/machines', search: { siteId: link.targetSiteId, show: 'protected' } })
             }
-            from={place.get(link.sourceSiteId)}
-            to={place.get(link.targetSiteId)}
-            back={overview.links.some(
-              (other) => other.sourceSiteId === link.targetSiteId && other.targetSiteId === link.sourceSiteId,
-            )}
           />
         ))}
         {overview.sites.map((site) => {
@@ -110,7 +117,7 @@ export function SiteMap({ overview, fill = false }: SiteMapProps) {
   )
 }
 
-const placeOf = (index: number, columns: number): { x: number; y: number } => ({
+const placeOf = (index: number, columns: number): Place => ({
   x: (index % columns) * (box.width + box.gapX),
   y: Math.floor(index / columns) * (box.height + box.gapY),
 })
@@ -119,24 +126,10 @@ type ArrowProps = {
   readonly link: Link
   /** To the machines that it stands for. */
   readonly onOpen: () => void
-  readonly from: { x: number; y: number } | undefined
-  readonly to: { x: number; y: number } | undefined
-  /** Another link goes the other way: keep the two apart. */
-  readonly back: boolean
+  readonly path: ReturnType<typeof linkPath>
 }
 
-function Arrow({ link, onOpen, from, to, back }: ArrowProps) {
-  if (!from || !to) return null
-  const rightwards = to.x >= from.x
-  const lane = back ? (rightwards ? -10 : 10) : 0
-  const sameColumn = from.x === to.x
-  const down = to.y > from.y
-  const start = sameColumn
-    ? { x: from.x + box.width / 2 + lane, y: from.y + (down ? box.height : 0) }
-    : { x: from.x + (rightwards ? box.width : 0), y: from.y + box.height / 2 + lane }
-  const end = sameColumn
-    ? { x: to.x + box.width / 2 + lane, y: to.y + (down ? -6 : box.height + 6) }
-    : { x: to.x + (rightwards ? -7 : box.width + 7), y: to.y + box.height / 2 + lane }
+function Arrow({ link, onOpen, path }: ArrowProps) {
   const broken = link.health === 'bad'
   const id = `tip-${link.sourceSiteId}-${link.targetSiteId}`
   return (
@@ -150,27 +143,19 @@ function Arrow({ link, onOpen, from, to, back }: ArrowProps) {
     >
       <title>{`${link.protections} protections, ${broken ? 'broken' : link.health === 'at-risk' ? 'at risk' : 'working'}`}</title>
       {/* A line alone is hard to hit. */}
-      <line x1={start.x} y1={start.y} x2={end.x} y2={end.y} stroke="transparent" strokeWidth={24} />
+      <path d={path.line} fill="none" stroke="transparent" strokeWidth={24} />
       <marker id={id} viewBox="0 0 8 8" refX={5} refY={4} markerWidth={6} markerHeight={6} orient="auto">
         <path d="M0 0 L8 4 L0 8 z" fill={fillOf(link.health)} />
       </marker>
-      <line
-        x1={start.x}
-        y1={start.y}
-        x2={end.x}
-        y2={end.y}
+      <path
+        d={path.line}
+        fill="none"
         stroke={fillOf(link.health)}
         strokeWidth={2.5}
         strokeDasharray={broken ? '4 5' : undefined}
         markerEnd={`url(#${id})`}
       />
-      <text
-        x={(start.x + end.x) / 2}
-        y={(start.y + end.y) / 2 - 8}
-        fontSize={11.5}
-        textAnchor="middle"
-        fill={inkOf(link.health)}
-      >
+      <text x={path.label.x} y={path.label.y} fontSize={11.5} textAnchor="middle" fill={inkOf(link.health)}>
         {link.protections} {link.protections === 1 ? 'machine' : 'machines'}
       </text>
     </a>
