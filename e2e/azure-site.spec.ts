@@ -1,5 +1,6 @@
-// Azure as the second site, emulated on this computer: offered, filled in by keyboard with each mistake beside its field, protected to,
-// watched, told honestly that nothing can run there, and cleaned up to the last blob. Free of barriers in both themes.
+// Azure as the second site, emulated on this computer: offered, filled in by keyboard with each mistake beside its field, told to keep
+// replicas only, protected to, watched, told honestly that nothing can run there, and cleaned up to the last blob. Free of barriers in
+// both themes.
 import { type BrowserContext, expect, type Page, test } from '@playwright/test'
 import type { Policy } from '@understudy/contract/policy'
 import type { Protection } from '@understudy/contract/protection'
@@ -47,7 +48,7 @@ test('a site in Azure is filled in by keyboard, and what is wrong stands beside 
   await goTo(page, 'Sites')
   await page.getByRole('main').getByRole('button', { name: 'Register a site' }).first().click()
   const drawer = page.getByRole('dialog', { name: 'Register a site' })
-  await drawer.getByText('Azure Storage', { exact: true }).click()
+  await drawer.getByText('Azure', { exact: true }).click()
   await tabTo(drawer.getByRole('button', { name: 'Test the connection' }))
   await page.keyboard.press('Enter')
   await expect(field(drawer, 'Account key')).toHaveAccessibleDescription(/Fill this in/)
@@ -57,7 +58,7 @@ test('a site in Azure is filled in by keyboard, and what is wrong stands beside 
   await field(drawer, 'Name').fill('Cloud')
   await field(drawer, 'Storage account').fill('devstoreaccount1')
   await field(drawer, 'Account key').fill(Buffer.alloc(64, 1).toString('base64'))
-  await drawer.getByRole('button', { name: 'Other clouds, proxy and limits' }).click()
+  await drawer.getByRole('button', { name: 'Address, proxy and limits' }).click()
   await field(drawer, 'Address of the blobs').fill('http://contoso.blob.core.windows.net')
   await drawer.getByRole('button', { name: 'Test the connection' }).click()
   await expect(field(drawer, 'Address of the blobs')).toHaveAccessibleDescription(/Begin it with https/)
@@ -67,12 +68,55 @@ test('a site in Azure is filled in by keyboard, and what is wrong stands beside 
   await expect(drawer.getByRole('alert')).toContainText('Check the address')
 })
 
+test('running machines there is off, says what it costs, and asks for what it needs', async () => {
+  const drawer = page.getByRole('dialog', { name: 'Register a site' })
+  const wanted = drawer.getByRole('switch', { name: 'Run machines there' })
+  await expect(wanted).not.toBeChecked()
+  await expect(field(drawer, 'Subscription')).toBeHidden()
+  await tabTo(wanted)
+  await page.keyboard.press('Space')
+  const part = drawer.getByRole('region', { name: 'Run machines there' })
+  await expect(part).toContainText('Azure charges for the replicas only, until a test or a failover')
+  await expect(part).toContainText('Contributor on the resource group')
+  await drawer.getByRole('button', { name: 'Test the connection' }).click()
+  await expect(field(drawer, 'Subscription')).toHaveAccessibleDescription(/Use an id of the form/)
+  await expect(field(drawer, 'Client secret')).toHaveAccessibleDescription(/Fill this in/)
+  await part.getByText('Managed identity', { exact: true }).click()
+  await expect(field(drawer, 'Client secret')).toBeHidden()
+  await part.getByText('Service principal', { exact: true }).click()
+  await drawer.getByRole('button', { name: 'Sizes, disks, zone, tags and other clouds' }).click()
+  await field(drawer, 'Tags').fill('a/b = 1')
+  await expect(field(drawer, 'Tags')).toHaveAccessibleDescription(/Leave out/)
+  await checkBothThemes(page, 'azure-register-compute')
+})
+
 test('whoever has no account gets an emulated one, which says what it is', async () => {
   const drawer = page.getByRole('dialog', { name: 'Register a site' })
   await drawer.getByRole('button', { name: 'Add the emulated Azure' }).click()
   await expect(heading(page, AZURE)).toBeVisible({ timeout: 60_000 })
   const main = page.getByRole('main')
-  await expect(main.getByText('emulated', { exact: true })).toBeVisible()
+  await expect(main.getByText('emulated', { exact: true }).first()).toBeVisible()
+  // It has no inventory to show.
+  await expect(main.getByRole('tab')).toHaveText(['Replicas kept here', 'Networks', 'Settings'])
+  await expect(main.getByRole('region', { name: 'Where machines run' })).toContainText('westeurope')
+})
+
+test('that machines run there is switched off again without any of its secrets', async () => {
+  const main = page.getByRole('main')
+  await main.getByRole('tab', { name: 'Settings' }).click()
+  const wanted = main.getByRole('switch', { name: 'Run machines there' })
+  await expect(wanted).toBeChecked()
+  await expect(field(main, 'Client secret')).toHaveAccessibleDescription(/the one that is saved stays/)
+  await expect(main.getByRole('button', { name: 'Test the connection' })).toBeDisabled()
+  await checkBothThemes(page, 'azure-settings')
+  await field(main, 'Application').fill('00000000-0000-4000-8000-0000000000ff')
+  await main.getByRole('button', { name: 'Save', exact: true }).click()
+  await expect(field(main, 'Client secret')).toHaveAccessibleDescription(/Fill this in/)
+
+  await tabTo(wanted)
+  await page.keyboard.press('Space')
+  await expect(field(main, 'Application')).toBeHidden()
+  await main.getByRole('button', { name: 'Save', exact: true }).click()
   await expect(main.getByText('keeps replicas', { exact: true })).toBeVisible()
   await expect(main.getByText(`${AZURE} keeps replicas but cannot run machines yet`)).toBeVisible()
   await expect(main.getByRole('tab')).toHaveText(['Replicas kept here', 'Settings'])

@@ -1,0 +1,156 @@
+// A machine of the lab goes to Azure and is kept there, all of it emulated on this computer: its disks become managed disks of an emulated
+// Resource Manager, and its guest answers from there. Free of barriers in both themes, and said to be emulated wherever it is shown.
+import { type BrowserContext, expect, type Locator, type Page, test } from '@playwright/test'
+import type { Site } from '@understudy/contract/site'
+import { ask, becomeOwner, choose, field, followTheJob, jobSucceeds, watchForErrors } from './console.ts'
+import { originalAddress, recordAtBoot, waitForGuest } from './guest.ts'
+import { dismantle, newHome, type Product, startProduct } from './product.ts'
+import { type Api, apiOf, checkBothThemes, tabTo } from './simulated-sites.ts'
+
+test.describe.configure({ mode: 'serial' })
+
+const AZURE = 'Azure (Azurite on this computer)'
+const jobSeconds = 300
+
+let home: string
+let product: Product | null = null
+let context: BrowserContext
+let page: Page
+let errors: readonly string[]
+let api: Api
+let azure: Site
+
+test.beforeAll(async ({ browser }) => {
+  home = await newHome()
+  product = await startProduct(home)
+  context = await browser.newContext()
+  page = await context.newPage()
+  errors = watchForErrors(page)
+  await becomeOwner(page, product.setupLink ?? '')
+  api = apiOf(context, product.address)
+})
+test.afterAll(async () => {
+  await context?.close()
+  await dismantle(home, product)
+})
+
+const main = (): Locator => page.getByRole('main')
+
+test('the lab gets an Azure in which machines run, and says what of it is emulated', async () => {
+  await expect(main()).toContainText('a stand-in for Resource Manager boots them under QEMU')
+  await page.getByRole('button', { name: 'Create a lab' }).click()
+  await page.getByRole('link', { name: 'Watch it' }).click()
+  await jobSucceeds(page, jobSeconds)
+  await api.send('POST', '/lab/azure', {})
+  const found = (await api.items<Site>('/sites')).find(({ name }) => name === AZURE)
+  if (!found) throw new Error('the site is registered')
+  azure = found
+  expect(azure).toMatchObject({ emulated: true, canBeTarget: true, canBeSource: false })
+  await page.goto(`${product?.address}/sites/${azure.id}?tab=networks`)
+  const facts = main().getByRole('region', { name: 'Where machines run' })
+  await expect(facts).toContainText('emulated')
+  await expect(facts).toContainText('westeurope')
+  await expect(facts).toContainText('the smallest that fits the machine')
+  await expect(main().getByRole('row', { name: /^Own network/ })).toContainText('tests, isolated')
+  await checkBothThemes(page, 'azure-run-site')
+})
+
+test('the wizard offers the networks of Azure, the isolated one for tests, and protects to it', async () => {
+  await page.goto(`${product?.address}/protect?targetSiteId=${azure.id}`)
+  await choose(page, 'Source site', 'Lab site A')
+  await choose(page, 'Policy', 'Every 5 seconds')
+  await page.getByRole('checkbox', { name: 'Choose lab-db' }).check()
+  await expect(page.getByRole('combobox', { name: /in a test$/ })).toHaveValue('Own network (isolated)')
+  await expect(page.getByRole('combobox', { name: /in a failover$/ })).toHaveValue('lan/web')
+  const outlook = main().getByRole('region', { name: `What a machine becomes at ${AZURE}` })
+  await expect(outlook).toContainText('the smallest that fits the machine')
+  await expect(outlook).toContainText('emulated')
+  await expectNoWordsOfKvm(outlook)
+  await checkBothThemes(page, 'azure-run-protect')
+  await page.getByRole('button', { name: 'Protect 1 machine' }).click()
+  await page.getByRole('row', { name: 'lab-db' }).getByRole('link', { name: 'Follow the job' }).click()
+  await jobSucceeds(page, jobSeconds)
+  await page.getByRole('region', { name: 'About this job' }).getByRole('link', { name: 'lab-db' }).click()
+  await expect(main().getByText('Protected', { exact: true })).toBeVisible({ timeout: 120_000 })
+  await expect(main().getByText('emulated', { exact: true }).first()).toBeVisible()
+})
+
+test('what an adapter gets in Azure is chosen by keyboard, checked at its field, and kept with the site', async () => {
+  await page.getByRole('tab', { name: 'Network' }).click()
+  const panel = main().getByRole('region', { name: `What the adapters get at ${AZURE}` })
+  const fields = panel.getByRole('group', { name: /^In a failover/ })
+  await fields.getByText('Fixed address', { exact: true }).click()
+  const address = field(fields, 'Private address')
+  await address.fill('10.1')
+  await expect(address).toHaveAccessibleDescription(/Use an address such as/)
+  await expect(panel.getByRole('button', { name: 'Save the adapters' })).toBeDisabled()
+  await address.fill('10.1.1.10')
+  await tabTo(fields.getByRole('checkbox', { name: 'Public address' }))
+  await page.keyboard.press('Space')
+  await expectNoWordsOfKvm(panel)
+  await checkBothThemes(page, 'azure-run-adapters')
+  await panel.getByRole('button', { name: 'Save the adapters' }).click()
+  await expect(page.getByRole('alert').filter({ hasText: 'The adapters are saved' })).toBeVisible()
+  const { settings } = await api.get<Site>(`/sites/${azure.id}`)
+  expect(settings.compute).toMatchObject({
+    adapters: [{ mode: 'failover', address: '10.1.1.10', publicAddress: true }],
+  })
+})
+
+test('a test failover answers from the emulated Azure and is cleaned up', async () => {
+  const dialog = await ask(page, 'Test failover')
+  await expect(dialog.getByText('emulated', { exact: true })).toBeVisible()
+  await dialog.getByRole('button', { name: 'Start the test' }).click()
+  await followTheJob(page, 'Test failover', 'lab-db', jobSeconds)
+  const run = page.getByRole('region', { name: `Test of lab-db at ${AZURE}` })
+  await expect(run.getByText('emulated', { exact: true })).toBeVisible()
+  const guest = await waitForGuest(await addressIn(run))
+  expect(guest.chain.state).toBe('ok')
+  expect(recordAtBoot(guest)).toBeGreaterThan(0)
+  await expectNoWordsOfKvm(run)
+  await checkBothThemes(page, 'azure-run-test')
+  const cleanUp = await ask(page, 'Clean up test')
+  await cleanUp.getByRole('button', { name: 'Clean up' }).click()
+  await followTheJob(page, 'Clean up the test', 'lab-db', jobSeconds)
+  await expect(run).toBeHidden()
+})
+
+test('a planned failover loses nothing, and is committed', async () => {
+  const before = await waitForGuest(await originalAddress(home, 'lab-db'))
+  const dialog = await ask(page, 'Planned failover')
+  await expect(dialog.getByRole('group', { name: 'Data loss' })).toContainText('none')
+  await checkBothThemes(page, 'azure-run-dialog')
+  await dialog.getByRole('button', { name: 'Fail over' }).click()
+  await followTheJob(page, 'Planned failover', 'lab-db', jobSeconds)
+  const run = page.getByRole('region', { name: `lab-db runs at ${AZURE}` })
+  const guest = await waitForGuest(await addressIn(run))
+  expect(guest.chain.state).toBe('ok')
+  expect(guest.database?.integrity).toBe('ok')
+  expect(recordAtBoot(guest)).toBeGreaterThanOrEqual(before.chain.step)
+  await page.getByRole('tab', { name: 'Overview' }).click()
+  await expect(main().getByRole('region', { name: 'Machine', exact: true })).not.toContainText('Not known')
+  await checkBothThemes(page, 'azure-run-failover')
+  const commit = await ask(page, 'Commit')
+  await commit.getByRole('button', { name: 'Commit' }).click()
+  await followTheJob(page, 'Commit the failover', 'lab-db', jobSeconds)
+  await expect(main()).toContainText(`lab-db runs at ${AZURE} and is not protected there`)
+  await checkBothThemes(page, 'azure-run-committed')
+})
+
+test('the wall says what is emulated, and nothing went wrong in the browser on the whole way', async () => {
+  await page.setViewportSize({ width: 3840, height: 2160 })
+  await page.goto(`${product?.address}/wall`)
+  await expect(page.getByText(/emulated/).first()).toBeVisible()
+  await checkBothThemes(page, 'azure-run-wall')
+  await page.setViewportSize({ width: 1440, height: 900 })
+  expect(errors).toEqual([])
+})
+
+async function addressIn(run: Locator): Promise<string> {
+  const link = run.getByRole('link', { name: /^http:/ }).first()
+  await expect(link).toBeVisible()
+  return (await link.getAttribute('href')) ?? ''
+}
+
+const expectNoWordsOfKvm = (part: Locator): Promise<void> =>
+  expect(part).not.toContainText(/\bhosts?\b|libvirt|\bbridge\b/i)
