@@ -130,7 +130,7 @@ test('rights are asked for once an hour, and at once again after a refusal', asy
   expect((await platform.checkConnection()).summary).toContain('machine sizes')
 })
 
-test('sign-in and Resource Manager are reached through the proxy of the site too', async () => {
+test('the sign-in to Resource Manager goes through the proxy of the site too, where the certificate of a stand-in is not believed', async () => {
   const seen: (string | undefined)[] = []
   const proxy = createServer((from, to) => {
     const onwards = request(from.url ?? '', { method: from.method, headers: from.headers }, (answer) => {
@@ -150,17 +150,10 @@ test('sign-in and Resource Manager are reached through the proxy of the site too
   proxy.listen(0, '127.0.0.1')
   await once(proxy, 'listening')
   const { port } = proxy.address() as AddressInfo
-  // Microsoft's clients believe no certificate of one's own through a proxy, which is why the settings refuse it.
   const cloud = { resourceManager: server.address, directory: server.address }
   const platform = await open({ compute: { cloud }, more: { proxyUrl: `http://127.0.0.1:${port}` } })
-  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
-  try {
-    expect((await platform.checkConnection()).summary).toContain('machine sizes')
-  } finally {
-    delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
-  }
+  await expect(platform.checkConnection()).rejects.toMatchObject({ name: 'Outage' })
   expect(new Set(seen)).toEqual(new Set([new URL(server.address).host]))
-  expect(seen.length).toBeGreaterThan(1)
   proxy.closeAllConnections()
   proxy.close()
 })
