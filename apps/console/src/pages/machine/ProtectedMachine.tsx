@@ -17,7 +17,6 @@ import { SiteFlow } from '../../features/protections/SiteFlow.tsx'
 import { wordsOfAction } from '../../features/protections/state-words.ts'
 import { bulkCopiesOf } from '../../features/recovery-points/bulk-copies.ts'
 import { usePoints } from '../../features/recovery-points/use-points.ts'
-import { AzureAdapters } from '../../features/sites/AzureAdapters.tsx'
 import { readable } from '../../lib/format.ts'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { PageHeader } from '../../ui/PageHeader.tsx'
@@ -33,6 +32,12 @@ import { RunningNow } from './RunningNow.tsx'
 // The chart library is a third of this page's script; the page is there before it.
 const HistoryCharts = lazy(async () => {
   const { HistoryCharts: loaded } = await import('../../features/protections/HistoryCharts.tsx')
+  return { default: loaded }
+})
+
+// Few sites are in Azure, and the form brings the schema of a site along.
+const AzureAdapters = lazy(async () => {
+  const { AzureAdapters: loaded } = await import('../../features/sites/AzureAdapters.tsx')
   return { default: loaded }
 })
 
@@ -193,7 +198,11 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
               <Panel title="Network adapters" flush>
                 <NetworkEditor protection={protection} />
               </Panel>
-              <AzureAdapters siteId={protection.target.id} adapters={protection.hardware.adapters} />
+              {protection.target.platform === 'azure' && (
+                <Suspense fallback={<Skeleton h={230} />}>
+                  <AzureAdapters siteId={protection.target.id} adapters={protection.hardware.adapters} />
+                </Suspense>
+              )}
             </Stack>
           </Tabs.Panel>
           <Tabs.Panel value="runs">
