@@ -78,24 +78,23 @@ export function AzureComputeExtras({ draft, account, problem, set }: AzureComput
         error={problem('tags')}
         spellCheck={false}
       />
-      <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="sm">
-        <TextInput
-          label="Licence that is brought along"
-          placeholder="Windows_Server"
-          value={draft.licenseType}
-          onChange={(event) => set({ licenseType: event.currentTarget.value })}
-          error={problem('licenseType')}
-          spellCheck={false}
-        />
-        <TextInput
-          label="Resource id of the storage account"
-          placeholder={`${account || 'the account'}, in the resource group above`}
-          value={draft.storageAccountId}
-          onChange={(event) => set({ storageAccountId: event.currentTarget.value })}
-          error={problem('storageAccountId')}
-          spellCheck={false}
-        />
-      </SimpleGrid>
+      <TextInput
+        label="Licence that is brought along"
+        placeholder="Windows_Server"
+        value={draft.licenseType}
+        onChange={(event) => set({ licenseType: event.currentTarget.value })}
+        error={problem('licenseType')}
+        spellCheck={false}
+      />
+      <TextInput
+        label="Resource id of the storage account"
+        description={`Empty: ${account || 'the account above'}, in the same resource group as the machines.`}
+        placeholder="/subscriptions/…/storageAccounts/…"
+        value={draft.storageAccountId}
+        onChange={(event) => set({ storageAccountId: event.currentTarget.value })}
+        error={problem('storageAccountId')}
+        spellCheck={false}
+      />
       <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="sm">
         <TextInput
           label="Address of Resource Manager"

@@ -105,12 +105,12 @@ const CostAndRights = () => (
     <Text size="sm" c="var(--ink-quiet)">
       Nothing runs, and Azure charges for the replicas only, until a test or a failover. From then on it
       charges for the machine, its managed disks and public addresses, and for a copy of the disks while they
-      are made; a test until it is cleaned up, a failover until it is rolled back.
+      are made; for a test until it is cleaned up, for a failover as long as it is kept.
     </Text>
     <Text size="sm" c="var(--ink-quiet)">
       The identity needs Contributor on the resource group, and Reader on the subscription for sizes, quotas
-      and networks; on networks elsewhere also the right to join them. A narrower role will do: the test of
-      the connection names every right that is missing.
+      and networks. A narrower role will do: the test of the connection names every right that is missing at
+      these two. The right to join networks of other groups is not tested.
     </Text>
   </Stack>
 )
