@@ -1,9 +1,10 @@
 // A site in Azure: a container of a storage account that keeps replicas and, where its settings say so, a resource group in which they
-// run. Machines are not replicated from it.
+// run and from which they come back.
 import { Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import type { Site } from '@understudy/domain/sites/site'
 import type { ReplicaStore } from '@understudy/engine/ports/replica-store'
+import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import type { TargetPlatform } from '@understudy/engine/ports/target-platform'
 import { openAzureTarget } from './arm/open-azure-target.ts'
 import type { TargetParts } from './arm/target-parts.ts'
@@ -26,8 +27,9 @@ export type AzurePlatformDeps = {
 export type AzurePlatform = {
   readonly settings: AzureSettings
   readonly replicas: ReplicaStore
-  /** Absent: the site keeps replicas, and they cannot run there. */
+  /** Both absent: the site keeps replicas, and they cannot run there. */
   readonly target?: TargetPlatform
+  readonly source?: SourcePlatform
   /** Where `target` is absent: what can be done all the same. */
   readonly withoutTarget?: string
   checkConnection(signal?: AbortSignal): Promise<{ readonly summary: string }>
@@ -55,15 +57,16 @@ export async function openAzurePlatform(
   return {
     settings,
     replicas,
-    ...(running?.target === undefined
-      ? { withoutTarget: running?.withoutTarget ?? BY_HAND }
-      : { target: running.target }),
+    ...(running === null ? { withoutTarget: BY_HAND } : running.sides),
     checkConnection: (signal) => lookAtAll(looks, signal),
     close: async () => {},
   }
 }
 
-type Compute = Pick<AzurePlatform, 'target' | 'withoutTarget'> & { readonly check: ConnectionCheck }
+type Compute = {
+  readonly sides: Pick<AzurePlatform, 'source' | 'target' | 'withoutTarget'>
+  readonly check: ConnectionCheck
+}
 
 async function openCompute(
   compute: AzureCompute,
@@ -72,7 +75,7 @@ async function openCompute(
   { clock, isTrial, askService }: AzurePlatformDeps,
 ): Promise<Compute> {
   try {
-    const { target, check } = await openAzureTarget({
+    const { target, source, check } = await openAzureTarget({
       container,
       settings: compute.arm,
       signIn: toArmSignIn(compute, secrets),
@@ -83,13 +86,16 @@ async function openCompute(
     const { resourceGroup } = compute.arm
     const whole = async (signal?: AbortSignal): Promise<string> =>
       `resource group ${resourceGroup}: ${(await check(signal)).summary}, everything that running machines needs is allowed`
-    return { target, check: { whole, brief: async () => null } }
+    return { sides: { target, source }, check: { whole, brief: async () => null } }
   } catch (error) {
     // What keeps the replicas goes on without; the site says that it is not whole.
     if (isTrial || !(error instanceof Refusal)) throw error
     const refuse = async (): Promise<never> => {
       throw error
     }
-    return { withoutTarget: `${error.message}. ${error.remedy}`, check: { whole: refuse, brief: refuse } }
+    return {
+      sides: { withoutTarget: `${error.message}. ${error.remedy}` },
+      check: { whole: refuse, brief: refuse },
+    }
   }
 }

@@ -54,6 +54,8 @@ export async function startCloud({ folder, port, container }: CloudOptions): Pro
     room: runner.room,
     runner,
   })
+  // What is noted after a restart must be later than what was noted before.
+  double.site.now = () => new Date().toISOString()
   // Nothing is read before the port is ours: it is what keeps two servers of one home apart.
   const state = Promise.withResolvers<Awaited<ReturnType<typeof openCloudState>>>()
   state.promise.catch(() => {})
