@@ -1,11 +1,13 @@
 // A machine of the lab goes to Azure and is kept there, all of it emulated on this computer: its disks become managed disks of an emulated
 // Resource Manager, and its guest answers from there. Free of barriers in both themes, and said to be emulated wherever it is shown.
 import { type BrowserContext, expect, type Locator, type Page, test } from '@playwright/test'
+import type { Protection } from '@understudy/contract/protection'
 import type { Site } from '@understudy/contract/site'
 import { ask, becomeOwner, choose, field, followTheJob, jobSucceeds, watchForErrors } from './console.ts'
 import { originalAddress, recordAtBoot, waitForGuest } from './guest.ts'
 import { dismantle, newHome, type Product, startProduct } from './product.ts'
 import { type Api, apiOf, checkBothThemes, tabTo } from './simulated-sites.ts'
+import { until } from './until.ts'
 
 test.describe.configure({ mode: 'serial' })
 
@@ -19,6 +21,8 @@ let page: Page
 let errors: readonly string[]
 let api: Api
 let azure: Site
+/** Of the page of the guest that runs in Azure. */
+let awayAddress: string
 
 test.beforeAll(async ({ browser }) => {
   home = await newHome()
@@ -45,7 +49,7 @@ test('the lab gets an Azure in which machines run, and says what of it is emulat
   const found = (await api.items<Site>('/sites')).find(({ name }) => name === AZURE)
   if (!found) throw new Error('the site is registered')
   azure = found
-  expect(azure).toMatchObject({ emulated: true, canBeTarget: true, canBeSource: false })
+  expect(azure).toMatchObject({ emulated: true, canBeTarget: true, canBeSource: true })
   await page.goto(`${product?.address}/sites/${azure.id}?tab=networks`)
   const facts = main().getByRole('region', { name: 'Where machines run' })
   await expect(facts).toContainText('emulated')
@@ -122,19 +126,39 @@ test('a planned failover loses nothing, and is committed', async () => {
   await checkBothThemes(page, 'azure-run-dialog')
   await dialog.getByRole('button', { name: 'Fail over' }).click()
   await followTheJob(page, 'Planned failover', 'lab-db', jobSeconds)
-  const run = page.getByRole('region', { name: `lab-db runs at ${AZURE}` })
-  const guest = await waitForGuest(await addressIn(run))
+  awayAddress = await addressIn(page.getByRole('region', { name: `lab-db runs at ${AZURE}` }))
+  const guest = await waitForGuest(awayAddress)
   expect(guest.chain.state).toBe('ok')
   expect(guest.database?.integrity).toBe('ok')
   expect(recordAtBoot(guest)).toBeGreaterThanOrEqual(before.chain.step)
   await page.getByRole('tab', { name: 'Overview' }).click()
   await expect(main().getByRole('region', { name: 'Machine', exact: true })).not.toContainText('Not known')
   await checkBothThemes(page, 'azure-run-failover')
-  const commit = await ask(page, 'Commit')
-  await commit.getByRole('button', { name: 'Commit' }).click()
-  await followTheJob(page, 'Commit the failover', 'lab-db', jobSeconds)
+  await commit()
   await expect(main()).toContainText(`lab-db runs at ${AZURE} and is not protected there`)
   await checkBothThemes(page, 'azure-run-committed')
+})
+
+test('reprotect turns the direction round, and fail back brings home what was written in Azure', async () => {
+  const reprotect = await ask(page, 'Reprotect')
+  await reprotect.getByRole('button', { name: 'Reprotect' }).click()
+  await followTheJob(page, 'Reprotect', 'lab-db', jobSeconds)
+  await until('the machine in Azure is protected', 120, async () => {
+    const [protection] = await api.items<Protection>('/protections')
+    return protection?.state === 'protected' && protection.direction === 'reverse' ? true : null
+  })
+  const away = await waitForGuest(awayAddress)
+  await checkBothThemes(page, 'azure-run-reverse')
+  const dialog = await ask(page, 'Fail back')
+  await expect(dialog.getByRole('group', { name: 'Data loss' })).toContainText('none')
+  await dialog.getByRole('button', { name: 'Fail back' }).click()
+  await followTheJob(page, 'Fail back', 'lab-db', jobSeconds)
+  await expect(page.getByRole('region', { name: 'lab-db runs at Lab site A' })).toBeVisible()
+  const guest = await waitForGuest(await originalAddress(home, 'lab-db'))
+  expect(guest.chain.state).toBe('ok')
+  expect(guest.database?.integrity).toBe('ok')
+  expect(recordAtBoot(guest)).toBeGreaterThanOrEqual(away.chain.step)
+  await commit()
 })
 
 test('the wall says what is emulated, and nothing went wrong in the browser on the whole way', async () => {
@@ -145,6 +169,12 @@ test('the wall says what is emulated, and nothing went wrong in the browser on t
   await page.setViewportSize({ width: 1440, height: 900 })
   expect(errors).toEqual([])
 })
+
+async function commit(): Promise<void> {
+  const dialog = await ask(page, 'Commit')
+  await dialog.getByRole('button', { name: 'Commit' }).click()
+  await followTheJob(page, 'Commit the failover', 'lab-db', jobSeconds)
+}
 
 async function addressIn(run: Locator): Promise<string> {
   const link = run.getByRole('link', { name: /^http:/ }).first()

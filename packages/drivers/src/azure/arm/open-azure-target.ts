@@ -11,6 +11,7 @@ import { type ArmSignIn, type Cloud, connectArm } from './connect-arm.ts'
 import { type ArmSettings, checkArmSettings } from './settings.ts'
 import { azureSource } from './source/azure-source.ts'
 import { snapshotCalls } from './source/snapshot-calls.ts'
+import { openSnapshotClient } from './source/snapshot-client.ts'
 import type { TargetParts, Waits } from './target-parts.ts'
 
 export type AzureTargetOptions = {
@@ -45,12 +46,8 @@ export async function openAzureTarget(options: AzureTargetOptions): Promise<Azur
     ...(askService === undefined ? {} : { askService }),
     ...(copyWithin === undefined ? {} : { copyWithin }),
   }
-  const { createDefaultHttpClient } = await import('@azure/core-rest-pipeline')
-  const pages = snapshotCalls({
-    client: createDefaultHttpClient(),
-    pause: waits.pause,
-    ...(cloud?.certificate === undefined ? {} : { certificate: cloud.certificate }),
-  })
+  const client = await openSnapshotClient({ ...cloud, ...container })
+  const pages = snapshotCalls({ client, pause: waits.pause })
   const source = azureSource({ arm, settings, clock, waits, pages, watchMs: WATCH_MS })
   return { target: azureTarget(parts), source, check: (signal) => checkArm(arm, settings, signal) }
 }

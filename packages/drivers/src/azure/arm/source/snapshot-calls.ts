@@ -33,8 +33,6 @@ export interface SnapshotCalls {
 
 export function snapshotCalls(options: {
   readonly client: HttpClient
-  /** A certificate to believe beside those of the system. */
-  readonly certificate?: string
   pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void>
 }): SnapshotCalls {
   const once = async (ask: Ask, signal: AbortSignal | undefined): Promise<PipelineResponse> => {
@@ -45,7 +43,6 @@ export function snapshotCalls(options: {
       headers: createHttpHeaders({ 'x-ms-version': VERSION, ...ask.headers }),
       abortSignal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
       ...(ask.isStream === true ? { streamResponseStatusCodes: new Set([200, 206]) } : {}),
-      ...(options.certificate === undefined ? {} : { tlsSettings: { ca: options.certificate } }),
     })
     try {
       return await options.client.sendRequest(request)
