@@ -4,7 +4,6 @@ import { randomUUID } from 'node:crypto'
 import { MiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
 import type { Extent } from '@understudy/block/device'
-import { coalesce } from '@understudy/block/extents'
 import { isZero } from '@understudy/block/zero-detection'
 import { FOOTER_BYTES, vhdFooter } from '../../vhd-footer.ts'
 import {
@@ -19,7 +18,7 @@ import {
 const FOLDER = '/md-snapshots/'
 const PAGE = 512
 const VERSION = '2019-07-07'
-/** So many ranges are told at a time. */
+/** So many ranges are told at a time, and no comparison is made twice for it. */
 const LIST_RANGES = 20
 
 export const isAboutPages = (path: string): boolean => path.startsWith(FOLDER)
@@ -57,7 +56,9 @@ async function answer(site: DoubleSite, { method, headers }: DoubleRequest, url:
     throw new ArmError(416, 'InvalidPageRange', 'The page range specified is invalid.')
   const earlier = headers['x-ms-previous-snapshot-url']
   const before = earlier === undefined ? null : vhdOf(comparable(site, url, earlier))
-  return listOf(await pagesOf(content, before, { offset: range.offset, bytes }), url, content.bytes)
+  const start = Math.max(range.offset, Number(url.searchParams.get('marker') ?? 0))
+  const rest = { offset: start, bytes: range.offset + bytes - start }
+  return listOf(await firstPages(content, before, rest), content.bytes)
 }
 
 const toRange = ([, start, end]: RegExpExecArray): Extent => ({
@@ -101,27 +102,48 @@ function vhdOf({ content: given, properties }: Resource): Pick<DiskContent, 'byt
   }
 }
 
-type Pages = { readonly written: readonly Extent[]; readonly cleared: readonly Extent[] }
+type Told = Extent & { readonly name: 'PageRange' | 'ClearRange' }
+type Pages = {
+  readonly told: readonly Told[]
+  /** Where to go on, or null: that is all. */
+  readonly next: number | null
+}
 
-/** Azure tells of writes, this of bytes: what was written with the same is not told. */
-async function pagesOf(
+/**
+ * A few ranges at a time, so that whoever forgets to go on is found out. Azure tells of writes, this of bytes: what was written with
+ * the same is not told.
+ */
+async function firstPages(
   now: Pick<DiskContent, 'bytes' | 'read'>,
   before: Pick<DiskContent, 'bytes' | 'read'> | null,
   { offset, bytes }: Extent,
 ): Promise<Pages> {
-  const written: Extent[] = []
-  const cleared: Extent[] = []
+  const found: Told[] = []
   for (let at = offset; at < offset + bytes; at += MiB) {
     const length = Math.min(MiB, offset + bytes - at)
     const [data, old] = [await now.read(at, length), await readPadded(before, at, length)]
-    for (let page = 0; page < length; page += PAGE) {
-      const piece = data.subarray(page, page + PAGE)
-      if (piece.equals(old.subarray(page, page + PAGE))) continue
-      const list = isZero(piece) ? cleared : written
-      list.push({ offset: at + page, bytes: PAGE })
-    }
+    if (!data.equals(old)) found.push(...changesOf(data, old, at))
+    if (found.length > LIST_RANGES) break
   }
-  return { written: coalesce(written), cleared: coalesce(cleared) }
+  const told = found.slice(0, LIST_RANGES)
+  const last = told.at(-1)
+  return { told, next: last !== undefined && found.length > LIST_RANGES ? last.offset + last.bytes : null }
+}
+
+/** Of one piece; neighbours that are alike are one range. */
+function changesOf(data: Buffer, old: Buffer, offset: number): readonly Told[] {
+  const found: Told[] = []
+  for (let page = 0; page < data.length; page += PAGE) {
+    const piece = data.subarray(page, page + PAGE)
+    if (piece.equals(old.subarray(page, page + PAGE))) continue
+    const name = isZero(piece) ? 'ClearRange' : 'PageRange'
+    const at = offset + page
+    const last = found.at(-1)
+    if (last?.name === name && last.offset + last.bytes === at)
+      found[found.length - 1] = { ...last, bytes: last.bytes + PAGE }
+    else found.push({ name, offset: at, bytes: PAGE })
+  }
+  return found
 }
 
 async function readPadded(
@@ -134,20 +156,13 @@ async function readPadded(
   return Buffer.concat([data, Buffer.alloc(bytes - there)])
 }
 
-/** A few at a time, so that whoever forgets to go on is found out. Ranges name their last byte. */
-function listOf({ written, cleared }: Pages, url: URL, bytes: number): DoubleAnswer {
-  const tag = (name: string) => (extent: Extent) => ({ name, ...extent })
-  const all = [...written.map(tag('PageRange')), ...cleared.map(tag('ClearRange'))].toSorted(
-    (a, b) => a.offset - b.offset,
-  )
-  const start = Number(url.searchParams.get('marker') ?? 0)
-  const told = all.slice(start, start + LIST_RANGES)
-  const next = start + LIST_RANGES < all.length ? `${start + LIST_RANGES}` : ''
+/** Ranges name their last byte. */
+function listOf({ told, next }: Pages, bytes: number): DoubleAnswer {
   const ranges = told.map(
     (one) =>
       `<${one.name}><Start>${one.offset}</Start><End>${one.offset + one.bytes - 1}</End></${one.name}>`,
   )
-  const body = `<?xml version="1.0" encoding="utf-8"?><PageList>${ranges.join('')}<NextMarker>${next}</NextMarker></PageList>`
+  const body = `<?xml version="1.0" encoding="utf-8"?><PageList>${ranges.join('')}<NextMarker>${next ?? ''}</NextMarker></PageList>`
   return answerOf(200, body, {
     'content-type': 'application/xml',
     'x-ms-blob-content-length': `${bytes}`,
