@@ -7,6 +7,7 @@ import type { Clock, Instant } from '@understudy/base/instant'
 import { isEmulated, type Site, type SiteId } from '@understudy/domain/sites/site'
 import { askEmulated } from '@understudy/drivers/azure/arm/double/keep-cloud'
 import { openAzurePlatform } from '@understudy/drivers/azure/platform'
+import { azureSecretPlaces } from '@understudy/drivers/azure/secret-places'
 import { openKvmPlatform } from '@understudy/drivers/kvm/platform'
 import { openSimulatedPlatform } from '@understudy/drivers/simulated/platform'
 import type { Platforms, SitePlatform } from '@understudy/engine/ports/platforms'
@@ -115,6 +116,8 @@ export function composePlatforms(parts: PlatformParts): Platforms & { close(): P
       return withNewestSecrets(site, known)
     },
     preview: (site, secrets) => open(site, secrets, 'trial'),
+    // The private key of KVM sites is shown to nobody: ssh proves that one has it.
+    secretPlaces: (site) => (site.platform === 'azure' ? azureSecretPlaces(site) : {}),
     forget,
     async close() {
       await Promise.all([...opened.keys()].map(forget))

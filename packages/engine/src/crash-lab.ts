@@ -52,6 +52,7 @@ export async function newCrashLab() {
   const platforms = {
     of: async ({ name }: { name: string }) => withSlowShutDown(world.site(name).platform, clock),
     preview: async ({ name }: { name: string }) => world.site(name).platform,
+    secretPlaces: () => ({}),
     forget: async () => {},
   }
   /** Another process at the same time has a log of its own: its jobs are nobody else's. */

@@ -74,6 +74,7 @@ export async function newLab(wanted: Wanted = {}) {
       platforms: {
         of: async ({ name }) => withSlowShutDown(world.site(name).platform, clock),
         preview: async ({ name }) => tried.get(name) ?? world.site(name).platform,
+        secretPlaces: ({ settings }) => (settings.secretPlaces ?? {}) as Record<string, string>,
         forget: async () => {},
       },
       steps,

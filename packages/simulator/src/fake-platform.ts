@@ -118,6 +118,7 @@ export function fakeWorld(clock: VirtualClock, seed = 1): FakeWorld {
     platforms: {
       of: async ({ id }) => site(id).platform,
       preview: async ({ id }) => site(id).platform,
+      secretPlaces: () => ({}),
       forget: async () => {},
     },
   }

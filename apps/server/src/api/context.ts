@@ -16,7 +16,7 @@ export type ApiDeps = {
   readonly stores: Stores & ControlPlaneStores
   readonly live: Live
   /** Only to ask what a site can do; everything else goes through the engine. */
-  readonly platforms: Pick<Platforms, 'of'>
+  readonly platforms: Pick<Platforms, 'of' | 'secretPlaces'>
   /** Opens what was printed. */
   readonly printer: Pick<EvidencePrinter, 'open'>
   readonly clock: Clock

@@ -38,7 +38,7 @@ async function newHangingApi() {
     asked.push(name)
     return name === 'hangs' ? await new Promise(() => undefined) : keeps
   }
-  const platforms = { of, preview: of, forget: async () => undefined }
+  const platforms = { of, preview: of, secretPlaces: () => ({}), forget: async () => undefined }
   const live = memoryLive()
   const engine = createEngine({
     stores,

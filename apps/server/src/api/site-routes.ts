@@ -63,8 +63,8 @@ export function siteRoutes(deps: ApiDeps) {
       return showOne(site.id)
     }),
     update: os.sites.update.handler(async ({ input, context }) => {
-      const { name, settings, secrets } = toNewSite(input.site)
-      context.audit(input.id, { name })
+      const { name, platform, settings, secrets } = toNewSite(input.site)
+      context.audit(input.id, { name, secretsGoTo: deps.platforms.secretPlaces({ platform, settings }) })
       // Secrets that are left out stay as they are: the console never gets them, so it cannot send them back.
       const change = Object.keys(secrets).length === 0 ? { name, settings } : { name, settings, secrets }
       await deps.engine.updateSite(input.id as SiteId, change, askerOf(context))

@@ -53,7 +53,8 @@ const stores = { ...memoryStores(), ...memoryAccessStores() }
 const clock = virtualClock()
 const world = fakeWorld(clock)
 const byName = async ({ name }: { readonly name: string }) => world.site(name as SiteId).platform
-const platforms = { of: byName, preview: byName, forget: async () => {} }
+const secretPlaces = () => ({ accountKey: 'https://storage.example' })
+const platforms = { of: byName, preview: byName, secretPlaces, forget: async () => {} }
 let ids = 0
 const newId = (): string => {
   ids += 1
@@ -610,6 +611,22 @@ describe('audit', () => {
       entries.find((entry) => entry.action === 'policies.create' && entry.who.startsWith('the reader')),
     ).toMatchObject({ outcome: 'refused' })
   })
+})
+
+test('where the secrets of a changed site go is in the audit', async () => {
+  world.addSite('audited')
+  const site = { name: 'audited', platform: 'simulated', settings: {} }
+  const owner = await headersOf('owner')
+  const made = await call('POST', '/api/v1/sites', { headers: owner, body: site })
+  const changed = await call('PATCH', `/api/v1/sites/${String(made.body.id)}`, {
+    headers: owner,
+    body: { site },
+  })
+  expect(changed.status).toBe(200)
+  const { rows } = await stores.audit.list({}, { limit: 1, cursor: null })
+  expect(rows).toMatchObject([
+    { action: 'sites.update', facts: { secretsGoTo: { accountKey: 'https://storage.example' } } },
+  ])
 })
 
 describe('the bandwidth between two sites', () => {

@@ -33,6 +33,13 @@ describe('settings of a site in Azure', () => {
     })
   })
 
+  test('a password is not sent to a proxy for which nobody is named', () => {
+    const settings = checkAzureSettings({ ...least, proxyUrl: 'http://proxy.example.net:3128' })
+    expect(toContainer(settings, { accountKey: key, proxyPassword: 'p' }).proxy).not.toHaveProperty(
+      'password',
+    )
+  })
+
   test.each(['a-b', 'abc', 'a'.repeat(63)])('take %s for a container, as Azure does', (container) => {
     expect(checkAzureSettings({ ...least, container }).container).toBe(container)
   })

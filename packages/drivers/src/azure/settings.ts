@@ -116,8 +116,8 @@ function toProxy(url: string, password: string | undefined): AzureProxy {
   return {
     host: `${protocol}//${hostname}`,
     port: Number(port === '' ? (protocol === 'https:' ? 443 : 80) : port),
-    ...(username === '' ? {} : { username: decodeURIComponent(username) }),
-    ...(password === undefined || password === '' ? {} : { password }),
+    // Without a name of whom it is, a password is none.
+    ...(username === '' ? {} : { username: decodeURIComponent(username), ...(password ? { password } : {}) }),
   }
 }
 

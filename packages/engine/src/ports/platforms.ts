@@ -25,6 +25,11 @@ export interface Platforms {
   of(site: Site): Promise<SitePlatform>
   /** The same without registering: for the connection test of a site that is not saved yet. Closed by the caller. */
   preview(site: Site, secrets: Readonly<Record<string, string>>): Promise<SitePlatform>
+  /**
+   * To whom each secret is shown with these settings, by its name; one that is shown to nobody is absent. A kept secret stays for the same
+   * place only. Throws Refusal when the settings are wrong.
+   */
+  secretPlaces(site: Pick<Site, 'platform' | 'settings'>): Readonly<Record<string, string>>
   /** The site's settings changed or it was removed. */
   forget(siteId: Site['id']): Promise<void>
 }

@@ -16,6 +16,7 @@ test('a site that hangs is unclear after a moment, and the others are what they 
   const platforms = {
     of: async ({ id }: { readonly id: string }) => (id === siteA.id ? await hangs : b.platform),
     preview: async () => b.platform,
+    secretPlaces: () => ({}),
     forget: async () => undefined,
   }
   let facts: Awaited<ReturnType<typeof siteFacts>> | null = null

@@ -83,20 +83,63 @@ export async function updateSite(
   const site = await loadSite(parts, siteId)
   const { name = site.name, settings = site.settings } = change
   // Nobody sees what is kept, so nobody can send it along: of several secrets those that are left out stay.
-  const secrets = { ...(await parts.stores.sites.secrets(siteId)), ...change.secrets }
+  const known = await parts.stores.sites.secrets(siteId)
+  const secrets = {
+    ...keepSecrets(parts, site, { settings, known, given: change.secrets }),
+    ...change.secrets,
+  }
+  const isSame = isDeepStrictEqual(secrets, known)
   if (change.settings || change.secrets) {
     const wanted = { ...site, name, settings }
     // Before it is tried: a try may make what is not there, and an empty place would look like one that has kept nothing yet.
     await refuseLostReplicas(parts, site, { site: wanted, secrets })
     await tryOut(parts, wanted, secrets)
   }
-  await parts.stores.sites.update(siteId, { name, settings }, change.secrets && secrets)
+  await parts.stores.sites.update(siteId, { name, settings }, isSame ? undefined : secrets)
   // What is open to the site serves running replicas: not for a new name.
-  if (change.secrets || !isDeepStrictEqual(settings, site.settings)) await parts.platforms.forget(siteId)
+  if (!isSame || !isDeepStrictEqual(settings, site.settings)) await parts.platforms.forget(siteId)
   parts.live.changed('sites', siteId)
   await tell(parts, site, 'site/changed', `${name} was changed by ${asker.by}`)
   await refreshQuietly(parts, await loadSite(parts, siteId), never())
   return await loadSite(parts, siteId)
+}
+
+/**
+ * Whoever changes a site does not know its secrets, and must not learn them by naming another place to which they are sent: what was
+ * given for one place is refused at another, and one that is not used any more is forgotten.
+ */
+function keepSecrets(
+  parts: EngineParts,
+  site: Site,
+  wanted: {
+    readonly settings: Site['settings']
+    readonly known: NewSite['secrets']
+    readonly given: SiteChange['secrets']
+  },
+): NewSite['secrets'] {
+  const { settings, known, given = {} } = wanted
+  if (isDeepStrictEqual(settings, site.settings)) return known
+  const before = savedPlaces(parts, site)
+  const after = parts.platforms.secretPlaces({ ...site, settings })
+  const moved = Object.keys(known).filter((name) => before[name] !== after[name])
+  const missing = moved.find((name) => after[name] !== undefined && given[name] === undefined)
+  if (missing !== undefined)
+    throw new Refusal({
+      code: 'site/secret-for-another-place',
+      message: `The ${missing} that is kept for ${site.name} was given for another place. With these settings it would go to ${after[missing]}`,
+      remedy: 'Enter it again together with the new settings.',
+    })
+  return Object.fromEntries(Object.entries(known).filter(([name]) => !moved.includes(name)))
+}
+
+/** Settings that were saved by an older version may be refused by now: then nobody can say where its secrets went. */
+function savedPlaces(parts: EngineParts, site: Site): Readonly<Record<string, string>> {
+  try {
+    return parts.platforms.secretPlaces(site)
+  } catch (error) {
+    if (error instanceof Refusal) return {}
+    throw error
+  }
 }
 
 /** With other settings every replica has to be where it is looked for: in another folder there would be none, and nobody would notice. */

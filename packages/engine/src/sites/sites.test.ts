@@ -1,7 +1,8 @@
 import { GiB } from '@understudy/base/bytes'
 import { Outage, Refusal } from '@understudy/base/errors'
-import { expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { by, minute, newLab, newProtectedLab } from '../engine-lab.ts'
+import type { SiteChange } from '../requests.ts'
 
 test('settings that lose the host of a running replica are refused until it is gone', async () => {
   const { lab, protectionId, ask } = await newProtectedLab()
@@ -142,4 +143,44 @@ test('of several secrets those that are left out of a change stay as they are', 
   await lab.engine.updateSite(id, { secrets: { accountKey: 'key', proxyPassword: 'old' } }, { by })
   await lab.engine.updateSite(id, { secrets: { proxyPassword: 'new' } }, { by })
   expect(await lab.stores.sites.secrets(id)).toEqual({ accountKey: 'key', proxyPassword: 'new' })
+})
+
+describe('a kept secret', () => {
+  const here = { secretPlaces: { accountKey: 'here', proxyPassword: 'proxy' } }
+  const elsewhere = { secretPlaces: { accountKey: 'evil.example', proxyPassword: 'proxy' } }
+  async function newLabWithSecrets() {
+    const lab = await newLab()
+    const save = (change: SiteChange) => lab.engine.updateSite(lab.siteB.id, change, { by })
+    await save({ settings: here, secrets: { accountKey: 'key', proxyPassword: 'word' } })
+    const checkConnection = vi.fn(async () => ({ summary: 'answers' }))
+    lab.tried.set('B', { ...lab.b.platform, checkConnection })
+    return { save, checkConnection, secrets: () => lab.stores.sites.secrets(lab.siteB.id) }
+  }
+
+  test('is never sent to another place than the one for which it was given', async () => {
+    const { save, checkConnection, secrets } = await newLabWithSecrets()
+    await expect(save({ settings: elsewhere, secrets: { proxyPassword: 'word' } })).rejects.toMatchObject({
+      name: 'Refusal',
+      code: 'site/secret-for-another-place',
+      message: expect.stringContaining('evil.example'),
+    })
+    expect(checkConnection).not.toHaveBeenCalled()
+    expect(await secrets()).toEqual({ accountKey: 'key', proxyPassword: 'word' })
+    await save({ settings: elsewhere, secrets: { accountKey: 'new' } })
+    expect(await secrets()).toEqual({ accountKey: 'new', proxyPassword: 'word' })
+  })
+
+  test('is forgotten once it is not used, so that nobody gets it elsewhere in two steps', async () => {
+    const { save, secrets } = await newLabWithSecrets()
+    await save({ settings: { secretPlaces: { proxyPassword: 'proxy' } } })
+    expect(await secrets()).toEqual({ proxyPassword: 'word' })
+    await save({ settings: elsewhere })
+    expect(await secrets()).toEqual({ proxyPassword: 'word' })
+  })
+
+  test('stays for other settings of the same place', async () => {
+    const { save, secrets } = await newLabWithSecrets()
+    await save({ settings: { ...here, connections: 3 } })
+    expect(await secrets()).toEqual({ accountKey: 'key', proxyPassword: 'word' })
+  })
 })
