@@ -3,11 +3,12 @@ import type { Snapshot } from '@azure/arm-compute'
 import { Outage, Refusal } from '@understudy/base/errors'
 import { invariant, present } from '@understudy/base/invariant'
 import type { BlockReader, Extent, MappedExtent } from '@understudy/block/device'
-import { intersect, sorted, split, subtract } from '@understudy/block/extents'
+import { intersect, split, subtract, union } from '@understudy/block/extents'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { SourceDisk } from '@understudy/engine/ports/source-platform'
 import { defaultLimits, REQUEST_BYTES } from '../../limits.ts'
 import { bytesOf } from './attached-disks.ts'
+import { gatherPages } from './few-ranges.ts'
 import { NotCompared } from './snapshot-calls.ts'
 import { openReading, type SnapshotReading } from './snapshot-reading.ts'
 import type { SourceParts } from './source-parts.ts'
@@ -84,21 +85,20 @@ async function compare(
   { bytes, now, earlier, thenBytes }: Comparison,
   signal: AbortSignal | undefined,
 ): Promise<readonly MappedExtent[]> {
-  const written: Extent[] = []
-  const cleared: Extent[] = []
+  const gathered = gatherPages()
   const whole = { offset: 0, bytes }
   for (const window of split([whole], defaultLimits.listBytes)) {
     const found = await earlier.with(
       (before) => now.with((address) => pages.changedPages(address, before, window, signal), signal),
       signal,
     )
-    written.push(...found.written)
-    cleared.push(...found.cleared)
+    gathered.add(found)
   }
   // What a larger disk has more of, and the footer that lay there before.
-  if (bytes > thenBytes) written.push({ offset: thenBytes, bytes: bytes - thenBytes })
-  const data = intersect(sorted(written), [whole])
-  const zero = subtract(intersect(sorted(cleared), [whole]), data)
+  const more = bytes > thenBytes ? [{ offset: thenBytes, bytes: bytes - thenBytes }] : []
+  const { written, cleared } = gathered.all()
+  const data = intersect(union(written, more), [whole])
+  const zero = subtract(intersect(cleared, [whole]), data)
   return [
     ...data.map((extent) => ({ ...extent, kind: 'data' as const })),
     ...zero.map((extent) => ({ ...extent, kind: 'zero' as const })),

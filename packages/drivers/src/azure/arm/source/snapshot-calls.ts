@@ -5,8 +5,8 @@ import { createHttpHeaders, createPipelineRequest } from '@azure/core-rest-pipel
 import { isAbort, Outage } from '@understudy/base/errors'
 import { invariant } from '@understudy/base/invariant'
 import type { Extent } from '@understudy/block/device'
-import { sorted } from '@understudy/block/extents'
 import { AzureOutage, fromAzure } from '../../failures.ts'
+import { type ChangedPages, gatherPages } from './few-ranges.ts'
 
 /** Since this one lists of pages come in parts. */
 const VERSION = '2021-12-02'
@@ -20,8 +20,6 @@ export class ReadingEnded extends Outage {}
 export class NotCompared extends Error {
   override readonly name = 'NotCompared'
 }
-
-export type ChangedPages = { readonly written: readonly Extent[]; readonly cleared: readonly Extent[] }
 
 /** The ranges of lists are sorted and may reach past the disk, into the footer behind it. */
 export interface SnapshotCalls {
@@ -71,17 +69,15 @@ export function snapshotCalls(options: {
     }
   }
   const listed = async (ask: Ask, signal: AbortSignal | undefined): Promise<ChangedPages> => {
-    const written: Extent[] = []
-    const cleared: Extent[] = []
+    const pages = gatherPages()
     let marker = ''
     do {
       const url = `${ask.url}&comp=pagelist${marker === '' ? '' : `&marker=${encodeURIComponent(marker)}`}`
       const part = await patiently({ ...ask, url }, signal, async ({ bodyAsText }) => bodyAsText ?? '')
-      written.push(...rangesIn(part, 'PageRange'))
-      cleared.push(...rangesIn(part, 'ClearRange'))
+      pages.add({ written: rangesIn(part, 'PageRange'), cleared: rangesIn(part, 'ClearRange') })
       marker = /<NextMarker>([^<]+)<\/NextMarker>/.exec(part)?.[1] ?? ''
     } while (marker !== '')
-    return { written: sorted(written), cleared: sorted(cleared) }
+    return pages.all()
   }
 
   return {
