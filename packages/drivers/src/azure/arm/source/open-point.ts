@@ -164,7 +164,11 @@ function toMachinePoint(parts: SourceParts, opened: Opened): SourceMachinePoint 
     checkpoint: formatCheckpoint({ mark: name, snapshots: Object.fromEntries(ids) }),
     disks: marked.disks,
     release(kept) {
-      released ??= release(kept)
+      released ??= release(kept).catch((error: unknown) => {
+        // Asked again, it is tried again: nothing of it is done that may not be done twice.
+        released = null
+        throw error
+      })
       return released
     },
   }

@@ -250,3 +250,18 @@ test('a list of changes that comes in parts is read to its end', async () => {
   expectEqual(applied, await site.diskOf(ref, key).read(0, 2 * MiB), 'the disk')
   await point.release(true)
 })
+
+test('a point whose release has failed is let go when it is asked again', async () => {
+  const { site, ref } = await tracked()
+  const { point } = await openOne(site.source, request(ref, null))
+  const made = snapshots(site).length
+  const [machine] = point.machines
+  site.double.fault = ({ method, path }) =>
+    method === 'DELETE' && path.includes('/snapshots/')
+      ? { kind: 'answer', status: 403, code: 'AuthorizationFailed', message: 'no right to delete' }
+      : null
+  await expect(machine?.release(false)).rejects.toThrow()
+  site.double.fault = () => null
+  await machine?.release(false)
+  expect(snapshots(site)).toHaveLength(made - 1)
+})
