@@ -1,8 +1,9 @@
 // The whole way over TLS: the sign-in at the directory, Microsoft's clients, and what the connection test says.
+import { rootCertificates } from 'node:tls'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { azureTarget } from './azure-target.ts'
 import { checkArm } from './check-arm.ts'
-import { connectArm } from './connect-arm.ts'
+import { believing, connectArm } from './connect-arm.ts'
 import { type DoubleServer, serveDouble } from './double/double-line.ts'
 import { emulatedSettings } from './double/emulated-azure.ts'
 import { missingRights } from './missing-rights.ts'
@@ -69,6 +70,11 @@ test('a site is opened with its container beside it, and nothing is asked before
   expect(blobAddress(container, 'runs/a/disk0.vhd')).toBe(
     'https://account.blob.core.windows.net/replicas/runs/a/disk0.vhd',
   )
+})
+
+test('a certificate is believed beside those of the system, not in their place', () => {
+  expect(believing({ certificate: 'PEM' })).toEqual({ tlsOptions: { ca: [...rootCertificates, 'PEM'] } })
+  expect([believing({}), believing(null)]).toEqual([{}, {}])
 })
 
 test('a wrong secret, subscription, group and region are told apart', async () => {

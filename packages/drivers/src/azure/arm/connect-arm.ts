@@ -1,5 +1,6 @@
 // Opens Azure Resource Manager with the sign-in of a site. Microsoft's clients are loaded when they are first needed: they take a second
 // and a hundred MiB, and most sites are none of Azure's.
+import { rootCertificates } from 'node:tls'
 import type { TokenCredential } from '@azure/identity'
 import { Outage } from '@understudy/base/errors'
 import type { AzureProxy } from '../azure-calls.ts'
@@ -47,7 +48,7 @@ export async function connectArm(
           $host: cloud.resourceManager,
           credentials: { scopes: [`${cloud.resourceManager.replace(/\/$/, '')}/.default`] },
           credentialScopes: `${cloud.resourceManager.replace(/\/$/, '')}/.default`,
-          ...(cloud.certificate === undefined ? {} : { tlsOptions: { ca: cloud.certificate } }),
+          ...believing(cloud),
         }),
   }
   return sdkCalls({
@@ -59,6 +60,10 @@ export async function connectArm(
     fetchBytes,
   })
 }
+
+/** Node takes a list of certificates in the place of its own ones. */
+export const believing = (cloud: Pick<Cloud, 'certificate'> | null) =>
+  cloud?.certificate === undefined ? {} : { tlsOptions: { ca: [...rootCertificates, cloud.certificate] } }
 
 async function credentialOf(
   signIn: ArmSignIn,
@@ -76,7 +81,7 @@ async function credentialOf(
     ...throughProxy,
     // A directory of one's own is not in the public list of directories.
     ...(cloud === null ? {} : { authorityHost: cloud.directory, disableInstanceDiscovery: true }),
-    ...(cloud?.certificate === undefined ? {} : { tlsOptions: { ca: cloud.certificate } }),
+    ...believing(cloud),
   })
 }
 
