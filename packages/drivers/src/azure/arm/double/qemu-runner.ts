@@ -11,9 +11,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { BlockDevice } from '@understudy/block/device'
 import { createFileDevice, openFileDevice } from '@understudy/block/file-device'
 import { ArmError, type DiskContent, type MachineRunner } from './double-parts.ts'
+import { holds } from './holds.ts'
 
 /** Content in a file that QEMU reads. */
-export type FileContent = DiskContent & { readonly path: string; close(): Promise<void> }
+export type FileContent = DiskContent & {
+  readonly path: string
+  close(): Promise<void>
+  remove(): Promise<void>
+}
 
 export type QemuRunner = MachineRunner & {
   room(bytes: number): Promise<FileContent>
@@ -35,6 +40,7 @@ type Running = { readonly child: ChildProcess; readonly socket: string; readonly
 /** Everything lies in `folder`, which must be short enough for the paths of sockets. */
 export function qemuRunner(folder: string): QemuRunner {
   const running = new Map<string, Running>()
+  const held = holds()
 
   const stop = async (name: string): Promise<void> => {
     const machine = running.get(name)
@@ -104,13 +110,15 @@ export function qemuRunner(folder: string): QemuRunner {
     async hold(name, work) {
       const machine = running.get(name)
       if (machine === undefined) return await work()
-      // QEMU has written what the guest wrote when it says that it has stopped.
-      await command(machine.socket, { execute: 'stop' })
-      try {
-        await work()
-      } finally {
-        await command(machine.socket, { execute: 'cont' })
-      }
+      await held(
+        {
+          name,
+          // QEMU has written what the guest wrote when it says that it has stopped.
+          stop: () => command(machine.socket, { execute: 'stop' }),
+          goOn: () => command(machine.socket, { execute: 'cont' }),
+        },
+        work,
+      )
     },
     pageOf(name) {
       const machine = running.get(name)
@@ -128,6 +136,10 @@ const toContent = (path: string, { bytes, read, write, close }: BlockDevice): Fi
   read,
   write: (offset, data) => write(offset, data),
   close,
+  async remove() {
+    await close()
+    await rm(path, { force: true })
+  },
 })
 
 async function freePort(): Promise<number> {
