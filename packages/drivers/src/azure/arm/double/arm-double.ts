@@ -1,7 +1,6 @@
 // A stand-in for the part of Azure Resource Manager that replicas need. It keeps what is made, holds every request and every answer
 // against Microsoft's published types, takes its time as Azure does, and fails on command. What it says proves nothing about Azure.
 import { randomUUID } from 'node:crypto'
-import { Outage } from '@understudy/base/errors'
 import {
   checkQuota,
   computeRules,
@@ -482,10 +481,9 @@ export function armDouble(options: DoubleOptions): ArmDouble {
         await work.finish()
         work.state = 'Succeeded'
       } catch (error) {
-        // A storage that gives no answer is Azure's trouble, not the end of the double.
-        if (error instanceof Outage) work.fail('InternalExecutionError', error.message)
-        else if (error instanceof ArmError) work.fail(error.code, error.message)
-        else throw error
+        // A storage without an answer or a full disk is trouble of this work alone, not of whoever asks for something just now.
+        const code = error instanceof ArmError ? error.code : 'InternalExecutionError'
+        work.fail(code, error instanceof Error ? error.message : String(error))
       }
     }
   }

@@ -32,13 +32,16 @@ afterEach(async () => {
 })
 
 /** As one more server finds it. No QEMU runs: what is asked of it is written down. `blobs`: as the cloud itself sees them. */
-async function openCloud(blobs = storage) {
+async function openCloud(blobs = storage, heldFor = 0) {
   await state?.close()
   const started: string[] = []
+  const pauses: number[] = []
+  const troubles: unknown[] = []
   const on = new Set<string>()
   const runner = {
     ...qemuRunner(folder),
     start: async ({ name }: { readonly name: string }) => {
+      if (pauses.length < heldFor) throw new Error('Failed to get "write" lock')
       started.push(name)
       on.add(name)
     },
@@ -46,7 +49,10 @@ async function openCloud(blobs = storage) {
     pageOf: (name: string) => (on.has(name) ? `http://127.0.0.1:1/${name}` : null),
   }
   const { double } = await emulateAzure({ storage: blobs, room: runner.room, runner })
-  const opened = await openCloudState(folder, double.site, runner)
+  const opened = await openCloudState(folder, double.site, runner, {
+    pause: async (milliseconds) => void pauses.push(milliseconds),
+    onTrouble: (error) => void troubles.push(error),
+  })
   state = opened
   const { handle } = double
   double.handle = async (request) => {
@@ -62,7 +68,7 @@ async function openCloud(blobs = storage) {
     clock: { now: () => 0 },
     waits: quickWaits,
   })
-  return { double, target, started }
+  return { double, target, started, troubles }
 }
 
 const diskFiles = async (): Promise<readonly string[]> =>
@@ -155,4 +161,35 @@ test('a state of another version is not taken for an empty cloud', async () => {
   await openCloud()
   await writeFile(join(folder, 'state.json'), JSON.stringify({ version: 99, resources: [] }))
   await expect(openCloud()).rejects.toThrow('version 99')
+})
+
+test('a machine whose disks are still held by the QEMU of a dead server is started as soon as they are free', async () => {
+  await (await openCloud()).target.boot(spec())
+  expect(await openCloud(storage, 3)).toMatchObject({ started: ['web'], troubles: [] })
+  const { double, started, troubles } = await openCloud(storage, Number.POSITIVE_INFINITY)
+  expect(started).toEqual([])
+  expect(troubles).toHaveLength(1)
+  expect(double.ofType('Microsoft.Compute/virtualMachines').map(({ power }) => power)).toEqual(['stopped'])
+})
+
+test('a state that is missing does not remove the disks', async () => {
+  await (await openCloud()).target.boot(spec())
+  await rm(join(folder, 'state.json'))
+  await expect(openCloud()).rejects.toThrow('state.json is not there')
+  expect(await diskFiles()).toHaveLength(1)
+})
+
+test('content that could not be filled fails its own work alone, and leaves no file', async () => {
+  const { target } = await openCloud({
+    ...storage,
+    readPages: async (blob, range, ...more) => {
+      // The footer is read before there is room for the content.
+      if (range.bytes > 512) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+      return await storage.readPages(blob, range, ...more)
+    },
+  })
+  await expect(target.boot(spec())).rejects.toMatchObject({
+    message: expect.stringContaining('no space left on device'),
+  })
+  expect(await diskFiles()).toEqual([])
 })

@@ -4,15 +4,26 @@
 //     <folder>/state.json     { version, resources }
 //     <folder>/pages.json     where the page of each machine that runs can be asked for
 //     <folder>/disk-*.raw     content of disks; one that no resource names is left from a work that was cut off
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { inTurn } from '@understudy/base/in-turn'
 import { startMachine } from './compute-rules.ts'
 import { type DoubleSite, key, type Resource } from './double-parts.ts'
 import { DISK_PREFIX, type FileContent, type QemuRunner } from './qemu-runner.ts'
+import { replaceFile } from './replace-file.ts'
 
 const VERSION = 1
 const MACHINE = 'Microsoft.Compute/virtualMachines'
 type KeptResource = Omit<Resource, 'content'> & { readonly file?: string }
+
+const START_ATTEMPTS = 10
+const START_PAUSE_MS = 1000
+
+type Waiting = {
+  pause(milliseconds: number): Promise<unknown>
+  /** A machine that ran does not come up again. */
+  onTrouble(error: unknown): void
+}
 
 export type CloudState = {
   /** Resolves when what the cloud is now lies in the file. */
@@ -39,15 +50,21 @@ export async function openCloudState(
   folder: string,
   site: DoubleSite,
   runner: QemuRunner,
+  waiting: Waiting,
 ): Promise<CloudState> {
   await mkdir(folder, { recursive: true })
   const kept = await loadResources(folder)
+  // It is written before the first disk is made: without it nobody knows which of them are of use.
+  if (kept === null && (await diskNames(folder)).length > 0)
+    throw new Error(
+      `${stateFile(folder)} is not there, and disks are. Put it back, or move the whole folder away to begin anew`,
+    )
   if (kept !== null) {
     site.resources.clear()
     for (const one of kept) site.resources.set(key(one.id), await toResource(folder, one, runner))
   }
   await removeLeftovers(folder, contentsOf(site))
-  await startAgain(site)
+  await startAgain(site, waiting)
   const state = writer(folder, site, runner)
   await state.save()
   return state
@@ -83,12 +100,28 @@ function afterBreak({ type, file, power, properties }: KeptResource): { readonly
   return { provisioningState: wasMade ? 'Succeeded' : provisioningState }
 }
 
-async function startAgain(site: DoubleSite): Promise<void> {
+async function startAgain(site: DoubleSite, { pause, onTrouble }: Waiting): Promise<void> {
   for (const machine of site.resources.values()) {
     if (machine.type !== MACHINE || machine.power !== 'running') continue
     machine.power = 'stopped'
-    // One that does not come up is off, as its owner sees.
-    await startMachine(site, machine).catch(() => {})
+    await startPatiently(site, machine, { pause, onTrouble })
+  }
+}
+
+/** QEMU of a server that has just died may still hold the disks. One that does not come up is off, as its owner sees. */
+async function startPatiently(
+  site: DoubleSite,
+  machine: Resource,
+  { pause, onTrouble }: Waiting,
+): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await startMachine(site, machine)
+      return
+    } catch (error) {
+      if (attempt === START_ATTEMPTS) return onTrouble(error)
+    }
+    await pause(START_PAUSE_MS)
   }
 }
 
@@ -101,15 +134,18 @@ const contentsOf = (site: DoubleSite): ReadonlySet<FileContent> =>
 
 async function removeLeftovers(folder: string, contents: ReadonlySet<FileContent>): Promise<void> {
   const used = new Set([...contents].map(({ path }) => basename(path)))
-  for (const name of await readdir(folder))
-    if (name.startsWith(DISK_PREFIX) && !used.has(name)) await rm(join(folder, name), { force: true })
+  for (const name of await diskNames(folder))
+    if (!used.has(name)) await rm(join(folder, name), { force: true })
 }
+
+const diskNames = async (folder: string): Promise<readonly string[]> =>
+  (await readdir(folder)).filter((name) => name.startsWith(DISK_PREFIX))
 
 function writer(folder: string, site: DoubleSite, runner: QemuRunner): CloudState {
   let written = ''
   let pages = ''
   let contents = contentsOf(site)
-  let turn: Promise<unknown> = Promise.resolve()
+  const turn = inTurn()
 
   async function write(): Promise<void> {
     const text = JSON.stringify({ version: VERSION, resources: [...site.resources.values()].map(toKept) })
@@ -120,22 +156,16 @@ function writer(folder: string, site: DoubleSite, runner: QemuRunner): CloudStat
     pages = pagesNow
     const contentsNow = contentsOf(site)
     for (const gone of contents) {
-      if (contentsNow.has(gone)) continue
-      await gone.close()
-      await rm(gone.path, { force: true })
+      if (!contentsNow.has(gone)) await gone.remove()
     }
     contents = contentsNow
   }
   return {
-    save() {
-      const mine = turn.then(write)
-      turn = mine.catch(() => {})
-      return mine
-    },
-    async close() {
-      await turn
-      for (const content of contents) await content.close()
-    },
+    save: () => turn(write),
+    close: () =>
+      turn(async () => {
+        for (const content of contents) await content.close()
+      }),
   }
 }
 
@@ -150,9 +180,3 @@ const pagesOf = (site: DoubleSite, runner: QemuRunner): Readonly<Record<string, 
       return page === null ? [] : [[name, page]]
     }),
   )
-
-async function replaceFile(path: string, text: string): Promise<void> {
-  const fresh = `${path}.new`
-  await writeFile(fresh, text, { mode: 0o600 })
-  await rename(fresh, path)
-}

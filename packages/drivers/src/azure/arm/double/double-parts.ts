@@ -40,6 +40,19 @@ export type Json = Record<string, any>
 /** Where a disk of the double keeps its bytes. */
 export type DiskContent = Pick<BlockReader, 'bytes' | 'read'> & {
   write(offset: number, data: Buffer): Promise<void>
+  /** What it takes is free afterwards. */
+  remove?(): Promise<void>
+}
+
+/** Content that could not be filled leaves nothing behind. */
+export async function filled(content: DiskContent, fill: () => Promise<void>): Promise<DiskContent> {
+  try {
+    await fill()
+    return content
+  } catch (error) {
+    await content.remove?.()
+    throw error
+  }
 }
 
 /** Runs machines. Without it "running" is only said. */

@@ -14,7 +14,7 @@ import type { ArmSettings } from '../settings.ts'
 import type { Waits } from '../target-parts.ts'
 import { type ArmDouble, armDouble } from './arm-double.ts'
 import { lineTo } from './double-line.ts'
-import { ArmError, type DiskContent, type MachineRunner } from './double-parts.ts'
+import { ArmError, type DiskContent, filled, type MachineRunner } from './double-parts.ts'
 
 export const emulatedSettings: ArmSettings = {
   subscriptionId: '00000000-0000-4000-8000-000000000001',
@@ -124,14 +124,15 @@ async function contentOfBlob(
   if (!isVhd || bytes % MiB !== 0)
     throw new ArmError(400, 'InvalidParameter', `The blob ${address} is no fixed VHD of whole MiB.`)
   const content = await room(bytes)
-  for await (const range of storage.pageRanges(source, { offset: 0, bytes })) {
-    const end = range.offset + range.bytes
-    for (let at = range.offset; at < end; at += REQUEST_BYTES) {
-      const piece = { offset: at, bytes: Math.min(REQUEST_BYTES, end - at) }
-      await content.write(at, present(await storage.readPages(source, piece), 'the blob is there'))
+  return await filled(content, async () => {
+    for await (const range of storage.pageRanges(source, { offset: 0, bytes })) {
+      const end = range.offset + range.bytes
+      for (let at = range.offset; at < end; at += REQUEST_BYTES) {
+        const piece = { offset: at, bytes: Math.min(REQUEST_BYTES, end - at) }
+        await content.write(at, present(await storage.readPages(source, piece), 'the blob is there'))
+      }
     }
-  }
-  return content
+  })
 }
 
 /** Room in memory, for disks of tests. */

@@ -10,9 +10,7 @@ import type { CloudOptions } from './start-cloud.ts'
 const programs = ['qemu-system-x86_64', 'setpriv', 'openssl']
 const ANSWER_MS = 3000
 
-export const keepCloud = (
-  options: CloudOptions & { readonly onTrouble: (error: unknown) => void },
-): KeptEmulator =>
+export const keepCloud = (options: CloudOptions): KeptEmulator =>
   keepUp({
     port: options.port,
     onTrouble: options.onTrouble,

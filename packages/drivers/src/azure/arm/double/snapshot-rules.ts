@@ -5,7 +5,14 @@ import { present } from '@understudy/base/invariant'
 import { isZero } from '@understudy/block/zero-detection'
 import { REQUEST_BYTES } from '../../limits.ts'
 import { DISK, machineWith } from './compute-rules.ts'
-import { ArmError, type DiskContent, type DoubleSite, type KindRules, type Resource } from './double-parts.ts'
+import {
+  ArmError,
+  type DiskContent,
+  type DoubleSite,
+  filled,
+  type KindRules,
+  type Resource,
+} from './double-parts.ts'
 
 export const SNAPSHOT = 'Microsoft.Compute/snapshots'
 /** Of one family at a time. */
@@ -64,11 +71,12 @@ export const snapshotRules: KindRules = {
 
 async function copyOf(site: DoubleSite, content: DiskContent): Promise<DiskContent> {
   const copy = await site.room(content.bytes)
-  for (let at = 0; at < content.bytes; at += REQUEST_BYTES) {
-    const piece = await content.read(at, Math.min(REQUEST_BYTES, content.bytes - at))
-    if (!isZero(piece)) await copy.write(at, piece)
-  }
-  return copy
+  return await filled(copy, async () => {
+    for (let at = 0; at < content.bytes; at += REQUEST_BYTES) {
+      const piece = await content.read(at, Math.min(REQUEST_BYTES, content.bytes - at))
+      if (!isZero(piece)) await copy.write(at, piece)
+    }
+  })
 }
 
 /** Whoever asks again is given the same address. What it returns is done when the work ends. */

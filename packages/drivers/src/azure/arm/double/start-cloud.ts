@@ -1,6 +1,7 @@
 // Starts the emulated Azure in which machines run: Resource Manager's double with its state in a folder, and QEMU.
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type AzureContainer, connectAzure } from '../../azure-calls.ts'
 import type { Emulating } from '../../emulator/keep-up.ts'
 import { patientCalls } from '../../patient-calls.ts'
@@ -9,6 +10,7 @@ import { openCloudState } from './cloud-state.ts'
 import { type DoubleApplication, type DoubleIdentity, makeIdentity, serveDouble } from './double-line.ts'
 import { emulateAzure, emulatedSettings } from './emulated-azure.ts'
 import { qemuRunner } from './qemu-runner.ts'
+import { replaceFile } from './replace-file.ts'
 
 export type CloudOptions = {
   /** Short enough for the paths of sockets in it. */
@@ -16,6 +18,7 @@ export type CloudOptions = {
   readonly port: number
   /** In which the replicas lie that run here. */
   readonly container: AzureContainer
+  readonly onTrouble: (error: unknown) => void
 }
 
 /** It signs in as one does at Azure. No secret: whoever can use this computer reaches the emulated storage in the same way. */
@@ -44,7 +47,7 @@ export async function cloudSite({ folder, port }: Pick<CloudOptions, 'folder' | 
   } as const
 }
 
-export async function startCloud({ folder, port, container }: CloudOptions): Promise<Emulating> {
+export async function startCloud({ folder, port, container, onTrouble }: CloudOptions): Promise<Emulating> {
   const identity = await loadIdentity(folder)
   const runner = qemuRunner(folder)
   const storage = patientCalls(await connectAzure(container))
@@ -78,7 +81,7 @@ export async function startCloud({ folder, port, container }: CloudOptions): Pro
     ended.resolve()
   }
   try {
-    state.resolve(await openCloudState(folder, double.site, runner))
+    state.resolve(await openCloudState(folder, double.site, runner, { pause: sleep, onTrouble }))
   } catch (error) {
     state.reject(error)
     await stop()
@@ -91,9 +94,12 @@ export async function startCloud({ folder, port, container }: CloudOptions): Pro
 async function loadIdentity(folder: string): Promise<DoubleIdentity> {
   const file = join(folder, 'identity.json')
   await mkdir(folder, { recursive: true })
-  const kept = await readFile(file, 'utf8').catch(() => null)
+  const kept = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null
+    throw error
+  })
   if (kept !== null) return JSON.parse(kept) as DoubleIdentity
   const identity = await makeIdentity(IDENTITY_DAYS)
-  await writeFile(file, JSON.stringify(identity), { mode: 0o600 })
+  await replaceFile(file, JSON.stringify(identity))
   return identity
 }
