@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { present } from '@understudy/base/invariant'
@@ -13,6 +13,8 @@ import { type AzureLab, composeAzureLab } from './compose-azure-lab.ts'
 let home: string
 let stores: ReturnType<typeof memoryStores>
 let lab: AzureLab
+/** What was asked for, though it may have been refused. */
+let registered: NewSite[]
 const by = { by: 'olga' }
 
 const newLab = (): AzureLab =>
@@ -20,6 +22,7 @@ const newLab = (): AzureLab =>
     sites: stores.sites,
     home,
     registerSite: async (wanted: NewSite) => {
+      registered.push(wanted)
       const site = sampleSite({ ...wanted, id: 'azure' as SiteId })
       await stores.sites.create(site, wanted.secrets)
       return site
@@ -34,6 +37,7 @@ const newLab = (): AzureLab =>
 beforeEach(async () => {
   home = await mkdtemp(path.join(tmpdir(), 'us-azure-lab-'))
   stores = memoryStores()
+  registered = []
   lab = newLab()
 })
 afterEach(async () => {
@@ -151,4 +155,32 @@ test('a second server of the same home leaves it to the first', async () => {
 test('without its site nothing is started', async () => {
   await lab.resume()
   await expect(stat(path.join(home, 'lab'))).rejects.toMatchObject({ code: 'ENOENT' })
+})
+
+test('two clicks at once are one lab', async () => {
+  expect(await Promise.all([lab.add(by), lab.add(by)])).toEqual([{ siteId: 'azure' }, { siteId: 'azure' }])
+  expect(registered).toHaveLength(1)
+  expect(await answers()).toBe(true)
+})
+
+test('two servers of one home that add it at once mean the same emulators', async () => {
+  const second = newLab()
+  await Promise.allSettled([lab.add(by), second.add(by)])
+  expect(new Set(registered.map(({ settings }) => JSON.stringify(settings))).size).toBe(1)
+  expect(await answers()).toBe(true)
+  await second.stop()
+})
+
+test('machines that do not start leave the storage of the site as it was', async () => {
+  await lab.add(by)
+  const { settings } = present(await lab.findSite(), 'the site is registered')
+  await lab.stop()
+  const { compute: _, ...before } = settings
+  await stores.sites.update('azure' as SiteId, { settings: before })
+  await writeFile(path.join(home, 'lab', 'azure', 'state.json'), '{"version":99}')
+  lab = newLab()
+  await lab.resume()
+  await expect.poll(answers, { timeout: 20_000 }).toBe(true)
+  await expect(lab.add(by)).rejects.toMatchObject({ code: 'lab/emulator-failed' })
+  expect(await answers()).toBe(true)
 })

@@ -1,8 +1,11 @@
 // Azure in the lab: Microsoft's emulator of Azure Storage on this computer, and a double of Resource Manager whose machines run under
 // QEMU; registered like any other site and labelled as emulated.
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { Refusal, toFailureReport } from '@understudy/base/errors'
+import { inTurn } from '@understudy/base/in-turn'
 import type { Lab as ShownLab } from '@understudy/contract/overview'
 import { isEmulated, type Site, type SiteId } from '@understudy/domain/sites/site'
 import { cloudSite, findCloudObstacle, keepCloud } from '@understudy/drivers/azure/arm/double/keep-cloud'
@@ -52,6 +55,7 @@ export function composeAzureLab(parts: AzureLabParts): AzureLab {
   const storageFolder = path.join(home, 'lab', 'azurite')
   const folder = cloudFolder(home)
   const running = new Map<'storage' | 'machines', Running>()
+  const turn = inTurn()
 
   /** By where it is: its name is the operator's to change. Of several the one that still has the name is meant. */
   const findSite = async (): Promise<Site | null> => {
@@ -78,26 +82,27 @@ export function composeAzureLab(parts: AzureLabParts): AzureLab {
       keepCloud({ folder, port, container: containerAt(storagePort), onTrouble }),
     )
 
-  async function stop(): Promise<void> {
-    const all = [...running.values()]
-    running.clear()
+  async function stop(parts = [...running.keys()]): Promise<void> {
+    const all = parts.map((part) => running.get(part))
+    for (const part of parts) running.delete(part)
     // The machines first: their disks may still be read from the storage.
-    for (const { kept } of all.toReversed()) await kept.stop()
+    for (const one of all.toReversed()) await one?.kept.stop()
   }
 
   /** Answers when both are up. A lab without what machines need keeps replicas all the same. */
   async function startAll(storagePort: number, withMachines: boolean) {
     const started: { folder: string } = { folder: storageFolder }
+    const before = new Set(running.keys())
     try {
       await (await keepStorage(storagePort)).ready()
       if (!withMachines) return null
       started.folder = folder
-      const port = running.get('machines')?.port ?? (await chooseFreePort())
+      const port = running.get('machines')?.port ?? (await keptPort(folder))
       const site = await cloudSite({ folder, port })
       await (await keepMachines(port, storagePort)).ready()
       return site
     } catch (error) {
-      await stop()
+      await stop([...running.keys()].filter((part) => !before.has(part)))
       throw new Refusal({
         code: 'lab/emulator-failed',
         message: `The emulator did not start: ${toFailureReport(error).message}`,
@@ -105,6 +110,36 @@ export function composeAzureLab(parts: AzureLabParts): AzureLab {
         cause: error,
       })
     }
+  }
+
+  async function add(asker: Asker): Promise<{ readonly siteId: SiteId }> {
+    const known = await findSite()
+    const withMachines = (await findCloudObstacle()) === null
+    if (known !== null && (known.settings.compute !== undefined || !withMachines)) return { siteId: known.id }
+    if (!isAzuriteInstalled())
+      throw new Refusal({
+        code: 'lab/not-available',
+        message: NOT_INSTALLED,
+        remedy: 'Stop Understudy, run "npm install" in its folder and start it again.',
+      })
+    const port = (known && portOf(known)) ?? running.get('storage')?.port ?? (await keptPort(storageFolder))
+    const machines = await startAll(port, withMachines)
+    if (known !== null) {
+      const { compute, secrets } = machines ?? {}
+      await updateSite(known.id, { settings: { ...known.settings, compute }, secrets: { ...secrets } }, asker)
+      return { siteId: known.id }
+    }
+    const settings = {
+      account: EMULATOR_ACCOUNT,
+      container: CONTAINER,
+      endpoint: containerAt(port).endpoint,
+      signIn: 'key',
+      makeContainer: true,
+      ...(machines === null ? {} : { compute: machines.compute }),
+    }
+    const secrets = { accountKey: EMULATOR_KEY, ...machines?.secrets }
+    const site = await registerSite({ name: NAME, platform: 'azure', settings, secrets }, asker)
+    return { siteId: site.id }
   }
 
   return {
@@ -126,41 +161,9 @@ export function composeAzureLab(parts: AzureLabParts): AzureLab {
         siteId: (await findSite())?.id ?? null,
       }
     },
-    async add(asker) {
-      const known = await findSite()
-      const withMachines = (await findCloudObstacle()) === null
-      if (known !== null && (known.settings.compute !== undefined || !withMachines))
-        return { siteId: known.id }
-      if (!isAzuriteInstalled())
-        throw new Refusal({
-          code: 'lab/not-available',
-          message: NOT_INSTALLED,
-          remedy: 'Stop Understudy, run "npm install" in its folder and start it again.',
-        })
-      const port = (known && portOf(known)) ?? running.get('storage')?.port ?? (await chooseFreePort())
-      const machines = await startAll(port, withMachines)
-      if (known !== null) {
-        const { compute, secrets } = machines ?? {}
-        await updateSite(
-          known.id,
-          { settings: { ...known.settings, compute }, secrets: { ...secrets } },
-          asker,
-        )
-        return { siteId: known.id }
-      }
-      const settings = {
-        account: EMULATOR_ACCOUNT,
-        container: CONTAINER,
-        endpoint: containerAt(port).endpoint,
-        signIn: 'key',
-        makeContainer: true,
-        ...(machines === null ? {} : { compute: machines.compute }),
-      }
-      const secrets = { accountKey: EMULATOR_KEY, ...machines?.secrets }
-      const site = await registerSite({ name: NAME, platform: 'azure', settings, secrets }, asker)
-      return { siteId: site.id }
-    },
-    stop,
+    // Two clicks are one lab.
+    add: (asker) => turn(() => add(asker)),
+    stop: () => stop(),
   }
 }
 
@@ -188,6 +191,19 @@ function machinesPortOf({ settings }: Site): number | null {
 function portIn(address: unknown, host: string): number | null {
   const url = typeof address === 'string' ? URL.parse(address) : null
   return url !== null && url.hostname === host && url.port !== '' ? Number(url.port) : null
+}
+
+/** Chosen once for a folder: two servers of one home meet at the same port, which only one of them gets. */
+async function keptPort(folder: string): Promise<number> {
+  const file = path.join(folder, 'port')
+  const own = `${file}.${randomUUID()}`
+  await mkdir(folder, { recursive: true })
+  await writeFile(own, `${await chooseFreePort()}`)
+  await link(own, file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  await rm(own)
+  return Number(await readFile(file, 'utf8'))
 }
 
 function chooseFreePort(): Promise<number> {

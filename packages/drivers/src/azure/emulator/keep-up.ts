@@ -34,8 +34,14 @@ export function keepUp({ port, start, onTrouble }: KeepUpOptions): KeptEmulator 
     // Another server of this home keeps it: two of them in one folder would spoil it. Should that one go, this one takes over.
     if (await answers(port)) return firstTry.resolve()
     if (stopping.signal.aborted) return
-    running = await start()
+    const started = await start().catch(async (error: unknown) => {
+      // Another server of this home was quicker.
+      if (await answers(port)) return null
+      throw error
+    })
     firstTry.resolve()
+    if (started === null) return
+    running = started
     if (stopping.signal.aborted) await running.stop()
     await running.ended
     running = null
