@@ -112,3 +112,17 @@ test('what needs a sign-in, a version, a group and a region says so in the words
     'AuthenticationFailed',
   )
 })
+
+test('a cloud that runs for long does not remember everything for ever, and its time goes on', async () => {
+  const double = makeDouble()
+  const disk = 'Microsoft.Compute/disks/one?api-version=2025-01-02'
+  const wrong = { location: 'westeurope', tags: {}, properties: { creationData: { createOption: 'x' } } }
+  let before = ''
+  for (let request = 0; request < 2500; request += 1) {
+    before = double.site.now()
+    await ask(double, 'PUT', disk, wrong)
+  }
+  expect(double.site.now() > before).toBe(true)
+  expect(double.calls.length).toBeLessThanOrEqual(2001)
+  expect(double.violations.length).toBeLessThanOrEqual(2001)
+})

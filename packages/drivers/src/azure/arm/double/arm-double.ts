@@ -45,6 +45,8 @@ export type DoubleOptions = {
   readonly workRequests?: number
   /** Processors in the region. */
   readonly quota?: number
+  /** So many ranges of a snapshot are told at a time. Few, so that whoever forgets to go on is found out; each time all are compared. */
+  readonly listRanges?: number
 }
 
 export type DoubleCall = { readonly method: string; readonly path: string; readonly body: Json | null }
@@ -75,6 +77,9 @@ export type ArmDouble = {
 
 const rules: readonly KindRules[] = [...computeRules, snapshotRules, ...networkRules]
 const PAGE_ITEMS = 3
+const LIST_RANGES = 20
+/** Of what is over; a cloud that runs for weeks keeps no more. */
+const MOST_REMEMBERED = 1000
 
 export function armDouble(options: DoubleOptions): ArmDouble {
   const resources = new Map<string, Resource>()
@@ -82,6 +87,7 @@ export function armDouble(options: DoubleOptions): ArmDouble {
   const violations: string[] = []
   const unjudged = new Set<string>()
   const calls: string[] = []
+  let requests = 0
   const underWay = new Set<Work>()
   const site: DoubleSite = {
     region: options.region,
@@ -90,7 +96,8 @@ export function armDouble(options: DoubleOptions): ArmDouble {
     runner: options.runner ?? null,
     openBlob: options.openBlob,
     room: options.room,
-    now: () => new Date(calls.length * 1000).toISOString(),
+    listRanges: options.listRanges ?? LIST_RANGES,
+    now: () => new Date(requests * 1000).toISOString(),
     find: (id) => (id === undefined ? undefined : resources.get(key(id))),
   }
   const double: ArmDouble = {
@@ -114,7 +121,9 @@ export function armDouble(options: DoubleOptions): ArmDouble {
   async function handle(request: DoubleRequest): Promise<DoubleAnswer> {
     const url = new URL(request.url, double.address)
     const path = decodeURIComponent(url.pathname)
+    requests += 1
     calls.push(`${request.method} ${path.split('/providers/').at(-1) ?? path}`)
+    forgetOld()
     await endWorks()
     let lose = false
     try {
@@ -137,6 +146,14 @@ export function armDouble(options: DoubleOptions): ArmDouble {
       if (!(error instanceof ArmError)) throw error
       return answerOf(error.status, { error: { code: error.code, message: error.message } }, error.headers)
     }
+  }
+
+  function forgetOld(): void {
+    for (const list of [calls, violations])
+      if (list.length > 2 * MOST_REMEMBERED) list.splice(0, list.length - MOST_REMEMBERED)
+    if (works.size <= 2 * MOST_REMEMBERED) return
+    for (const { id, state } of [...works.values()].slice(0, -MOST_REMEMBERED))
+      if (state !== 'InProgress') works.delete(id)
   }
 
   function checkEnvelope({ headers }: DoubleRequest, url: URL): void {
@@ -452,7 +469,7 @@ export function armDouble(options: DoubleOptions): ArmDouble {
     const begun: Work = {
       ...work,
       id: randomUUID(),
-      endsAt: calls.length + (options.workRequests ?? 1),
+      endsAt: requests + (options.workRequests ?? 1),
       begun: new Date(0).toISOString(),
       state: 'InProgress',
       error: null,
@@ -471,7 +488,7 @@ export function armDouble(options: DoubleOptions): ArmDouble {
   async function endWorks(): Promise<void> {
     for (const work of underWay) {
       const { fault } = work
-      if (work.endsAt > calls.length || fault?.kind === 'work-endless') continue
+      if (work.endsAt > requests || fault?.kind === 'work-endless') continue
       underWay.delete(work)
       if (fault?.kind === 'work-fails') {
         work.fail(fault.code, fault.message)

@@ -124,6 +124,8 @@ export type DoubleSite = {
   openBlob(address: string): Promise<DiskContent>
   /** Room for the content of a disk, of zeros. */
   room(bytes: number): Promise<DiskContent>
+  /** So many ranges of a snapshot are told at a time. */
+  readonly listRanges: number
   /** Passes with requests. */
   now(): string
   find(id: string | undefined): Resource | undefined

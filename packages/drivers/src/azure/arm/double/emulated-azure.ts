@@ -46,6 +46,7 @@ export async function emulateAzure(options: {
   room(bytes: number): Promise<DiskContent>
   readonly runner?: MachineRunner
   readonly workRequests?: number
+  readonly listRanges?: number
 }): Promise<EmulatedAzure> {
   const { subscriptionId, resourceGroup, region } = emulatedSettings
   const double = armDouble({
@@ -55,6 +56,7 @@ export async function emulateAzure(options: {
     openBlob: (address) => contentOfBlob(options, address),
     room: options.room,
     ...(options.runner === undefined ? {} : { runner: options.runner }),
+    ...(options.listRanges === undefined ? {} : { listRanges: options.listRanges }),
     ...(options.workRequests === undefined ? {} : { workRequests: options.workRequests }),
   })
   const group = await double.place({

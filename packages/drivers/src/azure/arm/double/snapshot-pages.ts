@@ -18,8 +18,6 @@ import {
 const FOLDER = '/md-snapshots/'
 const PAGE = 512
 const VERSION = '2019-07-07'
-/** So many ranges are told at a time, and no comparison is made twice for it. */
-const LIST_RANGES = 20
 
 export const isAboutPages = (path: string): boolean => path.startsWith(FOLDER)
 
@@ -58,7 +56,7 @@ async function answer(site: DoubleSite, { method, headers }: DoubleRequest, url:
   const before = earlier === undefined ? null : vhdOf(comparable(site, url, earlier))
   const start = Math.max(range.offset, Number(url.searchParams.get('marker') ?? 0))
   const rest = { offset: start, bytes: range.offset + bytes - start }
-  return listOf(await firstPages(content, before, rest), content.bytes)
+  return listOf(await firstPages(content, before, rest, site.listRanges), content.bytes)
 }
 
 const toRange = ([, start, end]: RegExpExecArray): Extent => ({
@@ -110,24 +108,25 @@ type Pages = {
 }
 
 /**
- * A few ranges at a time, so that whoever forgets to go on is found out. Azure tells of writes, this of bytes: what was written with
+ * `most` ranges at a time. Azure tells of writes, this of bytes: what was written with
  * the same is not told.
  */
 async function firstPages(
   now: Pick<DiskContent, 'bytes' | 'read'>,
   before: Pick<DiskContent, 'bytes' | 'read'> | null,
   { offset, bytes }: Extent,
+  most: number,
 ): Promise<Pages> {
   const found: Told[] = []
   for (let at = offset; at < offset + bytes; at += MiB) {
     const length = Math.min(MiB, offset + bytes - at)
     const [data, old] = [await now.read(at, length), await readPadded(before, at, length)]
     if (!data.equals(old)) found.push(...changesOf(data, old, at))
-    if (found.length > LIST_RANGES) break
+    if (found.length > most) break
   }
-  const told = found.slice(0, LIST_RANGES)
+  const told = found.slice(0, most)
   const last = told.at(-1)
-  return { told, next: last !== undefined && found.length > LIST_RANGES ? last.offset + last.bytes : null }
+  return { told, next: last !== undefined && found.length > most ? last.offset + last.bytes : null }
 }
 
 /** Of one piece; neighbours that are alike are one range. */

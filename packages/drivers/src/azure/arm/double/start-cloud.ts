@@ -28,6 +28,8 @@ const application: DoubleApplication = {
   secret: 'emulated',
 }
 const IDENTITY_DAYS = 3650
+/** As many as Azure tells at a time. */
+const LIST_RANGES = 10_000
 
 /** The settings and the secret with which a site is registered that runs replicas here. */
 export async function cloudSite({ folder, port }: Pick<CloudOptions, 'folder' | 'port'>) {
@@ -56,6 +58,7 @@ export async function startCloud({ folder, port, container, onTrouble }: CloudOp
     blobAddress: blobAddress(container, ''),
     room: runner.room,
     runner,
+    listRanges: LIST_RANGES,
   })
   // What is noted after a restart must be later than what was noted before.
   double.site.now = () => new Date().toISOString()
