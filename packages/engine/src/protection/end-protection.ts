@@ -2,6 +2,7 @@
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { Run } from '@understudy/domain/failover/failover'
 import { harmlessKinds, type Job } from '@understudy/domain/jobs/job'
+import type { MachineRef } from '@understudy/domain/machines/machine'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import type { SiteId } from '@understudy/domain/sites/site'
@@ -17,7 +18,7 @@ import { describeKind } from '../jobs/run-job.ts'
 import { activeJobsOf, cancelJob } from '../jobs/start-job.ts'
 import type { EndProtectionRequest } from '../requests.ts'
 import { withinSeconds } from '../sites/bounded-call.ts'
-import { platformOf, sourceOf, targetOf } from '../sites/platform-of.ts'
+import { platformOf, targetOf } from '../sites/platform-of.ts'
 
 const tasks = [
   'Stop replication',
@@ -32,6 +33,8 @@ const OTHER_JOBS_SECONDS = 120
 /** Beside what a source site has for its answers: a guest that still shuts down is waited for before it is started. */
 const START_SECONDS = 60
 const MOVE_ATTEMPTS = 10
+/** Tests among them. */
+const RUNS_LOOKED_AT = 100
 /** How often a wait for hydration asks whether the site is still there, and how long it may be away. */
 const LOOK_MILLISECONDS = 5000
 const AWAY_SECONDS = 120
@@ -288,10 +291,28 @@ async function refuseAway(parts: EngineParts, siteId: SiteId, signal: AbortSigna
 async function tidyUpSource({ parts }: EngineContext, id: ProtectionId): Promise<void> {
   const protection = await loadProtection(parts, id)
   const bound = { seconds: parts.config.deadSiteSeconds, signal: new AbortController().signal }
+  const places = [
+    { siteId: protection.sourceSiteId, ref: protection.sourceRef },
+    ...(await runsFrom(parts, protection)),
+  ]
   await withinSeconds(parts, bound, async () => {
-    const source = await sourceOf(parts, protection.sourceSiteId)
-    await source.stopTracking(protection.sourceRef, trackingIdOf(id))
+    const stops = places.map(async ({ siteId, ref }) => {
+      const { source } = await platformOf(parts, siteId)
+      await source?.stopTracking(ref, trackingIdOf(id))
+    })
+    await Promise.all(stops)
   })
+}
+
+/** The machine of a failover that was not reprotected: it was tracked from its first start, so that the way back would be short. */
+async function runsFrom(
+  { stores }: Pick<EngineParts, 'stores'>,
+  { id, targetSiteId }: Protection,
+): Promise<readonly { readonly siteId: SiteId; readonly ref: MachineRef }[]> {
+  const runs = await stores.runs.history(id, RUNS_LOOKED_AT)
+  const newest = runs.find(({ kind }) => kind !== 'test')
+  if (newest === undefined || newest.machineRef === null || newest.targetSiteId !== targetSiteId) return []
+  return [{ siteId: targetSiteId, ref: newest.machineRef }]
 }
 
 async function forget(context: EngineContext, request: EndProtectionRequest): Promise<void> {

@@ -3,7 +3,7 @@ import type { AlertId } from '@understudy/domain/events/event'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import { defaultPolicySettings } from '@understudy/domain/protection/policy'
 import { checkGuest } from '@understudy/simulator/synthetic-guest'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { by, latest, minute, newLab, newProtectedLab } from '../engine-lab.ts'
 
 describe('protect', () => {
@@ -265,4 +265,14 @@ test('every action says why it is not allowed, and the engine refuses with the s
   const around = { summaries: await protections.summaries(), obstacles }
   const all = await lab.engine.allAllowedActions(await protections.list(), around)
   expect(all.get(protectionId)).toEqual(actions)
+})
+
+test('the end of a protection that was failed over leaves no tracking on the machine that runs now', async () => {
+  const { lab, protectionId, ask } = await newProtectedLab()
+  await lab.done(lab.engine.plannedFailover(ask))
+  await lab.done(lab.engine.commit({ by, protectionId }))
+  const [run] = await lab.stores.runs.history(protectionId, 1)
+  const stopTracking = vi.spyOn(lab.b.source, 'stopTracking')
+  await lab.done(lab.engine.endProtection({ by, protectionId, deleteReplica: true }))
+  expect(stopTracking.mock.calls.map(([ref]) => ref)).toEqual([run?.machineRef])
 })
