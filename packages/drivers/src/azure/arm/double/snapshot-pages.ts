@@ -108,8 +108,7 @@ type Pages = {
 }
 
 /**
- * `most` ranges at a time. Azure tells of writes, this of bytes: what was written with
- * the same is not told.
+ * The first `most` ranges. Azure tells of writes, this of bytes: what was written with the same is not told.
  */
 async function firstPages(
   now: Pick<DiskContent, 'bytes' | 'read'>,
