@@ -25,3 +25,10 @@ export async function loadProtection(
     remedy: 'Reload the page: it may have been ended.',
   })
 }
+
+export const stateChanged = (): Refusal =>
+  new Refusal({
+    code: 'protection/state-changed',
+    message: 'The protection changed its state meanwhile',
+    remedy: 'Look at it and decide again.',
+  })

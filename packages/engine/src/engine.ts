@@ -30,7 +30,15 @@ import { unplannedFailover } from './failover/unplanned-failover.ts'
 import { createReplicaWatcher, type ReplicaWatcher } from './failover/watch-replicas.ts'
 import type { JobBody } from './jobs/job-scope.ts'
 import { type Cancels, flowOf, jobWorkflow } from './jobs/run-job.ts'
-import { answerJob, cancelJob, failLostJobs, findBegun, retryJob, startJob } from './jobs/start-job.ts'
+import {
+  answerJob,
+  cancelJob,
+  failLostJobs,
+  findBegun,
+  type Prepare,
+  retryJob,
+  startJob,
+} from './jobs/start-job.ts'
 import { createJobWatcher, type JobWatcher } from './jobs/watch-jobs.ts'
 import { createEvidenceKeeper, type EvidenceKeeper } from './plan-tests/keep-evidence.ts'
 import { createTestScheduler } from './plan-tests/test-scheduler.ts'
@@ -237,14 +245,13 @@ export function createEngine(given: EngineParts): Engine {
     kind: JobKind,
     action: ProtectionAction,
     request: Request,
-    prepare: () => Promise<void> = async () => {},
+    prepare?: Prepare,
   ): Promise<JobStarted> => {
     const begun = await findBegun(parts, kind, request)
     if (begun?.subjectId === request.protectionId)
-      return await startJob(parts, kind, { id: begun.subjectId, name: begun.subjectName }, request)
+      return await startJob(parts, kind, { id: begun.subjectId, name: begun.subjectName }, request, prepare)
     const protection = await refuseUnlessAllowed(parts, request.protectionId, action)
-    await prepare()
-    return await startJob(parts, kind, protection, request)
+    return await startJob(parts, kind, protection, request, prepare)
   }
   const ask = <Request extends ProtectionRequest>(kind: JobKind & ProtectionAction, request: Request) =>
     askFor(kind, kind, request)
@@ -366,9 +373,9 @@ export function createEngine(given: EngineParts): Engine {
     },
     resync: (request) => ask('resync', request),
     exportSeed: (request) =>
-      askFor('export-seed', 'export-seed', askOf(request), () => prepareExport(parts, request)),
+      askFor('export-seed', 'export-seed', request, (jobId) => prepareExport(parts, request, jobId)),
     importSeed: (request) =>
-      askFor('import-seed', 'import-seed', askOf(request), () => prepareImport(parts, request)),
+      askFor('import-seed', 'import-seed', request, () => prepareImport(parts, request)),
     async giveUpSeed(request) {
       await allowed('give-up-seed', request)
       await giveUpSeed(context, request)
@@ -410,13 +417,6 @@ export function createEngine(given: EngineParts): Engine {
     plans: planUseCases(parts),
   }
 }
-
-/** What a job keeps: no passphrase. */
-const askOf = ({ by, jobId, protectionId }: SeedRequest): ProtectionRequest => ({
-  by,
-  protectionId,
-  ...(jobId === undefined ? {} : { jobId }),
-})
 
 /** Jobs end, and begin to wait for a person, in this process: the runs of plans that wait for them need not wait for the next turn. */
 const wakingAtJobs = (live: Live, wake: () => void): Live => ({

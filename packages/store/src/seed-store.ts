@@ -8,6 +8,10 @@ import { openSecrets, sealSecrets } from './secret-box.ts'
 export function seedStore({ prisma }: Database, secretKey: Buffer): SeedStore {
   const seal = (id: ProtectionId, passphrase: string | null): Uint8Array<ArrayBuffer> | null =>
     passphrase === null ? null : Uint8Array.from(sealSecrets(secretKey, id, { passphrase }))
+  const columnsOf = (seed: Seed, passphrase: string | null | undefined) => ({
+    ...toColumns(seed),
+    ...(passphrase === undefined ? {} : { sealed: seal(seed.protectionId, passphrase) }),
+  })
   return withFailures<SeedStore>({
     async find(id) {
       const row = await prisma.seed.findUnique({ where: { protectionId: id }, omit: { sealed: true } })
@@ -16,13 +20,17 @@ export function seedStore({ prisma }: Database, secretKey: Buffer): SeedStore {
     list: async () => (await prisma.seed.findMany({ omit: { sealed: true } })).map(toSeed),
     async save(seed, passphrase) {
       const { protectionId } = seed
-      const sealed = passphrase === undefined ? {} : { sealed: seal(protectionId, passphrase) }
-      const columns = { ...toColumns(seed), ...sealed }
+      const columns = columnsOf(seed, passphrase)
       await prisma.seed.upsert({
         where: { protectionId },
         create: { protectionId, ...columns },
         update: columns,
       })
+    },
+    async update(seed, passphrase) {
+      const { id, protectionId } = seed
+      const data = columnsOf(seed, passphrase)
+      return (await prisma.seed.updateMany({ where: { protectionId, id }, data })).count > 0
     },
     async passphrase(id) {
       const row = await prisma.seed.findUnique({ where: { protectionId: id } })

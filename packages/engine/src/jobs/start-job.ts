@@ -1,5 +1,5 @@
 // Jobs from the outside: start, answer, cancel, retry, and finding those that a crash left without a workflow.
-import { type FailureReport, Refusal } from '@understudy/base/errors'
+import { type FailureReport, Refusal, toFailureReport } from '@understudy/base/errors'
 import type { EventId } from '@understudy/domain/events/event'
 import { activeJobStates, type Job, type JobId, type JobKind } from '@understudy/domain/jobs/job'
 import type { EngineParts } from '../engine-parts.ts'
@@ -63,12 +63,16 @@ export async function findBegun(
   return job?.kind === kind ? job : null
 }
 
-/** Repeatable with the same job id: the first request counts. */
+/** Makes what a job keeps of its request. By then no other job can be at work on the subject. Repeatable; a refusal ends the job. */
+export type Prepare = (jobId: JobId) => Promise<Asker>
+
+/** Repeatable with the same job id: the first request counts. `prepare`: left out, the job keeps the whole request. */
 export async function startJob<Request extends Asker>(
   parts: EngineParts,
   kind: JobKind,
   subject: Subject,
   request: Request,
+  prepare: Prepare = async () => request,
 ): Promise<JobStarted> {
   const jobId = request.jobId ?? (parts.newId() as JobId)
   const known = await parts.stores.jobs.find(jobId)
@@ -88,6 +92,11 @@ export async function startJob<Request extends Asker>(
       endedAt: null,
       startedBy: request.by,
     })
+  else if (await parts.durable.isRunning(jobId)) return { jobId }
+  const kept = await prepare(jobId).catch(async (error: unknown) => {
+    if (error instanceof Refusal) await endRefused(parts, jobId, error)
+    throw error
+  })
   await recordEvent(
     parts,
     {
@@ -99,9 +108,14 @@ export async function startJob<Request extends Asker>(
     },
     `started-${jobId}` as EventId,
   )
-  await parts.durable.start(flowOf(kind), jobId, request)
+  await parts.durable.start(flowOf(kind), jobId, kept)
   parts.live.changed('jobs', jobId)
   return { jobId }
+}
+
+async function endRefused(parts: EngineParts, jobId: JobId, why: Refusal): Promise<void> {
+  await parts.stores.jobs.failActive(jobId, toFailureReport(why), parts.clock.now())
+  parts.live.changed('jobs', jobId)
 }
 
 /** What the server does of its own accord on a protection. That an operator or another process was quicker is no failure. */

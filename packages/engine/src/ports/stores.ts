@@ -346,6 +346,8 @@ export interface SeedStore {
   list(): Promise<readonly Seed[]>
   /** Replaces what is there. `passphrase` is kept sealed, and no other function returns it; null: it is forgotten; left out: it stays. */
   save(seed: Seed, passphrase?: string | null): Promise<void>
+  /** The same in one act with the look whether this very seed is there: returns false, changing nothing, when it is gone or another one. */
+  update(seed: Seed, passphrase?: string | null): Promise<boolean>
   /** Null: none is kept. */
   passphrase(id: ProtectionId): Promise<string | null>
   /** With its passphrase. Repeatable. */

@@ -2,7 +2,7 @@
 import { Refusal } from '@understudy/base/errors'
 import { protectionChanges, wordsOfChanges } from '@understudy/domain/protection/changes'
 import type { ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
-import { type EngineContext, loadProtection } from '../engine-context.ts'
+import { type EngineContext, loadProtection, stateChanged } from '../engine-context.ts'
 import { recordEvent } from '../events/report.ts'
 import { chooseFailoverNetworks } from '../failover/failover-networks.ts'
 import type { JobBody } from '../jobs/job-scope.ts'
@@ -67,13 +67,6 @@ async function afterMove(
   parts.live.changed('protections', request.protectionId)
   mover.look()
 }
-
-const stateChanged = (): Refusal =>
-  new Refusal({
-    code: 'protection/state-changed',
-    message: 'The protection changed its state meanwhile',
-    remedy: 'Look at it and decide again.',
-  })
 
 /** What is left out stays. Takes effect with the next cycle. */
 export async function edit(context: EngineContext, request: EditProtectionRequest): Promise<void> {

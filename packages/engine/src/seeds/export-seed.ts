@@ -1,10 +1,10 @@
 // The first copy goes to a disk that is carried, instead of over the line.
 import { formatBytes } from '@understudy/base/bytes'
 import { Refusal } from '@understudy/base/errors'
-import { present } from '@understudy/base/invariant'
-import type { Protection, ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
+import type { JobId } from '@understudy/domain/jobs/job'
+import type { Protection, ProtectionState } from '@understudy/domain/protection/protection'
 import type { Seed, SeedExport, SeedId } from '@understudy/domain/seeds/seed'
-import { type EngineContext, loadProtection } from '../engine-context.ts'
+import { type EngineContext, loadProtection, stateChanged } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { JobBody, TaskScope } from '../jobs/job-scope.ts'
@@ -14,43 +14,63 @@ import { copyToSeed } from './copy-to-seed.ts'
 
 const from: readonly ProtectionState[] = ['seeding', 'paused', 'awaitingSeed']
 
-/** Before the job: what it works with, which is no part of what a job keeps. An export that was begun goes on under its name. */
-export async function prepareExport(parts: EngineParts, request: SeedRequest): Promise<void> {
+/** What a job keeps: which seed it is about, and no passphrase. */
+export type SeedJob = ProtectionRequest & { readonly seedId: SeedId }
+
+/**
+ * Once the job has won: what it works with, which is no part of what it keeps. An export that was begun goes on under its name; a new
+ * one is named after its job, so a request that is repeated finds its own.
+ */
+export async function prepareExport(
+  parts: EngineParts,
+  request: SeedRequest,
+  jobId: JobId,
+): Promise<SeedJob> {
   const { protectionId, folder, passphrase } = request
-  const protection = await loadProtection(parts, protectionId)
-  const begun = protection.state === 'awaitingSeed' ? await parts.stores.seeds.find(protectionId) : null
+  const { state, replicaId } = await loadProtection(parts, protectionId)
+  const known = state === 'awaitingSeed' ? await parts.stores.seeds.find(protectionId) : null
+  // It was allowed when it was asked for; another job may have come to its end since.
+  if (!from.includes(state) || known?.export) throw stateChanged()
   const seed: Seed =
-    begun?.replicaId === protection.replicaId
-      ? { ...begun, folder }
+    known?.replicaId === replicaId
+      ? { ...known, folder }
       : {
-          id: parts.newId() as SeedId,
+          id: jobId as string as SeedId,
           protectionId,
-          replicaId: protection.replicaId,
+          replicaId,
           folder,
           startedAt: parts.clock.now(),
           export: null,
         }
   await parts.stores.seeds.save(seed, passphrase)
+  return toSeedJob(request, seed.id)
 }
+
+export const toSeedJob = ({ by, protectionId }: SeedRequest, seedId: SeedId): SeedJob => ({
+  by,
+  protectionId,
+  seedId,
+})
 
 const tasks = ['Stop copying over the line', 'Export the first copy', 'Wait for the seed']
 
-export const exportSeed = (context: EngineContext): JobBody<ProtectionRequest> => ({
+export const exportSeed = (context: EngineContext): JobBody<SeedJob> => ({
   tasks: () => tasks,
-  async run(job, { protectionId }) {
-    await job.task('Stop copying over the line', () => holdBack(context, protectionId))
-    const exported = await job.task('Export the first copy', (task) =>
-      copyOut(context.parts, protectionId, task),
-    )
-    await job.task('Wait for the seed', () => waitForSeed(context, protectionId, { exported, by: job.by }))
+  async run(job, request) {
+    await job.task('Stop copying over the line', () => holdBack(context, request))
+    const exported = await job.task('Export the first copy', (task) => copyOut(context.parts, request, task))
+    await job.task('Wait for the seed', () => waitForSeed(context, request, { exported, by: job.by }))
   },
 })
 
 /** Repeatable. Afterwards no cycle of before can seal a point any more. */
-async function holdBack({ parts, mover }: EngineContext, id: ProtectionId): Promise<void> {
+async function holdBack({ parts, mover }: EngineContext, request: SeedJob): Promise<void> {
+  const id = request.protectionId
   const protection = await loadProtection(parts, id)
   const { state } = protection
   if (!from.includes(state)) throw stateChanged()
+  // Before anything moves: without its seed nothing would lead the protection out of where it is put.
+  await loadSeed(parts, request)
   const note = 'Its first copy travels on a disk'
   if (
     state !== 'awaitingSeed' &&
@@ -74,9 +94,9 @@ async function holdBack({ parts, mover }: EngineContext, id: ProtectionId): Prom
   })
 }
 
-async function copyOut(parts: EngineParts, id: ProtectionId, task: TaskScope): Promise<SeedExport> {
-  const protection = await loadProtection(parts, id)
-  const { seed, passphrase } = await loadSeed(parts, id)
+async function copyOut(parts: EngineParts, request: SeedJob, task: TaskScope): Promise<SeedExport> {
+  const protection = await loadProtection(parts, request.protectionId)
+  const { seed, passphrase } = await loadSeed(parts, request)
   const identity = { ...identityOf(seed), machineName: protection.name }
   const place = { folder: seed.folder, passphrase }
   const { point, storedBytes } = await copyToSeed(parts, { protection, identity, place }, task)
@@ -88,34 +108,39 @@ async function copyOut(parts: EngineParts, id: ProtectionId, task: TaskScope): P
 
 async function waitForSeed(
   { parts }: EngineContext,
-  id: ProtectionId,
+  { protectionId, seedId }: SeedJob,
   { exported, by }: { readonly exported: SeedExport; readonly by: string },
 ): Promise<void> {
-  const protection = await loadProtection(parts, id)
-  const seed = present(await parts.stores.seeds.find(id), 'an export has its seed')
-  await parts.stores.seeds.save({ ...seed, export: exported }, null)
+  const protection = await loadProtection(parts, protectionId)
+  const seed = await parts.stores.seeds.find(protectionId)
+  if (seed?.id !== seedId || !(await parts.stores.seeds.update({ ...seed, export: exported }, null)))
+    throw givenUp()
   await tellSeed(parts, protection, {
     code: 'seed/exported',
     message: `The first copy of ${protection.name} was exported to ${seed.folder} by ${by}: ${formatBytes(exported.storedBytes)}`,
   })
 }
 
-/** With the passphrase of the request that began the job. */
+/** The job's own, with the passphrase of the request that began it. */
 export async function loadSeed(
   parts: EngineParts,
-  id: ProtectionId,
+  { protectionId, seedId }: SeedJob,
 ): Promise<{ readonly seed: Seed; readonly passphrase: string }> {
   const [seed, passphrase] = await Promise.all([
-    parts.stores.seeds.find(id),
-    parts.stores.seeds.passphrase(id),
+    parts.stores.seeds.find(protectionId),
+    parts.stores.seeds.passphrase(protectionId),
   ])
-  if (seed && passphrase !== null) return { seed, passphrase }
-  throw new Refusal({
+  if (seed?.id === seedId && passphrase !== null) return { seed, passphrase }
+  throw givenUp()
+}
+
+export const givenUp = (): Refusal =>
+  new Refusal({
     code: 'seed/given-up',
-    message: 'The seed was given up',
+    message:
+      'The seed is not waited for any more: it was given up or imported, or another one took its place',
     remedy: 'Export the first copy anew, or copy it over the line.',
   })
-}
 
 export const identityOf = ({ id, protectionId, replicaId }: Seed) => ({ id, protectionId, replicaId })
 
@@ -127,10 +152,3 @@ export async function tellSeed(
   await recordEvent(parts, { severity: 'info', ...what, subject: { id, name } })
   parts.live.changed('protections', id)
 }
-
-export const stateChanged = (): Refusal =>
-  new Refusal({
-    code: 'protection/state-changed',
-    message: 'The protection changed its state meanwhile',
-    remedy: 'Look at it and decide again.',
-  })

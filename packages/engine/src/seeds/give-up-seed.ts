@@ -1,7 +1,7 @@
 // The disk is lost, or not needed any more: the first copy goes over the line after all.
-import { type EngineContext, loadProtection } from '../engine-context.ts'
+import { type EngineContext, loadProtection, stateChanged } from '../engine-context.ts'
 import type { ProtectionRequest } from '../requests.ts'
-import { stateChanged, tellSeed } from './export-seed.ts'
+import { tellSeed } from './export-seed.ts'
 
 export async function giveUpSeed(
   { parts, mover }: EngineContext,

@@ -1,11 +1,10 @@
 // A seed becomes the first recovery point of its replica, and changes since then go over the line.
 import { formatBytes } from '@understudy/base/bytes'
 import { Refusal } from '@understudy/base/errors'
-import { present } from '@understudy/base/invariant'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import { checkSeed } from '@understudy/domain/seeds/check-seed'
-import { type EngineContext, loadProtection } from '../engine-context.ts'
+import { type EngineContext, loadProtection, stateChanged } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import type { JobBody, TaskScope } from '../jobs/job-scope.ts'
 import type { PointWriter, Replica } from '../ports/replica-store.ts'
@@ -13,31 +12,33 @@ import type { SeedContent, SeedReader } from '../ports/seed-folders.ts'
 import { withWriter } from '../recovery-points/with-replica.ts'
 import { keepSummary } from '../replication/cycle-in-job.ts'
 import { abortQuietly, sumBytes } from '../replication/run-cycle.ts'
-import type { ProtectionRequest, SeedRequest } from '../requests.ts'
-import { loadSeed, stateChanged, tellSeed } from './export-seed.ts'
+import type { SeedRequest } from '../requests.ts'
+import { givenUp, loadSeed, type SeedJob, tellSeed, toSeedJob } from './export-seed.ts'
 
-/** Before the job: what it works with, which is no part of what a job keeps. */
-export async function prepareImport(parts: EngineParts, request: SeedRequest): Promise<void> {
+/** Once the job has won: what it works with, which is no part of what it keeps. */
+export async function prepareImport(parts: EngineParts, request: SeedRequest): Promise<SeedJob> {
   const { protectionId, folder, passphrase } = request
-  const seed = present(await parts.stores.seeds.find(protectionId), 'an import is allowed for a seed only')
-  await parts.stores.seeds.save({ ...seed, folder }, passphrase)
+  const seed = await parts.stores.seeds.find(protectionId)
+  if (!seed?.export || !(await parts.stores.seeds.update({ ...seed, folder }, passphrase))) throw givenUp()
+  return toSeedJob(request, seed.id)
 }
 
 const tasks = ['Import the first copy', 'Go on with changes']
 
-export const importSeed = (context: EngineContext): JobBody<ProtectionRequest> => ({
+export const importSeed = (context: EngineContext): JobBody<SeedJob> => ({
   tasks: () => tasks,
-  async run(job, { protectionId }) {
-    await job.task('Import the first copy', (task) => copyIn(context.parts, protectionId, task))
-    await job.task('Go on with changes', () => goOn(context, protectionId, job.by))
+  async run(job, request) {
+    await job.task('Import the first copy', (task) => copyIn(context.parts, request, task))
+    await job.task('Go on with changes', () => goOn(context, request.protectionId, job.by))
   },
 })
 
 /** Repeatable: begins anew until the point is sealed, for nothing of it is visible before; then it finds it there. */
-async function copyIn(parts: EngineParts, id: ProtectionId, task: TaskScope): Promise<void> {
+async function copyIn(parts: EngineParts, request: SeedJob, task: TaskScope): Promise<void> {
+  const id = request.protectionId
   const protection = await loadProtection(parts, id)
   if (protection.state !== 'awaitingSeed') throw stateChanged()
-  const { seed, passphrase } = await loadSeed(parts, id)
+  const { seed, passphrase } = await loadSeed(parts, request)
   const reader = await parts.seeds.openReader({ folder: seed.folder, passphrase }, seed.id)
   const where = { protectionId: id, siteId: protection.targetSiteId, replicaId: protection.replicaId }
   try {

@@ -1,24 +1,8 @@
 import { KiB } from '@understudy/base/bytes'
 import { readAll } from '@understudy/simulator/memory-disk'
 import { describe, expect, test } from 'vitest'
-import { by, type Lab, minute, newLab, type Wanted } from '../engine-lab.ts'
-
-const folder = '/media/seed'
-const DISK_BYTES = 2 ** 20 + 2 ** 19
-const passphrase = 'correct horse battery'
-
-/** A protection whose first copy is not made yet, because the source did not answer. */
-async function newSeedLab(wanted: Wanted = {}) {
-  const lab = await newLab({ ...wanted, machine: { disks: [2 ** 20, 2 ** 19], ...wanted.machine } })
-  lab.a.faults.failNext('source.openPoint')
-  const { protectionId } = await lab.protect()
-  await lab.clock.advance(5000)
-  await lab.engine.pause({ by, protectionId })
-  await lab.clock.advance(minute)
-  const ask = { by, protectionId }
-  const request = { ...ask, folder, passphrase }
-  return { lab, protectionId, ask, request, exported: () => lab.done(lab.engine.exportSeed(request)) }
-}
+import { by, type Lab, minute } from '../engine-lab.ts'
+import { DISK_BYTES, folder, newSeedLab, passphrase } from './seed-lab.ts'
 
 const seedOf = (lab: Lab, place = '') => {
   const [, seed] = [...lab.seeds.seeds].findLast(([key]) => key.startsWith(place)) ?? []

@@ -1,0 +1,85 @@
+// Who may work on the first copy of a machine, and what is left of it when a job comes to nothing.
+import { Outage } from '@understudy/base/errors'
+import type { JobId } from '@understudy/domain/jobs/job'
+import { describe, expect, test, vi } from 'vitest'
+import { folder, newSeedLab, passphrase } from './seed-lab.ts'
+
+const other = { folder: '/media/other', passphrase: 'another passphrase' }
+
+describe('two who ask at the same moment', () => {
+  test('for an export: the one who lost changes nothing of it', async () => {
+    const { lab, protectionId, request } = await newSeedLab()
+    const first = lab.engine.exportSeed(request)
+    const second = lab.engine.exportSeed({ ...request, ...other })
+    await expect(second).rejects.toMatchObject({ code: 'job/another-works' })
+    await lab.done(first)
+    expect(await lab.stores.seeds.find(protectionId)).toMatchObject({ folder })
+    expect([...lab.seeds.seeds.values()]).toMatchObject([{ passphrase }])
+  })
+
+  test('for an import: the one who lost changes nothing of it', async () => {
+    const { lab, protectionId, request, exported } = await newSeedLab()
+    await exported()
+    const first = lab.engine.importSeed(request)
+    const second = lab.engine.importSeed({ ...request, ...other })
+    await expect(second).rejects.toMatchObject({ code: 'job/another-works' })
+    await lab.done(first)
+    expect((await lab.state(protectionId)).state).toBe('protected')
+  })
+
+  test('for an export, the second after the first has ended: what is exported stays as it is', async () => {
+    const { lab, protectionId, request, exported } = await newSeedLab()
+    const { create } = lab.stores.jobs
+    vi.spyOn(lab.stores.jobs, 'create').mockImplementationOnce(async (job) => {
+      await exported()
+      return await create(job)
+    })
+    const late = lab.engine.exportSeed({ ...request, ...other })
+    await expect(late).rejects.toMatchObject({ code: 'protection/state-changed' })
+    expect(await lab.stores.seeds.find(protectionId)).toMatchObject({ folder, export: { tracked: true } })
+    expect(await lab.stores.seeds.passphrase(protectionId)).toBeNull()
+  })
+})
+
+describe('a job whose seed is not there any more', () => {
+  test('is refused and over, and stands in nobody’s way', async () => {
+    const { lab, ask, request, exported } = await newSeedLab()
+    await exported()
+    const { create } = lab.stores.jobs
+    vi.spyOn(lab.stores.jobs, 'create').mockImplementationOnce(async (job) => {
+      await lab.engine.giveUpSeed(ask)
+      return await create(job)
+    })
+    const jobId = 'late' as JobId
+    const late = lab.engine.importSeed({ ...request, jobId })
+    await expect(late).rejects.toMatchObject({ code: 'seed/given-up', remedy: expect.any(String) })
+    expect(await lab.job(jobId)).toMatchObject({ state: 'failed', failure: { code: 'seed/given-up' } })
+  })
+
+  test('does not hold the copy over the line back', async () => {
+    const { lab, protectionId, request } = await newSeedLab()
+    const { start } = lab.durable
+    vi.spyOn(lab.durable, 'start').mockImplementationOnce(async (...job) => {
+      await lab.stores.seeds.remove(protectionId)
+      await start(...job)
+    })
+    const failed = await lab.settle(lab.engine.exportSeed(request))
+    expect(failed).toMatchObject({ state: 'failed', failure: { code: 'seed/given-up' } })
+    expect((await lab.state(protectionId)).state).toBe('paused')
+  })
+})
+
+test('an export whose answer was lost begins when it is asked for again, with its own seed', async () => {
+  const { lab, protectionId, request } = await newSeedLab()
+  const away = new Outage({ code: 'store/unreachable', message: 'Away', remedy: 'Wait.' })
+  const jobId = 'repeated' as JobId
+  vi.spyOn(lab.durable, 'start').mockRejectedValueOnce(away)
+  await expect(lab.engine.exportSeed({ ...request, jobId })).rejects.toBe(away)
+  const { id } = (await lab.stores.seeds.find(protectionId)) ?? {}
+  const again = lab.engine.exportSeed({ ...request, jobId })
+  await again
+  await lab.engine.exportSeed({ ...request, ...other, jobId })
+  await lab.done(again)
+  expect(await lab.stores.seeds.find(protectionId)).toMatchObject({ id, folder, export: { tracked: true } })
+  expect(lab.seeds.seeds.size).toBe(1)
+})
