@@ -1,6 +1,6 @@
 import { toIso, toIsoOrNull } from '@understudy/base/instant'
 import type { Job as ShownJob } from '@understudy/contract/job'
-import type { Job, JobKind } from '@understudy/domain/jobs/job'
+import { type Job, type JobKind, neverRetriedKinds } from '@understudy/domain/jobs/job'
 
 const titleOf: Record<JobKind, string> = {
   protect: 'Protect',
@@ -45,7 +45,7 @@ export function showJob(job: Job): ShownJob {
       answers: job.question.answers.map((answer) => ({ ...answer })),
     },
     canCancel: job.state === 'queued' || job.state === 'running' || job.state === 'waiting',
-    canRetry: job.state === 'failed',
+    canRetry: job.state === 'failed' && !neverRetriedKinds.includes(job.kind),
     createdAt: toIso(job.createdAt),
     endedAt: toIsoOrNull(job.endedAt),
     startedBy: job.startedBy,

@@ -44,6 +44,11 @@ export const activeJobStates: readonly JobState[] = ['queued', 'running', 'waiti
 /** These get in nobody's way: they only watch the mover, for which a failover must not wait, or read, or are about no machine. */
 export const harmlessKinds: readonly JobKind[] = ['protect', 'resync', 'create-lab', 'scrub', 'plan-step']
 
+export const seedKinds: readonly JobKind[] = ['export-seed', 'import-seed']
+
+/** Never run again under their id: the run of a plan tries its step again, and a seed's passphrase has gone with the job. */
+export const neverRetriedKinds: readonly JobKind[] = ['plan-step', ...seedKinds]
+
 /**
  * Two jobs of one key must never be active at once: each would undo what the other does. The end of a protection has a key
  * of its own, because it stops the other jobs itself. Null: gets in nobody's way. The database has it as a unique index.

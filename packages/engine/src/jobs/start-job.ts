@@ -1,11 +1,13 @@
 // Jobs from the outside: start, answer, cancel, retry, and finding those that a crash left without a workflow.
 import { type FailureReport, Refusal, toFailureReport } from '@understudy/base/errors'
 import type { EventId } from '@understudy/domain/events/event'
-import { activeJobStates, type Job, type JobId, type JobKind } from '@understudy/domain/jobs/job'
+import { activeJobStates, type Job, type JobId, type JobKind, seedKinds } from '@understudy/domain/jobs/job'
+import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent, type Subject } from '../events/report.ts'
 import { Cancelled } from '../ports/cancelled.ts'
 import type { AnswerRequest, Asker, JobStarted } from '../requests.ts'
+import { forgetPassphrase } from '../seeds/forget-passphrase.ts'
 import {
   ANSWER_TOPIC,
   type Answer,
@@ -169,6 +171,12 @@ export async function retryJob(parts: EngineParts, jobId: JobId): Promise<void> 
       message: 'A step of a plan is tried again in the run of the plan',
       remedy: 'Open the run, and have the step tried again there.',
     })
+  if (seedKinds.includes(job.kind))
+    throw new Refusal({
+      code: 'job/not-retryable',
+      message: 'The passphrase of the seed was forgotten with the end of the job',
+      remedy: 'Start the action anew, and give the passphrase again.',
+    })
   if (job.state !== 'failed' || job.endedAt === null || !(await parts.durable.isRunning(jobId)))
     throw new Refusal({
       code: 'job/not-retryable',
@@ -196,6 +204,8 @@ async function endLost(parts: EngineParts, job: Job): Promise<void> {
   const failure = job.state === 'queued' ? lost(job.kind) : cutShort(job.kind)
   // Else a version that knows its steps, once it is put back, would go on in the middle of what was tidied up meanwhile.
   await parts.durable.cancel(job.id)
+  // While it is active no other job can have brought one of its own.
+  if (seedKinds.includes(job.kind)) await forgetPassphrase(parts, job.subjectId as ProtectionId)
   // Before the row: once that says failed nobody looks here again.
   await recordEvent(parts, failedEvent(job, failure), `lost-${job.id}` as EventId)
   await parts.stores.jobs.failActive(job.id, failure, parts.clock.now())

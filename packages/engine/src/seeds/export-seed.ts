@@ -11,6 +11,7 @@ import type { JobBody, TaskScope } from '../jobs/job-scope.ts'
 import { withWriter } from '../recovery-points/with-replica.ts'
 import type { ProtectionRequest, SeedRequest } from '../requests.ts'
 import { copyToSeed } from './copy-to-seed.ts'
+import { withPassphrase } from './forget-passphrase.ts'
 
 const from: readonly ProtectionState[] = ['seeding', 'paused', 'awaitingSeed']
 
@@ -57,9 +58,12 @@ const tasks = ['Stop copying over the line', 'Export the first copy', 'Wait for 
 export const exportSeed = (context: EngineContext): JobBody<SeedJob> => ({
   tasks: () => tasks,
   async run(job, request) {
-    await job.task('Stop copying over the line', () => holdBack(context, request))
-    const exported = await job.task('Export the first copy', (task) => copyOut(context.parts, request, task))
-    await job.task('Wait for the seed', () => waitForSeed(context, request, { exported, by: job.by }))
+    const { parts } = context
+    await withPassphrase(parts, job, request.protectionId, async () => {
+      await job.task('Stop copying over the line', () => holdBack(context, request))
+      const exported = await job.task('Export the first copy', (task) => copyOut(parts, request, task))
+      await job.task('Wait for the seed', () => waitForSeed(context, request, { exported, by: job.by }))
+    })
   },
 })
 

@@ -14,6 +14,7 @@ import { keepSummary } from '../replication/cycle-in-job.ts'
 import { abortQuietly, sumBytes } from '../replication/run-cycle.ts'
 import type { SeedRequest } from '../requests.ts'
 import { givenUp, loadSeed, type SeedJob, tellSeed, toSeedJob } from './export-seed.ts'
+import { withPassphrase } from './forget-passphrase.ts'
 
 /** Once the job has won: what it works with, which is no part of what it keeps. */
 export async function prepareImport(parts: EngineParts, request: SeedRequest): Promise<SeedJob> {
@@ -28,8 +29,11 @@ const tasks = ['Import the first copy', 'Go on with changes']
 export const importSeed = (context: EngineContext): JobBody<SeedJob> => ({
   tasks: () => tasks,
   async run(job, request) {
-    await job.task('Import the first copy', (task) => copyIn(context.parts, request, task))
-    await job.task('Go on with changes', () => goOn(context, request.protectionId, job.by))
+    const { parts } = context
+    await withPassphrase(parts, job, request.protectionId, async () => {
+      await job.task('Import the first copy', (task) => copyIn(parts, request, task))
+      await job.task('Go on with changes', () => goOn(context, request.protectionId, job.by))
+    })
   },
 })
 

@@ -2,6 +2,7 @@
 import { Outage } from '@understudy/base/errors'
 import type { JobId } from '@understudy/domain/jobs/job'
 import { describe, expect, test, vi } from 'vitest'
+import { by, minute, until } from '../engine-lab.ts'
 import { folder, newSeedLab, passphrase } from './seed-lab.ts'
 
 const other = { folder: '/media/other', passphrase: 'another passphrase' }
@@ -82,4 +83,56 @@ test('an export whose answer was lost begins when it is asked for again, with it
   await lab.done(again)
   expect(await lab.stores.seeds.find(protectionId)).toMatchObject({ id, folder, export: { tracked: true } })
   expect(lab.seeds.seeds.size).toBe(1)
+})
+
+describe('a passphrase', () => {
+  test('goes with an export that fails, which is not run again without it', async () => {
+    const { lab, protectionId, request, exported } = await newSeedLab()
+    lab.seeds.onWrite = () => Promise.reject(new Error('the disk is gone'))
+    const failed = await lab.settle(lab.engine.exportSeed(request))
+    expect(failed.state).toBe('failed')
+    expect(await lab.stores.seeds.passphrase(protectionId)).toBeNull()
+    await expect(lab.engine.retryJob(failed.id, { by })).rejects.toMatchObject({
+      code: 'job/not-retryable',
+      remedy: expect.stringContaining('passphrase'),
+    })
+    lab.seeds.onWrite = async () => {}
+    await exported()
+    expect(lab.seeds.seeds.size).toBe(1)
+  })
+
+  test('goes with an import that is refused', async () => {
+    const { lab, protectionId, request, exported } = await newSeedLab()
+    await exported()
+    const failed = await lab.settle(lab.engine.importSeed({ ...request, passphrase: 'wrong wrong wrong' }))
+    expect(failed.state).toBe('failed')
+    expect(await lab.stores.seeds.passphrase(protectionId)).toBeNull()
+  })
+
+  test('goes with an export that is cancelled', async () => {
+    const { lab, protectionId, request } = await newSeedLab()
+    let writes = 0
+    lab.seeds.onWrite = async () => {
+      writes += 1
+      await lab.clock.sleep(minute)
+    }
+    const started = lab.engine.exportSeed(request)
+    const { jobId } = await started
+    await until(lab, () => writes > 0)
+    expect(await lab.stores.seeds.passphrase(protectionId)).toBe(passphrase)
+    await lab.engine.cancelJob(jobId, { by })
+    expect((await lab.settle(started)).state).toBe('cancelled')
+    expect(await lab.stores.seeds.passphrase(protectionId)).toBeNull()
+  })
+
+  test('goes with a job that was lost before it could begin', async () => {
+    const { lab, protectionId, request } = await newSeedLab()
+    const jobId = 'lost' as JobId
+    vi.spyOn(lab.durable, 'start').mockRejectedValueOnce(new Error('killed'))
+    await expect(lab.engine.exportSeed({ ...request, jobId })).rejects.toThrow('killed')
+    expect(await lab.stores.seeds.passphrase(protectionId)).toBe(passphrase)
+    await lab.clock.advance(3 * minute)
+    expect(await lab.job(jobId)).toMatchObject({ state: 'failed', failure: { code: 'job/lost' } })
+    expect(await lab.stores.seeds.passphrase(protectionId)).toBeNull()
+  })
 })
