@@ -10,8 +10,13 @@ import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import type { SeedIdentity } from '@understudy/domain/seeds/seed'
 import type { EngineParts } from '../engine-parts.ts'
 import type { TaskScope } from '../jobs/job-scope.ts'
-import type { SeedManifest, SeedPlace, SeedWriter } from '../ports/seed-folders.ts'
-import type { SourceMachinePoint, SourcePlatform, SourcePoint } from '../ports/source-platform.ts'
+import type { SeedManifest, SeedMark, SeedPlace, SeedWriter } from '../ports/seed-folders.ts'
+import type {
+  OpenPointResult,
+  SourceMachinePoint,
+  SourcePlatform,
+  SourcePoint,
+} from '../ports/source-platform.ts'
 import { sumBytes } from '../replication/run-cycle.ts'
 import { sourceOf } from '../sites/platform-of.ts'
 
@@ -34,10 +39,15 @@ export async function copyToSeed(
   const source = await sourceOf(parts, protection.sourceSiteId)
   const writer = await parts.seeds.openWriter(place, identity)
   try {
-    if (writer.finished) return writer.finished
-    const { point, machine, isKnown } = await openAtMark({ source, protection, writer, task })
+    const opening = { source, protection, task }
+    if (writer.finished) {
+      await closeLeftOver(opening, writer.finished)
+      return writer.finished
+    }
+    const { point, machine, isKnown } = await openAtMark(opening, writer.mark)
     // Once the seed has the new mark, it is the one that must stay: an interruption finds it there.
     let moved = false
+    let manifest: SeedManifest
     try {
       const { checkpoint, disks } = machine
       const mark = { checkpoint, disks: disks.map(({ key, bytes }) => ({ key, bytes })) }
@@ -45,15 +55,19 @@ export async function copyToSeed(
       moved = true
       await copyRest(parts, { machine, writer, task })
       const { instant, consistency, consistencyNote } = point
-      return await writer.finish({ instant, consistency, consistencyNote, checkpoint, cycle: 'seed' })
-    } finally {
-      await machine.release(moved).catch((error: unknown) =>
+      manifest = await writer.finish({ instant, consistency, consistencyNote, checkpoint, cycle: 'seed' })
+    } catch (error) {
+      await machine.release(moved).catch((trouble: unknown) =>
         parts.log('warn', 'the source could not be tidied up after an export', {
           protection: protection.id,
-          error,
+          error: trouble,
         }),
       )
+      throw error
     }
+    // A point that stays open takes room at the source as long as the disk travels: that is no end yet.
+    await machine.release(true)
+    return manifest
   } finally {
     await writer.close()
   }
@@ -62,36 +76,42 @@ export async function copyToSeed(
 type Opening = {
   readonly source: SourcePlatform
   readonly protection: Protection
-  readonly writer: SeedWriter
   readonly task: TaskScope
 }
 
+/** An export that was cut short after its last write has left its point open: another one takes its place, and goes. Repeatable. */
+async function closeLeftOver(opening: Opening, { point }: SeedManifest): Promise<void> {
+  const found = await open(opening, point.checkpoint)
+  if (found.kind === 'opened') await found.point.release(false)
+}
+
 /** `isKnown`: what changed since the seed's mark is known. */
-async function openAtMark({ source, protection, writer, task }: Opening) {
-  const open = (since: string | null) =>
-    source.openPoint(
-      {
-        machines: [
-          {
-            ref: protection.sourceRef,
-            trackingId: trackingIdOf(protection.id),
-            since,
-            excludedDisks: protection.excludedDisks,
-            readWhole: true,
-          },
-        ],
-        consistency: 'crash',
-      },
-      task.signal,
-    )
-  const since = writer.mark?.checkpoint ?? null
-  const first = await open(since)
+async function openAtMark(opening: Opening, mark: SeedMark | null) {
+  const since = mark?.checkpoint ?? null
+  const first = await open(opening, since)
   if (first.kind === 'opened') return { ...toOnly(first.point), isKnown: since !== null }
-  task.note(`Begun anew: ${first.reason.message}`)
-  const second = await open(null)
+  opening.task.note(`Begun anew: ${first.reason.message}`)
+  const second = await open(opening, null)
   invariant(second.kind === 'opened', 'without a mark no tracking can be lost')
   return { ...toOnly(second.point), isKnown: false }
 }
+
+const open = ({ source, protection, task }: Opening, since: string | null): Promise<OpenPointResult> =>
+  source.openPoint(
+    {
+      machines: [
+        {
+          ref: protection.sourceRef,
+          trackingId: trackingIdOf(protection.id),
+          since,
+          excludedDisks: protection.excludedDisks,
+          readWhole: true,
+        },
+      ],
+      consistency: 'crash',
+    },
+    task.signal,
+  )
 
 const toOnly = (
   point: SourcePoint,

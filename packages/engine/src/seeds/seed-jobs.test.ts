@@ -136,3 +136,32 @@ describe('a passphrase', () => {
     expect(await lab.stores.seeds.passphrase(protectionId)).toBeNull()
   })
 })
+
+test('an export ends only once its point at the source is let go', async () => {
+  const { lab, protectionId, exported } = await newSeedLab()
+  const { openPoint } = lab.a.source
+  const away = new Outage({ code: 'source/unreachable', message: 'Away', remedy: 'Wait.' })
+  let [isOpen, opened] = [false, 0]
+  vi.spyOn(lab.a.source, 'openPoint').mockImplementation(async (...request) => {
+    const result = await openPoint(...request)
+    if (result.kind !== 'opened') return result
+    // A point takes the place of one that was left.
+    isOpen = true
+    opened += 1
+    const mayEnd = opened > 1
+    const letGo = (release: (kept: boolean) => Promise<void>) => async (kept: boolean) => {
+      if (!mayEnd) throw away
+      await release(kept)
+      isOpen = false
+    }
+    const { point } = result
+    const machines = point.machines.map((each) => ({ ...each, release: letGo(each.release) }))
+    return { ...result, point: { ...point, machines, release: letGo(point.release) } }
+  })
+  await exported()
+  expect({ isOpen, opened }).toEqual({ isOpen: false, opened: 2 })
+  const { mark, manifest } = [...lab.seeds.seeds.values()][0] ?? {}
+  expect(manifest?.point.checkpoint).toBe(mark?.checkpoint)
+  expect([...lab.machine.checkpoints.keys()]).toEqual([mark?.checkpoint])
+  expect((await lab.state(protectionId)).state).toBe('awaitingSeed')
+})
