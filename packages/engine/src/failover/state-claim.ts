@@ -116,14 +116,19 @@ async function giveBackOwn(
  * Refuses when somebody else was quicker (`protection/state-changed`).
  */
 export async function claimState(context: EngineContext, request: ClaimRequest): Promise<Claim> {
-  const { parts, mover } = context
+  const { parts } = context
   const protection = await loadProtection(parts, request.protectionId)
   const claim = await takeState(context, protection, request)
   parts.live.changed('protections', request.protectionId)
-  const heldHere = await mover.quiesce(request.protectionId)
+  await quiesceEverywhere(context, request.protectionId)
+  return claim
+}
+
+/** Once the state has moved: stops this process's cycle, and gives movers elsewhere the time to notice. */
+export async function quiesceEverywhere({ parts, mover }: EngineContext, id: ProtectionId): Promise<void> {
+  const heldHere = await mover.quiesce(id)
   if (!heldHere && (await parts.stores.leases.movers()).length > 1)
     await parts.sleep((parts.config.lookSeconds + 1) * 1000)
-  return claim
 }
 
 async function takeState(

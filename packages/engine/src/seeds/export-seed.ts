@@ -7,6 +7,7 @@ import type { Seed, SeedExport, SeedId } from '@understudy/domain/seeds/seed'
 import { type EngineContext, loadProtection, stateChanged } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
+import { quiesceEverywhere } from '../failover/state-claim.ts'
 import type { JobBody, TaskScope } from '../jobs/job-scope.ts'
 import { withWriter } from '../recovery-points/with-replica.ts'
 import type { ProtectionRequest, SeedRequest } from '../requests.ts'
@@ -68,7 +69,8 @@ export const exportSeed = (context: EngineContext): JobBody<SeedJob> => ({
 })
 
 /** Repeatable. Afterwards no cycle of before can seal a point any more. */
-async function holdBack({ parts, mover }: EngineContext, request: SeedJob): Promise<void> {
+async function holdBack(context: EngineContext, request: SeedJob): Promise<void> {
+  const { parts, mover } = context
   const id = request.protectionId
   const protection = await loadProtection(parts, id)
   const { state } = protection
@@ -82,7 +84,7 @@ async function holdBack({ parts, mover }: EngineContext, request: SeedJob): Prom
   )
     throw stateChanged()
   parts.live.changed('protections', id)
-  await mover.quiesce(id)
+  await quiesceEverywhere(context, id)
   const { replicaId, targetSiteId: siteId } = protection
   const where = { protectionId: id, siteId, replicaId }
   const isEmpty = await withWriter(parts, where, async (replica) => replica.points().length === 0)

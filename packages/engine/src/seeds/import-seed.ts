@@ -102,8 +102,10 @@ async function writeAll(
   try {
     for await (const content of reader.contents(task.signal)) {
       // What follows may overwrite what is still under way.
-      if (content === 'mark') await Promise.all(underWay.splice(0))
-      else {
+      if (content === 'mark') {
+        await Promise.all(underWay)
+        underWay.length = 0
+      } else {
         const written = write(writer, content, task.signal)
         // It is awaited in its turn; until then a failure must not count as unhandled.
         written.catch(() => {})

@@ -1,8 +1,11 @@
 // Who may work on the first copy of a machine, and what is left of it when a job comes to nothing.
+
+import { KiB } from '@understudy/base/bytes'
 import { Outage } from '@understudy/base/errors'
 import type { JobId } from '@understudy/domain/jobs/job'
 import { describe, expect, test, vi } from 'vitest'
 import { by, minute, until } from '../engine-lab.ts'
+import { defaultEngineConfig } from '../engine-parts.ts'
 import { folder, newSeedLab, passphrase } from './seed-lab.ts'
 
 const other = { folder: '/media/other', passphrase: 'another passphrase' }
@@ -164,4 +167,66 @@ test('an export ends only once its point at the source is let go', async () => {
   expect(manifest?.point.checkpoint).toBe(mark?.checkpoint)
   expect([...lab.machine.checkpoints.keys()]).toEqual([mark?.checkpoint])
   expect((await lab.state(protectionId)).state).toBe('awaitingSeed')
+})
+
+test('an export gives a mover elsewhere the time to notice that it has to stop', async () => {
+  const { lab, protectionId, request } = await newSeedLab()
+  vi.spyOn(lab.stores.leases, 'claim').mockResolvedValue([])
+  vi.spyOn(lab.stores.leases, 'held').mockResolvedValue([])
+  await lab.clock.advance(minute)
+  const { movers } = lab.stores.leases
+  const elsewhere = { id: 'elsewhere', beatAt: 0, expiresAt: 0, protections: 1 }
+  vi.spyOn(lab.stores.leases, 'movers').mockImplementation(async () => [...(await movers()), elsewhere])
+  let heldBackAt = 0
+  const { nextEpoch } = lab.stores.protections
+  vi.spyOn(lab.stores.protections, 'nextEpoch').mockImplementation(async (id) => {
+    heldBackAt ||= lab.clock.now()
+    return await nextEpoch(id)
+  })
+  const askedAt = lab.clock.now()
+  await lab.done(lab.engine.exportSeed(request))
+  expect((await lab.state(protectionId)).state).toBe('awaitingSeed')
+  expect(heldBackAt - askedAt).toBeGreaterThan(defaultEngineConfig.lookSeconds * 1000)
+})
+
+test('an import that fails waits for what is still being written before it gives its point up', async () => {
+  const { lab, request } = await newSeedLab({ config: { requestBytes: 16 * KiB, requestsInFlight: 8 } })
+  let left = 3
+  lab.seeds.onWrite = async () => {
+    left -= 1
+    if (left < 0) throw new Error('the disk is gone')
+  }
+  await lab.settle(lab.engine.exportSeed(request))
+  lab.seeds.onWrite = async () => {}
+  // The content of the first export lies before a mark now.
+  await lab.done(lab.engine.exportSeed(request))
+  const { replicas } = lab.b.platform
+  const { openReplica } = replicas
+  let [underWay, writes, underWayAtAbort] = [0, 0, -1]
+  const slow = async (): Promise<void> => {
+    writes += 1
+    if (writes === 1) throw new Error('the store is full')
+    underWay += 1
+    await lab.clock.sleep(3000)
+    underWay -= 1
+  }
+  vi.spyOn(replicas, 'openReplica').mockImplementation(async (...where) => {
+    const replica = await openReplica(...where)
+    const beginPoint: typeof replica.beginPoint = async (...begin) => {
+      const writer = await replica.beginPoint(...begin)
+      return {
+        ...writer,
+        write: slow,
+        zero: slow,
+        async abort() {
+          underWayAtAbort = underWay
+          await writer.abort()
+        },
+      }
+    }
+    return { ...replica, beginPoint }
+  })
+  expect((await lab.settle(lab.engine.importSeed(request))).state).toBe('failed')
+  expect(writes).toBeGreaterThan(1)
+  expect(underWayAtAbort).toBe(0)
 })
