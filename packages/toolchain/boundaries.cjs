@@ -11,7 +11,7 @@ const oracle = '^e2e/lab-disks\\.ts$'
 const testHarness = '^apps/server/src/lab-tests/'
 /** An engine between fake sites and plans over its machines, for its own tests. */
 const engineHarness =
-  '^packages/engine/src/(engine-lab|crash-lab|recovery-plans/plan-lab|plan-tests/test-lab)\\.ts$'
+  '^packages/engine/src/(engine-lab|crash-lab|recovery-plans/plan-lab|plan-tests/test-lab|seeds/seed-lab)\\.ts$'
 const composition = '^apps/server/src/(compose|demo)(\\.ts|-[^/]*\\.ts|/)'
 
 /** Domain folders, most basic first. A folder may use itself and anything before it. */
