@@ -151,15 +151,20 @@ function openDriver(
   }
 }
 
+/** Null: they are in our own home. */
+export function chosenReplicaFolder({ settings }: Site): string | null {
+  return typeof settings.replicaFolder === 'string' ? settings.replicaFolder : null
+}
+
 async function openReplicas(
   parts: PlatformParts,
   site: Site,
   prepareFolder: typeof makeReplicaFolder,
 ): Promise<ReplicaStore> {
-  const chosen = site.settings.replicaFolder
-  const folder = typeof chosen === 'string' ? chosen : path.join(parts.home, 'replicas', site.id)
+  const chosen = chosenReplicaFolder(site)
+  const folder = chosen ?? path.join(parts.home, 'replicas', site.id)
   // Our own home cannot be missing; what an operator has chosen may be a disk that is not mounted yet.
-  await (folder === chosen ? prepareFolder(folder, site.name) : mkdir(folder, { recursive: true }))
+  await (chosen === null ? mkdir(folder, { recursive: true }) : prepareFolder(folder, site.name))
   return openJournalStore({
     folder,
     clock: parts.clock,

@@ -7,7 +7,6 @@ import { KiB } from '@understudy/base/bytes'
 import type { Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import { openEvidencePrinter } from '@understudy/drivers/evidence/open-evidence-printer'
-import { openSeedFolders } from '@understudy/drivers/seeds/open-seed-folders'
 import { openStepRunner } from '@understudy/drivers/steps/open-step-runner'
 import type { Engine } from '@understudy/engine/engine'
 import { createEngine } from '@understudy/engine/engine'
@@ -25,6 +24,7 @@ import type { Logger } from 'pino'
 import { composeAzureLab } from './compose-azure-lab.ts'
 import { composeLab } from './compose-lab.ts'
 import { composePlatforms } from './compose-platforms.ts'
+import { composeSeeds } from './compose-seeds.ts'
 import type { Config } from './config.ts'
 import { keepHouse } from './keep-house.ts'
 import type { Lab } from './lab/lab.ts'
@@ -101,7 +101,7 @@ export async function composeControlPlane(
       durable,
       platforms,
       printer,
-      seeds: openSeedFolders(),
+      seeds: composeSeeds({ home: config.home, sites: stores.sites }),
       steps: openStepRunner({ folder: join(config.home, 'plan-steps'), clock }),
       live: measured,
       clock,

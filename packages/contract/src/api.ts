@@ -56,6 +56,7 @@ import {
   ProtectPreviewInput,
   ReprotectInput,
   Run,
+  SeedExportInput,
   SeedInput,
   TestFailoverInput,
 } from './protection.ts'
@@ -351,7 +352,7 @@ export const contract = {
       .input(ById)
       .output(Protection),
     exportSeed: starts('/protections/{id}/seed/export', 'protections', 'Export the first copy to a disk')
-      .input(SeedInput.extend({ id: Id }))
+      .input(SeedExportInput.extend({ id: Id }))
       .output(Accepted),
     importSeed: starts('/protections/{id}/seed/import', 'protections', 'Import the first copy from a disk')
       .input(SeedInput.extend({ id: Id }))

@@ -261,6 +261,15 @@ export const SeedInput = z.strictObject({
     .describe('Encrypts the seed; it is kept nowhere once the job is done'),
 })
 
+export const SeedExportInput = SeedInput.extend({
+  acceptServerDisk: z
+    .boolean()
+    .default(false)
+    .describe(
+      'False: a folder on a disk that the server itself lives on is refused, for nothing may be mounted there',
+    ),
+})
+
 export const HistorySample = z.object({
   at: InstantText,
   lagSeconds: Seconds.nullable(),

@@ -75,7 +75,12 @@ export type EditProtectionRequest = Asker & {
 export type ProtectionRequest = Asker & { readonly protectionId: ProtectionId }
 
 /** `folder`: on the server. The passphrase is kept sealed until the job has done its work, and never told again. */
-export type SeedRequest = ProtectionRequest & { readonly folder: string; readonly passphrase: string }
+export type SeedRequest = ProtectionRequest & {
+  readonly folder: string
+  readonly passphrase: string
+  /** For an export: the folder may lie on a disk that the server itself lives on. Default false. */
+  readonly acceptServerDisk?: boolean
+}
 
 export type EndProtectionRequest = ProtectionRequest & { readonly deleteReplica: boolean }
 

@@ -16,6 +16,7 @@ import type {
 export type MemorySeed = {
   readonly identity: SeedIdentity
   readonly passphrase: string
+  readonly fingerprint: string
   mark: SeedMark | null
   manifest: SeedManifest | null
   readonly safe: Map<DiskKey, readonly Extent[]>
@@ -35,6 +36,7 @@ export type MemorySeedFolders = SeedFolders & {
 
 export function memorySeedFolders(): MemorySeedFolders {
   const seeds = new Map<string, MemorySeed>()
+  let made = 0
   const open = (passphrase: string, seed: MemorySeed): MemorySeed => {
     if (seed.passphrase !== passphrase) throw refusal('wrong-passphrase', 'The passphrase is another one')
     return seed
@@ -46,10 +48,12 @@ export function memorySeedFolders(): MemorySeedFolders {
       for (const [place, seed] of [...seeds])
         if (place.startsWith(`${from} `)) seeds.set(place.replace(from, to), seed)
     },
-    async openWriter({ folder, passphrase }, identity) {
+    async openWriter({ folder, passphrase }, identity, { fingerprint }) {
       const place = `${folder} ${identity.id}`
       const known = seeds.get(place)
-      const seed = known ? open(passphrase, known) : newSeed(identity, passphrase)
+      if (fingerprint !== null && fingerprint !== known?.fingerprint)
+        throw refusal('not-found', `The seed that was begun is not in ${folder}`)
+      const seed = known ? open(passphrase, known) : newSeed(identity, passphrase, `first file ${made++}`)
       seeds.set(place, seed)
       return toWriter(seed, () => folders.onWrite())
     },
@@ -73,9 +77,10 @@ export function memorySeedFolders(): MemorySeedFolders {
   return folders
 }
 
-const newSeed = (identity: SeedIdentity, passphrase: string): MemorySeed => ({
+const newSeed = (identity: SeedIdentity, passphrase: string, fingerprint: string): MemorySeed => ({
   identity,
   passphrase,
+  fingerprint,
   mark: null,
   manifest: null,
   safe: new Map(),
@@ -92,6 +97,8 @@ function toWriter(seed: MemorySeed, onWrite: () => Promise<void>): SeedWriter {
     seed.safe.set(content.disk, union(seed.safe.get(content.disk) ?? [], [extent]))
   }
   return {
+    fingerprint: seed.fingerprint,
+    cutBytes: 0,
     get mark() {
       return seed.mark
     },

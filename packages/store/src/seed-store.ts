@@ -42,10 +42,20 @@ export function seedStore({ prisma }: Database, secretKey: Buffer): SeedStore {
   })
 }
 
-const toColumns = ({ id, replicaId, folder, startedAt, export: exported }: Seed) => ({
+const toColumns = ({
   id,
   replicaId,
   folder,
+  acceptsServerDisk,
+  fingerprint,
+  startedAt,
+  export: exported,
+}: Seed) => ({
+  id,
+  replicaId,
+  folder,
+  acceptsServerDisk,
+  fingerprint,
   startedAt: toDate(startedAt),
   export: exported === null ? Prisma.DbNull : toJson(exported),
 })
@@ -55,6 +65,8 @@ const toSeed = (row: Omit<SeedRow, 'sealed'>): Seed => ({
   protectionId: row.protectionId as ProtectionId,
   replicaId: row.replicaId as ReplicaId,
   folder: row.folder,
+  acceptsServerDisk: row.acceptsServerDisk,
+  fingerprint: row.fingerprint,
   startedAt: toInstant(row.startedAt),
   export: row.export === null ? null : fromJson<SeedExport>(row.export),
 })

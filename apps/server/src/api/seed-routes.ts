@@ -1,4 +1,4 @@
-import type { SeedInput } from '@understudy/contract/protection'
+import type { SeedExportInput, SeedInput } from '@understudy/contract/protection'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { SeedRequest } from '@understudy/engine/requests'
 import type { z } from 'zod'
@@ -10,12 +10,13 @@ import { loadProtection } from './load-protections.ts'
 /** First copies that travel on disks. */
 export function seedRoutes(deps: ApiDeps) {
   const requestOf = async (
-    { id, folder, passphrase }: z.infer<typeof SeedInput> & { readonly id: string },
+    { id, ...place }: z.infer<typeof SeedInput | typeof SeedExportInput> & { readonly id: string },
     context: RequestContext,
   ): Promise<SeedRequest> => {
-    context.audit(id, { folder })
+    const { passphrase: _, ...told } = place
+    context.audit(id, told)
     await findProtection(deps, id)
-    return { ...askerOf(context), protectionId: id as ProtectionId, folder, passphrase }
+    return { ...askerOf(context), protectionId: id as ProtectionId, ...place }
   }
 
   return {

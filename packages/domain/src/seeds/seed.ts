@@ -14,6 +14,10 @@ export type Seed = {
   readonly replicaId: ReplicaId
   /** On the server: where it is exported to, later where it is imported from. */
   readonly folder: string
+  /** `folder` may lie on a disk that the server itself lives on. */
+  readonly acceptsServerDisk: boolean
+  /** Of its first file: whoever goes on with it has to find that one. Null: nothing of it was written yet. */
+  readonly fingerprint: string | null
   readonly startedAt: Instant
   /** Null: it is not complete. */
   readonly export: SeedExport | null

@@ -41,20 +41,64 @@ export const noSeed = (folder: string, others: readonly string[]): Refusal =>
     remedy: 'Give the folder that the seed was exported to, as it is mounted on this server.',
   })
 
+export const notMounted = (folder: string): Refusal =>
+  new Refusal({
+    code: 'seed/not-found',
+    message: `The seed that was begun is not in ${folder}`,
+    remedy: 'Mount the disk with it there and go on; if the disk is lost, give the seed up and export anew.',
+  })
+
+export const serverDisk = (folder: string): Refusal =>
+  new Refusal({
+    code: 'seed/server-disk',
+    message: `${folder} lies on a disk that the server itself lives on: most likely nothing is mounted there`,
+    remedy:
+      'Mount the disk that is to be carried, or accept explicitly that the seed lies on a disk of the server.',
+  })
+
+export const takenFolder = (folder: string): Refusal =>
+  new Refusal({
+    code: 'seed/folder-taken',
+    message: `${folder} is the root of all folders, or lies where the server keeps its own files or replicas`,
+    remedy: 'Give a folder of the disk that is to be carried.',
+  })
+
+export const notOurs = (home: string): Refusal =>
+  new Refusal({
+    code: 'seed/not-ours',
+    message: `${home} is a link, no folder, or belongs to somebody else than the user of the server`,
+    remedy: 'Remove it, or make the user of the server its owner if it is the seed that was begun.',
+  })
+
+export const ofAnother = (home: string, machineName: string): Refusal =>
+  new Refusal({
+    code: 'seed/of-another',
+    message: `What lies in ${home} is a seed of ${machineName} that this export does not go on with`,
+    remedy: 'Give another folder, or remove what is there if it is not needed any more.',
+  })
+
+export const diskFull = (folder: string, cause?: unknown): Refusal =>
+  new Refusal({
+    code: 'seed/disk-full',
+    message: `${folder} is full, or would leave too little room on a disk of the server`,
+    remedy: 'Make room there and go on, or give it up and export to a larger disk.',
+    cause,
+  })
+
+const notUsable = (folder: string, code: string, cause: unknown): Refusal =>
+  new Refusal({
+    code: 'seed/no-folder',
+    message: `${folder} cannot be used as the folder of a seed (${code})`,
+    remedy: 'See whether it is written as it is on this server, and give a folder of the disk.',
+    cause,
+  })
+
+const mistaken = new Set(['ENOTDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'EISDIR', 'EINVAL'])
+
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 
 const fixable: Readonly<Record<string, readonly [string, string, string]>> = {
-  ENOSPC: [
-    'seed/disk-full',
-    'is full',
-    'Make room there, or give up and export to a larger disk; then go on.',
-  ],
-  EDQUOT: [
-    'seed/disk-full',
-    'is full',
-    'Make room there, or give up and export to a larger disk; then go on.',
-  ],
   EROFS: ['seed/read-only', 'is mounted read-only', 'Mount it so that this server may write to it.'],
   EACCES: [
     'seed/no-access',
@@ -68,6 +112,8 @@ const fixable: Readonly<Record<string, readonly [string, string, string]>> = {
 export function toFailure(folder: string, error: unknown): unknown {
   const code = codeOf(error)
   if (error instanceof Refusal || error instanceof Outage || !/^E[A-Z]+$/.test(code)) return error
+  if (code === 'ENOSPC' || code === 'EDQUOT') return diskFull(folder, error)
+  if (mistaken.has(code)) return notUsable(folder, code, error)
   const known = fixable[code]
   if (known) {
     const [kind, what, remedy] = known

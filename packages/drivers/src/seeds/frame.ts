@@ -10,8 +10,10 @@
 //   44  16   tag of AES-256-GCM over the payload, and over the first 32 bytes as they are
 //   60  payload
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { promisify } from 'node:util'
+import { constants, zstdCompress, zstdDecompress } from 'node:zlib'
 import { MiB } from '@understudy/base/bytes'
+import { invariant } from '@understudy/base/invariant'
 
 export const FRAME_HEADER_BYTES = 60
 const OPEN_BYTES = 32
@@ -40,8 +42,10 @@ export type FrameHeader = Omit<Frame, 'content'> & {
   readonly raw: Buffer
 }
 
-export function encodeFrame(key: Buffer, sequence: number, frame: Frame): Buffer {
-  const packed = compressed(frame.content)
+/** `frame.content` may change once it resolves. */
+export async function encodeFrame(key: Buffer, sequence: number, frame: Frame): Promise<Buffer> {
+  invariant(frame.content.length <= LARGEST_CONTENT_BYTES, 'what is written as a frame can be read as one')
+  const packed = await compressed(frame.content)
   const payload = packed ?? frame.content
   const nonce = randomBytes(NONCE_BYTES)
   const header = Buffer.alloc(FRAME_HEADER_BYTES)
@@ -61,12 +65,14 @@ export function encodeFrame(key: Buffer, sequence: number, frame: Frame): Buffer
   return Buffer.concat([header, body])
 }
 
+const compress = promisify<Buffer, object, Buffer>(zstdCompress)
+const decompress = promisify<Buffer, object, Buffer>(zstdDecompress)
 const params = { [constants.ZSTD_c_compressionLevel]: 1 }
 
 /** Null when it does not shrink by at least a sixteenth. */
-function compressed(content: Buffer): Buffer | null {
+async function compressed(content: Buffer): Promise<Buffer | null> {
   if (content.length === 0) return null
-  const packed = zstdCompressSync(content, { params })
+  const packed = await compress(content, { params })
   return packed.length < content.length - (content.length >> 4) ? packed : null
 }
 
@@ -91,7 +97,7 @@ export function readHeader(raw: Buffer, sequence: number): FrameHeader | null {
 }
 
 /** Null: it is not what was written with this key. */
-export function openFrame(key: Buffer, header: FrameHeader, payload: Buffer): Buffer | null {
+export async function openFrame(key: Buffer, header: FrameHeader, payload: Buffer): Promise<Buffer | null> {
   try {
     const nonce = header.raw.subarray(OPEN_BYTES, OPEN_BYTES + NONCE_BYTES)
     const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES })
@@ -99,12 +105,12 @@ export function openFrame(key: Buffer, header: FrameHeader, payload: Buffer): Bu
     decipher.setAuthTag(header.raw.subarray(OPEN_BYTES + NONCE_BYTES, FRAME_HEADER_BYTES))
     const body = Buffer.concat([decipher.update(payload), decipher.final()])
     if (header.kind === 'zero') return body
-    const content = header.packed ? zstdDecompressSync(body, { maxOutputLength: header.bytes }) : body
+    const content = header.packed ? await decompress(body, { maxOutputLength: header.bytes }) : body
     return content.length === header.bytes ? content : null
   } catch {
     return null
   }
 }
 
-export const tagOf = ({ raw }: FrameHeader): Buffer =>
-  raw.subarray(OPEN_BYTES + NONCE_BYTES, FRAME_HEADER_BYTES)
+/** Of a frame, or of its header: what tells it from any other that was ever written under its number. */
+export const tagOf = (raw: Buffer): Buffer => raw.subarray(OPEN_BYTES + NONCE_BYTES, FRAME_HEADER_BYTES)

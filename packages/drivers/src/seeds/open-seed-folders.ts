@@ -1,12 +1,19 @@
 import type { SeedFolders } from '@understudy/engine/ports/seed-folders'
 import { toFailure } from './failures.ts'
 import { openSeedReader } from './seed-reader.ts'
-import { openSeedWriter, type WriterLimits } from './seed-writer.ts'
+import { type SeedRules, usualRules } from './seed-rules.ts'
+import { openSeedWriter } from './seed-writer.ts'
 
-export const openSeedFolders = (limits?: WriterLimits): SeedFolders => ({
-  openWriter: (place, identity) => inWords(place.folder, () => openSeedWriter(place, identity, limits)),
-  openReader: (place, id) => inWords(place.folder, () => openSeedReader(place, id)),
-})
+type Rules = Pick<SeedRules, 'serverFolders' | 'takenFolders'> & Partial<SeedRules>
+
+export const openSeedFolders = (chosen: Rules): SeedFolders => {
+  const rules = { ...usualRules, ...chosen }
+  return {
+    openWriter: (place, identity, start) =>
+      inWords(place.folder, () => openSeedWriter({ place, identity, start }, rules)),
+    openReader: (place, id) => inWords(place.folder, () => openSeedReader(place, id)),
+  }
+}
 
 async function inWords<Result>(folder: string, work: () => Promise<Result>): Promise<Result> {
   try {

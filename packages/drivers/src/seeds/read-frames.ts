@@ -1,8 +1,8 @@
 // Going through the frames of a seed, file by file.
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 import { FRAME_HEADER_BYTES, type FrameHeader, readHeader } from './frame.ts'
-import { partName } from './seed-folder.ts'
+import { openFile, partName } from './seed-folder.ts'
 
 export type FoundFrame = {
   readonly part: number
@@ -23,7 +23,7 @@ export async function* readFrames(
 ): AsyncGenerator<FoundFrame | PartEnd> {
   let sequence = 0
   for (const part of parts) {
-    const handle = await open(path.join(home, partName(part)), 'r')
+    const handle = await openFile(path.join(home, partName(part)), 'read')
     try {
       const { size } = await handle.stat()
       let position = 0

@@ -3,15 +3,21 @@
 //    <folder>/understudy-seed-<id>/seed.json            who it is, and its wrapped key
 //                                  frames-000001.bin    frames, one after the other; at most a GiB a file, so that any file system takes it
 //                                  manifest.bin         one frame, by rename: the seed is complete
-import { open, readdir, readFile, rename, stat } from 'node:fs/promises'
+//
+// Others may have written to a disk that is carried: no link is followed there, and nothing is opened that is no plain file.
+import { constants, type Stats } from 'node:fs'
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { Refusal } from '@understudy/base/errors'
-import { noFolder, noSeed } from './failures.ts'
+import { damaged, noFolder, noSeed, notOurs } from './failures.ts'
 
 const PREFIX = 'understudy-seed-'
 export const HEADER_FILE = 'seed.json'
 export const MANIFEST_FILE = 'manifest.bin'
 const PART = /^frames-(\d{6})\.bin$/
+/** For everybody to read, for the server that imports runs as somebody else; what is in them is encrypted. */
+const FOLDER_MODE = 0o755
+const FILE_MODE = 0o644
 
 export const partName = (number: number): string => `frames-${String(number).padStart(6, '0')}.bin`
 
@@ -19,7 +25,7 @@ export const homeOf = (folder: string, id: string): string => path.join(folder, 
 
 /** Refuses one that is not there: what is written under a path where nothing is mounted would fill the wrong disk. */
 export async function checkFolder(folder: string): Promise<void> {
-  if (!path.isAbsolute(folder))
+  if (!path.isAbsolute(folder) || folder.includes('\0'))
     throw new Refusal({
       code: 'seed/relative-folder',
       message: `"${folder}" is no absolute path`,
@@ -28,6 +34,25 @@ export async function checkFolder(folder: string): Promise<void> {
   const found = await stat(folder).catch(orMissing)
   if (!found?.isDirectory()) throw noFolder(folder)
 }
+
+/** Makes the seed's own folder, or finds it. Refuses one that somebody else has put there, or could change under our hands. */
+export async function makeHome(home: string): Promise<void> {
+  await mkdir(home, { mode: FOLDER_MODE }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  await isHomeThere(home)
+  // Also where it was there: whoever made it may have died before this.
+  await syncFolder(path.dirname(home))
+}
+
+/** Refuses one that is a link, or of somebody else. That of root passes: so is every file where a disk knows no owners. */
+export async function isHomeThere(home: string): Promise<boolean> {
+  const found = await lstat(home).catch(orMissing)
+  if (found !== null && (!found.isDirectory() || !isTrusted(found))) throw notOurs(home)
+  return found !== null
+}
+
+const isTrusted = ({ uid }: Stats): boolean => uid === 0 || uid === process.getuid?.()
 
 /** The seed's own folder, inside `folder` or that one itself. */
 export async function findHome(folder: string, id: string): Promise<string> {
@@ -47,8 +72,41 @@ export async function listParts(home: string): Promise<readonly number[]> {
     .sort((a, b) => a - b)
 }
 
+/** A file that is there. Refuses what is no plain one: a link leads elsewhere, a pipe never answers. */
+export async function openFile(file: string, access: 'read' | 'write'): Promise<FileHandle> {
+  const flag = access === 'read' ? constants.O_RDONLY : constants.O_RDWR
+  const handle = await open(file, flag | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+    (error: NodeJS.ErrnoException) => {
+      throw ['ELOOP', 'EISDIR', 'ENXIO'].includes(error.code ?? '') ? noPlainFile(file, error) : error
+    },
+  )
+  try {
+    if (!(await handle.stat()).isFile()) throw noPlainFile(file)
+    return handle
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+}
+
+/** A file that is not there: whatever lies under its name is not touched. */
+export const newFile = (file: string): Promise<FileHandle> => open(file, 'wx', FILE_MODE)
+
+const noPlainFile = (file: string, cause?: unknown) =>
+  damaged(`${path.basename(file)} is no plain file`, cause)
+
 /** Null: it is not there. */
-export const readIfThere = (file: string): Promise<Buffer | null> => readFile(file).catch(orMissing)
+export async function readIfThere(file: string, mostBytes: number): Promise<Buffer | null> {
+  const handle = await openFile(file, 'read').catch(orMissing)
+  if (handle === null) return null
+  try {
+    const { size } = await handle.stat()
+    if (size > mostBytes) throw damaged(`${path.basename(file)} is larger than such a file can be`)
+    return await handle.readFile()
+  } finally {
+    await handle.close()
+  }
+}
 
 const exists = async (file: string): Promise<boolean> => (await stat(file).catch(orMissing)) !== null
 
@@ -60,7 +118,8 @@ function orMissing(error: NodeJS.ErrnoException): null {
 /** All of it or nothing, also after a loss of power. */
 export async function writeWhole(file: string, content: Buffer): Promise<void> {
   const next = `${file}.new`
-  const handle = await open(next, 'w')
+  await rm(next, { force: true })
+  const handle = await newFile(next)
   try {
     await handle.writeFile(content)
     await handle.sync()

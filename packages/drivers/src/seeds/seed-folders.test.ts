@@ -30,7 +30,9 @@ const point = {
   cycle: 'seed',
 } as const
 /** Files small enough that a seed has several. */
-const seeds = openSeedFolders({ partBytes: 96 * KiB })
+const rules = { serverFolders: ['/proc'], takenFolders: async () => [], partBytes: 96 * KiB }
+const seeds = openSeedFolders(rules)
+const fresh = { fingerprint: null, acceptsServerDisk: false }
 const random = seededRandom(7)
 const noise = (bytes: number): Buffer => random.bytes(bytes)
 
@@ -41,7 +43,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }))
 
 const home = (): string => path.join(folder, `understudy-seed-${id}`)
-const begin = () => seeds.openWriter({ folder, passphrase }, identity)
+const begin = () => seeds.openWriter({ folder, passphrase }, identity, fresh)
 const markOf = (checkpoint: string, disks: readonly (readonly [DiskKey, Buffer])[]) => ({
   checkpoint,
   disks: disks.map(([key, { length }]) => ({ key, bytes: length })),
@@ -251,12 +253,12 @@ describe('a seed is refused', () => {
     ],
     [
       'to be written where no disk is mounted',
-      async () => seeds.openWriter({ folder: '/no/such/folder', passphrase }, identity),
+      async () => seeds.openWriter({ folder: '/no/such/folder', passphrase }, identity, fresh),
       'seed/no-folder',
     ],
     [
       'to be gone on with under another passphrase',
-      async () => seeds.openWriter({ folder, passphrase: 'other' }, identity),
+      async () => seeds.openWriter({ folder, passphrase: 'other' }, identity, fresh),
       'seed/wrong-passphrase',
     ],
   ])('%s', async (_, attempt, code) => {

@@ -1,13 +1,16 @@
 // The first file of a seed: who it is, and its key, wrapped with the passphrase.
 //
 // The key is random and of this seed alone. scrypt (RFC 7914) makes a guess at the passphrase cost 32 MiB and a tenth of a second.
-import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, randomBytes, scrypt } from 'node:crypto'
+import path from 'node:path'
 import { promisify } from 'node:util'
-import { MiB } from '@understudy/base/bytes'
+import { KiB, MiB } from '@understudy/base/bytes'
 import type { SeedIdentity } from '@understudy/domain/seeds/seed'
 import { damaged, wrongPassphrase } from './failures.ts'
+import { HEADER_FILE, readIfThere } from './seed-folder.ts'
 
-const FORMAT = 'understudy-seed/1'
+const FORMAT = 'understudy-seed/2'
+const LARGEST_HEADER_BYTES = 64 * KiB
 const KEY_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
@@ -23,6 +26,16 @@ export type SeedHeader = SeedIdentity & {
   /** nonce, tag, key; base64. */
   readonly wrappedKey: string
 }
+
+/** Null: it is not there. */
+export async function findHeader(home: string): Promise<SeedHeader | null> {
+  const text = await readIfThere(path.join(home, HEADER_FILE), LARGEST_HEADER_BYTES)
+  return text && parseHeader(text.toString('utf8'))
+}
+
+/** Tells it from the first file of any other seed, also one under the same id. */
+export const fingerprintOf = ({ salt }: SeedHeader): string =>
+  createHash('sha256').update(salt).digest('base64')
 
 export async function newHeader(
   identity: SeedIdentity,
@@ -61,7 +74,7 @@ const fields = ['format', 'id', 'protectionId', 'replicaId', 'machineName', 'sal
 const boundTo = (header: Omit<SeedHeader, 'wrappedKey'>): Buffer =>
   Buffer.from(JSON.stringify(fields.map((field) => header[field])))
 
-export function parseHeader(text: string): SeedHeader {
+function parseHeader(text: string): SeedHeader {
   let value: unknown
   try {
     value = JSON.parse(text)

@@ -1,22 +1,21 @@
 // A complete seed that is read, with every byte held against its proof.
-import path from 'node:path'
+import { createHash } from 'node:crypto'
 import { present } from '@understudy/base/invariant'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { SeedId } from '@understudy/domain/seeds/seed'
 import type { SeedContent, SeedPlace, SeedReader } from '@understudy/engine/ports/seed-folders'
 import { damaged, incomplete, toFailure } from './failures.ts'
-import { openFrame } from './frame.ts'
-import { type ManifestRecord, openManifest } from './manifest.ts'
+import { openFrame, tagOf } from './frame.ts'
+import { type ManifestRecord, openManifest, refuseOthers } from './manifest.ts'
 import { readFrames } from './read-frames.ts'
-import { findHome, HEADER_FILE, listParts, partName, readIfThere } from './seed-folder.ts'
-import { openHeader, parseHeader } from './seed-key.ts'
+import { findHome, listParts, partName } from './seed-folder.ts'
+import { findHeader, openHeader } from './seed-key.ts'
 import type { MarkRecord } from './seed-state.ts'
 
 /** See SeedFolders.openReader. */
 export async function openSeedReader({ folder, passphrase }: SeedPlace, id: SeedId): Promise<SeedReader> {
   const home = await findHome(folder, id)
-  const text = present(await readIfThere(path.join(home, HEADER_FILE)), 'a seed is found by its first file')
-  const header = parseHeader(text.toString('utf8'))
+  const header = present(await findHeader(home), 'a seed is found by its first file')
   const key = await openHeader(header, passphrase)
   const manifest = await openManifest(home, key, header)
   if (manifest === null) throw incomplete(home)
@@ -35,6 +34,7 @@ async function* contentsOf(
 ): AsyncGenerator<SeedContent | 'mark'> {
   try {
     let frames = 0
+    const tags = createHash('sha256')
     let keys: readonly DiskKey[] = []
     const sizes = new Map(manifest.disks.map((disk) => [disk.key, disk.bytes]))
     for await (const found of readFrames(home, await listParts(home))) {
@@ -44,9 +44,10 @@ async function* contentsOf(
         continue
       }
       const { header, part, position } = found
-      const content = openFrame(key, header, await found.payload())
+      const content = await openFrame(key, header, await found.payload())
       if (content === null) throw damaged(`${partName(part)}, at byte ${position}`)
       frames += 1
+      tags.update(tagOf(header.raw))
       const { kind, disk, offset, bytes } = header
       if (kind === 'mark') {
         ;({ keys } = JSON.parse(content.toString('utf8')) as MarkRecord)
@@ -60,7 +61,7 @@ async function* contentsOf(
         yield { disk: key, offset, bytes: Math.min(bytes, room), data }
       }
     }
-    if (frames !== manifest.frames) throw damaged(`${frames} of its ${manifest.frames} pieces are here`)
+    refuseOthers(manifest, { frames, tags: tags.digest('base64') })
   } catch (error) {
     throw toFailure(home, error)
   }

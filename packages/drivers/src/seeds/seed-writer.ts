@@ -1,109 +1,82 @@
-// A seed that is written. Frames only ever go to the end; what a crash has cut off there is taken away by whoever opens it next.
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
+// A seed that is written: begun, gone on with, or found to be complete.
 import path from 'node:path'
-import { GiB } from '@understudy/base/bytes'
+import { InvariantError } from '@understudy/base/errors'
 import { invariant, present } from '@understudy/base/invariant'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { PointFacts } from '@understudy/domain/recovery-points/recovery-point'
 import type { SeedIdentity } from '@understudy/domain/seeds/seed'
-import type { SeedManifest, SeedMark, SeedPlace, SeedWriter } from '@understudy/engine/ports/seed-folders'
-import { damaged, toFailure } from './failures.ts'
-import { encodeFrame, type Frame, openFrame } from './frame.ts'
-import { type ManifestRecord, openManifest } from './manifest.ts'
-import { readFrames } from './read-frames.ts'
+import type {
+  SeedManifest,
+  SeedMark,
+  SeedPlace,
+  SeedStart,
+  SeedWriter,
+} from '@understudy/engine/ports/seed-folders'
+import { damaged, notMounted, ofAnother, toFailure } from './failures.ts'
+import { encodeFrame, type Frame } from './frame.ts'
+import { checkComplete, type ManifestRecord, openManifest } from './manifest.ts'
 import {
   checkFolder,
   HEADER_FILE,
   homeOf,
+  isHomeThere,
   listParts,
   MANIFEST_FILE,
-  partName,
-  readIfThere,
-  syncFolder,
+  makeHome,
   writeWhole,
 } from './seed-folder.ts'
-import { newHeader, openHeader, parseHeader } from './seed-key.ts'
-import { applyContent, applyMark, type MarkRecord, newState, type SeedState, toRecord } from './seed-state.ts'
+import { findHeader, fingerprintOf, newHeader, openHeader } from './seed-key.ts'
+import { refuseServerDisk, refuseTaken, type SeedRules } from './seed-rules.ts'
+import { applyContent, applyMark, type MarkRecord, toRecord } from './seed-state.ts'
+import { append, closeTail, openTail, syncTail, type Tail } from './seed-tail.ts'
 
-export type WriterLimits = { readonly partBytes: number }
-const usual: WriterLimits = { partBytes: GiB }
-
-type Tail = {
-  readonly home: string
-  readonly key: Buffer
-  readonly limits: WriterLimits
-  readonly state: SeedState
-  sequence: number
-  part: number
-  position: number
-  storedBytes: number
-  handle: FileHandle
-  /** Appends go one after the other; a failed one is the last. */
-  queue: Promise<void>
+type Opening = {
+  readonly place: SeedPlace
+  readonly identity: SeedIdentity
+  readonly start: SeedStart
 }
+type OpenedKey = { readonly key: Buffer; readonly fingerprint: string }
 
 /** See SeedFolders.openWriter. */
-export async function openSeedWriter(
-  place: SeedPlace,
-  identity: SeedIdentity,
-  limits: WriterLimits = usual,
-): Promise<SeedWriter> {
+export async function openSeedWriter(opening: Opening, rules: SeedRules): Promise<SeedWriter> {
+  const { place, identity, start } = opening
   await checkFolder(place.folder)
+  await refuseTaken(place.folder, rules)
+  if (start.fingerprint === null) await refuseServerDisk(place.folder, rules, start.acceptsServerDisk)
   const home = homeOf(place.folder, identity.id)
-  await mkdir(home, { recursive: true })
-  const key = await openKey(home, place.passphrase, identity)
-  const tail = await openTail(home, key, limits)
-  const finished = await openManifest(home, key, identity)
-  return toWriter(tail, identity, finished)
+  const { key, fingerprint } = (await findKey(home, opening)) ?? (await beginKey(home, opening))
+  // Before anything is opened to be written: a seed that is complete may be cut by nothing but its own damage.
+  const manifest = await openManifest(home, key, identity)
+  if (manifest === null) return toWriter(await openTail(home, key, rules), identity, fingerprint)
+  await checkComplete(home, manifest)
+  return completeWriter(manifest, fingerprint)
 }
 
-async function openKey(home: string, passphrase: string, identity: SeedIdentity): Promise<Buffer> {
-  const file = path.join(home, HEADER_FILE)
-  const text = await readIfThere(file)
-  if (text !== null) return await openHeader(parseHeader(text.toString('utf8')), passphrase)
+/** Null: it was not begun. */
+async function findKey(home: string, { place, identity, start }: Opening): Promise<OpenedKey | null> {
+  const header = (await isHomeThere(home)) ? await findHeader(home) : null
+  const fingerprint = header && fingerprintOf(header)
+  if (start.fingerprint !== null && start.fingerprint !== fingerprint) throw notMounted(place.folder)
+  if (header === null || fingerprint === null) return null
+  const isIts = (['id', 'protectionId', 'replicaId'] as const).every(
+    (name) => header[name] === identity[name],
+  )
+  if (!isIts) throw ofAnother(home, header.machineName)
+  return { key: await openHeader(header, place.passphrase), fingerprint }
+}
+
+async function beginKey(home: string, { place, identity }: Opening): Promise<OpenedKey> {
+  await makeHome(home)
   // Frames without the key that they were written with are of no use to anybody.
   if ((await listParts(home)).length > 0) throw damaged('its first file is missing')
-  const { header, key } = await newHeader(identity, passphrase)
-  await writeWhole(file, Buffer.from(JSON.stringify(header, null, 1)))
-  return key
+  const { header, key } = await newHeader(identity, place.passphrase)
+  await writeWhole(path.join(home, HEADER_FILE), Buffer.from(JSON.stringify(header, null, 1)))
+  return { key, fingerprint: fingerprintOf(header) }
 }
 
-/** Reads headers, and wholly only the last file: the others were on the disk before it was begun. */
-async function openTail(home: string, key: Buffer, limits: WriterLimits): Promise<Tail> {
-  const parts = await listParts(home)
-  const state = newState()
-  const last = parts.at(-1) ?? 1
-  const end = { sequence: 0, position: 0, storedBytes: 0 }
-  for await (const found of readFrames(home, parts)) {
-    if ('whole' in found) {
-      if (!found.whole && found.part !== last) throw damaged(`${partName(found.part)} is cut off`)
-      if (found.part !== last) end.storedBytes += found.position
-      continue
-    }
-    const { part, header, position } = found
-    const proven = part === last || header.kind === 'mark'
-    const content = proven ? openFrame(key, header, await found.payload()) : Buffer.alloc(0)
-    if (content === null && part !== last)
-      throw damaged(`a mark in ${partName(part)} is not what was written`)
-    // What follows lost its power before it was on the disk.
-    if (content === null) break
-    if (header.kind === 'mark') applyMark(state, JSON.parse(content.toString('utf8')) as MarkRecord)
-    else applyContent(state, keyOf(state, header.disk), header)
-    end.sequence = header.sequence + 1
-    if (part === last) end.position = position + header.raw.length + header.payloadBytes
-  }
-  const handle = await open(path.join(home, partName(last)), parts.length === 0 ? 'wx' : 'r+')
-  await handle.truncate(end.position)
-  if (parts.length === 0) await syncFolder(home)
-  return { home, key, limits, state, part: last, handle, queue: Promise.resolve(), ...end }
-}
-
-const keyOf = (state: SeedState, disk: number): DiskKey =>
-  present(state.keys[disk], 'a frame names a disk of the mark before it')
-
-function toWriter(tail: Tail, identity: SeedIdentity, known: SeedManifest | null): SeedWriter {
-  const { state } = tail
-  let finished = known
+function toWriter(tail: Tail, identity: SeedIdentity, fingerprint: string): SeedWriter {
+  const { state, cutBytes } = tail
+  let finished: SeedManifest | null = null
   const content = async (disk: DiskKey, frame: Pick<Frame, 'kind' | 'offset' | 'bytes' | 'content'>) => {
     invariant(finished === null, 'a complete seed is not written to')
     const number = state.keys.indexOf(disk)
@@ -112,6 +85,8 @@ function toWriter(tail: Tail, identity: SeedIdentity, known: SeedManifest | null
     applyContent(state, disk, frame)
   }
   return {
+    fingerprint,
+    cutBytes,
     get mark() {
       return state.mark
     },
@@ -123,7 +98,7 @@ function toWriter(tail: Tail, identity: SeedIdentity, known: SeedManifest | null
       invariant(finished === null, 'a complete seed is not written to')
       const record = toRecord(state, mark, stale)
       await append(tail, markFrame(record))
-      await sync(tail)
+      await syncTail(tail)
       applyMark(state, record)
     },
     write: (disk, offset, data) => content(disk, { kind: 'data', offset, bytes: data.length, content: data }),
@@ -134,14 +109,31 @@ function toWriter(tail: Tail, identity: SeedIdentity, known: SeedManifest | null
         const [only, more] = state.safe.get(key) ?? []
         invariant(more === undefined && (only?.bytes ?? 0) === bytes, `${key} is in the seed as a whole`)
       }
-      await sync(tail)
+      await syncTail(tail)
       finished = await writeManifest(tail, identity, { point, disks: mark.disks })
       return finished
     },
-    async close() {
-      await tail.queue.catch(() => {})
-      await tail.handle.close()
-    },
+    close: () => closeTail(tail),
+  }
+}
+
+/** Of a seed that is complete: says so, and takes nothing more. */
+function completeWriter(manifest: SeedManifest, fingerprint: string): SeedWriter {
+  const { disks, point } = manifest
+  const refuse = async (): Promise<never> => {
+    throw new InvariantError('a complete seed is not written to')
+  }
+  return {
+    fingerprint,
+    cutBytes: 0,
+    mark: { checkpoint: point.checkpoint, disks },
+    finished: manifest,
+    safe: (disk) => disks.flatMap(({ key, bytes }) => (key === disk ? [{ offset: 0, bytes }] : [])),
+    moveTo: refuse,
+    write: refuse,
+    zero: refuse,
+    finish: refuse,
+    close: async () => {},
   }
 }
 
@@ -156,62 +148,17 @@ async function writeManifest(
   what: Pick<SeedManifest, 'point' | 'disks'>,
 ): Promise<SeedManifest> {
   const manifest: SeedManifest = { ...identity, ...what, storedBytes: tail.storedBytes + tail.position }
-  const record: ManifestRecord = { ...manifest, frames: tail.sequence }
+  const record: ManifestRecord = {
+    ...manifest,
+    frames: tail.sequence,
+    tags: tail.tags.copy().digest('base64'),
+  }
   const content = Buffer.from(JSON.stringify(record))
   const frame: Frame = { kind: 'manifest', disk: 0, offset: 0, bytes: content.length, content }
   try {
-    await writeWhole(path.join(tail.home, MANIFEST_FILE), encodeFrame(tail.key, 0, frame))
+    await writeWhole(path.join(tail.home, MANIFEST_FILE), await encodeFrame(tail.key, 0, frame))
   } catch (error) {
     throw toFailure(tail.home, error)
   }
   return manifest
-}
-
-/** Resolves when it is in the file. The frame is encoded before this returns: its content may change afterwards. */
-function append(tail: Tail, frame: Frame): Promise<void> {
-  const encoded = encodeFrame(tail.key, tail.sequence, frame)
-  tail.sequence += 1
-  tail.queue = tail.queue.then(() => write(tail, encoded))
-  // Whoever appends next, or closes, hears of it as well.
-  tail.queue.catch(() => {})
-  return tail.queue
-}
-
-async function write(tail: Tail, encoded: Buffer): Promise<void> {
-  try {
-    if (tail.position > 0 && tail.position + encoded.length > tail.limits.partBytes) await nextPart(tail)
-    let done = 0
-    while (done < encoded.length) {
-      const { bytesWritten } = await tail.handle.write(
-        encoded,
-        done,
-        encoded.length - done,
-        tail.position + done,
-      )
-      done += bytesWritten
-    }
-    tail.position += encoded.length
-  } catch (error) {
-    throw toFailure(tail.home, error)
-  }
-}
-
-async function nextPart(tail: Tail): Promise<void> {
-  // Before the next one is begun: only the last file may end in the middle of a frame.
-  await tail.handle.sync()
-  await tail.handle.close()
-  tail.storedBytes += tail.position
-  tail.part += 1
-  tail.position = 0
-  tail.handle = await open(path.join(tail.home, partName(tail.part)), 'wx')
-  await syncFolder(tail.home)
-}
-
-async function sync(tail: Tail): Promise<void> {
-  await tail.queue
-  try {
-    await tail.handle.sync()
-  } catch (error) {
-    throw toFailure(tail.home, error)
-  }
 }

@@ -2,7 +2,7 @@
 import type { Extent } from '@understudy/block/device'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { PointDisk, PointFacts } from '@understudy/domain/recovery-points/recovery-point'
-import type { SeedId, SeedIdentity } from '@understudy/domain/seeds/seed'
+import type { Seed, SeedId, SeedIdentity } from '@understudy/domain/seeds/seed'
 
 /** An instant of the source that a seed is brought to. */
 export type SeedMark = {
@@ -16,6 +16,10 @@ export type StaleExtents = ReadonlyMap<DiskKey, readonly Extent[]>
 
 /** Writes of one mark never overlap. What resolves is in the files; only `mark` and `finish` outlive a loss of power. */
 export interface SeedWriter {
+  /** Kept in the record of the seed before anything else is done: with it the seed is asked for when it is opened again. */
+  readonly fingerprint: string
+  /** What a crash had left at its end and was no whole piece: taken away when it was opened. */
+  readonly cutBytes: number
   /** Null: nothing is in it yet. */
   readonly mark: SeedMark | null
   /** It is complete: what was finished. */
@@ -63,12 +67,17 @@ export type SeedPlace = {
   readonly passphrase: string
 }
 
+/** What is known of a seed before it is opened. */
+export type SeedStart = Pick<Seed, 'fingerprint' | 'acceptsServerDisk'>
+
 export interface SeedFolders {
   /**
-   * Begins a seed, or goes on with one that was begun. Refuses a folder that is not there, is not ours to write, or holds something
-   * else under the seed's name; a wrong passphrase (`seed/wrong-passphrase`); and damage in what was begun.
+   * Goes on with a seed that was begun, and only without a fingerprint begins one: else a disk that is not mounted would be replaced
+   * by the folder under it (`seed/not-found`). Refuses to begin one on a disk of the server unless that is accepted
+   * (`seed/server-disk`); a folder that is not there, is not ours to write, or holds something else under the seed's name; a wrong
+   * passphrase (`seed/wrong-passphrase`); and damage in what was begun. What is complete is never written to.
    */
-  openWriter(place: SeedPlace, identity: SeedIdentity): Promise<SeedWriter>
+  openWriter(place: SeedPlace, identity: SeedIdentity, start: SeedStart): Promise<SeedWriter>
   /** Refuses what is no seed, is incomplete (`seed/incomplete`) or damaged, and a wrong passphrase. `id`: which one of several. */
   openReader(place: SeedPlace, id: SeedId): Promise<SeedReader>
 }

@@ -1,5 +1,5 @@
 // The first copy of a machine into a seed. What was copied before an interruption stays, as long as the source knows what changed since.
-import { KiB } from '@understudy/base/bytes'
+import { formatBytes, KiB } from '@understudy/base/bytes'
 import { invariant, present } from '@understudy/base/invariant'
 import { copyExtents } from '@understudy/block/copy-extents'
 import type { BlockReader, Extent, MappedExtent } from '@understudy/block/device'
@@ -10,7 +10,7 @@ import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import type { SeedIdentity } from '@understudy/domain/seeds/seed'
 import type { EngineParts } from '../engine-parts.ts'
 import type { TaskScope } from '../jobs/job-scope.ts'
-import type { SeedManifest, SeedMark, SeedPlace, SeedWriter } from '../ports/seed-folders.ts'
+import type { SeedManifest, SeedMark, SeedPlace, SeedStart, SeedWriter } from '../ports/seed-folders.ts'
 import type {
   OpenPointResult,
   SourceMachinePoint,
@@ -28,17 +28,22 @@ export type SeedWork = {
   readonly protection: Protection
   readonly identity: SeedIdentity
   readonly place: SeedPlace
+  readonly start: SeedStart
+  /** Notes by what the seed is known again, before the source forgets anything for it. Throws when it is not waited for any more. */
+  keep(fingerprint: string): Promise<void>
 }
 
 /** Repeatable: goes on where it stopped, at a later instant. Throws what the ports throw. */
 export async function copyToSeed(
   parts: EngineParts,
-  { protection, identity, place }: SeedWork,
+  { protection, identity, place, start, keep }: SeedWork,
   task: TaskScope,
 ): Promise<SeedManifest> {
   const source = await sourceOf(parts, protection.sourceSiteId)
-  const writer = await parts.seeds.openWriter(place, identity)
+  const writer = await parts.seeds.openWriter(place, identity, start)
   try {
+    await keep(writer.fingerprint)
+    if (writer.cutBytes > 0) task.note(`${formatBytes(writer.cutBytes)} that were cut off are written again`)
     const opening = { source, protection, task }
     if (writer.finished) {
       await closeLeftOver(opening, writer.finished)

@@ -28,19 +28,21 @@ export async function prepareExport(
   request: SeedRequest,
   jobId: JobId,
 ): Promise<SeedJob> {
-  const { protectionId, folder, passphrase } = request
+  const { protectionId, folder, passphrase, acceptServerDisk: acceptsServerDisk = false } = request
   const { state, replicaId } = await loadProtection(parts, protectionId)
   const known = state === 'awaitingSeed' ? await parts.stores.seeds.find(protectionId) : null
   // It was allowed when it was asked for; another job may have come to its end since.
   if (!from.includes(state) || known?.export) throw stateChanged()
   const seed: Seed =
     known?.replicaId === replicaId
-      ? { ...known, folder }
+      ? { ...known, folder, acceptsServerDisk }
       : {
           id: jobId as string as SeedId,
           protectionId,
           replicaId,
           folder,
+          acceptsServerDisk,
+          fingerprint: null,
           startedAt: parts.clock.now(),
           export: null,
         }
@@ -105,7 +107,11 @@ async function copyOut(parts: EngineParts, request: SeedJob, task: TaskScope): P
   const { seed, passphrase } = await loadSeed(parts, request)
   const identity = { ...identityOf(seed), machineName: protection.name }
   const place = { folder: seed.folder, passphrase }
-  const { point, storedBytes } = await copyToSeed(parts, { protection, identity, place }, task)
+  const keep = async (fingerprint: string): Promise<void> => {
+    if (!(await parts.stores.seeds.update({ ...seed, fingerprint }))) throw givenUp()
+  }
+  const work = { protection, identity, place, start: seed, keep }
+  const { point, storedBytes } = await copyToSeed(parts, work, task)
   const tracked = point.checkpoint !== null
   if (!tracked)
     task.warn('Changes cannot be tracked now: the first cycle after the import compares everything')

@@ -420,6 +420,8 @@ function seedTests(current: Current): void {
     protectionId: id,
     replicaId,
     folder: '/media/seed',
+    acceptsServerDisk: false,
+    fingerprint: null,
     startedAt: noon,
     export: null,
     ...change,
@@ -432,8 +434,9 @@ function seedTests(current: Current): void {
     await seeds.save(seed)
     expect(await seeds.find(protection.id)).toEqual(seed)
     const exported = { endedAt: noon + 1, instant: noon, storedBytes: 17, tracked: true }
-    await seeds.save({ ...seed, export: exported })
-    expect(await seeds.list()).toEqual([{ ...seed, export: exported }])
+    const begun = { ...seed, acceptsServerDisk: true, fingerprint: 'salt', export: exported }
+    await seeds.save(begun)
+    expect(await seeds.list()).toEqual([begun])
     await seeds.save(sampleSeed(protection, { id: 'seed-2' as SeedId }))
     expect(await seeds.list()).toEqual([sampleSeed(protection, { id: 'seed-2' as SeedId })])
     await seeds.remove(protection.id)

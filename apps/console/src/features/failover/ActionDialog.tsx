@@ -277,8 +277,20 @@ function Options({ action, options, power, onChange }: OptionsProps) {
         onChange={(event) => onChange({ overwriteModified: event.currentTarget.checked })}
       />
     )
-  if (action === 'export-seed' || action === 'import-seed')
+  if (action === 'import-seed')
     return <SeedFields value={options.seed} onChange={(seed) => onChange({ seed })} />
+  if (action === 'export-seed')
+    return (
+      <>
+        <SeedFields value={options.seed} onChange={(seed) => onChange({ seed })} />
+        <Checkbox
+          label="The folder may lie on a disk of the server"
+          description="Without this, a folder is refused where no other disk is mounted. At least 8 GiB stay free there."
+          checked={options.acceptServerDisk}
+          onChange={(event) => onChange({ acceptServerDisk: event.currentTarget.checked })}
+        />
+      </>
+    )
   if (action === 'end')
     return (
       <Checkbox

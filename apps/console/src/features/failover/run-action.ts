@@ -19,6 +19,8 @@ export type ActionOptions = {
   readonly keepReplica: boolean
   /** Where a first copy goes on a disk, or comes from. */
   readonly seed: { readonly folder: string; readonly passphrase: string }
+  /** An export: the folder may lie on a disk of the server. */
+  readonly acceptServerDisk: boolean
 }
 
 export const plainOptions: ActionOptions = {
@@ -29,6 +31,7 @@ export const plainOptions: ActionOptions = {
   overwriteModified: false,
   keepReplica: false,
   seed: { folder: '', passphrase: '' },
+  acceptServerDisk: false,
 }
 
 /** `key`: the same for every attempt of one decision, so that a second click or a retry starts no second job. */
@@ -74,7 +77,7 @@ export async function runAction(
       await protections.resync({ id })
       return { jobId: null }
     case 'export-seed':
-      return protections.exportSeed({ id, ...options.seed }, once)
+      return protections.exportSeed({ id, ...options.seed, acceptServerDisk: options.acceptServerDisk }, once)
     case 'import-seed':
       return protections.importSeed({ id, ...options.seed }, once)
     case 'give-up-seed':
