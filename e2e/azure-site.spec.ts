@@ -96,8 +96,7 @@ test('whoever has no account gets an emulated one, which says what it is', async
   await expect(heading(page, AZURE)).toBeVisible({ timeout: 60_000 })
   const main = page.getByRole('main')
   await expect(main.getByText('emulated', { exact: true }).first()).toBeVisible()
-  // It has no inventory to show.
-  await expect(main.getByRole('tab')).toHaveText(['Replicas kept here', 'Networks', 'Settings'])
+  await expect(main.getByRole('tab')).toHaveText(['Machines', 'Replicas kept here', 'Networks', 'Settings'])
   await expect(main.getByRole('region', { name: 'Where machines run' })).toContainText('westeurope')
 })
 
@@ -119,6 +118,7 @@ test('that machines run there is switched off again without any of its secrets',
   await main.getByRole('button', { name: 'Save', exact: true }).click()
   await expect(main.getByText('keeps replicas', { exact: true })).toBeVisible()
   await expect(main.getByText(`${AZURE} keeps replicas but cannot run machines yet`)).toBeVisible()
+  // It has no inventory to show any more.
   await expect(main.getByRole('tab')).toHaveText(['Replicas kept here', 'Settings'])
   const sites = await api.items<Site>('/sites')
   const found = sites.find(({ name }) => name === AZURE)
