@@ -50,3 +50,7 @@ test('a signature goes where the key went; what is not used goes nowhere', () =>
   expect(placesOf(computeWith({ signIn: { kind: 'managed' } }))).not.toHaveProperty('clientSecret')
   expect(placesOf({ container: 'others', connections: 3 })).toEqual(placesOf({}))
 })
+
+test('a certificate that has lost the end of its last line in a form is the same', () => {
+  expect(placesOf(computeWith({ cloud: { ...cloud, certificate: 'PEM\n' } }))).toEqual(placesOf({}))
+})

@@ -27,6 +27,6 @@ function directoryOf(
   const believed =
     certificate === undefined
       ? ''
-      : `, certificate SHA-256 ${createHash('sha256').update(certificate).digest('hex')}`
+      : `, certificate SHA-256 ${createHash('sha256').update(certificate.trim()).digest('hex')}`
   return `${application} at ${directory}, for ${resourceManager}${believed}`
 }
