@@ -44,7 +44,7 @@ export default defineConfig({
             'prisma/**/*.test.ts',
             'e2e/**/*.test.ts',
           ],
-          exclude: [...notOurs, ...pure, '**/*.vm.test.ts'],
+          exclude: [...notOurs, ...pure, '**/*.vm.test.ts', '**/*.soak.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -61,6 +61,16 @@ export default defineConfig({
           maxWorkers: 2,
           // After the unit tests, never beside them.
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        root,
+        // Minutes for one question, killing at moments of chance: commands of their own (`npm run soak:azure`), no part of `npm test`.
+        test: {
+          name: 'soak',
+          include: ['apps/**/*.soak.test.ts'],
+          exclude: notOurs,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
