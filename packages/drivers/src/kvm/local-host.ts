@@ -1,11 +1,11 @@
 // The computer that we run on, as a KVM host.
 import { execFile, spawn } from 'node:child_process'
-import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
+import { copyFile, mkdir, open, readdir, readFile, rm, stat, statfs } from 'node:fs/promises'
 import net from 'node:net'
-import { dirname } from 'node:path'
 import { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Outage } from '@understudy/base/errors'
+import { replaceFile } from '../wires/replace-file.ts'
 import type { CommandOptions, CommandResult, FilePiece, FileStatus, FolderEntry, Host } from './host.ts'
 
 const COMMAND_MILLISECONDS = 60_000
@@ -138,24 +138,6 @@ function converse(name: string, command: string, args: readonly string[]): Promi
       resolve(stream)
     })
   })
-}
-
-async function replaceFile(path: string, data: string | Buffer): Promise<void> {
-  const fresh = `${path}.new`
-  const file = await open(fresh, 'w', 0o600)
-  try {
-    await file.writeFile(data)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(fresh, path)
-  const folder = await open(dirname(path), 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
 }
 
 async function createSparseFile(path: string, bytes: number, pieces: readonly FilePiece[]): Promise<void> {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Instant } from '@understudy/base/instant'
+import { syncFolder } from '../wires/replace-file.ts'
 
 /** How long after its deadline an attempt can still be asked for. From then on it counts as late, never as new. */
 const KEPT_MILLISECONDS = 7 * 24 * 60 * 60 * 1000
@@ -66,15 +67,6 @@ async function writeBeside(path: string, value: unknown): Promise<string> {
     await file.close()
   }
   return temporary
-}
-
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
 }
 
 /** Removes what nobody will ask for again. An attempt begins only before its deadline, so a removed one cannot begin anew. */

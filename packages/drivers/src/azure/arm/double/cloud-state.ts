@@ -7,10 +7,10 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { inTurn } from '@understudy/base/in-turn'
+import { replaceFile } from '../../../wires/replace-file.ts'
 import { startMachine } from './compute-rules.ts'
 import { type DoubleSite, key, type Resource } from './double-parts.ts'
 import { DISK_PREFIX, type FileContent, type QemuRunner } from './qemu-runner.ts'
-import { replaceFile } from './replace-file.ts'
 
 const VERSION = 1
 const MACHINE = 'Microsoft.Compute/virtualMachines'

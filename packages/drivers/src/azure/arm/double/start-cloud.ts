@@ -2,6 +2,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { replaceFile } from '../../../wires/replace-file.ts'
 import { type AzureContainer, connectAzure } from '../../azure-calls.ts'
 import type { Emulating } from '../../emulator/keep-up.ts'
 import { patientCalls } from '../../patient-calls.ts'
@@ -10,7 +11,6 @@ import { openCloudState } from './cloud-state.ts'
 import { type DoubleApplication, type DoubleIdentity, makeIdentity, serveDouble } from './double-line.ts'
 import { emulateAzure, emulatedSettings } from './emulated-azure.ts'
 import { qemuRunner } from './qemu-runner.ts'
-import { replaceFile } from './replace-file.ts'
 
 export type CloudOptions = {
   /** Short enough for the paths of sockets in it. */
