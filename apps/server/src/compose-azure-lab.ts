@@ -1,7 +1,6 @@
 // Azure in the lab: Microsoft's emulator of Azure Storage on this computer, and a double of Resource Manager whose machines run under
 // QEMU; registered like any other site and labelled as emulated.
-import { randomUUID } from 'node:crypto'
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { Refusal, toFailureReport } from '@understudy/base/errors'
@@ -16,6 +15,7 @@ import {
   EMULATOR_KEY,
   isAzuriteInstalled,
 } from '@understudy/drivers/azure/emulator/start-azurite'
+import { keepFirst } from '@understudy/drivers/wires/replace-file'
 import type { Engine } from '@understudy/engine/engine'
 import type { SiteStore } from '@understudy/engine/ports/stores'
 import type { Asker } from '@understudy/engine/requests'
@@ -195,15 +195,8 @@ function portIn(address: unknown, host: string): number | null {
 
 /** Chosen once for a folder: two servers of one home meet at the same port, which only one of them gets. */
 async function keptPort(folder: string): Promise<number> {
-  const file = path.join(folder, 'port')
-  const own = `${file}.${randomUUID()}`
   await mkdir(folder, { recursive: true })
-  await writeFile(own, `${await chooseFreePort()}`)
-  await link(own, file).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error
-  })
-  await rm(own)
-  return Number(await readFile(file, 'utf8'))
+  return Number(await keepFirst(path.join(folder, 'port'), `${await chooseFreePort()}`))
 }
 
 function chooseFreePort(): Promise<number> {

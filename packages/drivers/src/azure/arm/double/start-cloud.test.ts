@@ -18,6 +18,14 @@ test('the certificate that sites believe is made once', async () => {
   expect(await readdir(options.folder)).toEqual(['identity.json'])
 })
 
+test('of two that make it at once both believe the same', async () => {
+  const options = { folder: await newFolder(), port: 1 }
+  const [first, second] = await Promise.all([cloudSite(options), cloudSite(options)])
+  expect(second).toEqual(first)
+  expect(await cloudSite(options)).toEqual(first)
+  expect(await readdir(options.folder)).toEqual(['identity.json'])
+})
+
 test('an identity that cannot be read is not taken for one that is not there', async () => {
   const folder = await newFolder()
   await mkdir(join(folder, 'identity.json'))

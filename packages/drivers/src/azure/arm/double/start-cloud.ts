@@ -2,7 +2,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { replaceFile } from '../../../wires/replace-file.ts'
+import { keepFirst } from '../../../wires/replace-file.ts'
 import { type AzureContainer, connectAzure } from '../../azure-calls.ts'
 import type { Emulating } from '../../emulator/keep-up.ts'
 import { patientCalls } from '../../patient-calls.ts'
@@ -102,7 +102,6 @@ async function loadIdentity(folder: string): Promise<DoubleIdentity> {
     throw error
   })
   if (kept !== null) return JSON.parse(kept) as DoubleIdentity
-  const identity = await makeIdentity(IDENTITY_DAYS)
-  await replaceFile(file, JSON.stringify(identity))
-  return identity
+  const made = JSON.stringify(await makeIdentity(IDENTITY_DAYS))
+  return JSON.parse(await keepFirst(file, made)) as DoubleIdentity
 }
