@@ -76,7 +76,10 @@ test('an instant for all machines is chosen on one line by keyboard, and each ma
   await expect(table).toContainText('the very instant')
   await expect(table).toContainText('older')
   await checkBothThemes(page, 'plan-point')
+  const before = (await line.getAttribute('aria-valuetext')) ?? ''
+  await tabTo(line)
   await page.keyboard.press('Home')
+  await expect(line).not.toHaveAttribute('aria-valuetext', before)
   // The first point of all is one machine's alone: the others are named.
   await expect(table).toContainText('has none')
   await expect(dialog.getByText(/has no recovery point at or before/).first()).toBeVisible()
