@@ -3,8 +3,10 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as turnOfEventLoop } from 'node:timers/promises'
 import { MiB } from '@understudy/base/bytes'
 import { Outage } from '@understudy/base/errors'
+import { present } from '@understudy/base/invariant'
 import type { RunId } from '@understudy/domain/failover/failover'
 import { testBoot } from '@understudy/simulator/contracts/platform-harness'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -12,6 +14,7 @@ import { memoryAccount, memoryCalls } from '../../emulator/memory-calls.ts'
 import { azureTarget } from '../azure-target.ts'
 import { OWN_NETWORK } from '../site-networks.ts'
 import { type CloudState, loadPages, openCloudState } from './cloud-state.ts'
+import { key } from './double-parts.ts'
 import { addressOfBlob, connectDouble, emulateAzure, emulatedSettings, quickWaits } from './emulated-azure.ts'
 import { qemuRunner } from './qemu-runner.ts'
 
@@ -177,6 +180,20 @@ test('a state that is missing does not remove the disks', async () => {
   await rm(join(folder, 'state.json'))
   await expect(openCloud()).rejects.toThrow('state.json is not there')
   expect(await diskFiles()).toHaveLength(1)
+})
+
+test('a disk that goes while the state is written keeps its file as long as the state names it', async () => {
+  const { double, target } = await openCloud()
+  await target.boot(spec())
+  const [disk] = double.ofType('Microsoft.Compute/disks')
+  for (const { name, properties } of double.site.resources.values()) properties.note = name
+  const saving = state?.save()
+  await turnOfEventLoop()
+  double.site.resources.delete(key(present(disk, 'the machine has a disk').id))
+  await saving
+  expect(await readFile(join(folder, 'state.json'), 'utf8')).toContain((await diskFiles())[0])
+  await state?.save()
+  expect(await diskFiles()).toEqual([])
 })
 
 test('content that could not be filled fails its own work alone, and leaves no file', async () => {

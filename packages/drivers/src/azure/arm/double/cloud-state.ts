@@ -148,13 +148,14 @@ function writer(folder: string, site: DoubleSite, runner: QemuRunner): CloudStat
   const turn = inTurn()
 
   async function write(): Promise<void> {
+    // Both of one moment: a disk that goes while the file is written is still named in it, and is left for the next time.
     const text = JSON.stringify({ version: VERSION, resources: [...site.resources.values()].map(toKept) })
+    const contentsNow = contentsOf(site)
     if (text !== written) await replaceFile(stateFile(folder), text)
     written = text
     const pagesNow = JSON.stringify(pagesOf(site, runner))
     if (pagesNow !== pages) await replaceFile(pagesFile(folder), pagesNow)
     pages = pagesNow
-    const contentsNow = contentsOf(site)
     for (const gone of contents) {
       if (!contentsNow.has(gone)) await gone.remove()
     }
