@@ -6,9 +6,9 @@ import type {
   RestError,
   StoragePipelineOptions,
 } from '@azure/storage-blob'
-import { isAbort } from '@understudy/base/errors'
+import { InvariantError, isAbort } from '@understudy/base/errors'
 import { invariant, present } from '@understudy/base/invariant'
-import { fromAzure } from './failures.ts'
+import { fromAzure, notStorage } from './failures.ts'
 import {
   type Expected,
   FenceBroken,
@@ -268,6 +268,7 @@ async function orNull<Result>(doing: string, request: () => Promise<Result>): Pr
     return await request()
   } catch (error) {
     const code = codeOf(error)
+    if (isOfStranger((error as RestError).response)) throw translated(error, doing)
     const isAbsent = statusOf(error) === 404 && code !== 'ContainerNotFound'
     const differs = /^(ConditionNotMet|BlobAlreadyExists|TargetConditionNotMet)$/.test(code)
     if (isAbsent || differs || (statusOf(error) === 412 && !/^Lease/.test(code))) return null
@@ -281,16 +282,31 @@ async function fenced(doing: string, request: () => Promise<string>): Promise<st
   return etag
 }
 
+/** Azure gives every answer a number of its own, also those that refuse. Gateways on the way that have trouble are outages. */
+const isOfStranger = (response: RestError['response']): boolean =>
+  response !== undefined && response.status < 500 && !response.headers.has('x-ms-request-id')
+
+/** The agent that goes through a proxy knows its address; Microsoft's client tells it nowhere else. */
+function proxyOf(request: RestError['request']): string | null {
+  const { proxy } = (request?.agent ?? {}) as { readonly proxy?: URL }
+  return proxy?.origin ?? null
+}
+
 function translated(error: unknown, doing: string): unknown {
   if (isAbort(error) || error instanceof TypeError || error instanceof RangeError) return error
-  const { message, response } = error as RestError
+  // It answered well, and without what every answer of Azure's has.
+  if (error instanceof InvariantError) return notStorage(null, doing, error)
+  const { message, response, request } = error as RestError
+  const status = statusOf(error)
+  if (isOfStranger(response)) return notStorage(status, doing, error)
   const wait = Number(response?.headers.get('retry-after') ?? Number.NaN)
   return fromAzure(
     {
-      status: statusOf(error),
+      status,
       name: codeOf(error),
       detail: `${message ?? ''} ${response?.bodyAsText ?? ''}`,
       retryAfterSeconds: Number.isFinite(wait) ? wait : null,
+      proxy: proxyOf(request),
       cause: error,
     },
     doing,

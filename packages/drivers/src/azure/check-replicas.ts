@@ -1,11 +1,12 @@
 // The test of the connection to what keeps the replicas: the account, its container, and every right that they need.
 import { Refusal, toFailureReport } from '@understudy/base/errors'
+import { type Clock, type Instant, toIso } from '@understudy/base/instant'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
 import type { ReplicaStore } from '@understudy/engine/ports/replica-store'
 import { type AzureContainer, makeContainer } from './azure-calls.ts'
 import { checkContainer, refuseMissingRights } from './check-container.ts'
 import type { ConnectionCheck } from './connection-check.ts'
-import { asAnswered } from './failures.ts'
+import { asAnswered, signatureExpired } from './failures.ts'
 import type { Patience } from './patient-calls.ts'
 import type { AzureSettings } from './settings.ts'
 
@@ -24,6 +25,7 @@ export type ReplicasToCheck = {
   readonly replicas: ReplicaStore
   /** Of the site, where it signs in with one. */
   readonly signature: string | undefined
+  readonly clock: Clock
   readonly isTrial: boolean
 }
 
@@ -33,36 +35,36 @@ export const replicasCheck = (checked: ReplicasToCheck): ConnectionCheck => ({
   async brief() {
     const { settings, replicas } = checked
     await replicas.exists(NOBODY).catch((error: unknown) => {
-      throw asAnswered(error)
+      throw explained(asAnswered(error), checked)
     })
     return `${settings.account}: container ${settings.container} answers`
   },
 })
 
 /** Every right is asked for by using it, a dozen requests. */
-async function checkRights(
-  { settings, container, signature, isTrial }: ReplicasToCheck,
-  signal: AbortSignal | undefined,
-): Promise<string> {
-  const made = isTrial && settings.makeContainer && (await makeIt(container, signal))
+async function checkRights(checked: ReplicasToCheck, signal: AbortSignal | undefined): Promise<string> {
+  const { settings, container, isTrial } = checked
+  const made = isTrial && settings.makeContainer && (await makeIt(checked, signal))
   const check = await checkContainer(container, trialPatience).catch((error: unknown) => {
-    throw isTrial ? withOffer(error, settings) : error
+    const plain = explained(error, checked)
+    throw isTrial ? withOffer(plain, settings) : plain
   })
   refuseMissingRights(check, settings.container)
   return [
     `${settings.account}: container ${settings.container} ${made ? 'was made' : 'answers'}, everything that replicas need is allowed`,
-    ...endOf(signature),
+    ...endOf(checked),
     ...(check.pageDiff ? [] : ['it cannot tell changed pages, as an emulator: slower, not wrong']),
   ].join('; ')
 }
 
-const makeIt = (container: AzureContainer, signal: AbortSignal | undefined): Promise<boolean> =>
-  makeContainer(container, signal).catch((error: unknown) => {
+const makeIt = (checked: ReplicasToCheck, signal: AbortSignal | undefined): Promise<boolean> =>
+  makeContainer(checked.container, signal).catch((error: unknown) => {
     const { code } = toFailureReport(error)
-    if (code !== 'azure/permission-missing' && code !== 'azure/not-authorized') throw error
+    if (code !== 'azure/permission-missing' && code !== 'azure/not-authorized')
+      throw explained(error, checked)
     throw new Refusal({
       code: 'azure/cannot-make-container',
-      message: `The sign-in may not make the container ${container.container}`,
+      message: `The sign-in may not make the container ${checked.container.container}`,
       remedy:
         'Make it in the Azure portal (private access), or sign in with an account key; then test the connection again.',
       cause: error,
@@ -80,8 +82,39 @@ function withOffer(error: unknown, { container, makeContainer: wanted }: AzureSe
   })
 }
 
-/** Until when a signature lets us in: nobody else remembers it. */
-function endOf(signature: string | undefined): readonly string[] {
-  const end = new URLSearchParams((signature ?? '').replace(/^.*\?/, '')).get('se')
-  return end === null ? [] : [`the signature is valid until ${end}`]
+type Signed = Pick<ReplicasToCheck, 'signature' | 'clock'>
+
+/** A signature that is refused without a reason tells it itself. */
+function explained(error: unknown, { signature, clock }: Signed): unknown {
+  if (!(error instanceof Refusal) || error.code !== 'azure/sign-in-refused') return error
+  const { from, until } = validityOf(signature)
+  const now = clock.now()
+  if (until !== null && until <= now) return signatureExpired(`ended on ${dayAndTime(until)}`, error)
+  if (from !== null && from > now) return signatureExpired(`is not valid before ${dayAndTime(from)}`, error)
+  return error
 }
+
+const DAY_MS = 86_400_000
+
+/** Until when a signature lets us in: nobody else remembers it. */
+function endOf({ signature, clock }: Signed): readonly string[] {
+  const { until } = validityOf(signature)
+  if (until === null) return []
+  const left = until - clock.now()
+  const soon = left < DAY_MS ? ', less than a day' : left < 7 * DAY_MS ? ', less than a week' : ''
+  return [
+    `the signature is valid until ${dayAndTime(until)}${soon === '' ? '' : `${soon} from now: make a new one`}`,
+  ]
+}
+
+/** `st` and `se` of a shared access signature; null: it does not say. */
+function validityOf(signature: string | undefined): { from: Instant | null; until: Instant | null } {
+  const facts = new URLSearchParams((signature ?? '').replace(/^.*\?/, ''))
+  const instantOf = (name: string): Instant | null => {
+    const instant = Date.parse(facts.get(name) ?? '')
+    return Number.isNaN(instant) ? null : instant
+  }
+  return { from: instantOf('st'), until: instantOf('se') }
+}
+
+const dayAndTime = (instant: Instant): string => `${toIso(instant).slice(0, 16).replace('T', ' ')} UTC`

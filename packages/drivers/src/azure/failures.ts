@@ -9,19 +9,23 @@ export type AzureFault = {
   readonly name: string
   readonly detail: string
   readonly retryAfterSeconds: number | null
+  /** Through which it was asked, as `http://host:port`. */
+  readonly proxy?: string | null
   readonly cause: unknown
 }
 
 type Words = { readonly code: string; readonly message: string; readonly remedy: string }
 
+const signInRefused: Words = {
+  code: 'azure/sign-in-refused',
+  message: 'Azure Storage does not accept the key or the signature',
+  remedy:
+    'Copy the account key or the shared access signature anew from the storage account and save the site.',
+}
+
 /** By the name that Azure gives. Refusals: nothing gets better by asking again. */
 const refused: Readonly<Record<string, Words>> = {
-  AuthenticationFailed: {
-    code: 'azure/sign-in-refused',
-    message: 'Azure Storage does not accept the key or the signature',
-    remedy:
-      'Copy the account key or the shared access signature anew from the storage account and save the site.',
-  },
+  AuthenticationFailed: signInRefused,
   AuthorizationPermissionMismatch: {
     code: 'azure/permission-missing',
     message: 'The sign-in is valid but may not do this in the container',
@@ -143,7 +147,9 @@ export function fromAzure(fault: AzureFault, doing: string): Refusal | AzureOuta
       },
       { retryAfterSeconds: fault.retryAfterSeconds, isUnsure: true },
     )
-  const told = /^Lease/.test(name) ? leased : (skewed(fault) ?? expired(fault) ?? refused[name])
+  const told = /^Lease/.test(name)
+    ? leased
+    : (skewed(fault) ?? expired(fault) ?? unknownToEmulator(fault) ?? refused[name])
   const words = told ?? {
     code: 'azure/refused',
     message: `Azure Storage refused to ${doing}: ${status} ${name}`,
@@ -152,8 +158,30 @@ export function fromAzure(fault: AzureFault, doing: string): Refusal | AzureOuta
   return new Refusal({ ...words, cause, facts: { status, name, detail, doing } })
 }
 
-function noAnswer({ name, detail, cause }: AzureFault, doing: string): AzureOutage {
+function noAnswer({ name, detail, cause, proxy = null }: AzureFault, doing: string): AzureOutage {
   const neverArrived = name === 'ECONNREFUSED' || name === 'ENOTFOUND' || name === 'EAI_AGAIN'
+  const wait = { retryAfterSeconds: null, isUnsure: !neverArrived }
+  if (/CERT|UNABLE_TO_VERIFY/.test(name))
+    return new AzureOutage(
+      {
+        code: 'azure/certificate-refused',
+        message: `What answers for Azure Storage has a certificate that this computer does not trust (${name})`,
+        remedy:
+          'Check the address of the blobs. If a proxy opens the line, start Understudy with NODE_EXTRA_CA_CERTS set to the file of its certificate.',
+        cause,
+      },
+      wait,
+    )
+  if (neverArrived && proxy !== null)
+    return new AzureOutage(
+      {
+        code: 'azure/unreachable',
+        message: `The proxy ${proxy} gave no answer (${name}) when Azure Storage was to be asked to ${doing}`,
+        remedy: 'Check the address of the proxy in the site, and that it runs.',
+        cause,
+      },
+      wait,
+    )
   return new AzureOutage(
     {
       code: 'azure/unreachable',
@@ -161,9 +189,23 @@ function noAnswer({ name, detail, cause }: AzureFault, doing: string): AzureOuta
       remedy: 'Check the address of the storage account, the line and the proxy.',
       cause,
     },
-    { retryAfterSeconds: null, isUnsure: !neverArrived },
+    wait,
   )
 }
+
+/** A web server that is none of Azure's, or a proxy that answers in its place. */
+export const notStorage = (status: number | null, doing: string, cause: unknown): Refusal =>
+  new Refusal({
+    code: 'azure/not-storage',
+    message: `What answered${status === null ? '' : ` (${status})`} when asked to ${doing} is not Azure Storage`,
+    remedy:
+      'Check the address of the blobs (of most accounts it can be left empty), and whether a proxy on the way answers in its place.',
+    cause,
+  })
+
+/** Azurite gives a wrong key the name that Azure has for its firewall. */
+const unknownToEmulator = ({ name, detail }: AzureFault): Words | null =>
+  name === 'AuthorizationFailure' && /failed to authenticate/i.test(detail) ? signInRefused : null
 
 /** A request older than fifteen minutes is refused: our clock is wrong, not the key. */
 function skewed({ name, detail }: AzureFault): Words | null {
@@ -177,12 +219,17 @@ function skewed({ name, detail }: AzureFault): Words | null {
 
 function expired({ name, detail }: AzureFault): Words | null {
   if (name !== 'AuthenticationFailed' || !/time frame|expiry|expired/i.test(detail)) return null
-  return {
-    code: 'azure/signature-expired',
-    message: 'The shared access signature has expired, or is not valid yet',
-    remedy: 'Make a new one for the container with a later end and save the site.',
-  }
+  return expiredWords('has expired, or is not valid yet')
 }
+
+const expiredWords = (what: string): Words => ({
+  code: 'azure/signature-expired',
+  message: `The shared access signature ${what}`,
+  remedy: 'Make a new one for the container with a later end and save the site.',
+})
+
+export const signatureExpired = (what: string, cause: unknown): Refusal =>
+  new Refusal({ ...expiredWords(what), cause })
 
 /** What its keeper can put right in the portal, or here, while replicas go on lying there unharmed. */
 const mendable = [
@@ -192,6 +239,7 @@ const mendable = [
   'azure/not-authorized',
   'azure/container-disabled',
   'azure/account-disabled',
+  'azure/not-storage',
 ]
 
 /**

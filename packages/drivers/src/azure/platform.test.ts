@@ -1,6 +1,7 @@
 // A site in Azure as an operator registers it, against the emulator: what is wrong is said by name before anything is kept there.
 import { once } from 'node:events'
 import { createServer, request } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import {
   ContainerSASPermissions,
@@ -9,6 +10,7 @@ import {
 } from '@azure/storage-blob'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { makeIdentity } from './arm/double/double-line.ts'
 import { EMULATOR_ACCOUNT, EMULATOR_KEY } from './emulator/start-azurite.ts'
 import { type Emulator, startEmulator } from './emulator/start-emulator.ts'
 import { openAzurePlatform } from './platform.ts'
@@ -118,6 +120,83 @@ test('a wrong key, an expired signature and a wrong clock are refused each in it
   await expect(check(settingsOf('words'))).rejects.toMatchObject({
     code: 'azure/clock-skew',
   })
+})
+
+test('where the storage gives no reason, a wrong key and a signature that has ended or not begun are told apart all the same', async () => {
+  const { endpoint } = await emulator.makeContainer('uncorrected', 'azurite')
+  const at = (more: Record<string, unknown>) => settingsOf('uncorrected', { endpoint, ...more })
+  const accountKey = Buffer.alloc(64, 7).toString('base64')
+  await expect(check(at({}), { secrets: { accountKey } })).rejects.toMatchObject({
+    code: 'azure/sign-in-refused',
+  })
+  const signed = at({ signIn: 'signature' })
+  for (const [from, until, message] of [
+    ['2025-01-01', '2025-06-01', 'ended on 2025-06-01 00:00 UTC'],
+    ['2026-02-01', '2026-06-01', 'is not valid before 2026-02-01 00:00 UTC'],
+  ])
+    await expect(
+      check(signed, {
+        secrets: { signature: `sp=racwdl&st=${from}&se=${until}&sr=c&sv=2024-11-04&sig=AAAA` },
+      }),
+    ).rejects.toMatchObject({
+      name: 'Refusal',
+      code: 'azure/signature-expired',
+      message: expect.stringContaining(message ?? ''),
+    })
+})
+
+test('a signature that ends soon says so while it still lets us in', async () => {
+  await emulator.makeContainer('ending')
+  const ends = async (hours: number) => {
+    const secrets = { signature: signature('ending', 'racwdl', hours) }
+    return (await check(settingsOf('ending', { signIn: 'signature' }), { secrets })).summary
+  }
+  const before = now
+  now = Date.now()
+  expect(await ends(2)).toMatch(/valid until \S+ \S+ UTC, less than a day from now/)
+  expect(await ends(48)).toContain('less than a week from now')
+  expect(await ends(24 * 30)).toMatch(/valid until \S+ \S+ UTC$/)
+  now = before
+})
+
+test.each([
+  ['answers all with a page', 200],
+  ['knows none of the addresses', 404],
+  ['wants a sign-in of its own', 401],
+])('a web server that is no storage and %s is told as that', async (_, status) => {
+  const server = createServer((_from, to) => to.writeHead(status).end('<html>hello</html>'))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await expect(check(settingsOf('strange', { endpoint: `http://127.0.0.1:${port}` }))).rejects.toMatchObject({
+    name: 'Refusal',
+    code: 'azure/not-storage',
+    remedy: expect.stringContaining('address of the blobs'),
+  })
+  server.closeAllConnections()
+  server.close()
+})
+
+test('a proxy that does not answer is named, and so is a certificate that is not trusted', async () => {
+  await expect(check(settingsOf('strange', { proxyUrl: 'http://127.0.0.1:9' }))).rejects.toMatchObject({
+    name: 'Outage',
+    code: 'azure/unreachable',
+    message: expect.stringContaining('The proxy http://127.0.0.1:9 gave no answer (ECONNREFUSED)'),
+  })
+  const { key, certificate } = await makeIdentity(1)
+  const server = createTlsServer({ key, cert: certificate }, (_, to) => to.end())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await expect(check(settingsOf('strange', { endpoint: `https://localhost:${port}` }))).rejects.toMatchObject(
+    {
+      name: 'Outage',
+      code: 'azure/certificate-refused',
+      remedy: expect.stringContaining('NODE_EXTRA_CA_CERTS'),
+    },
+  )
+  server.closeAllConnections()
+  server.close()
 })
 
 test('a firewall is told as one, not as rights that are missing', async () => {

@@ -50,7 +50,14 @@ export async function openAzurePlatform(
   const container = toContainer(settings, secrets)
   const patience = isTrial ? trialPatience : {}
   const replicas = openAzureStore({ container, clock, pace: settings.pace, patience })
-  const keeping = replicasCheck({ settings, container, replicas, signature: secrets.signature, isTrial })
+  const keeping = replicasCheck({
+    settings,
+    container,
+    replicas,
+    signature: secrets.signature,
+    clock,
+    isTrial,
+  })
   const running =
     settings.compute === null ? null : await openCompute(settings.compute, container, secrets, deps)
   const looks = [keeping, ...(running === null ? [] : [running.check])].map((check) => lookAt(check, deps))

@@ -4,6 +4,7 @@
 // Put right: the page list since a snapshot (Azurite lists all pages), page blobs that were copied (Azurite lets them share
 // their pages with the source), 4 MiB for a request (unchecked), 8 TiB for a blob (unchecked), a write to a snapshot (goes to the
 // blob), the name of a refused signature. Not put right: Azurite refuses snapshots to whoever comes with the signature of a container.
+import { randomUUID } from 'node:crypto'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { TiB } from '@understudy/base/bytes'
@@ -192,6 +193,7 @@ function answer(
   const wait = fault.retryAfterSeconds
   response.writeHead(fault.status, {
     'x-ms-error-code': fault.name,
+    'x-ms-request-id': randomUUID(),
     'content-type': 'application/xml',
     ...(wait === undefined ? {} : { 'retry-after': String(wait) }),
   })
