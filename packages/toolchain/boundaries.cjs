@@ -19,6 +19,7 @@ const domainOrder = [
   'calendar',
   'sites',
   'machines',
+  'boot-check',
   'protection',
   'recovery-points',
   'seeds',

@@ -76,6 +76,10 @@ const violations: Record<string, { from: string; imports: string; also?: string 
   'domain-order-sites': { from: 'packages/domain/src/sites/later.ts', imports: '../machines/main.ts' },
   'domain-order-machines': {
     from: 'packages/domain/src/machines/later.ts',
+    imports: '../boot-check/main.ts',
+  },
+  'domain-order-boot-check': {
+    from: 'packages/domain/src/boot-check/later.ts',
     imports: '../protection/main.ts',
   },
   'domain-order-protection': {
@@ -105,6 +109,7 @@ const lawful: Record<string, string[]> = {
   'packages/base/src/main.ts': [],
   'packages/domain/src/sites/main.ts': ['@understudy/base/main'],
   'packages/domain/src/machines/main.ts': ['../sites/main.ts'],
+  'packages/domain/src/boot-check/main.ts': ['../machines/main.ts'],
   'packages/domain/src/protection/main.ts': ['../machines/main.ts'],
   'packages/domain/src/recovery-points/main.ts': ['../protection/main.ts'],
   'packages/domain/src/seeds/main.ts': ['../recovery-points/main.ts'],
