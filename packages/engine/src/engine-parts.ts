@@ -76,6 +76,10 @@ export type EngineConfig = {
   readonly concurrentScheduledTests: number
   /** How often the target of a protected machine is asked whether it could boot it. */
   readonly preflightEverySeconds: number
+  /** How often a protected machine is asked whether it is prepared for the hardware of its target. */
+  readonly bootCheckEverySeconds: number
+  /** After a time when it could not be told. */
+  readonly bootCheckRetrySeconds: number
   /** Speed that is assumed for a forecast as long as nothing was measured. */
   readonly assumedBytesPerSecond: number
 }
@@ -104,5 +108,7 @@ export const defaultEngineConfig: Omit<EngineConfig, 'moverId'> = {
   commitWarningSeconds: 600,
   concurrentScheduledTests: 2,
   preflightEverySeconds: 600,
+  bootCheckEverySeconds: 24 * 3600,
+  bootCheckRetrySeconds: 3600,
   assumedBytesPerSecond: 100_000_000,
 }

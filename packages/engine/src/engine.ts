@@ -1,5 +1,6 @@
 // The use cases, as the API calls them. What is only read (lists, jobs, events) is read from the stores directly.
 import { Refusal } from '@understudy/base/errors'
+import type { BootCheck } from '@understudy/domain/boot-check/boot-check'
 import type { AllowedAction, ProtectionAction } from '@understudy/domain/failover/allowed-actions'
 import type { JobId, JobKind } from '@understudy/domain/jobs/job'
 import type { Eligibility, Finding, MachineId } from '@understudy/domain/machines/machine'
@@ -10,6 +11,8 @@ import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { BandwidthCalendar, BandwidthLimit } from '@understudy/domain/sites/bandwidth'
 import type { Network, Site, SiteId } from '@understudy/domain/sites/site'
+import { checkBoot, loadBootCheck } from './boot-check/check-boot.ts'
+import { type BootWatcher, createBootWatcher } from './boot-check/watch-boot.ts'
 import { type EngineContext, loadProtection } from './engine-context.ts'
 import type { EngineParts } from './engine-parts.ts'
 import { recordEvent } from './events/report.ts'
@@ -150,6 +153,10 @@ export type Engine = {
     readonly protectionId: ProtectionId
     readonly mode: 'test' | 'failover'
   }): Promise<readonly Finding[]>
+  /** Whether its machine is prepared for the hardware of its target, as it was seen last. Null: it is asked soon for the first time. */
+  bootCheck(protectionId: ProtectionId): Promise<BootCheck | null>
+  /** Asks it now; takes up to minutes. */
+  checkBoot(request: ProtectionRequest): Promise<BootCheck>
 
   /** Refuses a name that is taken, and machines that cannot share an instant; then nothing is made. */
   createGroup(group: NewGroup, asker: Asker): Promise<ConsistencyGroup>
@@ -237,7 +244,7 @@ export function createEngine(given: EngineParts): Engine {
   let conductor: Recurring | null = null
   const parts = { ...given, live: wakingAtJobs(given.live, () => conductor?.wake()) }
   const context = createContext(parts)
-  const { mover, keeper, cancels, sites, jobs, replicas, preflights } = context
+  const { mover, keeper, cancels, sites, jobs, replicas, preflights, boots } = context
   registerJobs(context)
 
   /** A job on a protection, if the action is allowed now, or was when the same request came first. */
@@ -301,7 +308,7 @@ export function createEngine(given: EngineParts): Engine {
           () => sites.stop(),
           () => mover.stop(),
         ],
-        [() => jobs.stop(), () => replicas.stop(), () => preflights.stop()],
+        [() => jobs.stop(), () => replicas.stop(), () => preflights.stop(), () => boots.stop()],
         [() => parts.durable.shutDown()],
         [() => keeper.stop()],
       ])
@@ -345,6 +352,8 @@ export function createEngine(given: EngineParts): Engine {
       if (request.mode === 'test') return findings
       return [...(await matesThatStay(parts, await loadProtection(parts, request.protectionId))), ...findings]
     },
+    bootCheck: (protectionId) => loadBootCheck(parts, protectionId),
+    checkBoot: ({ protectionId }) => checkBoot(parts, protectionId, new AbortController().signal),
 
     createGroup: (group, asker) => createGroup(context, group, asker),
     changeGroup: (request) => changeGroup(context, request),
@@ -453,6 +462,7 @@ type EngineInside = EngineContext & {
   readonly jobs: JobWatcher
   readonly replicas: ReplicaWatcher
   readonly preflights: PreflightWatcher
+  readonly boots: BootWatcher
 }
 
 function createContext(parts: EngineParts): EngineInside {
@@ -461,6 +471,7 @@ function createContext(parts: EngineParts): EngineInside {
   const jobs = createJobWatcher(parts)
   const replicas = createReplicaWatcher(parts)
   const preflights = createPreflightWatcher(parts)
+  const boots = createBootWatcher(parts)
   const mover = createMover(parts, {
     async onLook(held, runs) {
       const mine = runs.filter((run) => held.has(run.protectionId))
@@ -468,10 +479,12 @@ function createContext(parts: EngineParts): EngineInside {
       jobs.look(held, mine)
       replicas.look(held, mine)
       preflights.look(held)
+      boots.look(held)
       await watchUncommitted(parts, held, mine)
     },
   })
-  return { parts, mover, keeper, cancels, sites: createSiteWatcher(parts), jobs, replicas, preflights }
+  const sites = createSiteWatcher(parts)
+  return { parts, mover, keeper, cancels, sites, jobs, replicas, preflights, boots }
 }
 
 function registerJobs(context: EngineContext): void {

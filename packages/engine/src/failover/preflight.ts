@@ -1,10 +1,12 @@
 // What the target would say to a machine, asked long before the disaster.
+import { bootWarnings } from '@understudy/domain/boot-check/boot-check'
 import { chooseBootNetworks } from '@understudy/domain/failover/boot-networks'
 import type { Finding, Machine, MachineId } from '@understudy/domain/machines/machine'
 import type { PolicyId } from '@understudy/domain/protection/policy'
 import { whyNotEncrypted } from '@understudy/domain/protection/policy-fits'
 import type { AdapterMapping, Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
+import { keptCheck } from '../boot-check/check-boot.ts'
 import { loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import type { SitePlatform } from '../ports/platforms.ts'
@@ -85,7 +87,11 @@ export async function preflightFailover(
     allowOpenNetworks: true,
   })
   const spec = { name, mode, hardware, networks, trackingId: null }
-  return [...(await target.preflight(spec)), ...connectedToNothing(spec)]
+  return [
+    ...(await target.preflight(spec)),
+    ...connectedToNothing(spec),
+    ...bootWarnings(await keptCheck(parts, protection)),
+  ]
 }
 
 /** A failover of one machine alone takes the others of its group nowhere, and what boots is at no instant of theirs. */

@@ -2,6 +2,7 @@
 
 import type { Instant } from '@understudy/base/instant'
 import type { BlockReader, MappedExtent } from '@understudy/block/device'
+import type { BootFacts } from '@understudy/domain/boot-check/boot-facts'
 import type {
   DiscoveredMachine,
   DiskKey,
@@ -119,6 +120,12 @@ export interface SourcePlatform {
     options: { excludedDisks: readonly DiskKey[]; trackingId: TrackingId; since: string | null },
     signal?: AbortSignal,
   ): Promise<StoppedDisks>
+  /**
+   * What a running machine says of itself that decides whether it would boot on other hardware. Only reads. A Refusal when it cannot be
+   * told as things stand (nobody in it to ask, or he may not say), an Outage when it does not answer just now. Bounded to minutes. Left
+   * out: machines of this kind of site cannot be asked.
+   */
+  bootFacts?(ref: MachineRef, signal?: AbortSignal): Promise<BootFacts>
 }
 
 export type StoppedDisks = {

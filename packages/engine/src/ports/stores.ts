@@ -1,6 +1,7 @@
 // What the control plane remembers. PostgreSQL behind Prisma in the product, plain memory in tests: same contract suite.
 import type { FailureReport } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
+import type { BootCheck } from '@understudy/domain/boot-check/boot-check'
 import type { Alert, Event, Severity } from '@understudy/domain/events/event'
 import type { Run, RunId } from '@understudy/domain/failover/failover'
 import type { Job, JobId, JobState } from '@understudy/domain/jobs/job'
@@ -117,6 +118,8 @@ export type ProtectionSummary = {
   readonly testedAs?: TestedMachine | null
   /** What its target said lately to a failover of it. Absent: it was not asked yet. */
   readonly preflight?: readonly Finding[]
+  /** Whether its machine is prepared for the hardware of its target. Absent: it was not asked yet. */
+  readonly bootCheck?: BootCheck
   /** Of the last test, failover or fail-back that was answered; see unattendedSeconds. */
   readonly lastRecoverySeconds: number | null
 }

@@ -1,5 +1,6 @@
 // What a site must be able to do so that replicas can run there.
 import type { BlockReader, MappedExtent } from '@understudy/block/device'
+import type { PresentedHardware } from '@understudy/domain/boot-check/guest-hardware'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey, Finding, MachineHardware, MachineRef } from '@understudy/domain/machines/machine'
 import type { Network } from '@understudy/domain/sites/site'
@@ -85,6 +86,8 @@ export type RestoreDisk = {
 }
 
 export interface TargetPlatform {
+  /** What machines find around themselves here. Left out: nobody can tell. */
+  readonly presents?: PresentedHardware
   /**
    * Every place where a machine of a run can be made, as told to `Placing.keep`: a name that means the same computer and folder
    * for ever. Asks nobody.

@@ -1,0 +1,161 @@
+// Asks a protected machine, while it runs, whether it would boot at its target. What it says is judged, and kept with its protection.
+import { isAbort, Refusal, toFailureReport } from '@understudy/base/errors'
+import { type BootCheck, type BootSubject, checkOf } from '@understudy/domain/boot-check/boot-check'
+import { verdictOf } from '@understudy/domain/boot-check/boot-finding'
+import type { PresentedHardware } from '@understudy/domain/boot-check/guest-hardware'
+import { judgeBoot, systemNameOf } from '@understudy/domain/boot-check/judge-boot'
+import {
+  type Protection,
+  type ProtectionId,
+  replicatingStates,
+} from '@understudy/domain/protection/protection'
+import { loadProtection } from '../engine-context.ts'
+import type { EngineParts } from '../engine-parts.ts'
+import { recordEvent } from '../events/report.ts'
+import type { SourcePlatform } from '../ports/source-platform.ts'
+import { withinSeconds } from '../sites/bounded-call.ts'
+import { platformOf } from '../sites/platform-of.ts'
+
+/** A guest without processors of its own takes its time to list its memory disks. */
+const LONGEST_SECONDS = 240
+
+/** Repeatable. Never throws for a machine or a site that cannot be asked: that is kept as the trouble of the check. */
+export async function checkBoot(
+  parts: EngineParts,
+  id: ProtectionId,
+  signal: AbortSignal,
+): Promise<BootCheck> {
+  const protection = await loadProtection(parts, id)
+  const before = await keptCheck(parts, protection)
+  const check = await attempt(parts, protection, { before, signal })
+  await parts.stores.protections.updateSummary(id, { bootCheck: check })
+  await tellIfGrave(parts, protection, { before, check })
+  parts.live.changed('protections', id)
+  return check
+}
+
+/** What is kept of it, or why nothing will be. Null: it is asked for the first time soon. */
+export async function loadBootCheck(parts: EngineParts, id: ProtectionId): Promise<BootCheck | null> {
+  const protection = await loadProtection(parts, id)
+  const kept = await keptCheck(parts, protection)
+  if (kept !== null) return kept
+  try {
+    whyNotNow(protection)
+    const signal = new AbortController().signal
+    await withinSeconds(parts, { seconds: parts.config.deadSiteSeconds, signal }, () =>
+      openSides(parts, protection),
+    )
+    return null
+  } catch (error) {
+    return { of: subjectOf(protection), judged: null, trouble: { at: parts.clock.now(), ...reported(error) } }
+  }
+}
+
+/** Whether there is anything to ask, and what is asked about. */
+export async function canBeChecked(parts: EngineParts, protection: Protection): Promise<boolean> {
+  try {
+    await openSides(parts, protection)
+    return true
+  } catch (error) {
+    if (error instanceof Refusal) return false
+    throw error
+  }
+}
+
+export async function keptCheck(parts: EngineParts, protection: Protection): Promise<BootCheck | null> {
+  const { bootCheck } = await parts.stores.protections.summary(protection.id)
+  return checkOf(bootCheck, subjectOf(protection))
+}
+
+export const subjectOf = ({ sourceRef, targetSiteId }: Protection): BootSubject => ({
+  sourceRef,
+  targetSiteId,
+})
+
+async function attempt(
+  parts: EngineParts,
+  protection: Protection,
+  { before, signal }: { readonly before: BootCheck | null; readonly signal: AbortSignal },
+): Promise<BootCheck> {
+  const of = subjectOf(protection)
+  try {
+    whyNotNow(protection)
+    const facts = await withinSeconds(parts, { seconds: LONGEST_SECONDS, signal }, async (bounded) => {
+      const sides = await openSides(parts, protection)
+      return { hardware: sides.hardware, own: await sides.bootFacts(protection.sourceRef, bounded) }
+    })
+    const { hardware, own } = facts
+    const findings = judgeBoot(own, { hardware, firmware: protection.hardware.firmware })
+    const judged = { at: parts.clock.now(), hardware, system: systemNameOf(own), findings }
+    return { of, judged, trouble: null }
+  } catch (error) {
+    if (isAbort(error)) throw error
+    // What was seen before still says most of it, with its time.
+    return { of, judged: before?.judged ?? null, trouble: { at: parts.clock.now(), ...reported(error) } }
+  }
+}
+
+const reported = (
+  error: unknown,
+): { readonly code: string; readonly message: string; readonly remedy: string } => {
+  const { code, message, remedy } = toFailureReport(error)
+  return { code, message, remedy }
+}
+
+/** The machine at the source is the one that will boot at the target only while it is replicated. */
+function whyNotNow({ name, state }: Protection): void {
+  if (replicatingStates.includes(state) || state === 'paused') return
+  throw new Refusal({
+    code: 'boot-check/not-replicating',
+    message: `${name} is not being replicated, so there is nothing to prepare for`,
+    remedy: 'It is looked at again once replication goes on.',
+  })
+}
+
+type Sides = {
+  readonly hardware: PresentedHardware
+  readonly bootFacts: NonNullable<SourcePlatform['bootFacts']>
+}
+
+const TRY_IT = 'Run a test failover: it shows whether the machine boots there.'
+
+async function openSides(
+  parts: EngineParts,
+  { sourceSiteId, targetSiteId }: Pick<Protection, 'sourceSiteId' | 'targetSiteId'>,
+): Promise<Sides> {
+  const { target } = await platformOf(parts, targetSiteId)
+  const hardware = target?.presents
+  if (!hardware)
+    throw new Refusal({
+      code: 'boot-check/unknown-hardware',
+      message: 'What hardware machines find at the target site is not known',
+      remedy: target ? TRY_IT : 'The target keeps replicas and runs no machines.',
+    })
+  const { source } = await platformOf(parts, sourceSiteId)
+  if (!source?.bootFacts)
+    throw new Refusal({
+      code: 'boot-check/no-way',
+      message: 'Machines of this kind of site cannot be asked what they are prepared for',
+      remedy: TRY_IT,
+    })
+  const { bootFacts } = source
+  return { hardware, bootFacts: (ref, signal) => bootFacts.call(source, ref, signal) }
+}
+
+/** Once, when it becomes so: afterwards the page of the machine and its readiness say it. */
+async function tellIfGrave(
+  parts: EngineParts,
+  { id, name }: Protection,
+  { before, check }: { readonly before: BootCheck | null; readonly check: BootCheck },
+): Promise<void> {
+  const isGrave = ({ judged }: BootCheck): boolean =>
+    judged !== null && judged.hardware.emulatedOn === undefined && verdictOf(judged.findings) === 'blocker'
+  if (!isGrave(check) || (before !== null && isGrave(before))) return
+  const blockers = check.judged?.findings.filter(({ outcome }) => outcome === 'blocker') ?? []
+  await recordEvent(parts, {
+    severity: 'warning',
+    code: 'boot-check/blocker',
+    message: `${name} would not start at its target, or not be reached: ${blockers.map(({ message }) => message).join('; ')}`,
+    subject: { id, name },
+  })
+}
