@@ -5,7 +5,7 @@ import path from 'node:path'
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { Clock, Instant } from '@understudy/base/instant'
 import { isEmulated, type Site, type SiteId } from '@understudy/domain/sites/site'
-import { askEmulated } from '@understudy/drivers/azure/arm/double/keep-cloud'
+import { askEmulated, emulatedHardware } from '@understudy/drivers/azure/arm/double/keep-cloud'
 import { openAzurePlatform } from '@understudy/drivers/azure/platform'
 import { azureSecretPlaces } from '@understudy/drivers/azure/secret-places'
 import { openKvmPlatform } from '@understudy/drivers/kvm/platform'
@@ -49,7 +49,9 @@ export function composePlatforms(parts: PlatformParts): Platforms & { close(): P
         clock: parts.clock,
         isTrial: purpose === 'trial',
         // Machines of the lab's emulated Azure are reached from this computer alone, in a way that only their emulator knows.
-        ...(isEmulated(site) ? { askService: askEmulated(cloudFolder(parts.home)) } : {}),
+        ...(isEmulated(site)
+          ? { askService: askEmulated(cloudFolder(parts.home)), presents: emulatedHardware }
+          : {}),
       })
     const prepareFolder = purpose === 'trial' ? makeReplicaFolder : findReplicaFolder
     const replicas = await openReplicas(parts, site, prepareFolder)

@@ -9,9 +9,14 @@ export function readWindowsReport(report: string): WindowsFacts | null {
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter((line) => line !== '')
-  if (!lines[0]?.startsWith(`${REPORT_HEAD} `) || lines.at(-1) !== 'end') return null
+  // PowerShell may tell of its progress behind the end.
+  const end = lines.indexOf('end')
+  if (!lines[0]?.startsWith(`${REPORT_HEAD} `) || end === -1) return null
   const all = (name: string): readonly string[] =>
-    lines.filter((line) => line.startsWith(`${name}=`)).map((line) => line.slice(name.length + 1))
+    lines
+      .slice(0, end)
+      .filter((line) => line.startsWith(`${name}=`))
+      .map((line) => line.slice(name.length + 1))
   const number = (name: string): number | null => {
     const [text] = all(name)
     return text !== undefined && /^\d+$/.test(text) ? Number(text) : null

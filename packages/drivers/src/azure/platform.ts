@@ -22,7 +22,7 @@ export type AzurePlatformDeps = {
    * and an empty one in its place would look like a site that has lost all its replicas.
    */
   readonly isTrial: boolean
-} & Pick<TargetParts, 'askService'>
+} & Pick<TargetParts, 'askService' | 'presents'>
 
 export type AzurePlatform = {
   readonly settings: AzureSettings
@@ -79,7 +79,7 @@ async function openCompute(
   compute: AzureCompute,
   container: AzureContainer,
   secrets: Readonly<Record<string, string>>,
-  { clock, isTrial, askService }: AzurePlatformDeps,
+  { clock, isTrial, askService, presents }: AzurePlatformDeps,
 ): Promise<Compute> {
   try {
     const { target, source, check } = await openAzureTarget({
@@ -89,6 +89,7 @@ async function openCompute(
       clock,
       ...(compute.cloud === null ? {} : { cloud: compute.cloud }),
       ...(askService === undefined ? {} : { askService }),
+      ...(presents === undefined ? {} : { presents }),
     })
     const { resourceGroup } = compute.arm
     const whole = async (signal?: AbortSignal): Promise<string> =>

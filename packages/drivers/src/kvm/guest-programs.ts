@@ -60,6 +60,19 @@ export function guestPrograms(find: (signal?: AbortSignal) => Promise<MachineLoc
   }
 }
 
+/** What the agent calls its system: `debian`, `mswindows`; empty where it cannot say. Throws as `GuestPrograms.start`. */
+export async function readGuestSystem(
+  find: (signal?: AbortSignal) => Promise<MachineLocation>,
+  signal?: AbortSignal,
+): Promise<string> {
+  const { agent } = await reach(find, signal)
+  try {
+    return await systemOf(agent)
+  } finally {
+    agent.close()
+  }
+}
+
 type Reached = { readonly agent: GuestAgent; readonly name: string }
 
 /** Nothing was asked yet: whatever fails here has begun nothing. */

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { present } from '@understudy/base/invariant'
+import type { PresentedHardware } from '@understudy/domain/boot-check/guest-hardware'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { MachineRef, NetworkAdapter } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
@@ -13,6 +14,9 @@ import {
   type MachineDefinition,
 } from './machine-definition.ts'
 import type { KvmNetwork, KvmSettings } from './settings.ts'
+
+/** Disks and adapters of a replica are on virtio, and its screen can be typed at. */
+export const kvmHardware: PresentedHardware = { kind: 'virtio', serialLineOnly: false }
 
 export const LONGEST_NAME_CHARACTERS = 63
 const NAME_IN_FOLDER_CHARACTERS = 12

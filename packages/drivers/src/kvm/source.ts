@@ -4,6 +4,7 @@ import type { Clock } from '@understudy/base/instant'
 import type { Eligibility, MachineRef } from '@understudy/domain/machines/machine'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { readBlockGraph } from './block-graph.ts'
+import { readBootFacts } from './boot-facts.ts'
 import { driftOf, refuseDrift } from './definition-drift.ts'
 import { checkEligibility, type EligibilityFacts } from './eligibility.ts'
 import { connectGuestAgent } from './guest-agent.ts'
@@ -66,6 +67,7 @@ export function kvmSource(deps: KvmSourceDeps): SourcePlatform {
       const machine = await power.locate(ref, signal)
       return openStoppedDisks(machine, { ...options, evidence: power.evidenceOfOff })
     },
+    bootFacts: (ref, signal) => readBootFacts((aborted) => find(ref, aborted), signal),
   }
 }
 

@@ -16,7 +16,7 @@ import { checkpointText } from './ownership.ts'
 import { endProcess, powerState, startMachine } from './power.ts'
 import { preflightFindings } from './preflight.ts'
 import { probeMachine } from './probe.ts'
-import { backingSocketPath } from './replica-definition.ts'
+import { backingSocketPath, kvmHardware } from './replica-definition.ts'
 import { type ReplicaExportsOptions, replicaExports } from './replica-exports.ts'
 import { restoreInto } from './restore-into.ts'
 import { loadRunRecord, saveRunRecord } from './run-record.ts'
@@ -39,6 +39,7 @@ export function kvmTarget(deps: KvmTargetDeps): KvmTarget {
   const site: TargetSite = { ...deps, exports }
   const { hosts, directory, settings } = deps
   return {
+    presents: kvmHardware,
     places: async () => hosts.map(({ place }) => place),
     networks: async () => toNetworks(settings.networks),
     preflight: async (spec, signal) => preflightFindings(spec, await readPreflightFacts(site, null, signal)),

@@ -1,6 +1,7 @@
 // Azure as a place where replicas run. See DESIGN.md.
 import { Outage, Refusal } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
+import type { PresentedHardware } from '@understudy/domain/boot-check/guest-hardware'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { HydrateProgress, TargetPlatform } from '@understudy/engine/ports/target-platform'
 import { cannotRestore, notWhole } from './arm-failures.ts'
@@ -19,6 +20,9 @@ import { toNetworks } from './site-networks.ts'
 import { markStopped } from './source/mark-stopped.ts'
 import type { TargetParts } from './target-parts.ts'
 
+/** Azure runs on Hyper-V, and shows pictures of the screen that nobody can type at. */
+const azureHardware: PresentedHardware = { kind: 'hyper-v', serialLineOnly: true }
+
 /** The list of sizes has megabytes and changes in weeks; plans ask for preflights of many machines. A boot asks anew. */
 const SIZES_KEPT_MS = 10 * 60_000
 
@@ -27,6 +31,7 @@ export function azureTarget(parts: TargetParts): TargetPlatform {
   checkArmSettings(settings)
   const sizes = keptFor(SIZES_KEPT_MS, parts.clock, (signal) => arm.sizes(signal))
   return {
+    presents: parts.presents ?? azureHardware,
     places: async () => [placeOf(settings)],
     networks: async (signal) => toNetworks(await loadSubnets(parts, signal)),
     preflight: async (spec, signal) =>

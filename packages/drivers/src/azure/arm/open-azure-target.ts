@@ -22,7 +22,7 @@ export type AzureTargetOptions = {
   readonly clock: Clock
   /** Left out: the public cloud. */
   readonly cloud?: Cloud
-} & Pick<TargetParts, 'askService' | 'copyWithin'>
+} & Pick<TargetParts, 'askService' | 'copyWithin' | 'presents'>
 
 export type AzureTarget = {
   readonly target: TargetPlatform
@@ -33,7 +33,7 @@ export type AzureTarget = {
 }
 
 export async function openAzureTarget(options: AzureTargetOptions): Promise<AzureTarget> {
-  const { container, signIn, clock, cloud, askService, copyWithin } = options
+  const { container, signIn, clock, cloud, askService, copyWithin, presents } = options
   const settings = checkArmSettings(options.settings)
   const arm = await connectArm(settings, signIn, cloud ?? null, container.proxy)
   const parts: TargetParts = {
@@ -45,6 +45,7 @@ export async function openAzureTarget(options: AzureTargetOptions): Promise<Azur
     waits,
     ...(askService === undefined ? {} : { askService }),
     ...(copyWithin === undefined ? {} : { copyWithin }),
+    ...(presents === undefined ? {} : { presents }),
   }
   const client = await openSnapshotClient({ ...cloud, ...container })
   const pages = snapshotCalls({ client, pause: waits.pause })

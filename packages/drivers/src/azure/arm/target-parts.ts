@@ -1,5 +1,6 @@
 // What all parts of the target platform are given.
 import type { Clock } from '@understudy/base/instant'
+import type { PresentedHardware } from '@understudy/domain/boot-check/guest-hardware'
 import type { BootDisk } from '@understudy/engine/ports/target-platform'
 import type { StorageCalls } from '../storage-calls.ts'
 import type { ArmCalls } from './arm-calls.ts'
@@ -19,6 +20,8 @@ export type TargetParts = {
    * quicker way for this disk, and nothing was done.
    */
   readonly copyWithin?: (disk: BootDisk, blob: string, signal?: AbortSignal) => Promise<boolean>
+  /** What machines find there. Left out: the hardware of Azure. */
+  readonly presents?: PresentedHardware
   /** Asks a service of the guest that is known to the site. Null: none is known, and Azure's agent counts. */
   readonly askService?: (machine: AskedMachine, signal?: AbortSignal) => Promise<ServiceAnswer | null>
 }

@@ -8,7 +8,7 @@ import { guestPrograms } from '../guest-programs.ts'
 import { toNetworks } from '../networks.ts'
 import { preflightFindings } from '../preflight.ts'
 import { probeMachine } from '../probe.ts'
-import { backingSocketPath, replicaRef } from '../replica-definition.ts'
+import { backingSocketPath, kvmHardware, replicaRef } from '../replica-definition.ts'
 import { type ReplicaExportsOptions, replicaExports } from '../replica-exports.ts'
 import { loadRunRecord, saveRunRecord } from '../run-record.ts'
 import { takePicture } from '../screenshot.ts'
@@ -39,6 +39,7 @@ export function libvirtTarget(deps: LibvirtTargetDeps): KvmTarget {
   const site: LibvirtSite = { ...deps, exports }
   const { hosts, directory, settings, clock } = deps
   return {
+    presents: kvmHardware,
     places: async () => hosts.map(({ place }) => place),
     networks: async (signal) => toNetworks(await readNetworks(site, signal)),
     preflight: async (spec, signal) => preflightFindings(spec, await readLibvirtFacts(site, null, signal)),

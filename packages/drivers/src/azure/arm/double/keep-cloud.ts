@@ -1,5 +1,6 @@
 // The emulated Azure of the lab in which machines run. Emulated: nothing here is Azure. What it is made of is loaded when it is started:
 // it takes a second and a hundred MiB, and most computers have none.
+import type { PresentedHardware } from '@understudy/domain/boot-check/guest-hardware'
 import { isInstalled } from '../../../wires/is-installed.ts'
 import { type KeptEmulator, keepUp } from '../../emulator/keep-up.ts'
 import type { ServiceAnswer, TargetParts } from '../target-parts.ts'
@@ -27,6 +28,13 @@ export async function findCloudObstacle(): Promise<string | null> {
     if (!(await isInstalled(program)))
       return `The program ${program} is not installed on this computer (apt-get install qemu-system-x86 util-linux openssl on Debian or Ubuntu)`
   return null
+}
+
+/** What qemu-runner.ts gives its machines, in place of what Azure would. */
+export const emulatedHardware: PresentedHardware = {
+  kind: 'hyper-v',
+  serialLineOnly: true,
+  emulatedOn: 'virtio',
 }
 
 /** The page of a machine that runs here. Null: it does not run, or somewhere else. */
