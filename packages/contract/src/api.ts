@@ -16,6 +16,7 @@ import {
   UserInput,
 } from './access.ts'
 import { BandwidthLimit, BandwidthLimitInput, BandwidthPair } from './bandwidth.ts'
+import { BootCheck } from './boot-check.ts'
 import {
   ConsistencyGroup,
   GroupCandidates,
@@ -301,6 +302,20 @@ export const contract = {
     history: get('/protections/{id}/history', 'protections', 'Lag and change rate over time')
       .input(z.strictObject({ id: Id, from: InstantText.optional(), to: InstantText.optional() }))
       .output(z.object({ items: z.array(HistorySample) })),
+    bootCheck: get(
+      '/protections/{id}/boot-check',
+      'protections',
+      'Whether it would boot at its target, as seen last',
+    )
+      .input(ById)
+      .output(BootCheck),
+    checkBoot: post(
+      '/protections/{id}/boot-check',
+      'protections',
+      'Ask the machine now whether it would boot there',
+    )
+      .input(ById)
+      .output(BootCheck),
     failoverPreview: get('/protections/{id}/failover-preview', 'failover', 'What a failover would cost')
       .input(
         z.strictObject({

@@ -59,6 +59,8 @@ export const roleOf = {
     annotatePoint: 'operator',
     runs: 'reader',
     history: 'reader',
+    bootCheck: 'reader',
+    checkBoot: 'operator',
     failoverPreview: 'reader',
     testFailover: 'operator',
     cleanUpTest: 'operator',

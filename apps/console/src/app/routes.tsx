@@ -99,7 +99,7 @@ const machine = createRoute({
   getParentRoute: () => signedIn,
   path: '/machines/$machineId',
   validateSearch: searchParams({
-    tab: oneOf('overview', 'points', 'disks', 'network', 'runs', 'jobs', 'events'),
+    tab: oneOf('overview', 'points', 'disks', 'network', 'boot', 'runs', 'jobs', 'events'),
     point: text,
   }),
   component: lazyRouteComponent(() => import('../pages/MachinePage.tsx'), 'MachinePage'),

@@ -10,6 +10,7 @@ import { findProtection } from './find.ts'
 import { loadProtection, loadProtections } from './load-protections.ts'
 import { matches, pageRows, sortRows } from './page.ts'
 import { loadSuggestedAdapters, previewProtect } from './preview-protect.ts'
+import { showBootCheck } from './show-boot-check.ts'
 import { showPoint } from './show-point.ts'
 import { showRun } from './show-run.ts'
 
@@ -116,6 +117,16 @@ export function protectionRoutes(deps: ApiDeps) {
           changedBytes: sample.bytes,
         })),
       }
+    }),
+    bootCheck: os.protections.bootCheck.handler(async ({ input }) => {
+      await findProtection(deps, input.id)
+      return showBootCheck(await deps.engine.bootCheck(input.id as ProtectionId))
+    }),
+    checkBoot: os.protections.checkBoot.handler(async ({ input, context }) => {
+      context.audit(input.id, {})
+      await findProtection(deps, input.id)
+      const request = { ...askerOf(context), protectionId: input.id as ProtectionId }
+      return showBootCheck(await deps.engine.checkBoot(request))
     }),
     resync: os.protections.resync.handler(async ({ input, context }) => {
       context.audit(input.id, {})

@@ -41,12 +41,19 @@ const AzureAdapters = lazy(async () => {
   return { default: loaded }
 })
 
-const tabs = ['overview', 'points', 'disks', 'network', 'runs', 'jobs', 'events'] as const
+// Looked at before the bad day, not on it.
+const BootPreparation = lazy(async () => {
+  const { BootPreparation: loaded } = await import('../../features/protections/BootPreparation.tsx')
+  return { default: loaded }
+})
+
+const tabs = ['overview', 'points', 'disks', 'network', 'boot', 'runs', 'jobs', 'events'] as const
 const labels: Record<(typeof tabs)[number], string> = {
   overview: 'Overview',
   points: 'Recovery points',
   disks: 'Disks',
   network: 'Network',
+  boot: 'Boot preparation',
   runs: 'Tests and failovers',
   jobs: 'Jobs',
   events: 'Events',
@@ -204,6 +211,11 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
                 </Suspense>
               )}
             </Stack>
+          </Tabs.Panel>
+          <Tabs.Panel value="boot">
+            <Suspense fallback={<Skeleton h={230} />}>
+              <BootPreparation protection={protection} />
+            </Suspense>
           </Tabs.Panel>
           <Tabs.Panel value="runs">
             <Panel title="Tests and failovers" flush>
