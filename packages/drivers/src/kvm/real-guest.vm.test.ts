@@ -7,10 +7,13 @@ import { fileURLToPath } from 'node:url'
 import { MiB } from '@understudy/base/bytes'
 import { copyExtents } from '@understudy/block/copy-extents'
 import type { BlockReader } from '@understudy/block/device'
+import type { GuestHardware } from '@understudy/domain/boot-check/guest-hardware'
+import { judgeBoot } from '@understudy/domain/boot-check/judge-boot'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { Consistency } from '@understudy/domain/recovery-points/recovery-point'
 import type { SourceDisk, SourcePlatform, SourcePoint } from '@understudy/engine/ports/source-platform'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { readBootFacts } from './boot-facts.ts'
 import { connectGuestAgent, type GuestAgent } from './guest-agent.ts'
 import { guestPrograms } from './guest-programs.ts'
 import {
@@ -241,6 +244,35 @@ describe('a guest with two disks', () => {
       async () => expect(await programs.state(slow)).toMatchObject({ kind: 'ended', exitCode: null }),
       { timeout: 30_000, interval: 500 },
     )
+  })
+
+  test('tells of itself whether it would boot elsewhere: on virtio it has what it needs, on Hyper-V no disk is found', async () => {
+    const facts = await readBootFacts(async () => machine)
+    if (facts.system !== 'linux') throw new Error('it is a Linux guest')
+    expect(facts).toMatchObject({
+      distribution: { id: 'understudy-lab' },
+      firmware: 'bios',
+      commandLine: expect.stringContaining('root=LABEL=lab-root'),
+      fstab: [expect.stringContaining('LABEL=lab-root'), expect.stringContaining('nofail')],
+    })
+    expect(facts.kernels).toMatchObject([
+      {
+        version: facts.runningKernel,
+        initramfs: { kind: 'read', drivers: expect.arrayContaining(['virtio_blk']) },
+      },
+    ])
+    const outcomeOf = (code: string, kind: GuestHardware) =>
+      judgeBoot(facts, { hardware: { kind, serialLineOnly: true }, firmware: 'bios' }).find(
+        (finding) => finding.code === code,
+      )?.outcome
+    expect([outcomeOf('boot/disk-drivers', 'virtio'), outcomeOf('boot/disk-drivers', 'hyper-v')]).toEqual([
+      'passed',
+      'blocker',
+    ])
+    expect([outcomeOf('boot/root', 'hyper-v'), outcomeOf('boot/fstab', 'hyper-v')]).toEqual([
+      'passed',
+      'passed',
+    ])
   })
 
   test('is shut down through its agent, proven off, and its last delta makes the replica equal to its disks', async () => {

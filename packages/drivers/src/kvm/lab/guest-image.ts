@@ -42,7 +42,7 @@ export type GuestDisk = {
 
 const sources = join(dirname(fileURLToPath(import.meta.url)), 'guest')
 /** Raise it when the recipe changes in a way that the guest's own files do not show. */
-const recipeVersion = 1
+const recipeVersion = 2
 const bootPartitionBytes = 24 * MiB
 const linuxType = 0x83
 const fatType = 0x0c
@@ -67,8 +67,13 @@ export async function buildGuestBase(options: {
     options.onProgress?.('Fetching the packages of the guest')
     const packages = await fetchGuestPackages(join(work, 'fetched'), options.signal)
     options.onProgress?.('Building the guest')
-    await buildRootTree(packages, join(work, 'root'), options.signal)
-    await buildBootImage(packages, work, options.signal)
+    const initialMemoryDisk = await makeInitialMemoryDisk({
+      busyboxFile: await findBusybox(packages.tree),
+      initFile: join(sources, 'init.sh'),
+      modulesFolder: packages.modulesFolder,
+    })
+    await buildRootTree(packages, { root: join(work, 'root'), initialMemoryDisk, signal: options.signal })
+    await buildBootImage(packages, { work, initialMemoryDisk, signal: options.signal })
     await copyFile(join(packages.tree, 'usr/lib/SYSLINUX/mbr.bin'), join(work, 'mbr.bin'))
     await rm(join(work, 'fetched'), { recursive: true })
     await writeFile(join(work, 'base.json'), JSON.stringify({ packages: packages.packages }))
@@ -124,7 +129,12 @@ function toGuestBase(folder: string, manifest: string): GuestBase {
   }
 }
 
-async function buildRootTree(packages: GuestPackages, root: string, signal?: AbortSignal): Promise<void> {
+type Building = { readonly initialMemoryDisk: Buffer; readonly signal: AbortSignal | undefined }
+
+async function buildRootTree(
+  packages: GuestPackages,
+  { root, initialMemoryDisk, signal }: Building & { readonly root: string },
+): Promise<void> {
   const folders = [
     'bin',
     'sbin',
@@ -161,12 +171,27 @@ async function buildRootTree(packages: GuestPackages, root: string, signal?: Abo
   await symlink('/etc/lab/power-off', join(root, 'etc/acpi/PWRF/00000080'))
   await symlink('/etc/lab/power-off', join(root, 'sbin/shutdown'))
   await symlink('/run/mtab', join(root, 'etc/mtab'))
+  await installKernelFacts(packages, root, initialMemoryDisk)
   await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n')
   await writeFile(join(root, 'etc/group'), 'root:x:0:\n')
 }
 
+/** What the guest can be asked about its boot. Its boot partition is not mounted while it runs, so it has a copy of what it starts with. */
+async function installKernelFacts(
+  { modulesFolder }: GuestPackages,
+  root: string,
+  initialMemoryDisk: Buffer,
+): Promise<void> {
+  const version = basename(modulesFolder)
+  const modules = join(root, 'lib/modules', version)
+  for (const folder of [join(root, 'boot'), modules]) await mkdir(folder, { recursive: true })
+  await copyFile(join(modulesFolder, 'modules.builtin'), join(modules, 'modules.builtin'))
+  await writeFile(join(root, 'boot', `initrd.img-${version}`), initialMemoryDisk)
+  for (const name of ['os-release', 'fstab']) await copyFile(join(sources, name), join(root, 'etc', name))
+}
+
 async function installBusybox(tree: string, root: string): Promise<void> {
-  const busybox = await findFile(tree, ['bin/busybox', 'usr/bin/busybox'])
+  const busybox = await findBusybox(tree)
   await copyFile(busybox, join(root, 'bin/busybox'))
   const applets = (await runTool(busybox, ['--list']))
     .split('\n')
@@ -175,13 +200,13 @@ async function installBusybox(tree: string, root: string): Promise<void> {
   await symlink('../bin/busybox', join(root, 'sbin/init'))
 }
 
+const findBusybox = (tree: string): Promise<string> => findFile(tree, ['bin/busybox', 'usr/bin/busybox'])
+
 /** FAT file system with kernel, initial memory disk and syslinux: made by programs that need neither root nor a mount. */
-async function buildBootImage(packages: GuestPackages, work: string, signal?: AbortSignal): Promise<void> {
-  const initialMemoryDisk = await makeInitialMemoryDisk({
-    busyboxFile: await findFile(packages.tree, ['bin/busybox', 'usr/bin/busybox']),
-    initFile: join(sources, 'init.sh'),
-    modulesFolder: packages.modulesFolder,
-  })
+async function buildBootImage(
+  packages: GuestPackages,
+  { work, initialMemoryDisk, signal }: Building & { readonly work: string },
+): Promise<void> {
   await copyFile(packages.kernelFile, join(work, 'vmlinuz'))
   await writeFile(join(work, 'initrd'), initialMemoryDisk)
   await copyFile(join(sources, 'syslinux.cfg'), join(work, 'syslinux.cfg'))
