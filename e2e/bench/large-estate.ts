@@ -197,6 +197,7 @@ function protectionOf(machine: Machine, index: number): Protection {
       parts: { test: 60, lag: 20, drift: 10, preflight: 10 },
       reasons: [],
     },
+    pace: null,
     lastRecoverySeconds: 41,
     excludedDisks: [],
     adapters: [{ adapterKey: 'net0', failoverNetworkId: 'lan', testNetworkId: 'isolated' }],

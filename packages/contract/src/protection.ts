@@ -72,6 +72,22 @@ export const CycleSummary = z.object({
   pauseMilliseconds: z.number(),
   reason: z.string().nullable(),
 })
+/** How often points really come, where that is less often than the policy wants. */
+export const Pace = z
+  .object({
+    wantedSeconds: Seconds,
+    carriedSeconds: Seconds,
+    cause: z
+      .enum(['source', 'throttled', 'waiting', 'slow'])
+      .describe(
+        'source: the platform that it runs on gives points no more often. throttled: the place of its replica asks for fewer requests. waiting: its cycles begin late. slow: they take too long',
+      ),
+    since: InstantText,
+    why: z.string(),
+    remedy: z.string(),
+  })
+  .meta({ id: 'Pace' })
+export type Pace = z.infer<typeof Pace>
 const SiteName = z.object({ id: Id, name: z.string(), platform: z.string(), emulated: z.boolean() })
 
 export const Run = z
@@ -137,8 +153,11 @@ export const Protection = z
       .nullable()
       .describe('The consistency group that it belongs to'),
     lagSeconds: Seconds.nullable(),
-    lagTargetSeconds: Seconds,
+    lagTargetSeconds: Seconds.describe(
+      'As its policy has it; longer by what its source cannot do, where that gives points less often',
+    ),
     intervalSeconds: Seconds,
+    pace: Pace.nullable().describe('Why its points come less often than its policy wants; null: they do not'),
     newestPoint: z.object({ id: Id, instant: InstantText, consistency: Consistency }).nullable(),
     newestApplicationPoint: z.object({ id: Id, instant: InstantText }).nullable(),
     pointCount: z.number().int(),

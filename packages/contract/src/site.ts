@@ -116,7 +116,22 @@ export const Site = z
       .describe('Why no machine can run there, where replicas are kept all the same'),
     canEncrypt: z.boolean().describe('Whether replicas can be kept under our own key'),
     slowedDown: z
-      .object({ timesLastHour: z.number().int(), lastAt: InstantText.nullable() })
+      .object({
+        timesLastHour: z.number().int().describe('Requests, as this server has counted them'),
+        lastAt: InstantText.nullable(),
+        remedy: z.string(),
+        affectedCount: z.number().int().describe('Machines whose points come less often because of it'),
+        affected: z
+          .array(
+            z.object({
+              machineId: Id,
+              name: z.string(),
+              wantedSeconds: z.number(),
+              carriedSeconds: z.number(),
+            }),
+          )
+          .describe('The slowest of them, at most 20'),
+      })
       .nullable()
       .describe('How often the place asked for fewer requests; null: it never does'),
   })

@@ -47,6 +47,8 @@ export type FakeSite = {
   readonly replicas: ReplicaStore
   readonly platform: SitePlatform
   readonly faults: Faults
+  /** From now on, and not more often. */
+  givesPointsEvery(seconds: number): void
   addMachine(machine: NewFakeMachine): Promise<FakeMachine>
   removeMachine(ref: MachineRef): void
   machines(): readonly FakeMachine[]
@@ -156,8 +158,10 @@ function fakeSite(id: SiteId, { clock, random, onPowerOn }: WorldParts): FakeSit
     changed()
     return machine
   }
+  let shortestIntervalSeconds = 1
   const parts: FakeMachines = {
     clock,
+    shortestIntervalSeconds: () => shortestIntervalSeconds,
     list: () => [...machines.values()],
     find,
     onChange(listener) {
@@ -204,6 +208,9 @@ function fakeSite(id: SiteId, { clock, random, onPowerOn }: WorldParts): FakeSit
     replicas,
     platform,
     faults,
+    givesPointsEvery(seconds) {
+      shortestIntervalSeconds = seconds
+    },
     async addMachine(wanted) {
       const { spec, name } = newMachine(id, wanted)
       const machine = add(spec, name)

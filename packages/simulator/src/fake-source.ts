@@ -20,6 +20,7 @@ export type FakeMachines = {
   list(): readonly FakeMachine[]
   find(ref: MachineRef): FakeMachine
   onChange(listener: () => void): () => void
+  shortestIntervalSeconds(): number
   /** Readers that fail when the site is down. */
   guard(reader: BlockReader): BlockReader
 }
@@ -34,6 +35,9 @@ export function fakeSource(machines: FakeMachines): SourcePlatform {
   })
 
   return {
+    get shortestIntervalSeconds() {
+      return machines.shortestIntervalSeconds()
+    },
     inventory: async () => machines.list().map((machine) => machine.discovered()),
     watch(onChange, signal) {
       signal.addEventListener('abort', machines.onChange(onChange), { once: true })
@@ -48,7 +52,7 @@ export function fakeSource(machines: FakeMachines): SourcePlatform {
       } as const
       return {
         findings: machine.untrackable ? [untrackable] : [],
-        shortestIntervalSeconds: 1,
+        shortestIntervalSeconds: machines.shortestIntervalSeconds(),
         applicationConsistent: machine.guestAgent,
       }
     },

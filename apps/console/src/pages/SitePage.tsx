@@ -16,7 +16,7 @@ import { EditSite } from '../features/sites/EditSite.tsx'
 import { RemoveSite } from '../features/sites/RemoveSite.tsx'
 import { SiteNetworks } from '../features/sites/SiteNetworks.tsx'
 import { SiteStatus } from '../features/sites/SiteStatus.tsx'
-import { SlowedDown } from '../features/sites/SlowedDown.tsx'
+import { SlowedDown, SlowedMachines } from '../features/sites/SlowedDown.tsx'
 import { wordsOfPlatform } from '../features/sites/site-words.ts'
 import { formatCount } from '../lib/format.ts'
 import { ActionButton } from '../ui/ActionButton.tsx'
@@ -125,6 +125,7 @@ export function SitePage() {
             {site.whyNoTarget.remedy}
           </Alert>
         )}
+        {site.slowedDown && <SlowedMachines slowedDown={site.slowedDown} />}
         <Panel aria-label="In numbers">
           <SimpleGrid cols={{ base: 2, sm: 4 }} spacing="md">
             {hasMachines && (

@@ -9,15 +9,18 @@ import { showGroup } from './show-group.ts'
 
 export function groupRoutes(deps: ApiDeps) {
   const show = async (groups: readonly ConsistencyGroup[]): Promise<ShownGroup[]> => {
-    const [protections, policies, summaries] = await Promise.all([
+    const [protections, policies, summaries, ofMembers] = await Promise.all([
       deps.stores.protections.list(),
       deps.stores.policies.list(),
       deps.stores.groups.summaries(),
+      deps.stores.protections.summaries(),
     ])
     return groups.map((group) => {
       const members = protections.filter(({ groupId }) => groupId === group.id)
       const policy = policies.find(({ id }) => id === members[0]?.policyId)
-      return showGroup(group, { members, policy, summary: summaries.get(group.id), now: deps.clock.now() })
+      const paces = members.flatMap(({ id }) => ofMembers.get(id)?.pace ?? [])
+      const summary = summaries.get(group.id)
+      return showGroup(group, { members, policy, summary, paces, now: deps.clock.now() })
     })
   }
   const showOne = async (id: string): Promise<ShownGroup> =>

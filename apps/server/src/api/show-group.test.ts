@@ -25,6 +25,7 @@ const shown = (...members: Protection[]) =>
       members,
       policy: undefined,
       summary: { newestCut: cut, newestWholeCut: null, apart: null } as never,
+      paces: [],
       now,
     },
   ).newestWholeCut

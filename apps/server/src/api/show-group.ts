@@ -3,6 +3,7 @@ import type { ConsistencyGroup as ShownGroup } from '@understudy/contract/consis
 import type { ConsistencyGroup } from '@understudy/domain/protection/consistency-group'
 import type { Policy } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionState } from '@understudy/domain/protection/protection'
+import { lagTargetAt, type Pace } from '@understudy/domain/replication/carried-pace'
 import type { GroupSummary, SealedCut } from '@understudy/engine/ports/stores'
 
 /** Everything around a group that its row shows. */
@@ -10,12 +11,14 @@ export type GroupSurroundings = {
   readonly members: readonly Protection[]
   readonly policy: Policy | undefined
   readonly summary: GroupSummary | undefined
+  /** Of each member that is slower than its policy wants. */
+  readonly paces: readonly Pace[]
   readonly now: number
 }
 
 /** A consistency group as the API shows it. Pure. */
 export function showGroup(group: ConsistencyGroup, around: GroupSurroundings): ShownGroup {
-  const { members, policy, summary, now } = around
+  const { members, policy, summary, paces, now } = around
   const newestCut = summary?.newestCut ?? null
   // One that came in since has none of the older cuts. While its first copy is made it hides none of them: it comes in with its end.
   const counted = members.filter(({ state }) => !isFirstCopy(state))
@@ -23,7 +26,10 @@ export function showGroup(group: ConsistencyGroup, around: GroupSurroundings): S
     (cut) => cut != null && counted.length > 0 && counted.every(({ id }) => cut.members.includes(id)),
   )
   const lagSeconds = whole ? Math.max(0, secondsBetween(whole.instant, now)) : null
-  const lagTargetSeconds = policy?.lagTargetSeconds ?? null
+  // A common point is as old as the slowest of them lets it be.
+  const lagTargetSeconds = policy
+    ? Math.max(...[null, ...paces].map((pace) => lagTargetAt(policy, pace)))
+    : null
   const apart = summary?.apart ?? null
   return {
     id: group.id,

@@ -8,6 +8,7 @@ import type { ConsistencyGroup } from '@understudy/domain/protection/consistency
 import type { Policy } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionState } from '@understudy/domain/protection/protection'
 import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
+import { lagTargetAt } from '@understudy/domain/replication/carried-pace'
 import type { Seed } from '@understudy/domain/seeds/seed'
 import { isEmulated, type Site, type SiteId } from '@understudy/domain/sites/site'
 import type { ProtectionSummary } from '@understudy/engine/ports/stores'
@@ -37,7 +38,8 @@ export function showProtection(protection: Protection, around: ProtectionSurroun
   const { summary, policy, now } = around
   const newest = summary.newestPoint
   const lagSeconds = newest === null ? null : Math.max(0, secondsBetween(newest.instant, now))
-  const lagTargetSeconds = policy?.lagTargetSeconds ?? 0
+  const pace = summary.pace ?? null
+  const lagTargetSeconds = policy ? lagTargetAt(policy, pace) : 0
   const mine = around.runs.filter((run) => run.protectionId === protection.id && !run.over)
   const test = mine.find((run) => run.kind === 'test') ?? null
   const failover = mine.find((run) => run.kind !== 'test') ?? null
@@ -63,6 +65,7 @@ export function showProtection(protection: Protection, around: ProtectionSurroun
     lagSeconds,
     lagTargetSeconds,
     intervalSeconds: policy?.intervalSeconds ?? 0,
+    pace: pace && { ...pace, since: toIso(pace.since) },
     newestPoint: newest && { id: newest.id, instant: toIso(newest.instant), consistency: newest.consistency },
     newestApplicationPoint: summary.newestApplicationPoint && {
       id: summary.newestApplicationPoint.id,

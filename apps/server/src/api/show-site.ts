@@ -1,8 +1,9 @@
 import { toIso } from '@understudy/base/instant'
 import type { Site as ShownSite } from '@understudy/contract/site'
 import type { Machine } from '@understudy/domain/machines/machine'
-import type { Protection } from '@understudy/domain/protection/protection'
+import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import { isEmulated, type Site } from '@understudy/domain/sites/site'
+import type { ProtectionSummary } from '@understudy/engine/ports/stores'
 import type { NoTarget } from '@understudy/engine/sites/no-target'
 import { machinesThatCount } from './machines-that-count.ts'
 import type { Abilities } from './site-facts.ts'
@@ -10,12 +11,15 @@ import type { Abilities } from './site-facts.ts'
 export type SiteSurroundings = {
   readonly machines: readonly Machine[]
   readonly protections: readonly Protection[]
+  readonly summaries: ReadonlyMap<ProtectionId, Pick<ProtectionSummary, 'pace'>>
   readonly storedBytes: number
   readonly freeBytes: number | null
   /** What its platform offers. */
   readonly abilities: Abilities
   readonly noTarget: Pick<NoTarget, 'message' | 'remedy'> | null
 }
+
+const MOST_AFFECTED = 20
 
 /** A site as the API shows it. */
 export function showSite(site: Site, around: SiteSurroundings): ShownSite {
@@ -47,6 +51,22 @@ export function showSite(site: Site, around: SiteSurroundings): ShownSite {
     slowedDown: strain && {
       timesLastHour: strain.timesLastHour,
       lastAt: strain.lastAt === null ? null : toIso(strain.lastAt),
+      remedy: strain.remedy,
+      ...affectedBy(site, around),
     },
+  }
+}
+
+/** Whoever writes here less often than is wanted, because the place asks for fewer requests: of all servers, the slowest first. */
+function affectedBy({ id }: Site, { protections, summaries }: SiteSurroundings) {
+  const affected = protections.flatMap(({ id: protectionId, targetSiteId, machineId, name }) => {
+    const pace = targetSiteId === id ? summaries.get(protectionId)?.pace : null
+    if (pace?.cause !== 'throttled') return []
+    return [{ machineId, name, wantedSeconds: pace.wantedSeconds, carriedSeconds: pace.carriedSeconds }]
+  })
+  const slowness = (row: (typeof affected)[number]): number => row.carriedSeconds / row.wantedSeconds
+  return {
+    affectedCount: affected.length,
+    affected: affected.toSorted((left, right) => slowness(right) - slowness(left)).slice(0, MOST_AFFECTED),
   }
 }

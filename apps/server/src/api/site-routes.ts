@@ -39,6 +39,7 @@ export function siteRoutes(deps: ApiDeps) {
       return showSite(site, {
         machines,
         protections,
+        summaries,
         storedBytes,
         noTarget: noTargets.get(site.id) ?? null,
         ...present(facts[index], 'facts of each site'),

@@ -24,7 +24,7 @@ export type EligibilityFacts = {
 /** copy-before-write with break-snapshot came with 7.1: https://wiki.qemu.org/ChangeLog/7.1 */
 const LEAST_VERSION = [7, 1] as const
 // A cycle's own cost is below a tenth of a second here.
-const SHORTEST_INTERVAL_SECONDS = 1
+export const SHORTEST_INTERVAL_SECONDS = 1
 
 export function checkEligibility(facts: EligibilityFacts): Eligibility {
   const findings = [

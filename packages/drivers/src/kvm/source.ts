@@ -6,7 +6,7 @@ import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { readBlockGraph } from './block-graph.ts'
 import { readBootFacts } from './boot-facts.ts'
 import { driftOf, refuseDrift } from './definition-drift.ts'
-import { checkEligibility, type EligibilityFacts } from './eligibility.ts'
+import { checkEligibility, type EligibilityFacts, SHORTEST_INTERVAL_SECONDS } from './eligibility.ts'
 import { connectGuestAgent } from './guest-agent.ts'
 import type { Host } from './host.ts'
 import { inventoryReader, watchInventory } from './inventory.ts'
@@ -37,6 +37,7 @@ export function kvmSource(deps: KvmSourceDeps): SourcePlatform {
   const inventory = inventoryReader(directory)
   const power = deps.power ?? sitePower(hosts, directory)
   return {
+    shortestIntervalSeconds: SHORTEST_INTERVAL_SECONDS,
     inventory,
     // Of its own: what one of them has seen must not hide a change from the other.
     watch: (onChange, signal) => watchInventory(hosts, inventoryReader(directory), onChange, signal),

@@ -95,7 +95,12 @@ export interface Replica {
 export type StoreStrain = {
   /** How often the place asked for fewer requests within the last hour, of this process. */
   readonly timesLastHour: number
+  /** The same since it was opened: whoever compares two of them knows whether it happened in between. */
+  readonly times: number
   readonly lastAt: Instant | null
+  /** In an operator's words, as in "the storage account asks for fewer requests". */
+  readonly what: string
+  readonly remedy: string
 }
 
 export interface ReplicaStore {

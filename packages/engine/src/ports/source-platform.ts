@@ -83,6 +83,8 @@ export type ShutDownProof = {
 }
 
 export interface SourcePlatform {
+  /** No machine here gives a point more often; one of them may give fewer, as its eligibility says. */
+  readonly shortestIntervalSeconds: number
   /**
    * Everything that is there now. Whoever is missing counts as gone: what cannot be looked at just now is listed as it was last
    * seen, with power `unknown`, or the whole is an Outage.

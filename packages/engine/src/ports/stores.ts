@@ -23,6 +23,7 @@ import type {
 } from '@understudy/domain/protection/protection'
 import type { TestedMachine } from '@understudy/domain/recovery-plans/tested-machine'
 import type { Consistency, CutId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import type { Pace } from '@understudy/domain/replication/carried-pace'
 import type { Seed } from '@understudy/domain/seeds/seed'
 import type { BandwidthLimit } from '@understudy/domain/sites/bandwidth'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
@@ -122,7 +123,12 @@ export type ProtectionSummary = {
   readonly bootCheck?: BootCheck
   /** Of the last test, failover or fail-back that was answered; see unattendedSeconds. */
   readonly lastRecoverySeconds: number | null
+  /** Why its points come less often than its policy wants; null or absent: they come as often. */
+  readonly pace?: ToldPace | null
 }
+
+/** With the words that an operator reads. */
+export type ToldPace = Pace & { readonly why: string; readonly remedy: string }
 
 export type CycleSummary = {
   readonly kind: 'seed' | 'delta' | 'resync' | 'idle'

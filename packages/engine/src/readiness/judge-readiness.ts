@@ -10,6 +10,7 @@ import { machineReadiness, planReadiness, type Readiness } from '@understudy/dom
 import { TEST_EVERY_DAYS } from '@understudy/domain/recovery-plans/test-schedule'
 import { changesSinceTest, testedMachine } from '@understudy/domain/recovery-plans/tested-machine'
 import { findingOfState } from '@understudy/domain/recovery-plans/validate-against'
+import { lagTargetAt } from '@understudy/domain/replication/carried-pace'
 import type { EngineParts } from '../engine-parts.ts'
 import type { PlanVersion } from '../ports/plan-stores.ts'
 import type { ProtectionSummary } from '../ports/stores.ts'
@@ -36,7 +37,7 @@ export async function machineReadinesses(
     stores.plans.list(),
     stores.tests.list(),
   ])
-  const lagTargets = new Map(policies.map(({ id, lagTargetSeconds }) => [id, lagTargetSeconds]))
+  const policyOf = new Map(policies.map((policy) => [policy.id, policy]))
   const everyOfPlan = new Map(settings.map(({ planId, testEveryDays }) => [planId, testEveryDays]))
   const everyDays = new Map<ProtectionId, number>()
   for (const { plan } of plans)
@@ -49,9 +50,10 @@ export async function machineReadinesses(
     protections.flatMap((protection) => {
       const summary = summaries.get(protection.id)
       if (!summary) return []
+      const policy = policyOf.get(protection.policyId)
       const every = {
         testEverySeconds: (everyDays.get(protection.id) ?? TEST_EVERY_DAYS) * DAY_SECONDS,
-        lagTargetSeconds: lagTargets.get(protection.policyId) ?? Number.POSITIVE_INFINITY,
+        lagTargetSeconds: policy ? lagTargetAt(policy, summary.pace) : Number.POSITIVE_INFINITY,
       }
       return [[protection.id, readinessOf(protection, summary, { ...every, now })] as const]
     }),

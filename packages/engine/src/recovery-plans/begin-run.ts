@@ -18,6 +18,7 @@ import {
 import { type MemberFacts, validateAgainst } from '@understudy/domain/recovery-plans/validate-against'
 import { validatePlan } from '@understudy/domain/recovery-plans/validate-plan'
 import { validateSites } from '@understudy/domain/recovery-plans/validate-sites'
+import { lagTargetAt } from '@understudy/domain/replication/carried-pace'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
@@ -252,7 +253,11 @@ async function memberFacts(
     const mates = (byGroup.get(groupId) ?? []).map((mate) => ({ id: mate.id, name: mate.name }))
     return name === undefined ? {} : { group: { name, members: mates } }
   }
-  const lagTargets = new Map(policies.map(({ id, lagTargetSeconds }) => [id, lagTargetSeconds]))
+  const policyOf = new Map(policies.map((policy) => [policy.id, policy]))
+  const lagTargetOf = ({ id, policyId }: Protection): number => {
+    const policy = policyOf.get(policyId)
+    return policy ? lagTargetAt(policy, summaries.get(id)?.pace) : Number.POSITIVE_INFINITY
+  }
   return new Map(
     members.map((protection) => [
       protection.id,
@@ -260,7 +265,7 @@ async function memberFacts(
         name: protection.name,
         state: protection.state,
         newestInstant: summaries.get(protection.id)?.newestPoint?.instant ?? null,
-        lagTargetSeconds: lagTargets.get(protection.policyId) ?? Number.POSITIVE_INFINITY,
+        lagTargetSeconds: lagTargetOf(protection),
         targetSiteId: protection.targetSiteId,
         noTarget: obstacles.get(protection.targetSiteId) ?? null,
         adapterKeys: protection.hardware.adapters.map(({ key }) => key),

@@ -17,7 +17,8 @@ import { type LineLimits, rateClockOf } from './line-limits.ts'
 import { openMeter } from './measure.ts'
 import { onPlanned, recordCycle } from './record-cycle.ts'
 import { type CycleOutcome, runCycle } from './run-cycle.ts'
-import { type Slot, subjectOf } from './slot.ts'
+import { intervalSecondsOf, type Slot, subjectOf } from './slot.ts'
+import { learnFromSource, noteFailedCycle, noteGap } from './watch-pace.ts'
 
 /** Open while replication is tried again and again: says why it does not go on. */
 export const OUTAGE_ALERT = 'protection/outage'
@@ -47,7 +48,7 @@ export async function cycleSlot(
     slot.dueAt = nextCycleAt({
       startedAt,
       endedAt: parts.clock.now(),
-      intervalSeconds: slot.policy.intervalSeconds,
+      intervalSeconds: intervalSecondsOf(slot),
     })
     if (!ran) return
     if (slot.troubleMayBeOpen) await resolveTrouble(parts, slot.protection)
@@ -57,6 +58,7 @@ export async function cycleSlot(
   } catch (error) {
     // Whoever stopped the cycle (pause, failover, shut down) has said why; nothing failed.
     if (signal.aborted) return
+    noteFailedCycle(slot)
     await settleFailure(parts, slot, error, signal)
   } finally {
     seat?.leave()
@@ -77,6 +79,7 @@ async function attemptCycle(
   slot.protection = protection
   const notes = await parts.stores.protections.notes(slot.id)
   const source = await sourceOf(parts, protection.sourceSiteId)
+  await learnFromSource(parts, slot, source)
   const replica = await openSlotReplica(parts, slot, signal)
   signal.throwIfAborted()
 
@@ -104,6 +107,7 @@ async function attemptCycle(
   slot.newestIsTracked = outcome.point.checkpoint !== null
   slot.sealedCut = toSealedCut(outcome)
   await recordCycle(parts, slot, { outcome, notes, asked: consistency })
+  await noteGap(parts, slot, outcome)
   meter.idle()
   return true
 }
@@ -186,11 +190,11 @@ async function settleFailure(
   signal: AbortSignal,
 ): Promise<void> {
   if (error instanceof Refusal && error.code === 'cycle/overtaken') {
-    slot.dueAt = parts.clock.now() + slot.policy.intervalSeconds * 1000
+    slot.dueAt = parts.clock.now() + intervalSecondsOf(slot) * 1000
   } else if (error instanceof Refusal && error.code === 'replica/newer-writer') {
     await giveUpSlotReplica(parts, slot, signal)
     slot.deposed += 1
-    slot.dueAt = parts.clock.now() + slot.policy.intervalSeconds * 1000
+    slot.dueAt = parts.clock.now() + intervalSecondsOf(slot) * 1000
     // A failover of this very protection takes the replica over in passing. The next cycle asks the lease again.
     if (slot.deposed < DEPOSED_LIMIT) return
     await retryLater(parts, slot, error)

@@ -8,7 +8,7 @@ import { planGroupCycle } from '@understudy/domain/replication/plan-group-cycle'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import type { GroupSummary, SealedCut } from '../ports/stores.ts'
-import { isInStep, type Slot } from './slot.ts'
+import { intervalSecondsOf, isInStep, type Slot } from './slot.ts'
 
 export type GroupSlot = {
   readonly id: GroupId
@@ -82,7 +82,7 @@ const workAlone = (slot: Slot): Work => ({
   group: null,
   dueAt: slot.dueAt,
   priority: slot.policy.priority,
-  intervalSeconds: slot.policy.intervalSeconds,
+  intervalSeconds: intervalSecondsOf(slot),
 })
 
 function worksOfGroup(
@@ -94,7 +94,7 @@ function worksOfGroup(
   const group = first && groups.get(first.protection.groupId ?? ('' as GroupId))
   if (!first || !group) return []
   // All have one policy, but for the moment in which somebody gives them another one.
-  const intervalSeconds = Math.min(...members.map(({ policy }) => policy.intervalSeconds))
+  const intervalSeconds = Math.min(...members.map(intervalSecondsOf))
   const { dueAt, together } = planGroupCycle({
     members: members.map((slot) => ({
       slot,

@@ -10,6 +10,7 @@ import {
   replicatingStates,
 } from '@understudy/domain/protection/protection'
 import type { CutId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import { lagTargetAt } from '@understudy/domain/replication/carried-pace'
 import { chooseNextCycle } from '@understudy/domain/replication/next-cycle'
 import type { EngineConfig, EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
@@ -23,9 +24,10 @@ import { findScattered, membersByGroup, refreshGroups } from './keep-groups.ts'
 import { type LineLimits, openLineLimits } from './line-limits.ts'
 import { applyRetention } from './retention.ts'
 import { scrubSlot } from './scrub.ts'
-import { type RunningCycle, type Slot, subjectOf } from './slot.ts'
+import { intervalSecondsOf, type RunningCycle, type Slot, subjectOf } from './slot.ts'
 import { watchGroup } from './watch-group.ts'
 import { watchLag } from './watch-lag.ts'
+import { forgetGaps, watchPace } from './watch-pace.ts'
 
 export type MoverHooks = {
   /** Called at every look with the held protections and all active runs: timers and readers of running replicas. */
@@ -190,7 +192,7 @@ async function look(state: MoverState): Promise<void> {
 }
 
 async function watchGroups(
-  { parts, groups }: MoverState,
+  { parts, groups, slots }: MoverState,
   mine: ReadonlyMap<ProtectionId, Protection>,
   policies: ReadonlyMap<PolicyId, Policy>,
 ): Promise<void> {
@@ -198,7 +200,9 @@ async function watchGroups(
     // Whoever has this one runs the cycles of the group, and knows of its newest cut.
     const first = group.members.find(({ state }) => replicatingStates.includes(state)) ?? group.members[0]
     const policy = first && policies.get(first.policyId)
-    if (policy && mine.has(first.id)) await watchGroup(parts, group, policy)
+    if (!policy || !mine.has(first.id)) continue
+    const targets = group.members.map(({ id }) => lagTargetAt(policy, slots.get(id)?.pace))
+    await watchGroup(parts, group, Math.max(...targets))
   }
 }
 
@@ -211,11 +215,12 @@ async function refreshSlot(
   const known = state.slots.get(protection.id)
   const slot = known ?? (await newSlot(state, protection, policy))
   const wasReplicating = known !== undefined && replicatingStates.includes(known.protection.state)
-  // A shorter interval counts from now on, not after the long wait that was planned under the old one.
-  const earliest = state.parts.clock.now() + policy.intervalSeconds * 1000
-  if (slot.failures === 0 && slot.dueAt > earliest) slot.dueAt = earliest
+  if (slot.policy.intervalSeconds !== policy.intervalSeconds) forgetGaps(slot)
   slot.protection = protection
   slot.policy = policy
+  // A shorter interval counts from now on, not after the long wait that was planned under the old one.
+  const earliest = state.parts.clock.now() + intervalSecondsOf(slot) * 1000
+  if (slot.failures === 0 && slot.dueAt > earliest) slot.dueAt = earliest
   const replicates = replicatingStates.includes(protection.state)
   // Infinite: the lease had gone and is back before the slot was cleared away.
   const cameBack = slot.dueAt === Number.POSITIVE_INFINITY
@@ -225,6 +230,7 @@ async function refreshSlot(
   if (replicates && (!wasReplicating || cameBack || isAsked)) startAfresh(slot, state.parts.clock.now())
   // Paused or failing over by another process: its wish reaches a running cycle here.
   if (!replicates) await letGoSoon(state, slot)
+  await watchPace(state.parts, slot)
   await watchLag(state.parts, slot)
 }
 
@@ -235,7 +241,7 @@ function startAfresh(slot: Slot, now: Instant): void {
 }
 
 async function newSlot(state: MoverState, protection: Protection, policy: Policy): Promise<Slot> {
-  const { newestPoint } = await state.parts.stores.protections.summary(protection.id)
+  const { newestPoint, pace = null } = await state.parts.stores.protections.summary(protection.id)
   const now = state.parts.clock.now()
   const slot: Slot = {
     id: protection.id,
@@ -256,6 +262,10 @@ async function newSlot(state: MoverState, protection: Protection, policy: Policy
     sealedCut: null,
     lagRaised: null,
     lagCountsFrom: null,
+    shortestIntervalSeconds: pace?.cause === 'source' ? pace.carriedSeconds : 0,
+    pace,
+    gaps: [],
+    lastDelta: null,
     retentionDueAt: now + state.parts.config.retentionEverySeconds * 1000,
     retaining: null,
     scrubDueAt: now + state.parts.config.retentionEverySeconds * 1000,

@@ -2,9 +2,10 @@
 import type { Instant } from '@understudy/base/instant'
 import type { Policy } from '@understudy/domain/protection/policy'
 import type { Protection } from '@understudy/domain/protection/protection'
+import type { PointGap } from '@understudy/domain/replication/carried-pace'
 import type { Measurement } from '../ports/live.ts'
 import type { Replica, ReplicaStore } from '../ports/replica-store.ts'
-import type { SealedCut } from '../ports/stores.ts'
+import type { SealedCut, ToldPace } from '../ports/stores.ts'
 
 export type RunningCycle = {
   readonly stop: AbortController
@@ -45,6 +46,14 @@ export type Slot = {
   lagRaised: boolean | null
   /** Since when the lag is held against the target, and under which policy; null: not replicating. */
   lagCountsFrom: { readonly terms: string; readonly since: Instant } | null
+  /** Of its source; 0: not asked yet. */
+  shortestIntervalSeconds: number
+  /** As told last. */
+  pace: ToldPace | null
+  /** Between its last points, from old to new; as many as decide about the pace. */
+  gaps: readonly PointGap[]
+  /** Its newest point, where the next one is to be compared with it; and how often its place had asked for fewer requests by then. */
+  lastDelta: { readonly instant: Instant; readonly throttledTimes: number } | null
   retentionDueAt: Instant
   /** Not before; the stores know exactly. */
   scrubDueAt: Instant
@@ -56,6 +65,10 @@ export type Slot = {
 /** As far as is known nothing but a delta is ahead of it, without trouble: it can be opened together with others of its group. */
 export const isInStep = ({ protection, failures, deposed, replica, newestIsTracked }: Slot): boolean =>
   protection.state === 'protected' && failures === 0 && deposed === 0 && (replica === null || newestIsTracked)
+
+/** What is wanted, as far as the source can give it. */
+export const intervalSecondsOf = ({ policy, shortestIntervalSeconds }: Slot): number =>
+  Math.max(policy.intervalSeconds, shortestIntervalSeconds)
 
 export const subjectOf = (protection: Pick<Protection, 'id' | 'name'>) => ({
   id: protection.id,

@@ -1,7 +1,6 @@
 // The alert of a group that has had no common point for too long, looked after by the mover that runs its cycles.
 import { type Instant, secondsBetween } from '@understudy/base/instant'
 import { checkLag } from '@understudy/domain/protection/lag'
-import type { Policy } from '@understudy/domain/protection/policy'
 import type { Protection, ProtectionState } from '@understudy/domain/protection/protection'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
@@ -12,7 +11,7 @@ export const GROUP_LAG_ALERT = 'group/no-common-point'
 /** Of these a common point is expected. A first copy takes as long as it takes; a pause or a failover is somebody's wish. */
 const expectedStates: readonly ProtectionState[] = ['protected', 'resyncing', 'broken']
 
-export async function watchGroup(parts: EngineParts, slot: GroupSlot, policy: Policy): Promise<void> {
+export async function watchGroup(parts: EngineParts, slot: GroupSlot, targetSeconds: number): Promise<void> {
   const subject = { id: slot.id, name: slot.group.name }
   const expected = slot.members.filter(({ state }) => expectedStates.includes(state))
   if (expected.length < 2) {
@@ -22,7 +21,6 @@ export async function watchGroup(parts: EngineParts, slot: GroupSlot, policy: Po
     return
   }
   const now = parts.clock.now()
-  const targetSeconds = policy.lagTargetSeconds
   const newest = newestFor(slot, expected)
   const late = secondsBetween(Math.max(newest ?? 0, countsFrom(slot, expected, targetSeconds, now)), now)
   const verdict = checkLag({

@@ -3,6 +3,7 @@
 import { type Instant, secondsBetween } from '@understudy/base/instant'
 import { checkLag, lagSeconds } from '@understudy/domain/protection/lag'
 import { replicatingStates } from '@understudy/domain/protection/protection'
+import { lagTargetAt } from '@understudy/domain/replication/carried-pace'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
 import { type Slot, subjectOf } from './slot.ts'
@@ -19,8 +20,8 @@ export async function watchLag(parts: EngineParts, slot: Slot): Promise<void> {
   }
   const lag = lagSeconds(slot.newestInstant, parts.clock.now())
   parts.live.lagSeen(slot.id, lag)
-  const targetSeconds = slot.policy.lagTargetSeconds
-  const late = lateSeconds(slot, lag, parts.clock.now())
+  const targetSeconds = lagTargetAt(slot.policy, slot.pace)
+  const late = lateSeconds(slot, lag, targetSeconds, parts.clock.now())
   // A mover that has just taken over does not know what its predecessor raised: it says the truth either way.
   const raised = slot.lagRaised ?? (late !== null && late <= targetSeconds)
   const verdict = checkLag({ lagSeconds: late, targetSeconds, raised })
@@ -42,9 +43,8 @@ export async function watchLag(parts: EngineParts, slot: Slot): Promise<void> {
  * before anybody is called: the old age of its newest point is not its fault. A mover that has just started knows of no
  * such beginning and takes the lag as it is.
  */
-function lateSeconds(slot: Slot, lag: number | null, now: Instant): number | null {
-  const { id, lagTargetSeconds } = slot.policy
-  const terms = `${id} ${lagTargetSeconds}`
+function lateSeconds(slot: Slot, lag: number | null, targetSeconds: number, now: Instant): number | null {
+  const terms = `${slot.policy.id} ${targetSeconds}`
   if (slot.lagCountsFrom === null || slot.lagCountsFrom.terms !== terms) {
     const knowsOfIt = slot.lagRaised !== null
     slot.lagCountsFrom = { terms, since: knowsOfIt ? now : 0 }

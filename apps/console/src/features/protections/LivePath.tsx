@@ -59,7 +59,7 @@ export function LivePath({ protection }: { readonly protection: Protection }) {
           ) : (
             <Text size="xs" c="var(--ink-quiet)" truncate>
               {standstill === null ? (
-                `a point every ${formatDuration(protection.intervalSeconds)}`
+                `a point every ${formatDuration(protection.pace?.carriedSeconds ?? protection.intervalSeconds)}`
               ) : (
                 <>
                   the last point <NewestPoint protection={protection} />

@@ -8,9 +8,11 @@ import { formatCount, formatDuration } from '../../lib/format.ts'
 import { toneOfReadiness, wordsOfReadiness } from '../../ui/ReadinessMark.tsx'
 import { Spark } from '../../ui/Spark.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
+import { inkOf } from '../../ui/tone.ts'
 import { When } from '../../ui/When.tsx'
 import { LagMeter, NewestPoint } from './LagMeter.tsx'
 import { lagOf, type MachineRow, type SortKey } from './machine-rows.ts'
+import { titleOf } from './PaceNote.tsx'
 import { ProtectionStatus } from './ProtectionStatus.tsx'
 import { knownPower, toneOfPower, wordsOfPower } from './power-words.ts'
 import { lagCounts } from './replication-words.ts'
@@ -221,8 +223,8 @@ function NameCell({ row }: { readonly row: MachineRow }) {
   )
 }
 
-/** With the group that it shares its instants with, for which there is no room beside the name. */
-function PolicyCell({ protection: { policyName, group } }: { readonly protection: Protection }) {
+/** With the group that it shares its instants with, and the interval where that is not the policy's: there is no room for columns. */
+function PolicyCell({ protection: { policyName, group, pace } }: { readonly protection: Protection }) {
   return (
     <span className={classes.line}>
       <span className={classes.site} title={policyName}>
@@ -231,6 +233,15 @@ function PolicyCell({ protection: { policyName, group } }: { readonly protection
       {group && (
         <span className={classes.tag} title={`In the group ${group.name}`}>
           {group.name}
+        </span>
+      )}
+      {pace && (
+        <span
+          className={classes.tag}
+          style={pace.cause === 'source' ? undefined : { color: inkOf('at-risk') }}
+          title={`${titleOf(pace)}: ${pace.why}`}
+        >
+          every {formatDuration(pace.carriedSeconds)}
         </span>
       )}
     </span>
@@ -305,6 +316,12 @@ export const csvColumns: readonly Column<MachineRow>[] = [
   { name: 'Runs at', of: ({ protection }) => (protection ? activeName(protection) : null) },
   { name: 'Lag, s', of: ({ protection }) => lagOf(protection) },
   { name: 'Lag target, s', of: ({ protection }) => protection?.lagTargetSeconds ?? null },
+  { name: 'Interval wanted, s', of: ({ protection }) => protection?.intervalSeconds ?? null },
+  {
+    name: 'Interval carried, s',
+    of: ({ protection }) =>
+      protection ? (protection.pace?.carriedSeconds ?? protection.intervalSeconds) : null,
+  },
   { name: 'Newest point', of: ({ protection }) => protection?.newestPoint?.instant ?? null },
   {
     name: 'Newest application-consistent point',

@@ -37,6 +37,7 @@ const protection = (id: string, part: Partial<Protection> = {}): Protection => (
   lagSeconds: 4,
   lagTargetSeconds: 30,
   intervalSeconds: 5,
+  pace: null,
   newestPoint: null,
   newestApplicationPoint: null,
   pointCount: 1,

@@ -11,6 +11,7 @@ import { RunList } from '../../features/failover/RunList.tsx'
 import { GroupNote } from '../../features/groups/GroupNote.tsx'
 import { DiskEditor, NetworkEditor, PolicyEditor } from '../../features/protections/HardwareEditors.tsx'
 import { LivePath } from '../../features/protections/LivePath.tsx'
+import { PaceNote } from '../../features/protections/PaceNote.tsx'
 import { ProtectionStatus } from '../../features/protections/ProtectionStatus.tsx'
 import { SeedNote } from '../../features/protections/SeedNote.tsx'
 import { SiteFlow } from '../../features/protections/SiteFlow.tsx'
@@ -148,6 +149,7 @@ export function ProtectedMachine({ protection, machine }: ProtectedMachineProps)
       />
       <Stack gap="md">
         <SeedNote protection={protection} />
+        <PaceNote protection={protection} />
         {protection.stateNote && !hasOwnNote.includes(protection.state) && (
           <Alert color={protection.state === 'broken' ? 'red' : 'blue'} variant="light">
             {readable(protection.stateNote)}

@@ -47,6 +47,7 @@ export function libvirtSource(deps: LibvirtSourceDeps): SourcePlatform {
   const points = kvmSource({ ...deps, power })
   return {
     ...points,
+    shortestIntervalSeconds: SHORTEST_INTERVAL_SECONDS,
     inventory: (signal) => directory.inventory(signal),
     watch: (onChange, signal) => watchDomains(hosts, directory, onChange, signal),
     async eligibility(ref, signal) {

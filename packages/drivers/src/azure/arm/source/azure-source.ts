@@ -26,6 +26,7 @@ export function azureSource(parts: SourceParts): SourcePlatform {
   const inventory = (signal?: AbortSignal): Promise<readonly DiscoveredMachine[]> =>
     readInventory({ ...parts, arm: { ...parts.arm, sizes } }, signal)
   return {
+    shortestIntervalSeconds: SHORTEST_INTERVAL_SECONDS,
     inventory,
     watch: (onChange, signal) => void watch(inventory, parts.watchMs, onChange, signal),
     eligibility: (ref, signal) => eligibility(parts, ref, signal),
