@@ -49,7 +49,14 @@ export type ActionFacts = {
 
 const replicating: readonly ProtectionState[] = ['protected', 'resyncing']
 const committed: readonly ProtectionState[] = ['committed', 'reprotecting']
-const recoverable: readonly ProtectionState[] = ['seeding', 'protected', 'resyncing', 'paused', 'broken']
+const recoverable: readonly ProtectionState[] = [
+  'seeding',
+  'awaitingSeed',
+  'protected',
+  'resyncing',
+  'paused',
+  'broken',
+]
 
 /** What leads out of a job that hangs, and what one may be waiting for. */
 const besideJobs: readonly ProtectionAction[] = ['end', 'replicate-now']
@@ -164,6 +171,7 @@ function whyNot(action: ProtectionAction, facts: ActionFacts): Obstacle | null {
       if (facts.noTarget) return facts.noTarget
       if (facts.test) return { reason: 'Clean up the test failover first', remedy: cleanUp }
       if (!facts.hasPoint) return noPoint
+      if (state === 'awaitingSeed') return importedOnly
       return only(replicating)
     case 'unplanned-failover':
       if (facts.noTarget) return facts.noTarget
@@ -229,6 +237,11 @@ function whyNot(action: ProtectionAction, facts: ActionFacts): Obstacle | null {
   }
 }
 
+const importedOnly: Obstacle = {
+  reason: 'Its first copy is imported, and changes do not follow yet',
+  remedy:
+    'Import the seed again: it finds what is there and goes on with changes. An unplanned failover can use what is there.',
+}
 const travelling: Obstacle = {
   reason: 'Its first copy is exported and waits to be imported',
   remedy: 'Import the seed; if it is lost, give it up first.',

@@ -56,12 +56,12 @@ export function chooseExit(facts: StrandedFacts): Exit {
       return failover.machineRef === null ? 'let-go' : 'none'
     case 'paused':
     case 'broken':
+    case 'awaitingSeed':
       // One with a machine is left alone: a person was told that it could not be put back.
       return failover !== null && failover.machineRef === null ? 'let-go' : 'none'
     // An end asks about what it cannot reach, so a person begins it again.
     case 'ending':
     case 'enabling':
-    case 'awaitingSeed':
     case 'failedOver':
     case 'committed':
     case 'gone':

@@ -36,13 +36,23 @@ export const protectionLife = stateMachine<ProtectionState>('protection', {
   enabling: ['seeding', 'broken', 'ending'],
   seeding: ['protected', 'awaitingSeed', 'paused', 'broken', 'failingOver', 'ending'],
   // Its first copy travels on a disk: until it is imported, or given up, nothing goes over the line.
-  awaitingSeed: ['seeding', 'protected', 'ending'],
+  // Imported, it can be failed over to before anything follows it.
+  awaitingSeed: ['seeding', 'protected', 'paused', 'failingOver', 'ending'],
   protected: ['resyncing', 'paused', 'broken', 'failingOver', 'ending'],
   resyncing: ['protected', 'paused', 'broken', 'failingOver', 'ending'],
   paused: ['seeding', 'awaitingSeed', 'protected', 'resyncing', 'broken', 'failingOver', 'ending'],
   broken: ['seeding', 'resyncing', 'failingOver', 'ending'],
   // A failover that stops before its point of no return goes back to where it came from.
-  failingOver: ['failedOver', 'seeding', 'protected', 'resyncing', 'paused', 'broken', 'ending'],
+  failingOver: [
+    'failedOver',
+    'seeding',
+    'awaitingSeed',
+    'protected',
+    'resyncing',
+    'paused',
+    'broken',
+    'ending',
+  ],
   failedOver: ['failingOver', 'rollingBack', 'committing', 'ending'],
   committing: ['committed', 'failedOver', 'ending'],
   rollingBack: ['protected', 'resyncing', 'failedOver', 'broken', 'ending'],

@@ -10,6 +10,7 @@
 //   44  16   tag of AES-256-GCM over the payload, and over the first 32 bytes as they are
 //   60  payload
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib'
 import { MiB } from '@understudy/base/bytes'
@@ -60,9 +61,21 @@ export async function encodeFrame(key: Buffer, sequence: number, frame: Frame): 
   nonce.copy(header, OPEN_BYTES)
   const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES })
   cipher.setAAD(header.subarray(0, OPEN_BYTES))
-  const body = Buffer.concat([cipher.update(payload), cipher.final()])
+  const body = Buffer.concat([...(await inTurns(payload, (part) => cipher.update(part))), cipher.final()])
   cipher.getAuthTag().copy(header, OPEN_BYTES + NONCE_BYTES)
   return Buffer.concat([header, body])
+}
+
+/** A mark may have 64 MiB, which would hold everything else up for as long: others have their turn in between. */
+const PART_BYTES = MiB
+
+async function inTurns(payload: Buffer, work: (part: Buffer) => Buffer): Promise<readonly Buffer[]> {
+  const done: Buffer[] = []
+  for (let offset = 0; offset < payload.length; offset += PART_BYTES) {
+    if (offset > 0) await nextTurn()
+    done.push(work(payload.subarray(offset, offset + PART_BYTES)))
+  }
+  return done
 }
 
 const compress = promisify<Buffer, object, Buffer>(zstdCompress)
@@ -103,7 +116,8 @@ export async function openFrame(key: Buffer, header: FrameHeader, payload: Buffe
     const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES })
     decipher.setAAD(header.raw.subarray(0, OPEN_BYTES))
     decipher.setAuthTag(header.raw.subarray(OPEN_BYTES + NONCE_BYTES, FRAME_HEADER_BYTES))
-    const body = Buffer.concat([decipher.update(payload), decipher.final()])
+    const parts = await inTurns(payload, (part) => decipher.update(part))
+    const body = Buffer.concat([...parts, decipher.final()])
     if (header.kind === 'zero') return body
     const content = header.packed ? await decompress(body, { maxOutputLength: header.bytes }) : body
     return content.length === header.bytes ? content : null

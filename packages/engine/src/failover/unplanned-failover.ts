@@ -23,7 +23,14 @@ const tasks = [
   'Wait for the guest to answer',
 ]
 
-const from: readonly ProtectionState[] = ['seeding', 'protected', 'resyncing', 'paused', 'broken']
+const from: readonly ProtectionState[] = [
+  'seeding',
+  'awaitingSeed',
+  'protected',
+  'resyncing',
+  'paused',
+  'broken',
+]
 const QUESTION_LIMIT = 20
 
 export const unplannedFailover = (context: EngineContext): JobBody<UnplannedFailoverRequest> => ({
@@ -58,9 +65,11 @@ export const unplannedFailover = (context: EngineContext): JobBody<UnplannedFail
       await putBack(context, job, { protectionId, claim })
       throw error
     }
-    await job.task('Hand over to the replica', () =>
-      settleFailedOver(context, { protectionId, runId: plan.runId, stillOurs }),
-    )
+    await job.task('Hand over to the replica', async () => {
+      await settleFailedOver(context, { protectionId, runId: plan.runId, stillOurs })
+      // Its first copy was imported, or there would be no point: nobody waits for a disk any more.
+      await parts.stores.seeds.remove(protectionId)
+    })
     await waitForFailedOver(context, job, plan)
   },
 })

@@ -20,7 +20,7 @@ import type {
 import { sumBytes } from '../replication/run-cycle.ts'
 import { sourceOf } from '../sites/platform-of.ts'
 
-/** Of one disk, for one mark: more are joined with what lies between them, which is then read again. */
+/** Of all disks, for one mark: more are joined with what lies between them, which is then read again. */
 const STALE_EXTENTS = 20_000
 const FIRST_GAP_BYTES = 64 * KiB
 
@@ -130,7 +130,9 @@ async function changesOf(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<DiskKey, readonly Extent[]>> {
   const stale = new Map<DiskKey, readonly Extent[]>()
-  for (const disk of machine.disks) stale.set(disk.key, await gather(disk.changed(signal), STALE_EXTENTS))
+  // A mark is one frame, however many disks it speaks of.
+  const limit = Math.max(1, Math.floor(STALE_EXTENTS / Math.max(1, machine.disks.length)))
+  for (const disk of machine.disks) stale.set(disk.key, await gather(disk.changed(signal), limit))
   return stale
 }
 

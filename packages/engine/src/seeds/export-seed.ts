@@ -13,6 +13,7 @@ import { withWriter } from '../recovery-points/with-replica.ts'
 import type { ProtectionRequest, SeedRequest } from '../requests.ts'
 import { copyToSeed } from './copy-to-seed.ts'
 import { withPassphrase } from './forget-passphrase.ts'
+import { leaveSeed } from './leave-seed.ts'
 
 const from: readonly ProtectionState[] = ['seeding', 'paused', 'awaitingSeed']
 
@@ -80,9 +81,11 @@ async function holdBack(context: EngineContext, request: SeedJob): Promise<void>
   // Before anything moves: without its seed nothing would lead the protection out of where it is put.
   await loadSeed(parts, request)
   const note = 'Its first copy travels on a disk'
+  // What somebody has paused does not begin to copy by itself, should the seed be given up.
+  const resumeState = state === 'paused' ? 'paused' : null
   if (
     state !== 'awaitingSeed' &&
-    !(await parts.stores.protections.moveState(id, state, 'awaitingSeed', note, null))
+    !(await parts.stores.protections.moveState(id, state, 'awaitingSeed', note, resumeState))
   )
     throw stateChanged()
   parts.live.changed('protections', id)
@@ -91,7 +94,7 @@ async function holdBack(context: EngineContext, request: SeedJob): Promise<void>
   const where = { protectionId: id, siteId, replicaId }
   const isEmpty = await withWriter(parts, where, async (replica) => replica.points().length === 0)
   if (isEmpty) return
-  await parts.stores.protections.moveState(id, 'awaitingSeed', 'seeding', null)
+  await leaveSeed(parts, await loadProtection(parts, id))
   await parts.stores.seeds.remove(id)
   parts.live.changed('protections', id)
   mover.look()

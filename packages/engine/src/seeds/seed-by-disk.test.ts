@@ -94,20 +94,51 @@ describe('a first copy on a disk', () => {
     const { lab, protectionId, ask, request, exported } = await newSeedLab()
     await exported()
     await lab.engine.giveUpSeed(ask)
+    await lab.engine.resume(ask)
     await lab.clock.advance(minute)
     expect((await lab.state(protectionId)).state).toBe('protected')
     await expect(lab.engine.importSeed(request)).rejects.toMatchObject({ code: 'protection/not-allowed' })
     await expect(lab.engine.exportSeed(request)).rejects.toMatchObject({ code: 'protection/not-allowed' })
   })
 
+  test('given up of a protection that was paused leaves it paused, and resumed it is copied over the line', async () => {
+    const { lab, protectionId, ask, exported } = await newSeedLab()
+    await exported()
+    await lab.engine.giveUpSeed(ask)
+    await lab.clock.advance(minute)
+    expect(await lab.state(protectionId)).toMatchObject({ state: 'paused', resumeState: 'seeding' })
+    expect(await lab.engine.recoveryPoints(protectionId)).toEqual([])
+    await lab.engine.resume(ask)
+    await lab.clock.advance(minute)
+    expect((await lab.state(protectionId)).state).toBe('protected')
+  })
+
+  test('that is imported, and whose changes do not follow yet, is enough for a failover', async () => {
+    const { lab, protectionId, ask, request, exported } = await newSeedLab()
+    await exported()
+    // The last task of the import fails, so it still waits for its seed.
+    lab.database.failNext('protections.moveState', 20)
+    expect((await lab.settle(lab.engine.importSeed(request))).state).toBe('failed')
+    lab.database.failNext('protections.moveState', 0)
+    expect((await lab.state(protectionId)).state).toBe('awaitingSeed')
+    expect(await actionOf(lab, protectionId, 'planned-failover')).toMatchObject({
+      allowed: false,
+      remedy: expect.stringContaining('Import the seed again'),
+    })
+    expect(await actionOf(lab, protectionId, 'test-failover')).toMatchObject({ allowed: true })
+    await lab.done(
+      lab.engine.unplannedFailover({ ...ask, choice: { kind: 'latest' }, acceptUnfenced: true }),
+    )
+    expect((await lab.state(protectionId)).state).toBe('failedOver')
+    expect(await lab.stores.seeds.find(protectionId)).toBeNull()
+    expect(lab.world.violations).toEqual([])
+  })
+
   test('of an export that was given up is superseded by the next one', async () => {
     const { lab, ask, request, exported, protectionId } = await newSeedLab()
     await exported()
     lab.seeds.carry(folder, '/mnt/old')
-    lab.a.faults.failNext('source.openPoint')
     await lab.engine.giveUpSeed(ask)
-    await lab.clock.advance(3000)
-    await lab.engine.pause(ask)
     await lab.clock.advance(minute)
     await exported()
     const failed = await lab.settle(lab.engine.importSeed({ ...request, folder: '/mnt/old' }))
