@@ -4,7 +4,7 @@ import type { Protection } from '@understudy/domain/protection/protection'
 import type { SiteId } from '@understudy/domain/sites/site'
 import { sampleDiscoveredMachine, sampleProtection } from '@understudy/simulator/sample-rows'
 import { expect, test } from 'vitest'
-import { countUnprotected, machinesThatCount } from './machines-that-count.ts'
+import { countMachinesAt, countUnprotected, machinesThatCount } from './machines-that-count.ts'
 
 const here = 'here' as SiteId
 const there = 'there' as SiteId
@@ -54,6 +54,16 @@ test('after a reprotect the machine counts where it runs, and the former one tha
 test('a machine that runs from its replica would stay down with that site until it is replicated back', () => {
   for (const state of ['failedOver', 'committed'] as const)
     expect(countUnprotected(there, [web, copy], [protection({ state })])).toBe(1)
+})
+
+test('a machine is counted where it runs, once: at the second site between a failover and the way back', () => {
+  const at = (one: Protection) =>
+    [here, there].map((siteId) => countMachinesAt(siteId, [web, copy], [one]))
+  expect(at(protection())).toEqual([1, 0])
+  expect(at(protection({ state: 'failedOver' }))).toEqual([0, 1])
+  expect(at(protection({ state: 'committed' }))).toEqual([0, 1])
+  expect(at(reprotected)).toEqual([0, 1])
+  expect(at({ ...reprotected, state: 'failedOver' })).toEqual([1, 0])
 })
 
 test('what nobody protects counts while the inventory has it', () => {

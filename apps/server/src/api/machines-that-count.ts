@@ -20,6 +20,20 @@ export function machinesThatCount(
   })
 }
 
+/** How many run at each site, or are to be found there: one that runs from its replica is where that runs. Pure. */
+export function countMachinesAt(
+  siteId: SiteId,
+  machines: readonly Machine[],
+  protections: readonly Protection[],
+): number {
+  const away = protections.filter(({ state }) => runsAtTarget(state))
+  const left = new Set(away.map(({ sourceSiteId, sourceRef }) => keyOf(sourceSiteId, sourceRef)))
+  const found = machinesThatCount(machines, protections).filter(
+    (machine) => machine.siteId === siteId && !left.has(keyOf(machine.siteId, machine.ref)),
+  )
+  return found.length + away.filter(({ targetSiteId }) => targetSiteId === siteId).length
+}
+
 /**
  * How many would stay down with this site: those without a protection, and those that a failover brought here and that nothing
  * replicates back yet. Pure.

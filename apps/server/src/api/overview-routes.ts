@@ -7,7 +7,7 @@ import { activePlanRunStates, type PlanRunId } from '@understudy/domain/recovery
 import { isEmulated, type Site } from '@understudy/domain/sites/site'
 import { type ApiDeps, os } from './context.ts'
 import { loadProtections } from './load-protections.ts'
-import { countUnprotected, machinesThatCount } from './machines-that-count.ts'
+import { countMachinesAt, countUnprotected, machinesThatCount } from './machines-that-count.ts'
 import { showAlert } from './show-event.ts'
 import { showJob } from './show-job.ts'
 
@@ -46,7 +46,7 @@ export async function showOverview(deps: ApiDeps): Promise<Overview> {
       platform: site.platform,
       emulated: isEmulated(site),
       health: site.health,
-      machines: counted.filter((machine) => machine.siteId === site.id).length,
+      machines: countMachinesAt(site.id, machines, rows),
       replicas: protections.filter((protection) => protection.target.id === site.id).length,
     })),
     links: linksOf(protections),

@@ -5,7 +5,7 @@ import type { Protection, ProtectionId } from '@understudy/domain/protection/pro
 import { isEmulated, type Site } from '@understudy/domain/sites/site'
 import type { ProtectionSummary } from '@understudy/engine/ports/stores'
 import type { NoTarget } from '@understudy/engine/sites/no-target'
-import { machinesThatCount } from './machines-that-count.ts'
+import { countMachinesAt } from './machines-that-count.ts'
 import type { Abilities } from './site-facts.ts'
 
 export type SiteSurroundings = {
@@ -36,9 +36,7 @@ export function showSite(site: Site, around: SiteSurroundings): ShownSite {
     healthNote: site.healthNote,
     checkedAt: site.checkedAt === null ? null : toIso(site.checkedAt),
     createdAt: toIso(site.createdAt),
-    machineCount: machinesThatCount(around.machines, around.protections).filter(
-      (machine) => machine.siteId === site.id,
-    ).length,
+    machineCount: countMachinesAt(site.id, around.machines, around.protections),
     protectedCount: around.protections.filter((protection) => protection.sourceSiteId === site.id).length,
     replicaCount: around.protections.filter((protection) => protection.targetSiteId === site.id).length,
     storedBytes: around.storedBytes,
