@@ -144,7 +144,16 @@ export const contract = {
     get: get('/sites/{id}', 'sites', 'One site').input(ById).output(Site),
     create: created('/sites', 'sites', 'Register a site').input(SiteInput).output(Site),
     update: patch('/sites/{id}', 'sites', 'Change name, settings or secrets')
-      .input(z.strictObject({ id: Id, site: SiteInput }))
+      .input(
+        z.strictObject({
+          id: Id,
+          site: SiteInput,
+          before: z
+            .record(z.string(), z.unknown())
+            .optional()
+            .describe('The settings that were changed: refused where somebody has saved others since'),
+        }),
+      )
       .output(Site),
     remove: remove('/sites/{id}', 'sites', 'Forget a site that nothing uses').input(ById).output(Nothing),
     testConnection: post('/sites/test-connection', 'sites', 'Try settings before saving them')

@@ -12,8 +12,18 @@ export const Problem = z
     cause: z.string().nullable().describe('What lies behind it, when known'),
     remedy: z.string().describe('What to do about it'),
     instance: z.string().optional(),
-    /** Of a request that did not fit its schema: which field, and why. */
+    /** Which field of the request does not fit, and why. */
     fields: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+    missingRights: z
+      .array(
+        z.object({
+          right: z.string().describe('As the platform calls it'),
+          scope: z.string().describe('Where it is missing'),
+          purpose: z.string().describe('What it is needed for'),
+        }),
+      )
+      .optional()
+      .describe('What the sign-in of a site may not do; the detail names the first ones'),
   })
   .meta({ id: 'Problem' })
 export type Problem = z.infer<typeof Problem>

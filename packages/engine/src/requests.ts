@@ -34,6 +34,8 @@ export type NewSite = {
 
 /** What is left out stays as it is. */
 export type SiteChange = {
+  /** The settings that whoever changes them has seen: refused where there are others by now. Left out: whatever there is. */
+  readonly before?: Readonly<Record<string, unknown>>
   readonly name?: string
   readonly settings?: Readonly<Record<string, unknown>>
   readonly secrets?: Readonly<Record<string, string>>

@@ -67,7 +67,12 @@ export function siteRoutes(deps: ApiDeps) {
       const { name, platform, settings, secrets } = toNewSite(input.site)
       context.audit(input.id, { name, secretsGoTo: deps.platforms.secretPlaces({ platform, settings }) })
       // Secrets that are left out stay as they are: the console never gets them, so it cannot send them back.
-      const change = Object.keys(secrets).length === 0 ? { name, settings } : { name, settings, secrets }
+      const change = {
+        name,
+        settings,
+        ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
+        ...(input.before === undefined ? {} : { before: input.before }),
+      }
       await deps.engine.updateSite(input.id as SiteId, change, askerOf(context))
       return showOne(input.id)
     }),

@@ -1,6 +1,7 @@
 // Every failed request answers RFC 9457 problem details: what happened, why, and what to do about it.
-import { InvariantError, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
-import type { Problem } from '@understudy/contract/problem'
+import { type ErrorFacts, InvariantError, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
+import { Problem } from '@understudy/contract/problem'
+import { missingRightsIn } from '@understudy/domain/sites/missing-right'
 import type { Response } from 'express'
 
 const titles: Record<number, string> = {
@@ -25,7 +26,7 @@ const titlesOfCodes: Record<string, string> = {
 }
 
 export type ProblemDescription = Pick<Problem, 'status' | 'detail' | 'code' | 'remedy'> &
-  Partial<Pick<Problem, 'cause' | 'fields' | 'instance'>>
+  Partial<Pick<Problem, 'cause' | 'fields' | 'missingRights' | 'instance'>>
 
 export function toProblem(description: ProblemDescription): Problem {
   return {
@@ -61,11 +62,31 @@ export function problemOf(error: unknown): Problem {
       code: error.code,
       remedy: error.remedy,
       cause,
+      ...fieldsIn(error.facts),
+      ...rightsIn(error.facts),
     })
   if (error instanceof Outage)
-    return toProblem({ status: 503, detail: error.message, code: error.code, remedy: error.remedy, cause })
+    return toProblem({
+      status: 503,
+      detail: error.message,
+      code: error.code,
+      remedy: error.remedy,
+      cause,
+      ...rightsIn(error.facts),
+    })
   const detail = error instanceof InvariantError ? error.message : 'Something unexpected happened'
   return toProblem({ status: 500, detail, code: 'internal/invariant', remedy: report.remedy })
+}
+
+/** Facts are whatever the thrower wrote down; only what has this shape is shown. */
+function fieldsIn({ fields }: ErrorFacts): Pick<Problem, 'fields'> {
+  const read = Problem.shape.fields.safeParse(fields)
+  return read.success && read.data ? { fields: read.data } : {}
+}
+
+function rightsIn(facts: ErrorFacts): Pick<Problem, 'missingRights'> {
+  const missingRights = missingRightsIn(facts)
+  return missingRights.length === 0 ? {} : { missingRights: missingRights.map((right) => ({ ...right })) }
 }
 
 export function sendProblem(response: Response, problem: Problem): void {

@@ -69,6 +69,14 @@ const wordsOfRight: Record<ContainerRight, string> = {
   delete: 'delete blobs',
 }
 
+const purposeOfRight: Record<ContainerRight, string> = {
+  list: 'to find replicas and their points',
+  read: 'to read points back',
+  write: 'to keep what belongs to a point',
+  pages: 'to keep disks and seal their points',
+  delete: 'to remove points that are not kept any more',
+}
+
 /** Refuses by name what the sign-in may not do. */
 export function refuseMissingRights({ missing, refusal }: ContainerCheck, container: string): void {
   if (refusal === null) return
@@ -80,7 +88,14 @@ export function refuseMissingRights({ missing, refusal }: ContainerCheck, contai
     remedy:
       'Make a shared access signature with Read, Add, Create, Write, Delete and List (racwdl) for this container, or sign in with an account key.',
     cause: refusal,
-    facts: { missing },
+    facts: {
+      missing,
+      missingRights: missing.map((right) => ({
+        right: wordsOfRight[right],
+        scope: `container ${container}`,
+        purpose: purposeOfRight[right],
+      })),
+    },
   })
 }
 

@@ -1,6 +1,7 @@
 // The test of a connection that has several parts: all of them are asked, and what is wrong is said of all at once.
 import { Outage, Refusal, toFailureReport } from '@understudy/base/errors'
 import type { Clock, Instant } from '@understudy/base/instant'
+import { type MissingRight, missingRightsIn } from '@understudy/domain/sites/missing-right'
 
 export type ConnectionCheck = {
   /** Uses every right that is needed. Throws Refusal or Outage; returns what was found. */
@@ -42,6 +43,9 @@ export async function lookAtAll(
   return { summary: found.filter((text) => text !== null).join('; ') }
 }
 
+const rightsOf = (failure: unknown): readonly MissingRight[] =>
+  failure instanceof Refusal || failure instanceof Outage ? missingRightsIn(failure.facts) : []
+
 function asOne(failures: readonly unknown[]): unknown {
   const [first] = failures
   if (failures.length === 1 || !failures.every((one) => one instanceof Refusal || one instanceof Outage))
@@ -53,5 +57,6 @@ function asOne(failures: readonly unknown[]): unknown {
     message: reports.map(({ message }) => message).join('. And: '),
     remedy: reports.map(({ remedy }) => remedy).join(' '),
     cause: new AggregateError(failures),
+    facts: { missingRights: failures.flatMap(rightsOf) },
   })
 }

@@ -82,6 +82,7 @@ export async function updateSite(
 ): Promise<Site> {
   const site = await loadSite(parts, siteId)
   const { name = site.name, settings = site.settings } = change
+  refuseEditedMeanwhile(site, change.before)
   // Nobody sees what is kept, so nobody can send it along: of several secrets those that are left out stay.
   const known = await parts.stores.sites.secrets(siteId)
   const secrets = {
@@ -103,6 +104,19 @@ export async function updateSite(
   await refreshQuietly(parts, await loadSite(parts, siteId), never())
   return await loadSite(parts, siteId)
 }
+
+/** Two forms that were open at once: the older one would put back what the other has changed. */
+function refuseEditedMeanwhile({ name, settings }: Site, before: SiteChange['before']): void {
+  if (before === undefined || isDeepStrictEqual(asJson(settings), asJson(before))) return
+  throw new Refusal({
+    code: 'site/edited-meanwhile',
+    message: `The settings of ${name} were changed by somebody else while this form was open`,
+    remedy: 'Open the settings again and change there what is still to be changed.',
+  })
+}
+
+/** As it comes back from whoever was shown it: without what is not set. */
+const asJson = (settings: unknown): unknown => JSON.parse(JSON.stringify(settings))
 
 /**
  * Whoever changes a site does not know its secrets, and must not learn them by naming another place to which they are sent: what was
@@ -128,6 +142,9 @@ function keepSecrets(
       code: 'site/secret-for-another-place',
       message: `The ${missing} that is kept for ${site.name} was given for another place. With these settings it would go to ${after[missing]}`,
       remedy: 'Enter it again together with the new settings.',
+      facts: {
+        fields: [{ path: `secrets.${missing}`, message: `Enter it again: it would go to ${after[missing]}` }],
+      },
     })
   return Object.fromEntries(Object.entries(known).filter(([name]) => !moved.includes(name)))
 }

@@ -145,6 +145,19 @@ test('of several secrets those that are left out of a change stay as they are', 
   expect(await lab.stores.sites.secrets(id)).toEqual({ accountKey: 'key', proxyPassword: 'new' })
 })
 
+test('of two forms that were open at once the older one is refused, and puts nothing back', async () => {
+  const lab = await newLab()
+  const { id } = lab.siteB
+  const save = (change: SiteChange) => lab.engine.updateSite(id, change, { by })
+  await save({ settings: { rules: ['a'] } })
+  await save({ settings: { rules: ['a', 'b'] }, before: { rules: ['a'] } })
+  await expect(save({ settings: { rules: [] }, before: { rules: ['a'] } })).rejects.toMatchObject({
+    name: 'Refusal',
+    code: 'site/edited-meanwhile',
+  })
+  expect((await lab.stores.sites.find(id))?.settings).toEqual({ rules: ['a', 'b'] })
+})
+
 describe('a kept secret', () => {
   const here = { secretPlaces: { accountKey: 'here', proxyPassword: 'proxy' } }
   const elsewhere = { secretPlaces: { accountKey: 'evil.example', proxyPassword: 'proxy' } }
@@ -163,6 +176,7 @@ describe('a kept secret', () => {
       name: 'Refusal',
       code: 'site/secret-for-another-place',
       message: expect.stringContaining('evil.example'),
+      facts: { fields: [{ path: 'secrets.accountKey', message: expect.stringContaining('evil.example') }] },
     })
     expect(checkConnection).not.toHaveBeenCalled()
     expect(await secrets()).toEqual({ accountKey: 'key', proxyPassword: 'word' })

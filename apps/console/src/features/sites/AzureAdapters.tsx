@@ -39,11 +39,14 @@ export function AzureAdapters({ siteId, adapters }: AzureAdaptersProps) {
   const [edited, setEdited] = useState<ReadonlyMap<string, RuleDraft>>(new Map())
   const save = useMutation({
     // Read anew: somebody may have changed the site, or another machine's adapters, since it was shown.
-    mutationFn: async () =>
+    mutationFn: async () => {
+      const now = await client.sites.get({ id: siteId })
       await client.sites.update({
         id: siteId,
-        site: siteWithRules(await client.sites.get({ id: siteId }), [...edited.values()]),
-      }),
+        site: siteWithRules(now, [...edited.values()]),
+        before: now.settings,
+      })
+    },
     onSuccess: () => {
       setEdited(new Map())
       toastDone('The adapters are saved')

@@ -161,6 +161,7 @@ function Rare({ draft, saved, problem, set }: PartProps) {
           placeholder={saved ? 'Stays as it is' : ''}
           value={draft.proxyPassword}
           onChange={(event) => set({ proxyPassword: event.currentTarget.value })}
+          error={problem('secrets.proxyPassword')}
           disabled={draft.proxyUrl.trim() === ''}
           autoComplete="off"
         />

@@ -1,8 +1,8 @@
 import { Alert, List, Stack, Text } from '@mantine/core'
 import { IconCircleCheck } from '@tabler/icons-react'
+import type { Problem } from '@understudy/contract/problem'
 import { problemOf } from '../../api/client.ts'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
-import { type MissingRights, missingRightsIn } from './missing-rights.ts'
 
 type ConnectionTestProps = {
   readonly summary: string | null
@@ -33,25 +33,42 @@ export function ConnectionTest({ summary, error, incomplete }: ConnectionTestPro
   return <ConnectionProblem error={error} title="The connection does not work" />
 }
 
-/** A failure to reach a site; rights that are missing stand one below the other. */
+/** A failure to reach a site; rights that are missing stand one below the other, by the place where they are missing. */
 export function ConnectionProblem({ error, title }: { readonly error: unknown; readonly title: string }) {
-  const missing = error ? missingRightsIn(problemOf(error).detail) : null
+  const problem = error ? problemOf(error) : null
+  const missing = problem?.missingRights ?? []
   return (
-    <ProblemAlert error={error} title={title} detail={missing ? <RightsMissing missing={missing} /> : null} />
+    <ProblemAlert
+      error={error}
+      title={title}
+      detail={
+        problem && missing.length > 0 ? <RightsMissing detail={problem.detail} missing={missing} /> : null
+      }
+    />
   )
 }
 
-const RightsMissing = ({ missing }: { readonly missing: MissingRights }) => (
+type RightsMissingProps = {
+  readonly detail: string
+  readonly missing: NonNullable<Problem['missingRights']>
+}
+
+const RightsMissing = ({ detail, missing }: RightsMissingProps) => (
   <Stack gap={6}>
-    <Text size="sm">{missing.rest}:</Text>
-    {missing.places.map(({ where, rights }) => (
-      <div key={where}>
+    <Text size="sm">{detail}.</Text>
+    {[...Map.groupBy(missing, ({ scope }) => scope)].map(([scope, rights]) => (
+      <div key={scope}>
         <Text size="sm" fw={600}>
-          {where}
+          in {scope}
         </Text>
-        <List size="xs" ff="monospace" aria-label={`Missing ${where}`}>
-          {rights.map((right) => (
-            <List.Item key={right}>{right}</List.Item>
+        <List size="xs" aria-label={`Missing in ${scope}`}>
+          {rights.map(({ right, purpose }) => (
+            <List.Item key={right}>
+              <Text span inherit ff="monospace">
+                {right}
+              </Text>{' '}
+              {purpose}
+            </List.Item>
           ))}
         </List>
       </div>

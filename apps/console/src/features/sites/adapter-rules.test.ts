@@ -1,7 +1,16 @@
 import type { Site } from '@understudy/contract/site'
 import { describe, expect, test } from 'vitest'
-import { checkRule, rulesOf, siteWithRules, toRule, toRuleDraft } from './adapter-rules.ts'
+import {
+  checkRule,
+  rulesOf,
+  settingsWithAdaptersOf,
+  siteWithRules,
+  toRule,
+  toRuleDraft,
+  withAdaptersOf,
+} from './adapter-rules.ts'
 import type { AdapterRule } from './compute-draft.ts'
+import { toDraft } from './site-draft.ts'
 
 const id = '00000000-0000-4000-8000-000000000001'
 const inNetwork = `/subscriptions/${id}/resourceGroups/net/providers/Microsoft.Network`
@@ -36,6 +45,22 @@ const site = (adapters: readonly AdapterRule[]) =>
       },
     },
   }) as unknown as Site
+
+describe('a form of the site that was open before', () => {
+  test('keeps the rules that were saved with a machine since, and sends what it has changed', () => {
+    const form = toDraft(site([other]))
+    const draft = { ...form, azure: { ...form.azure, container: 'mine' } }
+    const { azure } = withAdaptersOf(site([other, rule]), draft)
+    expect([azure.container, azure.compute.adapters]).toEqual(['mine', [other, rule]])
+  })
+
+  test('counts as up to date for these rules alone', () => {
+    const [before, now] = [site([other]), site([other, rule])]
+    expect(settingsWithAdaptersOf(now, before.settings)).toEqual(now.settings)
+    const others = { ...now, settings: { ...now.settings, container: 'theirs' } }
+    expect(settingsWithAdaptersOf(others, before.settings)).not.toEqual(others.settings)
+  })
+})
 
 describe('what an adapter gets in Azure', () => {
   test('comes back as it was entered, found by its hardware address however that is spelt', () => {

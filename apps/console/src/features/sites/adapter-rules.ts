@@ -2,8 +2,8 @@
 import { AzureAdapterRule } from '@understudy/contract/azure-site'
 import type { Site } from '@understudy/contract/site'
 import { type AdapterRule, toComputeDraft } from './compute-draft.ts'
-import { filledIn, type Problems } from './draft-fields.ts'
-import { toDraft, toSiteInput } from './site-draft.ts'
+import { filledIn, type Problems, record } from './draft-fields.ts'
+import { type SiteDraft, toDraft, toSiteInput } from './site-draft.ts'
 
 export type RuleMode = AdapterRule['mode']
 export const ruleModes: readonly RuleMode[] = ['test', 'failover']
@@ -81,4 +81,18 @@ export function siteWithRules(site: Site, drafts: readonly RuleDraft[]): ReturnT
   const { compute } = form.azure
   const adapters = withRules(compute.adapters, drafts)
   return toSiteInput({ ...form, azure: { ...form.azure, compute: { ...compute, adapters } } })
+}
+
+/** A draft that was begun before, with the rules that the site has by now: its form does not show them. */
+export function withAdaptersOf(now: Pick<Site, 'settings'>, draft: SiteDraft): SiteDraft {
+  const { adapters } = toComputeDraft(now.settings.compute)
+  const { compute } = draft.azure
+  return { ...draft, azure: { ...draft.azure, compute: { ...compute, adapters } } }
+}
+
+/** Settings that were seen before, with the rules that the site has by now: others saved those since, and nothing of this form's. */
+export function settingsWithAdaptersOf(now: Pick<Site, 'settings'>, before: Site['settings']): Site['settings'] {
+  const [compute, current] = [record(before.compute), record(now.settings.compute)]
+  if (before.compute === undefined || current.adapters === undefined) return before
+  return { ...before, compute: { ...compute, adapters: current.adapters } }
 }

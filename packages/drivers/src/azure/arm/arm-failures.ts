@@ -1,5 +1,6 @@
 // What Azure Resource Manager and its sign-in say, in words an operator can act on.
-import { Outage, Refusal } from '@understudy/base/errors'
+import { type ErrorFacts, Outage, Refusal } from '@understudy/base/errors'
+import { asMissing } from './missing-rights.ts'
 
 export type ArmFault = {
   /** Null: no answer came, or an operation that Azure had taken on has failed. */
@@ -11,7 +12,12 @@ export type ArmFault = {
   readonly cause: unknown
 }
 
-type Words = { readonly code: string; readonly message: string; readonly remedy: string }
+type Words = {
+  readonly code: string
+  readonly message: string
+  readonly remedy: string
+  readonly facts?: ErrorFacts
+}
 
 /** By Azure's name. Nothing of these gets better by asking again. */
 const refused: Readonly<Record<string, (fault: ArmFault) => Words>> = {
@@ -106,7 +112,8 @@ const passing: Readonly<Record<string, (fault: ArmFault) => Words>> = {
 export function fromArm(fault: ArmFault, doing: string): Refusal | Outage {
   const { status, name, detail, cause } = fault
   const facts = { status, name, detail, doing, retryAfterSeconds: fault.retryAfterSeconds }
-  const refuse = (words: Words): Refusal => new Refusal({ ...words, cause, facts })
+  const refuse = (words: Words): Refusal =>
+    new Refusal({ ...words, cause, facts: { ...facts, ...words.facts } })
   const postpone = (words: Words): Outage => new Outage({ ...words, cause, facts })
 
   if (status === 429 || name === 'TooManyRequests' || name === 'OperationNotAllowedTooManyRequests')
@@ -164,6 +171,10 @@ function missingRight({ detail }: ArmFault): Words {
   const scope = /scope(?:\(s\))? '([^' ]+)'/.exec(lacking)?.[1] ?? null
   const where = scope === null ? '' : ` at ${scope}`
   return {
+    facts:
+      action === undefined
+        ? {}
+        : { missingRights: asMissing([action], scope ?? 'a place that Azure does not name') },
     code: 'azure/right-missing',
     message:
       action === undefined

@@ -1,4 +1,5 @@
 // What the identity of a site may not do of what running replicas takes. Pure.
+import type { MissingRight } from '@understudy/domain/sites/missing-right'
 
 /** As Azure tells them: what is allowed, with stars, less what is taken out again. Several are added up. */
 export type Permission = {
@@ -35,6 +36,30 @@ export const neededInSubscription: readonly string[] = [
   'Microsoft.Network/virtualNetworks/read',
   'Microsoft.Network/networkSecurityGroups/read',
 ]
+
+/** The first that fits counts: what a person makes of the name of an action. */
+const purposes: readonly (readonly [RegExp, string])[] = [
+  [/disks\//, 'to make disks of copies, and to remove them'],
+  [/snapshots\//, 'to bring changes back from Azure'],
+  [/retrieveBootDiagnosticsData/, 'to show the screen of a machine'],
+  [/virtualMachines\//, 'to run machines'],
+  [/networkInterfaces\//, 'to connect machines'],
+  [/networkSecurityGroups\/read/, 'to know which networks are isolated'],
+  [/networkSecurityGroups\//, 'to keep tests apart'],
+  [/publicIPAddresses\//, 'to give public addresses'],
+  [/subnets\/join/, 'to connect machines to a network'],
+  [/virtualNetworks\/read/, 'to offer networks'],
+  [/virtualNetworks\//, 'to make the own network of a test'],
+  [/skus\//, 'to choose the size of a machine'],
+  [/usages\//, 'to look at the quotas'],
+]
+
+export const asMissing = (actions: readonly string[], scope: string): readonly MissingRight[] =>
+  actions.map((right) => ({
+    right,
+    scope,
+    purpose: purposes.find(([pattern]) => pattern.test(right))?.[1] ?? 'to run replicas',
+  }))
 
 export const missingRights = (
   needed: readonly string[],
