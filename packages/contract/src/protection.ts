@@ -211,6 +211,10 @@ export const ProtectPreviewInput = z
       .record(Id, z.array(z.string()).max(64))
       .default({})
       .describe('By machine: keys of the disks that would not be replicated'),
+    adapters: z
+      .record(Id, z.array(AdapterMapping).max(64))
+      .default({})
+      .describe('By machine: what was chosen for its adapters; one that is not named is as suggested'),
     groupId: Id.optional().describe('The consistency group that they would come into'),
   })
   .meta({ id: 'ProtectPreviewInput' })
@@ -229,6 +233,11 @@ export const ProtectPreview = z
     diskBytes: Bytes,
     freeBytes: Bytes.nullable(),
     suggestedAdapters: z.record(z.string(), z.array(AdapterMapping)),
+    sizes: z
+      .record(z.string(), z.object({ name: z.string(), why: z.string() }))
+      .describe(
+        'By machine: the size that it would get at the target, where that has sizes and one can be had',
+      ),
   })
   .meta({ id: 'ProtectPreview' })
 

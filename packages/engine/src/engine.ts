@@ -21,7 +21,14 @@ import { commit } from './failover/commit.ts'
 import { failBack } from './failover/fail-back.ts'
 import { plannedFailover } from './failover/planned-failover.ts'
 import { powerOffOld } from './failover/power-off-old.ts'
-import { matesThatStay, type PreflightRequest, preflight, preflightFailover } from './failover/preflight.ts'
+import {
+  matesThatStay,
+  type PreflightRequest,
+  preflight,
+  preflightFailover,
+  type SizeRequest,
+  suggestSize,
+} from './failover/preflight.ts'
 import { reprotect } from './failover/reprotect.ts'
 import { rollBack } from './failover/roll-back.ts'
 import { createRunKeeper } from './failover/run-keeper.ts'
@@ -48,6 +55,7 @@ import { createTestScheduler } from './plan-tests/test-scheduler.ts'
 import type { Live, Measurement } from './ports/live.ts'
 import type { ReplicaUsage } from './ports/replica-store.ts'
 import type { ProtectionSummary } from './ports/stores.ts'
+import type { SuggestedSize } from './ports/target-platform.ts'
 import { actionsOf, actionsOfAll, refuseRetry, refuseUnlessAllowed } from './protection/actions.ts'
 import { endProtection } from './protection/end-protection.ts'
 import { type Newcomers, newcomerObstacles } from './protection/group-rows.ts'
@@ -148,6 +156,8 @@ export type Engine = {
   eligibility(machineId: MachineId): Promise<Eligibility>
   /** What the target would say to this machine, before it is protected. */
   preflight(request: PreflightRequest): Promise<readonly Finding[]>
+  /** Which size of machine it would get there. Null: that kind of site has none, or none that can be had. */
+  suggestSize(request: SizeRequest): Promise<SuggestedSize | null>
   /** The same for a protected machine and a failover or test of it now. Needs nothing of the source site. */
   preflightFailover(request: {
     readonly protectionId: ProtectionId
@@ -347,6 +357,7 @@ export function createEngine(given: EngineParts): Engine {
       return await (await sourceOf(parts, machine.siteId)).eligibility(machine.ref)
     },
     preflight: (request) => preflight(parts, request),
+    suggestSize: (request) => suggestSize(parts, request),
     async preflightFailover(request) {
       const findings = await preflightFailover(parts, request)
       if (request.mode === 'test') return findings

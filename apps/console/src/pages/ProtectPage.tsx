@@ -15,10 +15,11 @@ import { groupOptions } from '../features/protect/group-options.ts'
 import { MachineFindings } from '../features/protect/MachineFindings.tsx'
 import { MachinePicker } from '../features/protect/MachinePicker.tsx'
 import { NetworkChoices } from '../features/protect/NetworkChoices.tsx'
-import { mapAdapters, type NetworkChoice } from '../features/protect/network-groups.ts'
+import { chosenAdapters, mapAdapters, type NetworkChoice } from '../features/protect/network-groups.ts'
 import { ProtectOutcome } from '../features/protect/ProtectOutcome.tsx'
 import { placeFindings } from '../features/protect/place-findings.ts'
 import { Review } from '../features/protect/Review.tsx'
+import { SuggestedSizes } from '../features/protect/SuggestedSizes.tsx'
 import { useProtect } from '../features/protect/use-protect.ts'
 import { AzureOutlook, runsInAzure } from '../features/sites/AzureOutlook.tsx'
 import { ActionButton } from '../ui/ActionButton.tsx'
@@ -117,6 +118,7 @@ function Wizard({ sources, targets, preset }: WizardProps) {
         targetSiteId: target?.id ?? '',
         policyId: policy?.id ?? '',
         excludedDisks: excludedOf(machines, excluded),
+        adapters: chosenAdapters(machines, networks),
         ...(groupId === null ? {} : { groupId }),
       },
     }),
@@ -262,6 +264,7 @@ function Wizard({ sources, targets, preset }: WizardProps) {
               </Panel>
             )}
             <AzureOutlook site={target}>
+              <SuggestedSizes machines={machines} sizes={preview.data?.sizes ?? {}} />
               <MachineFindings machines={machines} findings={placed.target} label="About the size" />
             </AzureOutlook>
             {target.whyNoTarget === null && (

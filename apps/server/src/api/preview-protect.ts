@@ -26,6 +26,7 @@ export async function previewProtect(
       previewMachine(deps, {
         machine,
         excluded: excludedOf(machine),
+        chosen: input.adapters[machine.id] ?? [],
         target,
         networks,
         policyId: input.policyId as PolicyId,
@@ -38,7 +39,8 @@ export async function previewProtect(
       .flatMap((machine) => machine.hardware.disks.filter(({ key }) => !excludedOf(machine).includes(key)))
       .reduce((sum, disk) => sum + disk.bytes, 0),
     freeBytes: await freeBytesOf(deps, target),
-    suggestedAdapters: Object.fromEntries(rows.map((row) => [row.machineId, row.adapters])),
+    suggestedAdapters: Object.fromEntries(rows.map((row) => [row.machineId, row.suggested])),
+    sizes: Object.fromEntries(rows.flatMap((row) => (row.size ? [[row.machineId, row.size]] : []))),
   }
 }
 
@@ -61,14 +63,20 @@ async function groupFindings(
 type Wanted = {
   readonly machine: Machine
   readonly excluded: readonly DiskKey[]
+  readonly chosen: readonly AdapterMapping[]
   readonly target: Site
   readonly networks: readonly Network[]
   readonly policyId: PolicyId
 }
 
-async function previewMachine(deps: ApiDeps, { machine, excluded, target, networks, policyId }: Wanted) {
-  const adapters = chooseAdapters(machine, networks)
+async function previewMachine(deps: ApiDeps, wanted: Wanted) {
+  const { machine, excluded, chosen, target, networks, policyId } = wanted
+  const suggested = chooseAdapters(machine, networks)
+  const adapters = suggested.map(
+    (adapter) => chosen.find(({ adapterKey }) => adapterKey === adapter.adapterKey) ?? adapter,
+  )
   const findings: Finding[] = []
+  let size: { name: string; why: string } | null = null
   if (machine.siteId === (target.id as SiteId))
     findings.push({
       level: 'blocker',
@@ -77,10 +85,13 @@ async function previewMachine(deps: ApiDeps, { machine, excluded, target, networ
       remedy: 'Choose another target site.',
     })
   try {
-    const [eligibility, preflight] = await Promise.all([
+    const where = { machineId: machine.id, targetSiteId: target.id, excludedDisks: excluded }
+    const [eligibility, preflight, suggestedSize] = await Promise.all([
       deps.engine.eligibility(machine.id),
-      deps.engine.preflight({ machineId: machine.id, targetSiteId: target.id, adapters, policyId }),
+      deps.engine.preflight({ ...where, adapters, policyId }),
+      deps.engine.suggestSize(where),
     ])
+    size = suggestedSize && { ...suggestedSize }
     findings.push(...withoutDisks(eligibility, excluded).findings, ...preflight)
   } catch (error) {
     // A site that does not answer is a finding here, not a failed request: the others are still worth showing.
@@ -89,7 +100,8 @@ async function previewMachine(deps: ApiDeps, { machine, excluded, target, networ
   }
   return {
     machineId: machine.id,
-    adapters: adapters.map((adapter) => ({ ...adapter })),
+    suggested: suggested.map((adapter) => ({ ...adapter })),
+    size,
     findings: findings.map((finding) => ({ ...finding, machineId: machine.id as string })),
   }
 }

@@ -14,6 +14,7 @@ import type { Engine } from '@understudy/engine/engine'
 import { createEngine } from '@understudy/engine/engine'
 import { defaultEngineConfig } from '@understudy/engine/engine-parts'
 import type { Role, User, UserId } from '@understudy/engine/ports/access-stores'
+import type { MachineSpec } from '@understudy/engine/ports/target-platform'
 import { fakeWorld } from '@understudy/simulator/fake-platform'
 import { memoryAccessStores } from '@understudy/simulator/memory-access-stores'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
@@ -548,6 +549,50 @@ describe('what protecting would mean', () => {
     expect(await ask({ [db?.id ?? '']: ['disk1'] })).toMatchObject({ diskBytes: 2 * MiB, findings: [] })
     const shown = await call('GET', `/api/v1/sites/${siteB}`, { headers })
     expect(shown.body).toMatchObject({ freeBytes: 77 * MiB, canBeSource: true })
+  })
+
+  test('what was chosen for the networks is what the target is asked about, and the size that it suggests is told', async () => {
+    const headers = await headersOf('owner')
+    const a = world.addSite('C')
+    const b = world.addSite('D')
+    await a.addMachine({ name: 'shop', disks: [2 * MiB, 8 * MiB] })
+    const specs: MachineSpec[] = []
+    Object.assign(b.target, { sizeFor: async () => ({ name: 'Large', why: 'it fits' }) })
+    vi.spyOn(b.target, 'preflight').mockImplementation(async (spec) => {
+      specs.push(spec)
+      const full = { level: 'blocker', code: 'network/full', message: 'Full', remedy: 'None' } as const
+      return spec.mode === 'test' ? [full, { ...full, code: 'azure/quota' }] : []
+    })
+    const siteOf = async (name: string) =>
+      (await engine.registerSite({ platform: 'simulated', settings: {}, secrets: {}, name }, { by: 'x' })).id
+    const [siteC, siteD] = [await siteOf('C'), await siteOf('D')]
+    const [shop] = await stores.machines.list(siteC)
+    const id = shop?.id ?? ''
+    const body = {
+      machineIds: [id],
+      targetSiteId: siteD,
+      policyId: 'any',
+      excludedDisks: { [id]: ['disk1'] },
+    }
+    const chosen = { adapterKey: 'net0', failoverNetworkId: null, testNetworkId: 'lan' }
+    const preview = await call('POST', '/api/v1/protections/preview', {
+      headers,
+      body: { ...body, adapters: { [id]: [chosen] } },
+    })
+    expect(preview.body).toMatchObject({
+      suggestedAdapters: { [id]: [{ failoverNetworkId: 'lan', testNetworkId: 'isolated' }] },
+      sizes: { [id]: { name: 'Large', why: 'it fits' } },
+    })
+    // What is wrong for both is said once, of the failover.
+    const findings = preview.body.findings as { code: string; message: string }[]
+    expect(findings.map(({ code }) => code)).toEqual(['failover/no-network', 'network/full'])
+    expect(findings[1]?.message).toBe('In a test: Full')
+    expect(specs.map(({ mode, networks, hardware }) => [mode, [...networks], hardware.disks.length])).toEqual(
+      [
+        ['failover', [], 1],
+        ['test', [['net0', 'lan']], 1],
+      ],
+    )
   })
 })
 

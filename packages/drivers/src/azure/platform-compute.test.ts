@@ -97,6 +97,24 @@ test('a right that is missing at Resource Manager is named, beside what the stor
   })
 })
 
+test('an account in another region is refused before anything is replicated, and one that nobody may look at is told', async () => {
+  const { storageRegion } = site.double
+  try {
+    site.double.storageRegion = 'northeurope'
+    await expect((await open()).checkConnection()).rejects.toMatchObject({
+      name: 'Refusal',
+      code: 'azure/storage-elsewhere',
+      message: expect.stringContaining('is in northeurope, and machines shall run in westeurope'),
+    })
+    site.double.storageRegion = null
+    expect((await (await open()).checkConnection()).summary).toContain(
+      'the region of the storage account not checked',
+    )
+  } finally {
+    site.double.storageRegion = storageRegion
+  }
+})
+
 test('a wrong secret and one that is missing are refused in words of the part that they belong to', async () => {
   await expect(
     (await open({ secrets: { ...right, clientSecret: 'old' } })).checkConnection(),

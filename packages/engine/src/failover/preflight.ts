@@ -1,7 +1,7 @@
 // What the target would say to a machine, asked long before the disaster.
 import { bootWarnings } from '@understudy/domain/boot-check/boot-check'
 import { chooseBootNetworks } from '@understudy/domain/failover/boot-networks'
-import type { Finding, Machine, MachineId } from '@understudy/domain/machines/machine'
+import type { DiskKey, Finding, Machine, MachineId } from '@understudy/domain/machines/machine'
 import type { PolicyId } from '@understudy/domain/protection/policy'
 import { whyNotEncrypted } from '@understudy/domain/protection/policy-fits'
 import type { AdapterMapping, Protection, ProtectionId } from '@understudy/domain/protection/protection'
@@ -10,7 +10,7 @@ import { keptCheck } from '../boot-check/check-boot.ts'
 import { loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import type { SitePlatform } from '../ports/platforms.ts'
-import type { BootSpec } from '../ports/target-platform.ts'
+import type { BootSpec, MachineSpec, SuggestedSize, TargetPlatform } from '../ports/target-platform.ts'
 import { loadMachine } from '../protection/protect.ts'
 import { findingOf, noTargetAt } from '../sites/no-target.ts'
 import { platformOf } from '../sites/platform-of.ts'
@@ -23,12 +23,16 @@ export type PreflightRequest = {
   readonly adapters: readonly AdapterMapping[]
   /** Left out: none is chosen yet. */
   readonly policyId?: PolicyId
+  /** Would not be replicated, so that the target need not have them. */
+  readonly excludedDisks?: readonly DiskKey[]
 }
+
+export type SizeRequest = Omit<PreflightRequest, 'adapters' | 'policyId'>
 
 /** The findings of the target, and what only the control plane knows: machines that will be there one day. */
 export async function preflight(
   parts: EngineParts,
-  { machineId, targetSiteId, adapters, policyId }: PreflightRequest,
+  { machineId, targetSiteId, adapters, policyId, excludedDisks = [] }: PreflightRequest,
 ): Promise<readonly Finding[]> {
   const machine = await loadMachine(parts, machineId)
   const platform = await platformOf(parts, targetSiteId)
@@ -39,14 +43,53 @@ export async function preflight(
   // It is protected all the same, by somebody who knows.
   if (!target || obstacle) return [...unfit, ...(obstacle ? [findingOf(obstacle, 'warning')] : [])]
   const networks = await chooseFailoverNetworks(target, { adapters })
-  const { name, hardware } = machine
-  const spec = { name, mode: 'failover', hardware, networks, trackingId: null } as const
+  const spec = { ...specOf(machine, excludedDisks), networks }
   return [
     ...unfit,
     ...(await target.preflight(spec)),
     ...connectedToNothing(spec),
+    ...(await findingsOfTests(target, spec, adapters)),
     ...(await sharedNames(parts, machine, targetSiteId)),
   ]
+}
+
+/** Where the target has sizes: which one the machine would get. Null: it has none, or none that can be had. */
+export async function suggestSize(
+  parts: EngineParts,
+  { machineId, targetSiteId, excludedDisks = [] }: SizeRequest,
+): Promise<SuggestedSize | null> {
+  const { target } = await platformOf(parts, targetSiteId)
+  if (!target?.sizeFor) return null
+  const machine = await loadMachine(parts, machineId)
+  return await target.sizeFor({ ...specOf(machine, excludedDisks), networks: new Map() })
+}
+
+const specOf = ({ name, hardware }: Machine, excludedDisks: readonly DiskKey[]) => ({
+  name,
+  mode: 'failover' as const,
+  hardware: { ...hardware, disks: hardware.disks.filter(({ key }) => !excludedDisks.includes(key)) },
+  trackingId: null,
+})
+
+/** What is wrong with the networks that were chosen for tests, or with what the adapters are given there. */
+async function findingsOfTests(
+  target: TargetPlatform,
+  spec: MachineSpec,
+  adapters: readonly AdapterMapping[],
+): Promise<readonly Finding[]> {
+  if (adapters.every(({ testNetworkId }) => testNetworkId === null)) return []
+  const mode = 'test'
+  const networks = chooseBootNetworks({
+    mode,
+    adapters,
+    networks: await target.networks(),
+    // The target warns of them in its own words.
+    allowOpenNetworks: true,
+  })
+  const found = await target.preflight({ ...spec, mode, networks })
+  return found
+    .filter(({ code }) => code.startsWith('network/'))
+    .map((finding) => ({ ...finding, message: `In a test: ${finding.message}` }))
 }
 
 async function encryptionFindings(

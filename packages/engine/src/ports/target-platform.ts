@@ -53,6 +53,9 @@ export type BootSpec = {
 /** The same before anything is decided about one run. */
 export type MachineSpec = Omit<BootSpec, 'disks' | 'runId' | 'placing'>
 
+/** `why` in an operator's words: what it has, for what is needed. */
+export type SuggestedSize = { readonly name: string; readonly why: string }
+
 export type RunningReplica = {
   readonly ref: MachineRef
   /** What it is called now: the wished name, or the free one nearest to it. */
@@ -99,6 +102,8 @@ export interface TargetPlatform {
    * (`machine/name-taken`) that says which one the machine gets. Touches nothing.
    */
   preflight(spec: MachineSpec, signal?: AbortSignal): Promise<readonly Finding[]>
+  /** Where the platform has sizes of machines: which one `boot` would take. Null: none can be had. Touches nothing. */
+  sizeFor?(spec: MachineSpec, signal?: AbortSignal): Promise<SuggestedSize | null>
   /**
    * Starts the machine from the readers, nothing copied before. Repeatable: the same run id finds the machine that a
    * killed predecessor made and goes on with it. An Outage while the place where that one began does not answer: a second

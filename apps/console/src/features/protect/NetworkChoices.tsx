@@ -1,4 +1,3 @@
-import { Text } from '@mantine/core'
 import type { Machine } from '@understudy/contract/machine'
 import type { Site } from '@understudy/contract/site'
 import { MachineFindings } from './MachineFindings.tsx'
@@ -27,11 +26,6 @@ export function NetworkChoices(props: NetworkChoicesProps) {
         onChange={onChange}
       />
       <MachineFindings machines={machines} findings={findings} label="About the networks" />
-      {findings.length > 0 && Object.keys(chosen).length > 0 && (
-        <Text size="xs" c="var(--ink-quiet)" mt="xs">
-          Found for the networks that are suggested. Those that you choose are checked before the first copy.
-        </Text>
-      )}
     </>
   )
 }

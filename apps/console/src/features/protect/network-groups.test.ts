@@ -1,6 +1,6 @@
 import type { Machine } from '@understudy/contract/machine'
 import { describe, expect, test } from 'vitest'
-import { groupNetworks, mapAdapters } from './network-groups.ts'
+import { chosenAdapters, groupNetworks, mapAdapters } from './network-groups.ts'
 
 const machine = (id: string, networks: readonly (string | null)[]): Machine => ({
   id,
@@ -64,6 +64,12 @@ describe('networks of many machines', () => {
       { adapterKey: 'nic0', failoverNetworkId: 'other', testNetworkId: null },
       { adapterKey: 'nic1', failoverNetworkId: null, testNetworkId: 'bubble' },
     ])
+  })
+  test('only what was chosen is sent to be looked at, machine by machine', () => {
+    const chosen = { storage: { failoverNetworkId: 'other', testNetworkId: null } }
+    expect(chosenAdapters([web, db], chosen)).toEqual({
+      web: [{ adapterKey: 'nic1', failoverNetworkId: 'other', testNetworkId: null }],
+    })
   })
   test('without suggestion and choice an adapter is connected to nothing', () => {
     expect(mapAdapters(db, {}, {})).toEqual([

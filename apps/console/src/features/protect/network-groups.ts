@@ -58,3 +58,18 @@ export function mapAdapters(
     }
   })
 }
+
+/** By machine: what was chosen for its adapters. Nothing of those whose network is as suggested. */
+export function chosenAdapters(
+  machines: readonly Machine[],
+  chosen: Readonly<Record<string, NetworkChoice>>,
+): Record<string, Mapping[]> {
+  const byMachine = machines.map((machine) => {
+    const adapters = machine.hardware.adapters.flatMap(({ key, networkId }) => {
+      const choice = chosen[networkId ?? '']
+      return choice ? [{ adapterKey: key, ...choice }] : []
+    })
+    return [machine.id, adapters] as const
+  })
+  return Object.fromEntries(byMachine.filter(([, adapters]) => adapters.length > 0))
+}

@@ -5,6 +5,7 @@ export type FindingPlace = (typeof findingPlaces)[number]
 
 const placeOfCode: Readonly<Record<string, FindingPlace>> = {
   'azure/region-gone': 'target',
+  'azure/storage-elsewhere': 'target',
   'azure/no-size': 'target',
   'azure/quota': 'target',
   'azure/other-size': 'target',

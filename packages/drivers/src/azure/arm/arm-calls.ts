@@ -58,8 +58,12 @@ export interface ArmCalls {
   /** Of the region: what a machine may be like, and what the subscription may still have. */
   sizes(signal?: AbortSignal): Promise<readonly ResourceSku[]>
   usages(signal?: AbortSignal): Promise<readonly Usage[]>
+  /** Where the account of the copies is; null: it is not there, or the sign-in may not look at it. */
+  regionOfStorage(signal?: AbortSignal): Promise<string | null>
   /** What the sign-in may do there. */
   permissions(where: 'group' | 'subscription', signal?: AbortSignal): Promise<readonly Permission[]>
+  /** The same on one resource, wherever it lies; null: nobody tells. */
+  permissionsOn(resourceId: string, signal?: AbortSignal): Promise<readonly Permission[] | null>
   /** A picture of the screen as Azure keeps it (a Windows bitmap); null while there is none. */
   screen(machine: string, signal?: AbortSignal): Promise<Buffer | null>
 }

@@ -8,8 +8,9 @@ import { cannotRestore, notWhole } from './arm-failures.ts'
 import { bitmapToPng } from './bitmap-to-png.ts'
 import { bootInAzure, removeCopies } from './boot-in-azure.ts'
 import { destroyRun } from './destroy-run.ts'
+import { joinFindings, missingJoin } from './join-rights.ts'
 import { keptFor } from './kept-for.ts'
-import { preflightFindings } from './preflight.ts'
+import { pluggedAdapters, preflightFindings, sizeFor } from './preflight.ts'
 import { loadSubnets, readPreflightFacts } from './preflight-facts.ts'
 import { probeMachine } from './probe-machine.ts'
 import { readResourceId } from './resource-id.ts'
@@ -18,6 +19,7 @@ import { ADOPTED_TAG, MODE_TAG } from './run-names.ts'
 import { checkArmSettings, placeOf } from './settings.ts'
 import { toNetworks } from './site-networks.ts'
 import { markStopped } from './source/mark-stopped.ts'
+import { storageRegionFindings } from './storage-region.ts'
 import type { TargetParts } from './target-parts.ts'
 
 /** Azure runs on Hyper-V, and shows pictures of the screen that nobody can type at. */
@@ -30,15 +32,24 @@ export function azureTarget(parts: TargetParts): TargetPlatform {
   const { arm, settings } = parts
   checkArmSettings(settings)
   const sizes = keptFor(SIZES_KEPT_MS, parts.clock, (signal) => arm.sizes(signal))
+  const storageRegion = keptFor(SIZES_KEPT_MS, parts.clock, (signal) => arm.regionOfStorage(signal))
   return {
     presents: parts.presents ?? azureHardware,
     places: async () => [placeOf(settings)],
     networks: async (signal) => toNetworks(await loadSubnets(parts, signal)),
-    preflight: async (spec, signal) =>
-      preflightFindings(
-        spec,
-        await readPreflightFacts({ settings, arm: { ...arm, sizes } }, spec, null, signal),
-      ),
+    async preflight(spec, signal) {
+      const facts = await readPreflightFacts({ settings, arm: { ...arm, sizes } }, spec, null, signal)
+      const chosen = pluggedAdapters(spec).map(({ networkId }) => networkId)
+      return [
+        ...preflightFindings(spec, facts),
+        ...(await joinFindings(chosen, facts.subnets, settings, (id) => missingJoin(arm, id, signal))),
+        ...storageRegionFindings(settings, await storageRegion(signal)),
+      ]
+    },
+    async sizeFor(spec, signal) {
+      const [skus, usages] = await Promise.all([sizes(signal), arm.usages(signal)])
+      return sizeFor(spec, { settings, skus, usages })
+    },
     boot: (spec, signal) => bootInAzure(parts, spec, signal),
     // A machine in Azure has its disks wholly before it starts: it never reads from us.
     reattach: async () => {},

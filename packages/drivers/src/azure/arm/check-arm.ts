@@ -1,9 +1,12 @@
 // The connection test of a site that runs replicas in Azure: signs in, and says every right that is missing at once.
 import { Refusal } from '@understudy/base/errors'
+import { type MissingRight, nameRights } from '@understudy/domain/sites/missing-right'
 import type { ArmCalls } from './arm-calls.ts'
-import { missingRights, neededInGroup, neededInSubscription } from './missing-rights.ts'
+import { MOST_ASKED, missingJoin, networksElsewhere } from './join-rights.ts'
+import { asMissing, missingRights, neededInGroup, neededInSubscription } from './missing-rights.ts'
 import { type ArmSettings, checkArmSettings } from './settings.ts'
-import { toSubnets } from './site-networks.ts'
+import { type SiteSubnet, toSubnets } from './site-networks.ts'
+import { storageRegionFindings } from './storage-region.ts'
 
 export async function checkArm(
   arm: ArmCalls,
@@ -17,8 +20,8 @@ export async function checkArm(
   const inSubscription = missingRights(neededInSubscription, await arm.permissions('subscription', signal))
   if (inGroup.length > 0 || inSubscription.length > 0)
     throw rightsMissing([
-      ...of(inGroup, `resource group ${resourceGroup}`),
-      ...of(inSubscription, 'the subscription'),
+      ...asMissing(inGroup, `resource group ${resourceGroup}`),
+      ...asMissing(inSubscription, 'the subscription'),
     ])
   const machines = (await arm.sizes(signal)).filter(({ resourceType }) => resourceType === 'virtualMachines')
   if (machines.length === 0)
@@ -27,21 +30,49 @@ export async function checkArm(
       message: `Azure offers this subscription no machines in ${region}`,
       remedy: 'Check the name of the region, as in "westeurope", or use another one.',
     })
+  const storageRegion = await arm.regionOfStorage(signal)
+  const [elsewhere] = storageRegionFindings(settings, storageRegion)
+  if (elsewhere) throw new Refusal(elsewhere)
   const subnets = toSubnets(await arm.allNetworks(signal), await arm.allGroups(signal), region)
   const isolated = subnets.filter((subnet) => subnet.isolated).length
   return {
-    summary: `${machines.length} machine sizes in ${region}, ${subnets.length} subnets, ${isolated} of them isolated`,
+    summary: [
+      `${machines.length} machine sizes in ${region}, ${subnets.length} subnets, ${isolated} of them isolated`,
+      storageRegion === null
+        ? 'the region of the storage account not checked (not found, or it may not be read)'
+        : 'the storage account in the same region',
+      ...(await networksRefused(arm, subnets, settings, signal)),
+    ].join(', '),
   }
 }
 
-const of = (actions: readonly string[], where: string): readonly string[] =>
-  actions.length === 0 ? [] : [`in ${where}: ${actions.join(', ')}`]
+/** Nobody need be allowed everywhere: which networks a machine cannot be connected to is said, and refused when one is chosen. */
+async function networksRefused(
+  arm: ArmCalls,
+  subnets: readonly SiteSubnet[],
+  settings: ArmSettings,
+  signal: AbortSignal | undefined,
+): Promise<readonly string[]> {
+  const elsewhere = networksElsewhere(subnets, settings)
+  const missing: MissingRight[] = []
+  for (const id of elsewhere.slice(0, MOST_ASKED)) {
+    const one = await missingJoin(arm, id, signal)
+    if (one !== null) missing.push(one)
+  }
+  const left = elsewhere.length - MOST_ASKED
+  return [
+    ...(missing.length === 0
+      ? []
+      : [`machines cannot be connected everywhere: ${nameRights(missing)} is missing`]),
+    ...(left > 0 ? [`of ${left} further networks that was not asked`] : []),
+  ]
+}
 
-const rightsMissing = (missing: readonly string[]): Refusal =>
+const rightsMissing = (missingRights: readonly MissingRight[]): Refusal =>
   new Refusal({
     code: 'azure/right-missing',
-    message: `The identity of the site lacks rights in Azure; ${missing.join('; ')}`,
+    message: `The identity of the site lacks rights in Azure: ${nameRights(missingRights)}`,
     remedy:
       'Give it a role with these actions at that place, such as Contributor of the group and Reader of the subscription. New roles take up to ten minutes to count.',
-    facts: { missing },
+    facts: { missingRights },
   })

@@ -18,6 +18,8 @@ export type MachineSize = {
   readonly family: string
   readonly cpus: number
   readonly memoryBytes: number
+  /** Beside the one that it starts from, at most. */
+  readonly dataDisks: number
 }
 
 export type SizeChoice = {
@@ -70,7 +72,8 @@ export function toSize(sku: ResourceSku): MachineSize | null {
   const cpus = number(sku, 'vCPUsAvailable') ?? number(sku, 'vCPUs')
   const memory = number(sku, 'MemoryGB')
   if (cpus === null || memory === null) return null
-  return { name: sku.name, family: sku.family ?? '', cpus, memoryBytes: memory * GiB }
+  const dataDisks = number(sku, 'MaxDataDiskCount') ?? 0
+  return { name: sku.name, family: sku.family ?? '', cpus, memoryBytes: memory * GiB, dataDisks }
 }
 
 function obstacle(sku: ResourceSku, wish: SizeWish): string | null {

@@ -1,5 +1,7 @@
 // The whole way over TLS: the sign-in at the directory, Microsoft's clients, and what the connection test says.
 import { rootCertificates } from 'node:tls'
+import type { DiskKey } from '@understudy/domain/machines/machine'
+import type { MachineSpec } from '@understudy/engine/ports/target-platform'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { azureTarget } from './azure-target.ts'
 import { checkArm } from './check-arm.ts'
@@ -8,6 +10,7 @@ import { type DoubleServer, serveDouble } from './double/double-line.ts'
 import { emulatedSettings } from './double/emulated-azure.ts'
 import { missingRights } from './missing-rights.ts'
 import { blobAddress, openAzureTarget } from './open-azure-target.ts'
+import { OWN_NETWORK } from './site-networks.ts'
 import { type TestSite, testSite } from './test-site.ts'
 
 const application = {
@@ -38,7 +41,8 @@ const connect = (secret: string, settings = emulatedSettings) => {
 test('a site with the right secret is connected, and told what it finds', async () => {
   const arm = await connect('right')
   expect(await checkArm(arm, emulatedSettings)).toEqual({
-    summary: '8 machine sizes in westeurope, 2 subnets, 1 of them isolated',
+    summary:
+      '8 machine sizes in westeurope, 2 subnets, 1 of them isolated, the storage account in the same region',
   })
   expect((await azureTarget({ ...site.parts, arm }).networks()).map(({ name }) => name)).toEqual([
     'Own network',
@@ -104,8 +108,66 @@ test('every right that is missing is named, with where', async () => {
   expect(failure).toMatchObject({
     code: 'azure/right-missing',
     message:
-      'The identity of the site lacks rights in Azure; in resource group replicas: Microsoft.Compute/disks/delete; in the subscription: Microsoft.Compute/skus/read, Microsoft.Compute/locations/usages/read',
+      'The identity of the site lacks rights in Azure: Microsoft.Compute/disks/delete in resource group replicas, Microsoft.Compute/skus/read in the subscription, Microsoft.Compute/locations/usages/read in the subscription',
+    facts: {
+      missingRights: [
+        {
+          right: 'Microsoft.Compute/disks/delete',
+          scope: 'resource group replicas',
+          purpose: 'to make disks of copies, and to remove them',
+        },
+        {
+          right: 'Microsoft.Compute/skus/read',
+          scope: 'the subscription',
+          purpose: 'to choose the size of a machine',
+        },
+        {
+          right: 'Microsoft.Compute/locations/usages/read',
+          scope: 'the subscription',
+          purpose: 'to look at the quotas',
+        },
+      ],
+    },
   })
+})
+
+test('a network of another resource group that may not be joined is named, and refused where it is chosen', async () => {
+  const { elsewhere } = site.double.permissions
+  site.double.permissions.elsewhere = [{ actions: ['*/read'], notActions: [] }]
+  const arm = await connect('right')
+  const { summary } = await checkArm(arm, emulatedSettings)
+  const target = azureTarget({ ...site.parts, arm })
+  const spec = (networkId: string): MachineSpec => ({
+    name: 'web',
+    mode: 'failover',
+    hardware: {
+      cpus: 1,
+      memoryBytes: 2 ** 30,
+      firmware: 'bios',
+      disks: [
+        {
+          key: 'disk0' as DiskKey,
+          label: 'vda',
+          bytes: 2 ** 30,
+          format: 'raw',
+          bus: 'virtio',
+          boot: true,
+        },
+      ],
+      adapters: [{ key: 'net0', macAddress: '52:54:00:00:00:01', networkId: null, model: 'virtio' }],
+    },
+    networks: new Map([['net0', networkId]]),
+    trackingId: null,
+  })
+  const codes = async (networkId: string) =>
+    (await target.preflight(spec(networkId))).map(({ level, code }) => `${level} ${code}`)
+  const found = [await codes(site.openSubnet), await codes(OWN_NETWORK)]
+  site.double.permissions.elsewhere = elsewhere
+  expect(summary).toContain(
+    'machines cannot be connected everywhere: Microsoft.Network/virtualNetworks/subnets/join/action in network lan of resource group networks is missing',
+  )
+  expect(found).toEqual([['blocker network/not-joinable'], []])
+  expect(await codes(site.openSubnet)).toEqual([])
 })
 
 test('what one role takes out another one may give', () => {

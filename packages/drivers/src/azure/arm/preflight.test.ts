@@ -4,8 +4,9 @@ import type { MachineSpec } from '@understudy/engine/ports/target-platform'
 import { expect, test } from 'vitest'
 import { skus } from './double/compute-rules.ts'
 import { emulatedSettings } from './double/emulated-azure.ts'
-import { type PreflightFacts, preflightFindings, usableSizes } from './preflight.ts'
+import { type PreflightFacts, preflightFindings, sizeFor, usableSizes } from './preflight.ts'
 import { OWN_NETWORK, type SiteSubnet } from './site-networks.ts'
+import { storageRegionFindings } from './storage-region.ts'
 
 const subnet = (change: Partial<SiteSubnet> = {}): SiteSubnet => ({
   id: '/subscriptions/s/resourceGroups/networks/providers/Microsoft.Network/virtualNetworks/lan/subnets/web',
@@ -146,4 +147,26 @@ test('a disk that is in the way is named, so that it can be left out', () => {
   const second = disk({ key: 'disk1', boot: false, bytes: 9 * TiB })
   const findings = preflightFindings(spec({ disks: [disk(), second] }), facts())
   expect(findings).toMatchObject([{ code: 'azure/disk-too-large', disk: 'disk1' }])
+})
+
+test('the size that a machine gets is told with what it has, what is needed, and why that one', () => {
+  const two = spec({ cpus: 2, memoryBytes: 4 * GiB, disks: [disk(), disk({ key: 'disk1', boot: false })] })
+  expect(sizeFor(two, facts())).toEqual({
+    name: 'Standard_B2s',
+    why: '2 vCPU, 4.0 GiB for 2 vCPU, 4.0 GiB; 1 data disk of 4; the smallest that fits',
+  })
+  const settings = { ...emulatedSettings, preferredSizes: ['standard_d2s_v5'] }
+  expect(sizeFor(two, facts({ settings }))).toEqual({
+    name: 'Standard_D2s_v5',
+    why: '2 vCPU, 8.0 GiB for 2 vCPU, 4.0 GiB; 1 data disk of 4; the first of the preferred sizes that fits',
+  })
+  expect(sizeFor(spec({ cpus: 400 }), facts())).toBeNull()
+})
+
+test('copies in another region than the machines are found before the failover, and where nobody may look nothing is claimed', () => {
+  expect(codes(storageRegionFindings(emulatedSettings, 'northeurope'))).toEqual([
+    'blocker azure/storage-elsewhere',
+  ])
+  expect(storageRegionFindings(emulatedSettings, 'West Europe')).toEqual([])
+  expect(storageRegionFindings(emulatedSettings, null)).toEqual([])
 })

@@ -3,7 +3,7 @@ import type { ResourceSku, Usage } from '@azure/arm-compute'
 import { formatBytes, GiB, TiB } from '@understudy/base/bytes'
 import { blocker, warning } from '@understudy/domain/machines/finding'
 import type { Finding, NetworkAdapter } from '@understudy/domain/machines/machine'
-import type { MachineSpec } from '@understudy/engine/ports/target-platform'
+import type { MachineSpec, SuggestedSize } from '@understudy/engine/ports/target-platform'
 import { LARGEST_DISK_BYTES } from '../limits.ts'
 import { chooseSizes, type MachineSize, quotaObstacle, type SizeChoice } from './choose-size.ts'
 import { contains, isUsable, toNumber, toRange } from './ip-ranges.ts'
@@ -38,11 +38,29 @@ export function preflightFindings(spec: MachineSpec, facts: PreflightFacts): rea
 }
 
 /** Sizes that the machine can have, the best first; those beyond the quota are left out. */
-export function usableSizes(spec: MachineSpec, facts: PreflightFacts): readonly MachineSize[] {
+export function usableSizes(spec: MachineSpec, facts: SizeFacts): readonly MachineSize[] {
   return choiceOf(spec, facts).fitting.filter((size) => quotaObstacle(size, facts.usages) === null)
 }
 
-const choiceOf = ({ hardware }: MachineSpec, { settings, skus }: PreflightFacts): SizeChoice =>
+/** Which of them it gets, and why that one. Null: none can be had, which the findings tell. */
+export function sizeFor(spec: MachineSpec, facts: SizeFacts): SuggestedSize | null {
+  const [size] = usableSizes(spec, facts)
+  if (size === undefined) return null
+  const { hardware } = spec
+  const data = hardware.disks.length - 1
+  const has = `${size.cpus} vCPU, ${formatBytes(size.memoryBytes)}`
+  const needs = `${hardware.cpus} vCPU, ${formatBytes(hardware.memoryBytes)}`
+  const isPreferred = facts.settings.preferredSizes.some((name) => sameName(name, size.name))
+  const why = isPreferred ? 'the first of the preferred sizes that fits' : 'the smallest that fits'
+  const disks = `${data} data ${data === 1 ? 'disk' : 'disks'} of ${size.dataDisks}`
+  return { name: size.name, why: `${has} for ${needs}; ${disks}; ${why}` }
+}
+
+const sameName = (left: string, right: string): boolean => left.toLowerCase() === right.toLowerCase()
+
+type SizeFacts = Pick<PreflightFacts, 'settings' | 'skus' | 'usages'>
+
+const choiceOf = ({ hardware }: MachineSpec, { settings, skus }: SizeFacts): SizeChoice =>
   chooseSizes(
     skus,
     {
@@ -252,8 +270,7 @@ function sizeFindings(spec: MachineSpec, facts: PreflightFacts): Finding[] {
 }
 
 function preferenceFindings(settings: ArmSettings, fitting: readonly MachineSize[]): Finding[] {
-  const isFitting = (name: string): boolean =>
-    fitting.some((size) => size.name.toLowerCase() === name.toLowerCase())
+  const isFitting = (name: string): boolean => fitting.some((size) => sameName(size.name, name))
   if (settings.preferredSizes.length === 0 || settings.preferredSizes.some(isFitting)) return []
   return [
     warning(

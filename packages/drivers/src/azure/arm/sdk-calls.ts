@@ -1,7 +1,7 @@
 // The requests of `arm-calls.ts` through Microsoft's clients. Here and nowhere else their errors become ours.
 import type { ComputeManagementClient } from '@azure/arm-compute'
 import type { NetworkManagementClient } from '@azure/arm-network'
-import { createPipelineRequest } from '@azure/core-rest-pipeline'
+import { createPipelineRequest, type PipelineResponse } from '@azure/core-rest-pipeline'
 import { isAbort, Outage, Refusal } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
 import type { ArmCalls, MachineState, Shelf } from './arm-calls.ts'
@@ -13,7 +13,7 @@ import type { ArmSettings } from './settings.ts'
 export type SdkParts = {
   readonly compute: ComputeManagementClient
   readonly network: NetworkManagementClient
-  readonly settings: Pick<ArmSettings, 'resourceGroup' | 'region'>
+  readonly settings: Pick<ArmSettings, 'resourceGroup' | 'region' | 'storageAccountId'>
   /** How often Azure is asked whether it has ended its work, and how long at most. */
   readonly pollMs: number
   readonly operationMinutes: number
@@ -174,8 +174,25 @@ export function sdkCalls(parts: SdkParts): ArmCalls {
       ),
     usages: (signal) =>
       ask.all('look at the quotas', signal, (options) => compute.usage.list(settings.region, options)),
+    regionOfStorage: (signal) =>
+      ask.once('look at the storage account', signal, ({ abortSignal }) =>
+        regionOfStorage(parts, abortSignal),
+      ),
     permissions: (where, signal) =>
-      ask.once('look at what it may do', signal, ({ abortSignal }) => permissions(parts, where, abortSignal)),
+      ask.once('look at what it may do', signal, async ({ abortSignal }) => {
+        const subscription = `/subscriptions/${parts.network.subscriptionId}`
+        const group = `${subscription}/resourceGroups/${settings.resourceGroup}`
+        const answer = await permissions(parts, where === 'group' ? group : subscription, abortSignal)
+        if (!Array.isArray(answer)) throw failedWith(answer)
+        return answer
+      }),
+    permissionsOn: (resourceId, signal) =>
+      ask.once('look at what it may do', signal, async ({ abortSignal }) => {
+        const answer = await permissions(parts, resourceId, abortSignal)
+        if (Array.isArray(answer)) return answer
+        if (answer.status === 403 || answer.status === 404) return null
+        throw failedWith(answer)
+      }),
     async screen(machine, signal) {
       const address = await ask.orNull('look at the screen', signal, async (options) => {
         const answer = await compute.virtualMachines.retrieveBootDiagnosticsData(group, machine, options)
@@ -193,23 +210,35 @@ const PERMISSIONS_VERSION = '2022-04-01'
 /** Roles of one identity at one place come on a page or two. */
 const MOST_PAGES = 20
 
-/** Microsoft's client of this service is large and is needed for this one question alone. */
-async function permissions(
+const STORAGE_VERSION = '2023-05-01'
+
+/** A right that nothing else needs: whoever has not got it is not kept from anything. */
+async function regionOfStorage(
   { network, settings }: SdkParts,
-  where: 'group' | 'subscription',
   abortSignal: AbortSignal,
-): Promise<readonly Permission[]> {
-  const subscription = `${network.$host}/subscriptions/${network.subscriptionId}`
-  const scope = where === 'group' ? `${subscription}/resourceGroups/${settings.resourceGroup}` : subscription
+): Promise<string | null> {
+  const url = `${network.$host}${settings.storageAccountId}?api-version=${STORAGE_VERSION}`
+  const answer = await network.sendRequest(createPipelineRequest({ url, method: 'GET', abortSignal }))
+  if (answer.status === 403 || answer.status === 404) return null
+  if (answer.status !== 200) throw failedWith(answer)
+  const { location } = JSON.parse(answer.bodyAsText ?? '{}') as { location?: string }
+  return location ?? null
+}
+
+const failedWith = (answer: PipelineResponse): Error =>
+  Object.assign(new Error(`status ${answer.status}`), { statusCode: answer.status, response: answer })
+
+/** Microsoft's client of this service is large and is needed for this one question alone. Returns the answer that is none. */
+async function permissions(
+  { network }: SdkParts,
+  scope: string,
+  abortSignal: AbortSignal,
+): Promise<Permission[] | PipelineResponse> {
   const found: Permission[] = []
-  let url = `${scope}/providers/Microsoft.Authorization/permissions?api-version=${PERMISSIONS_VERSION}`
+  let url = `${network.$host}${scope}/providers/Microsoft.Authorization/permissions?api-version=${PERMISSIONS_VERSION}`
   for (let page = 0; url !== '' && page < MOST_PAGES; page += 1) {
     const answer = await network.sendRequest(createPipelineRequest({ url, method: 'GET', abortSignal }))
-    if (answer.status !== 200)
-      throw Object.assign(new Error(`status ${answer.status}`), {
-        statusCode: answer.status,
-        response: answer,
-      })
+    if (answer.status !== 200) return answer
     const body = JSON.parse(answer.bodyAsText ?? '{}') as { value?: Permission[]; nextLink?: string }
     found.push(...(body.value ?? []))
     url = body.nextLink ?? ''

@@ -65,8 +65,10 @@ export type ArmDouble = {
   /** Asked at every request. */
   fault: (call: DoubleCall) => Fault | null
   quota: number
+  /** Where the storage accounts are; null: whoever signs in may not look. */
+  storageRegion: string | null
   /** What whoever signs in may do. */
-  permissions: Record<'group' | 'subscription', readonly Json[]>
+  permissions: Record<'group' | 'elsewhere' | 'subscription', readonly Json[]>
   /** Puts something there that nobody asked for, as an operator does in the portal. Whole, in ARM's form. */
   place(
     resource: Pick<Resource, 'type' | 'name'> & Partial<Resource>,
@@ -109,8 +111,10 @@ export function armDouble(options: DoubleOptions): ArmDouble {
     calls,
     fault: () => null,
     quota: options.quota ?? 100,
+    storageRegion: options.region,
     permissions: {
       group: [{ actions: ['*'], notActions: [] }],
+      elsewhere: [{ actions: ['*'], notActions: [] }],
       subscription: [{ actions: ['*'], notActions: [] }],
     },
     place,
@@ -204,14 +208,18 @@ export function armDouble(options: DoubleOptions): ArmDouble {
       return page(url, usages(site, double.quota))
     }
     const permissions =
-      /^\/subscriptions\/[^/]+(?:\/resourceGroups\/([^/]+))?\/providers\/Microsoft\.Authorization\/permissions$/i.exec(
+      /^\/subscriptions\/[^/]+(?:\/resourceGroups\/([^/]+)(?:\/providers\/.+)?)?\/providers\/Microsoft\.Authorization\/permissions$/i.exec(
         path,
       )
     if (permissions !== null) {
       const [, group] = permissions
       if (group !== undefined && !knownGroups().has(group.toLowerCase())) throw groupMissing(group)
-      return page(url, double.permissions[group === undefined ? 'subscription' : 'group'])
+      if (group === undefined) return page(url, double.permissions.subscription)
+      const isOurs = group.toLowerCase() === options.resourceGroup.toLowerCase()
+      return page(url, double.permissions[isOurs ? 'group' : 'elsewhere'])
     }
+    const account = /\/providers\/Microsoft\.Storage\/storageAccounts\/([^/]+)$/i.exec(path)?.[1]
+    if (account !== undefined) return storageAccount(path, account)
     const inGroup = /^\/subscriptions\/[^/]+\/resourceGroups\/([^/]+)\/providers\/([^/]+)\/(.+)$/i.exec(path)
     const everywhere = /^\/subscriptions\/[^/]+\/providers\/([^/]+)\/([^/]+)$/i.exec(path)
     if (everywhere !== null) return listAll(`${everywhere[1]}/${everywhere[2]}`, version, url, null)
@@ -233,6 +241,22 @@ export function armDouble(options: DoubleOptions): ArmDouble {
     if (method === 'PATCH') return patch(existing(found, id), routed, version)
     if (method === 'DELETE') return remove(rule, found, routed, version)
     throw new ArmError(405, 'MethodNotAllowed', `${method} is not allowed here.`)
+  }
+
+  /** Nothing is published about it here; what is asked for is where it is. */
+  function storageAccount(id: string, name: string): DoubleAnswer {
+    if (double.storageRegion === null)
+      throw new ArmError(
+        403,
+        'AuthorizationFailed',
+        `The client does not have authorization to perform action 'Microsoft.Storage/storageAccounts/read' over scope '${id}'.`,
+      )
+    return answerOf(200, {
+      id,
+      name,
+      type: 'Microsoft.Storage/storageAccounts',
+      location: double.storageRegion,
+    })
   }
 
   function knownGroups(): Set<string> {
