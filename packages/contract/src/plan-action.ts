@@ -38,6 +38,17 @@ const command = {
   arguments: z.array(Text).max(200),
   environment: Words,
 }
+/** In Azure, with the sign-in and the subscription of a site. */
+const azurePlace = {
+  site: idOf<SiteId>()
+    .nullable()
+    .describe(
+      'Its sign-in and its subscription are used: its id; in the text of a plan its name, or its id where several have that name. null: not chosen yet, and the plan cannot be run',
+    ),
+  resourceGroup: Text.describe('Empty: that of the site'),
+}
+const MachineOrNone = ItemIdText.nullable().describe('null: not chosen yet, and the plan cannot be run')
+const Traffic = z.number().int().min(1).max(1000)
 const Role = z.enum(['operator', 'contributor', 'owner'])
 
 const Check = z.discriminatedUnion('kind', [
@@ -123,6 +134,64 @@ export const StepAction = z
         z.strictObject({ kind: z.literal('state'), state: z.enum(['ready', 'drain', 'maint']) }),
         z.strictObject({ kind: z.literal('address'), to: Endpoint, port: Port }),
       ]),
+      timeoutSeconds: Timeout,
+    }),
+    z.strictObject({
+      kind: z.literal('traffic-manager'),
+      ...azurePlace,
+      profile: Text,
+      endpoint: Text,
+      change: z.discriminatedUnion('kind', [
+        z.strictObject({ kind: z.literal('status'), status: z.enum(['enabled', 'disabled']) }),
+        z.strictObject({ kind: z.literal('weight'), weight: Traffic }),
+        z.strictObject({ kind: z.literal('priority'), priority: Traffic }),
+        z.strictObject({ kind: z.literal('target'), to: Endpoint }),
+      ]),
+      timeoutSeconds: Timeout,
+    }),
+    z.strictObject({
+      kind: z.literal('azure-load-balancer'),
+      ...azurePlace,
+      loadBalancer: Text,
+      pool: Text.describe('A back-end pool of it'),
+      membership: z.enum(['in', 'out']).describe('Whether it is in the pool afterwards'),
+      member: z.discriminatedUnion('kind', [
+        z
+          .strictObject({ kind: z.literal('adapter'), machine: MachineOrNone })
+          .describe('The first network adapter of a machine that runs at the site'),
+        z.strictObject({
+          kind: z.literal('entry'),
+          name: Text.describe('Of the entry in the pool'),
+          address: Endpoint,
+          network: Text.describe('Resource id of the virtual network that the address is of'),
+        }),
+      ]),
+      timeoutSeconds: Timeout,
+    }),
+    z.strictObject({
+      kind: z.literal('azure-dns'),
+      ...azurePlace,
+      zone: Text,
+      zoneKind: z.enum(['public', 'private']),
+      recordName: Text.describe('Fully qualified, within the zone'),
+      recordType: z.enum(['A', 'AAAA', 'CNAME']),
+      ttlSeconds: z
+        .number()
+        .int()
+        .nonnegative()
+        .max(2 ** 31 - 1),
+      values: z.array(Endpoint).max(20).describe('All that the record has afterwards'),
+      timeoutSeconds: Timeout,
+    }),
+    z.strictObject({
+      kind: z.literal('azure-run-command'),
+      machine: MachineOrNone,
+      script: LongText.describe(
+        'Bash on Linux, PowerShell on Windows; parameters of the plan are not put into it',
+      ),
+      variables: Words.describe(
+        'Variables of the environment on Linux, parameters of the script on Windows; they may name parameters of the plan',
+      ),
       timeoutSeconds: Timeout,
     }),
   ])

@@ -142,6 +142,10 @@ export const PlanActivity = z
       'http',
       'dns',
       'load-balancer',
+      'traffic-manager',
+      'azure-load-balancer',
+      'azure-dns',
+      'azure-run-command',
     ]),
     /** `left-out`: a step that is not for this kind of run or direction. */
     state: z.enum(['pending', 'running', 'succeeded', 'failed', 'skipped', 'left-out']),

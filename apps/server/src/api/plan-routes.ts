@@ -356,6 +356,10 @@ function roleOfStep(action: StepAction): AnswererRole | null {
     case 'http':
     case 'dns':
     case 'load-balancer':
+    case 'traffic-manager':
+    case 'azure-load-balancer':
+    case 'azure-dns':
+    case 'azure-run-command':
       return null
   }
 }

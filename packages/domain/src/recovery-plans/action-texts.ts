@@ -1,5 +1,12 @@
 // The texts of an action: the places where `{{name}}` means a parameter.
-import { type Command, type Endpoint, isOurs, type ProbeCheck, type StepAction } from './step-action.ts'
+import {
+  type AzureLoadBalancerAction,
+  type Command,
+  type Endpoint,
+  isOurs,
+  type ProbeCheck,
+  type StepAction,
+} from './step-action.ts'
 
 /**
  * Who sees a text while the step runs. `private`: only what it is for. `exposed`: also the process list or somebody's log, as with
@@ -48,8 +55,51 @@ export function mapTexts(action: StepAction, change: ChangeText): StepAction {
             ? { ...action.change, to: mapEndpoint(action.change.to, change, 'exposed') }
             : action.change,
       }
+    case 'traffic-manager':
+      return {
+        ...action,
+        resourceGroup: change(action.resourceGroup, 'exposed'),
+        profile: change(action.profile, 'exposed'),
+        endpoint: change(action.endpoint, 'exposed'),
+        change:
+          action.change.kind === 'target'
+            ? { ...action.change, to: mapEndpoint(action.change.to, change, 'shown') }
+            : action.change,
+      }
+    case 'azure-load-balancer':
+      return {
+        ...action,
+        resourceGroup: change(action.resourceGroup, 'exposed'),
+        loadBalancer: change(action.loadBalancer, 'exposed'),
+        pool: change(action.pool, 'exposed'),
+        member: mapMember(action.member, change),
+      }
+    case 'azure-dns':
+      return {
+        ...action,
+        resourceGroup: change(action.resourceGroup, 'exposed'),
+        zone: change(action.zone, 'shown'),
+        recordName: change(action.recordName, 'shown'),
+        values: action.values.map((value) => mapEndpoint(value, change, 'shown')),
+      }
+    case 'azure-run-command':
+      // Not the script: whoever sets a parameter would write a part of a program.
+      return { ...action, variables: mapValues(action.variables, change) }
   }
 }
+
+const mapMember = (
+  member: AzureLoadBalancerAction['member'],
+  change: ChangeText,
+): AzureLoadBalancerAction['member'] =>
+  member.kind === 'adapter'
+    ? member
+    : {
+        ...member,
+        name: change(member.name, 'exposed'),
+        address: mapEndpoint(member.address, change, 'exposed'),
+        network: change(member.network, 'exposed'),
+      }
 
 function mapCheck(check: ProbeCheck, change: ChangeText): ProbeCheck {
   switch (check.kind) {
@@ -90,11 +140,12 @@ export type ParameterReference = { readonly name: string; readonly use: TextUse 
 /** `{{ name }}`, blanks or none. Other programs' `{{.Name}}` and `{{#if}}` are left alone. */
 const reference = /\{\{\s*([A-Za-z][\w-]*)\s*\}\}/g
 
-const hasReference = (text: string): boolean => text.search(reference) >= 0
+/** Whether a text names a parameter, as `replaceReferences` would find it. Pure. */
+export const namesParameter = (text: string): boolean => text.search(reference) >= 0
 
 /** On our own server, or on a host: whoever may set the parameter could then run anything there. Pure. */
 export const isChosenByParameter = ({ where, command }: Pick<Command, 'where' | 'command'>): boolean =>
-  isOurs(where) && hasReference(command)
+  isOurs(where) && namesParameter(command)
 
 export const isParameterName = (name: string): boolean => /^[A-Za-z][\w-]*$/.test(name)
 

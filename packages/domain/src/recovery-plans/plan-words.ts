@@ -71,9 +71,9 @@ export const wordsOfAction = (action: StepAction, nameOf: NameOfItem): string =>
 export function settingsOf(action: StepAction, nameOf: NameOfItem): ReadonlyMap<string, string> {
   const settings = new Map<string, string>()
   const read = (path: readonly string[], value: unknown): void => {
-    const place = wordsOfPlace(value, nameOf)
+    const place = wordsOfPlace(value, nameOf) ?? wordsOfName(path, value, nameOf)
     if (place !== null || typeof value !== 'object' || value === null || Array.isArray(value))
-      settings.set(...setting(path, place ?? wordsOfLeaf(value), value))
+      settings.set(...setting(path, place ?? wordsOfLeaf(value, nameOf), value))
     else for (const [key, inner] of Object.entries(value)) read([...path, key], inner)
   }
   for (const [key, value] of Object.entries(action)) if (key !== 'kind') read([key], value)
@@ -89,14 +89,23 @@ function setting(path: readonly string[], words: string, value: unknown): [what:
     : [what, words]
 }
 
-const isNamedByUser = (key: string): boolean => key === 'environment' || key === 'headers'
+const isNamedByUser = (key: string): boolean =>
+  key === 'environment' || key === 'headers' || key === 'variables'
 
 /** `expectedStatus` to `expected status`. */
 const plainWords = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
 
-const wordsOfLeaf = (value: unknown): string => {
+/** Ids of what has a name. */
+const wordsOfName = (path: readonly string[], value: unknown, nameOf: NameOfItem): string | null => {
+  const last = path.at(-1)
+  if ((last !== 'machine' && last !== 'site') || typeof value !== 'string') return null
+  return quoted(nameOf(value))
+}
+
+const wordsOfLeaf = (value: unknown, nameOf: NameOfItem | null = null): string => {
   if (value === null) return 'none'
-  if (Array.isArray(value)) return listed(value.map(wordsOfLeaf))
+  if (Array.isArray(value))
+    return listed(value.map((item) => (nameOf && wordsOfPlace(item, nameOf)) ?? wordsOfLeaf(item, nameOf)))
   if (typeof value === 'string') return quoted(value)
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
   return String(value)

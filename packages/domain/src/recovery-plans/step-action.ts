@@ -131,6 +131,74 @@ export type LoadBalancerAction = {
   readonly timeoutSeconds: number
 }
 
+/**
+ * Where something lies in Azure: the sign-in and the subscription are those of a site whose replicas run there. `site` null: nobody has
+ * chosen one. `resourceGroup` empty: that of the site.
+ */
+export type AzurePlace = { readonly site: SiteId | null; readonly resourceGroup: string }
+
+/** One setting of one endpoint of a Traffic Manager profile; the rest of it stays. */
+export type TrafficManagerAction = AzurePlace & {
+  readonly kind: 'traffic-manager'
+  readonly profile: string
+  readonly endpoint: string
+  readonly change:
+    | { readonly kind: 'status'; readonly status: 'enabled' | 'disabled' }
+    /** Counts where the profile routes by weight. */
+    | { readonly kind: 'weight'; readonly weight: number }
+    /** Counts where it routes by priority; the lowest that is well gets everything. */
+    | { readonly kind: 'priority'; readonly priority: number }
+    /** Of an external endpoint: an address that everybody reaches, or a name. */
+    | { readonly kind: 'target'; readonly to: Endpoint }
+  readonly timeoutSeconds: number
+}
+
+/** A back-end pool of a load balancer of Azure holds network adapters or addresses, never both. */
+export type AzureLoadBalancerAction = AzurePlace & {
+  readonly kind: 'azure-load-balancer'
+  readonly loadBalancer: string
+  readonly pool: string
+  /** Whether it is in the pool afterwards. */
+  readonly membership: 'in' | 'out'
+  readonly member: /** The first adapter of a machine of the plan that runs at the site. Null: nobody has chosen one. */
+    | { readonly kind: 'adapter'; readonly machine: ItemId | null }
+    /** An address of the pool, by its name there. `network`: the resource id of the virtual network that it is of. */
+    | {
+        readonly kind: 'entry'
+        readonly name: string
+        readonly address: Endpoint
+        readonly network: string
+      }
+  readonly timeoutSeconds: number
+}
+
+export type AzureRecordType = 'A' | 'AAAA' | 'CNAME'
+
+/** Replaces what a zone of Azure DNS has of this name and type. */
+export type AzureDnsAction = AzurePlace & {
+  readonly kind: 'azure-dns'
+  readonly zone: string
+  readonly zoneKind: 'public' | 'private'
+  /** Fully qualified, within the zone. */
+  readonly recordName: string
+  readonly recordType: AzureRecordType
+  readonly ttlSeconds: number
+  readonly values: readonly Endpoint[]
+  readonly timeoutSeconds: number
+}
+
+/** A script in a machine of the plan that runs in Azure, through Azure's agent in its guest. Succeeds with exit code 0. */
+export type AzureRunCommandAction = {
+  readonly kind: 'azure-run-command'
+  /** Null: nobody has chosen one. */
+  readonly machine: ItemId | null
+  /** Bash on Linux, PowerShell on Windows. No parameter of the plan is put into it: nothing that one holds can become a command. */
+  readonly script: string
+  /** By name: variables of the environment on Linux, parameters of the script on Windows. Azure shows them to nobody. */
+  readonly variables: Readonly<Record<string, string>>
+  readonly timeoutSeconds: number
+}
+
 export type StepAction =
   | ScriptAction
   | ManualAction
@@ -140,6 +208,10 @@ export type StepAction =
   | HttpAction
   | DnsAction
   | LoadBalancerAction
+  | TrafficManagerAction
+  | AzureLoadBalancerAction
+  | AzureDnsAction
+  | AzureRunCommandAction
 
 export type StepKind = StepAction['kind']
 
@@ -153,10 +225,17 @@ export const wordsOfStepKind: Record<StepKind, string> = {
   http: 'HTTP call',
   dns: 'DNS update',
   'load-balancer': 'load balancer change',
+  'traffic-manager': 'Traffic Manager change',
+  'azure-load-balancer': 'Azure load balancer change',
+  'azure-dns': 'Azure DNS change',
+  'azure-run-command': 'Azure run command',
 }
 
 /** What HAProxy takes as the name of a backend or a server: none of its separators. Pure. */
 export const isLoadBalancerName = (name: string): boolean => /^[\w.:-]+$/.test(name)
+
+/** Of a resource or its group: nothing that could mean another place in a path. Pure. */
+export const isAzureName = (name: string): boolean => /^(?!\.+$)[\p{L}\p{N}_().-]{1,90}$/u.test(name)
 
 /** The machines of the plan that an action names. Pure. */
 export function machinesOfAction(action: StepAction): readonly ItemId[] {
@@ -169,6 +248,15 @@ export function machinesOfAction(action: StepAction): readonly ItemId[] {
       return machineOf(action.value)
     case 'load-balancer':
       return action.change.kind === 'address' ? machineOf(action.change.to) : []
+    case 'traffic-manager':
+      return action.change.kind === 'target' ? machineOf(action.change.to) : []
+    case 'azure-load-balancer':
+      if (action.member.kind === 'entry') return machineOf(action.member.address)
+      return action.member.machine === null ? [] : [action.member.machine]
+    case 'azure-dns':
+      return action.values.flatMap(machineOf)
+    case 'azure-run-command':
+      return action.machine === null ? [] : [action.machine]
     case 'manual':
     case 'approval':
     case 'wait':
@@ -186,16 +274,25 @@ export function commandOf(action: StepAction): Command | null {
 /** Where a program may do what Understudy itself may, and not only what a guest may. Pure. */
 export const isOurs = ({ kind }: ScriptPlace): boolean => kind !== 'guest'
 
-/** The site on whose host the action runs a program; null: it does not. Pure. */
+/** An action that changes what sends users somewhere, with the sign-in of a site. */
+export type AzureChangeAction = TrafficManagerAction | AzureLoadBalancerAction | AzureDnsAction
+
+/** Pure. */
+export const isAzureChange = (action: StepAction): action is AzureChangeAction =>
+  action.kind === 'traffic-manager' || action.kind === 'azure-load-balancer' || action.kind === 'azure-dns'
+
+/** The site on whose host the action runs a program, or whose sign-in it uses; null: none. Pure. */
 export function siteOfAction(action: StepAction): SiteId | null {
+  if (isAzureChange(action)) return action.site
   const where = commandOf(action)?.where
   return where?.kind === 'site' ? where.site : null
 }
 
-/** The action with the site that it runs a program at said otherwise. Pure. */
+/** The action with its site (`siteOfAction`) said otherwise. Pure. */
 export function mapSite(action: StepAction, change: (site: SiteId) => SiteId): StepAction {
   const moved = <Place extends ScriptPlace>(where: Place): Place =>
     where.kind === 'site' ? { ...where, site: change(where.site) } : where
+  if (isAzureChange(action)) return action.site === null ? action : { ...action, site: change(action.site) }
   if (action.kind === 'script') return { ...action, where: moved(action.where) }
   if (action.kind !== 'probe' || action.check.kind !== 'script') return action
   return { ...action, check: { ...action.check, where: moved(action.check.where) } }

@@ -1,15 +1,15 @@
-import type { DnsAction } from './step-action.ts'
+import type { DnsAction, DnsRecordType, Endpoint } from './step-action.ts'
 import { checkEndpoint, type Fault, faultsWhere, hasReference, isBlank } from './step-fault.ts'
 
 /** RFC 2181, section 8. */
-const LONGEST_TTL_SECONDS = 2 ** 31 - 1
+export const LONGEST_TTL_SECONDS = 2 ** 31 - 1
 
 /** What is wrong with an update of DNS, as far as it does not depend on parameters. Pure. */
 export function checkDns(action: DnsAction): readonly Fault[] {
   const { server, zone, recordName, ttlSeconds, tsig } = action
   return [
     ...checkEndpoint(action.value),
-    ...checkRecordValue(action),
+    ...checkRecordValue(action.recordType, action.value),
     ...faultsWhere([
       [
         isBlank(server) || isBlank(zone) || isBlank(recordName),
@@ -43,13 +43,15 @@ export function checkDns(action: DnsAction): readonly Fault[] {
   ]
 }
 
-function isWithinZone(recordName: string, zone: string): boolean {
+/** Names that a parameter decides are left to the run. Pure. */
+export function isWithinZone(recordName: string, zone: string): boolean {
   if (isBlank(recordName) || isBlank(zone) || hasReference(recordName) || hasReference(zone)) return true
   const [name, apex] = [recordName, zone].map((text) => text.trim().toLowerCase().replace(/\.$/, ''))
   return name === apex || `${name}`.endsWith(`.${apex}`)
 }
 
-function checkRecordValue({ recordType, value }: DnsAction): readonly Fault[] {
+/** Whether a record of this type can hold it. Pure. */
+export function checkRecordValue(recordType: DnsRecordType, value: Endpoint): readonly Fault[] {
   if (value.kind === 'machine')
     return faultsWhere([
       [

@@ -25,7 +25,9 @@ test.each<[SiteFacts['runsPrograms'] | null, string | null]>([
   ['unclear', 'warning recovery-plan/site-silent'],
   [null, 'blocker recovery-plan/unknown-site'],
 ])('a program at a site that can run it, cannot, is away, or is not there: %s', (runsPrograms, found) => {
-  const facts = new Map(runsPrograms === null ? [] : [[site, { name: 'Harbour', runsPrograms }]])
+  const facts = new Map(
+    runsPrograms === null ? [] : [[site, { name: 'Harbour', runsPrograms, hasCloud: 'no' as const }]],
+  )
   const findings = validateSites(planWith(script), facts).map(({ level, code }) => `${level} ${code}`)
   expect(findings).toEqual(found === null ? [] : [found])
 })

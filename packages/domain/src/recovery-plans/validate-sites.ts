@@ -1,14 +1,16 @@
-// What is wrong with the sites that a plan runs programs at, as things stand.
+// What is wrong with the sites that the steps of a plan run programs at, or sign in with, as things stand.
 import type { SiteId } from '../sites/site.ts'
 import type { PlanStep, RecoveryPlan } from './plan.ts'
 import { atItem, blocker, type PlanFinding, warning } from './plan-finding.ts'
 import { stepsOf } from './plan-items.ts'
-import { siteOfAction } from './step-action.ts'
+import { isAzureChange, siteOfAction } from './step-action.ts'
 
 export type SiteFacts = {
   readonly name: string
   /** `unclear`: it cannot be asked just now. */
   readonly runsPrograms: 'yes' | 'no' | 'unclear'
+  /** Whether something can be changed in a cloud with its sign-in. */
+  readonly hasCloud: 'yes' | 'no' | 'unclear'
 }
 
 /** Each site once. Pure. */
@@ -27,34 +29,44 @@ export const validateSites = (
   })
 
 function checkSite(
-  { id, name }: PlanStep,
+  { id, name, action }: PlanStep,
   siteId: SiteId,
   site: SiteFacts | undefined,
 ): readonly PlanFinding[] {
+  const inCloud = isAzureChange(action)
+  const does = inCloud ? 'signs in with' : 'runs a program at'
   if (site === undefined)
     return [
       blocker(atItem(id), {
         code: 'unknown-site',
-        message: `"${name}" runs a program at a site that is not there: "${siteId}"`,
-        remedy: 'Choose another site, or have the program run on the server.',
+        message: `"${name}" ${does} a site that is not there: "${siteId}"`,
+        remedy: inCloud
+          ? 'Choose another site.'
+          : 'Choose another site, or have the program run on the server.',
       }),
     ]
-  switch (site.runsPrograms) {
+  switch (inCloud ? site.hasCloud : site.runsPrograms) {
     case 'yes':
       return []
     case 'no':
       return [
-        blocker(atItem(id), {
-          code: 'no-programs-at-site',
-          message: `"${name}" runs a program at ${site.name}, but no programs can be run at that kind of site`,
-          remedy: 'Have it run on the server or in a guest.',
-        }),
+        inCloud
+          ? blocker(atItem(id), {
+              code: 'no-cloud-at-site',
+              message: `"${name}" signs in with ${site.name}, which has no sign-in to a subscription of Azure`,
+              remedy: 'Choose a site in Azure, and fill in "Run machines there" in its settings.',
+            })
+          : blocker(atItem(id), {
+              code: 'no-programs-at-site',
+              message: `"${name}" runs a program at ${site.name}, but no programs can be run at that kind of site`,
+              remedy: 'Have it run on the server or in a guest.',
+            }),
       ]
     case 'unclear':
       return [
         warning(atItem(id), {
           code: 'site-silent',
-          message: `"${name}" runs a program at ${site.name}, which cannot be used just now`,
+          message: `"${name}" ${does} ${site.name}, which cannot be used just now`,
           remedy: 'Look at the site for what is wrong with it.',
         }),
       ]

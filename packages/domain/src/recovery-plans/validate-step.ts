@@ -11,12 +11,18 @@ import {
   type StepAction,
 } from './step-action.ts'
 import { checkEndpoint, type Fault, faultsWhere, hasReference, isBlank } from './step-fault.ts'
+import { checkAzureChange, checkInTests, checkRunCommand } from './validate-azure.ts'
 import { checkDns } from './validate-dns.ts'
 import { checkUses } from './validate-uses.ts'
 
 /** Dependencies and machines that it names are validateOrder's. Pure. */
 export const validateStep = (step: PlanStep, parameters: readonly PlanParameter[]): readonly PlanFinding[] =>
-  [...checkFrame(step), ...checkAction(step.action), ...checkUses(step.action, parameters)].map((fault) => {
+  [
+    ...checkFrame(step),
+    ...checkAction(step.action),
+    ...checkInTests(step),
+    ...checkUses(step.action, parameters),
+  ].map((fault) => {
     const words = {
       ...fault,
       message: `${step.name.trim() === '' ? 'The step' : `"${step.name}"`} ${fault.message}`,
@@ -105,6 +111,12 @@ function checkAction(action: StepAction): readonly Fault[] {
       return checkDns(action)
     case 'load-balancer':
       return checkLoadBalancer(action)
+    case 'traffic-manager':
+    case 'azure-load-balancer':
+    case 'azure-dns':
+      return checkAzureChange(action)
+    case 'azure-run-command':
+      return checkRunCommand(action)
   }
 }
 

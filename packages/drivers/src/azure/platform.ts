@@ -3,6 +3,7 @@
 import { Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import type { Site } from '@understudy/domain/sites/site'
+import type { CloudServices } from '@understudy/engine/ports/cloud-services'
 import type { ReplicaStore } from '@understudy/engine/ports/replica-store'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import type { TargetPlatform } from '@understudy/engine/ports/target-platform'
@@ -30,6 +31,8 @@ export type AzurePlatform = {
   /** Both absent: the site keeps replicas, and they cannot run there. */
   readonly target?: TargetPlatform
   readonly source?: SourcePlatform
+  /** Of the subscription in which machines run; absent as well where they do not. */
+  readonly cloudServices?: CloudServices
   /** Where `target` is absent: what can be done all the same. */
   readonly withoutTarget?: string
   checkConnection(signal?: AbortSignal): Promise<{ readonly summary: string }>
@@ -71,7 +74,7 @@ export async function openAzurePlatform(
 }
 
 type Compute = {
-  readonly sides: Pick<AzurePlatform, 'source' | 'target' | 'withoutTarget'>
+  readonly sides: Pick<AzurePlatform, 'source' | 'target' | 'cloudServices' | 'withoutTarget'>
   readonly check: ConnectionCheck
 }
 
@@ -82,7 +85,7 @@ async function openCompute(
   { clock, isTrial, askService, presents }: AzurePlatformDeps,
 ): Promise<Compute> {
   try {
-    const { target, source, check } = await openAzureTarget({
+    const { target, source, cloudServices, check } = await openAzureTarget({
       container,
       settings: compute.arm,
       signIn: toArmSignIn(compute, secrets),
@@ -94,7 +97,7 @@ async function openCompute(
     const { resourceGroup } = compute.arm
     const whole = async (signal?: AbortSignal): Promise<string> =>
       `resource group ${resourceGroup}: ${(await check(signal)).summary}, everything that running machines needs is allowed`
-    return { sides: { target, source }, check: { whole, brief: async () => null } }
+    return { sides: { target, source, cloudServices }, check: { whole, brief: async () => null } }
   } catch (error) {
     // What keeps the replicas goes on without; the site says that it is not whole.
     if (isTrial || !(error instanceof Refusal)) throw error

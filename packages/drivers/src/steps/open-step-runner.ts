@@ -8,7 +8,9 @@ import {
   type StepWork,
 } from '@understudy/engine/ports/step-runner'
 import { makeFolder, openAttempt, pruneAttempts } from './attempt-folder.ts'
+import { changeInCloud } from './change-in-cloud.ts'
 import { changeLoadBalancer } from './change-load-balancer.ts'
+import { runInCloud } from './cloud-script.ts'
 import { callHttp } from './http-call.ts'
 import { probe } from './probe.ts'
 import { runScript } from './run-program.ts'
@@ -58,6 +60,12 @@ async function runStep(
       return updateDns(action, work, means)
     case 'load-balancer':
       return changeLoadBalancer(action, work, means)
+    case 'traffic-manager':
+    case 'azure-load-balancer':
+    case 'azure-dns':
+      return changeInCloud(action, work, means)
+    case 'azure-run-command':
+      return runInCloud(folder, action, { ...work, ...means })
   }
 }
 

@@ -52,10 +52,14 @@ export async function runScript(
   places: Places,
   work: ProgramWork,
 ): Promise<StepOutcome> {
-  const end = await runProgram(folder, command, places, work)
-  const complaint = complaintOf(command.command, end)
+  return outcomeOf(command.command, await runProgram(folder, command, places, work))
+}
+
+/** What becomes of the step. `name`: of the program, for people. */
+export function outcomeOf(name: string, end: ProgramEnd): StepOutcome {
+  const complaint = complaintOf(name, end)
   const output = end.output === '' ? null : end.output
-  if (complaint === null) return { note: `${command.command} ended with exit code 0`, output }
+  if (complaint === null) return { note: `${name} ended with exit code 0`, output }
   if (end.kind === 'timeout')
     throw stepFailed('timeout', complaint, 'See what it waits for, or give it more time.', { output })
   throw stepFailed('script-failed', complaint, 'Look at its output, mend the cause and try the step again.', {

@@ -18,6 +18,8 @@ export const workFor = (action: StepWork['action'], more: Partial<StepWork> = {}
     addressOf: () => [],
     guestOf: () => null,
     hostOf: () => null,
+    cloudOf: () => null,
+    cloudMachineOf: () => null,
     tsigSecret: null,
     mask: (text) => text,
     context: '{"plan":"Web shop"}',

@@ -1,4 +1,5 @@
 import type { Site } from '@understudy/domain/sites/site'
+import type { CloudServices } from './cloud-services.ts'
 import type { HostPrograms } from './host-programs.ts'
 import type { ReplicaStore } from './replica-store.ts'
 import type { SourcePlatform } from './source-platform.ts'
@@ -10,6 +11,8 @@ export type SitePlatform = {
   readonly target?: TargetPlatform
   /** Runs programs on the site's own host. Asks nobody yet. */
   readonly hostPrograms?: HostPrograms
+  /** In the subscription of the site, with its sign-in. Asks nobody yet. */
+  readonly cloudServices?: CloudServices
   /** Where `target` is absent: what can be done with a replica there all the same, for a person who needs its machine. */
   readonly withoutTarget?: string
   /** Where replicas that run at this site are kept. */

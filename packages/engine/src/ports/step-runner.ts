@@ -1,7 +1,10 @@
-// What the steps of a plan do to the world outside: programs, probes, HTTP, DNS, load balancers.
+// What the steps of a plan do to the world outside: programs, probes, HTTP, DNS, load balancers, services of a cloud.
 import type { Instant } from '@understudy/base/instant'
+import type { MachineRef } from '@understudy/domain/machines/machine'
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
 import type {
+  AzureChangeAction,
+  AzureRunCommandAction,
   DnsAction,
   HttpAction,
   LoadBalancerAction,
@@ -9,6 +12,7 @@ import type {
   ScriptAction,
 } from '@understudy/domain/recovery-plans/step-action'
 import type { SiteId } from '@understudy/domain/sites/site'
+import type { CloudServices } from './cloud-services.ts'
 import type { GuestPrograms } from './guest-programs.ts'
 import type { HostPrograms } from './host-programs.ts'
 
@@ -16,7 +20,14 @@ import type { HostPrograms } from './host-programs.ts'
 export type StepWork = {
   /** Of this attempt, unique for ever, `[a-z0-9-]{1,36}`: whoever is asked again with it finds what it began before. */
   readonly attemptId: string
-  readonly action: ScriptAction | ProbeAction | HttpAction | DnsAction | LoadBalancerAction
+  readonly action:
+    | ScriptAction
+    | ProbeAction
+    | HttpAction
+    | DnsAction
+    | LoadBalancerAction
+    | AzureChangeAction
+    | AzureRunCommandAction
   /**
    * Where a machine of the plan can be reached now, the best address first: `192.0.2.7`, or with a port that is taken instead of
    * the step's own, as behind a forwarder: `http://127.0.0.1:18080`.
@@ -26,6 +37,10 @@ export type StepWork = {
   readonly guestOf: (machine: ItemId) => GuestPrograms | null
   /** Null: there is no such site, or its platform cannot. */
   readonly hostOf: (site: SiteId) => HostPrograms | null
+  /** Null: there is no such site, or it has no sign-in to a cloud. */
+  readonly cloudOf: (site: SiteId) => CloudServices | null
+  /** Null: it is not up, or does not run in a cloud. */
+  readonly cloudMachineOf: (machine: ItemId) => CloudMachine | null
   /** The key of a DNS update, base64. */
   readonly tsigSecret: string | null
   /** Takes every secret out of a text. What programs print is kept only like that, once they have ended. */
@@ -34,6 +49,12 @@ export type StepWork = {
   readonly context: string
   /** When it has failed. Decided when the attempt began, so that a restart of ours begins no wait anew. */
   readonly deadline: Instant
+}
+
+export type CloudMachine = {
+  readonly ref: MachineRef
+  readonly site: SiteId
+  readonly services: CloudServices
 }
 
 export type StepOutcome = {

@@ -4,7 +4,8 @@ import { machinesOf } from '@understudy/domain/recovery-plans/plan-items'
 import type { PlanRun } from '@understudy/domain/recovery-plans/plan-run'
 import type { EngineParts } from '../engine-parts.ts'
 import type { GuestPrograms } from '../ports/guest-programs.ts'
-import { targetOf } from '../sites/platform-of.ts'
+import type { CloudMachine } from '../ports/step-runner.ts'
+import { platformOf } from '../sites/platform-of.ts'
 import { activeBoot } from './boots-of-run.ts'
 
 export type MachinePlace = {
@@ -14,6 +15,8 @@ export type MachinePlace = {
   readonly point: { readonly id: string; readonly instant: string } | null
   /** Null: its platform runs no programs in guests, or it is not up. */
   readonly guest: GuestPrograms | null
+  /** Null: its site has no sign-in to a cloud, or it is not up. */
+  readonly inCloud: CloudMachine | null
 }
 
 export async function placesOfMachines(
@@ -26,17 +29,20 @@ export async function placesOfMachines(
         parts.stores.protections.find(protectionId),
         activeBoot(parts, protectionId, run.kind),
       ])
-      const guest =
-        booted?.machineRef == null
-          ? null
-          : ((await targetOf(parts, booted.targetSiteId)).guestPrograms?.(booted.machineRef) ?? null)
+      const ref = booted?.machineRef ?? null
+      const platform = booted === null || ref === null ? null : await platformOf(parts, booted.targetSiteId)
+      const services = platform?.cloudServices ?? null
       return [
         id,
         {
           name: protection?.name ?? protectionId,
           addresses: booted?.addresses ?? [],
           point: booted ? { id: booted.pointId, instant: new Date(booted.pointInstant).toISOString() } : null,
-          guest,
+          guest: ref === null ? null : (platform?.target?.guestPrograms?.(ref) ?? null),
+          inCloud:
+            booted === null || ref === null || services === null
+              ? null
+              : { ref, site: booted.targetSiteId, services },
         },
       ]
     }),

@@ -13,7 +13,7 @@ import type { JobBody, TaskScope } from '../jobs/job-scope.ts'
 import { StepFailure, type StepWork } from '../ports/step-runner.ts'
 import type { Asker } from '../requests.ts'
 import { placesOfMachines } from './machine-places.ts'
-import { hostProgramsOf } from './program-sites.ts'
+import { servicesOf } from './program-sites.ts'
 import { loadRun } from './steer-run.ts'
 
 export type PlanStepRequest = Asker & {
@@ -117,13 +117,18 @@ async function workOf(
       remedy: 'Look at the run of the plan.',
     })
   const siteId = siteOfAction(action)
-  const [places, host] = await Promise.all([placesOfMachines(parts, run), hostProgramsOf(parts, siteId)])
+  const [places, { host, cloud }] = await Promise.all([
+    placesOfMachines(parts, run),
+    servicesOf(parts, siteId),
+  ])
   return {
     attemptId,
     action: substituteAction(action, values) as StepWork['action'],
     addressOf: (machine) => places.get(machine)?.addresses ?? [],
     guestOf: (machine) => places.get(machine)?.guest ?? null,
     hostOf: (site) => (site === siteId ? host : null),
+    cloudOf: (site) => (site === siteId ? cloud : null),
+    cloudMachineOf: (machine) => places.get(machine)?.inCloud ?? null,
     tsigSecret: tsigOf(action, values),
     mask: maskerFor(secrets),
     context: JSON.stringify(contextOf(run, places)),

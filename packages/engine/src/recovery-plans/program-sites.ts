@@ -1,21 +1,24 @@
-// The sites that the steps of a plan run programs at.
+// The sites that the steps of a plan run programs at, or sign in with.
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import { type SiteFacts, sitesOf } from '@understudy/domain/recovery-plans/validate-sites'
 import type { SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
+import type { CloudServices } from '../ports/cloud-services.ts'
 import type { HostPrograms } from '../ports/host-programs.ts'
 import { openedInTime } from '../sites/bounded-call.ts'
 import { platformOf } from '../sites/platform-of.ts'
 
-/** Null: no program is to be run at a site, or its platform cannot. */
-export const hostProgramsOf = async (
+/** What the site of a step can do for it; null: it names none, or its platform cannot. */
+export async function servicesOf(
   parts: EngineParts,
   siteId: SiteId | null,
-): Promise<HostPrograms | null> =>
-  siteId === null ? null : ((await platformOf(parts, siteId)).hostPrograms ?? null)
+): Promise<{ readonly host: HostPrograms | null; readonly cloud: CloudServices | null }> {
+  const platform = siteId === null ? null : await platformOf(parts, siteId)
+  return { host: platform?.hostPrograms ?? null, cloud: platform?.cloudServices ?? null }
+}
 
-/** Of the sites that the plan runs programs at, as far as they are there. A site that hangs holds no failover up. */
+/** Of the sites that the plan needs for its steps, as far as they are there. A site that hangs holds no failover up. */
 export async function siteFacts(
   parts: Pick<EngineParts, 'stores' | 'platforms' | 'sleep'>,
   plan: Pick<RecoveryPlan, 'groups'>,
@@ -27,8 +30,10 @@ export async function siteFacts(
         .filter((site) => site !== null)
         .map(async (site): Promise<[SiteId, SiteFacts]> => {
           const platform = await openedInTime(parts, site).catch(unlessKnown)
-          const runsPrograms = platform === null ? 'unclear' : platform.hostPrograms ? 'yes' : 'no'
-          return [site.id, { name: site.name, runsPrograms }]
+          const has = (capability: 'hostPrograms' | 'cloudServices') =>
+            platform === null ? 'unclear' : platform[capability] ? 'yes' : 'no'
+          const facts = { runsPrograms: has('hostPrograms'), hasCloud: has('cloudServices') } as const
+          return [site.id, { name: site.name, ...facts }]
         }),
     ),
   )

@@ -80,6 +80,13 @@ function assumedOfStep({ action }: PlanStep): Duration {
     case 'dns':
     case 'load-balancer':
       return { expectedSeconds: 1, spreadSeconds: 1 }
+    case 'traffic-manager':
+    case 'azure-load-balancer':
+    case 'azure-dns':
+      return { expectedSeconds: 10, spreadSeconds: 10 }
+    // Azure's agent looks for work now and then.
+    case 'azure-run-command':
+      return { expectedSeconds: 60, spreadSeconds: 30 }
     case 'manual':
     case 'approval':
       return { expectedSeconds: 300, spreadSeconds: 300 }

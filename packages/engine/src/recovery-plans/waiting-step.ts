@@ -16,6 +16,10 @@ export const needsJob = (action: StepAction): boolean => {
     case 'http':
     case 'dns':
     case 'load-balancer':
+    case 'traffic-manager':
+    case 'azure-load-balancer':
+    case 'azure-dns':
+    case 'azure-run-command':
       return true
   }
 }

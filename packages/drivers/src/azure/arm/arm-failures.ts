@@ -84,6 +84,12 @@ const refused: Readonly<Record<string, (fault: ArmFault) => Words>> = {
     message: `A policy of the organisation forbids it: ${detail}`,
     remedy: 'Ask who keeps the policies of Azure for an exemption of the resource group.',
   }),
+  // Of the double alone.
+  NotEmulated: ({ detail }) => ({
+    code: 'azure/not-emulated',
+    message: detail,
+    remedy: 'Try it in a subscription of Azure, or leave the step out of what runs here.',
+  }),
   ScopeLocked: ({ detail }) => ({
     code: 'azure/locked',
     message: `A lock in Azure forbids it: ${detail}`,
@@ -102,6 +108,12 @@ const passing: Readonly<Record<string, (fault: ArmFault) => Words>> = {
   InUseSubnetCannotBeDeleted: inUse,
   InUseNetworkSecurityGroupCannotBeDeleted: inUse,
   PublicIPAddressCannotBeDeleted: inUse,
+  VMAgentStatusCommunicationError: ({ detail }) => ({
+    code: 'azure/agent-silent',
+    message: `Azure's agent in the guest does not report: ${detail}`,
+    remedy:
+      "Azure needs its agent in the guest (walinuxagent, or the Windows guest agent). Install it while the machine is still protected, and see that the guest's network reaches Azure.",
+  }),
   NicReservedForAnotherVm: ({ detail }) => ({
     code: 'azure/busy',
     message: `Azure holds the network adapter for three minutes for the machine that it failed to make: ${detail}`,
@@ -125,6 +137,7 @@ export function fromArm(fault: ArmFault, doing: string): Refusal | Outage {
   const passes = passing[name]
   if (passes !== undefined) return postpone(passes(fault))
   if (name === 'OperationNotAllowed' && /quota|limit/i.test(detail)) return refuse(quota(fault))
+  if (name === 'OperationNotAllowed' && /not running/i.test(detail)) return refuse(machineOff(fault))
   const words = refused[name]
   if (words !== undefined) return refuse(words(fault))
   if (status === 409)
@@ -193,6 +206,14 @@ function quota({ detail }: ArmFault): Words {
     message: `The subscription may not have more of this: ${detail}`,
     remedy:
       'Ask for a higher quota under "Usage + quotas" of the subscription, prefer a smaller size, or stop something in the region.',
+  }
+}
+
+function machineOff({ detail }: ArmFault): Words {
+  return {
+    code: 'azure/machine-off',
+    message: `The machine is off: ${detail}`,
+    remedy: 'Start it, or let the step come after it is up.',
   }
 }
 

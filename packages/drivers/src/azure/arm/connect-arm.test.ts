@@ -29,13 +29,13 @@ afterAll(async () => {
   await server?.close()
 })
 
-const connect = (secret: string, settings = emulatedSettings) => {
+const connect = async (secret: string, settings = emulatedSettings) => {
   const cloud = {
     resourceManager: server.address,
     directory: server.address,
     certificate: server.certificate,
   }
-  return connectArm(settings, { kind: 'secret', ...application, secret }, cloud)
+  return (await connectArm(settings, { kind: 'secret', ...application, secret }, cloud)).arm
 }
 
 test('a site with the right secret is connected, and told what it finds', async () => {

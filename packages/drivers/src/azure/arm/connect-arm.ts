@@ -5,7 +5,9 @@ import type { TokenCredential } from '@azure/identity'
 import { Outage } from '@understudy/base/errors'
 import type { AzureProxy } from '../azure-calls.ts'
 import type { ArmCalls } from './arm-calls.ts'
-import { sdkCalls } from './sdk-calls.ts'
+import { type SdkParts, sdkCalls } from './sdk-calls.ts'
+import { sdkServiceCalls } from './services/sdk-service-calls.ts'
+import type { ServiceCalls } from './services/service-calls.ts'
 import type { ArmSettings } from './settings.ts'
 
 export type ArmSignIn =
@@ -26,12 +28,15 @@ const POLL_MS = 5000
 const OPERATION_MINUTES = 90
 const LARGEST_SCREEN_BYTES = 32 * 2 ** 20
 
+/** Two views of one line. */
+export type ArmLine = { readonly arm: ArmCalls; readonly services: ServiceCalls }
+
 export async function connectArm(
   settings: ArmSettings,
   signIn: ArmSignIn,
   cloud: Cloud | null = null,
   proxy?: AzureProxy,
-): Promise<ArmCalls> {
+): Promise<ArmLine> {
   const throughProxy = proxy === undefined ? {} : { proxyOptions: proxy }
   const [{ ComputeManagementClient }, { NetworkManagementClient }, credential] = await Promise.all([
     import('@azure/arm-compute'),
@@ -51,14 +56,15 @@ export async function connectArm(
           ...believing(cloud),
         }),
   }
-  return sdkCalls({
+  const parts: SdkParts = {
     compute: new ComputeManagementClient(credential, settings.subscriptionId, options),
     network: new NetworkManagementClient(credential, settings.subscriptionId, options),
     settings,
     pollMs: POLL_MS,
     operationMinutes: OPERATION_MINUTES,
     fetchBytes,
-  })
+  }
+  return { arm: sdkCalls(parts), services: sdkServiceCalls(parts) }
 }
 
 /** Node takes a list of certificates in the place of its own ones. */

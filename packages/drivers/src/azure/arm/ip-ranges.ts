@@ -1,4 +1,5 @@
-// Addresses of IPv4 and ranges of them, as far as subnets need it. Pure.
+// Addresses of IPv4 and ranges of them, as far as subnets need it; which addresses everybody can reach. Pure.
+import { BlockList, isIP } from 'node:net'
 import { invariant } from '@understudy/base/invariant'
 
 export type Range = { readonly first: number; readonly last: number }
@@ -29,6 +30,33 @@ export function toRange(text: string): Range | null {
 
 export const contains = (outer: Range, inner: Range): boolean =>
   outer.first <= inner.first && inner.last <= outer.last
+
+/** RFC 6890: only inside a network, on a link or on the computer itself. */
+const notPublic = new BlockList()
+for (const [network, bits] of [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+  ['224.0.0.0', 3],
+] as const)
+  notPublic.addSubnet(network, bits, 'ipv4')
+for (const [network, bits] of [
+  ['::', 127],
+  ['fc00::', 7],
+  ['fe80::', 10],
+  ['ff00::', 8],
+] as const)
+  notPublic.addSubnet(network, bits, 'ipv6')
+
+/** Of an address, not of a name. */
+export function isPublicAddress(address: string): boolean {
+  const family = isIP(address)
+  return family !== 0 && !notPublic.check(address, family === 4 ? 'ipv4' : 'ipv6')
+}
 
 export const usableAddresses = ({ first, last }: Range): number => Math.max(0, last - first + 1 - RESERVED)
 

@@ -1,6 +1,7 @@
 // Opens the place where replicas run, for a site whose replicas lie in a container.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '@understudy/base/instant'
+import type { CloudServices } from '@understudy/engine/ports/cloud-services'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import type { TargetPlatform } from '@understudy/engine/ports/target-platform'
 import { type AzureContainer, connectAzure } from '../azure-calls.ts'
@@ -8,6 +9,7 @@ import { patientCalls } from '../patient-calls.ts'
 import { azureTarget } from './azure-target.ts'
 import { checkArm } from './check-arm.ts'
 import { type ArmSignIn, type Cloud, connectArm } from './connect-arm.ts'
+import { azureServices } from './services/azure-services.ts'
 import { type ArmSettings, checkArmSettings } from './settings.ts'
 import { azureSource } from './source/azure-source.ts'
 import { snapshotCalls } from './source/snapshot-calls.ts'
@@ -28,6 +30,8 @@ export type AzureTarget = {
   readonly target: TargetPlatform
   /** Of what runs there: the way back. */
   readonly source: SourcePlatform
+  /** What steps of plans change. */
+  readonly cloudServices: CloudServices
   /** The connection test of the part that runs machines. */
   check(signal?: AbortSignal): Promise<{ readonly summary: string }>
 }
@@ -35,7 +39,7 @@ export type AzureTarget = {
 export async function openAzureTarget(options: AzureTargetOptions): Promise<AzureTarget> {
   const { container, signIn, clock, cloud, askService, copyWithin, presents } = options
   const settings = checkArmSettings(options.settings)
-  const arm = await connectArm(settings, signIn, cloud ?? null, container.proxy)
+  const { arm, services } = await connectArm(settings, signIn, cloud ?? null, container.proxy)
   const parts: TargetParts = {
     arm,
     storage: patientCalls(await connectAzure(container)),
@@ -50,7 +54,12 @@ export async function openAzureTarget(options: AzureTargetOptions): Promise<Azur
   const client = await openSnapshotClient({ ...cloud, ...container })
   const pages = snapshotCalls({ client, pause: waits.pause })
   const source = azureSource({ arm, settings, clock, waits, pages, watchMs: WATCH_MS })
-  return { target: azureTarget(parts), source, check: (signal) => checkArm(arm, settings, signal) }
+  return {
+    target: azureTarget(parts),
+    source,
+    cloudServices: azureServices({ calls: services, settings, clock }),
+    check: (signal) => checkArm(arm, settings, signal),
+  }
 }
 
 const WATCH_MS = 60_000

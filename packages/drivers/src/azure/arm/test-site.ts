@@ -6,7 +6,7 @@ import type { TargetPlatform } from '@understudy/engine/ports/target-platform'
 import { type MemoryAccount, memoryAccount, memoryCalls } from '../emulator/memory-calls.ts'
 import { azureTarget } from './azure-target.ts'
 import { lineTo } from './double/double-line.ts'
-import type { DiskContent, Json, Resource } from './double/double-parts.ts'
+import type { DiskContent, Json, MachineRunner, Resource } from './double/double-parts.ts'
 import {
   addressOfBlob,
   connectDouble,
@@ -40,10 +40,15 @@ export type TestSite = EmulatedAzure & {
 }
 
 /** `workRequests`: so many requests later Azure has ended a work. */
-export async function testSite(change: Partial<TargetParts> = {}, workRequests = 1): Promise<TestSite> {
+export async function testSite(
+  change: Partial<TargetParts> = {},
+  workRequests = 1,
+  runScript?: NonNullable<MachineRunner['runScript']>,
+): Promise<TestSite> {
   const account = memoryAccount()
   const storage = memoryCalls(account)
-  const azure = await emulateAzure({ storage, room: roomInMemory, runner: pictureRunner, workRequests })
+  const runner = { ...pictureRunner, ...(runScript === undefined ? {} : { runScript }) }
+  const azure = await emulateAzure({ storage, room: roomInMemory, runner, workRequests })
   const { double } = azure
   const parts: TargetParts = {
     arm: connectDouble(double),

@@ -14,6 +14,8 @@ import {
 } from './compute-rules.ts'
 import {
   ArmError,
+  answerOf,
+  checkConditions,
   type DiskContent,
   type DoubleAnswer,
   type DoubleRequest,
@@ -24,11 +26,13 @@ import {
   key,
   LineBroken,
   type MachineRunner,
+  newEtag,
   type Resource,
   type Work,
 } from './double-parts.ts'
-import { isAddressFree, networkRules, withUse } from './network-rules.ts'
+import { isAddressFree, NIC, networkRules, withUse } from './network-rules.ts'
 import { complaintsAbout, complaintsAboutInput, complaintsAboutOutput } from './published-types.ts'
+import { answerAboutPart, isPartOf, serviceRules } from './service-rules.ts'
 import { addressOfPages, answerAboutPages, isAboutPages } from './snapshot-pages.ts'
 import { endReading, openReading, SNAPSHOT, snapshotRules } from './snapshot-rules.ts'
 
@@ -77,7 +81,7 @@ export type ArmDouble = {
   ofType(type: string): readonly Resource[]
 }
 
-const rules: readonly KindRules[] = [...computeRules, snapshotRules, ...networkRules]
+const rules: readonly KindRules[] = [...computeRules, snapshotRules, ...networkRules, ...serviceRules]
 const PAGE_ITEMS = 3
 const LIST_RANGES = 20
 /** Of what is over; a cloud that runs for weeks keeps no more. */
@@ -119,6 +123,15 @@ export function armDouble(options: DoubleOptions): ArmDouble {
     },
     place,
     ofType: (type) => [...resources.values()].filter((resource) => resource.type === type),
+  }
+  const partTools = {
+    judge: (direction: 'request' | 'answer', type: string, version: string, body: unknown) =>
+      judged(complaintsAbout({ type, version, direction }, body), {
+        what: `${direction} ${type}@${version}`,
+      }),
+    take: (fault: Fault | null, url: URL, type: string, work: Parameters<typeof begin>[1]) =>
+      links(begin(fault, work), url, type),
+    page,
   }
   return double
 
@@ -229,6 +242,17 @@ export function armDouble(options: DoubleOptions): ArmDouble {
     if (!knownGroups().has(group.toLowerCase())) throw groupMissing(group)
     const [kind = '', name, action, ...more] = rest.split('/')
     const type = `${provider}/${kind}`
+    if (action !== undefined && isPartOf(type, action)) {
+      const id = `/subscriptions/${options.subscriptionId}/resourceGroups/${group}/providers/${type}/${name}`
+      const parent = site.find(id)
+      if (parent === undefined)
+        throw new ArmError(
+          404,
+          'ParentResourceNotFound',
+          `Failed to perform 'read' on resource(s) of type '${kind}/${action}', because the parent resource '${id}' could not be found.`,
+        )
+      return answerAboutPart(site, { ...routed, version, parent, kind: action, path: more }, partTools)
+    }
     const rule = rules.find((one) => key(one.type) === key(type))
     if (rule === undefined || more.length > 0)
       throw new ArmError(404, 'InvalidResourceType', `The resource type '${type}' is not known here.`)
@@ -283,8 +307,7 @@ export function armDouble(options: DoubleOptions): ArmDouble {
       what: `request ${rule.type}@${version}`,
     })
     if (complaints.length > 0) throw new ArmError(400, 'InvalidRequestContent', complaints.join('; '))
-    if (found !== undefined && routed.headers['if-none-match'] === '*')
-      throw new ArmError(412, 'PreconditionFailed', `The resource ${name} is there already.`)
+    checkConditions(routed.headers, found)
     if (String(body.location).toLowerCase() !== options.region.toLowerCase())
       throw new ArmError(
         400,
@@ -296,6 +319,7 @@ export function armDouble(options: DoubleOptions): ArmDouble {
     const resource = toResource(structuredClone(body), { id, name, type: rule.type })
     if (rule.type === MACHINE && found === undefined) checkQuota(site, resource, double.quota)
     const finish = rule.put(site, resource, found)
+    if (rule.type === NIC) resource.etag = newEtag()
     if (found?.power !== undefined) resource.power = found.power
     resource.properties.provisioningState = found === undefined ? 'Creating' : 'Updating'
     resources.set(key(id), resource)
@@ -461,8 +485,10 @@ export function armDouble(options: DoubleOptions): ArmDouble {
     return answerOf(200, { value, nextLink: next.href })
   }
 
-  function documentOf({ id, name, type, location, tags, zones, sku, properties }: Resource): Json {
-    return JSON.parse(JSON.stringify({ id, name, type, location, tags, zones, sku, properties })) as Json
+  function documentOf({ id, name, type, location, tags, zones, sku, etag, properties }: Resource): Json {
+    return JSON.parse(
+      JSON.stringify({ id, name, type, location, tags, zones, sku, etag, properties }),
+    ) as Json
   }
 
   function shown(resource: Resource, version: string): Json {
@@ -558,7 +584,8 @@ export function armDouble(options: DoubleOptions): ArmDouble {
     const placed: Resource = { location: options.region, tags: {}, properties: {}, ...resource, id }
     const finish = rule.put(site, placed, undefined)
     resources.set(key(id), placed)
-    placed.properties.provisioningState = 'Succeeded'
+    if (rule.stateless === undefined) placed.properties.provisioningState = 'Succeeded'
+    if (type === NIC) placed.etag = newEtag()
     if (placed.content === undefined) await finish()
     else placed.properties.diskSizeBytes = placed.content.bytes
     return placed
@@ -585,13 +612,3 @@ function refusalOf(fault: Extract<Fault, { kind: 'answer' }>): ArmError {
     fault.retryAfterSeconds === undefined ? {} : { 'retry-after': `${fault.retryAfterSeconds}` }
   return new ArmError(fault.status, fault.code, fault.message, headers)
 }
-
-const answerOf = (
-  status: number,
-  body: unknown,
-  headers: Readonly<Record<string, string>> = {},
-): DoubleAnswer => ({
-  status,
-  headers: { 'content-type': 'application/json', 'x-ms-request-id': randomUUID(), ...headers },
-  body: body === undefined ? '' : JSON.stringify(body),
-})

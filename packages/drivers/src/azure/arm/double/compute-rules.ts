@@ -94,6 +94,9 @@ const vms: KindRules = {
   checkRemoval() {},
   async removed(site, resource) {
     await stopMachine(site, resource, 'deallocated')
+    for (const part of [...site.resources.values()])
+      if (part.id.toLowerCase().startsWith(`${resource.id.toLowerCase()}/`))
+        site.resources.delete(part.id.toLowerCase())
     for (const disk of machineDisks(resource)) {
       const own = site.find(disk.managedDisk.id)
       if (own === undefined) continue

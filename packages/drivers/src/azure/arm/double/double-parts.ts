@@ -1,5 +1,6 @@
 // What the double of Azure Resource Manager is made of. Time passes with requests: a work of Azure's ends a number of requests after it
 // was begun, whoever makes them, so that tests are the same every time.
+import { randomUUID } from 'node:crypto'
 import type { BlockReader } from '@understudy/block/device'
 
 /** As it goes over the line. */
@@ -26,10 +27,14 @@ export type Resource = {
   tags: Record<string, string>
   zones?: readonly string[]
   sku?: Record<string, unknown>
+  /** Changes with every change, where whoever writes may say what he has read. */
+  etag?: string
   // ARM's documents are trees of JSON that the published types judge; a type of our own for them would be a second opinion.
   properties: Json
   /** Not shown: the content of a disk, the power of a machine. */
   content?: DiskContent
+  /** What only the double knows of a script: values that Azure shows to nobody, and how it is ended. */
+  script?: { readonly variables: Readonly<Record<string, string>>; readonly ending: AbortController }
   /** Of a snapshot that can be read: what its address must carry. */
   signature?: string
   power?: 'running' | 'stopped' | 'deallocated'
@@ -62,9 +67,19 @@ export type MachineRunner = {
   stop(name: string): Promise<void>
   /** A Windows bitmap; null: none. */
   screen?(name: string): Promise<Buffer | null>
+  /** Runs a script in the guest, as Azure's agent does. Without it none can be run, and that is said. */
+  runScript?(
+    machine: string,
+    script: { readonly text: string; readonly variables: Readonly<Record<string, string>> },
+    signal: AbortSignal,
+  ): Promise<ScriptResult>
   /** Holds a machine still while its disks are copied, so that they are as they were at one moment. */
   hold?(name: string, work: () => Promise<void>): Promise<void>
 }
+
+export type ScriptResult =
+  | { readonly exitCode: number; readonly output: string; readonly error: string }
+  | { readonly timedOut: true; readonly output: string }
 
 export class ArmError extends Error {
   override readonly name = 'ArmError'
@@ -138,7 +153,32 @@ export type KindRules = {
   readonly type: string
   /** Checks and completes the new resource; `before` is what was there. What it returns is done when the work ends. */
   put(site: DoubleSite, resource: Resource, before: Resource | undefined): () => Promise<void>
+  /** It says nothing of how far Azure is with it. */
+  readonly stateless?: true
   /** Throws when it is in use. */
   checkRemoval(site: DoubleSite, resource: Resource): void
   removed?(site: DoubleSite, resource: Resource): Promise<void>
+}
+
+export const answerOf = (
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): DoubleAnswer => ({
+  status,
+  headers: { 'content-type': 'application/json', 'x-ms-request-id': randomUUID(), ...headers },
+  body: body === undefined ? '' : JSON.stringify(body),
+})
+
+export const newEtag = (): string => `W/"${randomUUID()}"`
+
+/** Whoever says what he has read, or that nothing is there, is refused when it is otherwise. */
+export function checkConditions(
+  headers: Readonly<Record<string, string>>,
+  found: { readonly etag?: string | undefined } | undefined,
+): void {
+  const read = headers['if-match']
+  const isOther = read !== undefined && (found === undefined || (read !== '*' && read !== found.etag))
+  if (isOther || (headers['if-none-match'] === '*' && found !== undefined))
+    throw new ArmError(412, 'PreconditionFailed', 'The condition of the request is not met.')
 }

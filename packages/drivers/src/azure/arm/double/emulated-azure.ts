@@ -9,12 +9,15 @@ import { REQUEST_BYTES } from '../../limits.ts'
 import type { StorageCalls } from '../../storage-calls.ts'
 import { FOOTER_BYTES } from '../../vhd-footer.ts'
 import type { ArmCalls } from '../arm-calls.ts'
-import { sdkCalls } from '../sdk-calls.ts'
+import { type SdkParts, sdkCalls } from '../sdk-calls.ts'
+import { sdkServiceCalls } from '../services/sdk-service-calls.ts'
+import type { ServiceCalls } from '../services/service-calls.ts'
 import type { ArmSettings } from '../settings.ts'
 import type { Waits } from '../target-parts.ts'
 import { type ArmDouble, armDouble } from './arm-double.ts'
 import { lineTo } from './double-line.ts'
 import { ArmError, type DiskContent, filled, type MachineRunner } from './double-parts.ts'
+import { BALANCER, PRIVATE_ZONE, PROFILE, ZONE } from './service-rules.ts'
 
 export const emulatedSettings: ArmSettings = {
   subscriptionId: '00000000-0000-4000-8000-000000000001',
@@ -106,6 +109,47 @@ export async function emulateAzure(options: {
   }
 }
 
+/** What steps of plans change: it stands there, and nobody is sent anywhere by it. */
+export async function placeServices(double: ArmDouble): Promise<void> {
+  const endpoint = (name: string, target: string, priority: number) => ({
+    name,
+    type: 'Microsoft.Network/trafficManagerProfiles/externalEndpoints',
+    properties: {
+      target,
+      priority,
+      weight: 1,
+      endpointStatus: 'Enabled',
+      endpointMonitorStatus: 'Online',
+      endpointLocation: 'West Europe',
+    },
+  })
+  await double.place({
+    type: PROFILE,
+    name: 'shop',
+    location: 'global',
+    properties: {
+      profileStatus: 'Enabled',
+      trafficRoutingMethod: 'Priority',
+      dnsConfig: { relativeName: 'shop', fqdn: 'shop.trafficmanager.example', ttl: 60 },
+      monitorConfig: { profileMonitorStatus: 'Online', protocol: 'HTTP', port: 80, path: '/' },
+      endpoints: [endpoint('first-site', 'first.example.com', 1), endpoint('azure', '203.0.113.80', 2)],
+    },
+  })
+  await double.place({
+    type: ZONE,
+    name: 'lab.example',
+    location: 'global',
+    properties: { zoneType: 'Public' },
+  })
+  await double.place({ type: PRIVATE_ZONE, name: 'lab.internal', location: 'global' })
+  await double.place({
+    type: BALANCER,
+    name: 'front',
+    sku: { name: 'Standard' },
+    properties: { backendAddressPools: [{ name: 'web' }, { name: 'addresses' }] },
+  })
+}
+
 /** As Azure does: a page blob of this container, a whole number of MiB and a footer. */
 async function contentOfBlob(
   { storage, room, blobAddress = BLOB_ADDRESS }: Parameters<typeof emulateAzure>[0],
@@ -153,14 +197,19 @@ export async function roomInMemory(bytes: number): Promise<DiskContent> {
 /** Waits that take no time, and an end of patience that is soon reached. */
 export const quickWaits: Waits = { lookMs: 60_000, minutes: 30, pause: async () => {} }
 
+type DoubleWay = { readonly httpClient?: HttpClient; readonly operationMinutes?: number }
+
 /** Microsoft's clients, which speak to the double within the process. */
-export function connectDouble(
+export const connectDouble = (double: ArmDouble, way: DoubleWay = {}): ArmCalls =>
+  sdkCalls(doubleParts(double, way))
+
+export const connectServices = (double: ArmDouble, way: DoubleWay = {}): ServiceCalls =>
+  sdkServiceCalls(doubleParts(double, way))
+
+function doubleParts(
   double: ArmDouble,
-  {
-    httpClient = lineTo(double),
-    operationMinutes = 1,
-  }: { readonly httpClient?: HttpClient; readonly operationMinutes?: number } = {},
-): ArmCalls {
+  { httpClient = lineTo(double), operationMinutes = 1 }: DoubleWay,
+): SdkParts {
   const { subscriptionId } = emulatedSettings
   const credential = {
     getToken: async () => ({ token: 'emulated', expiresOnTimestamp: Date.now() + 3_600_000 }),
@@ -170,12 +219,12 @@ export function connectDouble(
     httpClient,
     retryOptions: { maxRetries: 2, retryDelayInMs: 1, maxRetryDelayInMs: 2 },
   }
-  return sdkCalls({
+  return {
     compute: new ComputeManagementClient(credential, subscriptionId, options),
     network: new NetworkManagementClient(credential, subscriptionId, { ...options, $host: double.address }),
     settings: emulatedSettings,
     pollMs: 1,
     operationMinutes,
     fetchBytes: async (address) => Buffer.from(address.split('base64,')[1] ?? '', 'base64'),
-  })
+  }
 }

@@ -3,8 +3,9 @@ import { randomUUID } from 'node:crypto'
 import { firstFree, isUsable, toAddress, toNumber, toRange } from '../ip-ranges.ts'
 import { sameId } from '../resource-id.ts'
 import { ArmError, type DoubleSite, type Json, type KindRules, key, type Resource } from './double-parts.ts'
+import { findPool } from './service-rules.ts'
 
-const NIC = 'Microsoft.Network/networkInterfaces'
+export const NIC = 'Microsoft.Network/networkInterfaces'
 
 const adapters = (site: DoubleSite): readonly Resource[] =>
   [...site.resources.values()].filter(({ type }) => type === NIC)
@@ -57,12 +58,15 @@ const done = async (): Promise<void> => {}
 const needed = (site: DoubleSite, id: string, by: string): Resource => {
   const found = site.find(id)
   if (found !== undefined) return found
-  throw new ArmError(
+  throw missing(id, by)
+}
+
+const missing = (id: string, by: string): ArmError =>
+  new ArmError(
     400,
     'InvalidResourceReference',
     `Resource ${id} referenced by resource ${by} was not found. Please make sure that the referenced resource exists, and that both resources are in the same region.`,
   )
-}
 
 const networks: KindRules = {
   type: 'Microsoft.Network/virtualNetworks',
@@ -145,6 +149,8 @@ const nics: KindRules = {
       if (reference !== undefined) needed(site, reference.id, resource.id)
     for (const configuration of properties.ipConfigurations ?? []) {
       configuration.id = `${resource.id}/ipConfigurations/${configuration.name}`
+      for (const { id } of configuration.properties.loadBalancerBackendAddressPools ?? [])
+        if (findPool(site, id) === undefined) throw missing(id, resource.id)
       if (configuration.properties.publicIPAddress !== undefined)
         needed(site, configuration.properties.publicIPAddress.id, resource.id)
       giveAddress(site, resource, configuration.properties)
@@ -173,12 +179,7 @@ const macAddress = (): string =>
 
 function giveAddress(site: DoubleSite, adapter: Resource, wanted: Json): void {
   const subnet = findSubnet(site, wanted.subnet?.id)
-  if (subnet === undefined)
-    throw new ArmError(
-      400,
-      'InvalidResourceReference',
-      `Resource ${wanted.subnet?.id} referenced by resource ${adapter.id} was not found. Please make sure that the referenced resource exists, and that both resources are in the same region.`,
-    )
+  if (subnet === undefined) throw missing(wanted.subnet?.id, adapter.id)
   const prefix: string = subnet.properties.addressPrefix
   const range = toRange(prefix)
   if (range === null) throw new ArmError(400, 'InvalidAddressPrefixFormat', prefix)

@@ -9,8 +9,9 @@ import { patientCalls } from '../../patient-calls.ts'
 import { blobAddress } from '../open-azure-target.ts'
 import { openCloudState } from './cloud-state.ts'
 import { type DoubleApplication, type DoubleIdentity, makeIdentity, serveDouble } from './double-line.ts'
-import { emulateAzure, emulatedSettings } from './emulated-azure.ts'
+import { emulateAzure, emulatedSettings, placeServices } from './emulated-azure.ts'
 import { qemuRunner } from './qemu-runner.ts'
+import { PROFILE } from './service-rules.ts'
 
 export type CloudOptions = {
   /** Short enough for the paths of sockets in it. */
@@ -84,7 +85,10 @@ export async function startCloud({ folder, port, container, onTrouble }: CloudOp
     ended.resolve()
   }
   try {
-    state.resolve(await openCloudState(folder, double.site, runner, { pause: sleep, onTrouble }))
+    const kept = await openCloudState(folder, double.site, runner, { pause: sleep, onTrouble })
+    // A cloud of an earlier version had none.
+    if (double.ofType(PROFILE).length === 0) await placeServices(double)
+    state.resolve(kept)
   } catch (error) {
     state.reject(error)
     await stop()

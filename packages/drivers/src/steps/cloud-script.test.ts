@@ -1,0 +1,174 @@
+// A script in a machine that runs in a cloud: once for an attempt, whoever asks, and its end is kept.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Outage, Refusal } from '@understudy/base/errors'
+import type { MachineRef } from '@understudy/domain/machines/machine'
+import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
+import type { AzureRunCommandAction } from '@understudy/domain/recovery-plans/step-action'
+import type { SiteId } from '@understudy/domain/sites/site'
+import { Cancelled } from '@understudy/engine/ports/cancelled'
+import type { CloudScript, CloudScriptState, CloudServices } from '@understudy/engine/ports/cloud-services'
+import type { StepWork } from '@understudy/engine/ports/step-runner'
+import { beforeEach, expect, test, vi } from 'vitest'
+import { ignore, testSteps, workFor } from './test-work.ts'
+
+const web = 'web' as ItemId
+const ref = '/machines/web' as MachineRef
+const action: AzureRunCommandAction = {
+  kind: 'azure-run-command',
+  machine: web,
+  script: 'warm-up',
+  variables: { KEY: 'hunter2' },
+  timeoutSeconds: 60,
+}
+
+/** What Azure has, by id. */
+let begun: Map<string, CloudScript>
+let state: CloudScriptState
+let ended: string[]
+let away: Outage | Refusal | null
+beforeEach(() => {
+  begun = new Map()
+  state = { kind: 'ended', exitCode: 0, output: 'warm' }
+  ended = []
+  away = null
+})
+const refuseWhenAway = (): void => {
+  if (away !== null) throw away
+}
+const services = {
+  scripts: {
+    async begin(id: string, _machine: MachineRef, script: CloudScript) {
+      refuseWhenAway()
+      if (!begun.has(id)) begun.set(id, script)
+    },
+    async state(id: string) {
+      refuseWhenAway()
+      return begun.has(id) ? state : { kind: 'unknown' as const }
+    },
+    async end(id: string) {
+      refuseWhenAway()
+      ended.push(id)
+    },
+  },
+} as unknown as CloudServices
+
+const steps = testSteps()
+const work = (more: Partial<StepWork> = {}) =>
+  workFor(action, {
+    cloudMachineOf: (machine) => (machine === web ? { ref, site: 'azure' as SiteId, services } : null),
+    ...more,
+  })
+const outage = new Outage({ code: 'azure/unreachable', message: 'no answer came', remedy: 'Check the line.' })
+
+test('a script that ends well is a success with its output, and Azure ends it in time by itself', async () => {
+  const one = work()
+  expect(await steps.run(one)).toEqual({ note: 'The script ended with exit code 0', output: 'warm' })
+  const script = begun.get(one.attemptId)
+  expect(script).toMatchObject({ text: 'warm-up', variables: { KEY: 'hunter2' } })
+  expect(script?.limitSeconds).toBeGreaterThan(50)
+  expect(script?.limitSeconds).toBeLessThanOrEqual(60)
+})
+
+test('asked again for the same attempt it is not begun again, whatever Azure says by then', async () => {
+  const one = work()
+  await steps.run(one)
+  begun.clear()
+  state = { kind: 'ended', exitCode: 1, output: 'other' }
+  expect(await steps.run(one)).toEqual({ note: 'The script ended with exit code 0', output: 'warm' })
+  expect(begun.size).toBe(0)
+})
+
+test('one that runs when our life ends is found by the next', async () => {
+  const one = work()
+  state = { kind: 'running' }
+  const life = new AbortController()
+  const lost = steps.run(one, life.signal, ignore)
+  await vi.waitFor(() => expect(begun.size).toBe(1))
+  life.abort()
+  await expect(lost).rejects.toMatchObject({ name: 'AbortError' })
+  expect(ended).toEqual([])
+  state = { kind: 'ended', exitCode: 0, output: 'warm' }
+  expect(await steps.run(one)).toMatchObject({ output: 'warm' })
+  expect([...begun.keys()]).toEqual([one.attemptId])
+})
+
+test.each<[CloudScriptState, string, string, string | null]>([
+  [
+    { kind: 'ended', exitCode: 3, output: 'no disk' },
+    'step/script-failed',
+    'exit code 3: no disk',
+    'no disk',
+  ],
+  [{ kind: 'timeout', output: 'still' }, 'step/timeout', 'did not end in time', 'still'],
+  [{ kind: 'cancelled', output: '' }, 'step/script-failed', 'was ended by somebody in Azure', null],
+  [{ kind: 'failed', message: 'the agent is gone' }, 'step/run-command-failed', 'the agent is gone', null],
+])('%o is a failure in words', async (told, code, words, output) => {
+  state = told
+  const failure = await steps.fails(work())
+  expect(failure).toMatchObject({ code, output })
+  expect(failure.message).toContain(words)
+})
+
+test('what it prints is kept without secrets', async () => {
+  state = { kind: 'ended', exitCode: 0, output: 'the key is hunter2' }
+  const one = work({ mask: (text) => text.replaceAll('hunter2', '******') })
+  expect((await steps.run(one)).output).toBe('the key is ******')
+  const kept = await readFile(join(steps.folders.own, one.attemptId, 'cloud-end.json'), 'utf8')
+  expect(kept).not.toContain('hunter2')
+})
+
+test('people who cancel end it; while Azure is away it is told that it may run on', async () => {
+  const stop = async (one: StepWork): Promise<unknown> => {
+    const people = new AbortController()
+    const failed = steps.run(one, people.signal, ignore).catch((error: unknown) => error)
+    await vi.waitFor(() => expect(begun.has(one.attemptId)).toBe(true))
+    people.abort(new Cancelled())
+    return await failed
+  }
+  state = { kind: 'running' }
+  const one = work()
+  expect(await stop(one)).toBeInstanceOf(Cancelled)
+  expect(ended).toContain(one.attemptId)
+  const other = work({
+    cloudMachineOf: () => ({
+      ref,
+      site: 'azure' as SiteId,
+      services: {
+        ...services,
+        scripts: {
+          ...services.scripts,
+          end: async () => {
+            throw outage
+          },
+        },
+      },
+    }),
+  })
+  expect(await stop(other)).toMatchObject({ code: 'step/may-run-on' })
+})
+
+test('one that could not be begun in time says why', async () => {
+  away = outage
+  expect(await steps.fails(work({ deadline: Date.now() + 50 }))).toMatchObject({
+    code: 'step/cloud-silent',
+    message: expect.stringContaining('no answer came'),
+    remedy: expect.stringContaining('Look in the guest'),
+  })
+})
+
+test('a refusal is final', async () => {
+  away = new Refusal({ code: 'azure/machine-off', message: 'It is off', remedy: 'Start it.' })
+  expect(await steps.fails(work())).toMatchObject({ code: 'step/machine-off', remedy: 'Start it.' })
+})
+
+test('a machine that does not run in Azure is refused, and an attempt is about one machine', async () => {
+  expect(await steps.fails(work({ cloudMachineOf: () => null }))).toMatchObject({ code: 'step/not-in-cloud' })
+  const one = work()
+  state = { kind: 'failed', message: 'x' }
+  await steps.fails(one)
+  const moved = { ref: '/machines/other' as MachineRef, site: 'azure' as SiteId, services }
+  expect(await steps.fails({ ...one, cloudMachineOf: () => moved })).toMatchObject({
+    code: 'step/interrupted',
+  })
+})
