@@ -80,6 +80,10 @@ export const wordsOfActivityKind: Record<PlanActivity['kind'], string> = {
   http: 'HTTP call',
   dns: 'DNS update',
   'load-balancer': 'Load balancer',
+  'traffic-manager': 'Traffic Manager',
+  'azure-load-balancer': 'Azure load balancer',
+  'azure-dns': 'Azure DNS',
+  'azure-run-command': 'Azure run command',
 }
 
 const endsByItself: readonly PlanRunState[] = ['running', 'paused', 'cancelling']

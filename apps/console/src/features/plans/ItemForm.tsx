@@ -26,7 +26,7 @@ import { wordsOfRemoval } from './removal-words.ts'
 import type { Part } from './slots.ts'
 import { ActionFields } from './step-forms/ActionFields.tsx'
 import { useEditor } from './use-plan-editor.ts'
-import { useSites } from './use-sites.ts'
+import { useAzureSites, useSites } from './use-sites.ts'
 
 type ItemFormProps = {
   readonly plan: Plan
@@ -84,6 +84,7 @@ function StepFields({ plan, names, step, blocked }: ItemFormProps & { readonly s
     [plan, names],
   )
   const sites = [...useSites()].map(([value, label]) => ({ value, label }))
+  const azureSites = useAzureSites()
   const set = (change: Partial<PlanStep>, field?: string): void =>
     editor.edit(
       `change “${step.name}”`,
@@ -103,6 +104,7 @@ function StepFields({ plan, names, step, blocked }: ItemFormProps & { readonly s
         value={step.action}
         machines={machines}
         sites={sites}
+        azureSites={azureSites}
         secrets={plan.parameters.filter(({ type }) => type === 'secret').map((parameter) => parameter.name)}
         blocked={blocked}
         onChange={(action, field) => set({ action }, field)}

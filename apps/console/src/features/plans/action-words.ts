@@ -37,6 +37,34 @@ export function wordsOfAction(action: StepAction, nameOf: (id: ItemId | SiteId) 
       const what = change.kind === 'state' ? change.state : `${placed(change.to)}:${change.port}`
       return `${said(action.backend)}/${said(action.server)} → ${what}`
     }
+    case 'traffic-manager':
+      return `${said(action.profile)}/${said(action.endpoint)} → ${wordsOfTraffic(action.change, placed)}`
+    case 'azure-load-balancer': {
+      const { member, membership } = action
+      const who =
+        member.kind === 'entry' ? said(member.name) : member.machine === null ? '…' : nameOf(member.machine)
+      return `${who} ${membership === 'in' ? 'into' : 'out of'} ${said(action.loadBalancer)}/${said(action.pool)}`
+    }
+    case 'azure-dns':
+      return `${said(action.recordName)} ${action.recordType} → ${action.values.map(placed).join(', ') || '…'}`
+    case 'azure-run-command':
+      return `${said(firstLine(action.script))} in ${action.machine === null ? '…' : nameOf(action.machine)}`
+  }
+}
+
+function wordsOfTraffic(
+  change: ActionOf<'traffic-manager'>['change'],
+  placed: (place: Place) => string,
+): string {
+  switch (change.kind) {
+    case 'status':
+      return change.status
+    case 'weight':
+      return `weight ${change.weight}`
+    case 'priority':
+      return `priority ${change.priority}`
+    case 'target':
+      return placed(change.to)
   }
 }
 

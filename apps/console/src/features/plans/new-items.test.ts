@@ -40,3 +40,12 @@ test('a copied step is the same under an id of its own; a machine is not copied'
   expect(copy).toEqual({ ...original, id: 'probe-bbbbbbbb', name: 'Database answers (copy)' })
   expect(copyOfStep(planOfTwoGroups, machineId('db'), 'b')).toBeNull()
 })
+
+test('a new step that changes where users are sent in Azure is not for tests, whatever else is', () => {
+  const inTests = kinds.filter((kind) => newStep(kind, 'a', null).kinds.includes('test'))
+  expect(kinds.filter((kind) => !inTests.includes(kind)).toSorted()).toEqual([
+    'azure-dns',
+    'azure-load-balancer',
+    'traffic-manager',
+  ])
+})

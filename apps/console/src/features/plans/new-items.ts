@@ -27,16 +27,24 @@ export const newMachine = (protectionId: ProtectionId, uuid: string): PlanMachin
   whenItFails: 'stop',
 })
 
-/** For every kind of run and both directions: whoever wants less says so. */
+/**
+ * For every kind of run and both directions: whoever wants less says so. What changes where users are sent in Azure is not for tests:
+ * nobody puts it back.
+ */
 export const newStep = (kind: StepKind, uuid: string, machine: ItemId | null): PlanStep => ({
   id: idFor(kind, uuid) as ItemId,
   name: titleOfStepKind[kind],
   needs: [],
   whenItFails: 'stop',
-  kinds: ['test', 'planned', 'unplanned', 'fail-back'],
+  kinds: isAzureChange(kind) ? realKinds : ['test', ...realKinds],
   directions: ['forward', 'reverse'],
   action: newAction(kind, machine),
 })
+
+const realKinds = ['planned', 'unplanned', 'fail-back'] as const
+
+const isAzureChange = (kind: StepKind): boolean =>
+  kind === 'traffic-manager' || kind === 'azure-load-balancer' || kind === 'azure-dns'
 
 export const titleOfStepKind: Record<StepKind, string> = {
   script: 'Script',
@@ -47,6 +55,10 @@ export const titleOfStepKind: Record<StepKind, string> = {
   http: 'HTTP call',
   dns: 'DNS update',
   'load-balancer': 'Load balancer',
+  'traffic-manager': 'Traffic Manager',
+  'azure-load-balancer': 'Azure load balancer',
+  'azure-dns': 'Azure DNS',
+  'azure-run-command': 'Azure run command',
 }
 
 export const newGroup = (plan: Plan, uuid: string): PlanGroup => ({
@@ -134,8 +146,44 @@ export function newAction(kind: StepKind, machine: ItemId | null): StepAction {
         change: { kind: 'state', state: 'ready' },
         timeoutSeconds: 30,
       }
+    case 'traffic-manager':
+      return {
+        kind,
+        ...nowhere,
+        profile: '',
+        endpoint: '',
+        change: { kind: 'status', status: 'enabled' },
+        timeoutSeconds: 120,
+      }
+    case 'azure-load-balancer':
+      return {
+        kind,
+        ...nowhere,
+        loadBalancer: '',
+        pool: '',
+        membership: 'in',
+        member: { kind: 'adapter', machine },
+        timeoutSeconds: 300,
+      }
+    case 'azure-dns':
+      return {
+        kind,
+        ...nowhere,
+        zone: '',
+        zoneKind: 'public',
+        recordName: '',
+        recordType: 'A',
+        ttlSeconds: 60,
+        values: [target],
+        timeoutSeconds: 120,
+      }
+    case 'azure-run-command':
+      return { kind, machine, script: '', variables: {}, timeoutSeconds: 600 }
   }
 }
+
+/** Somebody has to choose whose sign-in it is. */
+const nowhere = { site: null, resourceGroup: '' }
 
 export const newCommand = {
   where: { kind: 'server' },

@@ -31,6 +31,12 @@ test('a card says what its step does, and shows what nobody has filled in yet', 
   expect(words({ ...newAction('script', null), kind: 'script', command: '/opt/bin/warm-up' } as never)).toBe(
     'warm-up on the server',
   )
+  expect(words(newAction('traffic-manager', null))).toBe('…/… → enabled')
+  expect(words(newAction('azure-load-balancer', machineId('db')))).toBe('DB into …/…')
+  expect(words(newAction('azure-load-balancer', null))).toBe('… into …/…')
+  expect(words(newAction('azure-dns', machineId('db')))).toBe('… A → DB')
+  const shellLines = { ...newAction('azure-run-command', machineId('db')), script: 'warm-up\nexit 0' }
+  expect(words(shellLines as never)).toBe('warm-up in DB')
   const onHost = { kind: 'script', command: '/opt/bin/warm-up', where: { kind: 'site', site: 'harbour' } }
   expect(words({ ...newAction('script', null), ...onHost } as never)).toBe('warm-up on the host of DB')
 })

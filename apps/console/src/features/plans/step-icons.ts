@@ -3,11 +3,15 @@ import {
   IconClock,
   IconHandStop,
   IconHeartbeat,
+  IconPrompt,
+  IconRoute,
   IconServer2,
   IconTerminal2,
+  IconTopologyStar3,
   IconUserCheck,
   IconWebhook,
   IconWorld,
+  IconWorldPin,
 } from '@tabler/icons-react'
 import type { StepKind } from '@understudy/contract/plan-editing'
 
@@ -22,4 +26,8 @@ export const iconOfItem: Record<StepKind | 'machine', typeof IconClock> = {
   http: IconWebhook,
   dns: IconWorld,
   'load-balancer': IconAffiliate,
+  'traffic-manager': IconRoute,
+  'azure-load-balancer': IconTopologyStar3,
+  'azure-dns': IconWorldPin,
+  'azure-run-command': IconPrompt,
 }

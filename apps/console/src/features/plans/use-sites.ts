@@ -9,6 +9,18 @@ export function useSites(): ReadonlyMap<SiteId, string> {
   return useMemo(() => new Map(data?.items.map(({ id, name }) => [id as SiteId, name])), [data])
 }
 
+/** Those in Azure, by name. */
+export function useAzureSites(): readonly { readonly value: SiteId; readonly label: string }[] {
+  const { data } = useQuery(api.sites.list.queryOptions())
+  return useMemo(
+    () =>
+      (data?.items ?? [])
+        .filter(({ platform }) => platform === 'azure')
+        .map(({ id, name }) => ({ value: id as SiteId, label: name })),
+    [data],
+  )
+}
+
 /** What everything is called that a difference between two versions may name. */
 export function useAllNames(names: Names): ReadonlyMap<ProtectionId | SiteId, string> {
   const sites = useSites()

@@ -3,7 +3,20 @@ import { Checkbox, Select, SimpleGrid, Textarea, TextInput } from '@mantine/core
 import { useState } from 'react'
 import { SpanInput } from '../../../ui/SpanInput.tsx'
 import type { ActionOf, StepAction } from '../plan-draft.ts'
-import { CommandFields, EndpointFields, type FormOf, WholeNumber, WordTable } from './fields.tsx'
+import {
+  AzureDnsFields,
+  AzureLoadBalancerFields,
+  AzureRunCommandFields,
+  TrafficManagerFields,
+} from './AzureFields.tsx'
+import {
+  CommandFields,
+  EndpointFields,
+  type FormOf,
+  TimeoutField,
+  WholeNumber,
+  WordTable,
+} from './fields.tsx'
 import { ProbeFields } from './ProbeFields.tsx'
 import { statusesIn } from './statuses.ts'
 
@@ -31,20 +44,15 @@ export function ActionFields({ value, ...facts }: FormOf<StepAction>) {
       return <DnsFields value={value} {...facts} />
     case 'load-balancer':
       return <LoadBalancerFields value={value} {...facts} />
+    case 'traffic-manager':
+      return <TrafficManagerFields value={value} {...facts} />
+    case 'azure-load-balancer':
+      return <AzureLoadBalancerFields value={value} {...facts} />
+    case 'azure-dns':
+      return <AzureDnsFields value={value} {...facts} />
+    case 'azure-run-command':
+      return <AzureRunCommandFields value={value} {...facts} />
   }
-}
-
-type Timed = { readonly timeoutSeconds: number }
-
-/** Nothing waits for ever. */
-export function TimeoutField<Value extends Timed>({ value, onChange }: FormOf<Value>) {
-  return (
-    <SpanInput
-      label="Give up after"
-      seconds={value.timeoutSeconds}
-      onChange={(timeoutSeconds) => onChange({ ...value, timeoutSeconds }, 'timeout')}
-    />
-  )
 }
 
 const roles = [

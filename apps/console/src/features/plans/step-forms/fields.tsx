@@ -12,6 +12,7 @@ import {
 } from '@mantine/core'
 import { IconPlus, IconX } from '@tabler/icons-react'
 import { useState } from 'react'
+import { SpanInput } from '../../../ui/SpanInput.tsx'
 import type { ActionOf, ItemId, SiteId } from '../plan-draft.ts'
 import { recordOf, rowsOf, type WordRow } from './word-rows.ts'
 
@@ -25,6 +26,8 @@ export type FormFacts = {
   readonly machines: readonly Machine[]
   /** All that there are, whether programs can be run there or not. */
   readonly sites: readonly Site[]
+  /** Those in Azure, whether machines can run there or not. */
+  readonly azureSites: readonly Site[]
   /** Names of the secret parameters. */
   readonly secrets: readonly string[]
   readonly blocked: boolean
@@ -61,19 +64,29 @@ export function MachineSelect({ label, value, machines, blocked, onChange }: Mac
 }
 
 type SiteSelectProps = Pick<FormFacts, 'sites' | 'blocked'> & {
-  readonly value: SiteId
+  readonly label?: string
+  readonly placeholder?: string
+  /** Null: nobody has chosen one. */
+  readonly value: SiteId | null
   readonly onChange: (id: SiteId) => void
 }
 
-function SiteSelect({ value, sites, blocked, onChange }: SiteSelectProps) {
-  const gone = sites.every((site) => site.value !== value)
+export function SiteSelect({
+  label = 'Site',
+  placeholder = 'Choose a site',
+  value,
+  sites,
+  blocked,
+  onChange,
+}: SiteSelectProps) {
+  const gone = value !== null && sites.every((site) => site.value !== value)
   return (
     <Select
-      label="Site"
+      label={label}
       searchable
       allowDeselect={false}
       disabled={blocked}
-      placeholder="Choose a site"
+      placeholder={placeholder}
       data={sites.map((site) => ({ ...site, value: site.value as string }))}
       value={gone ? null : value}
       error={gone ? 'That site is not there: choose another one' : null}
@@ -151,6 +164,19 @@ export function WholeNumber({ label, description, value, min, max, blocked, onCh
       clampBehavior="strict"
       readOnly={blocked}
       onChange={(typed) => typeof typed === 'number' && onChange(typed)}
+    />
+  )
+}
+
+type Timed = { readonly timeoutSeconds: number }
+
+/** Nothing waits for ever. */
+export function TimeoutField<Value extends Timed>({ value, onChange }: FormOf<Value>) {
+  return (
+    <SpanInput
+      label="Give up after"
+      seconds={value.timeoutSeconds}
+      onChange={(timeoutSeconds) => onChange({ ...value, timeoutSeconds }, 'timeout')}
     />
   )
 }
