@@ -250,6 +250,8 @@ function memoryProtectionStore(): { store: ProtectionStore; rows: ProtectionRows
       found.notes = copy({ ...found.notes, ...change })
     },
     turning: async () => [...rows].filter(([, { notes }]) => notes.turning).map(([id]) => id),
+    withLeftReplicas: async () =>
+      [...rows].filter(([, { notes }]) => notes.leftReplicas?.length).map(([id]) => id),
     async remove(id) {
       rows.delete(id)
     },

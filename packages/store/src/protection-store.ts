@@ -136,6 +136,10 @@ export function protectionStore(database: Database): ProtectionStore {
       const statement = `SELECT "id" FROM "Protection" WHERE jsonb_typeof("notes"->'turning') = 'object'`
       return (await pool.query<{ id: ProtectionId }>(statement)).rows.map(({ id }) => id)
     },
+    async withLeftReplicas() {
+      const statement = `SELECT "id" FROM "Protection" WHERE jsonb_path_exists("notes", '$.leftReplicas[*]')`
+      return (await pool.query<{ id: ProtectionId }>(statement)).rows.map(({ id }) => id)
+    },
     async remove(id) {
       await prisma.lagSample.deleteMany({ where: { protectionId: id } })
       await prisma.protection.deleteMany({ where: { id } })

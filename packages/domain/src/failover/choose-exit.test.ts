@@ -9,6 +9,7 @@ const facts = (change: Partial<StrandedFacts>): StrandedFacts => ({
   state: 'protected',
   former: null,
   failover: null,
+  left: 'none',
   turned: false,
   sourceMayGoOff: false,
   ...change,
@@ -34,6 +35,19 @@ test.each<[string, Partial<StrandedFacts>, ReturnType<typeof chooseExit>]>([
     'a guest that shuts down late is not started beside a replica that may run',
     { sourceMayGoOff: true, failover: named },
     'none',
+  ],
+  ['a replica that was left behind goes once its site answers', { left: 'reachable' }, 'remove-left'],
+  ['also while it is paused', { state: 'paused', left: 'reachable' }, 'remove-left'],
+  ['and not before', { left: 'out-of-reach' }, 'none'],
+  [
+    'a replica that was left behind may be the only one that runs',
+    { state: 'broken', left: 'reachable' },
+    'none',
+  ],
+  [
+    'a source that was not started for a replica that is left is started',
+    { state: 'rollingBack', left: 'out-of-reach' },
+    'start-source',
   ],
   ['a replica that could not be put back waits for a person', { state: 'broken', failover: named }, 'none'],
 ])('%s', (_, change, exit) => {

@@ -11,6 +11,11 @@ export type StrandedFacts = {
    * it is put back, which destroys whatever carries the run's id before the source is started.
    */
   readonly failover: { readonly machineRef: MachineRef | null } | null
+  /**
+   * A roll back has left a replica behind, on a person's word. `reachable`: its site answers, so it can be removed now. One that is under way
+   * counts as done: its failover is none any more.
+   */
+  readonly left: 'none' | 'out-of-reach' | 'reachable'
   /** The machine that was failed over to is the source already. */
   readonly turned: boolean
   /** A failover that was put back had asked the source to shut down, and it may still do so. */
@@ -32,6 +37,8 @@ export type Exit =
   | 'not-turned'
   /** Replication goes on, but a run that never had a machine still holds its point. */
   | 'let-go'
+  /** The original runs again, and what was left at the target has to go. */
+  | 'remove-left'
   /** Replication goes on: the source is started again if it has gone off. */
   | 'start-late'
 
@@ -52,9 +59,13 @@ export function chooseExit(facts: StrandedFacts): Exit {
     case 'seeding':
     case 'protected':
     case 'resyncing':
-      if (failover === null) return facts.sourceMayGoOff ? 'start-late' : 'none'
-      return failover.machineRef === null ? 'let-go' : 'none'
+      if (failover?.machineRef === null) return 'let-go'
+      if (facts.left === 'reachable') return 'remove-left'
+      return failover === null && facts.sourceMayGoOff ? 'start-late' : 'none'
     case 'paused':
+      if (failover?.machineRef === null) return 'let-go'
+      return facts.left === 'reachable' ? 'remove-left' : 'none'
+    // Its source may not have been started: then what was left is the only one of it that may run.
     case 'broken':
     case 'awaitingSeed':
       // One with a machine is left alone: a person was told that it could not be put back.

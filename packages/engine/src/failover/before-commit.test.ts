@@ -206,3 +206,125 @@ test('a replica that dies while it is waited for is waited for no more, and can 
   expect(await lab.openAlerts()).toContain('failover/replica-off')
   await lab.done(lab.engine.rollBack(ask))
 })
+
+describe('a roll back whose target cannot be reached', () => {
+  /** The copy at B runs on, and nobody reaches it; the roll back has asked. */
+  async function asked() {
+    const prepared = await newProtectedLab()
+    const { lab, ask } = prepared
+    await lab.done(lab.engine.plannedFailover(ask))
+    await lab.clock.advance(minute)
+    lab.b.cutOff()
+    const job = await lab.settle(lab.engine.rollBack(ask))
+    const answer = async (value: string) => {
+      const { question } = await lab.job(job.id)
+      await lab.engine.answerJob(job.id, { by: 'olga', questionId: question?.id ?? '', value })
+      await lab.clock.advance(1000)
+      return await lab.settle(Promise.resolve({ jobId: job.id }))
+    }
+    return { ...prepared, job, answer }
+  }
+
+  test('asks, and nothing is started meanwhile', async () => {
+    const { lab, job } = await asked()
+    expect(job).toMatchObject({ state: 'waiting' })
+    expect(job.question?.text).toContain('The copy of web at B could not be removed')
+    expect(job.question?.answers.filter(({ danger }) => danger).map(({ value }) => value)).toEqual(['go-on'])
+    expect(lab.machine.power).toBe('off')
+  })
+
+  test('starts the original on a person’s word, says who, and removes the copy once its site answers', async () => {
+    const { lab, protectionId, answer } = await asked()
+    expect((await answer('go-on')).state).toBe('succeeded')
+    expect(lab.machine.power).toBe('running')
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    expect(await lab.openAlerts()).toContain('failover/replica-left')
+    const [told] = await lab.events('failover/replica-left-accepted')
+    expect(told?.facts).toMatchObject({ acceptedBy: 'olga' })
+    expect(runningAt(lab.b)).toHaveLength(1)
+    // However long it takes, and whoever takes over.
+    await lab.clock.advance(40 * minute)
+    await lab.restart()
+    expect(await lab.openAlerts()).toContain('failover/replica-left')
+    lab.b.comeBack()
+    await lab.clock.advance(15 * minute)
+    expect(lab.b.machines()).toEqual([])
+    expect(await lab.openAlerts()).not.toContain('failover/replica-left')
+    expect(await lab.events('failover/left-replica-removed')).toHaveLength(1)
+    expect(await lab.holds(protectionId)).toEqual([])
+    expect(lab.machine.power).toBe('running')
+  })
+
+  test('tries again when asked to, and removes the copy before anything starts', async () => {
+    const { lab, protectionId, answer } = await asked()
+    lab.b.comeBack()
+    expect((await answer('again')).state).toBe('succeeded')
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    expect(lab.world.violations).toEqual([])
+    expect(await lab.events('failover/replica-left-accepted')).toEqual([])
+  })
+
+  test('that is stopped stays failed over, and can be rolled back once the site answers', async () => {
+    const { lab, protectionId, ask, answer } = await asked()
+    expect((await answer('stop')).state).toBe('failed')
+    expect((await lab.state(protectionId)).state).toBe('failedOver')
+    expect(lab.machine.power).toBe('off')
+    lab.b.comeBack()
+    await lab.clock.advance(minute)
+    await lab.done(lab.engine.rollBack(ask))
+    expect(lab.world.violations).toEqual([])
+  })
+
+  test('leaves nothing in the way of the next failover, which removes the copy first', async () => {
+    const { lab, protectionId, ask, answer } = await asked()
+    await answer('go-on')
+    const [left] = runningAt(lab.b)
+    lab.b.comeBack()
+    await lab.done(lab.engine.unplannedFailover({ ...ask, choice: latest, acceptUnfenced: false }))
+    expect(runningAt(lab.b).map(({ ref }) => ref)).toEqual([await failedOverRef(lab, protectionId)])
+    expect(runningAt(lab.b)).not.toContain(left)
+    expect(await lab.openAlerts()).not.toContain('failover/replica-left')
+    // What was left is known to have gone: the machine that runs now is not it.
+    await lab.clock.advance(15 * minute)
+    expect(runningAt(lab.b)).toHaveLength(1)
+  })
+
+  test('whose source does not start leaves the copy alone: it may be the only one that runs', async () => {
+    const { lab, protectionId, answer } = await asked()
+    lab.a.faults.failNext('source.start', 50)
+    await answer('go-on')
+    expect((await lab.state(protectionId)).state).toBe('broken')
+    lab.b.comeBack()
+    await lab.clock.advance(30 * minute)
+    expect(runningAt(lab.b)).toHaveLength(1)
+    expect(await lab.openAlerts()).toContain('failover/replica-left')
+  })
+
+  test('is ended with what it has left: that goes, or a person says that it stays', async () => {
+    const { lab, protectionId, ask, answer } = await asked()
+    await answer('go-on')
+    const end = await lab.settle(lab.engine.endProtection({ ...ask, deleteReplica: false }))
+    expect(end).toMatchObject({ state: 'waiting' })
+    lab.b.comeBack()
+    await lab.engine.answerJob(end.id, { by: 'olga', questionId: end.question?.id ?? '', value: 'again' })
+    await lab.clock.advance(minute)
+    expect((await lab.job(end.id)).state).toBe('succeeded')
+    expect(await lab.stores.protections.find(protectionId)).toBeNull()
+    expect(lab.b.machines()).toEqual([])
+  })
+
+  test('whose job is lost after the word was given goes on where it was', async () => {
+    const { lab, protectionId, job } = await asked()
+    const { updateNotes } = lab.stores.protections
+    const run = (await lab.activeRuns(protectionId))[0]
+    await updateNotes(protectionId, { leftReplicas: run ? [run.id] : [] })
+    // As a process leaves it that has died with its log.
+    await lab.stores.jobs.update(job.id, { state: 'failed', question: null, endedAt: lab.clock.now() })
+    await lab.clock.advance(3 * minute)
+    expect((await lab.state(protectionId)).state).toBe('protected')
+    expect(lab.machine.power).toBe('running')
+    lab.b.comeBack()
+    await lab.clock.advance(15 * minute)
+    expect(lab.b.machines()).toEqual([])
+  })
+})

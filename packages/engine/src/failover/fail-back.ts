@@ -18,6 +18,7 @@ import { sourceOf, targetOf } from '../sites/platform-of.ts'
 import { closeRun, loadAskedAt, openRun, type RunPlan, tellFailover } from './boot-run.ts'
 import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { refuseRunningSource } from './fence.ts'
+import { removeLeft } from './left-replicas.ts'
 import { putBack, quiesceSource, REPLACED, STOPPED_EARLY, takeOver } from './planned-failover.ts'
 import { fingerprintsOf, noteOriginal, removeReplicas } from './remove-replica.ts'
 import { claimedBy, type StillOurs } from './state-claim.ts'
@@ -157,6 +158,7 @@ async function restore(
   await job.task('Restore the original machine', async (task) => {
     const protection = await loadProtection(parts, request.protectionId)
     const replaced = { failure: REPLACED, except: original.plan.runId, stillOurs }
+    await removeLeft(context, protection.id, stillOurs)
     await removeReplicas(context, protection.id, replaced)
     const run = await openRun(context, protection, original.plan, { kind: 'point', id: what.pointId })
     const { originalFingerprints } = await parts.stores.protections.notes(protection.id)

@@ -14,6 +14,7 @@ import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { refuseRunningSource } from './fence.ts'
 import { type FinalPoint, sealFinalPoint } from './last-delta.ts'
 import { noteLateEcho } from './late-shut-down.ts'
+import { removeLeft } from './left-replicas.ts'
 import { removeReplicas } from './remove-replica.ts'
 import {
   type Claim,
@@ -158,6 +159,7 @@ async function bootReplica(
     const protection = await loadProtection(parts, what.protectionId)
     await refuseRunningSource(parts, protection, task.signal)
     const replaced = { failure: REPLACED, except: what.plan.runId, stillOurs }
+    await removeLeft(context, protection.id, stillOurs)
     await removeReplicas(context, protection.id, replaced)
     await openRun(context, protection, what.plan, { kind: 'point', id: what.pointId })
     await stillOurs()

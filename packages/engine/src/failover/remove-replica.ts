@@ -1,6 +1,6 @@
 // What a failover has made goes again: before a boot, at a roll back, and when a failover stops early.
 import { present } from '@understudy/base/invariant'
-import type { RunId } from '@understudy/domain/failover/failover'
+import type { Run, RunId } from '@understudy/domain/failover/failover'
 import type { Protection } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
@@ -20,16 +20,25 @@ export async function removeReplicas(
 ): Promise<void> {
   const protection = await loadProtection(context.parts, protectionId)
   const end = { failure: how.failure }
+  const { stillOurs } = how
   for (const run of await context.parts.stores.runs.active(protectionId)) {
     if (run.kind === 'test' || run.id === how.except) continue
     // After the list was made: what somebody else has booted since is not in it.
-    await how.stillOurs()
-    if (!isFailBack(run, protection)) await destroyRun(context, run.id, end)
-    else {
-      await stopOriginal(context, protection, how.stillOurs)
-      await closeRun(context, run, end)
-    }
+    await stillOurs()
+    await removeRun(context, protection, run, { end, stillOurs })
   }
+}
+
+/** Repeatable. */
+export async function removeRun(
+  context: EngineContext,
+  protection: Protection,
+  run: Run,
+  { end, stillOurs }: { readonly end: Partial<Run>; readonly stillOurs: StillOurs },
+): Promise<void> {
+  if (!isFailBack(run, protection)) return await destroyRun(context, run.id, end)
+  await stopOriginal(context, protection, stillOurs)
+  await closeRun(context, run, end)
 }
 
 /** The original ran for a while: it is off again, and what is on it now is noted for the next fail-back. Repeatable. */

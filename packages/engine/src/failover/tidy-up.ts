@@ -3,7 +3,8 @@
 import { chooseExit, type Exit } from '@understudy/domain/failover/choose-exit'
 import type { JobId } from '@understudy/domain/jobs/job'
 import { harmlessKinds } from '@understudy/domain/jobs/job'
-import type { ProtectionId } from '@understudy/domain/protection/protection'
+import type { ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
+import type { SiteId } from '@understudy/domain/sites/site'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import type { JobBody, JobScope } from '../jobs/job-scope.ts'
@@ -13,11 +14,12 @@ import { findFailover, tellFailover } from './boot-run.ts'
 import { settleCommit } from './commit.ts'
 import { settleFailedOver } from './failed-over.ts'
 import { mayStillGoOff, startLate } from './late-shut-down.ts'
+import { endLeft, removeLeft } from './left-replicas.ts'
 import { isTurnedTo, newestBoot } from './newest-boot.ts'
 import { putBack, STOPPED_EARLY, startSource } from './planned-failover.ts'
 import { removeReplicas } from './remove-replica.ts'
 import { finishTurn, removeNeedless } from './reprotect.ts'
-import { goOn } from './roll-back.ts'
+import { goOn, ROLLED_BACK } from './roll-back.ts'
 import { type Claim, claimedBy, giveBackState, type StillOurs, settleState } from './state-claim.ts'
 
 export const tidyUp = (context: EngineContext): JobBody<ProtectionRequest> => ({
@@ -29,13 +31,20 @@ export const tidyUp = (context: EngineContext): JobBody<ProtectionRequest> => ({
       const { state } = await loadProtection(context.parts, protectionId)
       const exit = await exitOf(context.parts, protectionId)
       const found = { exit, from: state, owner: claim?.jobId ?? null }
-      task.note(exit === 'none' ? 'Nothing is left over' : `A job stopped while it was ${state}`)
+      task.note(noteOf(exit, state))
       return found
     })
     job.passPointOfNoReturn()
     await leave(context, job, { protectionId, ...way })
   },
 })
+
+function noteOf(exit: Exit, state: ProtectionState): string {
+  if (exit === 'none') return 'Nothing is left over'
+  return exit === 'remove-left'
+    ? 'A roll back has left a replica at the target site'
+    : `A job stopped while it was ${state}`
+}
 
 /** What leads out, if the protection is stranded: `none` while a job is at work on it. */
 export async function exitOf(parts: Pick<EngineParts, 'stores' | 'clock'>, id: ProtectionId): Promise<Exit> {
@@ -45,15 +54,24 @@ export async function exitOf(parts: Pick<EngineParts, 'stores' | 'clock'>, id: P
     parts.stores.runs.active(id),
     newestBoot(parts, id),
   ])
-  const failovers = active.filter(({ kind }) => kind !== 'test')
+  const { leftReplicas = [] } = notes
+  const failovers = active.filter(({ id, kind }) => kind !== 'test' && !leftReplicas.includes(id))
   return chooseExit({
     state: protection.state,
     former: notes.claim?.former.state ?? protection.resumeState,
     // One that may run outweighs one that has nothing.
     failover: failovers.find(({ machineRef }) => machineRef !== null) ?? failovers[0] ?? null,
+    left: leftReplicas.length === 0 ? 'none' : await reachOf(parts, protection.targetSiteId),
     turned: booted !== null && isTurnedTo(protection, booted),
     sourceMayGoOff: mayStillGoOff(parts, notes),
   })
+}
+
+async function reachOf(
+  { stores }: Pick<EngineParts, 'stores'>,
+  siteId: SiteId,
+): Promise<'out-of-reach' | 'reachable'> {
+  return (await stores.sites.find(siteId))?.health === 'unreachable' ? 'out-of-reach' : 'reachable'
 }
 
 /** A job that could put the protection back itself is at work, or will be. */
@@ -85,6 +103,10 @@ async function leave(context: EngineContext, job: JobScope, way: Way): Promise<v
       })
       break
     case 'start-source': {
+      // Of a roll back that was to leave it, and did not get so far.
+      await job.task('Settle what was left behind', () =>
+        endLeft(context, protectionId, { failure: ROLLED_BACK, stillOurs }),
+      )
       const started = await job.undo('Start the source machine again', () =>
         startSource(context, protectionId, stillOurs),
       )
@@ -113,6 +135,11 @@ async function leave(context: EngineContext, job: JobScope, way: Way): Promise<v
     }
     case 'start-late':
       await job.task('Start the source machine again', () => startLate(context, protectionId))
+      return
+    case 'remove-left':
+      await job.task('Remove the replica that was left behind', () =>
+        removeLeft(context, protectionId, stillOurs),
+      )
       return
     case 'let-go':
       await job.task('Let the recovery point go', () =>

@@ -9,6 +9,7 @@ import type { UnplannedFailoverRequest } from '../requests.ts'
 import { bootRun, openRun, planRun, type RunPlan, tellFailover } from './boot-run.ts'
 import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { type Fenced, refuseRunningSource, tryFence } from './fence.ts'
+import { removeLeft } from './left-replicas.ts'
 import { putBack, REPLACED } from './planned-failover.ts'
 import { removeReplicas } from './remove-replica.ts'
 import { claimedBy, claimForFailover } from './state-claim.ts'
@@ -54,6 +55,7 @@ export const unplannedFailover = (context: EngineContext): JobBody<UnplannedFail
     try {
       await job.task('Hold the recovery point', async (task) => {
         await shutOutOldWriters(context, protectionId)
+        await removeLeft(context, protectionId, stillOurs)
         await removeReplicas(context, protectionId, { failure: REPLACED, except: plan.runId, stillOurs })
         const run = await openRun(context, await loadProtection(parts, protectionId), plan, request.choice)
         task.note(new Date(run.pointInstant).toISOString())

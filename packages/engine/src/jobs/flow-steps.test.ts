@@ -184,9 +184,17 @@ const ways: readonly Way[] = [
   { kind: 'roll-back', way: 'goes back', prepare: failedOver, start: (lab, ask) => lab.engine.rollBack(ask) },
   {
     kind: 'roll-back',
-    way: 'does not remove',
+    way: 'does not remove, and stops',
     prepare: failing(failedOver, 'b', 'target.destroy'),
     start: (lab, ask) => lab.engine.rollBack(ask),
+    answers: ['stop'],
+  },
+  {
+    kind: 'roll-back',
+    way: 'does not remove, tries again, and goes on without',
+    prepare: failing(failing(failedOver, 'b', 'target.destroy'), 'b', 'target.destroy'),
+    start: (lab, ask) => lab.engine.rollBack(ask),
+    answers: ['again', 'go-on'],
   },
   { kind: 'reprotect', way: 'turns', prepare: failedOverAndCommitted, start: reprotect },
   {
@@ -257,7 +265,7 @@ async function stepsOfPlanStep(): Promise<readonly string[]> {
   return workflow?.acts.map(({ name }) => name) ?? []
 }
 
-test('a flow goes through the steps that its version has always gone through', async () => {
+test('a flow goes through the steps that its version has always gone through', { timeout: 300_000 }, async () => {
   const lines: string[] = []
   for (const way of ways)
     lines.push(`${flowOf(way.kind)} ${way.way}`, ...(await stepsOf(way)).map((step) => `  ${step}`), '')

@@ -46,7 +46,10 @@ export function createJobWatcher(parts: EngineParts): JobWatcher {
   const lookOnce = async (held: readonly Protection[], runs: readonly Run[]): Promise<void> => {
     await failLostJobs(parts)
     const inRun = new Set(runs.filter(({ kind }) => kind !== 'test').map(({ protectionId }) => protectionId))
-    const candidates = held.filter(({ id, state }) => working.includes(state) || inRun.has(id))
+    const leaving = new Set(await parts.stores.protections.withLeftReplicas())
+    const candidates = held.filter(
+      ({ id, state }) => working.includes(state) || inRun.has(id) || leaving.has(id),
+    )
     for (const { id, name } of candidates)
       if (!stopping.signal.aborted && (await isStranded(parts, id)))
         await startUnasked(parts, 'tidy-up', { id, name })

@@ -176,6 +176,11 @@ export type ProtectionNotes = {
   } | null
   /** The two replicas of a reprotect under way: one of them goes, whichever way it ends. Absent: none. */
   readonly turning?: { readonly replicaId: ReplicaId; readonly formerReplicaId: ReplicaId } | null
+  /**
+   * Runs that were rolled back while their site could not be reached: their machines may run there and are still to be removed. Absent:
+   * none.
+   */
+  readonly leftReplicas?: readonly RunId[]
   /** The job that has taken the protection into a working state, and what was before. Absent: none. */
   readonly claim?: {
     readonly jobId: JobId
@@ -244,6 +249,8 @@ export interface ProtectionStore {
   updateNotes(id: ProtectionId, change: Partial<ProtectionNotes>): Promise<void>
   /** Those whose notes name the two replicas of a reprotect: under way, or with one of them left over. */
   turning(): Promise<readonly ProtectionId[]>
+  /** Those whose notes name replicas that a roll back has left behind. */
+  withLeftReplicas(): Promise<readonly ProtectionId[]>
   remove(id: ProtectionId): Promise<void>
 }
 

@@ -11,6 +11,7 @@ import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import { destroyRun, isFailBack } from '../failover/boot-run.ts'
 import { settleCommit } from '../failover/commit.ts'
+import { leftOf, removeLeft } from '../failover/left-replicas.ts'
 import { restartSource } from '../failover/planned-failover.ts'
 import { claimedBy } from '../failover/state-claim.ts'
 import { type JobBody, JobFailure, type JobScope, type TaskScope } from '../jobs/job-scope.ts'
@@ -62,6 +63,8 @@ async function letGoOfRuns(context: EngineContext, job: JobScope, protectionId: 
       const protection = await loadProtection(context.parts, protectionId)
       for (const run of await context.parts.stores.runs.active(protectionId))
         await letGo(context, protection, { run, task })
+      const stillEnding = () => refuseNotEnding(context, protectionId)
+      await removeLeft(context, protectionId, Object.assign(stillEnding, { owner: null }))
     },
     leave: () => leaveRuns(context, protectionId),
   })
@@ -162,6 +165,9 @@ async function orAsk(job: JobScope, { name, problem, work, leave }: Act): Promis
 async function leaveRuns(context: EngineContext, id: ProtectionId): Promise<void> {
   const { parts, keeper } = context
   const protection = await loadProtection(parts, id)
+  for (const run of await leftOf(parts, id))
+    await tellLeft(context, protection, `The machine ${run.machineRef ?? `of run ${run.id}`}`)
+  await parts.stores.protections.updateNotes(id, { leftReplicas: [] })
   for (const run of await parts.stores.runs.active(id)) {
     await tellLeft(context, protection, `The machine ${run.machineRef ?? `of run ${run.id}`}`)
     await keeper.drop(run.id)

@@ -5,6 +5,7 @@ import type { Protection } from '@understudy/domain/protection/protection'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
+import { leftOf } from '../failover/left-replicas.ts'
 import type { SitePlatform } from '../ports/platforms.ts'
 import type { Asker, NewSite, SiteChange } from '../requests.ts'
 import { refreshQuietly } from './inventory.ts'
@@ -33,11 +34,13 @@ async function tryOut(
 
 /** Without its host nobody could tell any more whether a run's machine is on, nor remove it. */
 async function refuseLostRun(
-  { stores }: Pick<EngineParts, 'stores'>,
+  parts: Pick<EngineParts, 'stores'>,
   site: Site,
   { target }: Pick<SitePlatform, 'target'>,
 ): Promise<void> {
-  const placed = (await stores.runs.active()).filter(
+  const { stores } = parts
+  const left = await Promise.all((await stores.protections.withLeftReplicas()).map((id) => leftOf(parts, id)))
+  const placed = [...(await stores.runs.active()), ...left.flat()].filter(
     ({ targetSiteId, place }) => targetSiteId === site.id && place !== null,
   )
   if (placed.length === 0) return
@@ -49,7 +52,7 @@ async function refuseLostRun(
     code: 'site/carries-run',
     message: `With these settings ${site.name} loses the place of the running replica of ${protection?.name ?? lost.protectionId} (${lost.place})`,
     remedy:
-      'Clean up the test, or commit or roll back the failover, first. Until then the site needs everything with which that place is reached.',
+      'Clean up the test, commit or roll back the failover, or wait until what a roll back has left is removed, first. Until then the site needs everything with which that place is reached.',
   })
 }
 

@@ -3,6 +3,7 @@ import type { Instant } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
 import type { Alert } from '@understudy/domain/events/event'
 import { harmlessKinds, type JobId } from '@understudy/domain/jobs/job'
+import type { RunId } from '@understudy/domain/failover/failover'
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import type { ConsistencyGroup } from '@understudy/domain/protection/consistency-group'
 import type { Protection, ProtectionId, ReplicaId } from '@understudy/domain/protection/protection'
@@ -384,6 +385,15 @@ function protectionTests(current: Current): void {
     expect(await protections.turning()).toEqual([protection.id])
     await protections.updateNotes(protection.id, { turning: null })
     expect(await protections.turning()).toEqual([])
+  })
+  test('protections that have left a replica behind are found, until it has gone', async () => {
+    const [{ protection }] = [await addProtection(current()), await addProtection(current())]
+    const { protections } = current()
+    expect(await protections.withLeftReplicas()).toEqual([])
+    await protections.updateNotes(protection.id, { leftReplicas: ['left' as RunId] })
+    expect(await protections.withLeftReplicas()).toEqual([protection.id])
+    await protections.updateNotes(protection.id, { leftReplicas: [] })
+    expect(await protections.withLeftReplicas()).toEqual([])
   })
   test('notes begin empty and take changes field by field', async () => {
     const { protection } = await addProtection(current())
