@@ -25,7 +25,7 @@ function judgeFirmware(own: Firmware | null, given: Firmware): BootFinding {
   if (own === null)
     return found(
       'unknown',
-      { code, title, message: 'Not checked: by which firmware it has started could not be read' },
+      { code, title, message: 'By which firmware it has started could not be read' },
       { remedy: 'A test failover shows it.' },
     )
   return found(

@@ -111,7 +111,7 @@ const notUnderstood = (): BootFinding =>
     'unknown',
     {
       ...words,
-      message: 'Not checked: no configuration of the network was found that could be understood',
+      message: 'No configuration of the network was found that could be understood',
     },
     { remedy: 'See that the machine asks for its address (DHCP) on any adapter; a test failover shows it.' },
   )

@@ -73,8 +73,8 @@ function judgeDiskDrivers(facts: LinuxFacts, { kind }: PresentedHardware): BootF
         code,
         title,
         message: unread
-          ? `Not checked for kernel ${unread.kernel.version}: ${unread.unread}`
-          : 'Not checked: the machine told of no kernel',
+          ? `Of kernel ${unread.kernel.version}: ${unread.unread}`
+          : 'The machine told of no kernel',
       },
       {
         remedy:
@@ -131,7 +131,7 @@ function judgeNetworkDriver(facts: LinuxFacts, { kind }: PresentedHardware): Boo
   if (!kernel || kernel.available === null || kernel.builtIn === null)
     return found(
       'unknown',
-      { code, title, message: `Not checked: what modules the newest kernel has could not be read` },
+      { code, title, message: `What modules the newest kernel has could not be read` },
       { remedy: 'Look yourself whether the driver is there.', commands: `modinfo ${driver}` },
     )
   return found(
@@ -163,7 +163,11 @@ function judgeLoader({ firmware, fallbackLoader }: LinuxFacts): BootFinding {
   if (fallbackLoader === null)
     return found(
       'unknown',
-      { code, title, message: 'Not checked: it starts by UEFI, and its EFI partition is not mounted' },
+      {
+        code,
+        title,
+        message: 'It starts by UEFI, and its EFI partition is not mounted: what lies there is not known',
+      },
       { remedy: 'Mount the EFI partition at /boot/efi and check again.' },
     )
   return found(
@@ -200,7 +204,7 @@ function judgeRoot(facts: LinuxFacts, { kind }: PresentedHardware): BootFinding 
         code,
         title,
         message:
-          'Not checked: the command line of the kernel names no root, so its initial memory disk looks for it in its own way',
+          'The command line of the kernel names no root, so its initial memory disk looks for it in its own way',
       },
       { remedy: 'A test failover shows it.' },
     )
@@ -237,7 +241,7 @@ function judgeFstab({ fstab, distribution }: LinuxFacts, { kind }: PresentedHard
   if (fstab === null)
     return found(
       'unknown',
-      { code, title, message: 'Not checked: /etc/fstab is not there or may not be read' },
+      { code, title, message: '/etc/fstab is not there or may not be read' },
       { remedy: 'A test failover shows whether it mounts what it needs.' },
     )
   const named = fstab
@@ -280,7 +284,7 @@ function judgeSsh(
   if (sshServer === null)
     return found(
       'unknown',
-      { code, title, message: 'Not checked: whether an SSH server starts with it could not be read' },
+      { code, title, message: 'Whether an SSH server starts with it could not be read' },
       { remedy: 'Try to sign in over SSH.' },
     )
   return found(
@@ -370,7 +374,7 @@ function judgeAgent({ azureAgent, distribution }: LinuxFacts): BootFinding {
       title,
       message:
         azureAgent === null
-          ? 'Not checked: whether the Azure agent is there could not be read'
+          ? 'Whether the Azure agent is there could not be read'
           : 'The Azure agent is not installed: it starts without, but Azure cannot run commands in it nor reset a password',
     },
     {

@@ -125,7 +125,7 @@ function judgeRemoteDesktop(
     )
   return found(
     'unknown',
-    { code, title, message: 'Not checked: whether Remote Desktop is on could not be read' },
+    { code, title, message: 'Whether Remote Desktop is on could not be read' },
     { remedy: 'Try to sign in over Remote Desktop.' },
   )
 }
@@ -157,7 +157,7 @@ function judgeNewDisks({ sanPolicy }: WindowsFacts, kind: GuestHardware): BootFi
       title,
       message:
         sanPolicy === null
-          ? 'Not checked: the policy for disks that are new could not be read'
+          ? 'The policy for disks that are new could not be read'
           : `Its policy leaves some disks offline that are new to it (SanPolicy ${sanPolicy}); on ${wordsOfHardware[kind]} all of them are new: drives other than C: would be missing`,
     },
     {
@@ -195,7 +195,7 @@ function judgeConsole({ serialConsole }: WindowsFacts): BootFinding {
       title,
       message:
         serialConsole === null
-          ? 'Not checked: whether emergency services are on could not be read'
+          ? 'Whether emergency services are on could not be read'
           : 'Emergency services are off: the serial console of the target would stay empty',
     },
     {
@@ -216,7 +216,7 @@ function judgeAgent({ azureAgent }: WindowsFacts): BootFinding {
       title,
       message:
         azureAgent === null
-          ? 'Not checked: whether the Azure agent is there could not be read'
+          ? 'Whether the Azure agent is there could not be read'
           : 'The Azure agent is not installed: it starts without, but Azure cannot run commands in it nor reset a password',
     },
     { remedy: 'Install the Azure VM Agent in it if you want that.' },

@@ -46,12 +46,13 @@ export function commandsForRoot(family: Family): string | null {
   return commands[family]
 }
 
-/** The same for all: the UUID is read where the device still has its old name. */
+/** The same for all: the UUID is read where the device still has its old name, and a line without one is left as it is. */
 export const commandsForFstab = (devices: readonly string[]): string =>
   [
     'sudo cp /etc/fstab /etc/fstab.before-understudy',
     `for device in ${devices.join(' ')}; do`,
-    `  sudo sed -i "s#^$device[[:space:]]#UUID=$(sudo blkid -s UUID -o value $device) #" /etc/fstab`,
+    '  uuid=$(sudo blkid -s UUID -o value $device) &&',
+    '    sudo sed -i "s#^$device[[:space:]]#UUID=$uuid #" /etc/fstab',
     'done',
   ].join('\n')
 

@@ -37,7 +37,7 @@ export function BootPreparation({ protection }: { readonly protection: Protectio
       actions={
         <ActionButton
           variant="default"
-          size="compact-md"
+          size="xs"
           reason={refused ?? (ask.isPending ? 'The machine is being asked' : null)}
           onClick={() => ask.mutate()}
         >
@@ -118,7 +118,7 @@ function FindingRow({ finding }: { readonly finding: NonNullable<BootCheck['judg
           {title}
         </Text>
       </Group>
-      <Box pl={{ base: 0, sm: 126 }}>
+      <Box pl={{ base: 0, sm: 122 }}>
         <Text size="sm">{readable(message)}</Text>
         {remedy && (
           <Text size="sm" c="var(--ink-quiet)">

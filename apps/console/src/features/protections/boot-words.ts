@@ -29,7 +29,7 @@ export function verdictWords({ verdict, judged }: BootCheck, targetName: string)
   // An emulated place is not what was judged.
   const place = judged?.emulatedOn ? `the place that ${targetName} emulates` : targetName
   const words: Record<BootOutcome, string> = {
-    blocker: `It would not start at ${place} as it is, or nobody would reach it`,
+    blocker: `As it is, it would not start at ${place}, or nobody would reach it`,
     warning: `It would start at ${place}, and something would be missing or late`,
     unknown: judged
       ? `Nothing speaks against a start at ${place}, but not everything could be looked at`
