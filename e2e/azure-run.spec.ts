@@ -101,6 +101,27 @@ test('what an adapter gets in Azure is chosen by keyboard, checked at its field,
   })
 })
 
+test('whether the machine would start in Azure is said long before, and that the emulation is not Azure', async () => {
+  await page.getByRole('tab', { name: 'Boot preparation' }).click()
+  const panel = main().getByRole('region', { name: 'Boot preparation' })
+  const verdict = panel.getByRole('status', { name: 'Verdict' })
+  await expect(verdict).toContainText('would not start at the place that', { timeout: 120_000 })
+  await expect(verdict).toContainText('Understudy lab guest, judged for Hyper-V hardware')
+  await expect(panel).toContainText(`${AZURE} is emulated and gives its machines virtio hardware`)
+  const looked = panel.getByRole('list', { name: 'What was looked at' })
+  await expect(looked.getByRole('listitem').first()).toContainText('hv_storvsc')
+  await expect(looked.getByRole('listitem').filter({ hasText: 'Disks in /etc/fstab' })).toContainText(
+    'In order',
+  )
+  await expect(looked.getByRole('listitem').filter({ hasText: 'Network configuration' })).toContainText(
+    'Not checked',
+  )
+  await panel.getByRole('button', { name: 'Check again' }).click()
+  await expect(panel.getByRole('button', { name: 'Asking the machine …' })).toBeVisible()
+  await expect(panel.getByRole('button', { name: 'Check again' })).toBeVisible({ timeout: 120_000 })
+  await checkBothThemes(page, 'azure-run-boot')
+})
+
 test('a test failover answers from the emulated Azure and is cleaned up', async () => {
   const dialog = await ask(page, 'Test failover')
   await expect(dialog.getByText('emulated', { exact: true })).toBeVisible()

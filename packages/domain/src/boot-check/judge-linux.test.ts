@@ -194,7 +194,22 @@ describe('machines of usual installations', () => {
 
 const image = (lines: readonly string[]) => ({ images: { '6.1.0-18-amd64': lines } })
 
+/** Recorded: what the script printed in a Debian 12 with its own kernel, for a memory disk of initramfs-tools and one of dracut. */
+const recorded = {
+  tools: 'initramfs hv_netvsc hv_storvsc hv_vmbus sd_mod virtio_blk virtio_net virtio_pci ',
+  dracut: 'initramfs sd_mod virtio_blk virtio_pci ',
+}
+
 describe('drivers', () => {
+  test.each([
+    ['initramfs-tools', recorded.tools, 'passed'],
+    ['dracut, for the hardware of today only', recorded.dracut, 'blocker'],
+  ])('as %s has put them into the memory disk', (_, line, outcome) => {
+    const report = { ...debian12, ...image(['builtin ', `${modules} `, line]) }
+    expect(only(judge(report, azure), 'disk-drivers').outcome).toBe(outcome)
+    expect(only(judge(report, kvm), 'disk-drivers').outcome).toBe('passed')
+  })
+
   test.each([
     ['all built in', ['builtin hv_vmbus hv_storvsc sd_mod', 'unread it was not found'], 'passed'],
     ['one is in neither', ['builtin hv_vmbus', 'initramfs hv_storvsc'], 'blocker'],
