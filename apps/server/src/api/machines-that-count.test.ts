@@ -57,8 +57,7 @@ test('a machine that runs from its replica would stay down with that site until 
 })
 
 test('a machine is counted where it runs, once: at the second site between a failover and the way back', () => {
-  const at = (one: Protection) =>
-    [here, there].map((siteId) => countMachinesAt(siteId, [web, copy], [one]))
+  const at = (one: Protection) => [here, there].map((siteId) => countMachinesAt(siteId, [web, copy], [one]))
   expect(at(protection())).toEqual([1, 0])
   expect(at(protection({ state: 'failedOver' }))).toEqual([0, 1])
   expect(at(protection({ state: 'committed' }))).toEqual([0, 1])

@@ -10,7 +10,7 @@ import type { CycleOutcome } from './run-cycle.ts'
 import { type Slot, subjectOf } from './slot.ts'
 
 /** Open while points come further apart than the policy wants, and the source could give them more often. */
-export const INTERVAL_ALERT = 'protection/interval'
+const INTERVAL_ALERT = 'protection/interval'
 
 /** At every look. Whoever does not replicate has no pace. */
 export async function watchPace(parts: EngineParts, slot: Slot): Promise<void> {

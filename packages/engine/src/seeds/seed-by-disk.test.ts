@@ -126,9 +126,7 @@ describe('a first copy on a disk', () => {
       remedy: expect.stringContaining('Import the seed again'),
     })
     expect(await actionOf(lab, protectionId, 'test-failover')).toMatchObject({ allowed: true })
-    await lab.done(
-      lab.engine.unplannedFailover({ ...ask, choice: { kind: 'latest' }, acceptUnfenced: true }),
-    )
+    await lab.done(lab.engine.unplannedFailover({ ...ask, choice: { kind: 'latest' }, acceptUnfenced: true }))
     expect((await lab.state(protectionId)).state).toBe('failedOver')
     expect(await lab.stores.seeds.find(protectionId)).toBeNull()
     expect(lab.world.violations).toEqual([])

@@ -91,7 +91,10 @@ export function withAdaptersOf(now: Pick<Site, 'settings'>, draft: SiteDraft): S
 }
 
 /** Settings that were seen before, with the rules that the site has by now: others saved those since, and nothing of this form's. */
-export function settingsWithAdaptersOf(now: Pick<Site, 'settings'>, before: Site['settings']): Site['settings'] {
+export function settingsWithAdaptersOf(
+  now: Pick<Site, 'settings'>,
+  before: Site['settings'],
+): Site['settings'] {
   const [compute, current] = [record(before.compute), record(now.settings.compute)]
   if (before.compute === undefined || current.adapters === undefined) return before
   return { ...before, compute: { ...compute, adapters: current.adapters } }
