@@ -1,8 +1,9 @@
 import { Refusal } from '@understudy/base/errors'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
+import type { SiteId } from '@understudy/domain/sites/site'
 import { callerOf } from './asker.ts'
 import { type ApiDeps, os } from './context.ts'
-import { findProtection } from './find.ts'
+import { findProtection, findSite } from './find.ts'
 import { planFromLibrary, readLibrary, showEntry } from './plan-library.ts'
 import { refuseServerScripts } from './plan-routes.ts'
 import { showPlan } from './show-plan.ts'
@@ -23,6 +24,7 @@ export function libraryRoutes(deps: ApiDeps) {
         })
       for (const protectionId of Object.values(filled.roles).flat())
         await findProtection(deps, protectionId as ProtectionId)
+      for (const siteId of Object.values(filled.sites)) await findSite(deps, siteId as SiteId)
       const plan = planFromLibrary(entry, filled)
       refuseServerScripts(context, null, plan)
       const { name, user } = callerOf(context)

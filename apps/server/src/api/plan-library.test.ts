@@ -3,6 +3,7 @@ import type { ProtectionId } from '@understudy/domain/protection/protection'
 import type { PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import { machinesOf, stepsOf } from '@understudy/domain/recovery-plans/plan-items'
 import { activePlanRunStates } from '@understudy/domain/recovery-plans/plan-run'
+import { sitesOf } from '@understudy/domain/recovery-plans/validate-sites'
 import { validatePlan } from '@understudy/domain/recovery-plans/validate-plan'
 import { by, newProtectedLab, protectOneMore } from '@understudy/engine/engine-lab'
 import { openHintPool } from '@understudy/store/hint-pool'
@@ -25,6 +26,7 @@ const filledIn = ({ plan }: LibraryText) =>
 test('the library has the plans that it is known for, each once', () => {
   expect(library.map(({ id }) => id).toSorted()).toEqual([
     'active-directory-first',
+    'azure-switch',
     'dns-switch',
     'exchange-dag',
     'haproxy-switch',
@@ -40,13 +42,16 @@ describe.each(library.map((entry) => ({ id: entry.id, entry })))('$id', ({ entry
     expect(entry.documentation).toMatch(/Was run: [\s\S]+Was not run: /)
     const used = entry.plan.groups.flatMap(({ machines }) => machines.map(({ protection }) => protection))
     expect(used.toSorted()).toEqual(entry.roles.map(({ name }) => name).toSorted())
+    expect(sitesOf(entry.plan)).toEqual(entry.sites.map(({ name }) => name))
   })
 
   test('is without a fault once its roles and parameters are filled in, and is refused without a machine', () => {
     const roles = Object.fromEntries(
       entry.roles.map(({ name, many }) => [name, many ? [`${name}-a`, `${name}-b`] : [name]]),
     )
-    const plan = planFromLibrary(entry, { name: 'Mine', roles, parameters: filledIn(entry) })
+    const sites = Object.fromEntries(entry.sites.map(({ name }) => [name, `site-${name}`]))
+    const plan = planFromLibrary(entry, { name: 'Mine', roles, sites, parameters: filledIn(entry) })
+    expect(sitesOf(plan)).toEqual(Object.values(sites))
     const names = new Map(
       machinesOf({ ...plan, id: 'p' as PlanId }).map(({ protectionId }) => [
         protectionId,
@@ -54,8 +59,12 @@ describe.each(library.map((entry) => ({ id: entry.id, entry })))('$id', ({ entry
       ]),
     )
     expect(validatePlan({ ...plan, id: 'p' as PlanId }, names)).toEqual([])
-    expect(() => planFromLibrary(entry, { name: 'Mine', roles: {}, parameters: {} })).toThrow(/needs/)
-    const stray = { name: 'Mine', roles, parameters: { nothing: 'x' } }
+    expect(() => planFromLibrary(entry, { name: 'Mine', roles: {}, sites, parameters: {} })).toThrow(/needs/)
+    if (entry.sites.length > 0)
+      expect(() => planFromLibrary(entry, { name: 'Mine', roles, sites: {}, parameters: {} })).toThrow(/needs a site/)
+    const elsewhere = { name: 'Mine', roles, sites: { ...sites, moon: 'x' }, parameters: {} }
+    expect(() => planFromLibrary(entry, elsewhere)).toThrow(/moon/)
+    const stray = { name: 'Mine', roles, sites, parameters: { nothing: 'x' } }
     expect(() => planFromLibrary(entry, stray)).toThrow(/nothing/)
   })
 
@@ -66,7 +75,10 @@ describe.each(library.map((entry) => ({ id: entry.id, entry })))('$id', ({ entry
       const roles: Record<string, readonly ProtectionId[]> = {}
       for (const [index, { name }] of entry.roles.entries())
         roles[name] = [index === 0 ? protectionId : await protectOneMore(lab, { name: `part-${name}` })]
-      const plan = planFromLibrary(entry, { name: entry.title, roles, parameters: filledIn(entry) })
+      // As if machines of site B ran in Azure.
+      if (entry.sites.length > 0) Object.assign(lab.b.platform, { cloudServices: {} })
+      const sites = Object.fromEntries(entry.sites.map(({ name }) => [name, lab.siteB.id]))
+      const plan = planFromLibrary(entry, { name: entry.title, roles, sites, parameters: filledIn(entry) })
       const { plan: made } = await lab.engine.plans.create(plan, { by })
       if (plan.parameters.some(({ type }) => type === 'secret'))
         await lab.stores.plans.changeSecrets(made.id, { dnsKey: 'c2VjcmV0' })

@@ -3,10 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Refusal } from '@understudy/base/errors'
+import { present } from '@understudy/base/invariant'
 import { type LibraryEntry, LibraryText } from '@understudy/contract/plan-library'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
-import type { ParameterValue, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import type { ParameterValue, PlanStep, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
+import { mapSite } from '@understudy/domain/recovery-plans/step-action'
+import type { SiteId } from '@understudy/domain/sites/site'
 import { parse } from 'yaml'
 
 const folder = fileURLToPath(new URL('../../library', import.meta.url))
@@ -25,6 +28,7 @@ export const showEntry = ({
   summary,
   documentation,
   roles,
+  sites,
   plan,
 }: LibraryText): LibraryEntry => ({
   id,
@@ -33,6 +37,7 @@ export const showEntry = ({
   summary,
   documentation,
   roles,
+  sites,
   parameters: plan.parameters,
   order: plan.groups.flatMap((group) => [
     ...group.before.map(({ name }) => name),
@@ -46,6 +51,7 @@ export const showEntry = ({
 type Filled = {
   readonly name: string
   readonly roles: Readonly<Record<string, readonly string[]>>
+  readonly sites: Readonly<Record<string, string>>
   readonly parameters: Readonly<Record<string, ParameterValue>>
 }
 
@@ -62,6 +68,8 @@ export function planFromLibrary(entry: LibraryText, filled: Filled): Omit<Recove
     })),
     groups: groups.map((group) => ({
       ...group,
+      before: group.before.map((step) => withSite(step, filled)),
+      after: group.after.map((step) => withSite(step, filled)),
       machines: group.machines.flatMap(({ protection: role, id, ...machine }) =>
         (filled.roles[role] ?? []).map((protectionId, index) => ({
           ...machine,
@@ -73,7 +81,19 @@ export function planFromLibrary(entry: LibraryText, filled: Filled): Omit<Recove
   }
 }
 
-function refuseUnfilled({ title, roles, plan }: LibraryText, filled: Filled): void {
+const withSite = (step: PlanStep, { sites }: Filled): PlanStep => ({
+  ...step,
+  action: mapSite(step.action, (role) => present(sites[role], 'every role of a site is filled') as SiteId),
+})
+
+function refuseUnfilled({ title, roles, sites, plan }: LibraryText, filled: Filled): void {
+  const siteless = sites.find(({ name }) => filled.sites[name] === undefined)
+  if (siteless)
+    throw new Refusal({
+      code: 'plan-library/role',
+      message: `"${title}" needs a site as "${siteless.title}"`,
+      remedy: 'Choose a site in Azure for it.',
+    })
   const wrong = roles.find(({ name, many }) => {
     const { length } = filled.roles[name] ?? []
     return length === 0 || (length > 1 && !many)
@@ -81,6 +101,7 @@ function refuseUnfilled({ title, roles, plan }: LibraryText, filled: Filled): vo
   const known = new Map<string, string>(plan.parameters.map(({ name, type }) => [name, type]))
   const stray =
     Object.keys(filled.roles).find((name) => roles.every((role) => role.name !== name)) ??
+    Object.keys(filled.sites).find((name) => sites.every((role) => role.name !== name)) ??
     Object.keys(filled.parameters).find((name) => !known.has(name) || known.get(name) === 'secret')
   if (wrong)
     throw new Refusal({

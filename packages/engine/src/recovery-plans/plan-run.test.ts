@@ -15,6 +15,7 @@ import type { SiteId } from '@understudy/domain/sites/site'
 import { describe, expect, test, vi } from 'vitest'
 import { by, type Lab, newProtectedLab, protectOneMore, runningAt, until } from '../engine-lab.ts'
 import { isCancelled } from '../ports/cancelled.ts'
+import type { CloudServices } from '../ports/cloud-services.ts'
 import type { HostPrograms } from '../ports/host-programs.ts'
 import { StepFailure } from '../ports/step-runner.ts'
 import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
@@ -628,6 +629,50 @@ describe('keeping plans', () => {
     })
     expect((await settled(lab, (await start()).id)).state).toBe('succeeded')
     expect(given).toEqual([hostPrograms, null])
+  })
+
+  test('a step in Azure gets the services of its site, and where its machine runs there; else the plan does not begin', async () => {
+    const { lab, db } = await newPlanLab((db) => [group('data', { machines: [machine('m-db', db)] })])
+    const [source, target] = [lab.siteA.id, lab.siteB.id]
+    const groups = [
+      group('data', {
+        machines: [machine('m-db', db)],
+        after: [
+          step('name', {
+            kind: 'azure-dns',
+            site: target,
+            resourceGroup: '',
+            zone: 'example.org',
+            zoneKind: 'public',
+            recordName: 'www.example.org',
+            recordType: 'A',
+            ttlSeconds: 60,
+            values: [{ kind: 'machine', machine: 'm-db' as ItemId }],
+            timeoutSeconds: 60,
+          }),
+        ],
+      }),
+    ]
+    const made = await lab.engine.plans.create(plan(groups, { name: 'Names' }), { by })
+    const start = () => lab.engine.plans.start({ by, planId: made.plan.id, kind: 'test' })
+    await expect(start()).rejects.toMatchObject({
+      message: expect.stringContaining('has no sign-in to a subscription of Azure'),
+    })
+    const cloudServices = {} as CloudServices
+    Object.assign(lab.world.site('B').platform, { cloudServices })
+    const given: unknown[] = []
+    const { run } = lab.steps
+    Object.assign(lab.steps, {
+      run: (...call: Parameters<typeof run>) => {
+        const [{ cloudOf, cloudMachineOf }] = call
+        given.push(cloudOf(target), cloudOf(source), cloudMachineOf('m-db' as ItemId))
+        return run(...call)
+      },
+    })
+    expect((await settled(lab, (await start()).id)).state).toBe('succeeded')
+    const [boot] = await lab.stores.runs.active(db)
+    const where = { ref: boot?.machineRef, site: target, services: cloudServices }
+    expect(given).toEqual([cloudServices, null, where])
   })
 
   test('a secret that stands in the plan itself is kept in no version', async () => {

@@ -29,8 +29,8 @@ test('a site that hangs is unclear after a moment, and the others are what they 
   await clock.advance(5000)
   expect(facts).toEqual(
     new Map([
-      [siteA.id, { name: 'A', runsPrograms: 'unclear' }],
-      [siteB.id, { name: 'B', runsPrograms: 'no' }],
+      [siteA.id, { name: 'A', runsPrograms: 'unclear', hasCloud: 'unclear' }],
+      [siteB.id, { name: 'B', runsPrograms: 'no', hasCloud: 'no' }],
     ]),
   )
   await asked

@@ -20,6 +20,7 @@ import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { AskedField, type Given } from './AskedField.tsx'
 import { isFilled, type Roles } from './library-draft.ts'
 import type { Names } from './plan-draft.ts'
+import { useAzureSites } from './use-sites.ts'
 
 type LibraryFormProps = {
   readonly names: Names
@@ -65,6 +66,8 @@ function EntryForm({ entry, names, onMade, onClose }: LibraryFormProps & { reado
   const queries = useQueryClient()
   const [name, setName] = useState(entry.title)
   const [roles, setRoles] = useState<Roles>({})
+  const [sites, setSites] = useState<Readonly<Record<string, string>>>({})
+  const azureSites = useAzureSites()
   const [parameters, setParameters] = useState<Given>({})
   const make = useMutation({
     mutationFn: () =>
@@ -72,6 +75,7 @@ function EntryForm({ entry, names, onMade, onClose }: LibraryFormProps & { reado
         id: entry.id,
         name: name.trim(),
         roles: Object.fromEntries(Object.entries(roles).map(([role, ids]) => [role, [...ids]])),
+        sites: { ...sites },
         parameters,
       }),
     onSuccess: (plan) => onMade(plan.id),
@@ -82,7 +86,7 @@ function EntryForm({ entry, names, onMade, onClose }: LibraryFormProps & { reado
     .toSorted((one, other) => one.label.localeCompare(other.label, undefined, { numeric: true }))
   const open = entry.parameters.filter(({ type }) => type !== 'secret')
   const secrets = entry.parameters.filter(({ type }) => type === 'secret')
-  const ready = name.trim() !== '' && isFilled(entry.roles, roles)
+  const ready = name.trim() !== '' && isFilled(entry.roles, roles) && entry.sites.every(({ name: role }) => role in sites)
   const submit = (event: FormEvent): void => {
     event.preventDefault()
     if (ready && !make.isPending) make.mutate()
@@ -130,6 +134,18 @@ function EntryForm({ entry, names, onMade, onClose }: LibraryFormProps & { reado
             })}
           </SimpleGrid>
         </section>
+        {entry.sites.map(({ name: role, title, description }) => (
+          <Select
+            key={role}
+            label={title}
+            description={description}
+            placeholder={azureSites.length === 0 ? 'No site in Azure yet' : 'Choose a site in Azure'}
+            allowDeselect={false}
+            data={azureSites.map(({ value, label }) => ({ value: value as string, label }))}
+            value={sites[role] ?? null}
+            onChange={(chosen) => chosen !== null && setSites({ ...sites, [role]: chosen })}
+          />
+        ))}
         {open.length > 0 && (
           <section>
             <Title order={3} size="h3" mb={4}>

@@ -28,7 +28,13 @@ type Placed = ActionOf<'traffic-manager'> | ActionOf<'azure-load-balancer'> | Ac
 type Typed = { readonly currentTarget: { readonly value: string } }
 
 /** Whose sign-in is used, and in which resource group it lies. */
-function PlaceFields<Value extends Placed>({ value, azureSites, blocked, onChange }: FormOf<Value>) {
+function PlaceFields<Value extends Placed>({
+  value,
+  azureSites,
+  blocked,
+  rights,
+  onChange,
+}: FormOf<Value> & { readonly rights: string }) {
   return (
     <>
       <SiteSelect
@@ -48,6 +54,7 @@ function PlaceFields<Value extends Placed>({ value, azureSites, blocked, onChang
           onChange({ ...value, resourceGroup: event.currentTarget.value }, 'resource group')
         }
       />
+      <Quiet>The identity of the site has to be allowed to {rights}, beside what running machines takes.</Quiet>
     </>
   )
 }
@@ -69,7 +76,7 @@ export function TrafficManagerFields(props: FormOf<ActionOf<'traffic-manager'>>)
   })
   return (
     <>
-      <PlaceFields {...props} />
+      <PlaceFields {...props} rights="read Traffic Manager profiles and write their endpoints" />
       <SimpleGrid cols={2} spacing="xs">
         <TextInput label="Profile" {...text('profile')} />
         <TextInput label="Endpoint" {...text('endpoint')} />
@@ -151,7 +158,7 @@ export function AzureLoadBalancerFields(props: FormOf<ActionOf<'azure-load-balan
   })
   return (
     <>
-      <PlaceFields {...props} />
+      <PlaceFields {...props} rights="read the load balancer and join its pool; for addresses, write the pool" />
       <SimpleGrid cols={2} spacing="xs">
         <TextInput label="Load balancer" {...text('loadBalancer')} />
         <TextInput label="Back-end pool" {...text('pool')} />
@@ -253,7 +260,7 @@ export function AzureDnsFields(props: FormOf<ActionOf<'azure-dns'>>) {
   })
   return (
     <>
-      <PlaceFields {...props} />
+      <PlaceFields {...props} rights="read the zone, and read and write its records" />
       <SimpleGrid cols={2} spacing="xs">
         <TextInput label="Zone" placeholder="example.com" {...text('zone')} />
         <Select

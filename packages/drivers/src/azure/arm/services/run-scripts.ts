@@ -69,9 +69,9 @@ async function removeOld(
 function toState(command: VirtualMachineRunCommand | null): CloudScriptState {
   if (command === null) return { kind: 'unknown' }
   const { instanceView: view, provisioningState } = command
-  const { executionState = 'Unknown', exitCode, executionMessage } = view ?? {}
+  const { exitCode, executionMessage } = view ?? {}
   const output = [view?.output ?? '', view?.error ?? ''].filter((text) => text !== '').join('\n')
-  switch (executionState) {
+  switch (view?.executionState ?? 'Unknown') {
     case 'Succeeded':
       return { kind: 'ended', exitCode: exitCode ?? 0, output }
     case 'Failed':
