@@ -264,6 +264,7 @@ async function newSlot(state: MoverState, protection: Protection, policy: Policy
     lagCountsFrom: null,
     shortestIntervalSeconds: pace?.cause === 'source' ? pace.carriedSeconds : 0,
     pace,
+    paceAlertMayBeLeft: pace === null,
     gaps: [],
     lastDelta: null,
     retentionDueAt: now + state.parts.config.retentionEverySeconds * 1000,

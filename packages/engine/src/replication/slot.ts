@@ -50,6 +50,7 @@ export type Slot = {
   shortestIntervalSeconds: number
   /** As told last. */
   pace: ToldPace | null
+  paceAlertMayBeLeft: boolean
   /** Between its last points, from old to new; as many as decide about the pace. */
   gaps: readonly PointGap[]
   /** Its newest point, where the next one is to be compared with it; and how often its place had asked for fewer requests by then. */

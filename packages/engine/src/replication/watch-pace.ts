@@ -14,6 +14,9 @@ const INTERVAL_ALERT = 'protection/interval'
 
 /** At every look. Whoever does not replicate has no pace. */
 export async function watchPace(parts: EngineParts, slot: Slot): Promise<void> {
+  // A mover that died between an alert and the summary has left one open of which the summary knows nothing.
+  if (slot.paceAlertMayBeLeft) await resolveAlert(parts, INTERVAL_ALERT, subjectOf(slot.protection))
+  slot.paceAlertMayBeLeft = false
   if (replicatingStates.includes(slot.protection.state)) return await settlePace(parts, slot)
   forgetGaps(slot)
   slot.shortestIntervalSeconds = 0
