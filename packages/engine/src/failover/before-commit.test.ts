@@ -210,7 +210,7 @@ test('a replica that dies while it is waited for is waited for no more, and can 
 describe('a roll back whose target cannot be reached', () => {
   /** The copy at B runs on, and nobody reaches it; the roll back has asked. */
   async function asked() {
-    const prepared = await newProtectedLab()
+    const prepared = await newProtectedLab({ policy: { intervalSeconds: 60, lagTargetSeconds: 120 } })
     const { lab, ask } = prepared
     await lab.done(lab.engine.plannedFailover(ask))
     await lab.clock.advance(minute)
@@ -243,7 +243,7 @@ describe('a roll back whose target cannot be reached', () => {
     expect(told?.facts).toMatchObject({ acceptedBy: 'olga' })
     expect(runningAt(lab.b)).toHaveLength(1)
     // However long it takes, and whoever takes over.
-    await lab.clock.advance(40 * minute)
+    await lab.clock.advance(5 * minute)
     await lab.restart()
     expect(await lab.openAlerts()).toContain('failover/replica-left')
     lab.b.comeBack()
@@ -327,4 +327,19 @@ describe('a roll back whose target cannot be reached', () => {
     await lab.clock.advance(15 * minute)
     expect(lab.b.machines()).toEqual([])
   })
+})
+
+test('a commit of a machine that is not there names the machine and its site, and does not say that it runs', async () => {
+  const { lab, protectionId, ask } = await newProtectedLab()
+  await lab.done(lab.engine.plannedFailover(ask))
+  await lab.clock.advance(minute)
+  lab.b.removeMachine((await failedOverRef(lab, protectionId)) as MachineRef)
+  const job = await lab.settle(lab.engine.commit(ask))
+  expect(job.failure).toMatchObject({
+    code: 'failover/nothing-runs',
+    message: 'web does not run at B: the machine of the failover is not there',
+  })
+  const { state, stateNote } = await lab.state(protectionId)
+  expect(state).toBe('failedOver')
+  expect(stateNote).not.toMatch(/^Runs/)
 })

@@ -27,7 +27,7 @@ export const commit = (context: EngineContext): JobBody<ProtectionRequest> => ({
     const stillOurs = claimedBy(context, protectionId, job.id)
     const runId = await job.task('Wait until the machine is independent', async (task) => {
       const run = await loadRun(context, protectionId)
-      await waitWhileItRuns(context, run, task)
+      await namingMachine(context, run, () => waitWhileItRuns(context, run, task))
       return run.id
     })
     job.passPointOfNoReturn()
@@ -65,7 +65,9 @@ export async function settleCommit(
   // What is read of the run from here on stays so, also when somebody who stood still in the hand-over wakes up now.
   if (stillOurs.owner !== null) await parts.stores.protections.giveUpClaim(protectionId, stillOurs.owner)
   if ((await findFailover(context, protectionId)) !== null) {
-    const note = 'Runs at the target site; the commit did not succeed: commit it again or roll it back'
+    // Why it did not may be that nothing runs there.
+    const note =
+      'The commit did not succeed: see whether it runs at the target site, then commit it again or roll it back'
     return await settleState(context, { protectionId, from: 'committing', to: 'failedOver', note, stillOurs })
   }
   await stillOurs()
@@ -91,6 +93,27 @@ async function loadRun(context: EngineContext, id: Protection['id']): Promise<Ru
     message: 'No replica runs that could be committed',
     remedy: 'Choose another recovery point, or roll back.',
   })
+}
+
+/** A target knows runs: what it says of one that is not there is said of the machine. */
+async function namingMachine(
+  { parts }: EngineContext,
+  { protectionId, targetSiteId }: Run,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.code !== 'run/not-found') throw error
+    const { name } = await loadProtection(parts, protectionId)
+    const site = await parts.stores.sites.find(targetSiteId)
+    throw new Refusal({
+      code: 'failover/nothing-runs',
+      message: `${name} does not run at ${site?.name ?? 'its target site'}: the machine of the failover is not there`,
+      remedy: 'Choose another recovery point, or roll back.',
+      cause: error,
+    })
+  }
 }
 
 /** One that is off never becomes independent, and while a commit waits for it nobody else could start it again. */
@@ -128,7 +151,7 @@ async function handOver(
   if (!isFailBack(run, protection)) {
     const target = await targetOf(parts, run.targetSiteId)
     await claimedBy(context, protection.id, jobId)()
-    await target.adopt(run.id)
+    await namingMachine(context, run, () => target.adopt(run.id))
   }
   // A run that counts as over is found by no roll back, which would then start the source beside its machine: in one act with the look.
   if (!(await parts.stores.runs.endClaimed(run.id, jobId, parts.clock.now()))) throw claimLost()
