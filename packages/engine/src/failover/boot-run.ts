@@ -92,7 +92,7 @@ async function machineSpec(
   parts: EngineParts,
   protection: Protection,
   plan: RunPlan,
-): Promise<Omit<BootSpec, 'disks' | 'placing'>> {
+): Promise<Omit<BootSpec, 'disks' | 'placing' | 'onProgress'>> {
   const target = await targetOf(parts, protection.targetSiteId)
   const mode = plan.kind === 'test' ? 'test' : 'failover'
   return {
@@ -177,11 +177,16 @@ export async function bootRun(
   const run = present(await parts.stores.runs.find(plan.runId), 'a run is written down before it boots')
   const target = await targetOf(parts, run.targetSiteId)
   const disks = await keeper.open(run, protection.hardware)
-  const spec = { ...(await machineSpec(parts, protection, plan)), disks, placing: placingOf(parts, run) }
-  const { ref, name, checkpoint } = await target.boot(spec, task.signal)
+  const spec: BootSpec = {
+    ...(await machineSpec(parts, protection, plan)),
+    disks,
+    placing: placingOf(parts, run),
+    onProgress: ({ doing, bytes }) => task.at(doing, bytes),
+  }
+  const { ref, name, checkpoint, isWhole = false } = await target.boot(spec, task.signal)
   if (plan.kind !== 'test')
     await parts.stores.protections.updateNotes(protection.id, { runningCheckpoint: checkpoint })
-  await parts.stores.runs.update(run.id, { machineRef: ref })
+  await parts.stores.runs.update(run.id, { machineRef: ref, ...(isWhole ? { hydrated: 1 } : {}) })
   parts.live.changed('runs', run.id)
   task.note(`${name} runs from the point of ${new Date(run.pointInstant).toISOString()}`)
 }

@@ -325,3 +325,48 @@ test('a last point without a disk that the newest one has is not made, and the s
   expect((await lab.stores.protections.find(protectionId))?.state).toBe('protected')
   expect(lab.a.named('web')?.power).toBe('running')
 })
+
+describe('a target whose boots take long', () => {
+  /** Says what it is at, and stands there until it is let go. */
+  async function slowBoot(isWhole: boolean) {
+    const prepared = await newProtectedLab({ config: { inventoryEverySeconds: 3600 } })
+    const { lab } = prepared
+    let goOn = (): void => {}
+    const wait = new Promise<void>((resolve) => (goOn = resolve))
+    const { boot } = lab.b.target
+    vi.spyOn(lab.b.target, 'boot').mockImplementationOnce(async (spec, signal) => {
+      spec.onProgress?.({ doing: 'Copying disk 1 of 2', bytes: { doneBytes: 4, totalBytes: 10 } })
+      await wait
+      return { ...(await boot(spec, signal)), ...(isWhole ? { isWhole } : {}) }
+    })
+    lab.b.faults.hang('target.hydrate')
+    return { ...prepared, goOn }
+  }
+
+  test('shows what the boot is at in its task, and how far that is', async () => {
+    const { lab, ask, goOn } = await slowBoot(true)
+    const started = lab.engine.plannedFailover(ask)
+    await started
+    const boot = async () =>
+      (await lab.job((await started).jobId)).tasks.find(({ name }) => name === 'Boot the replica')
+    for (let turn = 0; turn < 200 && (await boot())?.note !== 'Copying disk 1 of 2'; turn += 1)
+      await lab.clock.advance(100)
+    expect(await boot()).toMatchObject({
+      state: 'running',
+      note: 'Copying disk 1 of 2',
+      progress: { doneBytes: 4, totalBytes: 10 },
+    })
+    goOn()
+    await lab.done(started)
+  })
+
+  test.each([
+    [true, 1],
+    [false, 0],
+  ])('whole before they start (%s): %i of the disks needs nothing of us any more', async (isWhole, share) => {
+    const { lab, ask, protectionId, goOn } = await slowBoot(isWhole)
+    goOn()
+    await lab.done(lab.engine.plannedFailover(ask))
+    expect((await lab.activeRuns(protectionId))[0]?.hydrated).toBe(share)
+  })
+})

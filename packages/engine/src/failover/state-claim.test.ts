@@ -40,6 +40,7 @@ function newJob(id: string): JobScope {
       warn: () => {},
       heldUpBy: async () => {},
       progress: () => {},
+      at: () => {},
     })
   return { id: id as JobId, task } as unknown as JobScope
 }

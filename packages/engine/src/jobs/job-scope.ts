@@ -12,6 +12,11 @@ export type TaskScope = {
   /** A note that wants a look: the task is done, and shown as `warned`. */
   warn(text: string): void
   progress(progress: { readonly doneBytes: number; readonly totalBytes: number }): void
+  /**
+   * Which part of it is under way, for a person, and how far that is (`bytes` null: it cannot be told). Shown with the progress until
+   * what comes of the task replaces it; a part that begins is never left out.
+   */
+  at(doing: string, bytes: { readonly doneBytes: number; readonly totalBytes: number } | null): void
 }
 
 export type TaskOptions = {

@@ -67,3 +67,43 @@ test('a cancel that comes between the look for one and the task reaches the task
   await jobWorkflow(parts, cancels, endless)(context, null)
   expect(await parts.stores.jobs.find(job.id)).toMatchObject({ state: 'cancelled' })
 })
+
+test('the part that a task is at is shown when it begins, with how far it is, and gives way to what comes of it', async () => {
+  const parts = newParts()
+  const job = sampleJob({ state: 'queued' })
+  await parts.stores.jobs.create(job)
+  const shown = async () => {
+    for (let turn = 0; turn < 20; turn += 1) await Promise.resolve()
+    const [task] = (await parts.stores.jobs.find(job.id))?.tasks ?? []
+    return task && { note: task.note, progress: task.progress?.doneBytes ?? null }
+  }
+  const seen: unknown[] = []
+  const body: JobBody<null> = {
+    tasks: () => ['boot'],
+    run: (scope) =>
+      scope.task('boot', async (task) => {
+        const bytes = (doneBytes: number) => ({ doneBytes, totalBytes: 10 })
+        task.at('Copying', bytes(1))
+        // Soon after the last one: only the figure is newer.
+        task.at('Copying', bytes(2))
+        seen.push(await shown())
+        // Just as soon, and for long the last that is heard.
+        task.at('Making', null)
+        seen.push(await shown())
+        task.note('It runs')
+      }),
+  }
+  const never = new AbortController().signal
+  const context: DurableContext = {
+    workflowId: job.id,
+    step: (_name, work) => work(never),
+    sleep: async () => {},
+    waitForSignal: async () => null,
+  }
+  await jobWorkflow(parts, new Map(), body)(context, null)
+  expect(seen).toEqual([
+    { note: 'Copying', progress: 1 },
+    { note: 'Making', progress: null },
+  ])
+  expect((await shown())?.note).toBe('It runs')
+})

@@ -243,6 +243,7 @@ async function carryOut<Result>(
       done = 'warned'
     },
     progress: reporter.progress,
+    at: reporter.at,
     async heldUpBy(text) {
       // A progress that is still being written would write the former note back.
       await reporter.settle()
@@ -328,28 +329,42 @@ function progressReporter(run: JobRun, name: string) {
   const { parts } = run
   const startedAt = parts.clock.now()
   let writing: Promise<void> = Promise.resolve()
-  let idle = true
+  let underWay = 0
   let lastAt = 0
-  const write = async (progress: TaskProgress): Promise<void> => {
+  let lastDoing: string | null = null
+  const write = async (change: Partial<Task>): Promise<void> => {
     try {
-      await changeTask(run, name, { progress })
+      await changeTask(run, name, change)
     } catch (error) {
       parts.log('warn', 'progress could not be shown', { job: run.jobId, error })
     }
-    idle = true
+    underWay -= 1
+  }
+  const show = (change: Partial<Task>): void => {
+    underWay += 1
+    lastAt = parts.clock.now()
+    writing = writing.then(() => write(change))
+  }
+  const isTooSoon = (): boolean => underWay > 0 || parts.clock.now() - lastAt < 500
+  const withRate = ({ doneBytes, totalBytes }: Bytes): TaskProgress => {
+    const seconds = (parts.clock.now() - startedAt) / 1000
+    return { doneBytes, totalBytes, bytesPerSecond: seconds > 0 ? doneBytes / seconds : 0 }
   }
   return {
-    progress({ doneBytes, totalBytes }: { readonly doneBytes: number; readonly totalBytes: number }): void {
-      const now = parts.clock.now()
-      if (!idle || now - lastAt < 500) return
-      idle = false
-      lastAt = now
-      const seconds = (now - startedAt) / 1000
-      writing = write({ doneBytes, totalBytes, bytesPerSecond: seconds > 0 ? doneBytes / seconds : 0 })
+    progress(bytes: Bytes): void {
+      if (!isTooSoon()) show({ progress: withRate(bytes) })
+    },
+    at(doing: string, bytes: Bytes | null): void {
+      // A part that begins may be the last thing that is heard for an hour.
+      if (doing === lastDoing && isTooSoon()) return
+      lastDoing = doing
+      show({ note: doing, progress: bytes && withRate(bytes) })
     },
     settle: () => writing,
   }
 }
+
+type Bytes = { readonly doneBytes: number; readonly totalBytes: number }
 
 async function ask(run: JobRun, question: JobQuestion): Promise<Answered | null> {
   await stopIfCancelled(run)

@@ -48,10 +48,19 @@ export type BootSpec = {
    */
   readonly trackingId: string | null
   readonly placing: Placing
+  /** Told what the boot is at, where it may take long. Must not throw. */
+  readonly onProgress?: (progress: BootProgress) => void
+}
+
+export type BootProgress = {
+  /** For a person: `copying disk 1 of 2`. The same words for as long as it is the same part. */
+  readonly doing: string
+  /** How far all disks are. Null: this part has no measure. */
+  readonly bytes: HydrateProgress | null
 }
 
 /** The same before anything is decided about one run. */
-export type MachineSpec = Omit<BootSpec, 'disks' | 'runId' | 'placing'>
+export type MachineSpec = Omit<BootSpec, 'disks' | 'runId' | 'placing' | 'onProgress'>
 
 /** `why` in an operator's words: what it has, for what is needed. */
 export type SuggestedSize = { readonly name: string; readonly why: string }
@@ -62,6 +71,8 @@ export type RunningReplica = {
   readonly name: string
   /** `since` for the first reverse cycle: the replica's disks equalled the point at it. Null: not tracked. */
   readonly checkpoint: string | null
+  /** Its disks were made before it started, so it never reads from us. Left out: it does until it is hydrated. */
+  readonly isWhole?: true
 }
 
 export type HydrateProgress = { readonly doneBytes: number; readonly totalBytes: number }

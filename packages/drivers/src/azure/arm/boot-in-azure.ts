@@ -27,6 +27,7 @@ import { placeOf } from './settings.ts'
 import { ensureBase, findBase } from './source/base-mark.ts'
 import { stageDisk } from './stage-disk.ts'
 import type { TargetParts } from './target-parts.ts'
+import { type DisksTold, tellDisks } from './tell-disks.ts'
 
 /** Each disk has a blob of its own, and Azure's limits count for each blob. */
 const DISKS_AT_ONCE = 4
@@ -43,9 +44,11 @@ export async function bootInAzure(
   if (before.kind === 'at' && before.place !== placeOf(parts.settings)) throw placeMissing(before.place)
   const known = await wholeMachine(parts, await findRunMachine(parts, runId, signal), signal)
   const made = known ?? (await makeMachine(parts, spec, signal))
+  spec.onProgress?.({ doing: `Starting ${made.name}`, bytes: null })
   await bringUp(parts, made.name, signal)
   await removeCopies(parts, spec, signal)
-  return { ref: made.ref, name: made.name, checkpoint: await findBase(parts, spec, signal) }
+  const checkpoint = await findBase(parts, spec, signal)
+  return { ref: made.ref, name: made.name, checkpoint, isWhole: true }
 }
 
 /** One that Azure failed to make is removed, its disks and adapters stay: the next attempt makes it anew, of another size if need be. */
@@ -72,11 +75,15 @@ async function makeMachine(
   await refuseTorn(parts, spec, signal)
   const tags = tagsOf(parts, spec)
   const osType = await osTypeOf(spec, signal)
-  const disks = await eachOrNone(spec.disks, DISKS_AT_ONCE, signal, (_, index, stop) =>
-    ensureDisk(parts, spec, { index, tags, osType }, stop),
-  )
+  const told = tellDisks(spec)
+  const disks = await eachOrNone(spec.disks, DISKS_AT_ONCE, signal, async (_, index, stop) => {
+    const disk = await ensureDisk(parts, spec, { index, tags, osType, told }, stop)
+    told.made(index)
+    return disk
+  })
   // From here on a machine may start with them.
   await ensureBase(parts, spec, disks, signal)
+  spec.onProgress?.({ doing: 'Azure makes the adapters and the machine', bytes: null })
   const adapters = await ensureAdapters(parts, spec, { tags, subnets: facts.subnets }, signal)
   const body = (size: string): VirtualMachine => ({
     location: parts.settings.region,
@@ -155,16 +162,27 @@ async function ensureDisk(
     readonly index: number
     readonly tags: Record<string, string>
     readonly osType: 'Windows' | 'Linux'
+    readonly told: DisksTold
   },
   signal: AbortSignal,
 ): Promise<Disk> {
-  const { index, tags, osType } = made
+  const { index, tags, osType, told } = made
   const { arm, storage, settings, waits, copyWithin } = parts
   const disk = present(disks[index], 'inside the list')
   const name = partName(runId, `disk${index}`)
   const make = async () => {
-    const staging = { storage, runId, disk, index, ...(copyWithin === undefined ? {} : { copyWithin }) }
+    const onDone = (bytes: number) => told.copied(index, bytes)
+    const staging = {
+      storage,
+      runId,
+      disk,
+      index,
+      onDone,
+      ...(copyWithin === undefined ? {} : { copyWithin }),
+    }
+    told.copied(index, 0)
     const blob = await stageDisk(staging, signal)
+    told.making(index)
     return {
       location: settings.region,
       tags: { ...tags, [DISK_TAG]: disk.key, [BYTES_TAG]: `${disk.bytes}` },

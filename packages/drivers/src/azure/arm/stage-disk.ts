@@ -27,12 +27,14 @@ export type Staging = {
   readonly disk: BootDisk
   /** Of the disk among those of its machine. */
   readonly index: number
+  /** So many of its bytes are there by now. */
+  readonly onDone?: (bytes: number) => void
   readonly copyWithin?: (disk: BootDisk, blob: string, signal?: AbortSignal) => Promise<boolean>
 }
 
 /** The name of the blob. Repeatable: goes on where a predecessor was. */
 export async function stageDisk(
-  { storage, runId, disk, index, copyWithin }: Staging,
+  { storage, runId, disk, index, onDone, copyWithin }: Staging,
   signal: AbortSignal | undefined,
 ): Promise<string> {
   const name = copyName(runId, index)
@@ -47,7 +49,7 @@ export async function stageDisk(
   )
   if (last?.equals(footer) === true) return name
   try {
-    await sendContent(storage, { name, facts, reader: disk.reader }, signal)
+    await sendContent(storage, { name, facts, reader: disk.reader, onDone }, signal)
     await storage.putPages(name, { offset: footerAt, data: footer, fence: FENCE }, signal)
   } catch (error) {
     throw error instanceof FenceBroken ? copyGone(name, error) : error
@@ -75,10 +77,17 @@ async function sendContent(
     name,
     facts,
     reader,
-  }: { readonly name: string; readonly facts: PageBlobFacts; readonly reader: BlockReader },
+    onDone,
+  }: {
+    readonly name: string
+    readonly facts: PageBlobFacts
+    readonly reader: BlockReader
+    readonly onDone: ((bytes: number) => void) | undefined
+  },
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const sent = Number(facts.metadata[SENT_MARK] ?? 0)
+  onDone?.(sent)
   for (let offset = sent; offset < reader.bytes; offset += NOTED_BYTES) {
     if (offset > sent) await noteSent(storage, name, offset, signal)
     const range = { offset, bytes: Math.min(NOTED_BYTES, reader.bytes - offset) }
@@ -95,8 +104,11 @@ async function sendContent(
       extents: extentsOf(reader, range, signal),
       requestBytes: REQUEST_BYTES,
       inFlight: IN_FLIGHT,
+      // What is not mapped at all is passed over with the range.
+      onProgress: ({ dataBytes, zeroBytes }) => onDone?.(offset + dataBytes + zeroBytes),
       ...(signal === undefined ? {} : { signal }),
     })
+    onDone?.(offset + range.bytes)
   }
 }
 
