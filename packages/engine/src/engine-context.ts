@@ -1,6 +1,7 @@
 // What use cases and jobs work with: the parts, this process's mover and its keeper of running replicas.
 import { Refusal } from '@understudy/base/errors'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
+import type { SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from './engine-parts.ts'
 import type { RunKeeper } from './failover/run-keeper.ts'
 import type { Cancels } from './jobs/run-job.ts'
@@ -11,6 +12,8 @@ export type EngineContext = {
   readonly mover: Mover
   readonly keeper: RunKeeper
   readonly cancels: Cancels
+  /** Something was done to its machines: its inventory is read soon, not only when its turn comes. */
+  readonly lookAtSite: (siteId: SiteId) => void
 }
 
 export async function loadProtection(

@@ -495,7 +495,7 @@ function createContext(parts: EngineParts): EngineInside {
     },
   })
   const sites = createSiteWatcher(parts)
-  return { parts, mover, keeper, cancels, sites, jobs, replicas, preflights, boots }
+  return { parts, mover, keeper, cancels, lookAtSite: sites.lookSoon, sites, jobs, replicas, preflights, boots }
 }
 
 function registerJobs(context: EngineContext): void {

@@ -187,6 +187,8 @@ export async function bootRun(
   if (plan.kind !== 'test')
     await parts.stores.protections.updateNotes(protection.id, { runningCheckpoint: checkpoint })
   await parts.stores.runs.update(run.id, { machineRef: ref, ...(isWhole ? { hydrated: 1 } : {}) })
+  // Else it is missing from the inventory until its turn comes, and looks as if nobody knew of it.
+  context.lookAtSite(run.targetSiteId)
   parts.live.changed('runs', run.id)
   task.note(`${name} runs from the point of ${new Date(run.pointInstant).toISOString()}`)
 }
@@ -346,6 +348,7 @@ export async function closeRun(context: EngineContext, run: Run, end: Partial<Ru
   await resolveAlert(parts, HYDRATION_ALERT, { id: run.protectionId, name: run.protectionId })
   parts.live.changed('runs', runId)
   parts.live.changed('protections', run.protectionId)
+  context.lookAtSite(run.targetSiteId)
 }
 
 export async function tellFailover(

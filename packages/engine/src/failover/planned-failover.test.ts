@@ -370,3 +370,22 @@ describe('a target whose boots take long', () => {
     expect((await lab.activeRuns(protectionId))[0]?.hydrated).toBe(share)
   })
 })
+
+test('the inventory of the target has a machine soon after its failover, and has it no more after its roll back', async () => {
+  const lab = await newLab({ config: { inventoryEverySeconds: 3600 } })
+  // As Azure: it tells nobody, and its inventory is read when its turn comes.
+  vi.spyOn(lab.b.source, 'watch').mockImplementation(() => {})
+  await lab.restart()
+  const { protectionId } = await lab.protect()
+  const ask = { by: 'olga', protectionId }
+  await lab.clock.advance(minute)
+  const known = async () =>
+    (await lab.stores.machines.list(lab.siteB.id)).filter(({ present }) => present).map(({ name }) => name)
+  expect(await known()).toEqual([])
+  await lab.done(lab.engine.plannedFailover(ask))
+  await lab.clock.advance(5000)
+  expect(await known()).toEqual(['web'])
+  await lab.done(lab.engine.rollBack(ask))
+  await lab.clock.advance(5000)
+  expect(await known()).toEqual([])
+})

@@ -38,6 +38,7 @@ async function startOff(context: EngineContext, id: ProtectionId, task: TaskScop
   const now = await loadReplica(context, await loadProtection(parts, id))
   if (now.run.id !== run.id) throw nothingToStart(protection)
   await source.start(ref, task.signal)
+  context.lookAtSite(run.targetSiteId)
   task.note('It goes on with what it had written')
   await resolveAlert(parts, REPLICA_OFF_ALERT, protection)
   await tellFailover(context, protection, {

@@ -11,6 +11,8 @@ const LOOK_MILLISECONDS = 5000
 export type SiteWatcher = {
   start(): void
   stop(): Promise<void>
+  /** We have changed something there ourselves. */
+  lookSoon(siteId: SiteId): void
   /** The site is new or has other settings. */
   forget(siteId: SiteId): void
 }
@@ -77,6 +79,10 @@ export function createSiteWatcher(parts: EngineParts): SiteWatcher {
       stopping.abort(new DOMException('The server stops', 'AbortError'))
       await Promise.all([...watched.values()].map(({ refreshing }) => refreshing))
       await loop
+    },
+    lookSoon(siteId) {
+      const entry = watched.get(siteId)
+      if (entry) hint(entry)
     },
     forget(siteId) {
       const entry = watched.get(siteId)
