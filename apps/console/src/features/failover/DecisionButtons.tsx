@@ -13,10 +13,13 @@ type DecisionButtonsProps = {
   readonly words: Readonly<Record<ProtectionAction, string>>
   readonly point: RecoveryPoint | null
   readonly flow: ReactNode
+  /** The first one is what one would do. Left out: it is. */
+  readonly leads?: boolean
 }
 
 /** What has to be decided about a run that is up, right where it is shown. */
-export function DecisionButtons({ protection, actions, words, point, flow }: DecisionButtonsProps) {
+export function DecisionButtons(props: DecisionButtonsProps) {
+  const { protection, actions, words, point, flow, leads = true } = props
   const whyRefused = useWhyRefused()
   const [asked, setAsked] = useState<AskedAction | null>(null)
   const reasonOf = (action: ProtectionAction): string | null => {
@@ -31,7 +34,7 @@ export function DecisionButtons({ protection, actions, words, point, flow }: Dec
         <ActionButton
           key={action}
           size="sm"
-          variant={index === 0 ? 'filled' : 'default'}
+          variant={index === 0 && leads ? 'filled' : 'default'}
           reason={reasonOf(action)}
           onClick={() => setAsked(action)}
         >

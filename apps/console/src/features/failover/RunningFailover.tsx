@@ -7,6 +7,7 @@ import { EmulatedBadge } from '../../ui/SimulatedBadge.tsx'
 import { Stat } from '../../ui/Stat.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { useNow } from '../../ui/use-now.ts'
+import { When } from '../../ui/When.tsx'
 import { Addresses } from './Addresses.tsx'
 import { RunScreenshot } from './RunScreenshot.tsx'
 import { statusOfRun, wordsOfRunKind } from './run-words.ts'
@@ -67,7 +68,7 @@ export function RunningFailover(props: RunningFailoverProps) {
                   <Addresses addresses={run?.addresses ?? []} />
                 </Text>
               }
-              note={run?.answeredAt ? 'it answers' : waits ? 'it waits for your answer' : 'no answer yet'}
+              note={<Answer at={run?.answeredAt ?? null} waits={waits} />}
             />
             <Hydration run={run} />
             {decides && <Deadline at={run.commitDeadline} action={atDeadline} />}
@@ -83,6 +84,16 @@ export function RunningFailover(props: RunningFailoverProps) {
         {steps}
       </Stack>
     </Panel>
+  )
+}
+
+/** Measured once, when it came up: it says when, and nothing about now. */
+function Answer({ at, waits }: { readonly at: string | null; readonly waits: boolean }) {
+  if (at === null) return waits ? 'it waits for your answer' : 'no answer yet'
+  return (
+    <>
+      it answered <When at={at} />
+    </>
   )
 }
 

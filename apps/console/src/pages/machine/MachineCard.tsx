@@ -3,12 +3,14 @@ import { formatBytes } from '@understudy/base/bytes'
 import type { Machine } from '@understudy/contract/machine'
 import type { Protection, Run } from '@understudy/contract/protection'
 import { api } from '../../api/client.ts'
+import { sightOfCopy } from '../../features/failover/copy-sight.ts'
 import { knownPower, toneOfPower, wordsOfPower } from '../../features/protections/power-words.ts'
 import { CopyText } from '../../ui/CopyText.tsx'
 import { Fact, Facts } from '../../ui/Facts.tsx'
 import { Panel } from '../../ui/Panel.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { When } from '../../ui/When.tsx'
+import { useCopy } from './use-copy.ts'
 
 /** What the inventory of a platform says about where in its site a machine is. */
 const wordsOfHost = (platform: string): string => (platform === 'azure' ? 'Place' : 'Host')
@@ -23,7 +25,7 @@ type MachineCardProps = {
 export function MachineCard({ protection, machine }: MachineCardProps) {
   const { hardware, source, target } = protection
   const copyRuns = protection.activeSiteId !== source.id
-  const copy = useCopy(protection, copyRuns)
+  const copy = useCopy(protection, copyRuns) ?? null
   return (
     <Panel title="Machine">
       <Facts>
@@ -67,16 +69,6 @@ export function MachineCard({ protection, machine }: MachineCardProps) {
   )
 }
 
-/** The machine that a failover started, as the target's inventory has it. Null: not (yet) there. */
-function useCopy({ name, target, failover }: Protection, wanted: boolean): Machine | null {
-  const { data } = useQuery({
-    ...api.machines.list.queryOptions({ input: { siteId: target.id, search: name, limit: 50 } }),
-    enabled: wanted,
-  })
-  const ours = data?.items.filter(({ runId }) => runId !== null) ?? []
-  return ours.find(({ runId }) => runId === failover?.id) ?? ours[0] ?? null
-}
-
 type PowerProps = {
   readonly machine: Machine | null
   readonly siteId: string
@@ -95,6 +87,17 @@ function Power({ machine, siteId, siteName, run = null }: PowerProps) {
       <StatusMark tone="off">
         {siteName} is not asked for it
         {run?.answeredAt && (
+          <>
+            ; it answered <When at={run.answeredAt} />
+          </>
+        )}
+      </StatusMark>
+    )
+  if (!machine?.present && run && sightOfCopy({ run, site, copy: machine }) === 'not-asked')
+    return (
+      <StatusMark tone="busy">
+        {siteName} has not been asked since it started
+        {run.answeredAt && (
           <>
             ; it answered <When at={run.answeredAt} />
           </>

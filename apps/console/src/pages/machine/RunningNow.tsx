@@ -5,6 +5,12 @@ import type { RecoveryPoint } from '@understudy/contract/recovery-point'
 import type { ReactNode } from 'react'
 import { api } from '../../api/client.ts'
 import { useRooms } from '../../api/live.ts'
+import {
+  type CopySight,
+  mayBeKept,
+  sightOfCopy,
+  titleOfDecision,
+} from '../../features/failover/copy-sight.ts'
 import { DecisionButtons } from '../../features/failover/DecisionButtons.tsx'
 import { RunningFailover } from '../../features/failover/RunningFailover.tsx'
 import { JobProgress } from '../../features/jobs/JobProgress.tsx'
@@ -14,6 +20,7 @@ import { wordsOfAction } from '../../features/protections/state-words.ts'
 import { FailureAlert } from '../../ui/FailureAlert.tsx'
 import { LinkAnchor } from '../../ui/LinkAnchor.tsx'
 import { Panel } from '../../ui/Panel.tsx'
+import { useCopy } from './use-copy.ts'
 
 type RunningNowProps = {
   readonly protection: Protection
@@ -42,6 +49,7 @@ export function RunningNow({ protection, point, flow }: RunningNowProps) {
     ...api.policies.get.queryOptions({ input: { id: protection.policyId } }),
     enabled: failing,
   })
+  const sight = useSight(protection)
   const other =
     busy && !(failing && failoverKinds.includes(busy.kind)) && !(testing && testKinds.includes(busy.kind))
   return (
@@ -55,7 +63,7 @@ export function RunningNow({ protection, point, flow }: RunningNowProps) {
           atDeadline={policy?.uncommittedAction ?? null}
           title={
             protection.state === 'failedOver'
-              ? `${protection.name} runs at ${protection.target.name}: keep it, or go back?`
+              ? titleOfDecision(protection, sight)
               : `${failover?.kind === 'fail-back' ? 'Fail back' : 'Failover'} of ${protection.name} to ${protection.target.name}`
           }
           steps={failover && <Steps job={failover} />}
@@ -64,6 +72,7 @@ export function RunningNow({ protection, point, flow }: RunningNowProps) {
               <DecisionButtons
                 protection={protection}
                 actions={['commit', 'change-point', 'roll-back']}
+                leads={mayBeKept(sight)}
                 words={wordsOfAction}
                 point={point}
                 flow={flow}
@@ -100,6 +109,16 @@ export function RunningNow({ protection, point, flow }: RunningNowProps) {
       )}
     </>
   )
+}
+
+function useSight(protection: Protection): CopySight {
+  const wanted = protection.state === 'failedOver'
+  const copy = useCopy(protection, wanted)
+  const { data: site } = useQuery({
+    ...api.sites.get.queryOptions({ input: { id: protection.target.id } }),
+    enabled: wanted,
+  })
+  return sightOfCopy({ run: protection.failover, site, copy })
 }
 
 /** The click is when the job was made; a run begins only when its machine boots. */
