@@ -126,7 +126,12 @@ test('a test failover answers from the emulated Azure and is cleaned up', async 
   const dialog = await ask(page, 'Test failover')
   await expect(dialog.getByText('emulated', { exact: true })).toBeVisible()
   await dialog.getByRole('button', { name: 'Start the test' }).click()
-  await followTheJob(page, 'Test failover', 'lab-db', jobSeconds)
+  // What the boot is at is said while it is: with big disks it takes hours.
+  const told = main().getByText(/Copying disks? |Azure makes managed disk|Azure makes the adapters|Starting lab-db/)
+  await Promise.all([
+    expect(told.first()).toBeVisible({ timeout: jobSeconds * 1000 }),
+    followTheJob(page, 'Test failover', 'lab-db', jobSeconds),
+  ])
   const run = page.getByRole('region', { name: `Test of lab-db at ${AZURE}` })
   await expect(run.getByText('emulated', { exact: true })).toBeVisible()
   const guest = await waitForGuest(await addressIn(run))
@@ -153,7 +158,13 @@ test('a planned failover loses nothing, and is committed', async () => {
   expect(guest.database?.integrity).toBe('ok')
   expect(recordAtBoot(guest)).toBeGreaterThanOrEqual(before.chain.step)
   await page.getByRole('tab', { name: 'Overview' }).click()
-  await expect(main().getByRole('region', { name: 'Machine', exact: true })).not.toContainText('Not known')
+  const failover = page.getByRole('region', { name: `lab-db runs at ${AZURE}` })
+  await expect(failover).toContainText('it answered')
+  // Its disks were there before it started.
+  await expect(failover).not.toContainText('it already runs meanwhile')
+  const machine = main().getByRole('region', { name: 'Machine', exact: true })
+  await expect(machine).toContainText('Running', { timeout: 20_000 })
+  await expect(machine).not.toContainText('Not known')
   await checkBothThemes(page, 'azure-run-failover')
   await commit()
   await expect(main()).toContainText(`lab-db runs at ${AZURE} and is not protected there`)
