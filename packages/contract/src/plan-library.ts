@@ -10,7 +10,9 @@ const LibraryRole = z.strictObject({
   description: z.string().max(200),
   many: z.boolean().describe('Several machines may have it'),
 })
-const LibrarySite = LibraryRole.omit({ many: true }).describe('A site in Azure with whose sign-in steps are done')
+const LibrarySite = LibraryRole.omit({ many: true }).describe(
+  'A site in Azure with whose sign-in steps are done',
+)
 /** A file of the library. Its plan names a role where a plan names a protection, or a site. */
 export const LibraryText = z.strictObject({
   understudyLibrary: z.literal(1).describe('Version of this format'),

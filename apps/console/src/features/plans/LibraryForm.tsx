@@ -86,7 +86,8 @@ function EntryForm({ entry, names, onMade, onClose }: LibraryFormProps & { reado
     .toSorted((one, other) => one.label.localeCompare(other.label, undefined, { numeric: true }))
   const open = entry.parameters.filter(({ type }) => type !== 'secret')
   const secrets = entry.parameters.filter(({ type }) => type === 'secret')
-  const ready = name.trim() !== '' && isFilled(entry.roles, roles) && entry.sites.every(({ name: role }) => role in sites)
+  const ready =
+    name.trim() !== '' && isFilled(entry.roles, roles) && entry.sites.every(({ name: role }) => role in sites)
   const submit = (event: FormEvent): void => {
     event.preventDefault()
     if (ready && !make.isPending) make.mutate()

@@ -54,7 +54,9 @@ function PlaceFields<Value extends Placed>({
           onChange({ ...value, resourceGroup: event.currentTarget.value }, 'resource group')
         }
       />
-      <Quiet>The identity of the site has to be allowed to {rights}, beside what running machines takes.</Quiet>
+      <Quiet>
+        The identity of the site has to be allowed to {rights}, beside what running machines takes.
+      </Quiet>
     </>
   )
 }
@@ -158,7 +160,10 @@ export function AzureLoadBalancerFields(props: FormOf<ActionOf<'azure-load-balan
   })
   return (
     <>
-      <PlaceFields {...props} rights="read the load balancer and join its pool; for addresses, write the pool" />
+      <PlaceFields
+        {...props}
+        rights="read the load balancer and join its pool; for addresses, write the pool"
+      />
       <SimpleGrid cols={2} spacing="xs">
         <TextInput label="Load balancer" {...text('loadBalancer')} />
         <TextInput label="Back-end pool" {...text('pool')} />
