@@ -8,7 +8,7 @@ import { cannotRestore, notWhole } from './arm-failures.ts'
 import { bitmapToPng } from './bitmap-to-png.ts'
 import { bootInAzure, removeCopies } from './boot-in-azure.ts'
 import { destroyRun } from './destroy-run.ts'
-import { joinFindings, missingJoin } from './join-rights.ts'
+import { joinFindings, keptJoins } from './join-rights.ts'
 import { keptFor } from './kept-for.ts'
 import { pluggedAdapters, preflightFindings, sizeFor } from './preflight.ts'
 import { loadSubnets, readPreflightFacts } from './preflight-facts.ts'
@@ -26,13 +26,14 @@ import type { TargetParts } from './target-parts.ts'
 const azureHardware: PresentedHardware = { kind: 'hyper-v', serialLineOnly: true }
 
 /** The list of sizes has megabytes and changes in weeks; plans ask for preflights of many machines. A boot asks anew. */
-const SIZES_KEPT_MS = 10 * 60_000
+const KEPT_MS = 10 * 60_000
 
 export function azureTarget(parts: TargetParts): TargetPlatform {
   const { arm, settings } = parts
   checkArmSettings(settings)
-  const sizes = keptFor(SIZES_KEPT_MS, parts.clock, (signal) => arm.sizes(signal))
-  const storageRegion = keptFor(SIZES_KEPT_MS, parts.clock, (signal) => arm.regionOfStorage(signal))
+  const sizes = keptFor(KEPT_MS, parts.clock, (signal) => arm.sizes(signal))
+  const missingJoin = keptJoins(arm, parts.clock, KEPT_MS)
+  const storageRegion = keptFor(KEPT_MS, parts.clock, (signal) => arm.regionOfStorage(signal))
   return {
     presents: parts.presents ?? azureHardware,
     places: async () => [placeOf(settings)],
@@ -42,7 +43,7 @@ export function azureTarget(parts: TargetParts): TargetPlatform {
       const chosen = pluggedAdapters(spec).map(({ networkId }) => networkId)
       return [
         ...preflightFindings(spec, facts),
-        ...(await joinFindings(chosen, facts.subnets, settings, (id) => missingJoin(arm, id, signal))),
+        ...(await joinFindings(chosen, facts.subnets, settings, (id) => missingJoin(id, signal))),
         ...storageRegionFindings(settings, await storageRegion(signal)),
       ]
     },
