@@ -181,7 +181,7 @@ export const planOf: Record<ProtectionAction, ActionPlan> = {
   'give-up-seed': {
     title: 'Give up the seed',
     effect:
-      'The first copy goes over the line after all, from the beginning. What was exported is of no use any more.',
+      'The first copy goes over the line after all, from the beginning; of a machine that was paused, once it is resumed. What was exported is of no use any more.',
     confirm: 'Give up the seed',
     danger: true,
     preview: null,
