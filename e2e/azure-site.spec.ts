@@ -179,34 +179,6 @@ test('its points come, its page says where they lie and that nothing can run the
   expect(errors.filter((error) => !error.includes('/sites/test-connection'))).toEqual([])
 })
 
-test('an interval that is not kept is said in the list and on the page, with its reason, until it is kept again', async () => {
-  const { id, source } = await protection()
-  const slowly = async (latencyMilliseconds: number): Promise<void> => {
-    const settings = { ...simulatedSettings(2, 1), latencyMilliseconds }
-    const site = { name: 'Harbour', platform: 'simulated', settings, secrets: {} }
-    await api.send('PATCH', `/sites/${source.id}`, { site })
-  }
-  const pace = async () => (await protection()).pace
-  await slowly(9000)
-  await until('a pace of its own', 180, async () => ((await pace()) === null ? null : true))
-  expect(await pace()).toMatchObject({ wantedSeconds: 5, cause: 'slow' })
-  const main = page.getByRole('main')
-  await goTo(page, 'Machines')
-  await expect(main.getByText(/^every \d+ s$/)).toBeVisible()
-  await checkBothThemes(page, 'azure-machines-pace')
-  await main.getByRole('link', { name: 'sim-0001' }).first().click()
-  await expect(main.getByText(/^A point every 5 s is wanted; one every \d+ s is carried$/)).toBeVisible()
-  await expect(main).toContainText('A cycle takes longer than that')
-  await checkBothThemes(page, 'azure-machine-pace')
-  const alerts = await api.items<{ code: string; subjectId: string }>('/alerts?open=true')
-  expect(alerts.filter(({ subjectId }) => subjectId === id).map(({ code }) => code)).toContain(
-    'protection/interval',
-  )
-  await slowly(0)
-  await until('the interval is kept again', 180, async () => ((await pace()) === null ? true : null))
-  await expect(main.getByText(/is carried$/)).toBeHidden()
-})
-
 test('what is in the emulator outlives a crash of the server, and replication goes on from there', async () => {
   const before = (await protection()).pointCount
   await product.kill()
