@@ -127,7 +127,9 @@ test('a test failover answers from the emulated Azure and is cleaned up', async 
   await expect(dialog.getByText('emulated', { exact: true })).toBeVisible()
   await dialog.getByRole('button', { name: 'Start the test' }).click()
   // What the boot is at is said while it is: with big disks it takes hours.
-  const told = main().getByText(/Copying disks? |Azure makes managed disk|Azure makes the adapters|Starting lab-db/)
+  const told = main().getByText(
+    /Copying disks? |Azure makes managed disk|Azure makes the adapters|Starting lab-db/,
+  )
   await Promise.all([
     expect(told.first()).toBeVisible({ timeout: jobSeconds * 1000 }),
     followTheJob(page, 'Test failover', 'lab-db', jobSeconds),

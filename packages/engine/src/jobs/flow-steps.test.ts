@@ -265,7 +265,9 @@ async function stepsOfPlanStep(): Promise<readonly string[]> {
   return workflow?.acts.map(({ name }) => name) ?? []
 }
 
-test('a flow goes through the steps that its version has always gone through', { timeout: 300_000 }, async () => {
+test('a flow goes through the steps that its version has always gone through', {
+  timeout: 300_000,
+}, async () => {
   const lines: string[] = []
   for (const way of ways)
     lines.push(`${flowOf(way.kind)} ${way.way}`, ...(await stepsOf(way)).map((step) => `  ${step}`), '')
