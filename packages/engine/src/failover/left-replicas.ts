@@ -10,7 +10,7 @@ import { removeRun } from './remove-replica.ts'
 import type { StillOurs } from './state-claim.ts'
 
 /** Open for as long as what was left may run beside the machine. */
-export const LEFT_REPLICA_ALERT = 'failover/replica-left'
+const LEFT_REPLICA_ALERT = 'failover/replica-left'
 
 /** A person takes the responsibility: whatever failover is not over counts as left. Needs nothing from its site. Repeatable. */
 export async function noteLeft(
