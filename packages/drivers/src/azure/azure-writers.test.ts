@@ -1,4 +1,5 @@
 // Writers that stand still and wake up, strangers who write into the container, holds against expiry.
+import { setImmediate } from 'node:timers/promises'
 import { MiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
 import type { DiskKey } from '@understudy/domain/machines/machine'
@@ -10,6 +11,7 @@ import { describe, expect, test } from 'vitest'
 import { replicaStoreOver } from './azure-store.ts'
 import { type Gate, gatedCalls } from './emulator/gated-calls.ts'
 import { type MemoryAccount, memoryAccount, memoryCalls } from './emulator/memory-calls.ts'
+import { fromAzure } from './failures.ts'
 import type { ListedBlob, StorageCalls } from './storage-calls.ts'
 
 const id = 'replica' as ReplicaId
@@ -27,6 +29,14 @@ const facts: PointFacts = {
   consistencyNote: null,
   checkpoint: null,
   cycle: 'delta',
+}
+
+const brokenLine = {
+  status: null,
+  name: 'ECONNRESET',
+  detail: '',
+  retryAfterSeconds: null,
+  cause: null,
 }
 
 const storeOver = (calls: StorageCalls): ReplicaStore =>
@@ -197,6 +207,93 @@ describe('a list that was made before a point was sealed, and is read after', ()
     const point = await fillPoint(replica, 2)
     read()
     await expect(look).rejects.toMatchObject({ code: 'recovery-point/not-found' })
+    await goesOn(replica, point)
+  })
+})
+
+describe('a look at the head that meets a change of our own is no storage that went back', () => {
+  const setUp = async () => {
+    const calls = memoryCalls(memoryAccount())
+    const store = storeOver(calls)
+    await create(store)
+    const replica = await store.openReplica(id, 1)
+    await fillPoint(replica, 1)
+    const writer = await replica.beginPoint(newest(replica), disks)
+    for (const { key, bytes } of disks) await writer.write(key, 0, Buffer.alloc(bytes, 2))
+    const seal = () => writer.seal({ ...facts, instant: noon + 2 })
+    return { calls, replica, seal }
+  }
+  const isHead = (name: string): boolean => name.startsWith('heads/')
+  const goesOn = async (replica: Replica, point: PointId): Promise<void> => {
+    expect(newest(replica)).toBe(point)
+    await expectFilled(replica, point, 2)
+    expect((await replica.expire(onlyNewest, noon + 20_000)).removed).toBe(0)
+    await expectFilled(replica, await fillPoint(replica, 3), 3)
+  }
+
+  test('when an expiry has read it before a seal, and hears so after', async () => {
+    const { calls, replica, seal } = await setUp()
+    const { get } = calls
+    const [asked, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    calls.get = async (name, signal) => {
+      const found = await get(name, signal)
+      if (!isHead(name)) return found
+      calls.get = get
+      asked.resolve()
+      await answered.promise
+      return found
+    }
+    const expiry = replica.expire(onlyNewest, noon + 10_000)
+    await asked.promise
+    const point = await seal()
+    answered.resolve()
+    expect((await expiry).removed).toBe(1)
+    await goesOn(replica, point.id)
+  })
+
+  test('when an expiry reads it while the answer to a seal is on its way', async () => {
+    const { calls, replica, seal } = await setUp()
+    const { put } = calls
+    const [written, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    calls.put = async (name, ...args) => {
+      const etag = await put(name, ...args)
+      if (isHead(name)) {
+        written.resolve()
+        await answered.promise
+      }
+      return etag
+    }
+    const sealed = seal()
+    await written.promise
+    const expiry = replica.expire(onlyNewest, noon + 10_000).catch((error: unknown) => error)
+    for (let turn = 0; turn < 20; turn += 1) await setImmediate()
+    answered.resolve()
+    const point = await sealed
+    expect(await expiry).toEqual({ removed: 1 })
+    await goesOn(replica, point.id)
+  })
+
+  test('when an expiry and the next point find a lost answer at the same moment', async () => {
+    const { calls, replica, seal } = await setUp()
+    const { put, list } = calls
+    calls.put = async (name, ...args) => {
+      if (isHead(name)) throw fromAzure(brokenLine, 'write a file')
+      return await put(name, ...args)
+    }
+    await expect(seal()).rejects.toMatchObject({ name: 'Outage', code: 'azure/unreachable' })
+    calls.put = put
+    const read = Promise.withResolvers<void>()
+    calls.list = async function* (...args) {
+      const found: ListedBlob[] = []
+      for await (const blob of list(...args)) found.push(blob)
+      await read.promise
+      yield* found
+    }
+    const next = fillPoint(replica, 2)
+    const expiry = replica.expire(onlyNewest, noon + 10_000)
+    const point = await next
+    read.resolve()
+    await expiry
     await goesOn(replica, point)
   })
 })

@@ -43,6 +43,9 @@ const SKIPPED_NUMBERS = 1000
 /** Every writer that comes in between has a head of its own, and seals every few seconds at most. */
 const CLAIM_TRIES = 20
 
+/** A look at the head is one request, a seal that may come in between many. */
+const LOOK_TRIES = 20
+
 export class ReplicaState {
   readonly deps: StateDeps
   #seen: SeenHead
@@ -51,6 +54,8 @@ export class ReplicaState {
   #listed: readonly RecoveryPoint[] | null = null
   /** The answer to a change of the head was lost. */
   #inDoubt = false
+  /** A change of the head that is on its way. An expiry looks at the head beside a cycle, and must not take its change for another's. */
+  #changing: Promise<unknown> | null = null
   /** The highest number that a manifest was written under. Whether it arrived or not, no other gets it. */
   #attempted = 0
   /** Null: open for reading. */
@@ -180,14 +185,37 @@ export class ReplicaState {
     throw wentBack(this.machineName)
   }
 
-  /** Throws unless the head is the one this handle wrote last. Costs one request. */
+  /** Throws unless the head is the one this handle wrote last. Costs one request, and another where a change came in between. */
   async checkOwner(): Promise<void> {
-    // Whoever has looked at the newer points knows the newer head, and owns it no more for that.
-    if (this.head.owner !== this.#owner) throw newerWriter(this.machineName)
-    if (this.#inDoubt) return await this.#settle()
-    const now = await loadHead(this.deps.calls, this.deps.id)
-    if (now === null || now.head.incarnation !== this.head.incarnation) throw notFound(this.deps.id)
-    if (now.etag !== this.#seen.etag) throw this.#overtakenBy(now.head)
+    for (let tries = 0; tries < LOOK_TRIES; tries += 1) {
+      await this.#changed()
+      // Whoever has looked at the newer points knows the newer head, and owns it no more for that.
+      if (this.head.owner !== this.#owner) throw newerWriter(this.machineName)
+      if (this.#inDoubt) return await this.#change(() => this.#settle())
+      const seen = this.#seen
+      const now = await loadHead(this.deps.calls, this.deps.id)
+      if (now === null || now.head.incarnation !== this.head.incarnation) throw notFound(this.deps.id)
+      if (now.etag === seen.etag) return
+      await this.#changed()
+      // Only against a head that stood still here meanwhile does the difference tell of somebody else.
+      if (this.#seen === seen && !this.#inDoubt) throw this.#overtakenBy(now.head)
+    }
+    throw wentBack(this.machineName)
+  }
+
+  /** Resolves when no change of the head is on its way, however the last one ended. */
+  async #changed(): Promise<void> {
+    while (this.#changing !== null) await this.#changing.catch(() => {})
+  }
+
+  /** One after the other. */
+  async #change<Result>(work: () => Promise<Result>): Promise<Result> {
+    while (this.#changing !== null) await this.#changing.catch(() => {})
+    const changing = work().finally(() => {
+      this.#changing = null
+    })
+    this.#changing = changing
+    return await changing
   }
 
   /** The head is not what we left. Either another has claimed it, or the storage has forgotten what we did. */
@@ -198,6 +226,8 @@ export class ReplicaState {
 
   /** After a lost answer: either the change has happened, or a newer state of the head makes sure that it never will. */
   async #settle(): Promise<void> {
+    // Settled by another caller while this one waited.
+    if (!this.#inDoubt) return
     const { calls, id } = this.deps
     const next = { ...this.head, next: this.head.next + 1 }
     const settled = await changeHead(calls, id, this.#seen, next)
@@ -216,6 +246,10 @@ export class ReplicaState {
 
   /** Makes the point part of the replica: the one moment at which it comes to be. Its manifest is there. */
   async commit(point: StoredPoint, change: (head: Head) => Head): Promise<void> {
+    await this.#change(() => this.#commit(point, change))
+  }
+
+  async #commit(point: StoredPoint, change: (head: Head) => Head): Promise<void> {
     invariant(!this.#inDoubt, 'doubt is settled before the next point')
     if (this.head.owner !== this.#owner) throw newerWriter(this.machineName)
     const live = [...this.#points.keys(), point.manifest.sequence]
