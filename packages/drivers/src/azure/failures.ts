@@ -231,7 +231,7 @@ const expiredWords = (what: string): Words => ({
 export const signatureExpired = (what: string, cause: unknown): Refusal =>
   new Refusal({ ...expiredWords(what), cause })
 
-/** What its keeper can put right in the portal, or here, while replicas go on lying there unharmed. */
+/** What ends by itself, or its keeper can put right in the portal, or here, while replicas go on lying there unharmed. */
 const mendable = [
   'azure/sign-in-refused',
   'azure/signature-expired',
@@ -239,6 +239,8 @@ const mendable = [
   'azure/not-authorized',
   'azure/container-disabled',
   'azure/account-disabled',
+  // It may end by itself: another tool takes one for a minute.
+  'azure/leased',
   'azure/not-storage',
 ]
 
