@@ -44,10 +44,17 @@ export const replicasCheck = (checked: ReplicasToCheck): ConnectionCheck => ({
 /** Every right is asked for by using it, a dozen requests. */
 async function checkRights(checked: ReplicasToCheck, signal: AbortSignal | undefined): Promise<string> {
   const { settings, container, isTrial } = checked
-  const made = isTrial && settings.makeContainer && (await makeIt(checked, signal))
-  const check = await checkContainer(container, trialPatience).catch((error: unknown) => {
-    const plain = explained(error, checked)
-    throw isTrial ? withOffer(plain, settings) : plain
+  const look = () =>
+    checkContainer(container, trialPatience).catch((error: unknown) => {
+      throw explained(error, checked)
+    })
+  let made = false
+  const check = await look().catch(async (error: unknown) => {
+    if (!isTrial || !isMissing(error)) throw error
+    if (!settings.makeContainer) throw withOffer(error, settings)
+    // Asked for only now: a signature for this container alone may make none, and needs to make none where it is there.
+    made = await makeIt(checked, signal)
+    return await look()
   })
   refuseMissingRights(check, settings.container)
   return [
@@ -71,9 +78,11 @@ const makeIt = (checked: ReplicasToCheck, signal: AbortSignal | undefined): Prom
     })
   })
 
+const isMissing = (error: unknown): error is Refusal =>
+  error instanceof Refusal && error.code === 'azure/container-missing'
+
 /** Whoever tries a site may have it made; nobody else is told so. */
-function withOffer(error: unknown, { container, makeContainer: wanted }: AzureSettings): unknown {
-  if (!(error instanceof Refusal) || error.code !== 'azure/container-missing' || wanted) return error
+function withOffer(error: Refusal, { container }: AzureSettings): Refusal {
   return new Refusal({
     code: error.code,
     message: `The container ${container} is not there`,

@@ -104,6 +104,15 @@ test('a signature that may not make the container says who can', async () => {
   })
 })
 
+test('a signature for a container that is there is enough, also where it may be made', async () => {
+  await emulator.makeContainer('there')
+  const secrets = { signature: signature('there', 'racwdl') }
+  const { summary } = await check(settingsOf('there', { signIn: 'signature', makeContainer: true }), {
+    secrets,
+  })
+  expect(summary).toContain('container there answers, everything that replicas need is allowed')
+})
+
 test('a wrong key, an expired signature and a wrong clock are refused each in its own words', async () => {
   await emulator.makeContainer('words')
   const wrongKey = Buffer.alloc(64, 7).toString('base64')
