@@ -1,5 +1,6 @@
 // The requests of `storage-calls.ts` through Microsoft's client. Here and nowhere else its errors become ours.
 import type {
+  BlobItem,
   BlobServiceClient,
   ContainerClient,
   PageBlobClient,
@@ -7,7 +8,6 @@ import type {
   StoragePipelineOptions,
 } from '@azure/storage-blob'
 import { InvariantError, isAbort } from '@understudy/base/errors'
-import { invariant, present } from '@understudy/base/invariant'
 import { fromAzure, notStorage } from './failures.ts'
 import {
   type Expected,
@@ -89,21 +89,21 @@ export function azureCalls(container: ContainerClient): StorageCalls {
       orNull('write a file', async () => {
         const options = { metadata: { ...metadata }, conditions: conditionsOf(expected), ...aborting(signal) }
         const { etag } = await container.getBlockBlobClient(name).upload(body, body.length, options)
-        return present(etag, 'a written blob has an ETag')
+        return answered(etag, 'a written blob has an ETag')
       }),
 
     get: (name, signal) =>
       orNull('read a file', async () => {
         const answer = await container.getBlockBlobClient(name).download(0, undefined, aborting(signal))
-        const body = await collect(present(answer.readableStreamBody, 'an answer in Node is a stream'))
-        return { etag: present(answer.etag, 'a blob has an ETag'), body, metadata: answer.metadata ?? {} }
+        const body = await collect(answered(answer.readableStreamBody, 'an answer in Node is a stream'))
+        return { etag: answered(answer.etag, 'a blob has an ETag'), body, metadata: answer.metadata ?? {} }
       }),
 
     putMetadata: (name, metadata, etag, signal) =>
       orNull('annotate a point', async () => {
         const options = { conditions: { ifMatch: etag }, ...aborting(signal) }
         const answer = await container.getBlobClient(name).setMetadata({ ...metadata }, options)
-        return present(answer.etag, 'a written blob has an ETag')
+        return answered(answer.etag, 'a written blob has an ETag')
       }),
 
     async remove(name, { snapshot, etag }, signal) {
@@ -124,15 +124,9 @@ export function azureCalls(container: ContainerClient): StorageCalls {
       const options = { prefix, includeSnapshots: snapshots, includeMetadata: metadata, ...aborting(signal) }
       const found = container.listBlobsFlat(options)[Symbol.asyncIterator]()
       for (;;) {
-        const next = await said('list the container', () => found.next())
-        if (next.done === true) return
-        const { name, snapshot, properties, metadata: kept } = next.value
-        yield {
-          name,
-          snapshot: snapshot === undefined || snapshot === '' ? null : snapshot,
-          etag: quoted(properties.etag),
-          metadata: kept ?? {},
-        } satisfies ListedBlob
+        const next = await said('list the container', async () => toListed(await parsed(() => found.next())))
+        if (next === null) return
+        yield next
       }
     },
 
@@ -145,16 +139,15 @@ export function azureCalls(container: ContainerClient): StorageCalls {
           ...aborting(signal),
         }
         const { etag } = await pages(name).create(bytes, options)
-        return present(etag, 'a new blob has an ETag')
+        return answered(etag, 'a new blob has an ETag')
       }),
 
     pageFacts: (name, signal) =>
       orNull('look at a page blob', async () => {
         const facts = await pages(name).getProperties(aborting(signal))
-        invariant(facts.contentLength !== undefined && facts.etag !== undefined, 'a blob has a length')
         return {
-          etag: facts.etag,
-          bytes: facts.contentLength,
+          etag: answered(facts.etag, 'a blob has an ETag'),
+          bytes: answered(facts.contentLength, 'a blob has a length'),
           // Absent: a stranger's block blob in this place, which the metadata will tell.
           sequence: facts.blobSequenceNumber ?? 0,
           metadata: facts.metadata ?? {},
@@ -165,28 +158,28 @@ export function azureCalls(container: ContainerClient): StorageCalls {
       orNull('take over a page blob', async () => {
         const options = { conditions: { ifMatch: etag }, ...aborting(signal) }
         const answer = await pages(name).updateSequenceNumber('update', fence, options)
-        return present(answer.etag, 'a blob has an ETag')
+        return answered(answer.etag, 'a blob has an ETag')
       }),
 
     resizePages: (name, bytes, etag, signal) =>
       orNull('resize a page blob', async () => {
         const options = { conditions: { ifMatch: etag }, ...aborting(signal) }
         const answer = await pages(name).resize(bytes, options)
-        return present(answer.etag, 'a blob has an ETag')
+        return answered(answer.etag, 'a blob has an ETag')
       }),
 
     putPages: (name, { offset, fence, data }, signal) =>
       fenced('write pages', async () => {
         const options = { conditions: { ifSequenceNumberEqualTo: fence }, ...aborting(signal) }
         const { etag } = await pages(name).uploadPages(data, offset, data.length, options)
-        return present(etag, 'a written blob has an ETag')
+        return answered(etag, 'a written blob has an ETag')
       }),
 
     clearPages: (name, { offset, fence, bytes }, signal) =>
       fenced('clear pages', async () => {
         const options = { conditions: { ifSequenceNumberEqualTo: fence }, ...aborting(signal) }
         const { etag } = await pages(name).clearPages(offset, bytes, options)
-        return present(etag, 'a written blob has an ETag')
+        return answered(etag, 'a written blob has an ETag')
       }),
 
     takeSnapshot: (name, signal) =>
@@ -194,15 +187,15 @@ export function azureCalls(container: ContainerClient): StorageCalls {
         const { snapshot, etag } = await pages(name).createSnapshot(aborting(signal))
         return {
           name,
-          snapshot: present(snapshot, 'a snapshot has a time'),
-          etag: present(etag, 'a snapshot has an ETag'),
+          snapshot: answered(snapshot, 'a snapshot has a time'),
+          etag: answered(etag, 'a snapshot has an ETag'),
         }
       }),
 
     readPages: (from, { offset, bytes }, signal) =>
       orNull('read pages', async () => {
         const answer = await source(from).download(offset, bytes, { ...read(from), ...aborting(signal) })
-        const body = await collect(present(answer.readableStreamBody, 'an answer in Node is a stream'))
+        const body = await collect(answered(answer.readableStreamBody, 'an answer in Node is a stream'))
         // A connection that broke in the middle must not look like a short disk.
         if (body.length !== bytes)
           throw Object.assign(new Error('The answer was cut short'), { code: 'ECONNRESET' })
@@ -213,7 +206,7 @@ export function azureCalls(container: ContainerClient): StorageCalls {
       const options = { ...read(from), ...aborting(signal) }
       const found = source(from).listPageRanges(offset, bytes, options)[Symbol.asyncIterator]()
       for (;;) {
-        const next = await said('list pages', () => found.next())
+        const next = await said('list pages', () => parsed(() => found.next()))
         if (next.done === true) return
         yield { offset: next.value.start, bytes: next.value.end - next.value.start + 1 }
       }
@@ -223,7 +216,7 @@ export function azureCalls(container: ContainerClient): StorageCalls {
       const options = { ...read(from), ...aborting(signal) }
       const found = source(from).listPageRangesDiff(offset, bytes, earlier, options)[Symbol.asyncIterator]()
       for (;;) {
-        const next = await said('compare pages', () => found.next())
+        const next = await said('compare pages', () => parsed(() => found.next()))
         if (next.done === true) return
         const { start, end, isClear } = next.value
         yield { offset: start, bytes: end - start + 1, isCleared: isClear === true }
@@ -237,6 +230,17 @@ const aborting = (signal: AbortSignal | undefined) => (signal === undefined ? {}
 const conditionsOf = (expected: Expected) => {
   if (expected === 'any') return {}
   return expected === 'absent' ? { ifNoneMatch: '*' } : { ifMatch: expected.etag }
+}
+
+function toListed(next: IteratorResult<BlobItem, unknown>): ListedBlob | null {
+  if (next.done === true) return null
+  const { name, snapshot, properties, metadata } = next.value
+  return {
+    name,
+    snapshot: snapshot === undefined || snapshot === '' ? null : snapshot,
+    etag: quoted(answered(properties?.etag, 'a listed blob has an ETag')),
+    metadata: metadata ?? {},
+  }
 }
 
 /** Lists give ETags without the quotes that headers have. */
@@ -253,6 +257,26 @@ const codeOf = (error: unknown): string => {
   return details?.errorCode ?? code ?? ''
 }
 const statusOf = (error: unknown): number | null => (error as RestError).statusCode ?? null
+
+/** It answered well, and without what every answer of Azure's has. */
+class Unlike extends Error {
+  override readonly name = 'Unlike'
+}
+
+function answered<Value>(value: Value | null | undefined, what: string): Value {
+  if (value === null || value === undefined) throw new Unlike(`Missing in the answer: ${what}`)
+  return value
+}
+
+/** Microsoft's client takes the form of a list for granted. What Node refuses to send is a TypeError too, but has a code. */
+async function parsed<Result>(list: () => Promise<Result>): Promise<Result> {
+  try {
+    return await list()
+  } catch (error) {
+    if (!(error instanceof TypeError) || 'code' in error) throw error
+    throw new Unlike('The list has another form', { cause: error })
+  }
+}
 
 async function said<Result>(doing: string, request: () => Promise<Result>): Promise<Result> {
   try {
@@ -293,9 +317,9 @@ function proxyOf(request: RestError['request']): string | null {
 }
 
 function translated(error: unknown, doing: string): unknown {
-  if (isAbort(error) || error instanceof TypeError || error instanceof RangeError) return error
-  // It answered well, and without what every answer of Azure's has.
-  if (error instanceof InvariantError) return notStorage(null, doing, error)
+  if (error instanceof Unlike) return notStorage(null, doing, error)
+  const isOurs = error instanceof InvariantError || error instanceof TypeError || error instanceof RangeError
+  if (isAbort(error) || isOurs) return error
   const { message, response, request } = error as RestError
   const status = statusOf(error)
   if (isOfStranger(response)) return notStorage(status, doing, error)

@@ -168,12 +168,20 @@ test('a signature that ends soon says so while it still lets us in', async () =>
   now = before
 })
 
+const foreignList =
+  '<EnumerationResults><Blobs><Blob><Name>heads/a.json</Name><Properties/></Blob></Blobs></EnumerationResults>'
+
 test.each([
-  ['answers all with a page', 200],
-  ['knows none of the addresses', 404],
-  ['wants a sign-in of its own', 401],
-])('a web server that is no storage and %s is told as that', async (_, status) => {
-  const server = createServer((_from, to) => to.writeHead(status).end('<html>hello</html>'))
+  ['answers all with a page', 200, '<html>hello</html>'],
+  ['answers all with a list of another kind', 200, '<EnumerationResults><Rows/></EnumerationResults>'],
+  ['answers all with nothing', 200, ''],
+  ['lists blobs that have no ETag', 200, foreignList],
+  ['knows none of the addresses', 404, '<html>hello</html>'],
+  ['wants a sign-in of its own', 401, '<html>hello</html>'],
+])('a web server that is no storage and %s is told as that', async (_, status, body) => {
+  const server = createServer((_from, to) =>
+    to.writeHead(status, { 'content-type': 'application/xml' }).end(body),
+  )
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
