@@ -9,7 +9,7 @@ import type { SiteId } from '@understudy/domain/sites/site'
 import { Cancelled } from '@understudy/engine/ports/cancelled'
 import type { CloudScript, CloudScriptState, CloudServices } from '@understudy/engine/ports/cloud-services'
 import type { StepWork } from '@understudy/engine/ports/step-runner'
-import { beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { ignore, testSteps, workFor } from './test-work.ts'
 
 const web = 'web' as ItemId
@@ -155,6 +155,64 @@ test('one that could not be begun in time says why', async () => {
     message: expect.stringContaining('no answer came'),
     remedy: expect.stringContaining('Look in the guest'),
   })
+})
+
+/** As a line on which nothing comes: it ends when it is given up, and not before. */
+const givenUp = (signal: AbortSignal): Promise<never> =>
+  new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason))
+  })
+const withScripts = (scripts: Partial<CloudServices['scripts']>) =>
+  work({
+    cloudMachineOf: () => ({
+      ref,
+      site: 'azure' as SiteId,
+      services: { ...services, scripts: { ...services.scripts, ...scripts } },
+    }),
+  })
+
+test('a begin that never ends takes no longer than the step, and what may come of it is ended', async () => {
+  const hanging = withScripts({ begin: (_id, _machine, _script, signal) => givenUp(signal) })
+  const failure = await steps.fails({ ...hanging, deadline: Date.now() + 100 })
+  expect(failure).toMatchObject({ code: 'step/not-begun', message: expect.stringContaining('no answer') })
+  expect(ended).toEqual([hanging.attemptId])
+})
+
+test('a cancel waits no longer than a minute for Azure to end it', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  let asked = 0
+  const hanging = withScripts({
+    begin: (_id, _machine, _script, signal) => {
+      asked += 1
+      return givenUp(signal)
+    },
+    end: (_id, _machine, signal) => {
+      asked += 1
+      return givenUp(signal)
+    },
+  })
+  const people = new AbortController()
+  const failed = steps.run(hanging, people.signal, ignore).catch((error: unknown) => error)
+  const isAsked = async (times: number): Promise<void> => {
+    while (asked < times) await new Promise((resolve) => setImmediate(resolve))
+  }
+  await isAsked(1)
+  people.abort(new Cancelled())
+  await isAsked(2)
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(await failed).toMatchObject({ code: 'step/may-run-on' })
+})
+
+test('one that Azure has just taken on and does not show yet is looked for again', async () => {
+  let looks = 0
+  const late = withScripts({
+    async state() {
+      looks += 1
+      return looks === 1 ? { kind: 'unknown' } : state
+    },
+  })
+  expect(await steps.run(late)).toMatchObject({ output: 'warm' })
 })
 
 test('a refusal is final', async () => {

@@ -7,7 +7,7 @@ import { isCancelled } from '@understudy/engine/ports/cancelled'
 import type { CloudScriptState } from '@understudy/engine/ports/cloud-services'
 import type { CloudMachine, StepOutcome, StepWork } from '@understudy/engine/ports/step-runner'
 import { readJson, replaceJson, writeOnce } from './attempt-folder.ts'
-import { waitFor } from './bounded-wait.ts'
+import { limitTo, waitFor } from './bounded-wait.ts'
 import { clean } from './kept-output.ts'
 import { outcomeOf } from './run-program.ts'
 import { interrupted, maskEnd, type ProgramEnd } from './script-end.ts'
@@ -25,6 +25,16 @@ const LONGEST_POLL_MILLISECONDS = 10_000
 const AGAIN_MILLISECONDS = 5000
 /** What the agent in the guest needs at most to tell of an end. */
 const REPORT_MILLISECONDS = 30_000
+/** For Azure to say how it stands, or that it ends a script: nobody waits longer, not even for a step's own time. */
+const ANSWER_MILLISECONDS = 60_000
+/** What Azure has taken on, a look at it may not find at once. */
+const SEEN_MILLISECONDS = 10_000
+
+const noAnswer = new Outage({
+  code: 'azure/unreachable',
+  message: 'Azure gave no answer',
+  remedy: 'Look at whether Azure can be reached, and at its agent in the guest; then try the step again.',
+})
 
 export async function runInCloud(
   folder: string,
@@ -64,25 +74,30 @@ async function begin(
   while (clock.now() < deadline) {
     await leaveIfAborted({ services, ref }, work)
     const limitSeconds = Math.max(1, Math.ceil((deadline - clock.now()) / 1000))
+    const limit = limitTo(deadline - clock.now(), signal)
     try {
-      await services.scripts.begin(attemptId, ref, { ...script, limitSeconds }, signal)
+      await services.scripts.begin(attemptId, ref, { ...script, limitSeconds }, limit.signal)
       report(`${NAME} was handed to Azure`)
       return
     } catch (error) {
       await leaveIfAborted({ services, ref }, work)
       if (error instanceof Refusal)
         throw stepFailed(lastPart(error.code), error.message, error.remedy, { cause: error })
-      if (!(error instanceof Outage)) throw error
-      last = error
+      if (!(error instanceof Outage) && !limit.isUp()) throw error
+      last = error instanceof Outage ? error : noAnswer
+    } finally {
+      limit.end()
     }
     report(last.message)
-    await waitFor(AGAIN_MILLISECONDS, signal)
+    await waitFor(Math.min(AGAIN_MILLISECONDS, deadline - clock.now()), signal)
   }
   if (last === null) return
   await leaveIfAborted({ services, ref }, work)
   // It may have been taken on all the same: then it is looked for, and its end told.
   const state = await stateOf({ services, ref }, work)
   if (state !== null && state.kind !== 'unknown') return
+  // Nor does it begin after we have said that it did not.
+  await end({ services, ref }, work)
   throw stepFailed(
     state === null ? 'cloud-silent' : 'not-begun',
     `${NAME} ${state === null ? 'was not known to have begun' : 'could not be begun'} in time: ${last.message}`,
@@ -96,13 +111,14 @@ async function waitForEnd(
 ): Promise<ProgramEnd> {
   const { clock, deadline, signal, report } = work
   let pause = FIRST_POLL_MILLISECONDS
+  const seenFrom = Math.min(clock.now() + SEEN_MILLISECONDS, deadline)
   for (;;) {
     await leaveIfAborted(place, work)
     // Before the look: what had ended in time has ended, however late we come to it.
     const now = clock.now()
     const state = await stateOf(place, work)
     await leaveIfAborted(place, work)
-    const end = state === null ? null : toEnd(state, { now, deadline })
+    const end = state === null ? null : toEnd(state, { now, seenFrom, deadline })
     if (end !== null) return end
     if (state === null) report('Azure does not answer just now')
     if (now > deadline + REPORT_MILLISECONDS) return await giveUp(place, work)
@@ -114,12 +130,17 @@ async function waitForEnd(
 /** Null: it runs. */
 function toEnd(
   state: CloudScriptState,
-  { now, deadline }: { readonly now: Instant; readonly deadline: Instant },
+  {
+    now,
+    seenFrom,
+    deadline,
+  }: { readonly now: Instant; readonly seenFrom: Instant; readonly deadline: Instant },
 ): ProgramEnd | null {
   switch (state.kind) {
     case 'running':
       return null
     case 'unknown':
+      if (now < seenFrom) return null
       if (now < deadline) throw interrupted(`Azure knows nothing of ${NAME.toLowerCase()} any more`, LOOK)
       throw stepFailed(
         'timeout',
@@ -166,19 +187,20 @@ async function leaveIfAborted(
   work.signal.throwIfAborted()
 }
 
-/** Whether the cloud has answered. */
-const end = (
+/** Whether the cloud has answered. Asked also after a cancel, so it does not listen to that. */
+async function end(
   { services, ref }: Pick<CloudMachine, 'services' | 'ref'>,
   { attemptId }: CloudScriptWork,
-): Promise<boolean> => unlessAway(services.scripts.end(attemptId, ref))
-
-async function unlessAway(call: Promise<void>): Promise<boolean> {
+): Promise<boolean> {
+  const limit = limitTo(ANSWER_MILLISECONDS, new AbortController().signal)
   try {
-    await call
+    await services.scripts.end(attemptId, ref, limit.signal)
     return true
   } catch (error) {
-    if (error instanceof Outage) return false
+    if (error instanceof Outage || limit.isUp()) return false
     throw error
+  } finally {
+    limit.end()
   }
 }
 
@@ -187,11 +209,14 @@ async function stateOf(
   { services, ref }: Pick<CloudMachine, 'services' | 'ref'>,
   { attemptId, signal }: CloudScriptWork,
 ): Promise<CloudScriptState | null> {
+  const limit = limitTo(ANSWER_MILLISECONDS, signal)
   try {
-    return await services.scripts.state(attemptId, ref, signal)
+    return await services.scripts.state(attemptId, ref, limit.signal)
   } catch (error) {
-    if (error instanceof Outage || signal.aborted) return null
+    if (error instanceof Outage || limit.signal.aborted) return null
     throw error
+  } finally {
+    limit.end()
   }
 }
 

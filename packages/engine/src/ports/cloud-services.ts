@@ -72,8 +72,8 @@ export interface CloudScripts {
   /** Has it run once for this id, however often it is asked; resolves when the cloud has taken it on. */
   begin(id: string, machine: MachineRef, script: CloudScript, signal: AbortSignal): Promise<void>
   state(id: string, machine: MachineRef, signal: AbortSignal): Promise<CloudScriptState>
-  /** Ends it. One that has ended, or is not there, is fine. */
-  end(id: string, machine: MachineRef): Promise<void>
+  /** Has it ended; resolves when the cloud has taken that on. One that has ended, or is not there, is fine. */
+  end(id: string, machine: MachineRef, signal: AbortSignal): Promise<void>
 }
 
 /**

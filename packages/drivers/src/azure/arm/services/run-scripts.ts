@@ -48,7 +48,7 @@ export function runScripts(
     async state(id, machine, signal) {
       return toState(await commands.find(addressOf(id, machine), signal))
     },
-    end: (id, machine) => commands.remove(addressOf(id, machine)),
+    end: (id, machine, signal) => commands.remove(addressOf(id, machine), signal),
   }
 }
 

@@ -129,14 +129,12 @@ export function sdkServiceCalls(parts: SdkParts): ServiceCalls {
         await ask.once('run a script in the machine', signal, (options) =>
           compute.virtualMachineRunCommands
             .createOrUpdate(resourceGroup, machine, name, command, options)
-            .pollUntilDone(options),
+            .submitted(),
         )
       },
       async remove({ resourceGroup, machine, name }, signal) {
         await ask.orNull('end the script in the machine', signal, (options) =>
-          compute.virtualMachineRunCommands
-            .delete(resourceGroup, machine, name, options)
-            .pollUntilDone(options),
+          compute.virtualMachineRunCommands.delete(resourceGroup, machine, name, options).submitted(),
         )
       },
     },

@@ -89,9 +89,9 @@ export interface ServiceCalls {
     /** With how it goes. */
     find(at: CommandAddress, signal?: AbortSignal): Promise<VirtualMachineRunCommand | null>
     list(at: Omit<CommandAddress, 'name'>, signal?: AbortSignal): Promise<readonly VirtualMachineRunCommand[]>
-    /** Waits until Azure has taken it on, not for its end. */
+    /** Waits until Azure has taken it on, not until it is in the guest: with a silent agent that takes Azure an hour and more. */
     create(at: CommandAddress, command: VirtualMachineRunCommand, signal?: AbortSignal): Promise<void>
-    /** What it runs is ended. One that is not there is fine. */
+    /** What it runs is ended; waits until Azure has taken that on. One that is not there is fine. */
     remove(at: CommandAddress, signal?: AbortSignal): Promise<void>
   }
 }
