@@ -4,7 +4,7 @@ import { Outage, Refusal } from '@understudy/base/errors'
 import type { Clock, Instant } from '@understudy/base/instant'
 import type { AzureRunCommandAction } from '@understudy/domain/recovery-plans/step-action'
 import { isCancelled } from '@understudy/engine/ports/cancelled'
-import type { CloudScriptState } from '@understudy/engine/ports/cloud-services'
+import type { CloudScript, CloudScriptState } from '@understudy/engine/ports/cloud-services'
 import type { CloudMachine, StepOutcome, StepWork } from '@understudy/engine/ports/step-runner'
 import { readJson, replaceJson, writeOnce } from './attempt-folder.ts'
 import { limitTo, waitFor } from './bounded-wait.ts'
@@ -38,7 +38,7 @@ const noAnswer = new Outage({
 
 export async function runInCloud(
   folder: string,
-  { machine, script, variables }: AzureRunCommandAction,
+  { machine, script, variables, timeoutSeconds }: AzureRunCommandAction,
   work: CloudScriptWork,
 ): Promise<StepOutcome> {
   const kept = await readJson<ProgramEnd>(endFile(folder))
@@ -46,7 +46,8 @@ export async function runInCloud(
   const place = machine === null ? null : work.cloudMachineOf(machine)
   if (place === null) throw notThere()
   await refuseOther(folder, place)
-  await begin(place, { text: script, variables }, work)
+  const { deadline } = work
+  await begin(place, { text: script, variables, limitSeconds: timeoutSeconds, deadline }, work)
   const end = maskEnd(await waitForEnd(place, work), work.mask)
   await replaceJson(endFile(folder), end)
   return outcomeOf(NAME, end)
@@ -66,17 +67,16 @@ async function refuseOther(folder: string, { ref }: CloudMachine): Promise<void>
 /** Repeated until the cloud has taken it on, which it does once for an id. Not after the deadline: what was begun is looked for then. */
 async function begin(
   { services, ref }: CloudMachine,
-  script: { readonly text: string; readonly variables: Readonly<Record<string, string>> },
+  script: CloudScript,
   work: CloudScriptWork,
 ): Promise<void> {
   const { attemptId, clock, deadline, report, signal } = work
   let last: Outage | null = null
   while (clock.now() < deadline) {
     await leaveIfAborted({ services, ref }, work)
-    const limitSeconds = Math.max(1, Math.ceil((deadline - clock.now()) / 1000))
     const limit = limitTo(deadline - clock.now(), signal)
     try {
-      await services.scripts.begin(attemptId, ref, { ...script, limitSeconds }, limit.signal)
+      await services.scripts.begin(attemptId, ref, script, limit.signal)
       report(`${NAME} was handed to Azure`)
       return
     } catch (error) {

@@ -1,4 +1,5 @@
 // What the steps of plans ask of a cloud: what sends users somewhere, and scripts in machines that run there.
+import type { Instant } from '@understudy/base/instant'
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import type { AzureRecordType, TrafficManagerAction } from '@understudy/domain/recovery-plans/step-action'
 
@@ -45,8 +46,10 @@ export type RecordSet = CloudPlace & {
 export type CloudScript = {
   readonly text: string
   readonly variables: Readonly<Record<string, string>>
-  /** The cloud ends it then, whether we live or not. */
+  /** The cloud ends it then, whether we live or not. Like all else the same whenever an id is begun, or a cloud would take it for another one. */
   readonly limitSeconds: number
+  /** When we end it. */
+  readonly deadline: Instant
 }
 
 export type CloudScriptState =

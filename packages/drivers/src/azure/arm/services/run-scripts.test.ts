@@ -30,7 +30,12 @@ const open = async (runScript?: NonNullable<MachineRunner['runScript']>): Promis
 }
 beforeEach(() => open(agent))
 
-const script = { text: 'echo "$GREETING"', variables: { GREETING: 'hunter2' }, limitSeconds: 300 }
+const script = {
+  text: 'echo "$GREETING"',
+  variables: { GREETING: 'hunter2' },
+  limitSeconds: 300,
+  deadline: 1_300_000,
+}
 const begin = (id = 'attempt-1') => site.services.scripts.begin(id, machine, script, never)
 const state = (id = 'attempt-1') => site.services.scripts.state(id, machine, never)
 /** Time passes in Azure as it is asked. */
@@ -90,6 +95,19 @@ test('neither a begin nor an end waits for an agent that says nothing', async ()
   expect(await state()).toEqual({ kind: 'running' })
   await site.services.scripts.end('attempt-1', machine, never)
   expect(ran).toEqual([])
+})
+
+test('two who begin it at different times say the same of it', async () => {
+  const bodies: unknown[] = []
+  site.double.fault = ({ method, body }) => {
+    if (method === 'PUT') bodies.push(body)
+    return method === 'PUT' ? { kind: 'no-line' } : null
+  }
+  await failureOf(begin())
+  site.time.now += 20_000
+  await failureOf(begin())
+  expect(bodies[0]).toMatchObject({ tags: { 'understudy-until': `${1300 + 24 * 3600}` } })
+  expect(bodies.every((body) => JSON.stringify(body) === JSON.stringify(bodies[0]))).toBe(true)
 })
 
 test('a lost answer begins nothing twice', async () => {

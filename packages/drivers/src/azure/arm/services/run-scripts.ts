@@ -27,14 +27,14 @@ export function runScripts(
     return { resourceGroup: found.resourceGroup, machine: name, name: `understudy-${id}` }
   }
   return {
-    async begin(id, machine, { text, variables, limitSeconds }, signal) {
+    async begin(id, machine, { text, variables, limitSeconds, deadline }, signal) {
       const at = addressOf(id, machine)
       if ((await commands.find(at, signal)) !== null) return
-      const now = Math.floor(clock.now() / 1000)
-      await removeOld(calls, at, now, signal)
+      await removeOld(calls, at, Math.floor(clock.now() / 1000), signal)
+      // Nothing of it tells when it was sent: what is written anew and differs, Azure may run once more.
       const command: VirtualMachineRunCommand = {
         location: settings.region,
-        tags: { [UNTIL_TAG]: `${now + limitSeconds + KEPT_SECONDS}` },
+        tags: { [UNTIL_TAG]: `${Math.ceil(deadline / 1000) + KEPT_SECONDS}` },
         source: { script: text },
         // Named ones alone: what has no name Azure's agent writes into a line of a shell. Protected ones: Azure shows them to nobody. An
         // empty one the agent leaves out, as if it were not set.
