@@ -3,9 +3,10 @@ import { toIso } from '@understudy/base/instant'
 import type { StartPlanInput } from '@understudy/contract/recovery-plan'
 import { mayCall } from '@understudy/contract/roles'
 import type { ProtectionId } from '@understudy/domain/protection/protection'
+import { referencesOf } from '@understudy/domain/recovery-plans/action-texts'
 import { diffPlans } from '@understudy/domain/recovery-plans/diff-plans'
 import { mergePlans } from '@understudy/domain/recovery-plans/merge-plans'
-import type { PlanMachine, PlanStep, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import type { PlanMachine, PlanParameter, PlanStep, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
 import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import { isStep, stepsOf } from '@understudy/domain/recovery-plans/plan-items'
 import type { PlanRunId } from '@understudy/domain/recovery-plans/plan-run'
@@ -14,6 +15,7 @@ import { isSameValue } from '@understudy/domain/recovery-plans/same-value'
 import {
   type AnswererRole,
   commandOf,
+  isAzureChange,
   isOurs,
   type StepAction,
 } from '@understudy/domain/recovery-plans/step-action'
@@ -287,31 +289,49 @@ const textNames = async (deps: ApiDeps) => {
   return { protections, sites }
 }
 
-/** A program on our server, or on a host, may do whatever we may there: only an owner says that one is run. */
+type OwnedParts = Pick<RecoveryPlan, 'groups' | 'parameters'>
+
+/**
+ * A program on our server, or on a host, may do whatever we may there, and a change in Azure whatever the sign-in of a site may in its
+ * subscription: only an owner says that it is done.
+ */
 export function refuseServerScripts(
   context: RequestContext,
-  before: Pick<RecoveryPlan, 'groups'> | null,
-  after: Pick<RecoveryPlan, 'groups'>,
+  before: OwnedParts | null,
+  after: OwnedParts,
 ): void {
   if (mayCall('owner', callerOf(context).role)) return
   const known = before === null ? [] : scriptsOf(before)
   const fresh = scriptsOf(after).find((script) => known.every((other) => !isSameValue(other, script)))
   if (!fresh) return
-  throw new Refusal({
-    code: 'access/role-too-low',
-    message:
-      'A script on the server or on the host of a site may do whatever Understudy may there: to add or change one takes the role owner',
-    remedy: 'Ask an owner to add the script, or run it in the guest.',
-  })
+  throw new Refusal(
+    isAzureChange(fresh.action)
+      ? {
+          code: 'access/role-too-low',
+          message:
+            'A step that changes something in Azure may do whatever the sign-in of its site may there: to add or change one, or a parameter that it names, takes the role owner',
+          remedy: 'Ask an owner to add the step.',
+        }
+      : {
+          code: 'access/role-too-low',
+          message:
+            'A script on the server or on the host of a site may do whatever Understudy may there: to add or change one takes the role owner',
+          remedy: 'Ask an owner to add the script, or run it in the guest.',
+        },
+  )
 }
 
-function scriptsOf(plan: Pick<RecoveryPlan, 'groups'>): readonly StepAction[] {
-  return stepsOf(plan)
-    .map(({ action }) => action)
-    .filter((action) => {
-      const where = commandOf(action)?.where
-      return where !== undefined && isOurs(where)
-    })
+type OwnedAction = { readonly action: StepAction; readonly parameters: readonly PlanParameter[] }
+
+function scriptsOf({ groups, parameters }: OwnedParts): readonly OwnedAction[] {
+  return stepsOf({ groups }).flatMap(({ action }) => {
+    const where = commandOf(action)?.where
+    if (where !== undefined && isOurs(where)) return [{ action, parameters: [] }]
+    if (!isAzureChange(action)) return []
+    // Its parameters say what it changes, where a program has them as arguments alone.
+    const names = new Set(referencesOf(action).map(({ name }) => name))
+    return [{ action, parameters: parameters.filter(({ name }) => names.has(name)) }]
+  })
 }
 
 async function refuseAnswer(

@@ -881,6 +881,36 @@ describe('recovery plans', () => {
     expect(twice).toMatchObject({ status: 409, body: { code: 'recovery-plan/name-taken' } })
   })
 
+  test('a change in Azure is added by owners only, and so is what its parameters begin with', async () => {
+    const change = {
+      kind: 'azure-dns',
+      site: 'nowhere',
+      resourceGroup: '',
+      zone: '{{zone}}',
+      zoneKind: 'public',
+      recordName: 'www.{{zone}}',
+      recordType: 'A',
+      ttlSeconds: 60,
+      values: [{ kind: 'address', address: '192.0.2.1' }],
+      timeoutSeconds: 60,
+    }
+    const parameter = (zone: string) => ({
+      parameters: [{ name: 'zone', type: 'text', description: '', default: zone, choices: [], asked: false }],
+    })
+    const plan = { ...planOf('Azure', [step('dns', change)]), ...parameter('example.com') }
+    const refused = await as('contributor', 'POST', '/plans', plan)
+    expect(refused).toMatchObject({ status: 403, body: { code: 'access/role-too-low' } })
+    const made = await as('owner', 'POST', '/plans', plan)
+    expect(made).toMatchObject({ status: 201 })
+    const save = (more: object, version: number) => ({
+      plan: { ...(made.body.plan as object), ...more },
+      version,
+    })
+    const path = `/plans/${String(made.body.id)}`
+    expect((await as('contributor', 'PATCH', path, save({ priority: 9 }, 1))).status).toBe(200)
+    expect((await as('contributor', 'PATCH', path, save(parameter('example.net'), 2))).status).toBe(403)
+  })
+
   test.each([
     ['the server', { kind: 'server' }, 'Scripts'],
     ['the host of a site', { kind: 'site', site: 'nowhere' }, 'Host scripts'],

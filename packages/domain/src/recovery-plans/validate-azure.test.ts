@@ -73,7 +73,7 @@ test.each<[StepAction]>([
   [traffic],
   [{ ...traffic, change: { kind: 'weight', weight: 1000 } }],
   [{ ...traffic, change: { kind: 'target', to: toWeb } }],
-  [{ ...traffic, profile: '{{zone}}', resourceGroup: 'Gruppe_(ä).1' }],
+  [{ ...traffic, resourceGroup: 'Gruppe_(ä).1' }],
   [pool],
   [{ ...pool, member: entry }],
   [{ ...pool, membership: 'out', member: { ...entry, address: address(''), network: '' } }],
