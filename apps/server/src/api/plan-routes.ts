@@ -324,7 +324,7 @@ export function refuseServerScripts(
 type OwnedAction = { readonly action: StepAction; readonly parameters: readonly PlanParameter[] }
 
 function scriptsOf({ groups, parameters }: OwnedParts): readonly OwnedAction[] {
-  return stepsOf({ groups }).flatMap(({ action }) => {
+  return stepsOf({ groups }).flatMap(({ action }): readonly OwnedAction[] => {
     const where = commandOf(action)?.where
     if (where !== undefined && isOurs(where)) return [{ action, parameters: [] }]
     if (!isAzureChange(action)) return []
