@@ -6,6 +6,7 @@ import { type DiskKey, type Finding, type Machine, withoutDisks } from '@underst
 import type { PolicyId } from '@understudy/domain/protection/policy'
 import type { AdapterMapping, GroupId } from '@understudy/domain/protection/protection'
 import type { Network, Site, SiteId } from '@understudy/domain/sites/site'
+import { someAtOnce } from '@understudy/engine/recovery-plans/some-at-once'
 import type { z } from 'zod'
 import type { ApiDeps } from './context.ts'
 import { findMachine, findSite } from './find.ts'
@@ -19,19 +20,18 @@ export async function previewProtect(
 ): Promise<Preview> {
   const target = await findSite(deps, input.targetSiteId)
   const networks = await deps.engine.networks(target.id)
-  const machines = await Promise.all(input.machineIds.map((id) => findMachine(deps, id)))
+  const machines = await someAtOnce(input.machineIds, (id) => findMachine(deps, id))
   const excludedOf = (machine: Machine) => (input.excludedDisks[machine.id] ?? []) as DiskKey[]
-  const rows = await Promise.all(
-    machines.map((machine) =>
-      previewMachine(deps, {
-        machine,
-        excluded: excludedOf(machine),
-        chosen: input.adapters[machine.id] ?? [],
-        target,
-        networks,
-        policyId: input.policyId as PolicyId,
-      }),
-    ),
+  // A target answers only so many questions at once, and failovers ask it as well.
+  const rows = await someAtOnce(machines, (machine) =>
+    previewMachine(deps, {
+      machine,
+      excluded: excludedOf(machine),
+      chosen: input.adapters[machine.id] ?? [],
+      target,
+      networks,
+      policyId: input.policyId as PolicyId,
+    }),
   )
   return {
     findings: [...rows.flatMap((row) => row.findings), ...(await groupFindings(deps, input, machines))],

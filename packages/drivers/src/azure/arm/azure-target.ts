@@ -28,18 +28,39 @@ const azureHardware: PresentedHardware = { kind: 'hyper-v', serialLineOnly: true
 /** The list of sizes has megabytes and changes in weeks; plans ask for preflights of many machines. A boot asks anew. */
 const KEPT_MS = 10 * 60_000
 
+/** A preview asks about hundreds of machines, for each of which these are the same. A boot asks anew. */
+const FACTS_KEPT_MS = 15_000
+
+function keptReadings({ arm, clock }: TargetParts) {
+  const kept = <Answer>(ask: (signal?: AbortSignal) => Promise<Answer>) => keptFor(FACTS_KEPT_MS, clock, ask)
+  type Permissions = Awaited<ReturnType<typeof arm.permissionsOn>>
+  const permissions = new Map<string, (signal?: AbortSignal) => Promise<Permissions>>()
+  return {
+    allNetworks: kept((signal) => arm.allNetworks(signal)),
+    allGroups: kept((signal) => arm.allGroups(signal)),
+    usages: kept((signal) => arm.usages(signal)),
+    machines: { ...arm.machines, list: kept((signal) => arm.machines.list(signal)) },
+    permissionsOn(id: string, signal?: AbortSignal): Promise<Permissions> {
+      const ask = permissions.get(id) ?? kept((own) => arm.permissionsOn(id, own))
+      permissions.set(id, ask)
+      return ask(signal)
+    },
+  }
+}
+
 export function azureTarget(parts: TargetParts): TargetPlatform {
   const { arm, settings } = parts
   checkArmSettings(settings)
   const sizes = keptFor(KEPT_MS, parts.clock, (signal) => arm.sizes(signal))
-  const missingJoin = keptJoins(arm, parts.clock, KEPT_MS)
+  const readings = keptReadings(parts)
+  const missingJoin = keptJoins(readings, parts.clock, KEPT_MS)
   const storageRegion = keptFor(KEPT_MS, parts.clock, (signal) => arm.regionOfStorage(signal))
   return {
     presents: parts.presents ?? azureHardware,
     places: async () => [placeOf(settings)],
-    networks: async (signal) => toNetworks(await loadSubnets(parts, signal)),
+    networks: async (signal) => toNetworks(await loadSubnets({ settings, arm: { ...arm, ...readings } }, signal)),
     async preflight(spec, signal) {
-      const facts = await readPreflightFacts({ settings, arm: { ...arm, sizes } }, spec, null, signal)
+      const facts = await readPreflightFacts({ settings, arm: { ...arm, ...readings, sizes } }, spec, null, signal)
       const chosen = pluggedAdapters(spec).map(({ networkId }) => networkId)
       return [
         ...preflightFindings(spec, facts),
@@ -48,7 +69,7 @@ export function azureTarget(parts: TargetParts): TargetPlatform {
       ]
     },
     async sizeFor(spec, signal) {
-      const [skus, usages] = await Promise.all([sizes(signal), arm.usages(signal)])
+      const [skus, usages] = await Promise.all([sizes(signal), readings.usages(signal)])
       return sizeFor(spec, { settings, skus, usages })
     },
     boot: (spec, signal) => bootInAzure(parts, spec, signal),

@@ -422,6 +422,28 @@ test('sizes are asked for once for many preflights, and again later', async () =
   expect(asked()).toBe(2 * once)
 })
 
+test('many preflights at once ask about the site once, and soon again', async () => {
+  let now = 0
+  const site = await testSite({ clock: { now: () => now } })
+  const callsOf = async (times: number): Promise<number> => {
+    const before = site.double.calls.length
+    await Promise.all(
+      Array.from({ length: times }, async () => [
+        await site.target.networks(),
+        await site.target.preflight(boot()),
+      ]),
+    )
+    return site.double.calls.length - before
+  }
+  const one = await callsOf(1)
+  expect(one).toBeGreaterThan(0)
+  now += 20 * 60_000
+  expect(await callsOf(50)).toBe(one)
+  expect(await callsOf(50)).toBe(0)
+  now += 60_000
+  expect(await callsOf(1)).toBeGreaterThan(0)
+})
+
 test('a service of the guest that is known is the evidence, not the agent', async () => {
   const asked: (readonly string[])[] = []
   const site = await testSite({
