@@ -143,6 +143,10 @@ const reference = /\{\{\s*([A-Za-z][\w-]*)\s*\}\}/g
 /** Whether a text names a parameter, as `replaceReferences` would find it. Pure. */
 export const namesParameter = (text: string): boolean => text.search(reference) >= 0
 
+/** The names of the parameters in a text. Pure. */
+export const parametersIn = (text: string): readonly string[] =>
+  [...text.matchAll(reference)].flatMap(([, name]) => (name === undefined ? [] : [name]))
+
 /** On our own server, or on a host: whoever may set the parameter could then run anything there. Pure. */
 export const isChosenByParameter = ({ where, command }: Pick<Command, 'where' | 'command'>): boolean =>
   isOurs(where) && namesParameter(command)
@@ -157,7 +161,7 @@ export const replaceReferences = (text: string, toValue: (name: string) => strin
 export function referencesOf(action: StepAction): readonly ParameterReference[] {
   const found: ParameterReference[] = []
   mapTexts(action, (text, use) => {
-    for (const [, name] of text.matchAll(reference)) if (name !== undefined) found.push({ name, use })
+    for (const name of parametersIn(text)) found.push({ name, use })
     return text
   })
   if (action.kind === 'dns' && action.tsig) found.push({ name: action.tsig.secretParameter, use: 'private' })

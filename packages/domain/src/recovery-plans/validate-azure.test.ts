@@ -63,7 +63,11 @@ const command: AzureRunCommandAction = {
   timeoutSeconds: 60,
 }
 
-const parameters = [sampleParameter('key', { type: 'secret' }), sampleParameter('zone')]
+const parameters = [
+  sampleParameter('key', { type: 'secret' }),
+  sampleParameter('zone'),
+  sampleParameter('set', { default: 'shop', asked: false }),
+]
 const faultsOf = (action: StepAction, more: Partial<PlanStep> = {}) =>
   validateStep(sampleStep('x', { action, kinds: ['unplanned'], ...more }), parameters).map(
     ({ level, code }) => `${level} ${code.replace('recovery-plan/', '')}`,
@@ -73,7 +77,7 @@ test.each<[StepAction]>([
   [traffic],
   [{ ...traffic, change: { kind: 'weight', weight: 1000 } }],
   [{ ...traffic, change: { kind: 'target', to: toWeb } }],
-  [{ ...traffic, resourceGroup: 'Gruppe_(ä).1' }],
+  [{ ...traffic, profile: '{{set}}', resourceGroup: 'Gruppe_(ä).1' }],
   [pool],
   [{ ...pool, member: entry }],
   [{ ...pool, membership: 'out', member: { ...entry, address: address(''), network: '' } }],
@@ -113,6 +117,9 @@ test.each<[StepAction, string]>([
   [{ ...command, script: 'echo {{zone}}' }, 'warning parameter-in-script'],
   [{ ...dns, values: [address('{{key}}')] }, 'blocker secret-shown'],
   [{ ...traffic, profile: '{{gone}}' }, 'blocker unknown-parameter'],
+  [{ ...traffic, profile: '{{zone}}' }, 'blocker place-parameter'],
+  [{ ...pool, resourceGroup: '{{zone}}' }, 'blocker place-parameter'],
+  [{ ...dns, zone: '{{zone}}', recordName: 'www.{{ zone }}' }, 'blocker place-parameter'],
 ])('%o: %s', (action, fault) => {
   expect(faultsOf(action)).toEqual([fault])
 })

@@ -1,6 +1,6 @@
 // What is wrong with a step that changes something in Azure, as far as it does not depend on parameters.
-import { namesParameter } from './action-texts.ts'
-import type { PlanStep } from './plan.ts'
+import { namesParameter, parametersIn } from './action-texts.ts'
+import type { PlanParameter, PlanStep } from './plan.ts'
 import {
   type AzureChangeAction,
   type AzureDnsAction,
@@ -8,6 +8,7 @@ import {
   type AzureRunCommandAction,
   isAzureChange,
   isAzureName,
+  type StepAction,
   type TrafficManagerAction,
 } from './step-action.ts'
 import { checkEndpoint, type Fault, faultsWhere, hasReference, isBlank } from './step-fault.ts'
@@ -40,6 +41,25 @@ export const checkAzureChange = (action: AzureChangeAction): readonly Fault[] =>
   ]),
   ...checkChange(action),
 ]
+
+/** What is changed the plan says, not whoever starts a run of it: the sign-in of a site reaches all of its subscription. Pure. */
+export function checkPlaces(action: StepAction, parameters: readonly PlanParameter[]): readonly Fault[] {
+  if (!isAzureChange(action)) return []
+  const places = [
+    action.resourceGroup,
+    ...namesOf(action),
+    ...(action.kind === 'azure-dns' ? [action.recordName] : []),
+  ]
+  const named = new Set(places.flatMap(parametersIn))
+  return faultsWhere([
+    [
+      parameters.some(({ name, asked }) => asked && named.has(name)),
+      'place-parameter',
+      'lets whoever starts a run choose what it changes in Azure',
+      'Name it in the step itself, or by a parameter that is not asked for at the start.',
+    ],
+  ])
+}
 
 const isFit = (name: string): boolean => isBlank(name) || hasReference(name) || isAzureName(name.trim())
 

@@ -11,7 +11,7 @@ import {
   type StepAction,
 } from './step-action.ts'
 import { checkEndpoint, type Fault, faultsWhere, hasReference, isBlank } from './step-fault.ts'
-import { checkAzureChange, checkInTests, checkRunCommand } from './validate-azure.ts'
+import { checkAzureChange, checkInTests, checkPlaces, checkRunCommand } from './validate-azure.ts'
 import { checkDns } from './validate-dns.ts'
 import { checkUses } from './validate-uses.ts'
 
@@ -22,6 +22,7 @@ export const validateStep = (step: PlanStep, parameters: readonly PlanParameter[
     ...checkAction(step.action),
     ...checkInTests(step),
     ...checkUses(step.action, parameters),
+    ...checkPlaces(step.action, parameters),
   ].map((fault) => {
     const words = {
       ...fault,
