@@ -1,4 +1,4 @@
-// What steps of plans change in Azure, with the sign-in of a site. See ../DESIGN.md.
+// What steps of plans change in Azure, with the sign-in of a site. See "What steps of plans change" in ../DESIGN.md.
 import type { Clock } from '@understudy/base/instant'
 import type { CloudServices } from '@understudy/engine/ports/cloud-services'
 import type { ArmSettings } from '../settings.ts'
