@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { Duplex, PassThrough } from 'node:stream'
 import { Outage, Refusal } from '@understudy/base/errors'
 import { describe, expect, test } from 'vitest'
@@ -160,11 +163,40 @@ describe('a program in a guest', () => {
     expect(await running.programs.end(77)).toBe(true)
     expect(running.asked.at(-1)).toMatchObject({
       execute: 'guest-exec',
-      arguments: { path: 'kill', arg: ['-TERM', '77'] },
+      arguments: { path: '/bin/sh', arg: ['-c', expect.any(String), 'sh', '77'] },
     })
     const over = machineWith(() => ({ return: { exited: true, exitcode: 0 } }))
     expect(await over.programs.end(77)).toBe(true)
     expect(over.asked.map(({ execute }) => execute)).toEqual(['guest-exec-status'])
     expect(await machineWith(() => null).programs.end(77)).toBe(false)
   })
+
+  test('takes all that it has begun with it, also what made a group of its own', async () => {
+    // Beside us, as it would in a guest: the very words that the agent is told.
+    const line = 'sleep 600 | timeout 600 sleep 600; sleep 600'
+    const child = spawn('/bin/sh', ['-c', line], { stdio: 'ignore', detached: true })
+    const pid = child.pid ?? 0
+    const left = () => descendantsOf(pid)
+    try {
+      await expect.poll(async () => (await left()).length, { timeout: 20_000 }).toBe(3)
+      const begun = await left()
+      const { programs, asked } = machineWith(({ execute }) =>
+        execute === 'guest-exec-status' ? { return: { exited: false } } : linux,
+      )
+      await programs.end(pid)
+      const told = asked.at(-1)
+      spawn(String(told?.arguments.path), told?.arguments.arg as string[], { stdio: 'ignore' })
+      const running = () => [pid, ...begun].filter((one) => existsSync(`/proc/${one}`))
+      await expect.poll(running, { timeout: 20_000 }).toEqual([])
+    } finally {
+      for (const one of [pid, ...(await left())]) if (existsSync(`/proc/${one}`)) process.kill(one, 'SIGKILL')
+    }
+  })
 })
+
+/** As the kernel counts them: whatever they have done with their groups. */
+async function descendantsOf(pid: number): Promise<readonly number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
+  const children = text.split(' ').filter(Boolean).map(Number)
+  return [...children, ...(await Promise.all(children.map(descendantsOf))).flat()]
+}

@@ -193,6 +193,16 @@ function textOf(base64: string | undefined, isTruncated: boolean | undefined): s
   return `${bytes.subarray(0, bytes.lastIndexOf('\n') + 1).toString('utf8')}[... the guest agent kept no more ...]\n`
 }
 
+/**
+ * A shell that is told to end leaves behind what it has begun, and some of that makes a group of its own, as timeout does: so all that
+ * descend from it are named before the first is told.
+ */
+const END_WITH_CHILDREN = `all() {
+  echo "$1"
+  for child in $(grep -lx "PPid:.$1" /proc/[0-9]*/status 2>/dev/null | cut -d / -f 3); do all "$child"; done
+}
+kill -TERM $(all "$1")`
+
 /** The agent has no command for it, so a program of the guest does it. Only what still runs is meant: numbers are given anew. */
 async function endProgram(agent: GuestAgent, pid: number): Promise<boolean> {
   const status = await agent.call<Status>('guest-exec-status', { pid })
@@ -200,7 +210,7 @@ async function endProgram(agent: GuestAgent, pid: number): Promise<boolean> {
   const isWindows = (await systemOf(agent)) === 'mswindows'
   const [path, arg] = isWindows
     ? ['C:\\Windows\\system32\\taskkill.exe', ['/T', '/F', '/PID', String(pid)]]
-    : ['kill', ['-TERM', String(pid)]]
+    : ['/bin/sh', ['-c', END_WITH_CHILDREN, 'sh', String(pid)]]
   await agent.call('guest-exec', { path, arg })
   return true
 }
