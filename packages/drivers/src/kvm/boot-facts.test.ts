@@ -1,4 +1,5 @@
 import { Duplex, PassThrough } from 'node:stream'
+import { toFailureReport } from '@understudy/base/errors'
 import { expect, test } from 'vitest'
 import { readBootFacts } from './boot-facts.ts'
 import type { MachineLocation } from './monitor.ts'
@@ -80,6 +81,13 @@ test('half an answer is none', async () => {
     name: 'Refusal',
     code: 'boot-check/not-understood',
   })
+})
+
+test('what a broken answer holds is told to nobody', async () => {
+  const { find } = guestThatPrints('==understudy-boot-facts 1\n==network /a\n key=swordfish\n')
+  const error: unknown = await readBootFacts(find).catch((reason: unknown) => reason)
+  expect(error).toMatchObject({ code: 'boot-check/not-understood' })
+  expect(JSON.stringify(toFailureReport(error))).not.toContain('swordfish')
 })
 
 test('a guest that was started anew meanwhile is asked again later', async () => {

@@ -26,7 +26,8 @@ export async function readBootFacts(
   if (facts !== null) return facts
   throw new Refusal({
     code: 'boot-check/not-understood',
-    message: `What the guest${system === '' ? '' : ` (${system})`} told of itself is not whole: ${output.trim().slice(-200) || 'it printed nothing'}`,
+    // Never what it printed: this is read by everybody, and only a whole report is known to hold no secret.
+    message: `What the guest${system === '' ? '' : ` (${system})`} told of itself is not whole: it printed ${Buffer.byteLength(output)} bytes`,
     remedy: 'Look that its agent may run a shell in it, and read /etc and /boot.',
   })
 }
