@@ -3,7 +3,7 @@
 import type { InterfaceConfiguration, LinuxFacts } from './boot-facts.ts'
 import { type BootFinding, found, passed } from './boot-finding.ts'
 import type { PresentedHardware } from './guest-hardware.ts'
-import { commandsForNetwork } from './linux-remedies.ts'
+import { byNameOnly, commandsForNetwork } from './linux-remedies.ts'
 
 const words = { code: 'boot/network', title: 'Network configuration' }
 
@@ -18,7 +18,7 @@ export function judgeNetwork(facts: LinuxFacts, hardware: PresentedHardware): Bo
   return hardware.kind === 'hyper-v' ? judgeForHyperV(facts) : judgeForVirtio(facts)
 }
 
-function judgeForHyperV({ interfaces, namingRules, cloudInit }: LinuxFacts): BootFinding {
+function judgeForHyperV({ interfaces, namingRules, cloudInit, commandLine }: LinuxFacts): BootFinding {
   if (interfaces.length === 0) return notUnderstood()
   const ruled = namingRules.some((rule) => /ATTR\{address\}/i.test(rule))
   // Rules that give eth0 to an address that is not there any more leave eth1 to the new adapter.
@@ -27,7 +27,12 @@ function judgeForHyperV({ interfaces, namingRules, cloudInit }: LinuxFacts): Boo
   if (dhcp)
     return passed({ ...words, message: `${dhcp.path} lets an adapter of Hyper-V ask for its address (DHCP)` })
   const fixed = fitting.find(({ method }) => method === 'static')
-  const remedyFor = ({ writtenFor }: InterfaceConfiguration) => commandsForNetwork[writtenFor]
+  const isTaken =
+    ruled ||
+    /(?:^|\s)net\.ifnames=0\b/.test(commandLine) ||
+    interfaces.some(({ name }) => name !== null && matches(name, HYPER_V_NAME))
+  const remedyFor = ({ writtenFor }: InterfaceConfiguration) =>
+    isTaken && byNameOnly.includes(writtenFor) ? null : commandsForNetwork[writtenFor]
   if (fixed)
     return found(
       'warning',
@@ -54,12 +59,17 @@ function judgeForHyperV({ interfaces, namingRules, cloudInit }: LinuxFacts): Boo
       message: `${interfaces.map(limits).join('; ')}${rules}. In Azure the adapter is called ${HYPER_V_NAME} and has another hardware address: it would start without a network${helper}`,
     },
     {
-      remedy:
-        'Add configuration for the adapter that it will have there; where it runs now that changes nothing.',
-      commands: [
-        ...(ruled ? ['sudo rm /etc/udev/rules.d/*persistent-net*.rules'] : []),
-        remedyFor(first),
-      ].join('\n'),
+      remedy: [
+        remedyFor(first) === null
+          ? 'Match the adapter by its driver, hv_netvsc, with configuration of systemd-networkd or netplan. No commands are given: an adapter may be called eth0 where the machine runs now, and what is written for that name would change this one too.'
+          : 'Add configuration for the adapter that it will have there: none of those that it has now should fit it.',
+        ...(ruled
+          ? [
+              'Leave the rules of udev where they are until the machine may be started anew and looked at: without them its adapters may have other names where it runs now.',
+            ]
+          : []),
+      ].join(' '),
+      commands: remedyFor(first),
     },
   )
 }

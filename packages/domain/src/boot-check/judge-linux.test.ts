@@ -359,7 +359,34 @@ describe('the network in Azure', () => {
     ]
     const network = only(judge({ ...sles15, more }, azure), 'network')
     expect(network.outcome).toBe('blocker')
-    expect(network.commands).toContain('sudo rm /etc/udev/rules.d/')
+    // The rule is what calls the adapter of today eth0: neither is it taken away, nor is anything written for that name.
+    expect(network.commands).toBeNull()
+    expect(network.remedy).toContain('Leave the rules of udev')
+    const matched = only(judge({ ...ubuntu2404, more }, azure), 'network')
+    expect(matched.commands).toContain('match: {driver: hv_netvsc}')
+    expect(matched.commands).not.toContain('rm ')
+  })
+
+  test.each([
+    [
+      'an adapter that is called so by its hardware address',
+      {
+        files: {
+          '/etc/sysconfig/network-scripts/ifcfg-eth0':
+            'DEVICE=eth0\nHWADDR=52:54:00:00:00:01\nIPADDR=192.0.2.7',
+        },
+      },
+    ],
+    [
+      'the kernel names them',
+      {
+        files: { '/etc/network/interfaces': 'iface eth1 inet dhcp' },
+        commandLine: 'root=UUID=1 net.ifnames=0',
+      },
+    ],
+  ])('what is called eth0 today gets no second configuration: %s', (_, change) => {
+    const network = only(judge({ ...debian12, ...change }, azure), 'network')
+    expect(network).toMatchObject({ outcome: 'blocker', commands: null })
   })
 })
 

@@ -51,7 +51,8 @@ function judgeDiskDrivers(facts: LinuxFacts, { kind }: PresentedHardware): BootF
   const lacking = states.filter(({ missing }) => missing.length > 0)
   const commands = commandsForDrivers(familyOf(facts.distribution), needed)
   const remedy = {
-    remedy: 'Put the drivers into the initial memory disks now; it changes nothing where the machine runs.',
+    remedy:
+      'Put the drivers into the initial memory disks now; where it runs, the machine uses them at its next start.',
     commands,
   }
   const grave = matters.find(({ missing }) => missing.length > 0)

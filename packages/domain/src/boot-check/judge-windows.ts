@@ -56,7 +56,7 @@ function judgeDiskDrivers({ startTypes }: WindowsFacts, kind: GuestHardware): Bo
         message: `${late.join(', ')} does not start with the boot loader (Start is not 0): it would stop with INACCESSIBLE_BOOT_DEVICE`,
       },
       {
-        remedy: 'Have the drivers started at boot. It changes nothing where the machine runs.',
+        remedy: 'Have the drivers started at boot; where it runs, that holds from its next start.',
         commands: late
           .map(
             (service) =>

@@ -1,5 +1,5 @@
 // What to type in a Linux machine to prepare it, by the family of its distribution. Everything can be typed while the machine works, and
-// leaves it able to start where it is.
+// leaves it able to start where it is: whatever is written into a file of the boot was first seen to be there.
 import type { InterfaceConfiguration, LinuxFacts } from './boot-facts.ts'
 
 export type Family = 'debian' | 'red-hat' | 'suse' | 'other'
@@ -36,7 +36,8 @@ export function commandsForRoot(family: Family): string | null {
     debian: ["sudo sed -i 's/^GRUB_DISABLE_LINUX_UUID=/#&/' /etc/default/grub", 'sudo update-grub'].join(
       '\n',
     ),
-    'red-hat': 'sudo grubby --update-kernel=ALL --args="root=UUID=$(findmnt -no UUID /)"',
+    'red-hat':
+      'uuid=$(findmnt -no UUID /) && [ -n "$uuid" ] && sudo grubby --update-kernel=ALL --args="root=UUID=$uuid"',
     suse: [
       "sudo sed -i 's/^GRUB_DISABLE_LINUX_UUID=/#&/' /etc/default/grub",
       'sudo grub2-mkconfig -o /boot/grub2/grub.cfg',
@@ -46,12 +47,12 @@ export function commandsForRoot(family: Family): string | null {
   return commands[family]
 }
 
-/** The same for all: the UUID is read where the device still has its old name, and a line without one is left as it is. */
+/** The same for all: the UUID is read where the device still has its old name. A device that has none keeps its line. */
 export const commandsForFstab = (devices: readonly string[]): string =>
   [
     'sudo cp /etc/fstab /etc/fstab.before-understudy',
     `for device in ${devices.join(' ')}; do`,
-    '  uuid=$(sudo blkid -s UUID -o value $device) &&',
+    '  uuid=$(sudo blkid -s UUID -o value $device) && [ -n "$uuid" ] &&',
     '    sudo sed -i "s#^$device[[:space:]]#UUID=$uuid #" /etc/fstab',
     'done',
   ].join('\n')
@@ -87,7 +88,14 @@ export function commandsForAgent(family: Family): string | null {
   return commands[family]
 }
 
-/** Configuration that waits for an adapter of Hyper-V, which is always called eth0 there, and changes nothing before. */
+/** These match by name, and so today's adapter as well, if it is called so. The others match by the driver, which only Hyper-V's has. */
+export const byNameOnly: readonly InterfaceConfiguration['writtenFor'][] = [
+  'ifupdown',
+  'networkmanager',
+  'ifcfg',
+]
+
+/** Configuration that waits for an adapter of Hyper-V, which is always called eth0 there. */
 export const commandsForNetwork: Record<InterfaceConfiguration['writtenFor'], string> = {
   netplan: [
     "sudo tee /etc/netplan/90-understudy.yaml >/dev/null <<'END'",
@@ -106,7 +114,8 @@ export const commandsForNetwork: Record<InterfaceConfiguration['writtenFor'], st
     'allow-hotplug eth0',
     'iface eth0 inet dhcp',
     'END',
-    `grep -q '^source.*interfaces.d' /etc/network/interfaces || echo 'source /etc/network/interfaces.d/*' | sudo tee -a /etc/network/interfaces`,
+    // Of this one file: others there that nobody reads today are none of ours.
+    `grep -q '^source.*interfaces.d' /etc/network/interfaces || echo 'source /etc/network/interfaces.d/understudy' | sudo tee -a /etc/network/interfaces`,
   ].join('\n'),
   networkmanager:
     'sudo nmcli connection add type ethernet con-name understudy ifname eth0 ipv4.method auto connection.autoconnect yes',

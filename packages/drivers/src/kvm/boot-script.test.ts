@@ -1,9 +1,10 @@
 // The script that guests run, in a tree of files that stands for one.
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { commandsForFstab, commandsForRoot } from '@understudy/domain/boot-check/linux-remedies'
 import { LINUX_SCRIPT } from '@understudy/domain/boot-check/linux-script'
 import { readLinuxReport } from '@understudy/domain/boot-check/read-linux-report'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -142,4 +143,20 @@ test('no secret of a file leaves the machine, whatever it is called; what is jud
     ['networkmanager', 'enp1s0', 'static'],
     ['networkd', 'ens3', 'dhcp'],
   ])
+})
+
+test('a device or a root without a UUID keeps the words by which the machine starts today', async () => {
+  await put('etc/fstab', '/dev/vdb /data ext4 defaults 0 2\n/dev/vdc /more ext4 defaults 0 2\n')
+  const programs = `
+    sudo() { "$@"; }
+    findmnt() { :; }
+    blkid() { for last in "$@"; do :; done; [ "$last" != /dev/vdc ] || echo 0a34; }
+    grubby() { echo "grubby $*"; }`
+  const commands = commandsForFstab(['/dev/vdb', '/dev/vdc']).replaceAll('/etc/', `${root}/etc/`)
+  await run('/bin/sh', ['-c', `${programs}\n${commands}`])
+  expect(await readFile(join(root, 'etc/fstab'), 'utf8')).toBe(
+    '/dev/vdb /data ext4 defaults 0 2\nUUID=0a34 /more ext4 defaults 0 2\n',
+  )
+  const asked = run('/bin/sh', ['-c', `${programs}\n${commandsForRoot('red-hat')}\ntrue`])
+  expect((await asked).stdout).toBe('')
 })
