@@ -11,7 +11,7 @@ import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { BandwidthCalendar, BandwidthLimit } from '@understudy/domain/sites/bandwidth'
 import type { Network, Site, SiteId } from '@understudy/domain/sites/site'
-import { checkBoot, loadBootCheck } from './boot-check/check-boot.ts'
+import { type BootChecks, createBootChecks, loadBootCheck } from './boot-check/check-boot.ts'
 import { type BootWatcher, createBootWatcher } from './boot-check/watch-boot.ts'
 import { type EngineContext, loadProtection } from './engine-context.ts'
 import type { EngineParts } from './engine-parts.ts'
@@ -254,7 +254,7 @@ export function createEngine(given: EngineParts): Engine {
   let conductor: Recurring | null = null
   const parts = { ...given, live: wakingAtJobs(given.live, () => conductor?.wake()) }
   const context = createContext(parts)
-  const { mover, keeper, cancels, sites, jobs, replicas, preflights, boots } = context
+  const { mover, keeper, cancels, sites, jobs, replicas, preflights, checks, boots } = context
   registerJobs(context)
 
   /** A job on a protection, if the action is allowed now, or was when the same request came first. */
@@ -364,7 +364,7 @@ export function createEngine(given: EngineParts): Engine {
       return [...(await matesThatStay(parts, await loadProtection(parts, request.protectionId))), ...findings]
     },
     bootCheck: (protectionId) => loadBootCheck(parts, protectionId),
-    checkBoot: ({ protectionId }) => checkBoot(parts, protectionId, new AbortController().signal),
+    checkBoot: ({ protectionId }) => checks.check(protectionId),
 
     createGroup: (group, asker) => createGroup(context, group, asker),
     changeGroup: (request) => changeGroup(context, request),
@@ -473,6 +473,7 @@ type EngineInside = EngineContext & {
   readonly jobs: JobWatcher
   readonly replicas: ReplicaWatcher
   readonly preflights: PreflightWatcher
+  readonly checks: BootChecks
   readonly boots: BootWatcher
 }
 
@@ -482,7 +483,8 @@ function createContext(parts: EngineParts): EngineInside {
   const jobs = createJobWatcher(parts)
   const replicas = createReplicaWatcher(parts)
   const preflights = createPreflightWatcher(parts)
-  const boots = createBootWatcher(parts)
+  const checks = createBootChecks(parts)
+  const boots = createBootWatcher(parts, checks)
   const mover = createMover(parts, {
     async onLook(held, runs) {
       const mine = runs.filter((run) => held.has(run.protectionId))
@@ -495,7 +497,19 @@ function createContext(parts: EngineParts): EngineInside {
     },
   })
   const sites = createSiteWatcher(parts)
-  return { parts, mover, keeper, cancels, lookAtSite: sites.lookSoon, sites, jobs, replicas, preflights, boots }
+  return {
+    parts,
+    mover,
+    keeper,
+    cancels,
+    lookAtSite: sites.lookSoon,
+    sites,
+    jobs,
+    replicas,
+    preflights,
+    checks,
+    boots,
+  }
 }
 
 function registerJobs(context: EngineContext): void {

@@ -41,14 +41,14 @@ const prepared: BootFacts = {
 /** Gives site A a way to ask its machines, and site B hardware; returns how often was asked. */
 function withWays(
   lab: Lab,
-  ask: () => Promise<BootFacts>,
+  ask: (signal?: AbortSignal) => Promise<BootFacts>,
   hardware: PresentedHardware = { kind: 'hyper-v', serialLineOnly: true },
 ): { asked: number } {
   const count = { asked: 0 }
   Object.assign(lab.a.source, {
-    bootFacts: () => {
+    bootFacts: (_: unknown, signal?: AbortSignal) => {
       count.asked += 1
-      return ask()
+      return ask(signal)
     },
   })
   Object.assign(lab.b.target, { presents: hardware })
@@ -139,6 +139,35 @@ test('an emulated place is judged as the real one, and holds no failover back', 
   const { judged } = await lab.engine.checkBoot(ask)
   expect(judged?.findings.find(({ code }) => code === 'boot/disk-drivers')?.outcome).toBe('blocker')
   expect(await bootCodes(lab, ask)).toEqual([])
+})
+
+test('who asks while the machine is asked gets the same answer, and afterwards it is asked anew', async () => {
+  const { lab, ask } = await newProtectedLab()
+  let answer = (_: BootFacts): void => {}
+  const count = withWays(lab, () => new Promise<BootFacts>((resolve) => (answer = resolve)))
+  const all = [1, 2, 3].map(() => lab.engine.checkBoot(ask))
+  await expect.poll(() => count.asked).toBe(1)
+  answer(prepared)
+  expect((await Promise.all(all)).map(({ judged }) => judged?.system)).toEqual(Array(3).fill('Debian 12'))
+  expect(count.asked).toBe(1)
+  const again = lab.engine.checkBoot(ask)
+  await expect.poll(() => count.asked).toBe(2)
+  answer(prepared)
+  await again
+})
+
+test('a question of a person ends with the engine', async () => {
+  const { lab, ask } = await newProtectedLab()
+  let given: AbortSignal | undefined
+  const count = withWays(lab, (signal) => {
+    given = signal
+    return new Promise<BootFacts>(() => {})
+  })
+  const asked = lab.engine.checkBoot(ask).catch((error: unknown) => error)
+  await expect.poll(() => count.asked).toBe(1)
+  await lab.engine.stop()
+  expect(given?.aborted).toBe(true)
+  expect(await asked).toMatchObject({ name: 'AbortError' })
 })
 
 test('what was judged for another target says nothing about this one', async () => {

@@ -19,12 +19,35 @@ import { platformOf } from '../sites/platform-of.ts'
 /** A guest without processors of its own takes its time to list its memory disks. */
 const LONGEST_SECONDS = 240
 
+export type BootChecks = {
+  /** Asks the machine now. One question per protection: whoever comes while one is under way gets its answer. */
+  check(id: ProtectionId): Promise<BootCheck>
+  /** Gives up those under way. Repeatable. */
+  stop(): Promise<void>
+}
+
+/** Each question is minutes of work inside a production machine, so nobody may ask twice at once. */
+export function createBootChecks(parts: EngineParts): BootChecks {
+  const stopping = new AbortController()
+  const underWay = new Map<ProtectionId, Promise<BootCheck>>()
+  return {
+    async check(id) {
+      stopping.signal.throwIfAborted()
+      const joined = underWay.get(id)
+      if (joined !== undefined) return await joined
+      const begun = checkBoot(parts, id, stopping.signal).finally(() => underWay.delete(id))
+      underWay.set(id, begun)
+      return await begun
+    },
+    async stop() {
+      stopping.abort(new DOMException('The engine stops', 'AbortError'))
+      await Promise.allSettled(underWay.values())
+    },
+  }
+}
+
 /** Repeatable. Never throws for a machine or a site that cannot be asked: that is kept as the trouble of the check. */
-export async function checkBoot(
-  parts: EngineParts,
-  id: ProtectionId,
-  signal: AbortSignal,
-): Promise<BootCheck> {
+async function checkBoot(parts: EngineParts, id: ProtectionId, signal: AbortSignal): Promise<BootCheck> {
   const protection = await loadProtection(parts, id)
   const before = await keptCheck(parts, protection)
   const check = await attempt(parts, protection, { before, signal })

@@ -8,11 +8,12 @@ import {
   replicatingStates,
 } from '@understudy/domain/protection/protection'
 import type { EngineParts } from '../engine-parts.ts'
-import { canBeChecked, checkBoot, keptCheck } from './check-boot.ts'
+import { type BootChecks, canBeChecked, keptCheck } from './check-boot.ts'
 
 export type BootWatcher = {
   /** Begins to ask those that are due of the protections that this process holds. Does not wait. */
   look(held: ReadonlyMap<ProtectionId, Protection>): void
+  /** With the questions under way, whoever has asked them. */
   stop(): Promise<void>
 }
 
@@ -21,7 +22,7 @@ const AT_ONCE = 2
 
 type Due = { readonly at: Instant; readonly of: string }
 
-export function createBootWatcher(parts: EngineParts): BootWatcher {
+export function createBootWatcher(parts: EngineParts, checks: BootChecks): BootWatcher {
   const stopping = new AbortController()
   const known = new Map<ProtectionId, Due>()
   let asking: Promise<void> | null = null
@@ -35,7 +36,7 @@ export function createBootWatcher(parts: EngineParts): BootWatcher {
       // What another process has found out, or this one before it was started anew, need not be asked again.
       const kept = await keptCheck(parts, protection)
       if (bootCheckDueAt(kept, rhythm) <= now && (await canBeChecked(parts, protection))) {
-        const check = await checkBoot(parts, protection.id, stopping.signal)
+        const check = await checks.check(protection.id)
         known.set(protection.id, { of, at: bootCheckDueAt(check, rhythm) })
       } else
         known.set(protection.id, {
@@ -75,6 +76,7 @@ export function createBootWatcher(parts: EngineParts): BootWatcher {
     },
     async stop() {
       stopping.abort(new DOMException('The watcher stops', 'AbortError'))
+      await checks.stop()
       await asking
     },
   }
