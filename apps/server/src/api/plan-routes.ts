@@ -6,7 +6,12 @@ import type { ProtectionId } from '@understudy/domain/protection/protection'
 import { referencesOf } from '@understudy/domain/recovery-plans/action-texts'
 import { diffPlans } from '@understudy/domain/recovery-plans/diff-plans'
 import { mergePlans } from '@understudy/domain/recovery-plans/merge-plans'
-import type { PlanMachine, PlanParameter, PlanStep, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
+import type {
+  PlanMachine,
+  PlanParameter,
+  PlanStep,
+  RecoveryPlan,
+} from '@understudy/domain/recovery-plans/plan'
 import type { ItemId, PlanId } from '@understudy/domain/recovery-plans/plan-ids'
 import { isStep, stepsOf } from '@understudy/domain/recovery-plans/plan-items'
 import type { PlanRunId } from '@understudy/domain/recovery-plans/plan-run'

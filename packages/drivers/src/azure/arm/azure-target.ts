@@ -58,9 +58,15 @@ export function azureTarget(parts: TargetParts): TargetPlatform {
   return {
     presents: parts.presents ?? azureHardware,
     places: async () => [placeOf(settings)],
-    networks: async (signal) => toNetworks(await loadSubnets({ settings, arm: { ...arm, ...readings } }, signal)),
+    networks: async (signal) =>
+      toNetworks(await loadSubnets({ settings, arm: { ...arm, ...readings } }, signal)),
     async preflight(spec, signal) {
-      const facts = await readPreflightFacts({ settings, arm: { ...arm, ...readings, sizes } }, spec, null, signal)
+      const facts = await readPreflightFacts(
+        { settings, arm: { ...arm, ...readings, sizes } },
+        spec,
+        null,
+        signal,
+      )
       const chosen = pluggedAdapters(spec).map(({ networkId }) => networkId)
       return [
         ...preflightFindings(spec, facts),
