@@ -1,4 +1,15 @@
-import { ActionIcon, Button, Checkbox, Group, Select, Stack, Text, TextInput, Tooltip } from '@mantine/core'
+import {
+  ActionIcon,
+  Button,
+  Checkbox,
+  Group,
+  Select,
+  Skeleton,
+  Stack,
+  Text,
+  TextInput,
+  Tooltip,
+} from '@mantine/core'
 import { IconArrowDown, IconArrowUp, IconCopy, IconTrash, IconX } from '@tabler/icons-react'
 import {
   addItem,
@@ -14,7 +25,7 @@ import {
   removeNeed,
 } from '@understudy/contract/plan-editing'
 import type { PlanFinding } from '@understudy/contract/recovery-plan'
-import { useMemo, useState } from 'react'
+import { lazy, Suspense, useMemo, useState } from 'react'
 import { Findings } from '../../ui/Findings.tsx'
 import { Panel } from '../../ui/Panel.tsx'
 import { clockOf } from './expected-clock.ts'
@@ -24,9 +35,13 @@ import type { ItemId, Names, Plan, PlanItem } from './plan-draft.ts'
 import { startKinds, titleOfRun } from './plan-kinds.ts'
 import { wordsOfRemoval } from './removal-words.ts'
 import type { Part } from './slots.ts'
-import { ActionFields } from './step-forms/ActionFields.tsx'
 import { useEditor } from './use-plan-editor.ts'
 import { useAzureSites, useSites } from './use-sites.ts'
+
+// A plan is there before anybody opens a step of it.
+const ActionFields = lazy(async () => ({
+  default: (await import('./step-forms/ActionFields.tsx')).ActionFields,
+}))
 
 type ItemFormProps = {
   readonly plan: Plan
@@ -99,16 +114,18 @@ function StepFields({ plan, names, step, blocked }: ItemFormProps & { readonly s
         value={step.name}
         onChange={(event) => set({ name: event.currentTarget.value }, 'name')}
       />
-      <ActionFields
-        key={step.id}
-        value={step.action}
-        machines={machines}
-        sites={sites}
-        azureSites={azureSites}
-        secrets={plan.parameters.filter(({ type }) => type === 'secret').map((parameter) => parameter.name)}
-        blocked={blocked}
-        onChange={(action, field) => set({ action }, field)}
-      />
+      <Suspense fallback={<Skeleton h={240} />}>
+        <ActionFields
+          key={step.id}
+          value={step.action}
+          machines={machines}
+          sites={sites}
+          azureSites={azureSites}
+          secrets={plan.parameters.filter(({ type }) => type === 'secret').map((parameter) => parameter.name)}
+          blocked={blocked}
+          onChange={(action, field) => set({ action }, field)}
+        />
+      </Suspense>
       {plan.parameters.length > 0 && (
         <Text size="xs" c="var(--ink-quiet)">
           Every text may name a parameter:{' '}

@@ -1,15 +1,14 @@
 // A plan being looked at and drawn: its head, its tabs, and everything that is asked before or after an edit.
-import { Badge, Stack, Tabs } from '@mantine/core'
+import { Badge, Skeleton, Stack, Tabs } from '@mantine/core'
 import { itemsOf } from '@understudy/contract/plan-editing'
 import type { PlanDetail } from '@understudy/contract/recovery-plan'
 import { roleOf } from '@understudy/contract/roles'
-import { type ReactNode, useCallback, useMemo, useState } from 'react'
+import { lazy, type ReactNode, Suspense, useCallback, useMemo, useState } from 'react'
 import { useWhyRefused } from '../../api/session.ts'
 import { Findings } from '../../ui/Findings.tsx'
 import { PageHeader } from '../../ui/PageHeader.tsx'
 import { Panel } from '../../ui/Panel.tsx'
 import { When } from '../../ui/When.tsx'
-import { DryRunDialog } from './DryRunDialog.tsx'
 import { ItemForm } from './ItemForm.tsx'
 import { findingsBySpot, keyOfSpot } from './joined-findings.ts'
 import { LeaveGuard } from './LeaveGuard.tsx'
@@ -30,7 +29,10 @@ import { TimetablePanel } from './TimetablePanel.tsx'
 import { type PlanChecked, usePlanCheck } from './use-plan-check.ts'
 import { type DrawnPlan, EditorContext, usePlanEditor } from './use-plan-editor.ts'
 import { useFollowing, useSaving, useShortcuts } from './use-saving.ts'
-import { VersionList } from './VersionList.tsx'
+
+// A plan can be looked at and drawn before these are there.
+const DryRunDialog = lazy(async () => ({ default: (await import('./DryRunDialog.tsx')).DryRunDialog }))
+const VersionList = lazy(async () => ({ default: (await import('./VersionList.tsx')).VersionList }))
 
 export const planTabs = ['plan', 'timetable', 'parameters', 'settings', 'versions', 'tests', 'runs'] as const
 export type PlanTab = (typeof planTabs)[number]
@@ -142,13 +144,15 @@ export function PlanWorkshop(props: PlanWorkshopProps) {
         />
       )}
       {asked === 'dry-run' && (
-        <DryRunDialog
-          planId={detail.id}
-          saved={detail}
-          names={names}
-          changed={changed}
-          onClose={() => setAsked(null)}
-        />
+        <Suspense fallback={null}>
+          <DryRunDialog
+            planId={detail.id}
+            saved={detail}
+            names={names}
+            changed={changed}
+            onClose={() => setAsked(null)}
+          />
+        </Suspense>
       )}
       <LeaveGuard changed={changed} name={base.plan.name} />
     </EditorContext>
@@ -220,14 +224,16 @@ function PlanTabs(props: TabsProps) {
         </Panel>
       </Tabs.Panel>
       <Tabs.Panel value="versions">
-        <VersionList
-          planId={detail.id}
-          newest={Math.max(base.version, detail.version)}
-          changed={changed}
-          from={view.from === undefined ? null : Number(view.from)}
-          to={view.to === undefined ? null : Number(view.to)}
-          onCompare={(from, to) => onView({ from: String(from), to: String(to) })}
-        />
+        <Suspense fallback={<Skeleton h={320} />}>
+          <VersionList
+            planId={detail.id}
+            newest={Math.max(base.version, detail.version)}
+            changed={changed}
+            from={view.from === undefined ? null : Number(view.from)}
+            to={view.to === undefined ? null : Number(view.to)}
+            onCompare={(from, to) => onView({ from: String(from), to: String(to) })}
+          />
+        </Suspense>
       </Tabs.Panel>
       {tests !== undefined && <Tabs.Panel value="tests">{tests}</Tabs.Panel>}
       {runs !== undefined && <Tabs.Panel value="runs">{runs}</Tabs.Panel>}

@@ -31,7 +31,12 @@ const KEPT_MS = 10 * 60_000
 /** A preview asks about hundreds of machines, for each of which these are the same. A boot asks anew. */
 const FACTS_KEPT_MS = 15_000
 
-function keptReadings({ arm, clock }: TargetParts) {
+type Readings = Pick<
+  TargetParts['arm'],
+  'allNetworks' | 'allGroups' | 'usages' | 'machines' | 'permissionsOn'
+>
+
+function keptReadings({ arm, clock }: TargetParts): Readings {
   const kept = <Answer>(ask: (signal?: AbortSignal) => Promise<Answer>) => keptFor(FACTS_KEPT_MS, clock, ask)
   type Permissions = Awaited<ReturnType<typeof arm.permissionsOn>>
   const permissions = new Map<string, (signal?: AbortSignal) => Promise<Permissions>>()
