@@ -255,6 +255,10 @@ async function checkWorld(scenario: Scenario, { lab, jobId }: Ran): Promise<void
   if (job) expect(scenario.ends, story()).toContain(protection.state)
   if (job) expect(['succeeded', 'failed'], story()).toContain(job.state)
 
+  // What was left behind has gone by now, and so has what was told of it.
+  const { rows: alerts } = await stores.alerts.list({ open: true }, { limit: 100, cursor: null })
+  if (job) expect(alerts.map(({ code }) => code)).not.toContain('failover/replica-left')
+
   const active = await stores.runs.active(protectionId)
   // A request that never became a job changes nothing, not even a dead site.
   if (job) expect(liveMachines(lab, active), story()).toHaveLength(1)

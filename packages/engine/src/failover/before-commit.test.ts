@@ -290,7 +290,7 @@ describe('a roll back whose target cannot be reached', () => {
   })
 
   test('whose source does not start leaves the copy alone: it may be the only one that runs', async () => {
-    const { lab, protectionId, answer } = await asked()
+    const { lab, protectionId, ask, answer } = await asked()
     lab.a.faults.failNext('source.start', 50)
     await answer('go-on')
     expect((await lab.state(protectionId)).state).toBe('broken')
@@ -298,6 +298,15 @@ describe('a roll back whose target cannot be reached', () => {
     await lab.clock.advance(30 * minute)
     expect(runningAt(lab.b)).toHaveLength(1)
     expect(await lab.openAlerts()).toContain('failover/replica-left')
+
+    // Nor does a comparison take it away, and an end asks.
+    await lab.engine.resync(ask)
+    await lab.clock.advance(15 * minute)
+    expect(runningAt(lab.b)).toHaveLength(1)
+    const end = await lab.settle(lab.engine.endProtection({ ...ask, deleteReplica: false }))
+    expect(end).toMatchObject({ state: 'waiting' })
+    expect(end.question?.text).toContain('may be the only one that runs')
+    expect(runningAt(lab.b)).toHaveLength(1)
   })
 
   test('is ended with what it has left: that goes, or a person says that it stays', async () => {

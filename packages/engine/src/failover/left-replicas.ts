@@ -1,10 +1,13 @@
 // A roll back whose target cannot be reached may go on without it, on a person's word. What it leaves there is written down first, told
 // for as long as it may run, and removed once the site answers.
+import { Outage } from '@understudy/base/errors'
 import type { Run, RunId } from '@understudy/domain/failover/failover'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
+import { withinSeconds } from '../sites/bounded-call.ts'
+import { sourceOf } from '../sites/platform-of.ts'
 import { tellFailover } from './boot-run.ts'
 import { removeRun } from './remove-replica.ts'
 import type { StillOurs } from './state-claim.ts'
@@ -39,7 +42,7 @@ export async function noteLeft(
     severity: 'critical',
     code: LEFT_REPLICA_ALERT,
     message: `${protection.name} was rolled back while its copy at ${where} could not be removed: that copy may still run beside it`,
-    remedy: `It is removed as soon as ${where} answers; nothing is to be done here. If it must go sooner, switch it off there by hand.`,
+    remedy: `It is removed as soon as ${where} answers and the original is seen to run. If it must go sooner, switch it off there by hand.`,
     subject: { id: protection.id, name: protection.name },
   })
   await tellFailover(context, protection, {
@@ -78,9 +81,10 @@ export async function forgetLeft(parts: EngineParts, protectionId: ProtectionId)
   const active = new Set((await failoversOf(parts, protectionId)).map(({ id }) => id))
   const left = leftReplicas.filter((id) => !active.has(id))
   if (left.length === leftReplicas.length) return
-  await parts.stores.protections.updateNotes(protectionId, { leftReplicas: left })
+  // First the alert: of what is no longer noted, nobody would ever close it.
   if (left.length === 0)
     await resolveAlert(parts, LEFT_REPLICA_ALERT, await loadProtection(parts, protectionId))
+  await parts.stores.protections.updateNotes(protectionId, { leftReplicas: left })
 }
 
 /** Written down as left, and over. */
@@ -106,9 +110,14 @@ export async function removeLeft(
   for (const run of left) {
     await stillOurs()
     await removeRun(context, protection, run, { end: { failure: run.failure }, stillOurs })
-    await strike(parts, protectionId, run.id)
   }
+  // Before they are struck out: of what is no longer noted, nobody would ever close it.
   await resolveAlert(parts, LEFT_REPLICA_ALERT, protection)
+  await strike(
+    parts,
+    protectionId,
+    left.map(({ id }) => id),
+  )
   await tellFailover(context, protection, {
     severity: 'info',
     code: 'failover/left-replica-removed',
@@ -116,10 +125,39 @@ export async function removeLeft(
   })
 }
 
-async function strike({ stores }: EngineParts, protectionId: ProtectionId, gone: RunId): Promise<void> {
+/**
+ * The same where nothing is about to take its place: only beside an original that is seen to run. Else what was left may be the only
+ * one of it, with all that was written since. Throws while that cannot be seen.
+ */
+export async function removeLeftBesideSource(
+  context: EngineContext,
+  protectionId: ProtectionId,
+  stillOurs: StillOurs,
+): Promise<void> {
+  const { parts } = context
+  if ((await leftOf(parts, protectionId)).length === 0) return
+  const { name, sourceSiteId, sourceRef } = await loadProtection(parts, protectionId)
+  const bound = { seconds: parts.config.deadSiteSeconds, signal: new AbortController().signal }
+  const power = await withinSeconds(parts, bound, async (signal) =>
+    (await sourceOf(parts, sourceSiteId)).powerState(sourceRef, signal),
+  )
+  if (power !== 'running')
+    throw new Outage({
+      code: 'failover/left-may-be-only',
+      message: `${name} does not run where it comes from (${power}): the copy that a roll back has left behind may be the only one that runs`,
+      remedy: 'Start the original. The copy is removed as soon as both can be seen.',
+    })
+  await removeLeft(context, protectionId, stillOurs)
+}
+
+async function strike(
+  { stores }: EngineParts,
+  protectionId: ProtectionId,
+  gone: readonly RunId[],
+): Promise<void> {
   const { leftReplicas = [] } = await stores.protections.notes(protectionId)
   await stores.protections.updateNotes(protectionId, {
-    leftReplicas: leftReplicas.filter((id) => id !== gone),
+    leftReplicas: leftReplicas.filter((id) => !gone.includes(id)),
   })
 }
 

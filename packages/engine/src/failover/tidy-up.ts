@@ -14,7 +14,7 @@ import { findFailover, tellFailover } from './boot-run.ts'
 import { settleCommit } from './commit.ts'
 import { settleFailedOver } from './failed-over.ts'
 import { mayStillGoOff, startLate } from './late-shut-down.ts'
-import { endLeft, removeLeft } from './left-replicas.ts'
+import { endLeft, removeLeftBesideSource } from './left-replicas.ts'
 import { isTurnedTo, newestBoot } from './newest-boot.ts'
 import { putBack, STOPPED_EARLY, startSource } from './planned-failover.ts'
 import { removeReplicas } from './remove-replica.ts'
@@ -138,7 +138,7 @@ async function leave(context: EngineContext, job: JobScope, way: Way): Promise<v
       return
     case 'remove-left':
       await job.task('Remove the replica that was left behind', () =>
-        removeLeft(context, protectionId, stillOurs),
+        removeLeftBesideSource(context, protectionId, stillOurs),
       )
       return
     case 'let-go':

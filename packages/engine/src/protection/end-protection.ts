@@ -11,7 +11,7 @@ import type { EngineParts } from '../engine-parts.ts'
 import { recordEvent } from '../events/report.ts'
 import { destroyRun, isFailBack } from '../failover/boot-run.ts'
 import { settleCommit } from '../failover/commit.ts'
-import { leftOf, removeLeft } from '../failover/left-replicas.ts'
+import { leftOf, removeLeftBesideSource } from '../failover/left-replicas.ts'
 import { restartSource } from '../failover/planned-failover.ts'
 import { claimedBy } from '../failover/state-claim.ts'
 import { type JobBody, JobFailure, type JobScope, type TaskScope } from '../jobs/job-scope.ts'
@@ -64,7 +64,7 @@ async function letGoOfRuns(context: EngineContext, job: JobScope, protectionId: 
       for (const run of await context.parts.stores.runs.active(protectionId))
         await letGo(context, protection, { run, task })
       const stillEnding = () => refuseNotEnding(context, protectionId)
-      await removeLeft(context, protectionId, Object.assign(stillEnding, { owner: null }))
+      await removeLeftBesideSource(context, protectionId, Object.assign(stillEnding, { owner: null }))
     },
     leave: () => leaveRuns(context, protectionId),
   })
