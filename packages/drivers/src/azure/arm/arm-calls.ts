@@ -64,6 +64,8 @@ export interface ArmCalls {
   permissions(where: 'group' | 'subscription', signal?: AbortSignal): Promise<readonly Permission[]>
   /** The same on one resource, wherever it lies; null: nobody tells. */
   permissionsOn(resourceId: string, signal?: AbortSignal): Promise<readonly Permission[] | null>
+  /** Whether there is anything of this resource id, wherever it lies; null: nobody tells. */
+  exists(resourceId: string, signal?: AbortSignal): Promise<boolean | null>
   /** A picture of the screen as Azure keeps it (a Windows bitmap); null while there is none. */
   screen(machine: string, signal?: AbortSignal): Promise<Buffer | null>
 }

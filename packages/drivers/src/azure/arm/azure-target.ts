@@ -10,6 +10,7 @@ import { bootInAzure, removeCopies } from './boot-in-azure.ts'
 import { destroyRun } from './destroy-run.ts'
 import { joinFindings, keptJoins } from './join-rights.ts'
 import { keptFor } from './kept-for.ts'
+import { namedFindings, namedFor } from './named-things.ts'
 import { pluggedAdapters, preflightFindings, sizeFor } from './preflight.ts'
 import { loadSubnets, readPreflightFacts } from './preflight-facts.ts'
 import { probeMachine } from './probe-machine.ts'
@@ -33,23 +34,26 @@ const FACTS_KEPT_MS = 15_000
 
 type Readings = Pick<
   TargetParts['arm'],
-  'allNetworks' | 'allGroups' | 'usages' | 'machines' | 'permissionsOn'
+  'allNetworks' | 'allGroups' | 'usages' | 'machines' | 'permissionsOn' | 'exists'
 >
 
 function keptReadings({ arm, clock }: TargetParts): Readings {
   const kept = <Answer>(ask: (signal?: AbortSignal) => Promise<Answer>) => keptFor(FACTS_KEPT_MS, clock, ask)
-  type Permissions = Awaited<ReturnType<typeof arm.permissionsOn>>
-  const permissions = new Map<string, (signal?: AbortSignal) => Promise<Permissions>>()
+  const byId = <Answer>(ask: (id: string, signal?: AbortSignal) => Promise<Answer>): typeof ask => {
+    const answers = new Map<string, (signal?: AbortSignal) => Promise<Answer>>()
+    return (id, signal) => {
+      const known = answers.get(id) ?? kept((own) => ask(id, own))
+      answers.set(id, known)
+      return known(signal)
+    }
+  }
   return {
     allNetworks: kept((signal) => arm.allNetworks(signal)),
     allGroups: kept((signal) => arm.allGroups(signal)),
     usages: kept((signal) => arm.usages(signal)),
     machines: { ...arm.machines, list: kept((signal) => arm.machines.list(signal)) },
-    permissionsOn(id: string, signal?: AbortSignal): Promise<Permissions> {
-      const ask = permissions.get(id) ?? kept((own) => arm.permissionsOn(id, own))
-      permissions.set(id, ask)
-      return ask(signal)
-    },
+    permissionsOn: byId((id, signal) => arm.permissionsOn(id, signal)),
+    exists: byId((id, signal) => arm.exists(id, signal)),
   }
 }
 
@@ -77,6 +81,7 @@ export function azureTarget(parts: TargetParts): TargetPlatform {
         ...preflightFindings(spec, facts),
         ...(await joinFindings(chosen, facts.subnets, settings, (id) => missingJoin(id, signal))),
         ...storageRegionFindings(settings, await storageRegion(signal)),
+        ...(await namedFindings(namedFor(spec, settings), (id) => readings.exists(id, signal))),
       ]
     },
     async sizeFor(spec, signal) {

@@ -1,9 +1,12 @@
 // The connection test of a site that runs replicas in Azure: signs in, and says every right that is missing at once.
+import type { ResourceSku } from '@azure/arm-compute'
 import { Refusal } from '@understudy/base/errors'
 import { type MissingRight, nameRights } from '@understudy/domain/sites/missing-right'
 import type { ArmCalls } from './arm-calls.ts'
+import { zonesOf } from './choose-size.ts'
 import { MOST_ASKED, missingJoin, networksElsewhere } from './join-rights.ts'
 import { asMissing, missingRights, neededInGroup, neededInSubscription } from './missing-rights.ts'
+import { namedFindings, namedForAll } from './named-things.ts'
 import { type ArmSettings, checkArmSettings } from './settings.ts'
 import { type SiteSubnet, toSubnets } from './site-networks.ts'
 import { storageRegionFindings } from './storage-region.ts'
@@ -30,6 +33,7 @@ export async function checkArm(
       message: `Azure offers this subscription no machines in ${region}`,
       remedy: 'Check the name of the region, as in "westeurope", or use another one.',
     })
+  await refusePlacement(arm, settings, machines, signal)
   const storageRegion = await arm.regionOfStorage(signal)
   const [elsewhere] = storageRegionFindings(settings, storageRegion)
   if (elsewhere) throw new Refusal(elsewhere)
@@ -41,9 +45,41 @@ export async function checkArm(
       storageRegion === null
         ? 'the region of the storage account not checked (not found, or it may not be read)'
         : 'the storage account in the same region',
+      ...sizesNotOffered(settings, machines),
       ...(await networksRefused(arm, subnets, settings, signal)),
     ].join(', '),
   }
+}
+
+/** Where every machine of the site is to be placed has to be there, or none can be made. */
+async function refusePlacement(
+  arm: ArmCalls,
+  settings: ArmSettings,
+  sizes: readonly ResourceSku[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { zone, region } = settings
+  const zones = [...new Set(sizes.flatMap((size) => zonesOf(size, region)))].sort()
+  if (zone !== undefined && !zones.includes(zone))
+    throw new Refusal({
+      code: 'azure/zone-missing',
+      message: `Azure offers this subscription no machines in zone ${zone} of ${region}`,
+      remedy:
+        zones.length === 0
+          ? 'The region has no zones: leave the zone out.'
+          : `Choose zone ${zones.join(' or ')}, or leave the zone out.`,
+    })
+  const [missing] = await namedFindings(namedForAll(settings), (id) => arm.exists(id, signal))
+  if (missing) throw new Refusal(missing)
+}
+
+function sizesNotOffered(
+  { preferredSizes, region }: ArmSettings,
+  sizes: readonly ResourceSku[],
+): readonly string[] {
+  const offered = new Set(sizes.map(({ name = '' }) => name.toLowerCase()))
+  const missing = preferredSizes.filter((name) => !offered.has(name.toLowerCase()))
+  return missing.length === 0 ? [] : [`of the preferred sizes ${region} does not offer ${missing.join(', ')}`]
 }
 
 /** Nobody need be allowed everywhere: which networks a machine cannot be connected to is said, and refused when one is chosen. */

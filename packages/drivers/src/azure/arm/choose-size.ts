@@ -96,7 +96,7 @@ function obstacle(sku: ResourceSku, wish: SizeWish): string | null {
 }
 
 function restriction(sku: ResourceSku, { region, zone }: SizeWish): string | null {
-  const isHere = (place: string): boolean => place.toLowerCase() === region.toLowerCase()
+  const isHere = (place: string): boolean => sameRegion(place, region)
   for (const { type, values = [], restrictionInfo, reasonCode } of sku.restrictions ?? []) {
     const why =
       reasonCode === 'NotAvailableForSubscription' ? 'not offered to this subscription' : 'out of quota'
@@ -104,9 +104,14 @@ function restriction(sku: ResourceSku, { region, zone }: SizeWish): string | nul
     if (type === 'Zone' && zone !== null && restrictionInfo?.zones?.includes(zone))
       return `${why} in its zone`
   }
-  const zones = sku.locationInfo?.find(({ location = '' }) => isHere(location))?.zones ?? []
-  return zone !== null && !zones.includes(zone) ? `not in zone ${zone}` : null
+  return zone !== null && !zonesOf(sku, region).includes(zone) ? `not in zone ${zone}` : null
 }
+
+const sameRegion = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase()
+
+/** In which of the region's zones it is offered. */
+export const zonesOf = ({ locationInfo }: ResourceSku, region: string): readonly string[] =>
+  locationInfo?.find(({ location = '' }) => sameRegion(location, region))?.zones ?? []
 
 const capability = (sku: ResourceSku, name: string): string | null =>
   sku.capabilities?.find((one) => one.name === name)?.value ?? null

@@ -131,12 +131,37 @@ test('every right that is missing is named, with where', async () => {
   })
 })
 
+test('a region, a zone and an availability set that are not there are refused, and sizes that are not offered are named', async () => {
+  const refused = async (change: Partial<typeof emulatedSettings>) => {
+    const settings = { ...emulatedSettings, ...change }
+    return await checkArm(await connect('right', settings), settings).catch((error: unknown) => error)
+  }
+  expect(await refused({ region: 'mars' })).toMatchObject({ name: 'Refusal', code: 'azure/region-gone' })
+  expect(await refused({ zone: '9' })).toMatchObject({
+    name: 'Refusal',
+    code: 'azure/zone-missing',
+    remedy: expect.stringContaining('zone 1 or 2'),
+  })
+  expect(await refused({ zone: '2' })).toMatchObject({
+    summary: expect.not.stringContaining('does not offer'),
+  })
+  const availabilitySetId = `/subscriptions/${emulatedSettings.subscriptionId}/resourceGroups/replicas/providers/Microsoft.Compute/availabilitySets/nope`
+  expect(await refused({ availabilitySetId })).toMatchObject({
+    name: 'Refusal',
+    code: 'azure/availability-set-missing',
+  })
+  expect(await refused({ preferredSizes: ['Standard_Nope', 'standard_b1s'] })).toMatchObject({
+    summary: expect.stringContaining('westeurope does not offer Standard_Nope'),
+  })
+})
+
 test('a network of another resource group that may not be joined is named, and refused where it is chosen', async () => {
   const { elsewhere } = site.double.permissions
   site.double.permissions.elsewhere = [{ actions: ['*/read'], notActions: [] }]
   const arm = await connect('right')
   const { summary } = await checkArm(arm, emulatedSettings)
-  const target = azureTarget({ ...site.parts, arm })
+  let now = 0
+  const target = azureTarget({ ...site.parts, arm, clock: { now: () => now } })
   const spec = (networkId: string): MachineSpec => ({
     name: 'web',
     mode: 'failover',
@@ -167,6 +192,8 @@ test('a network of another resource group that may not be joined is named, and r
     'machines cannot be connected everywhere: Microsoft.Network/virtualNetworks/subnets/join/action in network lan of resource group networks is missing',
   )
   expect(found).toEqual([['blocker network/not-joinable'], []])
+  // What was asked a moment ago is not asked again.
+  now += 60_000
   expect(await codes(site.openSubnet)).toEqual([])
 })
 

@@ -187,6 +187,10 @@ export function sdkCalls(parts: SdkParts): ArmCalls {
         if (answer.status === 403 || answer.status === 404) return null
         throw failedWith(answer)
       }),
+    exists: (resourceId, signal) =>
+      ask.once('look at what the settings name', signal, ({ abortSignal }) =>
+        exists(parts, resourceId, abortSignal),
+      ),
     async screen(machine, signal) {
       const address = await ask.orNull('look at the screen', signal, async (options) => {
         const answer = await compute.virtualMachines.retrieveBootDiagnosticsData(group, machine, options)
@@ -217,6 +221,30 @@ async function regionOfStorage(
   if (answer.status !== 200) throw failedWith(answer)
   const { location } = JSON.parse(answer.bodyAsText ?? '{}') as { location?: string }
   return location ?? null
+}
+
+/** Any version of a provider that has all its kinds will do: only whether it answers counts. */
+const ANY_VERSION: Readonly<Record<string, string>> = {
+  'microsoft.network': '2023-09-01',
+  'microsoft.compute': '2023-09-01',
+}
+
+async function exists(
+  { network }: SdkParts,
+  resourceId: string,
+  abortSignal: AbortSignal,
+): Promise<boolean | null> {
+  const provider = /\/providers\/([^/]+)\//i.exec(resourceId)?.[1]?.toLowerCase() ?? ''
+  const version = ANY_VERSION[provider]
+  if (version === undefined) return null
+  // The pools of an application gateway are a part of it, and cannot be asked for.
+  const asked = resourceId.replace(/(\/applicationGateways\/[^/]+)\/.*$/i, '$1')
+  const url = `${network.$host}${asked}?api-version=${version}`
+  const answer = await network.sendRequest(createPipelineRequest({ url, method: 'GET', abortSignal }))
+  if (answer.status === 404) return false
+  if (answer.status === 403) return null
+  if (answer.status !== 200) throw failedWith(answer)
+  return true
 }
 
 const failedWith = (answer: PipelineResponse): Error =>

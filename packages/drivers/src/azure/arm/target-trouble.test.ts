@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 import { azureTarget } from './azure-target.ts'
 import type { DoubleCall } from './double/arm-double.ts'
 import type { Fault } from './double/double-parts.ts'
-import { connectDouble, emulatedSettings } from './double/emulated-azure.ts'
+import { connectDouble, emulatedSettings, placeServices } from './double/emulated-azure.ts'
 import { copyName, isOfRun, partName } from './run-names.ts'
 import { OWN_NETWORK } from './site-networks.ts'
 import { stageDisk } from './stage-disk.ts'
@@ -360,6 +360,47 @@ test('a fixed and a public address go to the adapter that they are meant for, in
   })
   const asTest = await site.target.preflight({ ...second.spec, mode: 'test' })
   expect(asTest.filter(({ level }) => level === 'blocker')).toEqual([])
+})
+
+test('what the settings name and Azure has not, is said before anything is shut down', async () => {
+  const inGroup = `/subscriptions/${emulatedSettings.subscriptionId}/resourceGroups/${emulatedSettings.resourceGroup}/providers`
+  const pool = `${inGroup}/Microsoft.Network/loadBalancers/front/backendAddressPools`
+  const withNames = (securityGroup: string, poolName: string, set: string) =>
+    testSite({
+      settings: {
+        ...emulatedSettings,
+        availabilitySetId: `${inGroup}/Microsoft.Compute/availabilitySets/${set}`,
+        adapters: [
+          {
+            macAddress: '52:54:00:12:34:56',
+            mode: 'failover',
+            securityGroupId: `${inGroup}/Microsoft.Network/networkSecurityGroups/${securityGroup}`,
+            backendPoolIds: [`${pool}/${poolName}`],
+          },
+        ],
+      },
+    })
+  const found = async (site: TestSite, mode: 'test' | 'failover') => {
+    await placeServices(site.double)
+    const { id } = await site.double.place({ type: 'Microsoft.Compute/availabilitySets', name: 'web-set' })
+    expect(id).toContain('web-set')
+    await site.double.place({ type: 'Microsoft.Network/networkSecurityGroups', name: 'web-group' })
+    const findings = await site.target.preflight(boot(site.openSubnet, mode))
+    return findings.filter(({ level }) => level === 'blocker').map(({ code }) => code)
+  }
+  expect(await found(await withNames('web-group', 'web', 'web-set'), 'failover')).toEqual([])
+  const wrong = await withNames('nope', 'nope', 'nope')
+  expect(await found(wrong, 'failover')).toEqual([
+    'azure/availability-set-missing',
+    'azure/security-group-missing',
+    'azure/back-end-pool-missing',
+  ])
+  // What is for failovers alone keeps no test from running.
+  expect(await found(wrong, 'test')).toEqual(['azure/availability-set-missing'])
+  // Where nobody may look, nothing is claimed.
+  const blind = await withNames('web-group', 'web', 'nope')
+  failing(blind, ({ path }) => path.includes('/availabilitySets/'), refusal(403, 'AuthorizationFailed', 'no'))
+  expect(await found(blind, 'failover')).toEqual([])
 })
 
 test('a stopped run costs no processor: it is let go, and started again by the next boot', async () => {

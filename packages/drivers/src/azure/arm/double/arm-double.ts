@@ -209,7 +209,11 @@ export function armDouble(options: DoubleOptions): ArmDouble {
     const version = url.searchParams.get('api-version') ?? ''
     const work = /\/operations\/([0-9a-f-]+)$/.exec(path)?.[1]
     if (work !== undefined) return workAnswer(work, url)
-    if (/\/providers\/Microsoft\.Compute\/skus$/i.test(path)) return page(url, skus(options.region))
+    if (/\/providers\/Microsoft\.Compute\/skus$/i.test(path)) {
+      const place =
+        /^location eq '([^']*)'$/.exec(url.searchParams.get('$filter') ?? '')?.[1] ?? options.region
+      return page(url, place.toLowerCase() === options.region.toLowerCase() ? skus(options.region) : [])
+    }
     const region = /\/providers\/Microsoft\.Compute\/locations\/([^/]+)\/usages$/i.exec(path)?.[1]
     if (region !== undefined) {
       if (region.toLowerCase() !== options.region.toLowerCase())

@@ -387,4 +387,12 @@ export function checkQuota(site: DoubleSite, { properties }: Resource, quota: nu
   )
 }
 
-export const computeRules: readonly KindRules[] = [disks, vms]
+/** An operator makes them; here they are only named. */
+const availabilitySets: KindRules = {
+  type: 'Microsoft.Compute/availabilitySets',
+  put: () => async () => {},
+  stateless: true,
+  checkRemoval() {},
+}
+
+export const computeRules: readonly KindRules[] = [disks, vms, availabilitySets]
