@@ -2,6 +2,7 @@
 import { Refusal } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
+import type { BootCheck } from '@understudy/domain/boot-check/boot-check'
 import type { Alert, Event, Severity } from '@understudy/domain/events/event'
 import type { Run } from '@understudy/domain/failover/failover'
 import { activeJobStates, exclusiveKeyOf, type Job } from '@understudy/domain/jobs/job'
@@ -183,7 +184,12 @@ const emptyNotes: ProtectionNotes = {
   lastApplicationConsistentAt: null,
 }
 
-type ProtectionRow = { protection: Protection; summary: ProtectionSummary; notes: ProtectionNotes }
+type ProtectionRow = {
+  protection: Protection
+  summary: ProtectionSummary
+  notes: ProtectionNotes
+  bootCheck: BootCheck | null
+}
 type ProtectionRows = Map<ProtectionId, ProtectionRow>
 
 function memoryProtectionStore(): { store: ProtectionStore; rows: ProtectionRows } {
@@ -200,7 +206,7 @@ function memoryProtectionStore(): { store: ProtectionStore; rows: ProtectionRows
             message: `${protection.name} is protected already`,
             remedy: 'Open its protection instead, or end that first.',
           })
-      rows.set(protection.id, copy({ protection, summary: emptySummary, notes: emptyNotes }))
+      rows.set(protection.id, copy({ protection, summary: emptySummary, notes: emptyNotes, bootCheck: null }))
     },
     async moveState(id, from, to, note, resumeState) {
       const found = rows.get(id)
@@ -239,6 +245,10 @@ function memoryProtectionStore(): { store: ProtectionStore; rows: ProtectionRows
       return found.protection.epoch
     },
     summary: async (id) => copy(row(id).summary),
+    bootCheck: async (id) => copy(row(id).bootCheck),
+    async keepBootCheck(id, check) {
+      row(id).bootCheck = copy(check)
+    },
     summaries: async () => new Map([...rows].map(([id, { summary }]) => [id, copy(summary)])),
     async updateSummary(id, change) {
       const found = row(id)

@@ -1,4 +1,5 @@
 import { Refusal } from '@understudy/base/errors'
+import type { BootCheck } from '@understudy/domain/boot-check/boot-check'
 import type { DiskKey, MachineId, MachineRef } from '@understudy/domain/machines/machine'
 import type { PolicyId } from '@understudy/domain/protection/policy'
 import type {
@@ -132,6 +133,19 @@ export function protectionStore(database: Database): ProtectionStore {
       return fromJson<ProtectionNotes>(row.notes)
     },
     updateNotes: (id, change) => merge('notes', id, change),
+    async bootCheck(id) {
+      const row = await prisma.protection.findUnique({ where: { id }, select: { bootCheck: true } })
+      if (!row) throw notFound('protection', id)
+      return row.bootCheck === null ? null : fromJson<BootCheck>(row.bootCheck)
+    },
+    async keepBootCheck(id, check) {
+      const write = prisma.protection.update({
+        where: { id },
+        data: { bootCheck: toJson(check) },
+        select: { id: true },
+      })
+      await refuseMissing(write, 'protection', id)
+    },
     async turning() {
       const statement = `SELECT "id" FROM "Protection" WHERE jsonb_typeof("notes"->'turning') = 'object'`
       return (await pool.query<{ id: ProtectionId }>(statement)).rows.map(({ id }) => id)
@@ -148,7 +162,7 @@ export function protectionStore(database: Database): ProtectionStore {
 }
 
 /** Read by methods of their own. With them, a list of a thousand rows took twice the time. */
-const keptApart = { summary: true, notes: true } as const
+const keptApart = { summary: true, notes: true, bootCheck: true } as const
 
 const oldestFirst = [{ createdAt: 'asc' as const }, { id: 'asc' as const }]
 

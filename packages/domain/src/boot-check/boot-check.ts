@@ -28,7 +28,7 @@ export type BootCheck = {
 export type BootSubject = { readonly sourceRef: MachineRef; readonly targetSiteId: SiteId }
 
 /** What is kept, if it is of this one. Pure. */
-export const checkOf = (kept: BootCheck | undefined, subject: BootSubject): BootCheck | null =>
+export const checkOf = (kept: BootCheck | null, subject: BootSubject): BootCheck | null =>
   kept?.of.sourceRef === subject.sourceRef && kept.of.targetSiteId === subject.targetSiteId ? kept : null
 
 /** When it is to be looked at again, in milliseconds; what was never looked at: at once. Pure. */

@@ -130,7 +130,7 @@ test('where nobody can be asked the reason is told, and nothing is written down'
     judged: null,
     trouble: { code: 'boot-check/unknown-hardware' },
   })
-  expect((await lab.stores.protections.summary(ask.protectionId)).bootCheck).toBeUndefined()
+  expect(await lab.stores.protections.bootCheck(ask.protectionId)).toBeNull()
 })
 
 test('an emulated place is judged as the real one, and holds no failover back', async () => {

@@ -51,7 +51,7 @@ async function checkBoot(parts: EngineParts, id: ProtectionId, signal: AbortSign
   const protection = await loadProtection(parts, id)
   const before = await keptCheck(parts, protection)
   const check = await attempt(parts, protection, { before, signal })
-  await parts.stores.protections.updateSummary(id, { bootCheck: check })
+  await parts.stores.protections.keepBootCheck(id, check)
   await tellIfGrave(parts, protection, { before, check })
   parts.live.changed('protections', id)
   return check
@@ -86,8 +86,8 @@ export async function canBeChecked(parts: EngineParts, protection: Protection): 
 }
 
 export async function keptCheck(parts: EngineParts, protection: Protection): Promise<BootCheck | null> {
-  const { bootCheck } = await parts.stores.protections.summary(protection.id)
-  return checkOf(bootCheck, subjectOf(protection))
+  const kept = await parts.stores.protections.bootCheck(protection.id)
+  return checkOf(kept, subjectOf(protection))
 }
 
 export const subjectOf = ({ sourceRef, targetSiteId }: Protection): BootSubject => ({

@@ -119,8 +119,6 @@ export type ProtectionSummary = {
   readonly testedAs?: TestedMachine | null
   /** What its target said lately to a failover of it. Absent: it was not asked yet. */
   readonly preflight?: readonly Finding[]
-  /** Whether its machine is prepared for the hardware of its target. Absent: it was not asked yet. */
-  readonly bootCheck?: BootCheck
   /** Of the last test, failover or fail-back that was answered; see unattendedSeconds. */
   readonly lastRecoverySeconds: number | null
   /** Why its points come less often than its policy wants; null or absent: they come as often. */
@@ -245,6 +243,9 @@ export interface ProtectionStore {
   summary(id: ProtectionId): Promise<ProtectionSummary>
   summaries(): Promise<ReadonlyMap<ProtectionId, ProtectionSummary>>
   updateSummary(id: ProtectionId, change: Partial<ProtectionSummary>): Promise<void>
+  /** Whether its machine is prepared for the hardware of its target; null: it was not asked yet. Too large for lists. */
+  bootCheck(id: ProtectionId): Promise<BootCheck | null>
+  keepBootCheck(id: ProtectionId, check: BootCheck): Promise<void>
   notes(id: ProtectionId): Promise<ProtectionNotes>
   updateNotes(id: ProtectionId, change: Partial<ProtectionNotes>): Promise<void>
   /** Those whose notes name the two replicas of a reprotect: under way, or with one of them left over. */

@@ -376,6 +376,21 @@ function protectionTests(current: Current): void {
     expect(await protections.summary(protection.id)).toEqual(expected)
     expect(await protections.summaries()).toEqual(new Map([[protection.id, expected]]))
   })
+
+  test('what a machine says of its start elsewhere is kept beside the summary, and no list carries it', async () => {
+    const { protection } = await addProtection(current())
+    const { protections } = current()
+    expect(await protections.bootCheck(protection.id)).toBeNull()
+    const of = { sourceRef: protection.sourceRef, targetSiteId: protection.targetSiteId }
+    const trouble = { at: noon, code: 'boot-check/no-agent', message: 'It has no agent', remedy: 'Add one.' }
+    const check = { of, judged: null, trouble }
+    await protections.keepBootCheck(protection.id, check)
+    expect(await protections.bootCheck(protection.id)).toEqual(check)
+    expect(await protections.find(protection.id)).toEqual(protection)
+    expect((await protections.list())[0]).toEqual(protection)
+    expect(await protections.summary(protection.id)).not.toHaveProperty('bootCheck')
+    await expect(protections.keepBootCheck('gone' as ProtectionId, check)).rejects.toThrow()
+  })
   test('protections whose notes name the replicas of a reprotect are found, until they do not', async () => {
     const [{ protection }] = [await addProtection(current()), await addProtection(current())]
     const { protections } = current()

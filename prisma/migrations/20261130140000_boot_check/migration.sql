@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "Protection" ADD COLUMN     "bootCheck" JSONB;
