@@ -1,6 +1,9 @@
 // A machine that was replicated into Azure Storage runs in Azure, both emulated: the disks of a point, read from the replica, become
 // blobs, disks and a machine of the double, which boots them. Its web page answers.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -71,6 +74,19 @@ async function replicate(file: string, store: ReturnType<typeof openAzureStore>)
   const point = await writer.seal(facts)
   await reader.close()
   return { replica, point }
+}
+
+/** What destroys the machine comes after the point that is wanted. */
+async function wreck({ replica, point }: Awaited<ReturnType<typeof replicate>>): Promise<void> {
+  const writer = await replica.beginPoint(point.id, [{ key, bytes: DISK_BYTES }])
+  await writer.zero(key, 0, DISK_BYTES)
+  await writer.seal({
+    instant: 1,
+    consistency: 'crash',
+    consistencyNote: null,
+    checkpoint: null,
+    cycle: 'delta',
+  })
 }
 
 const statusOf = async (address: string): Promise<{ machine: string; chain: { state: string } } | null> =>
@@ -154,3 +170,49 @@ test('a point in Azure Storage becomes a machine of the emulated Azure that answ
   expect(runner.pageOf('web')).toBeNull()
   expect(double.violations).toEqual([])
 })
+
+test('the blob of a chosen point, downloaded as it lies there, is a disk that QEMU starts without anything of ours', async () => {
+  const file = join(folder, 'vhd-source.raw')
+  const base = await buildGuestBase({ cacheFolder })
+  await makeGuestDisks(base, { name: 'web', disks: [{ file, format: 'raw', bytes: DISK_BYTES }] })
+  const container = await emulator.makeContainer('vhds')
+  const store = openAzureStore({ container, clock: { now: () => Date.now() } })
+  await wreck(await replicate(file, store))
+  const client = emulator.client(container)
+  const snapshots: { name: string; snapshot: string }[] = []
+  for await (const { name, snapshot } of client.listBlobsFlat({ includeSnapshots: true }))
+    if (name.endsWith('.vhd') && snapshot) snapshots.push({ name, snapshot })
+  expect(snapshots).toHaveLength(2)
+  const [chosen] = snapshots.toSorted((a, b) => a.snapshot.localeCompare(b.snapshot))
+  const { name, snapshot } = present(chosen, 'the first point has a snapshot')
+  const vhd = join(folder, 'chosen.vhd')
+  await client.getBlobClient(name).withSnapshot(snapshot).downloadToFile(vhd)
+
+  const port = await freePort()
+  const guest = spawn(
+    'qemu-system-x86_64',
+    [
+      ...['-machine', 'q35', '-accel', 'tcg,tb-size=64', '-m', '128', '-nodefaults', '-display', 'none'],
+      ...['-netdev', `user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:${port}-:80`],
+      ...['-device', 'virtio-net-pci,netdev=net', '-drive', `file=${vhd},format=vpc,if=virtio,snapshot=on`],
+    ],
+    { stdio: 'ignore' },
+  )
+  try {
+    await expect
+      .poll(() => statusOf(`http://127.0.0.1:${port}`), { timeout: 180_000, interval: 500 })
+      .toMatchObject({ machine: 'web', chain: { state: 'ok' } })
+  } finally {
+    guest.kill('SIGKILL')
+    await once(guest, 'exit')
+  }
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}

@@ -28,6 +28,7 @@ export const debianPackages = [
   'qemu-block-extra',
   'qemu-system-x86',
   'qemu-utils',
+  'rclone',
   'syslinux-common',
 ]
 
@@ -49,6 +50,7 @@ const programs = [
   'haproxy',
   'qemu-system-x86_64',
   'qemu-img',
+  'rclone',
 ]
 
 // A test tool must not become a service of the computer that runs the tests: for as long as apt works,

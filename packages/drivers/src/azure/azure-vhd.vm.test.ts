@@ -1,8 +1,13 @@
 // Programs that are not ours read a point as it lies in the container: QEMU compares the downloaded blob with the disk and
-// takes its size from the footer.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+// takes its size from the footer; rclone lists the container and copies a disk out of it.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import {
+  ContainerSASPermissions,
+  generateBlobSASQueryParameters,
+  StorageSharedKeyCredential,
+} from '@azure/storage-blob'
 import { MiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
 import type { DiskKey } from '@understudy/domain/machines/machine'
@@ -10,7 +15,9 @@ import type { ReplicaId } from '@understudy/domain/protection/protection'
 import { mustRun, runProgram } from '@understudy/simulator/foreign-programs'
 import { seededRandom } from '@understudy/simulator/seeded-random'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { AzureContainer } from './azure-calls.ts'
 import { openAzureStore } from './azure-store.ts'
+import { EMULATOR_ACCOUNT, EMULATOR_KEY } from './emulator/start-azurite.ts'
 import { type Emulator, startEmulator } from './emulator/start-emulator.ts'
 
 let emulator: Emulator
@@ -75,8 +82,33 @@ test('every snapshot of a disk is a fixed VHD with exactly the content of its po
     const compared = await runProgram('qemu-img', ['compare', '-f', 'raw', '-F', 'vpc', raw, vhd])
     expect(compared, `point ${index}`).toMatchObject({ code: 0 })
   }
+  const newest = present(versions.at(-1), 'the newest point')
+  await checkWithRclone(container, present(snapshots.at(-1), 'its snapshot').name, newest)
   // The comparison can fail.
   await writeFile(join(folder, '0.raw'), present(versions[1], 'the second point'))
   const other = ['compare', '-f', 'raw', '-F', 'vpc', join(folder, '0.raw'), join(folder, '0.vhd')]
   expect((await runProgram('qemu-img', other)).code).toBe(1)
 })
+
+/** Nothing has been written since the newest point: the blob itself has its content, and the footer behind it. */
+async function checkWithRclone(container: AzureContainer, blob: string, content: Buffer): Promise<void> {
+  const remote = `:azureblob:${container.container}`
+  const signature = generateBlobSASQueryParameters(
+    {
+      containerName: container.container,
+      permissions: ContainerSASPermissions.parse('rl'),
+      expiresOn: new Date(Date.now() + 3_600_000),
+    },
+    new StorageSharedKeyCredential(EMULATOR_ACCOUNT, EMULATOR_KEY),
+  )
+  const address = `${container.endpoint}/${container.container}?${signature}`
+  const access = ['--config', '', '--retries', '1', '--azureblob-sas-url', address]
+  type Entry = { readonly Path: string; readonly Size: number }
+  const listed = JSON.parse(
+    await mustRun('rclone', ['lsjson', '--recursive', '--files-only', remote, ...access]),
+  ) as Entry[]
+  expect(listed.find(({ Path }) => Path === blob)?.Size).toBe(content.length + 512)
+  const copy = join(folder, 'rclone')
+  await mustRun('rclone', ['copyto', `${remote}/${blob}`, copy, ...access])
+  expect((await readFile(copy)).subarray(0, content.length).equals(content)).toBe(true)
+}
