@@ -43,6 +43,32 @@ describe('reprotect and fail back', () => {
     expect(await lab.a.replicas.list()).toEqual([turned.replicaId])
   })
 
+  test('a replica that is lost keeps no machine away from home: a person decides that everything is copied', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    const { replicaId } = await lab.state(protectionId)
+    await lab.b.replicas.deleteReplica(replicaId)
+    const asking = await lab.settle(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    expect(asking).toMatchObject({ state: 'waiting' })
+    expect(asking.question?.text).toContain('There is no replica')
+    const answer = (value: string, questionId: string) =>
+      lab.engine.answerJob(asking.id, { by: 'olga', questionId, value })
+    await answer('again', asking.question?.id ?? '')
+    await lab.clock.advance(minute)
+    const again = await lab.job(asking.id)
+    expect(again.question?.id).not.toBe(asking.question?.id)
+    await answer('whole', again.question?.id ?? '')
+    await lab.clock.advance(minute)
+    expect((await lab.job(asking.id)).state).toBe('succeeded')
+    expect(await lab.state(protectionId)).toMatchObject({ state: 'protected', direction: 'reverse' })
+    const there = (await lab.state(protectionId)).sourceRef
+    // The original is no common point of this replica: it is compared as a whole, and nothing of the way back is missing.
+    const back = await lab.settle(lab.engine.failBack({ ...ask, overwriteModified: true }))
+    expect(back.state).toBe('succeeded')
+    expect(lab.machine.power).toBe('running')
+    expect(await recordsOf(lab.a, lab.machine.ref)).toBeGreaterThanOrEqual(await recordsOf(lab.b, there))
+    expect(lab.world.violations).toEqual([])
+  })
+
   test('home again with every byte: fail back, commit, reprotect, and the circle is closed', async () => {
     const { lab, protectionId, ask } = await failedOverAndCommitted()
     await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))

@@ -4,7 +4,7 @@ import type { JobId } from '@understudy/domain/jobs/job'
 import type { AdapterMapping, Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
-import { type JobBody, JobFailure, type JobScope } from '../jobs/job-scope.ts'
+import { type JobBody, JobFailure, type JobScope, type TaskScope } from '../jobs/job-scope.ts'
 import { cycleInJob } from '../replication/cycle-in-job.ts'
 import type { ReprotectRequest } from '../requests.ts'
 import { platformOf } from '../sites/platform-of.ts'
@@ -110,11 +110,11 @@ async function fillReverseReplica(
   context: EngineContext,
   job: JobScope,
   what: { readonly protectionId: ProtectionId; readonly plan: TurnPlan; readonly stillOurs: StillOurs },
-): Promise<PointId> {
+): Promise<PointId | null> {
   const { parts } = context
   const { protectionId, plan, stillOurs } = what
   const load = () => loadProtection(parts, protectionId)
-  const commonPointId = await job.task('Copy the common point', async (task) => {
+  const commonPointId = await orWholeDisks(job, async (task) => {
     const protection = await load()
     await stillOurs()
     return await copyCommonPoint(context, protection, plan, task)
@@ -125,6 +125,37 @@ async function fillReverseReplica(
     await cycleInJob(parts, { ...protection, ...turnedPlaces(protection, plan) }, task)
   })
   return commonPointId
+}
+
+const ROUNDS = 20
+
+/**
+ * The replica that the machine was started from may be lost for good, and the machine still has to come home. What cannot be begun from a
+ * common point is copied whole, which is a person's decision: a replica that is only out of sight is found again with "Try again".
+ * Null: there is no common point.
+ */
+async function orWholeDisks(
+  job: JobScope,
+  work: (task: TaskScope) => Promise<PointId>,
+): Promise<PointId | null> {
+  for (let round = 1; ; round += 1) {
+    try {
+      return await job.task(`Copy the common point${round === 1 ? '' : ` (${round})`}`, work)
+    } catch (error) {
+      if (!(error instanceof JobFailure) || error.report.kind !== 'refusal' || round === ROUNDS) throw error
+      const verdict = await job.ask({
+        id: `common-point-${round}`,
+        text: `The point that the machine was started from cannot be copied: ${error.message}. Copy all of its disks from where it runs instead?`,
+        answers: [
+          { value: 'again', label: 'Try again', danger: false },
+          { value: 'whole', label: 'Copy everything', danger: false },
+          { value: 'stop', label: 'Stop here', danger: false },
+        ],
+      })
+      if (verdict?.value === 'whole') return null
+      if (verdict?.value !== 'again') throw error
+    }
+  }
 }
 
 /** How the places of a protection read once it has turned. */
@@ -139,7 +170,11 @@ const turnedPlaces = (protection: Protection, plan: TurnPlan) => ({
 async function turn(
   context: EngineContext,
   request: ReprotectRequest,
-  what: { readonly plan: TurnPlan; readonly commonPointId: PointId; readonly stillOurs: StillOurs },
+  what: {
+    readonly plan: TurnPlan
+    readonly commonPointId: PointId | null
+    readonly stillOurs: StillOurs
+  },
 ): Promise<void> {
   const { plan, stillOurs } = what
   const protection = await loadProtection(context.parts, request.protectionId)
@@ -154,7 +189,7 @@ async function turnPlaces(
   what: {
     readonly request: ReprotectRequest
     readonly plan: TurnPlan
-    readonly commonPointId: PointId
+    readonly commonPointId: PointId | null
     readonly stillOurs: StillOurs
   },
 ): Promise<void> {
@@ -166,7 +201,10 @@ async function turnPlaces(
   // What the fail-back needs to know, before there is one: nobody reads it while the places have not turned.
   await protections.updateNotes(protection.id, {
     originalFingerprints: plan.fingerprints,
-    originalPoint: plan.originalIsCommonPoint ? { replicaId: plan.replicaId, pointId: commonPointId } : null,
+    originalPoint:
+      plan.originalIsCommonPoint && commonPointId !== null
+        ? { replicaId: plan.replicaId, pointId: commonPointId }
+        : null,
   })
   await stillOurs()
   await protections.update(protection.id, {
