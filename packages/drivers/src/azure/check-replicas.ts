@@ -116,6 +116,9 @@ function endOf({ signature, clock }: Signed): readonly string[] {
   ]
 }
 
+/** Null: it does not say. */
+export const endOfSignature = (signature: string | undefined): Instant | null => validityOf(signature).until
+
 /** `st` and `se` of a shared access signature; null: it does not say. */
 function validityOf(signature: string | undefined): { from: Instant | null; until: Instant | null } {
   const facts = new URLSearchParams((signature ?? '').replace(/^.*\?/, ''))

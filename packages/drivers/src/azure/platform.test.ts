@@ -165,6 +165,11 @@ test('a signature that ends soon says so while it still lets us in', async () =>
   expect(await ends(2)).toMatch(/valid until \S+ \S+ UTC, less than a day from now/)
   expect(await ends(48)).toContain('less than a week from now')
   expect(await ends(24 * 30)).toMatch(/valid until \S+ \S+ UTC$/)
+  const { signInEndsAt = 0 } = await open(settingsOf('ending', { signIn: 'signature' }), {
+    secrets: { signature: signature('ending', 'racwdl', 2) },
+  })
+  expect(Math.abs(signInEndsAt - now - 7_200_000)).toBeLessThan(600_000)
+  expect(await open(settingsOf('ending'))).not.toHaveProperty('signInEndsAt')
   now = before
 })
 

@@ -1,7 +1,7 @@
 // A site in Azure: a container of a storage account that keeps replicas and, where its settings say so, a resource group in which they
 // run and from which they come back.
 import { Refusal } from '@understudy/base/errors'
-import type { Clock } from '@understudy/base/instant'
+import type { Clock, Instant } from '@understudy/base/instant'
 import type { Site } from '@understudy/domain/sites/site'
 import type { CloudServices } from '@understudy/engine/ports/cloud-services'
 import type { ReplicaStore } from '@understudy/engine/ports/replica-store'
@@ -11,7 +11,7 @@ import { openAzureTarget } from './arm/open-azure-target.ts'
 import type { TargetParts } from './arm/target-parts.ts'
 import type { AzureContainer } from './azure-calls.ts'
 import { openAzureStore } from './azure-store.ts'
-import { replicasCheck, trialPatience } from './check-replicas.ts'
+import { endOfSignature, replicasCheck, trialPatience } from './check-replicas.ts'
 import { type AzureCompute, toArmSignIn } from './compute-settings.ts'
 import { type ConnectionCheck, lookAt, lookAtAll } from './connection-check.ts'
 import { type AzureSettings, checkAzureSettings, toContainer } from './settings.ts'
@@ -35,6 +35,8 @@ export type AzurePlatform = {
   readonly cloudServices?: CloudServices
   /** Where `target` is absent: what can be done all the same. */
   readonly withoutTarget?: string
+  /** Of a shared access signature; absent with a key. */
+  readonly signInEndsAt?: Instant
   checkConnection(signal?: AbortSignal): Promise<{ readonly summary: string }>
   close(): Promise<void>
 }
@@ -64,9 +66,11 @@ export async function openAzurePlatform(
   const running =
     settings.compute === null ? null : await openCompute(settings.compute, container, secrets, deps)
   const looks = [keeping, ...(running === null ? [] : [running.check])].map((check) => lookAt(check, deps))
+  const endsAt = container.signIn.kind === 'signature' ? endOfSignature(container.signIn.token) : null
   return {
     settings,
     replicas,
+    ...(endsAt === null ? {} : { signInEndsAt: endsAt }),
     ...(running === null ? { withoutTarget: BY_HAND } : running.sides),
     checkConnection: (signal) => lookAtAll(looks, signal),
     close: async () => {},

@@ -1,3 +1,4 @@
+import type { Instant } from '@understudy/base/instant'
 import type { Site } from '@understudy/domain/sites/site'
 import type { CloudServices } from './cloud-services.ts'
 import type { HostPrograms } from './host-programs.ts'
@@ -17,6 +18,8 @@ export type SitePlatform = {
   readonly withoutTarget?: string
   /** Where replicas that run at this site are kept. */
   readonly replicas: ReplicaStore
+  /** When its sign-in ends by itself, as far as that is known; absent: it does not. */
+  readonly signInEndsAt?: Instant
   /** Throws Refusal (settings, keys, rights) or Outage (not reachable), each saying what to do. Returns what was found. */
   checkConnection(signal?: AbortSignal): Promise<{ readonly summary: string }>
   close(): Promise<void>

@@ -10,6 +10,7 @@ import { watchLateShutDowns } from '../failover/late-shut-down.ts'
 import { withinSeconds } from './bounded-call.ts'
 import { watchRoom } from './watch-room.ts'
 import { watchSecondLives } from './watch-second-life.ts'
+import { watchSignIn } from './watch-sign-in.ts'
 
 /** Longest that one site is asked before it counts as not answering. */
 const CHECK_SECONDS = 60
@@ -27,6 +28,9 @@ export async function refreshQuietly(parts: EngineParts, site: Site, signal: Abo
   // Replicas are kept whether the site answers or not.
   await watchRoom(parts, site).catch((error: unknown) =>
     parts.log('warn', 'the room for replicas is not known', { site: site.id, error }),
+  )
+  await watchSignIn(parts, site).catch((error: unknown) =>
+    parts.log('warn', 'the end of the sign-in is not known', { site: site.id, error }),
   )
 }
 

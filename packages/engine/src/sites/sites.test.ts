@@ -44,6 +44,26 @@ test('little room for replicas raises an alert that resolves by itself, at the s
   expect(await lab.openAlerts()).toEqual([])
 })
 
+test('a sign-in that ends within a week is told, more loudly on its last day, until there is a new one', async () => {
+  const { lab } = await newProtectedLab()
+  const day = 24 * 60 * minute
+  const endIn = (milliseconds: number) =>
+    Object.assign(lab.b.platform, { signInEndsAt: lab.clock.now() + milliseconds })
+  const told = async () => {
+    await lab.clock.advance(2 * minute)
+    const { rows } = await lab.stores.alerts.list({ open: true }, { limit: 100, cursor: null })
+    return rows.map(({ code, severity, subjectId }) => `${severity} ${code} ${subjectId}`)
+  }
+  endIn(30 * day)
+  expect(await told()).toEqual([])
+  endIn(6 * day)
+  expect(await told()).toEqual([`warning site/sign-in-ends ${lab.siteB.id}`])
+  endIn(day / 2)
+  expect(await told()).toEqual([`critical site/sign-in-ends ${lab.siteB.id}`])
+  endIn(365 * day)
+  expect(await told()).toEqual([])
+})
+
 test('little room is told although the site itself does not answer', async () => {
   const { lab } = await newProtectedLab()
   vi.spyOn(lab.b.replicas, 'freeBytes').mockResolvedValue(GiB)
