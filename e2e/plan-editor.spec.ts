@@ -105,7 +105,7 @@ test('the same is done by keyboard alone, and every place is said', async () => 
   await card(fourth).focus()
   await page.keyboard.press('Space')
   await expect(heard()).toContainText(`${fourth} is picked up`)
-  await page.keyboard.press('ArrowDown')
+  await moveBy('ArrowDown', 'Now at place')
   await page.keyboard.press('Escape')
   await expect(heard()).toContainText('Left where it was')
   expect(await cardsOf('Data')).toEqual([names[0], fourth])
@@ -364,7 +364,7 @@ const grip = (group: string): Locator =>
   page.getByRole('button', { name: `Move the group ${group}`, exact: true })
 const heard = (): Locator => page.getByRole('status', { name: 'What was just done' })
 /** The first key after something was picked up may come before anybody listens: on a slow computer that is a while after it was said. */
-const moveBy = (key: 'ArrowUp' | 'ArrowLeft', said: string): Promise<void> =>
+const moveBy = (key: 'ArrowUp' | 'ArrowDown' | 'ArrowLeft', said: string): Promise<void> =>
   expect(async () => {
     await page.keyboard.press(key)
     await expect(heard()).toContainText(said, { timeout: 5000 })

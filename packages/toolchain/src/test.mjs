@@ -197,7 +197,7 @@ async function runPlaywright() {
       'e2e/playwright.config.ts',
       '--reporter=list,json',
     ],
-    { env: { PLAYWRIGHT_JSON_OUTPUT_FILE: report }, limitSeconds: 1500 },
+    { env: { PLAYWRIGHT_JSON_OUTPUT_FILE: report }, limitSeconds: 2700 },
   )
   return settle(existsSync(report) ? countPlaywright(readReport(report)) : undefined, code)
 }

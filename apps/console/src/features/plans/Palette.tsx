@@ -2,7 +2,7 @@ import { useDraggable } from '@dnd-kit/core'
 import { Box, Button, Group, Select, Stack, Text, TextInput } from '@mantine/core'
 import { IconSearch, IconServer2, IconStack2 } from '@tabler/icons-react'
 import { replaceEqualDeep } from '@tanstack/react-query'
-import { machinesOf } from '@understudy/contract/plan-editing'
+import { machinesOf, type StepKind } from '@understudy/contract/plan-editing'
 import { memo, useDeferredValue, useMemo, useRef, useState } from 'react'
 import { formatCount } from '../../lib/format.ts'
 import { keysOf } from '../../lib/keys-of.ts'
@@ -12,6 +12,7 @@ import { titleOfStepKind } from './new-items.ts'
 import type { GroupId, Names, Plan, ProtectionId } from './plan-draft.ts'
 import type { Carried } from './slots.ts'
 import { iconOfItem } from './step-icons.ts'
+import { useAzureSites } from './use-sites.ts'
 
 /** More are found by a few letters. */
 const mostShown = 60
@@ -29,6 +30,7 @@ type PaletteProps = {
 export const Palette = memo(function Palette({ plan, names, current, onCurrent, onAdd }: PaletteProps) {
   const found = useMemo(() => freeMachines(plan, names), [plan, names])
   const kept = useRef(found)
+  const hasAzure = useAzureSites().length > 0
   kept.current = replaceEqualDeep(kept.current, found)
   return (
     <Stack gap="sm">
@@ -46,8 +48,16 @@ export const Palette = memo(function Palette({ plan, names, current, onCurrent, 
         <Text size="xs" c="var(--ink-quiet)" fw={500} mb={4} id="palette-steps">
           Steps and groups
         </Text>
-        <StepChips onAdd={onAdd} />
+        <StepChips label="palette-steps" kinds={everywhere} withGroup onAdd={onAdd} />
       </Box>
+      {hasAzure && (
+        <Box>
+          <Text size="xs" c="var(--ink-quiet)" fw={500} mb={4} id="palette-azure">
+            Steps in Azure
+          </Text>
+          <StepChips label="palette-azure" kinds={inAzure} onAdd={onAdd} />
+        </Box>
+      )}
       <MachineChips free={kept.current} known={names.size} onAdd={onAdd} />
     </Stack>
   )
@@ -55,10 +65,26 @@ export const Palette = memo(function Palette({ plan, names, current, onCurrent, 
 
 type ChipProps = Pick<PaletteProps, 'onAdd'>
 
-const StepChips = memo(function StepChips({ onAdd }: ChipProps) {
+// What only a site in Azure can do takes no room where there is none.
+const inAzure: readonly StepKind[] = [
+  'traffic-manager',
+  'azure-load-balancer',
+  'azure-dns',
+  'azure-run-command',
+]
+const everywhere = keysOf(titleOfStepKind).filter((kind) => !inAzure.includes(kind))
+
+type StepChipsProps = ChipProps & {
+  /** The id of what says what they are. */
+  readonly label: string
+  readonly kinds: readonly StepKind[]
+  readonly withGroup?: boolean
+}
+
+const StepChips = memo(function StepChips({ label, kinds, withGroup = false, onAdd }: StepChipsProps) {
   return (
-    <ul className={classes.paletteList} aria-labelledby="palette-steps">
-      {keysOf(titleOfStepKind).map((stepKind) => (
+    <ul className={classes.paletteList} aria-labelledby={label}>
+      {kinds.map((stepKind) => (
         <li key={stepKind}>
           <Chip
             id={`palette ${stepKind}`}
@@ -70,11 +96,13 @@ const StepChips = memo(function StepChips({ onAdd }: ChipProps) {
           </Chip>
         </li>
       ))}
-      <li>
-        <Chip id="palette group" icon={IconStack2} carried={{ kind: 'new-group' }} onAdd={onAdd}>
-          Group
-        </Chip>
-      </li>
+      {withGroup && (
+        <li>
+          <Chip id="palette group" icon={IconStack2} carried={{ kind: 'new-group' }} onAdd={onAdd}>
+            Group
+          </Chip>
+        </li>
+      )}
     </ul>
   )
 })
