@@ -66,14 +66,14 @@ test('requests keep to their rate', async () => {
 test('what the account slowed down is counted for an hour and then forgotten', () => {
   let now = 10 * 3_600_000
   const slowed = slowedDown({ now: () => now })
-  expect(slowed.strain()).toEqual({ timesLastHour: 0, lastAt: null })
+  expect(slowed.strain()).toMatchObject({ times: 0, timesLastHour: 0, lastAt: null })
   slowed.note()
   now += 30 * 60_000
   slowed.note()
   const lastAt = now
-  expect(slowed.strain()).toEqual({ timesLastHour: 2, lastAt })
+  expect(slowed.strain()).toMatchObject({ times: 2, timesLastHour: 2, lastAt })
   now += 45 * 60_000
-  expect(slowed.strain()).toEqual({ timesLastHour: 1, lastAt })
+  expect(slowed.strain()).toMatchObject({ times: 2, timesLastHour: 1, lastAt })
   now += 3_600_000
-  expect(slowed.strain()).toEqual({ timesLastHour: 0, lastAt })
+  expect(slowed.strain()).toMatchObject({ times: 2, timesLastHour: 0, lastAt })
 })
