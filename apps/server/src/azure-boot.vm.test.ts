@@ -3,7 +3,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -28,6 +27,7 @@ import { connectAzure } from '@understudy/drivers/azure/azure-calls'
 import { openAzureStore } from '@understudy/drivers/azure/azure-store'
 import { type Emulator, startEmulator } from '@understudy/drivers/azure/emulator/start-emulator'
 import { buildGuestBase, makeGuestDisks } from '@understudy/drivers/kvm/lab/guest-image'
+import { freePort } from '@understudy/drivers/steps/test-servers'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
@@ -207,12 +207,3 @@ test('the blob of a chosen point, downloaded as it lies there, is a disk that QE
     await once(guest, 'exit')
   }
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}

@@ -1,6 +1,7 @@
 // The test of the connection to what keeps the replicas: the account, its container, and every right that they need.
 import { Refusal, toFailureReport } from '@understudy/base/errors'
-import { type Clock, type Instant, toIso } from '@understudy/base/instant'
+import type { Clock, Instant } from '@understudy/base/instant'
+import { wallTextOf } from '@understudy/domain/calendar/wall-time'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
 import type { ReplicaStore } from '@understudy/engine/ports/replica-store'
 import { type AzureContainer, makeContainer } from './azure-calls.ts'
@@ -129,4 +130,4 @@ function validityOf(signature: string | undefined): { from: Instant | null; unti
   return { from: instantOf('st'), until: instantOf('se') }
 }
 
-const dayAndTime = (instant: Instant): string => `${toIso(instant).slice(0, 16).replace('T', ' ')} UTC`
+const dayAndTime = (instant: Instant): string => `${wallTextOf(instant, 'UTC')} UTC`

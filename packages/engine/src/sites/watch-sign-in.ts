@@ -1,5 +1,6 @@
 // A sign-in that ends by itself stops the copies of a whole site in one moment, on a day that nobody remembers.
-import { type Instant, toIso } from '@understudy/base/instant'
+import { toIso } from '@understudy/base/instant'
+import { wallTextOf } from '@understudy/domain/calendar/wall-time'
 import type { Site } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, resolveAlert } from '../events/report.ts'
@@ -20,11 +21,9 @@ export async function watchSignIn(parts: EngineParts, site: Site): Promise<void>
   await raiseAlert(parts, {
     severity: left > DAY_MS ? 'warning' : 'critical',
     code: SIGN_IN_ENDS,
-    message: `The sign-in to ${site.name} ends on ${dayOf(signInEndsAt)}: from then on nothing is copied there, and nothing can be failed over from there`,
+    message: `The sign-in to ${site.name} ends on ${wallTextOf(signInEndsAt, 'UTC')} UTC: from then on nothing is copied there, and nothing can be failed over from there`,
     remedy: 'Make a new shared access signature with a later end and save it in the settings of the site.',
     subject: site,
     facts: { endsAt: toIso(signInEndsAt) },
   })
 }
-
-const dayOf = (instant: Instant): string => `${toIso(instant).slice(0, 16).replace('T', ' ')} UTC`
