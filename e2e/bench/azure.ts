@@ -36,23 +36,26 @@ const watch = setInterval(() => {
 
 type Sent = { bytes: number; zeroGrains: number }
 
-async function openReplica(): Promise<{ replica: Replica; sent: Sent }> {
+/** Looking for zeros in what is sent takes time of the process that is measured: only where they are the question. */
+async function openReplica(
+  counts: 'bytes' | 'zeros too' = 'bytes',
+): Promise<{ replica: Replica; sent: Sent }> {
   containers += 1
   const container = await emulator.makeContainer(`bench-${containers}`, 'azurite')
   const sent: Sent = { bytes: 0, zeroGrains: 0 }
-  const calls = counting(await connectAzure(container), sent)
+  const calls = counting(await connectAzure(container), sent, counts === 'zeros too')
   const store = replicaStoreOver(async () => calls, { clock: { now: Date.now } })
   await store.createReplica({ id, machineName: 'bench', compress: false, encrypt: false })
   return { replica: await store.openReplica(id, 1), sent }
 }
 
-function counting(calls: StorageCalls, sent: Sent): StorageCalls {
+function counting(calls: StorageCalls, sent: Sent, lookForZeros: boolean): StorageCalls {
   const { putPages } = calls
   return {
     ...calls,
     putPages(name, at, signal) {
       sent.bytes += at.data.length
-      if (name.endsWith('.vhd'))
+      if (lookForZeros && name.endsWith('.vhd'))
         for (let grain = 0; grain < at.data.length; grain += 4 * KiB)
           if (isZero(at.data.subarray(grain, grain + 4 * KiB))) sent.zeroGrains += 1
       return putPages(name, at, signal)
@@ -132,7 +135,7 @@ async function benchDelta(): Promise<void> {
 }
 
 async function benchSparse(): Promise<void> {
-  const { replica, sent } = await openReplica()
+  const { replica, sent } = await openReplica('zeros too')
   const writer = await begin(replica, [{ key, bytes: TiB }])
   await writer.zero(key, 0, TiB)
   // Data with holes, far into the disk.

@@ -143,3 +143,21 @@ test('a part of a grain is put into the content that was written before, even if
   const found = await present(opened.disks[0], 'disk a').reader.read(0, MiB)
   expect(found.equals(expected)).toBe(true)
 })
+
+test('what a request is sending does not change before it is answered, however much is written meanwhile', async () => {
+  const { calls, replica } = await open({ bufferBytes: 64 * MiB, connections: 2 })
+  const writer = await begin(replica, 64 * MiB)
+  const { putPages } = calls
+  let compared = 0
+  calls.putPages = async (name, at, signal) => {
+    const asked = Buffer.from(at.data)
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+    expect(at.data.equals(asked)).toBe(true)
+    compared += 1
+    return await putPages(name, at, signal)
+  }
+  const random = seededRandom(6)
+  for (let at = 0; at < 40 * MiB; at += 2 * MiB) await writer.write(a, at, random.bytes(2 * MiB))
+  await writer.seal(facts)
+  expect(compared).toBeGreaterThanOrEqual(10)
+})

@@ -2,13 +2,13 @@
 import { roundDown, roundUp } from '@understudy/base/bytes'
 import { invariant } from '@understudy/base/invariant'
 import type { Extent } from '@understudy/block/device'
-import { GRAIN_BYTES, isZero } from '@understudy/block/zero-detection'
+import { GRAIN_BYTES } from '@understudy/block/zero-detection'
 import { ChangedSums } from './changed-sums.ts'
 import { grainSum, type Summing, summingFor, sumsOf } from './grain-sums.ts'
 import { type AzureLimits, REQUEST_BYTES } from './limits.ts'
 import type { LivePages } from './live-pages.ts'
 import type { StoredDisk } from './manifests.ts'
-import { type Batch, PendingGrains } from './pending-grains.ts'
+import { type Batch, PendingWindows } from './pending-windows.ts'
 import type { RequestSlots } from './request-slots.ts'
 import type { SnapshotRef } from './storage-calls.ts'
 import { virtualBytes } from './vhd-footer.ts'
@@ -30,7 +30,7 @@ export type DiskWriterDeps = {
 export class DiskWriter {
   readonly #deps: DiskWriterDeps
   readonly #summing: Summing
-  readonly #pending = new PendingGrains()
+  readonly #pending = new PendingWindows()
   readonly #sums = new ChangedSums()
   /** Windows that hold pages, while the blob is new: elsewhere there is nothing to clear. */
   readonly #filled = new Set<number>()
@@ -67,9 +67,9 @@ export class DiskWriter {
     await this.live()
     await this.#inTurn(offset, data.length, async () => {
       await this.#eachPart(offset, data.length, {
-        // One copy for all grains: the caller uses its buffer for something else afterwards.
+        // Copied: the caller uses its buffer for something else afterwards.
         whole: ({ offset: start, bytes }) =>
-          this.#keepGrains(start, Buffer.from(data.subarray(start - offset, start - offset + bytes))),
+          this.#pending.write(start, data.subarray(start - offset, start - offset + bytes)),
         part: async (start, end) => this.#patch(start, data.subarray(start - offset, end - offset)),
       })
     })
@@ -135,23 +135,13 @@ export class DiskWriter {
     if (wholeEnd < dataEnd && wholeEnd >= first) await todo.part(wholeEnd, dataEnd)
   }
 
-  #keepGrains(offset: number, data: Buffer): void {
-    for (let at = 0; at < data.length; at += GRAIN_BYTES) {
-      const content = data.subarray(at, at + GRAIN_BYTES)
-      this.#pending.set((offset + at) / GRAIN_BYTES, isZero(content) ? 'zero' : content)
-    }
-  }
-
   /** `data` is part of one grain. */
   async #patch(offset: number, data: Buffer): Promise<void> {
     const grain = Math.floor(offset / GRAIN_BYTES)
     const start = grain * GRAIN_BYTES
-    const pending = this.#pending.get(grain)
-    let content: Buffer
-    if (pending === undefined) content = await this.#readLive({ offset: start, bytes: GRAIN_BYTES })
-    else content = pending === 'zero' ? Buffer.alloc(GRAIN_BYTES) : Buffer.from(pending)
+    const content = this.#pending.read(grain) ?? (await this.#readLive({ offset: start, bytes: GRAIN_BYTES }))
     data.copy(content, offset - start)
-    this.#pending.set(grain, isZero(content) ? 'zero' : content)
+    this.#pending.write(start, content)
   }
 
   async #readLive(range: Extent): Promise<Buffer> {
@@ -168,23 +158,20 @@ export class DiskWriter {
     const tail = bytes % GRAIN_BYTES
     if (tail > 0) await this.#patch(bytes, Buffer.alloc(GRAIN_BYTES - tail))
     const end = Math.min(roundUp(largerBytes, GRAIN_BYTES), virtualBytes(bytes))
-    for (let at = roundUp(bytes, GRAIN_BYTES); at < end; at += GRAIN_BYTES)
-      this.#pending.set(at / GRAIN_BYTES, 'zero')
+    const start = roundUp(bytes, GRAIN_BYTES)
+    if (start < end) this.#pending.zero({ offset: start, bytes: end - start })
   }
 
   /** Whole windows are cleared at once, in one request; what is left at the ends waits for neighbours. */
   #zeroGrains({ offset, bytes }: Extent): void {
     const first = roundUp(offset, REQUEST_BYTES)
     const last = roundDown(offset + bytes, REQUEST_BYTES)
-    const setZero = (from: number, to: number): void => {
-      for (let at = from; at < to; at += GRAIN_BYTES) this.#pending.set(at / GRAIN_BYTES, 'zero')
-    }
     if (first >= last) {
-      setZero(offset, offset + bytes)
+      this.#pending.zero({ offset, bytes })
       return
     }
-    setZero(offset, first)
-    setZero(last, offset + bytes)
+    this.#pending.zero({ offset, bytes: first - offset })
+    this.#pending.zero({ offset: last, bytes: offset + bytes - last })
     this.#clearWindows({ offset: first, bytes: last - first })
   }
 
@@ -210,27 +197,29 @@ export class DiskWriter {
 
   /** They do not overlap. Zeros first: in a new blob they are nothing to do where nothing has been sent yet. */
   #sendAll(batches: readonly Batch[]): void {
-    for (const batch of batches) if (batch.grains === 'zero') this.#send(batch)
-    for (const batch of batches) if (batch.grains !== 'zero') this.#send(batch)
+    for (const batch of batches) if (batch.data === 'zero') this.#send(batch)
+    for (const batch of batches) if (batch.data !== 'zero') this.#send(batch)
   }
 
   #send(batch: Batch): void {
-    const { grains, offset, bytes } = batch
-    if (grains === 'zero') {
+    const { data, offset, bytes } = batch
+    if (data === 'zero') {
       for (let at = 0; at < bytes; at += GRAIN_BYTES)
         this.#sums.set((offset + at) / GRAIN_BYTES, 0, this.#deps.sequence)
       this.#startClear({ offset, bytes })
       return
     }
-    for (const [index, content] of grains.entries()) {
-      const grain = offset / GRAIN_BYTES + index
-      this.#sums.set(grain, grainSum(this.#summing, grain, content), this.#deps.sequence)
+    for (let at = 0; at < bytes; at += GRAIN_BYTES) {
+      const grain = (offset + at) / GRAIN_BYTES
+      const sum = grainSum(this.#summing, grain, data.subarray(at, at + GRAIN_BYTES))
+      this.#sums.set(grain, sum, this.#deps.sequence)
     }
     // Filled from now on, and not only when it has arrived: a clearing that comes later must not be left out.
     this.#filled.add(Math.floor(offset / REQUEST_BYTES))
     this.#deps.slots.start(bytes, async () => {
       const { content } = await this.live()
-      await content.put(offset, Buffer.concat(grains), this.#deps.signal)
+      await content.put(offset, data, this.#deps.signal)
+      batch.arrived()
     })
   }
 
