@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { planRetention } from '@understudy/domain/recovery-points/plan-retention'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
+import { unfinishedOf, wholeOf } from '@understudy/domain/recovery-points/unfinished'
 import { baseNotNewest, pointNotFound, pointOpen, readOnly } from '@understudy/engine/ports/replica-failures'
 import type { OpenedPoint, PointWriter, Replica } from '@understudy/engine/ports/replica-store'
 import { difference } from './difference.ts'
@@ -40,7 +41,8 @@ export function openedReplica(deps: HandleDeps): Replica {
 
   return {
     id: core.deps.facts.id,
-    points: () => core.points(),
+    points: () => wholeOf(core.everyPoint()),
+    unfinished: () => unfinishedOf(core.everyPoint()),
 
     async beginPoint(base, disks) {
       const active = checkWriter()
@@ -116,14 +118,14 @@ export function openedReplica(deps: HandleDeps): Replica {
       signal?.throwIfAborted()
       const active = checkWriter()
       await core.refreshMarks()
-      const facts = { points: core.points(), tiers, now, ...(shares ? { shares } : {}) }
+      const facts = { points: core.everyPoint(), tiers, now, ...(shares ? { shares } : {}) }
       const removed = await removePoints(core, active, planRetention(facts))
       await maintenance?.run(signal)
       return { removed }
     },
 
     async usage() {
-      const points = core.points()
+      const points = wholeOf(core.everyPoint())
       return {
         storedBytes: storedBytesOf(core.state),
         pointCount: points.length,

@@ -228,7 +228,7 @@ export class JournalPointWriter implements PointWriter {
   }
 
   #pointOf(facts: PointFacts, sequence: number, sealedAt: Instant): StoredPoint {
-    const { instant, consistency, consistencyNote, checkpoint, cycle, group } = facts
+    const { instant, consistency, consistencyNote, checkpoint, cycle, group, unfinished } = facts
     return {
       instant,
       consistency,
@@ -236,6 +236,7 @@ export class JournalPointWriter implements PointWriter {
       checkpoint,
       cycle,
       ...(group ? { group } : {}),
+      ...(unfinished === undefined ? {} : { unfinished }),
       sequence,
       sealedAt,
       disks: this.#pointDisks,

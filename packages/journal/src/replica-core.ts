@@ -168,7 +168,8 @@ export class ReplicaCore {
 
   // --- points
 
-  points(): readonly RecoveryPoint[] {
+  /** Unfinished copies among them. */
+  everyPoint(): readonly RecoveryPoint[] {
     this.#points ??= this.state.points.map((point) => this.recoveryPoint(point))
     return this.#points
   }

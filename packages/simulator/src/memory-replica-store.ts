@@ -92,9 +92,15 @@ function openedReplica(owner: Handle): Replica {
     found.point = { ...found.point, ...fields }
     return found.point
   }
+  const whole = (): RecoveryPoint[] =>
+    stored.points.map(({ point }) => point).filter(({ unfinished }) => unfinished === undefined)
   return {
     id: stored.spec.id,
-    points: () => stored.points.map(({ point }) => point),
+    points: whole,
+    unfinished: () => {
+      const newest = stored.points.at(-1)?.point
+      return newest?.unfinished === undefined ? null : newest
+    },
     async beginPoint(base, disks) {
       const writer = checkWriter(owner)
       if (writer.open) throw pointOpen(stored.spec.machineName)
@@ -135,9 +141,9 @@ function openedReplica(owner: Handle): Replica {
     },
     usage: async () => ({
       storedBytes: stored.points.reduce((sum, { point }) => sum + point.storedBytes, 0),
-      pointCount: stored.points.length,
-      oldestInstant: stored.points[0]?.point.instant ?? null,
-      newestInstant: stored.points.at(-1)?.point.instant ?? null,
+      pointCount: whole().length,
+      oldestInstant: whole()[0]?.instant ?? null,
+      newestInstant: whole().at(-1)?.instant ?? null,
       freeBytes: FREE_BYTES,
     }),
     async scrub({ signal }) {
@@ -261,6 +267,7 @@ export function pointsToKeep(
   const share = ({ group }: RecoveryPoint): number => (group && shares.get(group.cut)) ?? 1
   const steps = new Map<string, RecoveryPoint[]>()
   for (const point of points) {
+    if (point.unfinished !== undefined) continue
     const tier = tiers.find(({ forSeconds }) => (now - point.instant) / 1000 < forSeconds)
     if (!tier) continue
     const step = `${tier.everySeconds}/${tier.everySeconds === 0 ? point.id : Math.floor(point.instant / 1000 / tier.everySeconds)}`

@@ -16,12 +16,13 @@ export type RetentionFacts = {
 /**
  * The ids of the points to drop. The newest stays, also those held or pinned; of the others each tier keeps one of every step of
  * `everySeconds`: the oldest of those that most machines have. Steps are counted from 1970, so that the choice does not wander while
- * time goes on.
+ * time goes on. An unfinished copy goes once something newer is there.
  */
 export function planRetention({ points, tiers, now, shares }: RetentionFacts): readonly PointId[] {
   const shareOf = ({ group }: RecoveryPoint): number => (group && shares?.get(group.cut)) || 1
   const chosen = new Map<string, RecoveryPoint>()
   for (const point of points) {
+    if (point.unfinished !== undefined) continue
     const step = stepOf(point, tiers, now)
     const best = step === null ? undefined : chosen.get(step)
     if (step !== null && (best === undefined || shareOf(point) > shareOf(best))) chosen.set(step, point)

@@ -41,6 +41,11 @@ export type PointFacts = {
   readonly cycle: 'seed' | 'delta' | 'resync'
   /** Absent: taken of this machine alone. */
   readonly group?: GroupMark
+  /**
+   * A first copy that is not whole yet: no recovery point, whatever else is said of it (`Replica.unfinished`). What its maker needs to go
+   * on behind it. Absent: it is whole.
+   */
+  readonly unfinished?: string
 }
 
 export type PointDisk = { readonly key: DiskKey; readonly bytes: number }

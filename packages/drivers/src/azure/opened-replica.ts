@@ -1,6 +1,7 @@
 // A handle on a replica.
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { PointId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import { unfinishedOf, wholeOf } from '@understudy/domain/recovery-points/unfinished'
 import { baseNotNewest, pointNotFound, pointOpen, readOnly } from '@understudy/engine/ports/replica-failures'
 import type { OpenedPoint, PointWriter, Replica, ReplicaUsage } from '@understudy/engine/ports/replica-store'
 import { contentSnapshot } from './blob-names.ts'
@@ -52,7 +53,8 @@ export function openedReplica({ state, mayWrite, openPoints }: HandleDeps): Repl
 
   return {
     id,
-    points: () => state.points(),
+    points: () => wholeOf(state.everyPoint()),
+    unfinished: () => unfinishedOf(state.everyPoint()),
 
     async beginPoint(base, disks) {
       if (!mayWrite) throw readOnly(state.machineName)
@@ -125,12 +127,13 @@ export function openedReplica({ state, mayWrite, openPoints }: HandleDeps): Repl
     },
 
     async usage(): Promise<ReplicaUsage> {
-      const points = state.points()
+      const sealed = state.everyPoint()
+      const points = wholeOf(sealed)
       const newest = state.newest()
       if (newest !== null && counted?.point !== newest.manifest.sequence)
         counted = { point: newest.manifest.sequence, bytes: await countPages(newest) }
       // Of an older point those pages are kept that a later one replaced: what the later ones wrote, at most.
-      const older = points.slice(1).reduce((sum, { storedBytes }) => sum + storedBytes, 0)
+      const older = sealed.slice(1).reduce((sum, { storedBytes }) => sum + storedBytes, 0)
       const storedBytes = (newest === null ? 0 : (counted?.bytes ?? 0)) + older
       return {
         storedBytes,

@@ -19,7 +19,7 @@ export async function expirePoints(deps: RemoveDeps, rules: Omit<RetentionFacts,
   const { state, signal } = deps
   await state.refreshMarks()
   let removed = 0
-  for (const id of planRetention({ ...rules, points: state.points() })) {
+  for (const id of planRetention({ ...rules, points: state.everyPoint() })) {
     signal?.throwIfAborted()
     if (deps.isOpen(sequenceOf(id))) continue
     const point = await removeManifest(state, id)

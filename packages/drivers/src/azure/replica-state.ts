@@ -78,7 +78,8 @@ export class ReplicaState {
 
   // --- points
 
-  points(): readonly RecoveryPoint[] {
+  /** Unfinished copies among them. */
+  everyPoint(): readonly RecoveryPoint[] {
     this.#listed ??= [...this.#points.values()].map(toRecoveryPoint)
     return this.#listed
   }

@@ -102,7 +102,7 @@ async function copyFinal(parts: EngineParts, copy: FinalCopy): Promise<RecoveryP
   const { replica, newest, stopped, off, task } = copy
   const plan = planFinal(newest, stopped)
   const disks = stopped.disks.map(({ key, bytes }) => ({ key, bytes }))
-  const writer = await replica.beginPoint(newest?.id ?? null, disks)
+  const writer = await replica.beginPoint((newest ?? replica.unfinished())?.id ?? null, disks)
   try {
     await copyDisks({
       replica,

@@ -64,7 +64,12 @@ export interface Replica {
   /** From old to new. Reads memory. */
   points(): readonly RecoveryPoint[]
   /**
-   * `base` is the newest point or null for the first. `disks` is the full list at this instant: a new disk starts as zeros, a
+   * What was sealed last, if that is no recovery point but part of a first copy (its `unfinished`), else null. It is the base of whatever
+   * is written next, can be read and held like a point, and goes with an expiry once there is something newer.
+   */
+  unfinished(): RecoveryPoint | null
+  /**
+   * `base` is what was sealed last: the newest point, an unfinished copy, or null for the first. `disks` is the full list at this instant: a new disk starts as zeros, a
    * resized one keeps its common part. At most one writer at a time; needs the epoch of `openReplica`.
    */
   beginPoint(base: PointId | null, disks: readonly PointDisk[]): Promise<PointWriter>

@@ -166,7 +166,8 @@ async function writePoint(
   // A group's machines take turns where they are more than may run at once.
   const inTurn = request.seat?.inTurn ?? atOnce
   const writer = await replica.beginPoint(
-    plan.kind === 'seed' ? null : plan.base,
+    // What lies there of a first copy that nobody finished is written over: a seed is of whole disks.
+    plan.kind === 'seed' ? (replica.unfinished()?.id ?? null) : plan.base,
     machine.disks.map(({ key, bytes }) => ({ key, bytes })),
   )
   try {

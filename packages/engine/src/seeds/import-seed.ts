@@ -4,8 +4,9 @@ import { Refusal } from '@understudy/base/errors'
 import type { Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import { checkSeed } from '@understudy/domain/seeds/check-seed'
+import type { SeedId } from '@understudy/domain/seeds/seed'
 import { type EngineContext, loadProtection, stateChanged } from '../engine-context.ts'
-import type { EngineParts } from '../engine-parts.ts'
+import type { EngineConfig, EngineParts } from '../engine-parts.ts'
 import type { JobBody, TaskScope } from '../jobs/job-scope.ts'
 import type { PointWriter, Replica } from '../ports/replica-store.ts'
 import type { SeedContent, SeedReader } from '../ports/seed-folders.ts'
@@ -37,7 +38,7 @@ export const importSeed = (context: EngineContext): JobBody<SeedJob> => ({
   },
 })
 
-/** Repeatable: begins anew until the point is sealed, for nothing of it is visible before; then it finds it there. */
+/** Repeatable: goes on behind what of it is durable until the point is sealed, for nothing is visible before; then it finds it there. */
 async function copyIn(parts: EngineParts, request: SeedJob, task: TaskScope): Promise<void> {
   const id = request.protectionId
   const protection = await loadProtection(parts, id)
@@ -53,7 +54,7 @@ async function copyIn(parts: EngineParts, request: SeedJob, task: TaskScope): Pr
       const verdict = checkSeed({ found, expected: seed, protection, newest })
       if (verdict.kind === 'refuse') throw new Refusal(verdict.why)
       const known = verdict.kind === 'imported' ? newest : null
-      const point = known ?? (await sealSeed(parts, { replica, reader, task }))
+      const point = known ?? (await sealSeed(parts, { seedId: seed.id, replica, reader, task }))
       const summary = summaryOf(point, { startedAt, endedAt: parts.clock.now() })
       await keepSummary(parts, id, { replica, point, summary })
       task.note(`${formatBytes(point.changedBytes)} imported`)
@@ -76,13 +77,30 @@ const summaryOf = (
   reason: 'First copy, imported from a disk',
 })
 
-type Sealing = { readonly replica: Replica; readonly reader: SeedReader; readonly task: TaskScope }
+type Sealing = {
+  readonly seedId: SeedId
+  readonly replica: Replica
+  readonly reader: SeedReader
+  readonly task: TaskScope
+}
 
-async function sealSeed(parts: EngineParts, { replica, reader, task }: Sealing): Promise<RecoveryPoint> {
+/**
+ * Every so often what is there becomes durable, as an unfinished copy that says how far it goes: whoever comes after a crash reads the seed
+ * again, for all of it must prove itself, and writes what is behind that.
+ */
+async function sealSeed(parts: EngineParts, sealing: Sealing): Promise<RecoveryPoint> {
+  const { seedId, replica, reader, task } = sealing
   const { disks, point } = reader.manifest
-  const writer = await replica.beginPoint(null, disks)
+  const found = replica.unfinished()
+  const safe = piecesOf(found, seedId)
+  if (safe > 0) task.note(`Goes on behind the ${safe} pieces that were imported before`)
+  let writer = await replica.beginPoint(found?.id ?? null, disks)
+  const keep = async (pieces: number): Promise<void> => {
+    const part = await writer.seal({ ...point, unfinished: markOf(seedId, pieces) })
+    writer = await replica.beginPoint(part.id, disks)
+  }
   try {
-    await writeAll(writer, reader, { task, atOnce: parts.config.requestsInFlight })
+    await writeAll(() => writer, { ...sealing, safe, keep, config: parts.config })
     task.signal.throwIfAborted()
     return await writer.seal(point)
   } catch (error) {
@@ -91,29 +109,54 @@ async function sealSeed(parts: EngineParts, { replica, reader, task }: Sealing):
   }
 }
 
+const markOf = (seed: SeedId, pieces: number): string => JSON.stringify({ seed, pieces })
+
+/** How much of this seed lies in an unfinished copy; of another seed nothing that could be used. */
+function piecesOf(found: RecoveryPoint | null, seedId: SeedId): number {
+  const mark = JSON.parse(found?.unfinished ?? 'null') as { seed?: unknown; pieces?: unknown } | null
+  return mark?.seed === seedId && typeof mark.pieces === 'number' ? mark.pieces : 0
+}
+
+type Writing = Pick<Sealing, 'reader' | 'task'> & {
+  readonly config: Pick<EngineConfig, 'requestsInFlight' | 'importKeepBytes'>
+  /** So many pieces are in the copy already. */
+  readonly safe: number
+  /** Makes the first so many pieces durable. Nothing is under way. */
+  keep(pieces: number): Promise<void>
+}
+
 async function writeAll(
-  writer: PointWriter,
-  reader: SeedReader,
-  { task, atOnce }: { readonly task: TaskScope; readonly atOnce: number },
+  writer: () => PointWriter,
+  { reader, task, config, safe, keep }: Writing,
 ): Promise<void> {
   const totalBytes = sumBytes(reader.manifest.disks)
   const underWay: Promise<void>[] = []
-  let doneBytes = 0
+  let [pieces, doneBytes, unkeptBytes] = [0, 0, 0]
+  const settle = async (): Promise<void> => {
+    await Promise.all(underWay)
+    underWay.length = 0
+  }
   try {
     for await (const content of reader.contents(task.signal)) {
       // What follows may overwrite what is still under way.
       if (content === 'mark') {
-        await Promise.all(underWay)
-        underWay.length = 0
-      } else {
-        const written = write(writer, content, task.signal)
-        // It is awaited in its turn; until then a failure must not count as unhandled.
-        written.catch(() => {})
-        underWay.push(written)
-        doneBytes = Math.min(totalBytes, doneBytes + content.bytes)
-        task.progress({ doneBytes, totalBytes })
-        if (underWay.length >= atOnce) await underWay.shift()
+        await settle()
+        continue
       }
+      pieces += 1
+      doneBytes = Math.min(totalBytes, doneBytes + content.bytes)
+      task.progress({ doneBytes, totalBytes })
+      if (pieces <= safe) continue
+      const written = write(writer(), content, task.signal)
+      // It is awaited in its turn; until then a failure must not count as unhandled.
+      written.catch(() => {})
+      underWay.push(written)
+      if (underWay.length >= config.requestsInFlight) await underWay.shift()
+      unkeptBytes += content.data?.length ?? 0
+      if (unkeptBytes < config.importKeepBytes) continue
+      await settle()
+      await keep(pieces)
+      unkeptBytes = 0
     }
     await Promise.all(underWay)
   } finally {

@@ -1,6 +1,8 @@
 import { KiB } from '@understudy/base/bytes'
+import { present } from '@understudy/base/invariant'
 import { readAll } from '@understudy/simulator/memory-disk'
-import { describe, expect, test } from 'vitest'
+import { checkGuest } from '@understudy/simulator/synthetic-guest'
+import { describe, expect, test, vi } from 'vitest'
 import { by, type Lab, minute } from '../engine-lab.ts'
 import { DISK_BYTES, folder, newSeedLab, passphrase } from './seed-lab.ts'
 
@@ -88,6 +90,85 @@ describe('a first copy on a disk', () => {
     await lab.done(lab.engine.importSeed(request))
     await lab.clock.advance(minute)
     expect((await lab.state(protectionId)).state).toBe('protected')
+  })
+
+  /** The replica's disk fails after so many writes; null: it works again. */
+  const failingReplica = (lab: Lab) => {
+    const { replicas } = lab.b.platform
+    const { openReplica } = replicas
+    const state = { left: null as number | null, written: 0 }
+    vi.spyOn(replicas, 'openReplica').mockImplementation(async (...where) => {
+      const replica = await openReplica(...where)
+      return {
+        ...replica,
+        async beginPoint(...begin) {
+          const writer = await replica.beginPoint(...begin)
+          return {
+            ...writer,
+            async write(...args) {
+              if (state.left !== null && --state.left < 0) throw new Error('the disk of the replica is gone')
+              state.written += args[2].length
+              await writer.write(...args)
+            },
+          }
+        },
+      }
+    })
+    return state
+  }
+  const inSlices = { requestBytes: 16 * KiB, requestsInFlight: 2, importKeepBytes: 128 * KiB }
+
+  test('whose import is interrupted goes on behind what was kept, and is the same machine', async () => {
+    const { lab, protectionId, request, exported } = await newSeedLab({ config: inSlices })
+    await exported()
+    const disk = failingReplica(lab)
+    disk.left = 20
+    expect((await lab.settle(lab.engine.importSeed(request))).state).toBe('failed')
+    // Nothing of it is a recovery point.
+    expect(await lab.engine.recoveryPoints(protectionId)).toEqual([])
+    expect(await actionOf(lab, protectionId, 'test-failover')).toMatchObject({ allowed: false })
+    const whole = seedOf(lab).contents.reduce(
+      (sum, content) => sum + (content === 'mark' ? 0 : (content.data?.length ?? 0)),
+      0,
+    )
+    disk.left = null
+    disk.written = 0
+    await lab.done(lab.engine.importSeed(request))
+    expect(disk.written).toBeGreaterThan(0)
+    expect(disk.written).toBeLessThanOrEqual(whole - 128 * KiB)
+    const [point] = await lab.engine.recoveryPoints(protectionId)
+    expect(point).toMatchObject({ cycle: 'seed' })
+    expect(point).not.toHaveProperty('unfinished')
+    const protection = await lab.state(protectionId)
+    const replica = await lab.b.platform.replicas.openReplica(protection.replicaId, null)
+    const opened = await replica.openPoint(present(point, 'it was imported').id)
+    expect(await checkGuest(opened.disks.map(({ reader }) => reader))).not.toBeNull()
+  })
+
+  test('that was imported in part and given up is replaced by the next one, or by what comes over the line', async () => {
+    for (const next of ['seed', 'line'] as const) {
+      const { lab, protectionId, ask, request, exported } = await newSeedLab({ config: inSlices })
+      await exported()
+      const disk = failingReplica(lab)
+      disk.left = 20
+      expect((await lab.settle(lab.engine.importSeed(request))).state).toBe('failed')
+      disk.left = null
+      await lab.engine.giveUpSeed(ask)
+      await lab.clock.advance(minute)
+      if (next === 'seed') {
+        await exported()
+        await lab.done(lab.engine.importSeed(request))
+      } else await lab.engine.resume(ask)
+      await lab.clock.advance(minute)
+      const protection = await lab.state(protectionId)
+      expect(protection.state).toBe('protected')
+      const replica = await lab.b.platform.replicas.openReplica(protection.replicaId, null)
+      for (const { id } of replica.points()) {
+        const opened = await replica.openPoint(id)
+        expect(await checkGuest(opened.disks.map(({ reader }) => reader)), next).not.toBeNull()
+      }
+      expect(replica.unfinished()).toBeNull()
+    }
   })
 
   test('given up goes over the line, and its seed is refused afterwards', async () => {

@@ -96,7 +96,8 @@ type Tools = {
 
 type Content = ReadonlyMap<DiskKey, Buffer>
 
-const newestId = (replica: Replica): PointId | null => replica.points().at(-1)?.id ?? null
+const newestId = (replica: Replica): PointId | null =>
+  (replica.unfinished() ?? replica.points().at(-1))?.id ?? null
 
 const disksOf = (content: Content): PointDisk[] =>
   [...content].map(([key, data]) => ({ key, bytes: data.length }))
@@ -107,7 +108,8 @@ async function sealPoint(
   write: (writer: PointWriter) => Promise<void>,
   options: { readonly disks?: readonly PointDisk[]; readonly facts?: Partial<PointFacts> } = {},
 ): Promise<RecoveryPoint> {
-  const disks = options.disks ?? replica.points().at(-1)?.disks ?? [{ key: a, bytes: MiB }]
+  const disks = options.disks ??
+    (replica.unfinished() ?? replica.points().at(-1))?.disks ?? [{ key: a, bytes: MiB }]
   const writer = await replica.beginPoint(newestId(replica), disks)
   await write(writer)
   return await writer.seal(facts(options.facts))
@@ -432,6 +434,46 @@ function sealTests({ create, restart, store }: Tools): void {
     expect(alone).not.toHaveProperty('group')
     await restart()
     expect((await store().openReplica(id, 2)).points()).toEqual([marked, alone])
+  })
+  test('an unfinished copy outlives a restart, is no recovery point, and is what the next one is written on', async () => {
+    const replica = await create()
+    expect(replica.unfinished()).toBeNull()
+    const write = (at: number, byte: number) => (writer: PointWriter) =>
+      writer.write(a, at, filled(8192, byte))
+    const part = await sealPoint(replica, write(0, 1), { facts: facts({ unfinished: 'up to 8192' }) })
+    const lost = await replica.beginPoint(part.id, part.disks)
+    await lost.write(a, 0, filled(4096, 9))
+    await restart()
+    const reopened = await store().openReplica(id, 2)
+    expect(reopened.points()).toEqual([])
+    expect(reopened.unfinished()).toEqual(part)
+    expect(part.unfinished).toBe('up to 8192')
+    expect(await reopened.usage()).toMatchObject({ pointCount: 0, oldestInstant: null, newestInstant: null })
+    expectSame(await readPoint(reopened, part.id), new Map([[a, grown(filled(8192, 1), MiB)]]))
+    const more = await sealPoint(reopened, write(8192, 2), { facts: facts({ unfinished: 'up to 16384' }) })
+    expect(reopened.unfinished()).toEqual(more)
+    const reader = await store().openReplica(id, null)
+    expect([reader.points(), reader.unfinished()]).toEqual([[], more])
+    await reader.close()
+    const point = await sealPoint(reopened, write(16384, 3))
+    expect(reopened.points()).toEqual([point])
+    expect(reopened.unfinished()).toBeNull()
+    expect(point).not.toHaveProperty('unfinished')
+    // Whatever the tiers would keep of their age.
+    const { removed } = await reopened.expire([{ everySeconds: 0, forSeconds: 1e9 }], point.instant)
+    expect(removed).toBe(2)
+    const whole = grown(Buffer.concat([filled(8192, 1), filled(8192, 2), filled(8192, 3)]), MiB)
+    expectSame(await readPoint(reopened, point.id), new Map([[a, whole]]))
+    await restart()
+    expect((await store().openReplica(id, 3)).points()).toEqual([point])
+  })
+  test('an expiry leaves the unfinished copy that is the newest, however old it is', async () => {
+    const replica = await create()
+    const part = await sealPoint(replica, (writer) => writer.write(a, 0, filled(8192, 1)), {
+      facts: facts({ unfinished: 'half' }),
+    })
+    expect(await replica.expire([], part.instant + 1e12)).toEqual({ removed: 0 })
+    expect(replica.unfinished()).toEqual(part)
   })
   test('nothing of a point is visible before it is sealed', async () => {
     const replica = await create()
