@@ -3,6 +3,7 @@ import type { Machine } from '@understudy/contract/machine'
 import type { ProtectPreview } from '@understudy/contract/protection'
 import type { z } from 'zod'
 import { Fact, Facts } from '../../ui/Facts.tsx'
+import { alikeSizes, nameFirst } from './alike-sizes.ts'
 
 type SuggestedSizesProps = {
   readonly machines: readonly Machine[]
@@ -11,19 +12,16 @@ type SuggestedSizesProps = {
 
 /** Which size each machine would get at the target, and why that one. */
 export function SuggestedSizes({ machines, sizes }: SuggestedSizesProps) {
-  const known = machines.flatMap(({ id, name }) => {
-    const size = sizes[id]
-    return size ? [{ id, name, size }] : []
-  })
-  if (known.length === 0) return null
+  const alike = alikeSizes(machines, sizes)
+  if (alike.length === 0) return null
   return (
     <section aria-label="Suggested sizes">
       <Facts>
-        {known.map(({ id, name, size }) => (
-          <Fact key={id} name={name}>
-            {size.name}
+        {alike.map(({ name, why, names }) => (
+          <Fact key={`${name} ${why}`} name={nameFirst(names)}>
+            {name}
             <Text size="xs" c="var(--ink-quiet)">
-              {size.why}
+              {why}
             </Text>
           </Fact>
         ))}
