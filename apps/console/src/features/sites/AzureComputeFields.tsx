@@ -140,26 +140,24 @@ function SignIn({ draft, problems, set }: SignInProps) {
       </Input.Wrapper>
       {draft.signIn === 'secret' ? (
         <>
-          <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="sm">
-            <TextInput
-              label="Tenant"
-              description="Directory (tenant) id"
-              value={draft.tenantId}
-              onChange={(event) => set({ tenantId: event.currentTarget.value })}
-              error={problem('signIn.tenantId')}
-              required
-              spellCheck={false}
-            />
-            <TextInput
-              label="Application"
-              description="Application (client) id"
-              value={draft.clientId}
-              onChange={(event) => set({ clientId: event.currentTarget.value })}
-              error={problem('signIn.clientId')}
-              required
-              spellCheck={false}
-            />
-          </SimpleGrid>
+          <TextInput
+            label="Tenant"
+            description="Directory (tenant) id"
+            value={draft.tenantId}
+            onChange={(event) => set({ tenantId: event.currentTarget.value })}
+            error={problem('signIn.tenantId')}
+            required
+            spellCheck={false}
+          />
+          <TextInput
+            label="Application"
+            description="Application (client) id"
+            value={draft.clientId}
+            onChange={(event) => set({ clientId: event.currentTarget.value })}
+            error={problem('signIn.clientId')}
+            required
+            spellCheck={false}
+          />
           <PasswordInput
             label="Client secret"
             description={
