@@ -1,5 +1,5 @@
-import { Alert, List, Stack, Text } from '@mantine/core'
-import { IconCircleCheck } from '@tabler/icons-react'
+import { Alert, Button, CopyButton, List, Stack, Text } from '@mantine/core'
+import { IconCheck, IconCircleCheck, IconCopy } from '@tabler/icons-react'
 import type { Problem } from '@understudy/contract/problem'
 import { problemOf } from '../../api/client.ts'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
@@ -33,45 +33,55 @@ export function ConnectionTest({ summary, error, incomplete }: ConnectionTestPro
   return <ConnectionProblem error={error} title="The connection does not work" />
 }
 
-/** A failure to reach a site; rights that are missing stand one below the other, by the place where they are missing. */
+/** A failure to reach a site; rights that are missing stand by the place where they are missing and by what they are for, to be given to whoever gives rights. */
 export function ConnectionProblem({ error, title }: { readonly error: unknown; readonly title: string }) {
-  const problem = error ? problemOf(error) : null
-  const missing = problem?.missingRights ?? []
+  const missing = (error ? problemOf(error).missingRights : null) ?? []
   return (
     <ProblemAlert
       error={error}
       title={title}
-      detail={
-        problem && missing.length > 0 ? <RightsMissing detail={problem.detail} missing={missing} /> : null
-      }
+      detail={missing.length > 0 ? <RightsMissing missing={missing} /> : null}
     />
   )
 }
 
-type RightsMissingProps = {
-  readonly detail: string
-  readonly missing: NonNullable<Problem['missingRights']>
-}
-
-const RightsMissing = ({ detail, missing }: RightsMissingProps) => (
-  <Stack gap={6}>
-    <Text size="sm">{detail}.</Text>
-    {[...Map.groupBy(missing, ({ scope }) => scope)].map(([scope, rights]) => (
+const RightsMissing = ({ missing }: { readonly missing: NonNullable<Problem['missingRights']> }) => (
+  <Stack gap="xs">
+    <Text size="sm">
+      {missing.length === 1
+        ? 'The identity of the site lacks one right.'
+        : `The identity of the site lacks ${missing.length} rights.`}
+    </Text>
+    {[...Map.groupBy(missing, ({ scope }) => scope)].map(([scope, there]) => (
       <div key={scope}>
         <Text size="sm" fw={600}>
-          in {scope}
+          In {scope}
         </Text>
-        <List size="xs" aria-label={`Missing in ${scope}`}>
-          {rights.map(({ right, purpose }) => (
-            <List.Item key={right}>
-              <Text span inherit ff="monospace">
-                {right}
-              </Text>{' '}
+        <List size="sm" spacing={4} aria-label={`Missing in ${scope}`}>
+          {[...Map.groupBy(there, ({ purpose }) => purpose)].map(([purpose, rights]) => (
+            <List.Item key={purpose}>
               {purpose}
+              {rights.map(({ right }) => (
+                <Text key={right} size="xs" ff="monospace" style={{ overflowWrap: 'anywhere' }}>
+                  {right}
+                </Text>
+              ))}
             </List.Item>
           ))}
         </List>
       </div>
     ))}
+    <CopyButton value={[...new Set(missing.map(({ right }) => right))].join('\n')} timeout={1500}>
+      {({ copied, copy }) => (
+        <Button
+          variant="default"
+          w="fit-content"
+          leftSection={copied ? <IconCheck size={15} /> : <IconCopy size={15} />}
+          onClick={copy}
+        >
+          {copied ? 'Copied' : 'Copy the rights'}
+        </Button>
+      )}
+    </CopyButton>
   </Stack>
 )
