@@ -50,7 +50,7 @@ export function EditSite({ site }: { readonly site: Site }) {
     whyRefused(roleOf.sites.update) ??
     (form.summary === null && !untestable ? 'Test the connection first' : null)
   return (
-    <Stack gap="md" maw={720}>
+    <Stack gap="md" maw={720} ref={form.place}>
       <SiteFields
         draft={form.draft}
         problems={{ ...refused, ...form.problems }}

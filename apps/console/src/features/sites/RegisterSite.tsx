@@ -53,7 +53,7 @@ function RegisterForm({ onRegistered, onCancel, azureOffer }: RegisterFormProps)
     },
   })
   return (
-    <Stack gap="md">
+    <Stack gap="md" ref={form.place}>
       <SegmentedControl
         aria-label="Platform"
         value={form.draft.platform}
