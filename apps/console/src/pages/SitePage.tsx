@@ -61,7 +61,10 @@ export function SitePage() {
     (each) => (each !== 'machines' || !hasNoInventory) && (each !== 'networks' || site.whyNoTarget === null),
   )
   const hasMachines = shownTabs.includes('machines')
-  const tab = shownTabs.find((each) => each === search.tab) ?? shownTabs[0] ?? 'settings'
+  // Where nothing runs yet, what is kept is what people come for.
+  const isForReplicas = site.machineCount === 0 && site.replicaCount > 0
+  const tab =
+    shownTabs.find((each) => each === search.tab) ?? (isForReplicas ? 'replicas' : shownTabs[0]) ?? 'settings'
   const open = (value: string | null): void => {
     const chosen = tabs.find((each) => each === value)
     if (chosen)
