@@ -70,7 +70,7 @@ function Shown({ check, protection }: ShownProps) {
         <StatusMark tone={toneOfOutcome[verdict]}>{verdictWords(check, target.name)}</StatusMark>
         {judged && (
           <Text size="sm" c="var(--ink-quiet)" span>
-            {judged.system}, judged for {wordsOfGuestHardware[judged.hardware]} hardware, told{' '}
+            {judged.system}, judged for {wordsOfGuestHardware[judged.hardware]} hardware, asked{' '}
             <When at={judged.at} />
           </Text>
         )}
@@ -119,7 +119,7 @@ function FindingRow({ finding }: { readonly finding: NonNullable<BootCheck['judg
         </Text>
       </Group>
       <Box pl={{ base: 0, sm: 122 }}>
-        <Text size="sm">{readable(message)}</Text>
+        <Text size="sm">{readable(message.replace(/\.?$/, '.'))}</Text>
         {remedy && (
           <Text size="sm" c="var(--ink-quiet)">
             {readable(remedy)}

@@ -19,7 +19,8 @@ export function PaceNote({ protection: { pace, lagTargetSeconds } }: { readonly 
         {sentence(pace.why)}. {pace.remedy}
       </Text>
       <Text size="xs" c="var(--ink-quiet)" mt={4}>
-        Since <When at={pace.since} />. The alert about lag comes beyond {formatDuration(lagTargetSeconds)}.
+        It began <When at={pace.since} />. The alert about lag comes beyond {formatDuration(lagTargetSeconds)}
+        .
       </Text>
     </Alert>
   )
