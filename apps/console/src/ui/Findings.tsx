@@ -1,4 +1,4 @@
-import { Group, List, Stack, Text } from '@mantine/core'
+import { Box, Group, List, Stack, Text } from '@mantine/core'
 import { readable } from '../lib/format.ts'
 import { StatusMark } from './StatusMark.tsx'
 
@@ -26,10 +26,12 @@ export function Findings({
           styles={{ itemWrapper: { width: '100%' } }}
         >
           <Group gap="sm" align="flex-start" wrap="nowrap">
-            <StatusMark tone={finding.level === 'blocker' ? 'bad' : 'at-risk'}>
-              {finding.level === 'blocker' ? 'Blocked' : 'Warning'}
-            </StatusMark>
-            <Stack gap={0}>
+            <Box miw={76}>
+              <StatusMark tone={finding.level === 'blocker' ? 'bad' : 'at-risk'}>
+                {finding.level === 'blocker' ? 'Blocked' : 'Warning'}
+              </StatusMark>
+            </Box>
+            <Stack gap={0} style={{ minWidth: 0, overflowWrap: 'anywhere' }}>
               <Text size="sm">{finding.message}</Text>
               <Text size="sm" c="var(--ink-quiet)">
                 {readable(finding.remedy)}
