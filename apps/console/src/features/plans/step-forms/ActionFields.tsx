@@ -18,6 +18,7 @@ import {
   WordTable,
 } from './fields.tsx'
 import { ProbeFields } from './ProbeFields.tsx'
+import { RecordFields } from './RecordFields.tsx'
 import { statusesIn } from './statuses.ts'
 
 export function ActionFields({ value, ...facts }: FormOf<StepAction>) {
@@ -228,42 +229,21 @@ const algorithms = ['hmac-sha256', 'hmac-sha384', 'hmac-sha512'] as const
 
 function DnsFields(props: FormOf<ActionOf<'dns'>>) {
   const { value, blocked, onChange } = props
-  const text = (name: 'server' | 'zone' | 'recordName') => ({
-    readOnly: blocked,
-    value: value[name],
-    onChange: (event: { readonly currentTarget: { readonly value: string } }) =>
-      onChange({ ...value, [name]: event.currentTarget.value }, name),
-  })
   return (
     <>
       <TextInput
         label="Name server"
         placeholder="ns1.example.com, with :port if not 53"
-        {...text('server')}
+        readOnly={blocked}
+        value={value.server}
+        onChange={(event) => onChange({ ...value, server: event.currentTarget.value }, 'server')}
       />
-      <TextInput label="Zone" placeholder="example.com" {...text('zone')} />
-      <TextInput label="Name of the record" placeholder="shop.example.com" {...text('recordName')} />
-      <SimpleGrid cols={2} spacing="xs">
-        <Select
-          label="Type"
-          allowDeselect={false}
-          disabled={blocked}
-          data={[...recordTypes]}
-          value={value.recordType}
-          onChange={(chosen) => {
-            const recordType = recordTypes.find((each) => each === chosen)
-            if (recordType) onChange({ ...value, recordType })
-          }}
-        />
-        <WholeNumber
-          label="TTL, seconds"
-          value={value.ttlSeconds}
-          min={0}
-          max={2 ** 31 - 1}
-          blocked={blocked}
-          onChange={(ttlSeconds) => onChange({ ...value, ttlSeconds }, 'ttl')}
-        />
-      </SimpleGrid>
+      <RecordFields
+        {...props}
+        types={recordTypes}
+        leastTtl={0}
+        onChange={(record, field) => onChange({ ...value, ...record }, field)}
+      />
       <EndpointFields
         {...props}
         label="Points to"

@@ -13,16 +13,18 @@ import {
 } from '@mantine/core'
 import { IconPlus, IconX } from '@tabler/icons-react'
 import type { ActionOf, ItemId } from '../plan-draft.ts'
-import { withChange, withMember, withRecordType } from './azure-edits.ts'
+import { withChange, withMember, withRecord } from './azure-edits.ts'
 import {
   EndpointFields,
   type FormOf,
+  legendAsLabel,
   MachineSelect,
   SiteSelect,
   TimeoutField,
   WholeNumber,
   WordTable,
 } from './fields.tsx'
+import { RecordFields } from './RecordFields.tsx'
 
 type Placed = ActionOf<'traffic-manager'> | ActionOf<'azure-load-balancer'> | ActionOf<'azure-dns'>
 type Typed = { readonly currentTarget: { readonly value: string } }
@@ -170,18 +172,7 @@ export function AzureLoadBalancerFields(props: FormOf<ActionOf<'azure-load-balan
       </SimpleGrid>
       <SimpleGrid cols={2} spacing="xs">
         <Select
-          label="Afterwards"
-          allowDeselect={false}
-          disabled={blocked}
-          data={[
-            { value: 'in', label: 'in the pool' },
-            { value: 'out', label: 'not in the pool' },
-          ]}
-          value={membership}
-          onChange={(chosen) => onChange({ ...value, membership: chosen === 'out' ? 'out' : 'in' })}
-        />
-        <Select
-          label="is"
+          label="Member"
           allowDeselect={false}
           disabled={blocked}
           data={[
@@ -192,6 +183,17 @@ export function AzureLoadBalancerFields(props: FormOf<ActionOf<'azure-load-balan
           onChange={(chosen) =>
             onChange(withMember(value, chosen === 'entry' ? 'entry' : 'adapter', machines[0]?.value ?? null))
           }
+        />
+        <Select
+          label="Afterwards"
+          allowDeselect={false}
+          disabled={blocked}
+          data={[
+            { value: 'in', label: 'in the pool' },
+            { value: 'out', label: 'not in the pool' },
+          ]}
+          value={membership}
+          onChange={(chosen) => onChange({ ...value, membership: chosen === 'out' ? 'out' : 'in' })}
         />
       </SimpleGrid>
       {member.kind === 'adapter' ? (
@@ -258,50 +260,30 @@ const recordTypes = ['A', 'AAAA', 'CNAME'] as const
 
 export function AzureDnsFields(props: FormOf<ActionOf<'azure-dns'>>) {
   const { value, blocked, onChange } = props
-  const text = (name: 'zone' | 'recordName') => ({
-    readOnly: blocked,
-    value: value[name],
-    onChange: (event: Typed) => onChange({ ...value, [name]: event.currentTarget.value }, name),
-  })
   return (
     <>
       <PlaceFields {...props} rights="read the zone, and read and write its records" />
-      <SimpleGrid cols={2} spacing="xs">
-        <TextInput label="Zone" placeholder="example.com" {...text('zone')} />
-        <Select
-          label="Seen"
-          allowDeselect={false}
-          disabled={blocked}
-          data={[
-            { value: 'public', label: 'by everybody (public)' },
-            { value: 'private', label: 'in networks (private)' },
-          ]}
-          value={value.zoneKind}
-          onChange={(chosen) => onChange({ ...value, zoneKind: chosen === 'private' ? 'private' : 'public' })}
-        />
-      </SimpleGrid>
-      <TextInput label="Name of the record" placeholder="shop.example.com" {...text('recordName')} />
-      <SimpleGrid cols={2} spacing="xs">
-        <Select
-          label="Type"
-          allowDeselect={false}
-          disabled={blocked}
-          data={[...recordTypes]}
-          value={value.recordType}
-          onChange={(chosen) => {
-            const recordType = recordTypes.find((each) => each === chosen)
-            if (recordType) onChange(withRecordType(value, recordType))
-          }}
-        />
-        <WholeNumber
-          label="TTL, seconds"
-          value={value.ttlSeconds}
-          min={1}
-          max={2 ** 31 - 1}
-          blocked={blocked}
-          onChange={(ttlSeconds) => onChange({ ...value, ttlSeconds }, 'ttl')}
-        />
-      </SimpleGrid>
+      <RecordFields
+        {...props}
+        types={recordTypes}
+        leastTtl={1}
+        besideZone={
+          <Select
+            label="Kind of zone"
+            allowDeselect={false}
+            disabled={blocked}
+            data={[
+              { value: 'public', label: 'public' },
+              { value: 'private', label: 'private' },
+            ]}
+            value={value.zoneKind}
+            onChange={(chosen) =>
+              onChange({ ...value, zoneKind: chosen === 'private' ? 'private' : 'public' })
+            }
+          />
+        }
+        onChange={(record, field) => onChange(withRecord(value, record), field)}
+      />
       <ValueFields {...props} />
       <TimeoutField {...props} />
     </>
@@ -314,7 +296,7 @@ function ValueFields(props: FormOf<ActionOf<'azure-dns'>>) {
   const { values, recordType } = value
   const [first] = machines
   return (
-    <Fieldset legend="Points to" variant="unstyled" styles={{ legend: { fontWeight: 500, padding: 0 } }}>
+    <Fieldset legend="Points to" variant="unstyled" styles={legendAsLabel}>
       <Stack gap={6}>
         {values.map((each, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: an address is its place; nothing else tells two equal ones apart.

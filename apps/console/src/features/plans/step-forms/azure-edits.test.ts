@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { newAction } from '../new-items.ts'
 import type { ActionOf, StepAction } from '../plan-draft.ts'
 import { machineId } from '../plan-lab.ts'
-import { withChange, withMember, withRecordType } from './azure-edits.ts'
+import { withChange, withMember, withRecord } from './azure-edits.ts'
 
 const web = machineId('web')
 const fresh = <Kind extends StepAction['kind']>(kind: Kind) => newAction(kind, web) as ActionOf<Kind>
@@ -41,9 +41,17 @@ test('a member of a pool is an adapter or an address', () => {
 
 test('a record that becomes a CNAME leads to one name, and keeps one that was typed', () => {
   const records = fresh('azure-dns')
-  expect(withRecordType(records, 'CNAME').values).toEqual([{ kind: 'address', address: '' }])
+  const cname = (value: typeof records) => withRecord(value, { ...value, recordType: 'CNAME' })
+  expect(cname(records).values).toEqual([{ kind: 'address', address: '' }])
   const typed = { kind: 'address', address: 'shop.example.net' } as const
   const several = { ...records, values: [...records.values, typed] }
-  expect(withRecordType(several, 'CNAME').values).toEqual([typed])
-  expect(withRecordType(several, 'AAAA').values).toEqual(several.values)
+  expect(cname(several).values).toEqual([typed])
+  expect(withRecord(several, { ...several, recordType: 'AAAA' }).values).toEqual(several.values)
+})
+
+test('what a record leads to stays when it gets another name', () => {
+  const renamed = withRecord(fresh('azure-dns'), { ...fresh('azure-dns'), recordName: 'www.example.com' })
+  expect(renamed).toEqual({ ...fresh('azure-dns'), recordName: 'www.example.com' })
+  const cname = { ...renamed, recordType: 'CNAME' } as const
+  expect(withRecord(cname, { ...cname, ttlSeconds: 5 }).values).toEqual(cname.values)
 })

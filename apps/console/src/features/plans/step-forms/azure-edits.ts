@@ -32,12 +32,16 @@ export const withMember = (
     kind === 'adapter' ? { kind, machine } : { kind, name: '', address: endpointOf(machine), network: '' },
 })
 
+type RecordPart = Pick<Records, 'zone' | 'recordName' | 'recordType' | 'ttlSeconds'>
+
 /** A CNAME leads to one name, and a machine has none. */
-export const withRecordType = (value: Records, recordType: Records['recordType']): Records => ({
-  ...value,
-  recordType,
-  values:
-    recordType === 'CNAME'
+export function withRecord(value: Records, record: RecordPart): Records {
+  const becomesCname = record.recordType === 'CNAME' && value.recordType !== 'CNAME'
+  return {
+    ...value,
+    ...record,
+    values: becomesCname
       ? [value.values.find(({ kind }) => kind === 'address') ?? { kind: 'address', address: '' }]
       : value.values,
-})
+  }
+}

@@ -39,6 +39,12 @@ export type FormOf<Value> = FormFacts & {
   readonly onChange: (value: Value, field?: string) => void
 }
 
+/** The name of several fields together stands as that of a single one does. */
+export const legendAsLabel = {
+  root: { marginInline: 0 },
+  legend: { fontWeight: 600, fontSize: 'var(--mantine-font-size-sm)', padding: 0 },
+} as const
+
 type MachineSelectProps = Pick<FormFacts, 'machines' | 'blocked'> & {
   readonly label: string
   readonly value: ItemId | null
@@ -129,7 +135,7 @@ export function EndpointFields({ label, value, onChange, machines, blocked }: En
         ) : (
           <TextInput
             label="Address"
-            placeholder="10.0.0.5, or {{parameter}}"
+            placeholder="10.0.0.5 or {{name}}"
             readOnly={blocked}
             value={value.address}
             onChange={(event) =>
@@ -273,7 +279,7 @@ type TextListProps = {
 
 export function TextList({ label, add, texts, blocked, onChange }: TextListProps) {
   return (
-    <Fieldset legend={label} variant="unstyled" styles={{ legend: { fontWeight: 500, padding: 0 } }}>
+    <Fieldset legend={label} variant="unstyled" styles={legendAsLabel}>
       <Stack gap={4}>
         {texts.map((text, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: a text is its place; nothing else tells two equal ones apart.
@@ -324,7 +330,7 @@ export function WordTable({ label, add, nameLabel, words, blocked, onChange }: W
     if (former) change(shown.with(index, { ...former, ...row }), `${label} ${index}`)
   }
   return (
-    <Fieldset legend={label} variant="unstyled" styles={{ legend: { fontWeight: 500, padding: 0 } }}>
+    <Fieldset legend={label} variant="unstyled" styles={legendAsLabel}>
       <Stack gap={4}>
         {shown.map((row, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: the name is what is being typed.
