@@ -94,7 +94,7 @@ import {
   StartPlanInput,
 } from './recovery-plan.ts'
 import { PointAnnotation, RecoveryPoint } from './recovery-point.ts'
-import { ConnectionResult, Network, Site, SiteInput } from './site.ts'
+import { ConnectionResult, Network, PlacementChoice, Site, SiteInput } from './site.ts'
 import { CreatedDisplayLink, DisplayLink, DisplayLinkInput, WallPicture, WallRun } from './wall.ts'
 
 const Nothing = z.object({}).meta({ id: 'Nothing' })
@@ -169,6 +169,13 @@ export const contract = {
     networks: get('/sites/{id}/networks', 'sites', 'Networks a replica can be connected to')
       .input(ById)
       .output(z.object({ items: z.array(Network) })),
+    placementChoices: get(
+      '/sites/{id}/placement-choices',
+      'sites',
+      'What the settings of the site and of its machines can name beside networks',
+    )
+      .input(ById)
+      .output(z.object({ items: z.array(PlacementChoice) })),
   },
   bandwidth: {
     list: get(

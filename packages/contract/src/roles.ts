@@ -26,6 +26,7 @@ export const roleOf = {
     testConnection: 'contributor',
     refresh: 'operator',
     networks: 'reader',
+    placementChoices: 'reader',
     failoverOutlook: 'reader',
     failOver: 'operator',
   },

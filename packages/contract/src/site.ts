@@ -142,6 +142,16 @@ export const Network = z
   .object({ id: z.string(), name: z.string(), isolated: z.boolean(), description: z.string() })
   .meta({ id: 'Network' })
 export type Network = z.infer<typeof Network>
+/** What settings of a platform name beside networks. */
+export const PlacementChoice = z
+  .object({
+    kind: z.enum(['security-group', 'load-balancer-pool', 'availability-set', 'zone']),
+    id: z.string().describe('As the settings name it'),
+    name: z.string(),
+    note: z.string().describe('What tells two of one name apart'),
+  })
+  .meta({ id: 'PlacementChoice' })
+export type PlacementChoice = z.infer<typeof PlacementChoice>
 export const ConnectionResult = z
   .object({ ok: z.literal(true), summary: z.string() })
   .meta({ id: 'ConnectionResult' })

@@ -10,6 +10,7 @@ import type { GroupId, Protection, ProtectionId } from '@understudy/domain/prote
 import type { Readiness } from '@understudy/domain/recovery-plans/readiness'
 import type { RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
 import type { BandwidthCalendar, BandwidthLimit } from '@understudy/domain/sites/bandwidth'
+import type { PlacementChoice } from '@understudy/domain/sites/placement-choice'
 import type { Network, Site, SiteId } from '@understudy/domain/sites/site'
 import { type BootChecks, createBootChecks, loadBootCheck } from './boot-check/check-boot.ts'
 import { type BootWatcher, createBootWatcher } from './boot-check/watch-boot.ts'
@@ -139,6 +140,8 @@ export type Engine = {
   refreshSite(siteId: SiteId): Promise<void>
   /** None where no machine can run. */
   networks(siteId: SiteId): Promise<readonly Network[]>
+  /** What else the settings there can name; none where they name nothing. */
+  placementChoices(siteId: SiteId): Promise<readonly PlacementChoice[]>
   /** Which of these sites keep replicas and cannot run them, and what to do. Never throws for a site that is away. */
   noTargets(siteIds: Iterable<SiteId>): Promise<NoTargets>
 
@@ -342,6 +345,8 @@ export function createEngine(given: EngineParts): Engine {
     refreshSite: async (siteId) =>
       refreshSite(parts, await loadSite(parts, siteId), new AbortController().signal),
     networks: async (siteId) => (await (await platformOf(parts, siteId)).target?.networks()) ?? [],
+    placementChoices: async (siteId) =>
+      (await (await platformOf(parts, siteId)).target?.placementChoices?.()) ?? [],
     noTargets: (siteIds) => noTargets(parts, siteIds),
 
     setBandwidth: (ends, calendar, asker) =>

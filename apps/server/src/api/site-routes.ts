@@ -94,5 +94,9 @@ export function siteRoutes(deps: ApiDeps) {
       await findSite(deps, input.id)
       return { items: [...(await deps.engine.networks(input.id as SiteId))] }
     }),
+    placementChoices: os.sites.placementChoices.handler(async ({ input }) => {
+      await findSite(deps, input.id)
+      return { items: [...(await deps.engine.placementChoices(input.id as SiteId))] }
+    }),
   }
 }

@@ -3,6 +3,7 @@ import type { BlockReader, MappedExtent } from '@understudy/block/device'
 import type { PresentedHardware } from '@understudy/domain/boot-check/guest-hardware'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey, Finding, MachineHardware, MachineRef } from '@understudy/domain/machines/machine'
+import type { PlacementChoice } from '@understudy/domain/sites/placement-choice'
 import type { Network } from '@understudy/domain/sites/site'
 import type { GuestPrograms } from './guest-programs.ts'
 import type { DiskFingerprint } from './source-platform.ts'
@@ -108,6 +109,8 @@ export interface TargetPlatform {
    */
   places(): Promise<readonly string[]>
   networks(signal?: AbortSignal): Promise<readonly Network[]>
+  /** Where settings name more than networks by the platform's own ids: what there is to choose from. Touches nothing. */
+  placementChoices?(signal?: AbortSignal): Promise<readonly PlacementChoice[]>
   /**
    * Everything that would make `boot` fail or surprise, found before the disaster. A name that is taken is a warning
    * (`machine/name-taken`) that says which one the machine gets. Touches nothing.

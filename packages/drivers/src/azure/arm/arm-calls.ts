@@ -1,6 +1,7 @@
 // The part of Azure Resource Manager that running a replica is made of. `sdk-calls.ts` speaks to Azure through Microsoft's clients.
-import type { Disk, ResourceSku, Snapshot, Usage, VirtualMachine } from '@azure/arm-compute'
+import type { AvailabilitySet, Disk, ResourceSku, Snapshot, Usage, VirtualMachine } from '@azure/arm-compute'
 import type {
+  LoadBalancer,
   NetworkInterface,
   NetworkSecurityGroup,
   PublicIPAddress,
@@ -41,6 +42,9 @@ export interface ArmCalls {
   /** Of the whole subscription: a network often lies in a resource group of its own. */
   allNetworks(signal?: AbortSignal): Promise<readonly VirtualNetwork[]>
   allGroups(signal?: AbortSignal): Promise<readonly NetworkSecurityGroup[]>
+  allBalancers(signal?: AbortSignal): Promise<readonly LoadBalancer[]>
+  /** In the resource group of the site: a machine is in none of another. */
+  availabilitySets(signal?: AbortSignal): Promise<readonly AvailabilitySet[]>
   isAddressFree(networkId: string, address: string, signal?: AbortSignal): Promise<boolean>
   /** Null: the machine is not there. */
   stateOf(machine: string, signal?: AbortSignal): Promise<MachineState | null>

@@ -11,6 +11,7 @@ import { destroyRun } from './destroy-run.ts'
 import { joinFindings, keptJoins } from './join-rights.ts'
 import { keptFor } from './kept-for.ts'
 import { namedFindings, namedFor } from './named-things.ts'
+import { placementChoices } from './placement-choices.ts'
 import { pluggedAdapters, preflightFindings, sizeFor } from './preflight.ts'
 import { loadSubnets, readPreflightFacts } from './preflight-facts.ts'
 import { probeMachine } from './probe-machine.ts'
@@ -69,6 +70,7 @@ export function azureTarget(parts: TargetParts): TargetPlatform {
     places: async () => [placeOf(settings)],
     networks: async (signal) =>
       toNetworks(await loadSubnets({ settings, arm: { ...arm, ...readings } }, signal)),
+    placementChoices: (signal) => placementChoices(arm, settings, sizes, signal),
     async preflight(spec, signal) {
       const facts = await readPreflightFacts(
         { settings, arm: { ...arm, ...readings, sizes } },

@@ -103,6 +103,12 @@ export function sdkCalls(parts: SdkParts): ArmCalls {
       ask.all('list the security groups', signal, (options) =>
         network.networkSecurityGroups.listAll(options),
       ),
+    allBalancers: (signal) =>
+      ask.all('list the load balancers', signal, (options) => network.loadBalancers.listAll(options)),
+    availabilitySets: (signal) =>
+      ask.all('list the availability sets', signal, (options) =>
+        compute.availabilitySets.list(group, options),
+      ),
     isAddressFree: (networkId, address, signal) =>
       ask.once('ask for an address', signal, async (options) => {
         const id = present(readResourceId(networkId), 'Azure gives whole ids')
