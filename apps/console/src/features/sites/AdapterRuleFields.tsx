@@ -1,18 +1,24 @@
-import { Checkbox, Fieldset, SegmentedControl, Stack, Text, Textarea, TextInput } from '@mantine/core'
+import { Checkbox, Fieldset, SegmentedControl, Stack, Text, TextInput } from '@mantine/core'
+import type { PlacementChoice } from '@understudy/contract/site'
 import { useState } from 'react'
 import { checkRule, type RuleDraft } from './adapter-rules.ts'
+import { ResourceField, ResourcesField } from './ResourceField.tsx'
+import { choicesOf } from './resource-options.ts'
 
 type AdapterRuleFieldsProps = {
   readonly title: string
   /** What the group of fields is called for whoever does not see where it stands. */
   readonly label: string
   readonly draft: RuleDraft
+  /** What there is at the site. */
+  readonly choices: readonly PlacementChoice[]
   readonly disabled: boolean
   readonly onChange: (change: Partial<RuleDraft>) => void
 }
 
 /** What one adapter gets in a test, or in a failover. */
-export function AdapterRuleFields({ title, label, draft, disabled, onChange }: AdapterRuleFieldsProps) {
+export function AdapterRuleFields(props: AdapterRuleFieldsProps) {
+  const { title, label, draft, choices, disabled, onChange } = props
   const problems = checkRule(draft)
   const [wantsFixed, setWantsFixed] = useState(false)
   const isFixed = draft.address !== '' || wantsFixed
@@ -44,26 +50,23 @@ export function AdapterRuleFields({ title, label, draft, disabled, onChange }: A
             spellCheck={false}
           />
         )}
-        <TextInput
+        <ResourceField
           label="Security group"
-          description="Resource id; empty: only what the subnet has"
+          description="None: only what the subnet has"
           placeholder="/subscriptions/…/networkSecurityGroups/…"
+          options={choicesOf(choices, 'security-group')}
           value={draft.securityGroupId}
-          onChange={(event) => onChange({ securityGroupId: event.currentTarget.value })}
+          onChange={(securityGroupId) => onChange({ securityGroupId })}
           error={problems.securityGroupId ?? null}
-          spellCheck={false}
         />
-        <Textarea
+        <ResourcesField
           label="Pools of load balancers"
-          description="Resource ids of back-end pools, one a line"
+          description="Back-end pools that it comes into"
           placeholder="/subscriptions/…/backendAddressPools/…"
-          autosize
-          minRows={1}
-          maxRows={5}
+          options={choicesOf(choices, 'load-balancer-pool')}
           value={draft.backendPoolIds}
-          onChange={(event) => onChange({ backendPoolIds: event.currentTarget.value })}
+          onChange={(backendPoolIds) => onChange({ backendPoolIds })}
           error={problems.backendPoolIds ?? null}
-          spellCheck={false}
         />
         <Checkbox
           label="Public address"

@@ -19,6 +19,7 @@ import {
   toRuleDraft,
 } from './adapter-rules.ts'
 import { ConnectionProblem } from './ConnectionTest.tsx'
+import { usePlacementChoices } from './use-placement-choices.ts'
 
 type Adapter = { readonly key: string; readonly macAddress: string }
 type AzureAdaptersProps = {
@@ -54,6 +55,7 @@ export function AzureAdapters({ siteId, adapters }: AzureAdaptersProps) {
     onSettled: () => queries.invalidateQueries({ queryKey: api.sites.key() }),
   })
   const rules = site ? rulesOf(site) : null
+  const choices = usePlacementChoices(rules === null ? null : siteId)
   if (!site || rules === null || adapters.length === 0) return null
   const wrong = [...edited.values()].some((draft) => Object.keys(checkRule(draft)).length > 0)
   return (
@@ -81,6 +83,7 @@ export function AzureAdapters({ siteId, adapters }: AzureAdaptersProps) {
                     title={wordsOfMode[mode]}
                     label={`${wordsOfMode[mode]}, ${adapter.key}`}
                     draft={draft}
+                    choices={choices}
                     disabled={refused !== null}
                     onChange={(change) => setEdited(new Map(edited).set(key, { ...draft, ...change }))}
                   />

@@ -1,5 +1,8 @@
 import { Select, SimpleGrid, Stack, Textarea, TextInput } from '@mantine/core'
 import { type ComputeDraft, diskTypes } from './compute-draft.ts'
+import { ResourceField } from './ResourceField.tsx'
+import { choicesOf, ofSubscription, withSet } from './resource-options.ts'
+import { usePlacementChoices } from './use-placement-choices.ts'
 
 /** What most leave empty. A fold that holds one of them is open. */
 export const extraFields = [
@@ -14,17 +17,21 @@ export const extraFields = [
   'certificate',
 ] as const satisfies readonly (keyof ComputeDraft)[]
 
-const zones = ['1', '2', '3']
+/** As every region that has zones calls them. */
+const zones = ['1', '2', '3'].map((value) => ({ value, label: `Zone ${value}` }))
 
 type AzureComputeExtrasProps = {
   readonly draft: ComputeDraft
+  readonly siteId: string | null
   readonly account: string
   readonly problem: (name: string) => string | null
   readonly set: (change: Partial<ComputeDraft>) => void
 }
 
 /** What machines are made of in Azure, where other than by default. */
-export function AzureComputeExtras({ draft, account, problem, set }: AzureComputeExtrasProps) {
+export function AzureComputeExtras({ draft, siteId, account, problem, set }: AzureComputeExtrasProps) {
+  const choices = usePlacementChoices(siteId)
+  const offeredZones = choicesOf(choices, 'zone')
   return (
     <Stack gap="sm">
       <TextInput
@@ -51,20 +58,25 @@ export function AzureComputeExtras({ draft, account, problem, set }: AzureComput
           placeholder="None"
           clearable
           clearButtonProps={{ 'aria-label': 'No zone' }}
-          data={zones.map((value) => ({ value, label: `Zone ${value}` }))}
+          data={[
+            ...withSet(
+              offeredZones.length === 0 ? zones : offeredZones,
+              draft.zone === '' ? [] : [draft.zone],
+            ),
+          ]}
           value={draft.zone === '' ? null : draft.zone}
           onChange={(value) => set({ zone: value ?? '' })}
           error={problem('zone')}
         />
       </SimpleGrid>
-      <TextInput
+      <ResourceField
         label="Availability set"
-        description="Resource id; a machine is in a zone or in a set."
+        description="A machine is in a zone or in a set."
         placeholder="/subscriptions/…/availabilitySets/…"
+        options={ofSubscription(choicesOf(choices, 'availability-set'), draft.subscriptionId)}
         value={draft.availabilitySetId}
-        onChange={(event) => set({ availabilitySetId: event.currentTarget.value })}
+        onChange={(availabilitySetId) => set({ availabilitySetId })}
         error={problem('availabilitySetId')}
-        spellCheck={false}
       />
       <Textarea
         label="Tags"

@@ -15,6 +15,7 @@ import type { Problems } from './draft-fields.ts'
 
 type AzureComputeFieldsProps = {
   readonly draft: ComputeDraft
+  readonly siteId: string | null
   /** Of the replicas. */
   readonly account: string
   readonly problems: Problems
@@ -22,7 +23,8 @@ type AzureComputeFieldsProps = {
 }
 
 /** Where replicas run in Azure: off until somebody wants it, as it takes more rights and, once something runs, money. */
-export function AzureComputeFields({ draft, account, problems, onChange }: AzureComputeFieldsProps) {
+export function AzureComputeFields(props: AzureComputeFieldsProps) {
+  const { draft, siteId, account, problems, onChange } = props
   const problem = problemIn(problems)
   const set = (change: Partial<ComputeDraft>): void => onChange({ ...draft, ...change })
   const hasExtras = extraFields.some((name) => draft[name] !== '')
@@ -76,7 +78,7 @@ export function AzureComputeFields({ draft, account, problems, onChange }: Azure
             // A problem must not hide behind a closed fold.
             keepOpen={extraFields.some((name) => problem(pathOf[name] ?? name) !== null)}
           >
-            <AzureComputeExtras draft={draft} account={account} problem={problem} set={set} />
+            <AzureComputeExtras draft={draft} siteId={siteId} account={account} problem={problem} set={set} />
           </Fold>
         </>
       )}

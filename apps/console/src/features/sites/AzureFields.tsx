@@ -17,14 +17,16 @@ import type { Problems } from './draft-fields.ts'
 type AzureFieldsProps = {
   readonly draft: AzureDraft
   readonly problems: Problems
-  readonly saved: boolean
+  /** Null: it is not saved yet. */
+  readonly siteId: string | null
   readonly onChange: (draft: AzureDraft) => void
 }
 
 const rareFields = ['endpoint', 'proxyUrl', 'connections', 'requestsPerSecond'] as const
 
 /** A container of a storage account, how it lets us in, and how hard it may be used. */
-export function AzureFields({ draft, problems, saved, onChange }: AzureFieldsProps) {
+export function AzureFields({ draft, problems, siteId, onChange }: AzureFieldsProps) {
+  const saved = siteId !== null
   const problem = (path: string): string | null => problems[path] ?? null
   const set = (change: Partial<AzureDraft>): void => onChange({ ...draft, ...change })
   return (
@@ -70,6 +72,7 @@ export function AzureFields({ draft, problems, saved, onChange }: AzureFieldsPro
         <Rare draft={draft} saved={saved} problem={problem} set={set} />
       </Fold>
       <AzureComputeFields
+        siteId={siteId}
         draft={draft.compute}
         account={draft.account}
         problems={problems}

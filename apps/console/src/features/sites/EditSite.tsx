@@ -55,7 +55,7 @@ export function EditSite({ site }: { readonly site: Site }) {
         draft={form.draft}
         problems={{ ...refused, ...form.problems }}
         onChange={form.setDraft}
-        saved
+        siteId={site.id}
       />
       <ConnectionTest summary={form.summary} error={form.testError} incomplete={form.incomplete} />
       <ConnectionProblem error={update.error} title="The site was not saved" />

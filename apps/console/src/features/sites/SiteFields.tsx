@@ -9,12 +9,13 @@ type SiteFieldsProps = {
   readonly draft: SiteDraft
   readonly problems: Problems
   readonly onChange: (draft: SiteDraft) => void
-  /** The site exists: its secret is kept when the field stays empty. */
-  readonly saved?: boolean
+  /** Of a site that exists: its secret is kept when the field stays empty. */
+  readonly siteId?: string
 }
 
 /** Name and settings of a site, each problem beside its field. */
-export function SiteFields({ draft, problems, onChange, saved = false }: SiteFieldsProps) {
+export function SiteFields({ draft, problems, onChange, siteId }: SiteFieldsProps) {
+  const saved = siteId !== undefined
   return (
     <Stack gap="md">
       <TextInput
@@ -39,7 +40,7 @@ export function SiteFields({ draft, problems, onChange, saved = false }: SiteFie
         <AzureFields
           draft={draft.azure}
           problems={problems}
-          saved={saved}
+          siteId={siteId ?? null}
           onChange={(azure) => onChange({ ...draft, azure })}
         />
       )}
