@@ -73,7 +73,7 @@ export function JobPage() {
                     job.subjectName
                   )}
                 </Fact>
-                <Fact name="Took">
+                <Fact name={job.endedAt === null ? 'So far' : 'Took'}>
                   <Took job={job} />
                 </Fact>
                 <Fact name="Started">{formatWithZone(job.createdAt)}</Fact>

@@ -6,8 +6,8 @@ import { roleOfJob } from '@understudy/contract/roles'
 import { api, client } from '../../api/client.ts'
 import { useWhyRefused } from '../../api/session.ts'
 import { readable } from '../../lib/format.ts'
-import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
+import { AnswerButtons } from './AnswerButtons.tsx'
 
 /** A job waits for a person: the question and its answers. */
 export function JobQuestion({ job }: { readonly job: Job }) {
@@ -31,18 +31,12 @@ export function JobQuestion({ job }: { readonly job: Job }) {
         {readable(question.text)}
       </Text>
       <Group gap="xs">
-        {question.answers.map((option) => (
-          <ActionButton
-            key={option.value}
-            reason={refused ?? (answer.isPending ? 'Your answer is on its way' : null)}
-            color={option.danger ? 'red' : 'teal'}
-            variant={option.danger ? 'outline' : 'filled'}
-            loading={answer.isPending && answer.variables === option.value}
-            onClick={() => answer.mutate(option.value)}
-          >
-            {option.label}
-          </ActionButton>
-        ))}
+        <AnswerButtons
+          answers={question.answers}
+          reason={refused ?? (answer.isPending ? 'Your answer is on its way' : null)}
+          sent={answer.isPending ? answer.variables : undefined}
+          onAnswer={({ value }) => answer.mutate(value)}
+        />
       </Group>
       <ProblemAlert error={answer.error} />
     </Alert>

@@ -7,13 +7,11 @@ import { useState } from 'react'
 import { api, client } from '../../api/client.ts'
 import { useWhyRefused } from '../../api/session.ts'
 import { readable } from '../../lib/format.ts'
-import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { useFocusBack } from '../../ui/use-focus-back.ts'
+import { type Answer, AnswerButtons } from './AnswerButtons.tsx'
 import { type AskingJob, alikeQuestions, namesOf, wordingsOf } from './alike-questions.ts'
 import { JobQuestion } from './JobQuestion.tsx'
-
-type Answer = AskingJob['question']['answers'][number]
 
 /** All questions of jobs: those that ask the same have one answer for all, and one for each below. */
 export function JobQuestions({ jobs }: { readonly jobs: readonly Job[] }) {
@@ -63,17 +61,12 @@ function AskedAlike({ jobs, onlyTogether = false }: AskedAlikeProps) {
             </Text>
           ))}
           <Group gap="xs">
-            {jobs[0].question.answers.map((answer) => (
-              <ActionButton
-                key={answer.value}
-                reason={refused}
-                color={answer.danger ? 'red' : 'teal'}
-                variant={answer.danger ? 'outline' : 'filled'}
-                onClick={() => setChosen(answer)}
-              >
-                {`All ${jobs.length}: ${answer.label}`}
-              </ActionButton>
-            ))}
+            <AnswerButtons
+              answers={jobs[0].question.answers}
+              reason={refused}
+              wordsOf={({ label }) => `All ${jobs.length}: ${label}`}
+              onAnswer={setChosen}
+            />
             {!onlyTogether && (
               <Button variant="subtle" aria-expanded={oneByOne} onClick={() => setOneByOne(!oneByOne)}>
                 One by one
