@@ -74,6 +74,11 @@ test('a first copy that would take days over the line is exported to a disk', as
   await expect(dialog.getByRole('button', { name: 'Export' })).toBeDisabled()
   await dialog.getByLabel('Folder on the server').fill(disk)
   await dialog.getByLabel('Passphrase').first().fill(passphrase)
+  const again = dialog.getByRole('textbox', { name: 'Passphrase again' })
+  await again.fill('correct hoarse')
+  await expect(again).toHaveAccessibleDescription(/It differs from the one above/)
+  await expect(dialog.getByRole('button', { name: 'Export' })).toBeDisabled()
+  await again.fill(passphrase)
   // The disk of this test is a folder of the computer that the server runs on.
   await dialog.getByLabel('The folder may lie on a disk of the server').check()
   await checkBothThemes(page, 'seed-export')

@@ -1,4 +1,15 @@
-import { Alert, Button, Checkbox, Group, Modal, Select, Stack, Text, TextInput } from '@mantine/core'
+import {
+  Alert,
+  Button,
+  Checkbox,
+  Group,
+  Modal,
+  PasswordInput,
+  Select,
+  Stack,
+  Text,
+  TextInput,
+} from '@mantine/core'
 import { IconHandStop } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import type { Protection, ProtectionAction } from '@understudy/contract/protection'
@@ -72,7 +83,10 @@ export function ActionDialog({ protection, action, point, flow, onClose }: Actio
   const blocked = preview.data?.findings.some((finding) => finding.level === 'blocker') ?? false
   const asksForSeed = action === 'export-seed' || action === 'import-seed'
   const ready =
-    !blocked && (!mustType || typed === protection.name) && (!asksForSeed || isSeedPlace(options.seed))
+    !blocked &&
+    (!mustType || typed === protection.name) &&
+    (!asksForSeed || isSeedPlace(options.seed)) &&
+    (action !== 'export-seed' || options.passphraseAgain === options.seed.passphrase)
   const submit = (event: FormEvent): void => {
     event.preventDefault()
     if (ready && !run.isPending) run.mutate()
@@ -282,7 +296,19 @@ function Options({ action, options, power, onChange }: OptionsProps) {
   if (action === 'export-seed')
     return (
       <>
-        <SeedFields value={options.seed} onChange={(seed) => onChange({ seed })} />
+        <SeedFields value={options.seed} onChange={(seed) => onChange({ seed })}>
+          <PasswordInput
+            label="Passphrase again"
+            value={options.passphraseAgain}
+            error={
+              options.passphraseAgain !== '' && !options.seed.passphrase.startsWith(options.passphraseAgain)
+                ? 'It differs from the one above'
+                : null
+            }
+            onChange={(event) => onChange({ passphraseAgain: event.currentTarget.value })}
+            autoComplete="new-password"
+          />
+        </SeedFields>
         <Checkbox
           label="The folder may lie on a disk of the server"
           description="Without this, a folder is refused where no other disk is mounted. At least 8 GiB stay free there."

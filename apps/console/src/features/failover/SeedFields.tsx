@@ -1,4 +1,5 @@
 import { PasswordInput, TextInput } from '@mantine/core'
+import type { ReactNode } from 'react'
 import type { ActionOptions } from './run-action.ts'
 
 type SeedPlace = ActionOptions['seed']
@@ -11,10 +12,11 @@ export const isSeedPlace = ({ folder, passphrase }: SeedPlace): boolean =>
 type SeedFieldsProps = {
   readonly value: SeedPlace
   readonly onChange: (value: SeedPlace) => void
+  readonly children?: ReactNode
 }
 
 /** Where the disk is mounted, and what its content is encrypted with. */
-export function SeedFields({ value, onChange }: SeedFieldsProps) {
+export function SeedFields({ value, onChange, children }: SeedFieldsProps) {
   return (
     <>
       <TextInput
@@ -27,11 +29,12 @@ export function SeedFields({ value, onChange }: SeedFieldsProps) {
       />
       <PasswordInput
         label="Passphrase"
-        description={`At least ${SHORTEST_PASSPHRASE} characters. It is asked for again at the import and kept nowhere until then: without it the seed is lost.`}
+        description={`At least ${SHORTEST_PASSPHRASE} characters, those of the export at the import. It is kept nowhere in between: without it the seed is lost.`}
         value={value.passphrase}
         onChange={(event) => onChange({ ...value, passphrase: event.currentTarget.value })}
-        autoComplete="off"
+        autoComplete="new-password"
       />
+      {children}
     </>
   )
 }

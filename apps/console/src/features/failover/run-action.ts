@@ -19,6 +19,8 @@ export type ActionOptions = {
   readonly keepReplica: boolean
   /** Where a first copy goes on a disk, or comes from. */
   readonly seed: { readonly folder: string; readonly passphrase: string }
+  /** A slip would be found out at the other side only, days later. */
+  readonly passphraseAgain: string
   /** An export: the folder may lie on a disk of the server. */
   readonly acceptServerDisk: boolean
 }
@@ -31,6 +33,7 @@ export const plainOptions: ActionOptions = {
   overwriteModified: false,
   keepReplica: false,
   seed: { folder: '', passphrase: '' },
+  passphraseAgain: '',
   acceptServerDisk: false,
 }
 
