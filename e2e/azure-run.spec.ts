@@ -3,10 +3,11 @@
 import { type BrowserContext, expect, type Locator, type Page, test } from '@playwright/test'
 import type { Protection } from '@understudy/contract/protection'
 import type { Site } from '@understudy/contract/site'
-import { ask, becomeOwner, choose, field, followTheJob, jobSucceeds, watchForErrors } from './console.ts'
+import { ask, choose, field, followTheJob, jobSucceeds } from './console.ts'
 import { originalAddress, recordAtBoot, waitForGuest } from './guest.ts'
-import { dismantle, newHome, type Product, startProduct } from './product.ts'
-import { type Api, apiOf, checkBothThemes, tabTo } from './simulated-sites.ts'
+import { closeConsole, openConsole } from './open-console.ts'
+import type { Product } from './product.ts'
+import { type Api, checkBothThemes, tabTo } from './simulated-sites.ts'
 import { until } from './until.ts'
 
 test.describe.configure({ mode: 'serial' })
@@ -15,7 +16,7 @@ const AZURE = 'Azure (Azurite on this computer)'
 const jobSeconds = 300
 
 let home: string
-let product: Product | null = null
+let product: Product
 let context: BrowserContext
 let page: Page
 let errors: readonly string[]
@@ -25,17 +26,10 @@ let azure: Site
 let awayAddress: string
 
 test.beforeAll(async ({ browser }) => {
-  home = await newHome()
-  product = await startProduct(home)
-  context = await browser.newContext()
-  page = await context.newPage()
-  errors = watchForErrors(page)
-  await becomeOwner(page, product.setupLink ?? '')
-  api = apiOf(context, product.address)
+  ;({ home, product, context, page, errors, api } = await openConsole(browser))
 })
 test.afterAll(async () => {
-  await context?.close()
-  await dismantle(home, product)
+  await closeConsole({ home, product, context })
 })
 
 const main = (): Locator => page.getByRole('main')
@@ -50,7 +44,7 @@ test('the lab gets an Azure in which machines run, and says what of it is emulat
   if (!found) throw new Error('the site is registered')
   azure = found
   expect(azure).toMatchObject({ emulated: true, canBeTarget: true, canBeSource: true })
-  await page.goto(`${product?.address}/sites/${azure.id}?tab=networks`)
+  await page.goto(`${product.address}/sites/${azure.id}?tab=networks`)
   const facts = main().getByRole('region', { name: 'Where machines run' })
   await expect(facts).toContainText('emulated')
   await expect(facts).toContainText('westeurope')
@@ -60,7 +54,7 @@ test('the lab gets an Azure in which machines run, and says what of it is emulat
 })
 
 test('the wizard offers the networks of Azure, the isolated one for tests, and protects to it', async () => {
-  await page.goto(`${product?.address}/protect?targetSiteId=${azure.id}`)
+  await page.goto(`${product.address}/protect?targetSiteId=${azure.id}`)
   await choose(page, 'Source site', 'Lab site A')
   await choose(page, 'Policy', 'Every 5 seconds')
   await page.getByRole('checkbox', { name: 'Choose lab-db' }).check()
@@ -197,7 +191,7 @@ test('reprotect turns the direction round, and fail back brings home what was wr
 
 test('the wall says what is emulated, and nothing went wrong in the browser on the whole way', async () => {
   await page.setViewportSize({ width: 3840, height: 2160 })
-  await page.goto(`${product?.address}/wall`)
+  await page.goto(`${product.address}/wall`)
   await expect(page.getByText(/emulated/).first()).toBeVisible()
   await checkBothThemes(page, 'azure-run-wall')
   await page.setViewportSize({ width: 1440, height: 900 })

@@ -6,8 +6,9 @@ import type { Policy } from '@understudy/contract/policy'
 import type { Protection } from '@understudy/contract/protection'
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
 import type { Site } from '@understudy/contract/site'
-import { becomeOwner, choose, field, goTo, heading, watchForErrors } from './console.ts'
-import { dismantle, newHome, type Product, startProduct } from './product.ts'
+import { choose, field, goTo, heading } from './console.ts'
+import { closeConsole, openConsole } from './open-console.ts'
+import { type Product, startProduct } from './product.ts'
 import { type Api, apiOf, checkBothThemes, simulatedSettings, tabTo } from './simulated-sites.ts'
 import { until } from './until.ts'
 
@@ -24,13 +25,7 @@ let api: Api
 let azure: Site
 
 test.beforeAll(async ({ browser }) => {
-  home = await newHome()
-  product = await startProduct(home)
-  context = await browser.newContext()
-  page = await context.newPage()
-  errors = watchForErrors(page)
-  await becomeOwner(page, product.setupLink ?? '')
-  api = apiOf(context, product.address)
+  ;({ home, product, context, page, errors, api } = await openConsole(browser))
   const harbour = await api.send<Site>('POST', '/sites', {
     name: 'Harbour',
     platform: 'simulated',
@@ -40,8 +35,7 @@ test.beforeAll(async ({ browser }) => {
   await api.send('POST', `/sites/${harbour.id}/refresh`, {})
 })
 test.afterAll(async () => {
-  await context?.close()
-  await dismantle(home, product ?? null)
+  await closeConsole({ home, product, context })
 })
 
 test('a site in Azure is filled in by keyboard, and what is wrong stands beside its field', async () => {

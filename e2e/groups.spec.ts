@@ -5,10 +5,11 @@ import type { ConsistencyGroup } from '@understudy/contract/consistency-group'
 import type { Policy } from '@understudy/contract/policy'
 import type { Protection } from '@understudy/contract/protection'
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
-import { becomeOwner, choose, goTo, heading, watchForErrors } from './console.ts'
-import { dismantle, newHome, type Product, startProduct } from './product.ts'
+import { choose, goTo, heading } from './console.ts'
+import { closeConsole, openConsole } from './open-console.ts'
+import type { Product } from './product.ts'
 import { photograph } from './screenshots.ts'
-import { type Api, apiOf, checkBothThemes, openTwoSites, tabTo, untilProtected } from './simulated-sites.ts'
+import { type Api, checkBothThemes, openTwoSites, tabTo, untilProtected } from './simulated-sites.ts'
 import { until } from './until.ts'
 
 test.describe.configure({ mode: 'serial' })
@@ -22,18 +23,11 @@ let api: Api
 let protections: readonly Protection[]
 
 test.beforeAll(async ({ browser }) => {
-  home = await newHome()
-  product = await startProduct(home)
-  context = await browser.newContext()
-  page = await context.newPage()
-  errors = watchForErrors(page)
-  await becomeOwner(page, product.setupLink ?? '')
-  api = apiOf(context, product.address)
+  ;({ home, product, context, page, errors, api } = await openConsole(browser))
   protections = await protectThree()
 })
 test.afterAll(async () => {
-  await context?.close()
-  await dismantle(home, product ?? null)
+  await closeConsole({ home, product, context })
 })
 
 test('a group is made by keyboard, and a machine that cannot be in it says why', async () => {

@@ -1,13 +1,14 @@
 // A recovery plan drawn by mouse and by keyboard over simulated machines: where things go, what is heard of it, what is wrong with
 // it, and that nobody's work is lost, neither to a wrong move nor to somebody else.
-import { expect, type Locator, type Page, test } from '@playwright/test'
+import { type BrowserContext, expect, type Locator, type Page, test } from '@playwright/test'
 import type { Machine } from '@understudy/contract/machine'
 import type { Policy } from '@understudy/contract/policy'
 import type { Protection } from '@understudy/contract/protection'
 import type { PlanDetail } from '@understudy/contract/recovery-plan'
 import { checkAccessibility } from './accessibility.ts'
-import { becomeOwner, choose, field, goTo, heading, owner, signIn, watchForErrors } from './console.ts'
-import { dismantle, newHome, type Product, startProduct } from './product.ts'
+import { choose, field, goTo, heading, owner, signIn } from './console.ts'
+import { closeConsole, openConsole } from './open-console.ts'
+import type { Product } from './product.ts'
 import { photograph } from './screenshots.ts'
 import { until } from './until.ts'
 
@@ -15,21 +16,17 @@ test.describe.configure({ mode: 'serial' })
 
 let home: string
 let product: Product
+let context: BrowserContext
 let page: Page
 let errors: readonly string[]
 let names: readonly string[]
 let planId: string
 
 test.beforeAll(async ({ browser }) => {
-  home = await newHome()
-  product = await startProduct(home)
-  page = await browser.newPage()
-  errors = watchForErrors(page)
-  await becomeOwner(page, product.setupLink ?? '')
+  ;({ home, product, context, page, errors } = await openConsole(browser))
 })
 test.afterAll(async () => {
-  await page?.close()
-  await dismantle(home, product ?? null)
+  await closeConsole({ home, product, context })
 })
 
 test('whoever has no plan yet is told how one begins', async () => {

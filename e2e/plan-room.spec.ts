@@ -4,17 +4,11 @@ import { type BrowserContext, expect, type Page, test } from '@playwright/test'
 import type { Protection } from '@understudy/contract/protection'
 import type { PlanDetail, PlanRun } from '@understudy/contract/recovery-plan'
 import type { Site } from '@understudy/contract/site'
-import { becomeOwner, field, heading, watchForErrors } from './console.ts'
-import { dismantle, newHome, type Product, startProduct } from './product.ts'
+import { field, heading, watchForErrors } from './console.ts'
+import { closeConsole, openConsole } from './open-console.ts'
+import type { Product } from './product.ts'
 import { photograph } from './screenshots.ts'
-import {
-  type Api,
-  apiOf,
-  checkBothThemes,
-  protectHarbour,
-  simulatedSettings,
-  tabTo,
-} from './simulated-sites.ts'
+import { type Api, checkBothThemes, protectHarbour, simulatedSettings, tabTo } from './simulated-sites.ts'
 import { until } from './until.ts'
 
 test.describe.configure({ mode: 'serial' })
@@ -31,13 +25,7 @@ let shop: PlanDetail
 let run: PlanRun
 
 test.beforeAll(async ({ browser }) => {
-  home = await newHome()
-  product = await startProduct(home)
-  context = await browser.newContext()
-  page = await context.newPage()
-  errors = watchForErrors(page)
-  await becomeOwner(page, product.setupLink ?? '')
-  api = apiOf(context, product.address)
+  ;({ home, product, context, page, errors, api } = await openConsole(browser))
   ;({ harbour, protections } = await protectHarbour(api, 4))
   // Of so many, the third from the end is none that another machine has nothing before.
   await until('each has four recovery points', 120, async () =>
@@ -49,8 +37,7 @@ test.beforeAll(async ({ browser }) => {
   shop = await api.send('POST', '/plans', planOver('Shop', 5, [db, web]))
 })
 test.afterAll(async () => {
-  await context?.close()
-  await dismantle(home, product ?? null)
+  await closeConsole({ home, product, context })
 })
 
 test('an instant for all machines is chosen on one line by keyboard, and each machine says how far it goes back', async () => {

@@ -3,10 +3,11 @@
 import { type BrowserContext, expect, type Page, test } from '@playwright/test'
 import type { Protection } from '@understudy/contract/protection'
 import type { PlanDetail, PlanRun } from '@understudy/contract/recovery-plan'
-import { becomeOwner, heading, watchForErrors } from './console.ts'
-import { dismantle, newHome, type Product, startProduct } from './product.ts'
+import { heading } from './console.ts'
+import { closeConsole, openConsole } from './open-console.ts'
+import type { Product } from './product.ts'
 import { photograph } from './screenshots.ts'
-import { type Api, apiOf, checkBothThemes, protectHarbour, tabTo } from './simulated-sites.ts'
+import { type Api, checkBothThemes, protectHarbour, tabTo } from './simulated-sites.ts'
 
 test.describe.configure({ mode: 'serial' })
 
@@ -19,18 +20,11 @@ let plan: PlanDetail
 let api: Api
 
 test.beforeAll(async ({ browser }) => {
-  home = await newHome()
-  product = await startProduct(home)
-  context = await browser.newContext()
-  page = await context.newPage()
-  errors = watchForErrors(page)
-  await becomeOwner(page, product.setupLink ?? '')
-  api = apiOf(context, product.address)
+  ;({ home, product, context, page, errors, api } = await openConsole(browser))
   plan = await makePlan()
 })
 test.afterAll(async () => {
-  await context?.close()
-  await dismantle(home, product ?? null)
+  await closeConsole({ home, product, context })
 })
 
 test('a plan is started from the overview by keyboard, after a look at what it costs and what stands in the way', async () => {

@@ -6,9 +6,10 @@ import { type BrowserContext, expect, type Page, test } from '@playwright/test'
 import type { Policy } from '@understudy/contract/policy'
 import type { Protection } from '@understudy/contract/protection'
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
-import { ask, becomeOwner, watchForErrors } from './console.ts'
-import { dismantle, newHome, type Product, startProduct } from './product.ts'
-import { type Api, apiOf, checkBothThemes, openTwoSites } from './simulated-sites.ts'
+import { ask } from './console.ts'
+import { closeConsole, openConsole } from './open-console.ts'
+import type { Product } from './product.ts'
+import { type Api, checkBothThemes, openTwoSites } from './simulated-sites.ts'
 import { until } from './until.ts'
 
 test.describe.configure({ mode: 'serial' })
@@ -24,18 +25,11 @@ let errors: readonly string[]
 let api: Api
 
 test.beforeAll(async ({ browser }) => {
-  home = await newHome()
+  ;({ home, product, context, page, errors, api } = await openConsole(browser))
   disk = await mkdtemp(path.join(tmpdir(), 'understudy-disk-'))
-  product = await startProduct(home)
-  context = await browser.newContext()
-  page = await context.newPage()
-  errors = watchForErrors(page)
-  await becomeOwner(page, product.setupLink ?? '')
-  api = apiOf(context, product.address)
 })
 test.afterAll(async () => {
-  await context?.close()
-  await dismantle(home, product ?? null)
+  await closeConsole({ home, product, context })
   await rm(disk, { recursive: true, force: true })
 })
 
