@@ -259,7 +259,8 @@ function memoryProtectionStore(): { store: ProtectionStore; rows: ProtectionRows
       const found = row(id)
       found.notes = copy({ ...found.notes, ...change })
     },
-    turning: async () => [...rows].filter(([, { notes }]) => notes.turning).map(([id]) => id),
+    turning: async () =>
+      [...rows].filter(([, { notes }]) => notes.turning || notes.setAside?.length).map(([id]) => id),
     withLeftReplicas: async () =>
       [...rows].filter(([, { notes }]) => notes.leftReplicas?.length).map(([id]) => id),
     async remove(id) {

@@ -147,7 +147,7 @@ export function protectionStore(database: Database): ProtectionStore {
       await refuseMissing(write, 'protection', id)
     },
     async turning() {
-      const statement = `SELECT "id" FROM "Protection" WHERE jsonb_typeof("notes"->'turning') = 'object'`
+      const statement = `SELECT "id" FROM "Protection" WHERE jsonb_typeof("notes"->'turning') = 'object' OR jsonb_path_exists("notes", '$.setAside[*]')`
       return (await pool.query<{ id: ProtectionId }>(statement)).rows.map(({ id }) => id)
     },
     async withLeftReplicas() {

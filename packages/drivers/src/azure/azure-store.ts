@@ -6,7 +6,7 @@ import { checkReplicaId, notFound } from '@understudy/engine/ports/replica-failu
 import type { ReplicaStore } from '@understudy/engine/ports/replica-store'
 import { type AzureContainer, connectAzure } from './azure-calls.ts'
 import { replicaFolder } from './blob-names.ts'
-import { cannotEncrypt } from './failures.ts'
+import { cannotEncrypt, isContainerGone } from './failures.ts'
 import { type AzureLimits, defaultLimits } from './limits.ts'
 import { openPointsRegistry } from './open-points.ts'
 import { openedReplica } from './opened-replica.ts'
@@ -83,10 +83,15 @@ export function replicaStoreOver(
 
     async deleteReplica(id) {
       const calls = await connection()
-      const seen = await loadHead(calls, checkReplicaId(id))
-      // The head first: without it nothing of the rest counts, and whoever still writes is refused.
-      if (seen !== null) await calls.remove(headName(id), {})
-      await removeFolder(calls, replicaFolder(id))
+      checkReplicaId(id)
+      try {
+        // The head first: without it nothing of the rest counts, and whoever still writes is refused.
+        if ((await loadHead(calls, id)) !== null) await calls.remove(headName(id), {})
+        await removeFolder(calls, replicaFolder(id))
+      } catch (error) {
+        // It went with its container: what is not there any more needs no removal, and nothing may wait for one.
+        if (!isContainerGone(error)) throw error
+      }
     },
 
     async list() {

@@ -218,6 +218,29 @@ test('a container that is deleted under a writer is a refusal that says so', asy
   })
 })
 
+test('a replica whose container was deleted is removed; one that nobody answers for is not', async () => {
+  const { container, replica } = await openReplica()
+  await writePoint(replica, [[0, Buffer.alloc(4096, 1)]])
+  const store = openAzureStore({ container, clock, patience: { pause: async () => {}, attempts: 2 } })
+  const unproven = [
+    {
+      answer: { kind: 'answer', status: 409, name: 'ContainerBeingDeleted' },
+      code: 'azure/container-missing',
+    },
+    { answer: { kind: 'answer', status: 404, name: 'ResourceNotFound' }, code: 'azure/container-missing' },
+    { answer: { kind: 'answer', status: 403, name: 'AccountIsDisabled' }, code: 'azure/account-disabled' },
+    { answer: { kind: 'reset' }, code: 'azure/unreachable' },
+  ] as const
+  for (const { answer, code } of unproven) {
+    emulator.proxy.fault = () => answer
+    await expect(store.deleteReplica(id), code).rejects.toMatchObject({ code })
+  }
+  emulator.proxy.fault = null
+  expect(await store.exists(id)).toBe(true)
+  await emulator.client(container).delete()
+  await store.deleteReplica(id)
+})
+
 test.each([
   ['AuthenticationFailed', 'azure/sign-in-refused'],
   ['AuthorizationFailure', 'azure/not-authorized'],

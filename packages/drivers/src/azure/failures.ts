@@ -23,6 +23,13 @@ const signInRefused: Words = {
     'Copy the account key or the shared access signature anew from the storage account and save the site.',
 }
 
+const containerNotFound: Words = {
+  code: 'azure/container-missing',
+  message: 'The container is not there',
+  remedy:
+    'If it was deleted, undelete it in the portal (soft delete). Only if it is lost for good, name another container and protect anew.',
+}
+
 /** By the name that Azure gives. Refusals: nothing gets better by asking again. */
 const refused: Readonly<Record<string, Words>> = {
   AuthenticationFailed: signInRefused,
@@ -63,12 +70,7 @@ const refused: Readonly<Record<string, Words>> = {
     remedy:
       'Wait until Azure has deleted it, or undelete it in the portal; for new replicas name another one.',
   },
-  ContainerNotFound: {
-    code: 'azure/container-missing',
-    message: 'The container is not there',
-    remedy:
-      'If it was deleted, undelete it in the portal (soft delete). Only if it is lost for good, name another container and protect anew.',
-  },
+  ContainerNotFound: containerNotFound,
   ContainerDisabled: {
     code: 'azure/container-disabled',
     message: 'The container has been disabled by its administrator',
@@ -257,6 +259,15 @@ export function whileInUse(error: unknown): unknown {
 /** For whoever asks how the site is: the refusal that `whileInUse` has made an outage of. */
 export const asAnswered = (error: unknown): unknown =>
   error instanceof Outage && error.cause instanceof Refusal ? error.cause : error
+
+/**
+ * The account itself has answered that it has no such container, so nothing of what lay in it is left. No other answer proves that: one that is
+ * being deleted may still be read, an account that is not found may be a name that does not resolve here.
+ */
+export const isContainerGone = (error: unknown): boolean =>
+  error instanceof Refusal &&
+  error.code === containerNotFound.code &&
+  error.facts.name === 'ContainerNotFound'
 
 // --- replicas
 

@@ -1,3 +1,4 @@
+import { Outage } from '@understudy/base/errors'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
 import { checkGuest } from '@understudy/simulator/synthetic-guest'
 import { describe, expect, test, vi } from 'vitest'
@@ -11,6 +12,8 @@ import {
   runningAt,
   until,
 } from '../engine-lab.ts'
+
+const noAnswer = new Outage({ code: 'x/no-answer', message: 'The store does not answer', remedy: 'Wait.' })
 
 describe('reprotect and fail back', () => {
   test('the direction turns with a delta from the common point, not with a comparison', async () => {
@@ -41,6 +44,74 @@ describe('reprotect and fail back', () => {
     await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
     const turned = await lab.state(protectionId)
     expect(await lab.a.replicas.list()).toEqual([turned.replicaId])
+  })
+
+  test('a former replica that cannot be removed is told, keeps no later reprotect waiting, and goes once its site answers', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    const { replicaId: former } = await lab.state(protectionId)
+    const remove = vi.spyOn(lab.b.replicas, 'deleteReplica').mockRejectedValue(noAnswer)
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.clock.advance(2 * minute)
+    expect(await lab.state(protectionId)).toMatchObject({ state: 'protected', direction: 'reverse' })
+    expect(await lab.openAlerts()).toEqual(['reprotect/replica-not-removed'])
+    const [told] = await lab.events('reprotect/replica-not-removed')
+    expect(told?.message).toContain('at B')
+    await lab.done(lab.engine.failBack({ ...ask, overwriteModified: true }))
+    await lab.done(lab.engine.commit(ask))
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    expect(await lab.state(protectionId)).toMatchObject({ state: 'protected', direction: 'forward' })
+    const { replicaId: present } = await lab.state(protectionId)
+    expect((await lab.b.replicas.list()).toSorted()).toEqual([former, present].toSorted())
+    remove.mockRestore()
+    await lab.clock.advance(15 * minute)
+    expect(await lab.b.replicas.list()).toEqual([present])
+    expect(await lab.stores.protections.turning()).toEqual([])
+    expect(await lab.openAlerts()).toEqual([])
+    expect(await lab.events('reprotect/replica-not-removed')).toHaveLength(1)
+  })
+
+  test('a replica that hangs when it is to be removed holds up a reprotect for as long as a dead site may', async () => {
+    const { lab, protectionId, ask } = await failedOverAndCommitted()
+    const leftOver = 'left-over' as ReplicaId
+    const { replicaId } = await lab.state(protectionId)
+    await lab.a.replicas.createReplica({ id: leftOver, machineName: 'web', compress: false, encrypt: false })
+    const turning = { replicaId: leftOver, formerReplicaId: replicaId }
+    await lab.stores.protections.updateNotes(protectionId, { turning })
+    const remove = lab.a.replicas.deleteReplica
+    const { promise: answers, resolve: answer } = Promise.withResolvers<void>()
+    const late: Promise<void>[] = []
+    vi.spyOn(lab.a.replicas, 'deleteReplica').mockImplementationOnce((id) => {
+      late.push(answers.then(() => remove(id)))
+      return late[0] ?? answers
+    })
+    // It answers when the next turn has its own two in the notes, which are not to be cleared with those of before.
+    const prepare = lab.a.replicas.createReplica
+    const seen: unknown[] = []
+    vi.spyOn(lab.a.replicas, 'createReplica').mockImplementationOnce(async (spec) => {
+      answer()
+      await Promise.all(late)
+      await new Promise((resolve) => setImmediate(resolve))
+      seen.push((await lab.stores.protections.notes(protectionId)).turning)
+      await prepare(spec)
+    })
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    const turned = await lab.state(protectionId)
+    expect(seen).toEqual([{ replicaId: turned.replicaId, formerReplicaId: replicaId }])
+    await lab.clock.advance(30 * minute)
+    expect(await lab.stores.protections.turning()).toEqual([])
+    expect(await lab.a.replicas.list()).toEqual([turned.replicaId])
+    expect(await lab.b.replicas.list()).toEqual([])
+    expect(await lab.openAlerts()).toEqual([])
+  })
+
+  test('a former replica that cannot be removed is told by name when its protection ends', async () => {
+    const { lab, ask } = await failedOverAndCommitted()
+    vi.spyOn(lab.b.replicas, 'deleteReplica').mockRejectedValue(noAnswer)
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.done(lab.engine.endProtection({ ...ask, deleteReplica: true }))
+    const [told] = await lab.events('protection/left-behind')
+    expect(told?.message).toMatch(/^The former replica .* stays at B/)
+    expect(await lab.openAlerts()).toEqual([])
   })
 
   test('a replica that is lost keeps no machine away from home: a person decides that everything is copied', async () => {

@@ -1,6 +1,5 @@
 // The direction turns: the machine at the second site is replicated back to the first. Both replicas start from one
 // common point, so what moves between the sites is what changed since, where that is known, and what differs where not.
-import type { JobId } from '@understudy/domain/jobs/job'
 import type { AdapterMapping, Protection, ProtectionId } from '@understudy/domain/protection/protection'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
@@ -10,6 +9,7 @@ import type { ReprotectRequest } from '../requests.ts'
 import { platformOf } from '../sites/platform-of.ts'
 import { tellFailover } from './boot-run.ts'
 import { copyCommonPoint, createReverseReplica } from './copy-common-point.ts'
+import { removeNeedless, removeOrSetAside } from './needless-replicas.ts'
 import { planTurn, type TurnPlan } from './plan-turn.ts'
 import { removeStandIn } from './stand-in.ts'
 import {
@@ -37,9 +37,9 @@ export const reprotect = (context: EngineContext): JobBody<ReprotectRequest> => 
     const { parts } = context
     const { protectionId } = request
     const stillOurs = claimedBy(context, protectionId, job.id)
-    const plan = await job.task('Check both sites', async () => {
+    const plan = await job.task('Check both sites', async (task) => {
       // What an earlier one has left over: the notes of this one would be the last to know of it.
-      await removeNeedless(context, protectionId, null)
+      await removeOrSetAside(context, protectionId, task)
       return await planTurn(context, request)
     })
     const claim = await claimInTask(context, job, 'Take over the protection', {
@@ -83,27 +83,6 @@ async function endStandIn(
     // Without the turn it is the source still.
     if (protection.replicaId === replicaId) task.note(await removeStandIn(context, protection, standIn))
   })
-}
-
-/**
- * Of the two replicas of a reprotect the one that the protection does not use. `owner`: the job that turned it, if it is known.
- * Repeatable.
- */
-export async function removeNeedless(
-  { parts }: Pick<EngineContext, 'parts'>,
-  id: ProtectionId,
-  owner: JobId | null,
-): Promise<void> {
-  const { turning, claim = null } = await parts.stores.protections.notes(id)
-  // It is given back by now. A claim of another job, in the same notes, says that these are the replicas of its turn.
-  if (!turning || (claim !== null && claim.jobId !== owner)) return
-  // After the notes: which of these two a protection uses is then told right, however late it is read.
-  const protection = await loadProtection(parts, id)
-  const isTurned = protection.replicaId === turning.replicaId
-  // Before the turn the reverse replica lies at the source's site, and after it the former one does.
-  const { replicas } = await platformOf(parts, protection.sourceSiteId)
-  await replicas.deleteReplica(isTurned ? turning.formerReplicaId : turning.replicaId)
-  await parts.stores.protections.updateNotes(id, { turning: null })
 }
 
 async function fillReverseReplica(

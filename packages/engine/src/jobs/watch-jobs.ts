@@ -3,9 +3,8 @@ import type { Instant } from '@understudy/base/instant'
 import type { Run } from '@understudy/domain/failover/failover'
 import type { Protection, ProtectionId, ProtectionState } from '@understudy/domain/protection/protection'
 import type { EngineParts } from '../engine-parts.ts'
-import { removeNeedless } from '../failover/reprotect.ts'
+import { removeLeftOver } from '../failover/needless-replicas.ts'
 import { exitOf, isWorkedOn } from '../failover/tidy-up.ts'
-import { withinSeconds } from '../sites/bounded-call.ts'
 import { failLostJobs, startUnasked } from './start-job.ts'
 
 export type JobWatcher = {
@@ -30,14 +29,13 @@ export function createJobWatcher(parts: EngineParts): JobWatcher {
   const leftOverAgainAt = new Map<ProtectionId, Instant>()
 
   /** No state shows it, so it is no exit: a reprotect that was cut short, or failed, in its last step. */
-  const removeLeftOver = async (held: ReadonlySet<ProtectionId>): Promise<void> => {
-    const bound = { seconds: parts.config.deadSiteSeconds, signal: stopping.signal }
+  const lookForLeftOver = async (held: ReadonlySet<ProtectionId>): Promise<void> => {
     for (const id of await parts.stores.protections.turning()) {
       if (stopping.signal.aborted) return
       if (!held.has(id) || parts.clock.now() < (leftOverAgainAt.get(id) ?? 0)) continue
       if (await isWorkedOn(parts, id)) continue
       leftOverAgainAt.set(id, parts.clock.now() + AGAIN_AFTER_MILLISECONDS)
-      await withinSeconds(parts, bound, () => removeNeedless({ parts }, id, null)).catch((error: unknown) =>
+      await removeLeftOver(parts, id, stopping.signal).catch((error: unknown) =>
         parts.log('warn', 'what a reprotect left over could not be removed', { protection: id, error }),
       )
     }
@@ -53,7 +51,7 @@ export function createJobWatcher(parts: EngineParts): JobWatcher {
     for (const { id, name } of candidates)
       if (!stopping.signal.aborted && (await isStranded(parts, id)))
         await startUnasked(parts, 'tidy-up', { id, name })
-    await removeLeftOver(new Set(held.map(({ id }) => id)))
+    await lookForLeftOver(new Set(held.map(({ id }) => id)))
   }
 
   return {

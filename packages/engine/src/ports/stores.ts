@@ -174,6 +174,8 @@ export type ProtectionNotes = {
   } | null
   /** The two replicas of a reprotect under way: one of them goes, whichever way it ends. Absent: none. */
   readonly turning?: { readonly replicaId: ReplicaId; readonly formerReplicaId: ReplicaId } | null
+  /** Replicas of earlier reprotects that could not be removed and are still to be. Absent: none. */
+  readonly setAside?: readonly { readonly siteId: SiteId; readonly replicaId: ReplicaId }[]
   /**
    * Runs that were rolled back while their site could not be reached: their machines may run there and are still to be removed. Absent:
    * none.
@@ -248,7 +250,7 @@ export interface ProtectionStore {
   keepBootCheck(id: ProtectionId, check: BootCheck): Promise<void>
   notes(id: ProtectionId): Promise<ProtectionNotes>
   updateNotes(id: ProtectionId, change: Partial<ProtectionNotes>): Promise<void>
-  /** Those whose notes name the two replicas of a reprotect: under way, or with one of them left over. */
+  /** Those whose notes name the two replicas of a reprotect: under way, or with one of them left over, or set aside. */
   turning(): Promise<readonly ProtectionId[]>
   /** Those whose notes name replicas that a roll back has left behind. */
   withLeftReplicas(): Promise<readonly ProtectionId[]>

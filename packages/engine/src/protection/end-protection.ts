@@ -12,6 +12,7 @@ import { recordEvent } from '../events/report.ts'
 import { destroyRun, isFailBack } from '../failover/boot-run.ts'
 import { settleCommit } from '../failover/commit.ts'
 import { leftOf, removeLeftBesideSource } from '../failover/left-replicas.ts'
+import { tellLeftOver } from '../failover/needless-replicas.ts'
 import { restartSource } from '../failover/planned-failover.ts'
 import { claimedBy } from '../failover/state-claim.ts'
 import { type JobBody, JobFailure, type JobScope, type TaskScope } from '../jobs/job-scope.ts'
@@ -326,6 +327,7 @@ async function forget(context: EngineContext, request: EndProtectionRequest): Pr
   const id = request.protectionId
   const protection = await parts.stores.protections.find(id)
   if (!protection) return
+  await tellLeftOver(parts, id)
   await parts.stores.alerts.resolveAll(id, parts.clock.now())
   parts.live.changed('alerts', null)
   await recordEvent(parts, {

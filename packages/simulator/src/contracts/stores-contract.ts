@@ -398,7 +398,10 @@ function protectionTests(current: Current): void {
     const turning = { replicaId: 'new' as ReplicaId, formerReplicaId: 'old' as ReplicaId }
     await protections.updateNotes(protection.id, { turning })
     expect(await protections.turning()).toEqual([protection.id])
-    await protections.updateNotes(protection.id, { turning: null })
+    const setAside = [{ siteId: protection.sourceSiteId, replicaId: 'old' as ReplicaId }]
+    await protections.updateNotes(protection.id, { turning: null, setAside })
+    expect(await protections.turning()).toEqual([protection.id])
+    await protections.updateNotes(protection.id, { setAside: [] })
     expect(await protections.turning()).toEqual([])
   })
   test('protections that have left a replica behind are found, until it has gone', async () => {
