@@ -59,7 +59,7 @@ export const failBack = (context: EngineContext): JobBody<FailBackRequest> => ({
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
       const remove = () => stopWhatRuns(context, { protectionId, runId, stillOurs })
-      await putBack(context, job, { protectionId, claim, remove })
+      await putBack(context, job, { protectionId, claim, because: error, remove })
       // Last and on their own: a home site that has died must not keep production off.
       await job.undo('Note what the original holds', () => noteNeverStarted(context, protectionId, runId))
       await job.undo('Let the recovery point go', () => letGo(context, runId))

@@ -8,6 +8,7 @@ import type { JobScope } from '../jobs/job-scope.ts'
 import { resolveTrouble } from '../replication/cycle-slot.ts'
 import { describeRecovery, type RunPlan, tellFailover, waitForAnswer } from './boot-run.ts'
 import { keepScreenshot } from './keep-screenshot.ts'
+import { PUT_BACK_ALERT } from './put-back-alert.ts'
 import { REPLICA_OFF_ALERT } from './start-replica.ts'
 import { type StillOurs, settleState } from './state-claim.ts'
 
@@ -35,6 +36,7 @@ export async function settleFailedOver(
   // What had stopped replication is past: the machine runs elsewhere now.
   await resolveTrouble(parts, protection)
   await resolveAlert(parts, REPLICA_OFF_ALERT, protection)
+  await resolveAlert(parts, PUT_BACK_ALERT, protection)
   parts.live.changed('runs', run.id)
   await tellFailover(context, protection, {
     severity: 'warning',

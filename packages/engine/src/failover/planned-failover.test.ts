@@ -1,3 +1,4 @@
+import type { AlertId } from '@understudy/domain/events/event'
 import type { JobId } from '@understudy/domain/jobs/job'
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import { readAll } from '@understudy/simulator/memory-disk'
@@ -54,7 +55,30 @@ describe('a planned failover', () => {
     expect(lab.machine.power).toBe('running')
     expect(lab.b.machines()).toEqual([])
     expect(await lab.holds(protectionId)).toEqual([])
+    expect(await lab.openAlerts()).toEqual(['failover/put-back'])
+  })
+
+  test('what was put back is told with its cause, each time anew, until a test or a failover succeeds', async () => {
+    const { lab, protectionId, ask } = await newProtectedLab()
+    lab.machine.ignoresShutDown = true
+    const failing = async () => {
+      await lab.settle(lab.engine.plannedFailover({ ...ask, shutDownTimeoutSeconds: 60 }))
+      await lab.clock.advance(minute)
+      return await lab.stores.alerts.findOpen('failover/put-back', protectionId)
+    }
+    const first = await failing()
+    expect(first?.message).toMatch(/^The failover of web was put back: web has not shut down/)
+    expect(first?.remedy).toContain('the next failover or test of web that succeeds')
+    await lab.stores.alerts.acknowledge(first?.id ?? ('' as AlertId), 'olga')
+    expect(await failing()).toMatchObject({ acknowledgedBy: null })
+    expect(await lab.events('failover/put-back')).toHaveLength(2)
+    await lab.done(lab.engine.testFailover({ ...ask, choice: latest }))
     expect(await lab.openAlerts()).toEqual([])
+    await lab.done(lab.engine.cleanUpTest(ask))
+    await failing()
+    lab.machine.ignoresShutDown = false
+    await lab.done(lab.engine.plannedFailover(ask))
+    expect(await lab.openAlerts()).not.toContain('failover/put-back')
   })
 
   test('a guest that shuts down only after the failover was given up is started again', async () => {

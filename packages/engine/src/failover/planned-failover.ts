@@ -15,6 +15,7 @@ import { refuseRunningSource } from './fence.ts'
 import { type FinalPoint, sealFinalPoint } from './last-delta.ts'
 import { noteLateEcho } from './late-shut-down.ts'
 import { removeLeft } from './left-replicas.ts'
+import { tellPutBack } from './put-back-alert.ts'
 import { removeReplicas } from './remove-replica.ts'
 import {
   type Claim,
@@ -54,7 +55,7 @@ export const plannedFailover = (context: EngineContext): JobBody<PlannedFailover
       await bootReplica(context, job, { protectionId: request.protectionId, plan, pointId })
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
-      await putBack(context, job, { protectionId: request.protectionId, claim })
+      await putBack(context, job, { protectionId: request.protectionId, claim, because: error })
       throw error
     }
     await job.task('Hand over to the replica', () =>
@@ -174,6 +175,8 @@ export async function putBack(
   what: {
     readonly protectionId: ProtectionId
     readonly claim: Claim
+    /** What stopped the failover; null: its job was lost. */
+    readonly because: JobFailure | null
     /** When the claim is not the job's own. */
     readonly stillOurs?: StillOurs
     /** How the replica goes, when not by removing all that was made. */
@@ -190,8 +193,9 @@ export async function putBack(
       restartSource(context, what.protectionId, stillOurs),
     ))
   await job.undo('Put the protection back', async () => {
-    if (started) return await giveBackState(context, { ...what, to: 'failingOver', stillOurs })
-    await giveBackBroken(context, what.protectionId, stillOurs)
+    if (!started) return await giveBackBroken(context, what.protectionId, stillOurs)
+    await giveBackState(context, { ...what, to: 'failingOver', stillOurs })
+    await tellPutBack(context, what.protectionId, what.because)
   })
 }
 

@@ -4,6 +4,7 @@ import { present } from '@understudy/base/invariant'
 import { type Run, type RunId, type TestState, testLife } from '@understudy/domain/failover/failover'
 import { testedMachine } from '@understudy/domain/recovery-plans/tested-machine'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
+import { resolveAlert } from '../events/report.ts'
 import { type JobBody, JobFailure, type JobScope } from '../jobs/job-scope.ts'
 import { withReplica } from '../recovery-points/with-replica.ts'
 import type { ProtectionRequest, TestFailoverRequest } from '../requests.ts'
@@ -18,6 +19,7 @@ import {
   waitForAnswer,
 } from './boot-run.ts'
 import { keepScreenshot } from './keep-screenshot.ts'
+import { PUT_BACK_ALERT } from './put-back-alert.ts'
 
 const tasks = [
   'Check the target',
@@ -140,6 +142,7 @@ async function recordVerdict(
     testedAs: testedMachine(protection),
   })
   parts.live.changed('protections', protection.id)
+  if (answered) await resolveAlert(parts, PUT_BACK_ALERT, protection)
   await tellFailover(context, protection, {
     severity: answered ? 'info' : 'warning',
     code: answered ? 'failover/test-passed' : 'failover/test-no-answer',

@@ -100,6 +100,7 @@ async function leave(context: EngineContext, job: JobScope, way: Way): Promise<v
       await putBack(context, job, {
         protectionId,
         claim: await claimOf(context, job, protectionId),
+        because: null,
         stillOurs,
       })
       break

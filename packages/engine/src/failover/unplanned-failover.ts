@@ -64,7 +64,7 @@ export const unplannedFailover = (context: EngineContext): JobBody<UnplannedFail
       await bootFenced(context, job, { protectionId, plan, fenced })
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
-      await putBack(context, job, { protectionId, claim })
+      await putBack(context, job, { protectionId, claim, because: error })
       throw error
     }
     await job.task('Hand over to the replica', async () => {
