@@ -8,7 +8,7 @@ import { cannotRestore, notWhole } from './arm-failures.ts'
 import { bitmapToPng } from './bitmap-to-png.ts'
 import { bootInAzure, removeCopies } from './boot-in-azure.ts'
 import { destroyRun } from './destroy-run.ts'
-import { joinFindings, keptJoins } from './join-rights.ts'
+import { joinFindings, missingJoin } from './join-rights.ts'
 import { keptFor } from './kept-for.ts'
 import { namedFindings, namedFor } from './named-things.ts'
 import { placementChoices } from './placement-choices.ts'
@@ -63,7 +63,6 @@ export function azureTarget(parts: TargetParts): TargetPlatform {
   checkArmSettings(settings)
   const sizes = keptFor(KEPT_MS, parts.clock, (signal) => arm.sizes(signal))
   const readings = keptReadings(parts)
-  const missingJoin = keptJoins(readings, parts.clock, KEPT_MS)
   const storageRegion = keptFor(KEPT_MS, parts.clock, (signal) => arm.regionOfStorage(signal))
   return {
     presents: parts.presents ?? azureHardware,
@@ -81,7 +80,7 @@ export function azureTarget(parts: TargetParts): TargetPlatform {
       const chosen = pluggedAdapters(spec).map(({ networkId }) => networkId)
       return [
         ...preflightFindings(spec, facts),
-        ...(await joinFindings(chosen, facts.subnets, settings, (id) => missingJoin(id, signal))),
+        ...(await joinFindings(chosen, facts.subnets, settings, (id) => missingJoin(readings, id, signal))),
         ...storageRegionFindings(settings, await storageRegion(signal)),
         ...(await namedFindings(namedFor(spec, settings), (id) => readings.exists(id, signal))),
       ]

@@ -195,6 +195,11 @@ test('a network of another resource group that may not be joined is named, and r
   // What was asked a moment ago is not asked again.
   now += 60_000
   expect(await codes(site.openSubnet)).toEqual([])
+  // And a right that is taken away is missed as soon as everything else that a preflight reads.
+  site.double.permissions.elsewhere = [{ actions: ['*/read'], notActions: [] }]
+  now += 16_000
+  expect(await codes(site.openSubnet)).toEqual(['blocker network/not-joinable'])
+  site.double.permissions.elsewhere = elsewhere
 })
 
 test('what one role takes out another one may give', () => {

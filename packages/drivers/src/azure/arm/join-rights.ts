@@ -1,6 +1,5 @@
 // A network that lies in another resource group lets a machine in only if the identity may join it there. Where nobody says what the
 // identity may do, nothing is claimed.
-import type { Clock, Instant } from '@understudy/base/instant'
 import { blocker } from '@understudy/domain/machines/finding'
 import type { Finding } from '@understudy/domain/machines/machine'
 import type { MissingRight } from '@understudy/domain/sites/missing-right'
@@ -36,23 +35,6 @@ export async function missingJoin(
   const id = readResourceId(networkId)
   const scope = `network ${id?.names[0]} of resource group ${id?.resourceGroup}`
   return { right: JOIN, scope, purpose: 'to connect machines to this network' }
-}
-
-/** The same, asked once in a while: what may be joined is kept, and what may not is asked anew, for somebody may have put it right. */
-export function keptJoins(
-  arm: Pick<ArmCalls, 'permissionsOn'>,
-  clock: Clock,
-  milliseconds: number,
-): (networkId: string, signal?: AbortSignal) => Promise<MissingRight | null> {
-  const joinable = new Map<string, Instant>()
-  return async (networkId, signal) => {
-    const askedAt = joinable.get(networkId)
-    if (askedAt !== undefined && clock.now() - askedAt < milliseconds) return null
-    const missing = await missingJoin(arm, networkId, signal)
-    if (missing === null) joinable.set(networkId, clock.now())
-    else joinable.delete(networkId)
-    return missing
-  }
 }
 
 /** Of the networks that a machine shall be connected to. */
