@@ -64,6 +64,10 @@ describe('where replicas run', () => {
     [{ ...least, storageAccountId: 'contoso' }, 'resource id of a storage account'],
     [{ ...least, zone: '1', availabilitySetId: '/subscriptions/s/set' }, 'zone and in an availability set'],
     [{ ...least, preferredSizes: 'Standard_B1s' }, 'settings.compute.preferredSizes'],
+    [
+      { ...least, licenseType: 'Windows_Sever' },
+      'settings.compute.licenseType is no licence that Azure knows',
+    ],
     [{ ...least, tags: { cost: 1 } }, 'settings.compute.tags.cost'],
     [{ ...least, adapters: [{ mode: 'test' }] }, 'settings.compute.adapters.0.macAddress is missing'],
     [{ ...least, cloud: { resourceManager: 'http://arm', directory: 'x' } }, 'settings.compute.cloud'],

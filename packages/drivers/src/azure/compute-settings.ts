@@ -65,7 +65,8 @@ export function checkComputeSettings(value: unknown, account: string): AzureComp
       `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroup}/providers/Microsoft.Storage/storageAccounts/${account}`,
     diskType,
     preferredSizes: readTexts(compute.preferredSizes, `${WHERE}.preferredSizes`),
-    ...readTextFields(compute, ['zone', 'availabilitySetId', 'licenseType'], WHERE),
+    ...readTextFields(compute, ['zone', 'availabilitySetId'], WHERE),
+    ...readLicence(compute),
     adapters: readList(compute.adapters, `${WHERE}.adapters`).map((rule, index) =>
       toAdapterRule(rule, `${WHERE}.adapters.${index}`),
     ),
@@ -143,6 +144,36 @@ function toAdapterRule(value: unknown, where: string): AdapterRule {
       : { backendPoolIds: readTexts(rule.backendPoolIds, `${where}.backendPoolIds`) }),
     ...(publicAddress === true ? { publicAddress } : {}),
   }
+}
+
+/** What Azure takes as the licence of a machine that brings its own. */
+const LICENCES = [
+  'Windows_Server',
+  'Windows_Client',
+  'RHEL_BYOS',
+  'RHEL_BASE',
+  'RHEL_EUS',
+  'RHEL_SAPAPPS',
+  'RHEL_SAPHA',
+  'RHEL_BASESAPAPPS',
+  'RHEL_BASESAPHA',
+  'SLES_BYOS',
+  'SLES',
+  'SLES_SAP',
+  'SLES_HPC',
+  'UBUNTU_PRO',
+  'None',
+]
+
+function readLicence(compute: Fields): { readonly licenseType?: string } {
+  const text = readOptionalText(compute, 'licenseType', WHERE)
+  if (text === null) return {}
+  const licenseType = LICENCES.find((one) => one.toLowerCase() === text.toLowerCase())
+  if (licenseType !== undefined) return { licenseType }
+  throw wrong(
+    `${WHERE}.licenseType is no licence that Azure knows: ${text}`,
+    `Use one of ${LICENCES.join(', ')}, or leave it out.`,
+  )
 }
 
 const readTexts = (value: unknown, where: string): readonly string[] =>

@@ -64,6 +64,11 @@ const refused: Readonly<Record<string, Words>> = {
     message: 'The account or the container is not there',
     remedy: 'Check the names of the storage account and the container.',
   },
+  AccountNotFound: {
+    code: 'azure/account-unknown',
+    message: 'There is no storage account of this name',
+    remedy: 'Check the name of the storage account; in the portal it may have been deleted, or recovered.',
+  },
   ContainerBeingDeleted: {
     code: 'azure/container-missing',
     message: 'The container is being deleted',
@@ -170,6 +175,17 @@ function noAnswer({ name, detail, cause, proxy = null }: AzureFault, doing: stri
         message: `What answers for Azure Storage has a certificate that this computer does not trust (${name})`,
         remedy:
           'Check the address of the blobs. If a proxy opens the line, start Understudy with NODE_EXTRA_CA_CERTS set to the file of its certificate.',
+        cause,
+      },
+      wait,
+    )
+  if (name === 'ENOTFOUND' && proxy === null)
+    return new AzureOutage(
+      {
+        code: 'azure/account-unknown',
+        message: `There is no storage account of this name, as far as this computer can see: no name server knows ${/ENOTFOUND (\S+)/.exec(detail)?.[1] ?? 'its address'}`,
+        remedy:
+          'Check the name of the storage account. If it is right, check the name server of this computer, and whether the account is reached through a private address only.',
         cause,
       },
       wait,

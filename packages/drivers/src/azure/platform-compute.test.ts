@@ -106,12 +106,21 @@ test('an account in another region is refused before anything is replicated, and
       code: 'azure/storage-elsewhere',
       message: expect.stringContaining('is in northeurope, and machines shall run in westeurope'),
     })
+    site.double.storageIsThere = false
+    await expect((await open()).checkConnection()).rejects.toMatchObject({
+      name: 'Refusal',
+      code: 'azure/storage-account-missing',
+      message: expect.stringContaining('There is no storage account'),
+      remedy: expect.stringContaining('resource id'),
+    })
+    site.double.storageIsThere = true
     site.double.storageRegion = null
     expect((await (await open()).checkConnection()).summary).toContain(
       'the region of the storage account not checked',
     )
   } finally {
     site.double.storageRegion = storageRegion
+    site.double.storageIsThere = true
   }
 })
 

@@ -8,6 +8,7 @@ import type {
   VirtualNetwork,
 } from '@azure/arm-network'
 import type { Permission } from './missing-rights.ts'
+import type { StoragePlace } from './storage-region.ts'
 
 /** Resources of one kind in the resource group of the site. Every failure is a Refusal or an Outage of `arm-failures.ts`. */
 export interface Shelf<Item> {
@@ -62,8 +63,8 @@ export interface ArmCalls {
   /** Of the region: what a machine may be like, and what the subscription may still have. */
   sizes(signal?: AbortSignal): Promise<readonly ResourceSku[]>
   usages(signal?: AbortSignal): Promise<readonly Usage[]>
-  /** Where the account of the copies is; null: it is not there, or the sign-in may not look at it. */
-  regionOfStorage(signal?: AbortSignal): Promise<string | null>
+  /** Where the account of the copies is. */
+  regionOfStorage(signal?: AbortSignal): Promise<StoragePlace>
   /** What the sign-in may do there. */
   permissions(where: 'group' | 'subscription', signal?: AbortSignal): Promise<readonly Permission[]>
   /** The same on one resource, wherever it lies; null: nobody tells. */

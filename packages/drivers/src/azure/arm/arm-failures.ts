@@ -268,7 +268,7 @@ function notSignedIn(message: string): Words {
 
 /** Of Entra, Azure's directory. `detail` carries its numbers, such as AADSTS7000215. */
 export function fromSignIn(detail: string, cause: unknown): Refusal | Outage {
-  const number = /AADSTS(\d+)/.exec(detail)?.[1] ?? ''
+  const numbers = [...detail.matchAll(/AADSTS(\d+)/g)].map(([, number = '']) => number)
   const told: Readonly<Record<string, [string, string]>> = {
     '7000215': [
       'The secret of the application is wrong',
@@ -284,16 +284,54 @@ export function fromSignIn(detail: string, cause: unknown): Refusal | Outage {
     ],
     '90002': ['There is no such tenant', 'Copy the tenant id from the overview of Microsoft Entra.'],
     '900023': ['There is no such tenant', 'Copy the tenant id from the overview of Microsoft Entra.'],
+    '700027': [
+      'The directory does not know the certificate with which the application signs in',
+      'Upload the public part of the certificate under "Certificates & secrets" of the application, and check that it has not expired.',
+    ],
+    '7000112': [
+      'The application is disabled in the directory',
+      'Switch "Enabled for users to sign-in" on in its properties under "Enterprise applications".',
+    ],
+    '7000229': [
+      'The application was made in another directory and has no identity in this one',
+      'Check the tenant of the site, or have an administrator of this directory consent to the application.',
+    ],
+    '53003': [
+      'A conditional access policy of the directory blocks the sign-in',
+      'Ask who keeps the policies to let this application in from the address of this server, under "Workload identities".',
+    ],
+    '500011': [
+      'The directory does not know Azure Resource Manager under this address',
+      'Check the address of Azure in the settings of the site: sovereign clouds have their own.',
+    ],
     '700024': [
       'The clock of this computer is wrong: the directory does not accept the time of the sign-in',
       'Set the clock and try again.',
     ],
   }
-  const words = told[number]
-  if (words !== undefined)
+  // Some answers name the kind of error first and then what it was.
+  const words = numbers.flatMap((number) => told[number] ?? [])
+  if (words[0] !== undefined && words[1] !== undefined)
     return new Refusal({ code: 'azure/sign-in-refused', message: words[0], remedy: words[1], cause })
-  if (number !== '')
-    return new Refusal({ ...notSignedIn(`The directory refuses the sign-in (AADSTS${number})`), cause })
+  if (numbers[0] === '90033' || numbers[0] === '50196')
+    return new Outage({
+      code: 'azure/trouble',
+      message: `The directory has trouble with sign-ins (AADSTS${numbers[0]})`,
+      remedy: 'It is tried again. If it stays, look at the health of Microsoft Entra in the Azure portal.',
+      cause,
+    })
+  if (numbers[0] !== undefined)
+    return new Refusal({ ...notSignedIn(`The directory refuses the sign-in (AADSTS${numbers[0]})`), cause })
+  // Of a directory with an address of its own Microsoft's client asks for the tenant first, and hides what was answered.
+  if (/openid_config|endpoints_resolution/i.test(detail))
+    return new Outage({
+      code: 'azure/tenant-silent',
+      message:
+        'The directory does not describe the tenant of the site: there is no such tenant, or nobody answers there',
+      remedy:
+        'Check the tenant id and the address of the directory in the settings of the site, then the line and the proxy.',
+      cause,
+    })
   return new Outage({
     code: 'azure/unreachable',
     message: 'No token could be had for the sign-in to Azure',

@@ -34,16 +34,16 @@ export async function checkArm(
       remedy: 'Check the name of the region, as in "westeurope", or use another one.',
     })
   await refusePlacement(arm, settings, machines, signal)
-  const storageRegion = await arm.regionOfStorage(signal)
-  const [elsewhere] = storageRegionFindings(settings, storageRegion)
-  if (elsewhere) throw new Refusal(elsewhere)
+  const storage = await arm.regionOfStorage(signal)
+  const [unfit] = storageRegionFindings(settings, storage)
+  if (unfit) throw new Refusal(unfit)
   const subnets = toSubnets(await arm.allNetworks(signal), await arm.allGroups(signal), region)
   const isolated = subnets.filter((subnet) => subnet.isolated).length
   return {
     summary: [
       `${machines.length} machine sizes in ${region}, ${subnets.length} subnets, ${isolated} of them isolated`,
-      storageRegion === null
-        ? 'the region of the storage account not checked (not found, or it may not be read)'
+      storage.kind === 'unclear'
+        ? 'the region of the storage account not checked (it may not be read)'
         : 'the storage account in the same region',
       ...sizesNotOffered(settings, machines),
       ...(await networksRefused(arm, subnets, settings, signal)),

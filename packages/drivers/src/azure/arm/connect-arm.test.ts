@@ -29,13 +29,17 @@ afterAll(async () => {
   await server?.close()
 })
 
-const connect = async (secret: string, settings = emulatedSettings) => {
+const connect = async (
+  secret: string,
+  settings = emulatedSettings,
+  other: Partial<typeof application> = {},
+) => {
   const cloud = {
     resourceManager: server.address,
     directory: server.address,
     certificate: server.certificate,
   }
-  return (await connectArm(settings, { kind: 'secret', ...application, secret }, cloud)).arm
+  return (await connectArm(settings, { kind: 'secret', ...application, secret, ...other }, cloud)).arm
 }
 
 test('a site with the right secret is connected, and told what it finds', async () => {
@@ -89,6 +93,19 @@ test('a wrong secret, subscription, group and region are told apart', async () =
   const refused = (code: string) => ({ name: 'Refusal', code, remedy: expect.stringMatching(/\w/) })
   expect(await check({}, 'wrong')).toMatchObject(refused('azure/sign-in-refused'))
   const other = '00000000-0000-4000-8000-0000000000ff'
+  const signIn = async (change: Partial<typeof application>) =>
+    await checkArm(await connect('right', emulatedSettings, change), emulatedSettings).catch(
+      (error: unknown) => error,
+    )
+  expect(await signIn({ clientId: other })).toMatchObject({
+    ...refused('azure/sign-in-refused'),
+    message: expect.stringContaining('no such application'),
+  })
+  expect(await signIn({ tenantId: other })).toMatchObject({
+    name: 'Outage',
+    code: 'azure/tenant-silent',
+    message: expect.stringContaining('no such tenant'),
+  })
   expect(await check({ subscriptionId: other })).toMatchObject(refused('azure/subscription-missing'))
   expect(await check({ resourceGroup: 'gone' })).toMatchObject(refused('azure/group-missing'))
 })

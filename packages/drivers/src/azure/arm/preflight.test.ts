@@ -164,9 +164,13 @@ test('the size that a machine gets is told with what it has, what is needed, and
 })
 
 test('copies in another region than the machines are found before the failover, and where nobody may look nothing is claimed', () => {
-  expect(codes(storageRegionFindings(emulatedSettings, 'northeurope'))).toEqual([
+  const at = (region: string) => ({ kind: 'region', region }) as const
+  expect(codes(storageRegionFindings(emulatedSettings, at('northeurope')))).toEqual([
     'blocker azure/storage-elsewhere',
   ])
-  expect(storageRegionFindings(emulatedSettings, 'West Europe')).toEqual([])
-  expect(storageRegionFindings(emulatedSettings, null)).toEqual([])
+  expect(storageRegionFindings(emulatedSettings, at('West Europe'))).toEqual([])
+  expect(storageRegionFindings(emulatedSettings, { kind: 'unclear' })).toEqual([])
+  expect(codes(storageRegionFindings(emulatedSettings, { kind: 'missing' }))).toEqual([
+    'blocker azure/storage-account-missing',
+  ])
 })

@@ -8,6 +8,7 @@ import { type AskingParts, asking, type Options } from './asking.ts'
 import type { Permission } from './missing-rights.ts'
 import { readResourceId } from './resource-id.ts'
 import type { ArmSettings } from './settings.ts'
+import type { StoragePlace } from './storage-region.ts'
 
 export type SdkParts = AskingParts & {
   readonly compute: ComputeManagementClient
@@ -220,13 +221,15 @@ const STORAGE_VERSION = '2023-05-01'
 async function regionOfStorage(
   { network, settings }: SdkParts,
   abortSignal: AbortSignal,
-): Promise<string | null> {
+): Promise<StoragePlace> {
   const url = `${network.$host}${settings.storageAccountId}?api-version=${STORAGE_VERSION}`
   const answer = await network.sendRequest(createPipelineRequest({ url, method: 'GET', abortSignal }))
-  if (answer.status === 403 || answer.status === 404) return null
+  // Whoever may not look is told so, and not that it is missing.
+  if (answer.status === 404) return { kind: 'missing' }
+  if (answer.status === 403) return { kind: 'unclear' }
   if (answer.status !== 200) throw failedWith(answer)
   const { location } = JSON.parse(answer.bodyAsText ?? '{}') as { location?: string }
-  return location ?? null
+  return location === undefined ? { kind: 'unclear' } : { kind: 'region', region: location }
 }
 
 /** Any version of a provider that has all its kinds will do: only whether it answers counts. */

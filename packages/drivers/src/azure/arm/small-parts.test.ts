@@ -122,7 +122,18 @@ test.each([
   ['AADSTS7000215: Invalid client secret provided.', 'Refusal', /secret of the application is wrong/],
   ['AADSTS7000222: The provided client secret keys are expired.', 'Refusal', /expired/],
   ["AADSTS90002: Tenant 'x' not found.", 'Refusal', /no such tenant/],
+  ["AADSTS900023: Specified tenant identifier 'x' is neither valid.", 'Refusal', /no such tenant/],
+  ["AADSTS700016: Application with identifier 'x' was not found.", 'Refusal', /no such application/],
+  ['AADSTS700024: Client assertion is not within its valid time range.', 'Refusal', /clock/],
+  ['AADSTS700027: Client assertion failed signature validation.', 'Refusal', /certificate/],
+  ['AADSTS7000112: Application is disabled.', 'Refusal', /is disabled/],
+  ['AADSTS7000229: The client application is missing service principal.', 'Refusal', /another directory/],
+  ['AADSTS53003: Access has been blocked by Conditional Access policies.', 'Refusal', /conditional access/],
+  ['AADSTS500011: The resource principal was not found in the tenant.', 'Refusal', /Resource Manager/],
+  ['AADSTS70002: Error validating credentials. AADSTS7000215: Invalid.', 'Refusal', /secret .* is wrong/],
+  ['AADSTS90033: A transient error has occurred.', 'Outage', /has trouble/],
   ['AADSTS50126: whatever', 'Refusal', /AADSTS50126/],
+  ['openid_config_error: Could not retrieve endpoints.', 'Outage', /no such tenant, or nobody answers/],
   ['ManagedIdentityCredential authentication failed', 'Outage', /No token/],
 ])('a sign-in that fails says why: %s', (detail, name, message) => {
   expect(fromSignIn(detail, null)).toMatchObject({ name, message: expect.stringMatching(message) })

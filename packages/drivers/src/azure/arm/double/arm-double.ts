@@ -71,6 +71,8 @@ export type ArmDouble = {
   quota: number
   /** Where the storage accounts are; null: whoever signs in may not look. */
   storageRegion: string | null
+  /** False: there is no such account. */
+  storageIsThere: boolean
   /** What whoever signs in may do. */
   permissions: Record<'group' | 'elsewhere' | 'subscription', readonly Json[]>
   /** Puts something there that nobody asked for, as an operator does in the portal. Whole, in ARM's form. */
@@ -116,6 +118,7 @@ export function armDouble(options: DoubleOptions): ArmDouble {
     fault: () => null,
     quota: options.quota ?? 100,
     storageRegion: options.region,
+    storageIsThere: true,
     permissions: {
       group: [{ actions: ['*'], notActions: [] }],
       elsewhere: [{ actions: ['*'], notActions: [] }],
@@ -279,6 +282,7 @@ export function armDouble(options: DoubleOptions): ArmDouble {
         'AuthorizationFailed',
         `The client does not have authorization to perform action 'Microsoft.Storage/storageAccounts/read' over scope '${id}'.`,
       )
+    if (!double.storageIsThere) existing(undefined, id)
     return answerOf(200, {
       id,
       name,

@@ -122,6 +122,17 @@ function directoryAnswer(
     body: JSON.stringify(said),
   })
   const tenant = `${address}/${tenantId}`
+  const isSignIn = url.includes('/.well-known/openid-configuration') || url.includes('/oauth2/v2.0/token')
+  const refuse = (status: number, error: string, code: number, said: string): DoubleAnswer =>
+    answer(status, { error, error_description: `AADSTS${code}: ${said}`, error_codes: [code] })
+  const asked = url.split('/')[1] ?? ''
+  if (isSignIn && asked !== tenantId)
+    return refuse(
+      400,
+      'invalid_tenant',
+      90002,
+      `Tenant '${asked}' not found. Check to make sure you have the correct tenant ID.`,
+    )
   if (url.includes('/.well-known/openid-configuration'))
     return answer(200, {
       issuer: `${tenant}/v2.0`,
@@ -133,8 +144,14 @@ function directoryAnswer(
   const form = new URLSearchParams(body)
   if (form.get('client_id') === clientId && form.get('client_secret') === secret)
     return answer(200, { token_type: 'Bearer', expires_in: 3600, access_token: 'a-token-of-the-double' })
-  const said = 'AADSTS7000215: Invalid client secret provided.'
-  return answer(401, { error: 'invalid_client', error_description: said, error_codes: [7000215] })
+  if (form.get('client_id') !== clientId)
+    return refuse(
+      400,
+      'unauthorized_client',
+      700016,
+      `Application with identifier '${form.get('client_id')}' was not found in the directory '${tenantId}'.`,
+    )
+  return refuse(401, 'invalid_client', 7000215, 'Invalid client secret provided.')
 }
 
 /** Of a server on this computer. Needs the program openssl. */
