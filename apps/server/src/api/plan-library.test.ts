@@ -79,7 +79,7 @@ describe.each(library.map((entry) => ({ id: entry.id, entry })))('$id', ({ entry
       for (const [index, { name }] of entry.roles.entries())
         roles[name] = [index === 0 ? protectionId : await protectOneMore(lab, { name: `part-${name}` })]
       // As if machines of site B ran in Azure.
-      if (entry.sites.length > 0) Object.assign(lab.b.platform, { cloudServices: {} })
+      if (entry.sites.length > 0) Object.assign(lab.b.platform, { cloudServices: { check: async () => [] } })
       const sites = Object.fromEntries(entry.sites.map(({ name }) => [name, lab.siteB.id]))
       const plan = planFromLibrary(entry, { name: entry.title, roles, sites, parameters: filledIn(entry) })
       const { plan: made } = await lab.engine.plans.create(plan, { by })

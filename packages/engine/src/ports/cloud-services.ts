@@ -1,6 +1,6 @@
 // What the steps of plans ask of a cloud: what sends users somewhere, and scripts in machines that run there.
 import type { Instant } from '@understudy/base/instant'
-import type { MachineRef } from '@understudy/domain/machines/machine'
+import type { Finding, MachineRef } from '@understudy/domain/machines/machine'
 import type { AzureRecordType, TrafficManagerAction } from '@understudy/domain/recovery-plans/step-action'
 
 /** Names are checked (`isAzureName`). */
@@ -43,6 +43,26 @@ export type RecordSet = CloudPlace & {
   readonly values: readonly string[]
 }
 
+/** What a step is to change or use. */
+export type CloudThing = CloudPlace &
+  (
+    | { readonly kind: 'traffic'; readonly profile: string; readonly endpoint: string }
+    | {
+        readonly kind: 'pool'
+        readonly loadBalancer: string
+        readonly pool: string
+        /** The adapter of a machine joins it; else an address is written into it. */
+        readonly ofAdapters: boolean
+      }
+    | {
+        readonly kind: 'records'
+        readonly zone: string
+        readonly zoneKind: 'public' | 'private'
+        readonly type: AzureRecordType
+      }
+    | { readonly kind: 'script' }
+  )
+
 export type CloudScript = {
   readonly text: string
   readonly variables: Readonly<Record<string, string>>
@@ -84,6 +104,8 @@ export interface CloudScripts {
  * cannot be done as things stand. Outage: it may be done by now, or later; ask again.
  */
 export interface CloudServices {
+  /** What would keep a step from its work as things stand: what is not there, or may not be changed. Touches nothing, and is kept for a minute. */
+  check(thing: CloudThing): Promise<readonly Finding[]>
   changeTraffic(change: TrafficChange, signal: AbortSignal): Promise<string>
   changePool(change: PoolChange, signal: AbortSignal): Promise<string>
   setRecords(records: RecordSet, signal: AbortSignal): Promise<string>

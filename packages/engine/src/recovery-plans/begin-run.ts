@@ -24,6 +24,7 @@ import { recordEvent } from '../events/report.ts'
 import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
 import { noTargets } from '../sites/no-target.ts'
 import { activitiesOfFollowUp, NOT_COMMITTED } from './boots-of-run.ts'
+import { cloudFindings } from './cloud-findings.ts'
 import { wordsOfRun } from './conduct-run.ts'
 import { settleCuts } from './group-cuts.ts'
 import { pointReader, settlePoint } from './member-points.ts'
@@ -199,6 +200,7 @@ async function lookAt(
         broughtUp,
       }),
       ...validateSites(plan, await siteFacts(parts, plan)),
+      ...(await cloudFindings(parts, plan, members)),
       ...directionFindings(directions, kind),
     ],
   }

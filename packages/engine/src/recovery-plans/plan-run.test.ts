@@ -15,7 +15,7 @@ import type { SiteId } from '@understudy/domain/sites/site'
 import { describe, expect, test, vi } from 'vitest'
 import { by, type Lab, newProtectedLab, protectOneMore, runningAt, until } from '../engine-lab.ts'
 import { isCancelled } from '../ports/cancelled.ts'
-import type { CloudServices } from '../ports/cloud-services.ts'
+import type { CloudServices, CloudThing } from '../ports/cloud-services.ts'
 import type { HostPrograms } from '../ports/host-programs.ts'
 import { StepFailure } from '../ports/step-runner.ts'
 import type { FollowUpRequest, StartPlanRequest } from '../requests.ts'
@@ -658,7 +658,15 @@ describe('keeping plans', () => {
     await expect(start()).rejects.toMatchObject({
       message: expect.stringContaining('has no sign-in to a subscription of Azure'),
     })
-    const cloudServices = {} as CloudServices
+    const asked: CloudThing[] = []
+    const cloudServices = {
+      check: async (thing: CloudThing) => {
+        asked.push(thing)
+        return [
+          { level: 'warning', code: 'step/target-missing', message: 'There is no zone', remedy: 'Look.' },
+        ]
+      },
+    } as unknown as CloudServices
     Object.assign(lab.world.site('B').platform, { cloudServices })
     const given: unknown[] = []
     const { run } = lab.steps
@@ -669,6 +677,19 @@ describe('keeping plans', () => {
         return run(...call)
       },
     })
+    // What Azure says beforehand warns, and keeps nothing from running.
+    const findings = await lab.engine.plans.findings(made.plan, 'test')
+    expect(findings.filter(({ code }) => code.startsWith('step/'))).toMatchObject([
+      {
+        at: { kind: 'item' },
+        level: 'warning',
+        code: 'step/target-missing',
+        message: '"name": There is no zone',
+      },
+    ])
+    expect(asked).toEqual([
+      { kind: 'records', resourceGroup: '', zone: 'example.org', zoneKind: 'public', type: 'A' },
+    ])
     expect((await settled(lab, (await start()).id)).state).toBe('succeeded')
     const [boot] = await lab.stores.runs.active(db)
     const where = { ref: boot?.machineRef, site: target, services: cloudServices }

@@ -5,7 +5,14 @@ import { type MissingRight, nameRights } from '@understudy/domain/sites/missing-
 import type { ArmCalls } from './arm-calls.ts'
 import { zonesOf } from './choose-size.ts'
 import { MOST_ASKED, missingJoin, networksElsewhere } from './join-rights.ts'
-import { asMissing, missingRights, neededInGroup, neededInSubscription } from './missing-rights.ts'
+import {
+  asMissing,
+  missingRights,
+  neededForScripts,
+  neededInGroup,
+  neededInSubscription,
+  type Permission,
+} from './missing-rights.ts'
 import { namedFindings, namedForAll } from './named-things.ts'
 import { type ArmSettings, checkArmSettings } from './settings.ts'
 import { type SiteSubnet, toSubnets } from './site-networks.ts'
@@ -19,7 +26,8 @@ export async function checkArm(
   const settings = checkArmSettings(given)
   const { resourceGroup, region } = settings
   // The group first: its answer tells a wrong secret, a wrong subscription and a group that is not there from each other.
-  const inGroup = missingRights(neededInGroup, await arm.permissions('group', signal))
+  const permissions = await arm.permissions('group', signal)
+  const inGroup = missingRights(neededInGroup, permissions)
   const inSubscription = missingRights(neededInSubscription, await arm.permissions('subscription', signal))
   if (inGroup.length > 0 || inSubscription.length > 0)
     throw rightsMissing([
@@ -47,6 +55,7 @@ export async function checkArm(
         : 'the storage account in the same region',
       ...sizesNotOffered(settings, machines),
       ...(await networksRefused(arm, subnets, settings, signal)),
+      ...scriptsRefused(permissions, settings),
     ].join(', '),
   }
 }
@@ -102,6 +111,19 @@ async function networksRefused(
       : [`machines cannot be connected everywhere: ${nameRights(missing)} is missing`]),
     ...(left > 0 ? [`of ${left} further networks that was not asked`] : []),
   ]
+}
+
+/** Only plans with such steps need them. What else steps change lies elsewhere, and is looked at with the plan. */
+function scriptsRefused(
+  permissions: readonly Permission[],
+  { resourceGroup }: ArmSettings,
+): readonly string[] {
+  const missing = missingRights(neededForScripts, permissions)
+  return missing.length === 0
+    ? []
+    : [
+        `plans cannot run scripts in machines: ${nameRights(asMissing(missing, `resource group ${resourceGroup}`))} is missing`,
+      ]
 }
 
 const rightsMissing = (missingRights: readonly MissingRight[]): Refusal =>

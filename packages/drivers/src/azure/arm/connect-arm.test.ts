@@ -172,6 +172,18 @@ test('a region, a zone and an availability set that are not there are refused, a
   })
 })
 
+test('scripts of plans need more than replicas do: where it is missing the test says so, and passes', async () => {
+  const { group } = site.double.permissions
+  site.double.permissions.group = [
+    { actions: ['*'], notActions: ['Microsoft.Compute/virtualMachines/runCommands/write'] },
+  ]
+  const { summary } = await checkArm(await connect('right'), emulatedSettings)
+  site.double.permissions.group = group
+  expect(summary).toContain(
+    'plans cannot run scripts in machines: Microsoft.Compute/virtualMachines/runCommands/write in resource group replicas is missing',
+  )
+})
+
 test('a network of another resource group that may not be joined is named, and refused where it is chosen', async () => {
   const { elsewhere } = site.double.permissions
   site.double.permissions.elsewhere = [{ actions: ['*/read'], notActions: [] }]

@@ -29,6 +29,12 @@ export const neededInGroup: readonly string[] = [
   ...each('Microsoft.Network/virtualNetworks', ...LIFE, 'subnets/join/action'),
 ]
 
+/** In the resource group, for steps of plans that run scripts in machines: without them everything else works. */
+export const neededForScripts: readonly string[] = each(
+  'Microsoft.Compute/virtualMachines/runCommands',
+  ...LIFE,
+)
+
 /** In the subscription: what is on offer, and the networks wherever they lie. */
 export const neededInSubscription: readonly string[] = [
   'Microsoft.Compute/skus/read',
@@ -42,6 +48,7 @@ const purposes: readonly (readonly [RegExp, string])[] = [
   [/disks\//, 'to make disks of copies, and to remove them'],
   [/snapshots\//, 'to bring changes back from Azure'],
   [/retrieveBootDiagnosticsData/, 'to show the screen of a machine'],
+  [/runCommands\//, 'to run scripts of plans in machines'],
   [/virtualMachines\//, 'to run machines'],
   [/networkInterfaces\//, 'to connect machines'],
   [/networkSecurityGroups\/read/, 'to know which networks are isolated'],

@@ -57,7 +57,7 @@ export async function openAzureTarget(options: AzureTargetOptions): Promise<Azur
   return {
     target: azureTarget(parts),
     source,
-    cloudServices: azureServices({ calls: services, settings, clock }),
+    cloudServices: azureServices({ calls: services, arm, settings, clock }),
     check: (signal) => checkArm(arm, settings, signal),
   }
 }

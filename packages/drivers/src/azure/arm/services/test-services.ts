@@ -25,6 +25,7 @@ export async function serviceSite(runScript?: NonNullable<MachineRunner['runScri
   const time = { now: 1_000_000 }
   const services = azureServices({
     calls: connectServices(site.double),
+    arm: site.parts.arm,
     settings: emulatedSettings,
     clock: { now: () => time.now },
   })
