@@ -46,6 +46,13 @@ async function reprotected(): Promise<Prepared> {
   return prepared
 }
 
+async function withLostReplica(): Promise<Prepared> {
+  const prepared = await failedOverAndCommitted()
+  const { lab, ask } = prepared
+  await lab.b.replicas.deleteReplica((await lab.state(ask.protectionId)).replicaId)
+  return prepared
+}
+
 /** Three tries of a task, and none succeeds. */
 const failing =
   (prepare: () => Promise<Prepared>, site: 'a' | 'b', call: string) => async (): Promise<Prepared> => {
@@ -202,6 +209,13 @@ const ways: readonly Way[] = [
     way: 'is put back',
     prepare: failing(failedOverAndCommitted, 'a', 'target.networks'),
     start: reprotect,
+  },
+  {
+    kind: 'reprotect',
+    way: 'asks about a replica that is lost, and copies everything',
+    prepare: withLostReplica,
+    start: reprotect,
+    answers: ['again', 'whole'],
   },
   { kind: 'fail-back', way: 'comes home', prepare: reprotected, start: failBack },
   {
