@@ -48,6 +48,12 @@ export type FakeMachine = {
   ignoresShutDown: boolean
   /** Cannot be tracked: points have no checkpoint. */
   untrackable: boolean
+  /** Writes on while it is copied, and has its instant at the end. */
+  settles: boolean
+  /** What it does between the rounds of settling, and after its instant. */
+  whileSettling: (() => Promise<void>) | null
+  /** The instant is now. */
+  onSettled: (() => void) | null
   adopted: boolean
   /** The run whose restore has mixed old and new content on the disks. It must not start. */
   mixedBy: RunId | null
@@ -124,6 +130,9 @@ export function fakeMachine(
     name: spec.ref,
     ignoresShutDown: false,
     untrackable: false,
+    settles: false,
+    whileSettling: null,
+    onSettled: null,
     adopted: false,
     mixedBy: null,
     disks,

@@ -26,6 +26,7 @@ export type FakeMachines = {
 }
 
 const PAUSE_MILLISECONDS = 2
+const SETTLING_PAUSE_MILLISECONDS = 40
 
 export function fakeSource(machines: FakeMachines): SourcePlatform {
   const { clock } = machines
@@ -132,6 +133,8 @@ function openMachinePoint(
   machine.dropCheckpoints((checkpoint) => checkpoint.trackingId === trackingId && checkpoint.id !== since)
   const baseline = since === null ? null : (machine.checkpoints.get(since) ?? null)
   const disks = sourceDisks(machines, machine, excludedDisks, baseline)
+  if (machine.settles)
+    return openSettlingPoint(machines, machine, { trackingId, excludedDisks, baseline, disks })
   const checkpoint = machine.untrackable ? null : machine.addCheckpoint(trackingId, excludedDisks)
   let released = false
   return {
@@ -145,6 +148,78 @@ function openMachinePoint(
       machine.dropCheckpoints((other) => other === dropped)
     },
   }
+}
+
+type Settling = {
+  readonly trackingId: string
+  readonly excludedDisks: readonly DiskKey[]
+  readonly baseline: FakeCheckpoint | null
+  readonly disks: readonly SourceDisk[]
+}
+
+/** Nothing holds still: what is read is what is there now, and what was written meanwhile comes in rounds. */
+function openSettlingPoint(
+  machines: FakeMachines,
+  machine: FakeMachine,
+  { trackingId, excludedDisks, baseline, disks }: Settling,
+): SourceMachinePoint {
+  // The ranges were chosen when it was opened; their content is what is there when it is read.
+  const live = disks.map((disk) => ({
+    ...disk,
+    reader: machines.guard(liveReader(machine, disk.key)),
+    changed: (signal?: AbortSignal) => asData(disk.changed(signal)),
+  }))
+  let written = machine.addCheckpoint(trackingId, excludedDisks)
+  let checkpoint: FakeCheckpoint | null = null
+  let released = false
+  const takeRound = (): readonly SourceDisk[] => {
+    const before = written
+    written = machine.addCheckpoint(trackingId, excludedDisks)
+    machine.dropCheckpoints((other) => other === before)
+    return sourceDisks(machines, machine, excludedDisks, before)
+  }
+  return {
+    ref: machine.ref,
+    checkpoint: null,
+    disks: live,
+    async settle(copy, signal) {
+      await machine.whileSettling?.()
+      const first = takeRound()
+      await copy(first.map((disk) => ({ ...disk, reader: machines.guard(liveReader(machine, disk.key)) })))
+      signal?.throwIfAborted()
+      await machine.whileSettling?.()
+      // The instant: what is left is taken in one go, and copied when the machine has gone on.
+      const last = takeRound()
+      const facts = {
+        instant: machines.clock.now(),
+        consistency: 'crash',
+        consistencyNote: null,
+        pauseMilliseconds: SETTLING_PAUSE_MILLISECONDS,
+      } as const
+      checkpoint = machine.untrackable ? null : machine.addCheckpoint(trackingId, excludedDisks)
+      machine.onSettled?.()
+      await machine.whileSettling?.()
+      await copy(last)
+      return { ...facts, checkpoint: checkpoint?.id ?? null }
+    },
+    async release(kept) {
+      if (released) return
+      released = true
+      const dropped = kept ? baseline : checkpoint
+      machine.dropCheckpoints((other) => other === dropped || other === written)
+    },
+  }
+}
+
+const liveReader = (machine: FakeMachine, key: DiskKey): BlockReader => ({
+  bytes: machine.readDisk(key).bytes,
+  read: (offset, bytes, signal) => machine.readDisk(key).read(offset, bytes, signal),
+  close: async () => {},
+})
+
+/** What reads as zeros now may be written before anybody comes to it. */
+async function* asData(extents: AsyncIterable<MappedExtent>): AsyncGenerator<MappedExtent> {
+  for await (const extent of extents) yield { ...extent, kind: 'data' }
 }
 
 /** Content and changes are both taken now, in one go: nothing awaits, so nothing is written in between. */

@@ -39,7 +39,8 @@ export type SourceDisk = {
   readonly bytes: number
   /**
    * The disk as it was at the point's instant, whatever the guest writes meanwhile. A point in which no disk has changed
-   * since `since` need not be readable, unless `readWhole` was asked for.
+   * since `since` need not be readable, unless `readWhole` was asked for. Of a machine that settles: the disk as it is while
+   * it is read.
    */
   readonly reader: BlockReader
   /**
@@ -49,11 +50,30 @@ export type SourceDisk = {
   changed(signal?: AbortSignal): AsyncIterable<MappedExtent>
 }
 
+/** What is true of a point of a machine that settles; what the opened point says of the same is not used. */
+export type SettledPoint = Pick<
+  SourcePoint,
+  'instant' | 'consistency' | 'consistencyNote' | 'pauseMilliseconds'
+> &
+  Pick<SourceMachinePoint, 'checkpoint'>
+
+/** Some of what was written meanwhile: `changed()` ascending as ever, every range to be taken as it is read. */
+export type SettleRound = (disks: readonly SourceDisk[]) => Promise<void>
+
 export type SourceMachinePoint = {
   readonly ref: MachineRef
   /** Pass it as `since` next time. Null: this machine cannot be tracked now, and why. */
   readonly checkpoint: string | null
   readonly disks: readonly SourceDisk[]
+  /**
+   * There where an instant cannot be held still while it is copied: the machine writes on under the readers of `disks`. Called
+   * once, after all of `changed()` has been copied. It calls `copy` one after the other with what was written meanwhile, the last
+   * time with what was read at the instant itself, and returns what is true of the whole then: only with that may it be sealed.
+   * Whoever copies takes every range as it is and compares with nothing older: the copy has content from in between, which
+   * may have been undone since. Throws Outage when the machine cannot be held still or writes faster than it is read: nothing may
+   * be sealed. Never together with others at one instant: see groups in `openPoint`.
+   */
+  settle?(copy: SettleRound, signal?: AbortSignal): Promise<SettledPoint>
   /**
    * Lets this machine go, whatever becomes of the others. `kept: true` only after a durable seal of its own: the older checkpoint is
    * dropped. `kept: false`: the older checkpoint stays valid and covers everything since. Never throws for a machine that has gone;
@@ -95,7 +115,8 @@ export interface SourcePlatform {
   eligibility(ref: MachineRef, signal?: AbortSignal): Promise<Eligibility>
   /**
    * One instant over all disks of all machines. Cleans up what a killed predecessor with the same tracking id left
-   * behind. A failed call leaves `since` valid. Bounded in time; the guest's writes never fail or wait because of it.
+   * behind. A failed call leaves `since` valid. Bounded in time; the guest's writes never fail or wait because of it. Machines
+   * that settle have no common instant: more than one of them are refused, and opened each alone by the engine.
    */
   openPoint(request: OpenPointRequest, signal?: AbortSignal): Promise<OpenPointResult>
   /** Removes everything of this owner from the machine. Repeatable; a machine that has gone is fine. */

@@ -1,5 +1,7 @@
 // One instant for the machines of a group: each runs a cycle of its own, and they meet where a source point is opened. The last one to
 // come opens for all. From then on each copies, seals and ends by itself, and what happens to one is no concern of the others.
+import { Refusal } from '@understudy/base/errors'
+import type { MachineRef } from '@understudy/domain/machines/machine'
 import type { GroupId, ProtectionId } from '@understudy/domain/protection/protection'
 import type { Consistency, CutId, GroupMark } from '@understudy/domain/recovery-points/recovery-point'
 import type {
@@ -92,7 +94,14 @@ async function openAll(opening: GroupOpening, waiting: readonly Waiting[]): Prom
     left = left.filter((one) => !settledByAbort(one))
     if (left.length < 2) return openApart(left)
     const outcome = await openOnce(left)
-    if (outcome.kind === 'opened') return handOut(opening, left, outcome.point)
+    if (outcome.kind === 'opened') {
+      const settling = outcome.point.machines.find(({ settle }) => settle)
+      if (settling === undefined) return handOut(opening, left, outcome.point)
+      // Its instant comes when it has been copied, so what was opened here has none in common.
+      await outcome.point.release(false).catch(() => {})
+      opening.onOpened(noCommonInstant(settling.ref))
+      return openApart(left)
+    }
     if (outcome.kind === 'failed') {
       if (left.some(({ signal }) => signal.aborted)) continue
       opening.onOpened(outcome.failure)
@@ -105,6 +114,13 @@ async function openAll(opening: GroupOpening, waiting: readonly Waiting[]): Prom
     if (lost.length === 0) return openApart(left)
   }
 }
+
+const noCommonInstant = (ref: MachineRef): Refusal =>
+  new Refusal({
+    code: 'group/no-common-instant',
+    message: `${ref} is copied while it runs and has its instant only at the end, so it cannot have one together with others`,
+    remedy: 'Take it out of the group; each machine has points of its own meanwhile.',
+  })
 
 function settledByAbort({ signal, reject }: Waiting): boolean {
   if (signal.aborted) reject(signal.reason)

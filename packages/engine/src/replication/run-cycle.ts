@@ -11,7 +11,13 @@ import type { Consistency, GroupMark, RecoveryPoint } from '@understudy/domain/r
 import { type CyclePlan, type CycleReason, planCycle } from '@understudy/domain/replication/plan-cycle'
 import type { EngineConfig, Sleep } from '../engine-parts.ts'
 import type { OpenedPoint, PointWriter, Replica } from '../ports/replica-store.ts'
-import type { SourceDisk, SourceMachinePoint, SourcePlatform, SourcePoint } from '../ports/source-platform.ts'
+import type {
+  SettledPoint,
+  SourceDisk,
+  SourceMachinePoint,
+  SourcePlatform,
+  SourcePoint,
+} from '../ports/source-platform.ts'
 import type { CycleSummary } from '../ports/stores.ts'
 import { findDifferences } from './compare.ts'
 import type { GroupSeat, InTurn } from './group-opening.ts'
@@ -64,16 +70,15 @@ export async function runCycle(request: CycleRequest): Promise<CycleOutcome> {
   const planned = planCycle({ newest, resyncReason: request.resyncReason })
   request.onProgress({ phase: 'opening', doneBytes: 0, totalBytes: 0 })
   const opened = await openSource(request, planned)
-  const { plan, source, machine } = opened
+  const { plan, machine } = opened
 
   let sealed: RecoveryPoint | null = null
-  let readBytes = 0
+  let written: WrittenPoint
   let releaseFailure: unknown = null
   try {
     await request.onPlan(plan, sumBytes(machine.disks))
-    const written = await writePoint(request, opened)
+    written = await writePoint(request, opened)
     sealed = written.point
-    readBytes = written.readBytes
   } finally {
     // Only now, and only after a durable seal, may the source forget its older checkpoint.
     releaseFailure = await release(machine, sealed !== null)
@@ -82,10 +87,10 @@ export async function runCycle(request: CycleRequest): Promise<CycleOutcome> {
     kind: plan.kind === 'delta' && sealed.changedBytes === 0 ? 'idle' : plan.kind,
     startedAt,
     endedAt: request.time.now(),
-    readBytes,
+    readBytes: written.readBytes,
     changedBytes: sealed.changedBytes,
     storedBytes: sealed.storedBytes,
-    pauseMilliseconds: source.pauseMilliseconds,
+    pauseMilliseconds: written.pauseMilliseconds,
     reason: plan.kind === 'delta' ? null : plan.reason.message,
   }
   return { point: sealed, summary, releaseFailure }
@@ -158,10 +163,14 @@ const openSourcePoint = (
   since: string | null,
 ) => source.openPoint({ machines: [{ ref, trackingId, since, excludedDisks }], consistency }, signal)
 
-async function writePoint(
-  request: CycleRequest,
-  { plan, source, machine, group }: OpenedSource,
-): Promise<{ point: RecoveryPoint; readBytes: number }> {
+type WrittenPoint = {
+  readonly point: RecoveryPoint
+  readonly readBytes: number
+  readonly pauseMilliseconds: number
+}
+
+async function writePoint(request: CycleRequest, opened: OpenedSource): Promise<WrittenPoint> {
+  const { plan, machine, group } = opened
   const { replica } = request
   // A group's machines take turns where they are more than may run at once.
   const inTurn = request.seat?.inTurn ?? atOnce
@@ -171,25 +180,49 @@ async function writePoint(
     machine.disks.map(({ key, bytes }) => ({ key, bytes })),
   )
   try {
-    const readBytes = await inTurn(
-      () => copyDisks({ ...request, writer, disks: machine.disks, plan }),
-      request.signal,
-    )
+    const { readBytes, settled } = await inTurn(() => copyMachine(request, opened, writer), request.signal)
     request.signal.throwIfAborted()
     request.onProgress({ phase: 'sealing', doneBytes: readBytes, totalBytes: readBytes })
     const point = await writer.seal({
-      instant: source.instant,
-      consistency: source.consistency,
-      consistencyNote: source.consistencyNote,
-      checkpoint: machine.checkpoint,
+      instant: settled.instant,
+      consistency: settled.consistency,
+      consistencyNote: settled.consistencyNote,
+      checkpoint: settled.checkpoint,
       cycle: plan.kind,
       ...(group ? { group } : {}),
     })
-    return { point, readBytes }
+    return { point, readBytes, pauseMilliseconds: settled.pauseMilliseconds }
   } catch (error) {
     await abortQuietly(writer)
     throw error
   }
+}
+
+/** All that is to be copied is in the writer afterwards, and `settled` is what it is. */
+async function copyMachine(
+  request: CycleRequest,
+  { plan, source, machine }: OpenedSource,
+  writer: PointWriter,
+): Promise<{ readBytes: number; settled: SettledPoint }> {
+  let readBytes = await copyDisks({ ...request, writer, disks: machine.disks, plan })
+  if (!machine.settle) return { readBytes, settled: { ...source, checkpoint: machine.checkpoint } }
+  const settled = await machine.settle(async (disks) => {
+    request.signal.throwIfAborted()
+    readBytes += await copyAsRead({ ...request, writer, disks, readBefore: readBytes })
+  }, request.signal)
+  return { readBytes, settled }
+}
+
+/**
+ * A round of a machine that settles. Never compared with the replica's newest point, not even in a resync: what the pass before has
+ * written lies over that, and a block that is back to what it was would be passed over and keep what it was in between.
+ */
+async function copyAsRead(
+  request: Omit<CopyDisksRequest, 'plan' | 'replica'> & { readonly readBefore: number },
+): Promise<number> {
+  const meter = openMeter(request, 0, request.readBefore)
+  for (const disk of request.disks) await copyDisk(request, disk, null, meter)
+  return meter.readBytes()
 }
 
 export async function abortQuietly(writer: PointWriter): Promise<void> {
@@ -229,13 +262,17 @@ type Meter = {
   readBytes(): number
 }
 
-function openMeter(request: CopyDisksRequest, totalBytes: number): Meter {
-  let doneBytes = 0
+function openMeter(
+  { onProgress }: Pick<CopyDisksRequest, 'onProgress'>,
+  totalBytes: number,
+  before = 0,
+): Meter {
+  let doneBytes = before
   let readBytes = 0
   return {
     handled(bytes) {
       doneBytes += bytes
-      request.onProgress({ phase: 'copying', doneBytes, totalBytes })
+      onProgress({ phase: 'copying', doneBytes, totalBytes })
     },
     read(bytes) {
       readBytes += bytes
@@ -245,7 +282,7 @@ function openMeter(request: CopyDisksRequest, totalBytes: number): Meter {
 }
 
 async function copyDisk(
-  request: CopyDisksRequest,
+  request: Pick<CopyDisksRequest, 'config' | 'limits' | 'signal' | 'writer'>,
   disk: CopyDisksRequest['disks'][number],
   base: OpenedPoint | null,
   meter: Meter,

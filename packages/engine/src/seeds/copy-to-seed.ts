@@ -1,5 +1,6 @@
 // The first copy of a machine into a seed. What was copied before an interruption stays, as long as the source knows what changed since.
 import { formatBytes, KiB } from '@understudy/base/bytes'
+import { Refusal } from '@understudy/base/errors'
 import { invariant, present } from '@understudy/base/invariant'
 import { copyExtents } from '@understudy/block/copy-extents'
 import type { BlockReader, Extent, MappedExtent } from '@understudy/block/device'
@@ -50,6 +51,10 @@ export async function copyToSeed(
       return writer.finished
     }
     const { point, machine, isKnown } = await openAtMark(opening, writer.mark)
+    if (machine.settle) {
+      await machine.release(false)
+      throw cannotSettle(protection)
+    }
     // Once the seed has the new mark, it is the one that must stay: an interruption finds it there.
     let moved = false
     let manifest: SeedManifest
@@ -77,6 +82,14 @@ export async function copyToSeed(
     await writer.close()
   }
 }
+
+/** A seed is brought from instant to instant; this machine has none before everything is copied. */
+const cannotSettle = ({ name }: Protection): Refusal =>
+  new Refusal({
+    code: 'seed/copied-while-running',
+    message: `${name} is copied while it writes, so its first copy cannot be carried on a disk`,
+    remedy: 'Take the first copy over the network.',
+  })
 
 type Opening = {
   readonly source: SourcePlatform
