@@ -30,6 +30,7 @@ export const debianPackages = [
   'qemu-utils',
   'rclone',
   'syslinux-common',
+  'xfsprogs',
 ]
 
 /** What those packages are wanted for, to be looked for where there is no apt. */
@@ -37,6 +38,7 @@ const programs = [
   'chromium',
   'cpio',
   'mkfs.ext4',
+  'mkfs.xfs',
   'extlinux',
   'sfdisk',
   'nbdinfo',

@@ -1,0 +1,136 @@
+import { MiB } from '@understudy/base/bytes'
+import { describe, expect, test } from 'vitest'
+import { isDisk, parseBlockDevices, toDiskKey, type WholeDisk } from './block-devices.ts'
+import { checkEligibility, type EligibilityFacts } from './eligibility.ts'
+import { toMachineDisks } from './server-facts.ts'
+
+/** The shape of util-linux 2.38, and for sdb that of 2.27, where everything is text. */
+const LSBLK = JSON.stringify({
+  blockdevices: [
+    {
+      ...{
+        name: 'nvme0n1',
+        path: '/dev/nvme0n1',
+        'maj:min': '259:0',
+        size: 64 * MiB,
+        type: 'disk',
+        rm: false,
+        ro: false,
+      },
+      ...{ wwn: 'eui.0025 38b1', serial: 'S4EV', model: 'Samsung SSD', tran: 'nvme', pttype: 'gpt' },
+      children: [
+        {
+          name: 'nvme0n1p1',
+          'maj:min': '259:1',
+          size: MiB,
+          type: 'part',
+          fstype: 'vfat',
+          mountpoints: ['/boot/efi'],
+        },
+        {
+          ...{ name: 'nvme0n1p2', 'maj:min': '259:2', size: 32 * MiB, type: 'part', fstype: 'LVM2_member' },
+          mountpoints: [null],
+          children: [
+            {
+              name: 'vg-root',
+              'maj:min': '253:0',
+              size: MiB,
+              type: 'lvm',
+              fstype: 'xfs',
+              mountpoints: ['/'],
+            },
+          ],
+        },
+      ],
+    },
+    { name: 'sdb', 'maj:min': '8:16', size: '1048576', type: 'disk', rm: '0', ro: '0', mountpoint: '/srv' },
+    { name: 'sr0', 'maj:min': '11:0', size: MiB, type: 'rom', rm: true },
+    { name: 'zram0', 'maj:min': '254:0', size: MiB, type: 'disk', rm: false },
+    { name: 'loop0', 'maj:min': '7:0', size: MiB, type: 'loop', rm: false },
+    { name: 'sdc', 'maj:min': '8:32', size: 0, type: 'disk', rm: false },
+    { name: 'sdd', 'maj:min': '8:48', size: MiB, type: 'disk', rm: true },
+  ],
+})
+
+const disksOf = (): readonly WholeDisk[] =>
+  parseBlockDevices(LSBLK)
+    .filter(isDisk)
+    .map((disk) => ({
+      ...disk,
+      key: toDiskKey(disk.wwn ?? disk.name),
+      keyIsStable: disk.wwn !== null,
+      sequence: '1',
+      hasRequests: true,
+    }))
+
+const good: EligibilityFacts = {
+  name: 'web',
+  isRoot: true,
+  lockdown: 'none',
+  tracing: 'known',
+  disks: disksOf().slice(0, 1),
+  mounts: [{ mountPoint: '/', type: 'xfs', device: '253:0', source: '/dev/mapper/vg-root', writable: true }],
+  hasNvmePaths: false,
+  hasScripts: false,
+}
+const codesOf = (change: Partial<EligibilityFacts>): string[] =>
+  checkEligibility({ ...good, ...change }).findings.map(({ level, code }) => `${level} ${code}`)
+
+describe('the disks of a server', () => {
+  test('are those it could lose: not of memory or files, not discs, not empty, not removable', () => {
+    expect(disksOf().map(({ name, bytes }) => [name, bytes])).toEqual([
+      ['nvme0n1', 64 * MiB],
+      ['sdb', MiB],
+    ])
+  })
+
+  test('are named by themselves, say what they are made of, and the one with the root is booted from', () => {
+    const [second, first] = disksOf()
+    if (!first || !second) throw new Error('there are two')
+    expect(toMachineDisks([first, second])).toMatchObject([
+      { key: 'sdb', label: '/dev/sdb', boot: false, bus: 'other' },
+      {
+        key: 'eui.0025-38b1',
+        label: '/dev/nvme0n1, Samsung SSD, GPT + LVM',
+        boot: true,
+        bus: 'nvme',
+        format: 'raw',
+      },
+    ])
+  })
+})
+
+describe('whether a server can be copied', () => {
+  test('a usual one can', () => {
+    expect(codesOf({})).toEqual([])
+    expect(checkEligibility(good)).toMatchObject({
+      applicationConsistent: false,
+      shortestIntervalSeconds: 15,
+    })
+  })
+
+  test.each<[string, Partial<EligibilityFacts>]>([
+    ['blocker linux/not-root', { isRoot: false }],
+    ['blocker linux/locked-down', { lockdown: 'confidentiality', tracing: 'absent' }],
+    ['blocker linux/no-tracing', { tracing: 'absent' }],
+    ['blocker linux/unknown-tracing', { tracing: 'unknown-format' }],
+    [
+      'blocker linux/root-cannot-freeze',
+      { mounts: good.mounts.map((mount) => ({ ...mount, type: 'vfat' })) },
+    ],
+    ['blocker linux/no-requests', { disks: good.disks.map((disk) => ({ ...disk, hasRequests: false })) }],
+    ['blocker linux/several-paths', { hasNvmePaths: true }],
+    ['blocker linux/zfs', { disks: good.disks.map((disk) => ({ ...disk, fileSystem: 'zfs_member' })) }],
+    ['blocker linux/no-disk', { disks: [] }],
+    [
+      'warning linux/disk-without-name',
+      { disks: good.disks.map((disk) => ({ ...disk, keyIsStable: false })) },
+    ],
+  ])('%s', (expected, change) => {
+    expect(codesOf(change)).toEqual([expected])
+  })
+
+  test('lockdown for integrity alone forbids nothing', () => {
+    expect(codesOf({ lockdown: 'integrity' })).toEqual([])
+  })
+})

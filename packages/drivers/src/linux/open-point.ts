@@ -1,0 +1,175 @@
+// A point of this server: what changed since the last one is copied from the running disks, then it settles.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Instant } from '@understudy/base/instant'
+import { present } from '@understudy/base/invariant'
+import type { Extent, MappedExtent } from '@understudy/block/device'
+import type { OpenPointRequest, OpenPointResult, SourceDisk } from '@understudy/engine/ports/source-platform'
+import type { WholeDisk } from './block-devices.ts'
+import { openDirectDisk } from './direct-disk.ts'
+import { machineNotFound, noCommonInstant } from './failures.ts'
+import { readServerFacts } from './server-facts.ts'
+import type { LinuxSettings } from './settings.ts'
+import { type OpenDisk, settle } from './settle.ts'
+import type { TrackedDisk } from './tracker.ts'
+import type { Tracking, Trackings } from './trackings.ts'
+
+export type LinuxParts = {
+  readonly settings: LinuxSettings
+  readonly trackings: Trackings
+  readonly now: () => Instant
+  readonly whileHeld?: () => Promise<void>
+}
+
+export async function openPoint(
+  parts: LinuxParts,
+  request: OpenPointRequest,
+  signal?: AbortSignal,
+): Promise<OpenPointResult> {
+  const [wanted, ...others] = request.machines
+  if (wanted === undefined || others.length > 0) throw noCommonInstant()
+  const { ref, trackingId, since, excludedDisks } = wanted
+  const facts = await readServerFacts(parts.settings, signal)
+  if (facts.ref !== ref) throw machineNotFound(ref)
+  const disks = facts.disks.filter(({ key }) => !excludedDisks.includes(key))
+  const tracked = disks.map(toTracked)
+
+  const { trackings } = parts
+  const found =
+    since === null
+      ? { tracking: await trackings.begin(trackingId, tracked), mark: null }
+      : await trackings.continueFrom(trackingId, since)
+  if ('reason' in found) return { kind: 'tracking-lost', ref, reason: found.reason }
+  const { tracking, mark } = found
+  const open = await openDisks(disks)
+  try {
+    await tracking.tracker.watch(tracked)
+  } catch (error) {
+    await closeDisks(open)
+    throw error
+  }
+  // One turn: what is not in the changes any more is in the round already.
+  trackings.keepOnly(tracking, since)
+  const changed = new Map(tracked.map((disk) => [disk.key, mark?.changedOf(disk) ?? wholeDisk(disk)]))
+  tracking.round?.close()
+  const round = tracking.tracker.openView()
+  tracking.round = round
+
+  let checkpoint: string | null = null
+  let released = false
+  const release = async (kept: boolean): Promise<void> => {
+    if (released) return
+    released = true
+    round.close()
+    if (tracking.round === round) {
+      tracking.round = null
+      trackings.keepOnly(tracking, kept ? checkpoint : since)
+    }
+    await closeDisks(open)
+  }
+  const machine = {
+    ref,
+    checkpoint: null,
+    disks: open.map((disk) =>
+      toSourceDisk(disk, present(changed.get(disk.tracked.key), 'every disk has changes')),
+    ),
+    settle: async (copy: (some: readonly SourceDisk[]) => Promise<void>, stop?: AbortSignal) => {
+      const settled = await settleFor(parts, { tracking, open, asked: request.consistency }, copy, stop)
+      checkpoint = settled.checkpoint
+      return settled
+    },
+    release,
+  }
+  return {
+    kind: 'opened',
+    point: {
+      instant: parts.now(),
+      consistency: 'crash',
+      consistencyNote: null,
+      machines: [machine],
+      pauseMilliseconds: 0,
+      release,
+    },
+  }
+}
+
+type Opened = {
+  readonly tracking: Tracking
+  readonly open: readonly OpenDisk[]
+  readonly asked: OpenPointRequest['consistency']
+}
+
+async function settleFor(
+  { settings, trackings, now, whileHeld }: LinuxParts,
+  { tracking, open, asked }: Opened,
+  copy: (some: readonly SourceDisk[]) => Promise<void>,
+  signal?: AbortSignal,
+) {
+  const { after, ...settled } = await settle(
+    {
+      tracker: tracking.tracker,
+      round: present(tracking.round, 'the point is open'),
+      disks: open,
+      limits: settings.limits,
+      scripts: settings.scripts,
+      asked,
+      now,
+      ...(whileHeld ? { whileHeld } : {}),
+    },
+    copy,
+    signal,
+  )
+  return { ...settled, checkpoint: trackings.mark(tracking, after).checkpoint }
+}
+
+const toTracked = ({ key, device, sequence, bytes }: WholeDisk): TrackedDisk => ({
+  key,
+  device,
+  sequence,
+  bytes,
+})
+
+const wholeDisk = ({ bytes }: TrackedDisk): Extent[] => [{ offset: 0, bytes }]
+
+async function openDisks(disks: readonly WholeDisk[]): Promise<readonly OpenDisk[]> {
+  const open: OpenDisk[] = []
+  try {
+    for (const disk of disks)
+      open.push({
+        tracked: toTracked(disk),
+        reader: await openDirectDisk(disk.path, disk.key, disk.bytes),
+        careless: await swapAreas(disk),
+      })
+    return open
+  } catch (error) {
+    await closeDisks(open)
+    throw error
+  }
+}
+
+async function closeDisks(open: readonly OpenDisk[]): Promise<void> {
+  for (const { reader } of open) await reader.close()
+}
+
+/** Partitions that are swap: what is in them is of no use to a machine that starts. */
+async function swapAreas({ children }: WholeDisk): Promise<readonly Extent[]> {
+  const found: Extent[] = []
+  for (const { type, fileSystem, device, bytes } of children) {
+    if (type !== 'part' || fileSystem !== 'swap') continue
+    const start = await readFile(join('/sys/dev/block', device, 'start'), 'latin1')
+    found.push({ offset: Number(start) * 512, bytes })
+  }
+  return found.sort((a, b) => a.offset - b.offset)
+}
+
+const toSourceDisk = ({ tracked, reader }: OpenDisk, extents: readonly Extent[]): SourceDisk => ({
+  key: tracked.key,
+  bytes: tracked.bytes,
+  reader,
+  async *changed(signal): AsyncGenerator<MappedExtent> {
+    for (const extent of extents) {
+      signal?.throwIfAborted()
+      yield { ...extent, kind: 'data' }
+    }
+  },
+})

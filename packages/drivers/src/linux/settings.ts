@@ -1,0 +1,23 @@
+// How a server is copied from inside it.
+import { MiB } from '@understudy/base/bytes'
+import type { ScriptsFolder } from './consistency-scripts.ts'
+import { HOLD_SECONDS } from './freeze-keeper.ts'
+import type { SettleLimits } from './settle.ts'
+
+export type LinuxSettings = {
+  /** Null: every disk of the server. Else these device nodes, whatever they are. */
+  readonly devices: readonly string[] | null
+  readonly tracefs: string
+  /** Of each processor, for what is written in a fiftieth of a second. */
+  readonly bufferKiB: number
+  readonly limits: SettleLimits
+  readonly scripts: ScriptsFolder
+}
+
+export const defaultLinuxSettings: LinuxSettings = {
+  devices: null,
+  tracefs: '/sys/kernel/tracing',
+  bufferKiB: 8192,
+  limits: { holdBytes: 8 * MiB, rounds: 12, holdSeconds: HOLD_SECONDS },
+  scripts: { folder: '/etc/understudy', seconds: 60 },
+}

@@ -1,0 +1,231 @@
+// From a server that writes while it is copied to one instant of all its disks: rounds, until so little is left that it can be read
+// while nothing writes.
+import { formatBytes } from '@understudy/base/bytes'
+import type { Instant } from '@understudy/base/instant'
+import type { BlockReader, Extent } from '@understudy/block/device'
+import { intersect, subtract } from '@understudy/block/extents'
+import type { Consistency } from '@understudy/domain/recovery-points/recovery-point'
+import type { SettledPoint, SettleRound, SourceDisk } from '@understudy/engine/ports/source-platform'
+import { hasPreScripts, runScripts, type ScriptsFolder } from './consistency-scripts.ts'
+import type { DirectDisk } from './direct-disk.ts'
+import { notHeldStill, trackingWasLost, writesTooFast, writtenWhileHeld } from './failures.ts'
+import { type FreezeKeeper, openFreezeKeeper } from './freeze-keeper.ts'
+import { heldMemory, holdExtents } from './held-disk.ts'
+import { type HoldPlan, planHold, readMountsOn } from './mounts.ts'
+import { runCommand } from './run-command.ts'
+import type { TrackedDisk, Tracker, View } from './tracker.ts'
+
+export type SettleLimits = {
+  /** So much may be left to be read while the server is held still. */
+  readonly holdBytes: number
+  /** So many rounds may it take to come there. */
+  readonly rounds: number
+  /** After so long it goes on, whatever we do. */
+  readonly holdSeconds: number
+}
+
+export type OpenDisk = {
+  readonly tracked: TrackedDisk
+  readonly reader: DirectDisk
+  /** Whose content means nothing after a start: swap. Written at any time, and no doubt arises from it. */
+  readonly careless: readonly Extent[]
+}
+
+export type SettleParts = {
+  readonly tracker: Tracker
+  /** What was written since the point was opened. */
+  readonly round: View
+  readonly disks: readonly OpenDisk[]
+  readonly limits: SettleLimits
+  readonly scripts: ScriptsFolder
+  readonly asked: Consistency
+  readonly now: () => Instant
+  /** For tests: the server is held still, and what is read is known. */
+  readonly whileHeld?: () => Promise<void>
+}
+
+/** `opened`: what was written after the instant is in it, in all that comes. */
+export type Settled = Omit<SettledPoint, 'checkpoint'> & { readonly after: View }
+
+/** After a freeze that had more to bring to the disk than was foreseen it is tried again from the rounds. */
+const TRIES = 3
+/** What a freeze itself brings to the disks comes on top of what was left before it. */
+const HELD_MEMORY_FACTOR = 4
+
+/** Throws Outage when there can be no instant; nothing must be sealed then. */
+export async function settle(parts: SettleParts, copy: SettleRound, signal?: AbortSignal): Promise<Settled> {
+  for (let tries = 1; ; tries += 1) {
+    const hold = planHold(await readMountsOn(new Set(parts.disks.map(({ tracked }) => tracked.device))))
+    await approach(parts, hold, copy, signal)
+    const { preNote, held, postNote } = await holdWithScripts(parts, hold, signal)
+    if (held.kind === 'held') {
+      try {
+        await copy(held.disks)
+      } catch (error) {
+        held.after.close()
+        throw error
+      }
+      const note = [preNote, postNote].filter((some) => some !== null).join('; ')
+      const asAsked = parts.asked === 'application' && preNote === null
+      return {
+        instant: held.instant,
+        consistency: asAsked ? 'application' : 'crash',
+        consistencyNote: note === '' ? null : note,
+        pauseMilliseconds: held.pauseMilliseconds,
+        after: held.after,
+      }
+    }
+    if (tries >= TRIES) throw writesTooFast(formatBytes(held.leftBytes))
+  }
+}
+
+/** Rounds until no more is left than may be read while it is held still. */
+async function approach(
+  { tracker, round, disks, limits }: SettleParts,
+  hold: HoldPlan,
+  copy: SettleRound,
+  signal?: AbortSignal,
+): Promise<void> {
+  let before = Number.POSITIVE_INFINITY
+  for (let rounds = 0; ; rounds += 1) {
+    signal?.throwIfAborted()
+    // What waits in memory would come to the disk in the freeze, and the server would wait for it.
+    await syncAll([...hold.freeze, ...hold.syncOnly], signal)
+    await fenceOrFail(tracker)
+    const left = round.changedBytes
+    if (left <= limits.holdBytes) return
+    if (rounds >= limits.rounds || (rounds > 1 && left >= before)) throw writesTooFast(formatBytes(left))
+    before = left
+    const taken = round.take()
+    await copy(disks.map((disk) => toRound(disk, changedOf(taken, disk), disk.reader)))
+  }
+}
+
+async function syncAll(mountPoints: readonly string[], signal?: AbortSignal): Promise<void> {
+  if (mountPoints.length === 0) return
+  const { code, output } = await runCommand('sync', ['-f', ...mountPoints], { signal })
+  if (code !== 0) throw notHeldStill(`its file systems could not be brought to the disk: ${output.trim()}`)
+}
+
+async function fenceOrFail(tracker: Tracker): Promise<void> {
+  await tracker.fence()
+  if (tracker.loss) throw trackingWasLost(tracker.loss)
+}
+
+type Held =
+  | {
+      readonly kind: 'held'
+      readonly instant: Instant
+      readonly pauseMilliseconds: number
+      readonly disks: readonly SourceDisk[]
+      readonly after: View
+    }
+  /** It goes on again, and nothing was read. */
+  | { readonly kind: 'too-much'; readonly leftBytes: number }
+
+/** What was brought to rest goes on, whatever happens in between. */
+async function holdWithScripts(
+  parts: SettleParts,
+  hold: HoldPlan,
+  signal?: AbortSignal,
+): Promise<{ preNote: string | null; held: Held; postNote: string | null }> {
+  if (parts.asked === 'crash')
+    return { preNote: null, held: await holdStill(parts, hold, signal), postNote: null }
+  if (!(await hasPreScripts(parts.scripts))) {
+    const preNote = `There is no script in ${parts.scripts.folder}/pre.d that brings the applications to rest`
+    return { preNote, held: await holdStill(parts, hold, signal), postNote: null }
+  }
+  const [preNote, held] = await (async () => {
+    try {
+      const note = await runScripts(parts.scripts, 'pre.d', signal)
+      return [note, await holdStill(parts, hold, signal)] as const
+    } catch (error) {
+      await runScripts(parts.scripts, 'post.d')
+      throw error
+    }
+  })()
+  return { preNote, held, postNote: await runScripts(parts.scripts, 'post.d') }
+}
+
+async function holdStill(parts: SettleParts, hold: HoldPlan, signal?: AbortSignal): Promise<Held> {
+  const { limits } = parts
+  // Everything that is needed while nothing may be written is made ready before.
+  const memory = heldMemory(limits.holdBytes * HELD_MEMORY_FACTOR)
+  const keeper = await openFreezeKeeper(hold.freeze, limits.holdSeconds)
+  try {
+    await syncAll(hold.syncOnly, signal)
+    signal?.throwIfAborted()
+    return await whileFrozen(parts, keeper, memory)
+  } finally {
+    await keeper.close()
+  }
+}
+
+/** From the freeze to the thaw nothing here writes a file, and nothing waits for the outside. */
+async function whileFrozen(
+  parts: SettleParts,
+  keeper: FreezeKeeper,
+  memory: ReturnType<typeof heldMemory>,
+): Promise<Held> {
+  const { tracker, round, disks, limits } = parts
+  const startedAt = performance.now()
+  await keeper.freeze()
+  let after: View | null = null
+  let held: Held
+  try {
+    await fenceOrFail(tracker)
+    const leftBytes = round.changedBytes
+    if (leftBytes > limits.holdBytes * HELD_MEMORY_FACTOR) held = { kind: 'too-much', leftBytes }
+    else {
+      const instant = parts.now()
+      const taken = round.take()
+      // Opened in the same turn: whatever is noted from here on was written after the instant, or makes it none.
+      after = tracker.openView()
+      const read: SourceDisk[] = []
+      for (const disk of disks) {
+        const extents = changedOf(taken, disk)
+        read.push(toRound(disk, extents, await holdExtents(disk.reader, extents, memory)))
+      }
+      await parts.whileHeld?.()
+      await fenceOrFail(tracker)
+      for (const disk of disks) refuseWritten(disk, after)
+      held = { kind: 'held', instant, pauseMilliseconds: 0, disks: read, after }
+    }
+  } catch (error) {
+    after?.close()
+    await keeper.thaw()
+    throw error
+  }
+  const isOurs = await keeper.thaw()
+  if (held.kind === 'too-much') return held
+  if (!isOurs) {
+    after?.close()
+    throw notHeldStill('its file systems went on before everything was read')
+  }
+  return { ...held, pauseMilliseconds: Math.round(performance.now() - startedAt) }
+}
+
+/** Nothing may have come to a disk between the instant and the end of its reading. */
+function refuseWritten(disk: OpenDisk, after: View): void {
+  const [written] = subtract(changedOf(after, disk), disk.careless)
+  if (written) throw writtenWhileHeld(disk.tracked.key, written.offset)
+}
+
+/** A disk that has become another one meanwhile has no part in this point any more. */
+function changedOf(view: View, { tracked }: OpenDisk): Extent[] {
+  const changed = view.changedOf(tracked)
+  if (changed === null) throw notHeldStill(`disk ${tracked.key} was changed for another one meanwhile`)
+  return changed
+}
+
+const toRound = ({ tracked }: OpenDisk, extents: readonly Extent[], reader: BlockReader): SourceDisk => ({
+  key: tracked.key,
+  bytes: tracked.bytes,
+  reader,
+  async *changed(signal) {
+    for (const extent of intersect(extents, [{ offset: 0, bytes: tracked.bytes }])) {
+      signal?.throwIfAborted()
+      yield { ...extent, kind: 'data' }
+    }
+  },
+})

@@ -1,0 +1,92 @@
+// The source port over the very server that this process runs on: no hypervisor below, no module in its kernel.
+import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Refusal } from '@understudy/base/errors'
+import type { Instant } from '@understudy/base/instant'
+import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
+import { checkEligibility, SHORTEST_INTERVAL_SECONDS } from './eligibility.ts'
+import { machineNotFound } from './failures.ts'
+import { type LinuxParts, openPoint } from './open-point.ts'
+import { readServerFacts, toDiscovered } from './server-facts.ts'
+import type { LinuxSettings } from './settings.ts'
+import { removeTraceInstance } from './trace-instance.ts'
+import { instanceName, openTrackings } from './trackings.ts'
+
+export type LinuxSource = SourcePlatform & {
+  /** Ends all tracking: the next process begins anew. */
+  close(): Promise<void>
+}
+
+export type LinuxSourceOptions = {
+  readonly settings: LinuxSettings
+  readonly now: () => Instant
+  /** For tests: called while the server is held still and before it goes on; it must not write to its disks. */
+  readonly whileHeld?: () => Promise<void>
+}
+
+const LOOK_MILLISECONDS = 10_000
+
+export async function openLinuxSource({
+  settings,
+  now,
+  whileHeld,
+}: LinuxSourceOptions): Promise<LinuxSource> {
+  const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'latin1')).trim()
+  const trackings = openTrackings({ bootId, tracefs: settings.tracefs, bufferKiB: settings.bufferKiB })
+  const parts: LinuxParts = { settings, trackings, now, ...(whileHeld ? { whileHeld } : {}) }
+  const find = async (ref: string, signal?: AbortSignal) => {
+    const facts = await readServerFacts(settings, signal)
+    if (facts.ref !== ref) throw machineNotFound(ref)
+    return facts
+  }
+  const inventory: LinuxSource['inventory'] = async (signal) => [
+    toDiscovered(await readServerFacts(settings, signal)),
+  ]
+  return {
+    shortestIntervalSeconds: SHORTEST_INTERVAL_SECONDS,
+    inventory,
+    watch(onChange, signal) {
+      void look(async () => JSON.stringify(await inventory(signal)), onChange, signal)
+    },
+    eligibility: async (ref, signal) => checkEligibility(await find(ref, signal)),
+    openPoint: (request, signal) => openPoint(parts, request, signal),
+    async stopTracking(_ref, trackingId) {
+      await trackings.stop(trackingId)
+      await removeTraceInstance(settings.tracefs, instanceName(trackingId))
+    },
+    // Whoever answers runs.
+    powerState: async (ref, signal) => (await find(ref, signal)) && 'running',
+    async shutDown() {
+      throw cannotFromInside()
+    },
+    async powerOff() {
+      throw cannotFromInside()
+    },
+    async start(ref, signal) {
+      await find(ref, signal)
+    },
+    async openStoppedDisks() {
+      throw cannotFromInside()
+    },
+    close: () => trackings.close(),
+  }
+}
+
+const cannotFromInside = (): Refusal =>
+  new Refusal({
+    code: 'linux/cannot-be-stopped',
+    message:
+      'A server that is off cannot be read by its own agent, so there is no last copy after a shut-down',
+    remedy: 'Shut it down by hand, then start an unplanned failover and say that it is off.',
+  })
+
+/** Hints only. What cannot be read just now is a change as well: whoever listens finds out by asking. */
+async function look(read: () => Promise<string>, onChange: () => void, signal: AbortSignal): Promise<void> {
+  let before: string | null = null
+  while (!signal.aborted) {
+    const seen = await read().catch(() => 'unreadable')
+    if (before !== null && seen !== before) onChange()
+    before = seen
+    await sleep(LOOK_MILLISECONDS, undefined, { signal, ref: false }).catch(() => undefined)
+  }
+}

@@ -1,0 +1,328 @@
+// This very computer as the server, with a disk of a file: freezing, tracking, and everything that may go wrong with them.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { KiB, MiB } from '@understudy/base/bytes'
+import { present } from '@understudy/base/invariant'
+import type { MachineRef } from '@understudy/domain/machines/machine'
+import type {
+  OpenPointResult,
+  SettledPoint,
+  SourceMachinePoint,
+} from '@understudy/engine/ports/source-platform'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { openFreezeKeeper } from './freeze-keeper.ts'
+import { defaultLinuxSettings, type LinuxSettings } from './settings.ts'
+import { type LinuxSource, openLinuxSource } from './source.ts'
+import { makeTestDisk, must, requireLinuxSource, type TestDisk } from './test-disk.ts'
+
+const MINUTES_5 = 300_000
+const trackingId = 'us-vm-test'
+const instances = '/sys/kernel/tracing/instances'
+let folder = ''
+let disk: TestDisk
+let ref: MachineRef
+const atEnd: (() => Promise<unknown>)[] = []
+
+beforeAll(async () => {
+  await requireLinuxSource()
+  folder = await mkdtemp(join(tmpdir(), 'understudy-linux-test-'))
+  disk = await makeTestDisk('ext4', 64 * MiB)
+}, MINUTES_5)
+afterEach(async () => {
+  for (const end of atEnd.splice(0).reverse()) await end()
+})
+afterAll(async () => {
+  await disk?.remove()
+  await rm(folder, { recursive: true, force: true })
+}, MINUTES_5)
+
+const settingsWith = (change: Partial<LinuxSettings> = {}): LinuxSettings => ({
+  ...defaultLinuxSettings,
+  devices: [disk.path],
+  scripts: { folder: join(folder, 'scripts'), seconds: 20 },
+  ...change,
+})
+
+async function openSource(
+  change: Partial<LinuxSettings> = {},
+  whileHeld: () => Promise<void> = async () => {},
+): Promise<LinuxSource> {
+  const source = await openLinuxSource({ settings: settingsWith(change), now: Date.now, whileHeld })
+  atEnd.push(() => source.close())
+  ref = present((await source.inventory())[0], 'it finds itself').ref
+  return source
+}
+
+const ask = (source: LinuxSource, since: string | null, consistency: 'crash' | 'application' = 'crash') =>
+  source.openPoint({ machines: [{ ref, trackingId, since, excludedDisks: [] }], consistency })
+
+function opened(result: OpenPointResult): SourceMachinePoint {
+  if (result.kind !== 'opened') throw new Error(result.reason.message)
+  return present(result.point.machines[0], 'it has the machine')
+}
+
+type Round = Parameters<Parameters<NonNullable<SourceMachinePoint['settle']>>[0]>[0]
+
+/** Reads it all, as whoever copies does. */
+async function readRound(disks: Round): Promise<number> {
+  let bytes = 0
+  for (const { changed, reader } of disks)
+    for await (const extent of changed()) {
+      for (let done = 0; done < extent.bytes; done += MiB)
+        await reader.read(extent.offset + done, Math.min(MiB, extent.bytes - done))
+      bytes += extent.bytes
+    }
+  return bytes
+}
+
+const settleAndKeep = async (point: SourceMachinePoint): Promise<SettledPoint> => {
+  await readRound(point.disks)
+  const settled = await present(point.settle, 'it settles')(async (disks) => void (await readRound(disks)))
+  await point.release(true)
+  return settled
+}
+
+/** Ends when the file system takes a write, and not before. */
+function startTouching(name: string): {
+  readonly child: ChildProcess
+  readonly ended: Promise<number | null>
+} {
+  const child = spawn('touch', [join(disk.mountPoint, name)], { stdio: 'ignore' })
+  return { child, ended: new Promise((resolve) => child.on('close', resolve)) }
+}
+
+const writeFileTo = (name: string, bytes: number): Promise<string> =>
+  must(
+    'dd',
+    'if=/dev/urandom',
+    `of=${join(disk.mountPoint, name)}`,
+    'bs=64k',
+    `count=${bytes / (64 * KiB)}`,
+    'conv=fsync',
+  )
+
+describe('holding the server still', () => {
+  test(
+    'stops its writes until it is told to go on',
+    async () => {
+      const keeper = await openFreezeKeeper([disk.mountPoint], 60)
+      await keeper.freeze()
+      const { child, ended } = startTouching('held')
+      await sleep(1000)
+      expect(child.exitCode).toBeNull()
+      expect(await keeper.thaw()).toBe(true)
+      expect(await ended).toBe(0)
+      await keeper.close()
+    },
+    MINUTES_5,
+  )
+
+  test(
+    'ends by itself after its time, and it is known that it was no instant',
+    async () => {
+      const keeper = await openFreezeKeeper([disk.mountPoint], 2)
+      await keeper.freeze()
+      expect(await startTouching('guarded').ended).toBe(0)
+      expect(await keeper.thaw()).toBe(false)
+      await keeper.close()
+    },
+    MINUTES_5,
+  )
+
+  test(
+    'takes all file systems or none, and leaves alone what another one has frozen',
+    async () => {
+      const keeper = await openFreezeKeeper([disk.mountPoint, join(folder, 'nowhere')], 60)
+      await expect(keeper.freeze()).rejects.toMatchObject({ code: 'linux/not-held-still' })
+      expect(await startTouching('none').ended).toBe(0)
+      await keeper.close()
+      await must('fsfreeze', '-f', disk.mountPoint)
+      const second = await openFreezeKeeper([disk.mountPoint], 60)
+      await expect(second.freeze()).rejects.toMatchObject({ code: 'linux/not-held-still' })
+      await second.close()
+      await must('fsfreeze', '-u', disk.mountPoint)
+    },
+    MINUTES_5,
+  )
+
+  test(
+    'ends when the process that holds it is killed, and its successor begins anew and says why',
+    async () => {
+      const child = spawn(
+        process.execPath,
+        [
+          '--input-type=module',
+          '-e',
+          HOLDER,
+          fileURLToPath(new URL('.', import.meta.url)),
+          JSON.stringify(
+            settingsWith({
+              limits: { ...defaultLinuxSettings.limits, holdSeconds: 600 },
+            }),
+          ),
+          trackingId,
+        ],
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      )
+      const said: string[] = []
+      child.stdout.on('data', (piece: Buffer) => said.push(piece.toString()))
+      await expect.poll(() => said.join(''), { timeout: 120_000 }).toContain('held')
+      const touching = startTouching('killed')
+      await sleep(500)
+      expect(touching.child.exitCode).toBeNull()
+      child.kill('SIGKILL')
+      expect(await touching.ended).toBe(0)
+
+      const checkpoint = present(/checkpoint (\S+)/.exec(said.join(''))?.[1], 'it had a point before')
+      expect(await readdir(instances)).toContain(`understudy-${trackingId}`)
+      const source = await openSource()
+      expect(await ask(source, checkpoint)).toMatchObject({
+        kind: 'tracking-lost',
+        reason: { code: 'linux/tracking-restarted' },
+      })
+      const { checkpoint: next } = await settleAndKeep(opened(await ask(source, null)))
+      expect(next).not.toBe(checkpoint)
+      await source.stopTracking(ref, trackingId)
+      expect(await readdir(instances)).not.toContain(`understudy-${trackingId}`)
+    },
+    MINUTES_5,
+  )
+})
+
+/** A process with a point, that never comes out of holding still for the second one. */
+const HOLDER = `
+const [folder, settings, trackingId] = process.argv.slice(1)
+const { openLinuxSource } = await import(folder + 'source.ts')
+let points = 0
+const whileHeld = async () => {
+  if (++points < 2) return
+  console.log('held')
+  await new Promise(() => setInterval(() => {}, 1000))
+}
+const source = await openLinuxSource({ settings: JSON.parse(settings), now: Date.now, whileHeld })
+const [{ ref }] = await source.inventory()
+let since = null
+for (;;) {
+  const { point } = await source.openPoint({ machines: [{ ref, trackingId, since, excludedDisks: [] }], consistency: 'crash' })
+  const settled = await point.machines[0].settle(async () => {})
+  since = settled.checkpoint
+  console.log('checkpoint ' + since)
+  await point.machines[0].release(true)
+}
+`
+
+describe('a point of this server', () => {
+  test(
+    'names no more than what was written since the last one that was kept',
+    async () => {
+      const source = await openSource()
+      const first = await settleAndKeep(opened(await ask(source, null)))
+      await writeFileTo('delta', 512 * KiB)
+      const dropped = opened(await ask(source, first.checkpoint))
+      const bytes = await readRound(dropped.disks)
+      expect(bytes).toBeGreaterThanOrEqual(512 * KiB)
+      expect(bytes).toBeLessThan(8 * MiB)
+      await dropped.release(false)
+      // It was not kept: what was written before it is named again.
+      const again = opened(await ask(source, first.checkpoint))
+      expect(await readRound(again.disks)).toBeGreaterThanOrEqual(bytes)
+      const second = await settleAndKeep(again)
+      expect(await ask(source, first.checkpoint)).toMatchObject({
+        kind: 'tracking-lost',
+        reason: { code: 'linux/stale-mark' },
+      })
+      const third = opened(await ask(source, second.checkpoint))
+      expect(await readRound(third.disks)).toBeLessThan(bytes)
+      await third.release(false)
+    },
+    MINUTES_5,
+  )
+
+  test(
+    'is none when a disk is written past its file systems meanwhile, or when somebody lets them go on',
+    async () => {
+      let disturb = async (): Promise<unknown> => undefined
+      const source = await openSource({}, async () => void (await disturb()))
+      const { checkpoint } = await settleAndKeep(opened(await ask(source, null)))
+      disturb = async () =>
+        must('dd', 'if=/dev/zero', `of=${disk.path}`, 'bs=512', 'count=1', 'seek=1', 'oflag=direct')
+      const written = opened(await ask(source, checkpoint))
+      await expect(written.settle?.(async () => {})).rejects.toMatchObject({
+        code: 'linux/written-while-held',
+      })
+      await written.release(false)
+      disturb = async () => must('fsfreeze', '-u', disk.mountPoint)
+      const thawed = opened(await ask(source, checkpoint))
+      // A file system that goes on writes to its superblock at once, unless it has not come to that yet.
+      await expect(thawed.settle?.(async () => {})).rejects.toMatchObject({
+        code: expect.stringMatching(/^linux\/(not-held-still|written-while-held)$/),
+      })
+      await thawed.release(false)
+      expect(await startTouching('goes-on').ended).toBe(0)
+      disturb = async () => undefined
+      await settleAndKeep(opened(await ask(source, checkpoint)))
+    },
+    MINUTES_5,
+  )
+
+  test(
+    'is none when the server writes faster than it is read',
+    async () => {
+      const source = await openSource({ limits: { holdBytes: 64 * KiB, rounds: 3, holdSeconds: 60 } })
+      const point = opened(await ask(source, null))
+      const settling = present(
+        point.settle,
+        'it settles',
+      )(async () => void (await writeFileTo('fast', 2 * MiB)))
+      await writeFileTo('fast', 2 * MiB)
+      await expect(settling).rejects.toMatchObject({ code: 'linux/writes-too-fast' })
+      await point.release(false)
+    },
+    MINUTES_5,
+  )
+
+  test(
+    'is application-consistent when its scripts say so, else it says why not, and what was stopped goes on',
+    async () => {
+      const scripts = join(folder, 'scripts')
+      const log = join(folder, 'scripts.log')
+      for (const when of ['pre.d', 'post.d']) {
+        await mkdir(join(scripts, when), { recursive: true })
+        await writeFile(join(scripts, when, '10-note'), `#!/bin/sh\necho ${when} >> ${log}\n`)
+        await chmod(join(scripts, when, '10-note'), 0o755)
+      }
+      const source = await openSource()
+      expect((await source.eligibility(ref)).applicationConsistent).toBe(true)
+      const good = await settleAndKeep(opened(await ask(source, null, 'application')))
+      expect(good).toMatchObject({ consistency: 'application', consistencyNote: null })
+      await writeFile(join(scripts, 'pre.d', '20-bad'), '#!/bin/sh\necho the database is busy\nexit 3\n')
+      await chmod(join(scripts, 'pre.d', '20-bad'), 0o755)
+      const bad = await settleAndKeep(opened(await ask(source, good.checkpoint, 'application')))
+      expect(bad).toMatchObject({
+        consistency: 'crash',
+        consistencyNote: expect.stringMatching(/20-bad ended with 3: the database is busy/),
+      })
+      expect((await must('cat', log)).split('\n')).toEqual(['pre.d', 'post.d', 'pre.d', 'post.d'])
+    },
+    MINUTES_5,
+  )
+
+  test('is refused together with others, and of a server that is another one', async () => {
+    const source = await openSource()
+    const one = { ref, trackingId, since: null, excludedDisks: [] }
+    const two = source.openPoint({
+      machines: [one, { ...one, ref: 'other' as MachineRef }],
+      consistency: 'crash',
+    })
+    await expect(two).rejects.toMatchObject({ code: 'linux/no-common-instant' })
+    const other = source.openPoint({
+      machines: [{ ...one, ref: 'other' as MachineRef }],
+      consistency: 'crash',
+    })
+    await expect(other).rejects.toMatchObject({ code: 'machine/not-found' })
+  })
+})

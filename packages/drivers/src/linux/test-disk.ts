@@ -1,0 +1,88 @@
+// For tests only: disks of files, with file systems that somebody writes to all the time.
+import { spawn } from 'node:child_process'
+import { mkdtemp, open, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { runCommand } from './run-command.ts'
+
+export type TestDisk = {
+  /** The device node. */
+  readonly path: string
+  readonly mountPoint: string
+  /** Creates, overwrites, removes and flushes files until it is stopped. */
+  startWriter(): void
+  stopWriter(): Promise<void>
+  remove(): Promise<void>
+}
+
+/** Runs it to its end, which must be a good one. */
+export async function must(command: string, ...parameters: string[]): Promise<string> {
+  const { code, output } = await runCommand(command, parameters, { seconds: 120 })
+  if (code !== 0) throw new Error(`${command} ${parameters.join(' ')} ended with ${code}: ${output}`)
+  return output.trim()
+}
+
+/** Fails with what is missing: these tests want root, loop devices and tracefs of the computer that runs them. */
+export async function requireLinuxSource(): Promise<void> {
+  if (process.geteuid?.() !== 0)
+    throw new Error('These tests freeze file systems and read devices: run them as root')
+  await stat('/dev/loop-control').catch(() => {
+    throw new Error('These tests need loop devices: load the module loop')
+  })
+  await stat('/sys/kernel/tracing/instances').catch(() =>
+    must('mount', '-t', 'tracefs', 'none', '/sys/kernel/tracing'),
+  )
+}
+
+/** Everything that a file system does to a disk, at a pace that a busy computer still follows. */
+const WRITER = `
+cd "$1" || exit 1
+i=0
+while [ ! -e "$2" ]; do
+  i=$((i + 1))
+  dd if=/dev/urandom of="file-$((i % 23))" bs=16k count=$((i % 9 + 1)) conv=notrunc,fsync status=none
+  echo "$i" >> log
+  [ $((i % 7)) -ne 0 ] || rm -f "file-$((i * 5 % 23))"
+  [ $((i % 11)) -ne 0 ] || { mkdir -p "folder-$i"; mv log "folder-$i/log"; sync -f .; }
+done
+`
+
+export async function makeTestDisk(type: 'ext4' | 'xfs', bytes: number): Promise<TestDisk> {
+  const folder = await mkdtemp(join(tmpdir(), 'understudy-linux-'))
+  const image = join(folder, 'disk.img')
+  const mountPoint = join(folder, 'mounted')
+  const stop = join(folder, 'stop')
+  const handle = await open(image, 'wx')
+  await handle.truncate(bytes)
+  await handle.close()
+  const path = await must('losetup', '-f', '--show', image)
+  await must(`mkfs.${type}`, '-q', path)
+  await must('mkdir', mountPoint)
+  await must('mount', path, mountPoint)
+  let ended: Promise<void> | null = null
+  const disk: TestDisk = {
+    path,
+    mountPoint,
+    startWriter() {
+      const child = spawn('sh', ['-c', WRITER, 'writer', mountPoint, stop], { stdio: 'ignore' })
+      ended = new Promise((resolve) => child.on('close', () => resolve()))
+    },
+    async stopWriter() {
+      await must('touch', stop)
+      await ended
+      await rm(stop, { force: true })
+    },
+    async remove() {
+      await disk.stopWriter()
+      await must('umount', mountPoint)
+      await must('losetup', '-d', path)
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+  return disk
+}
+
+/** What is on the medium now, into a file. */
+export const copyDisk = async (path: string, to: string): Promise<void> => {
+  await must('dd', `if=${path}`, `of=${to}`, 'bs=1M', 'iflag=direct', 'conv=sparse', 'status=none')
+}

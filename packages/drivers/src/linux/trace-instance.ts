@@ -1,0 +1,152 @@
+// A trace buffer of our own in tracefs that fills with every completed write of some disks, and is read without ever waiting.
+import { randomUUID } from 'node:crypto'
+import { closeSync, constants, openSync, readSync, writeFileSync } from 'node:fs'
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { KiB } from '@understudy/base/bytes'
+import { Outage } from '@understudy/base/errors'
+import { trackingFailed } from './failures.ts'
+import { fenceText, filterOf, lostEvents, parseTraceLine, type TraceLine } from './trace-text.ts'
+
+const EVENT = 'events/block/block_rq_complete'
+/** Of one turn, so that everything else in the process goes on. The kernel gives a page at a time. */
+const READS_PER_TURN = 256
+const FENCE_TURNS = 20_000
+
+export type TraceInstance = {
+  /** Takes what is there. Throws `linux/tracking-failed` when the buffer cannot be read. */
+  pump(): void
+  /** All writes that had completed when it was called have been told when it resolves. */
+  fence(): Promise<void>
+  /** Null: nothing was lost and nobody has changed anything. Else what makes it doubtful. */
+  doubt(): Promise<string | null>
+  /** More or fewer disks. What both have in common is told without a gap. */
+  watch(devices: readonly string[]): Promise<void>
+  close(): Promise<void>
+}
+
+export type TraceOptions = {
+  readonly tracefs: string
+  /** Unique on this computer, and carries our name: what is there under it is ours. */
+  readonly name: string
+  readonly devices: readonly string[]
+  /** Of each processor. */
+  readonly bufferKiB: number
+  readonly onLine: (line: Exclude<TraceLine, { kind: 'fence' }>) => void
+}
+
+const instancesOf = (tracefs: string): string => join(tracefs, 'instances')
+
+/** Begins to fill at once. What a dead predecessor left under the name is removed; a living one is an Outage. */
+export async function openTraceInstance(options: TraceOptions): Promise<TraceInstance> {
+  const { tracefs, name, bufferKiB, onLine } = options
+  const folder = join(instancesOf(tracefs), name)
+  await removeTraceInstance(tracefs, name)
+  const set = (file: string, value: string): Promise<void> => writeFile(join(folder, file), value)
+  let filter = filterOf(options.devices)
+  let pipe = -1
+  try {
+    await mkdir(folder)
+    await set('buffer_size_kb', String(bufferKiB))
+    // The clocks of two processors differ by default, and with them the order in which we read: a fence would be no fence.
+    await set('trace_clock', 'global')
+    // An overwritten event must not leave room for looking complete: what does not fit is dropped, and counted.
+    await set('options/overwrite', '0')
+    await set(`${EVENT}/filter`, filter)
+    await set(`${EVENT}/enable`, '1')
+    await set('tracing_on', '1')
+    pipe = openSync(join(folder, 'trace_pipe'), constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch (cause) {
+    await removeTraceInstance(tracefs, name).catch(() => {})
+    throw trackingFailed('its trace buffer could not be set up', cause)
+  }
+
+  const page = Buffer.alloc(64 * KiB)
+  let rest = ''
+  let seen = ''
+  let closed = false
+  /** False: it was empty. */
+  const readOnce = (): boolean => {
+    let bytes: number
+    try {
+      bytes = readSync(pipe, page, 0, page.length, null)
+    } catch (cause) {
+      if (codeOf(cause) === 'EAGAIN') return false
+      throw trackingFailed('its trace buffer could not be read', cause)
+    }
+    if (bytes === 0) return false
+    const lines = (rest + page.toString('latin1', 0, bytes)).split('\n')
+    rest = lines.pop() ?? ''
+    for (const text of lines) {
+      const line = parseTraceLine(text)
+      if (line?.kind === 'fence') seen = line.name
+      else if (line) onLine(line)
+    }
+    return true
+  }
+  const pump = (): void => {
+    if (closed) return
+    for (let reads = 0; reads < READS_PER_TURN && readOnce(); reads += 1);
+  }
+
+  return {
+    pump,
+    async fence() {
+      const mark = randomUUID()
+      writeFileSync(join(folder, 'trace_marker'), fenceText(mark))
+      for (let turns = 0; turns < FENCE_TURNS; turns += 1) {
+        pump()
+        if (seen === mark) return
+        await nextTurn()
+      }
+      throw trackingFailed('its trace buffer does not come to an end', new Error('no fence was read'))
+    },
+    async doubt() {
+      const read = async (file: string): Promise<string> =>
+        (await readFile(join(folder, file), 'latin1')).trim()
+      try {
+        for (const cpu of await readdir(join(folder, 'per_cpu'))) {
+          const lost = lostEvents(await read(`per_cpu/${cpu}/stats`))
+          if (lost > 0) return `${lost} writes came faster than they could be noted`
+        }
+        const isOn = (await read('tracing_on')) === '1' && (await read(`${EVENT}/enable`)) === '1'
+        const isOurs = (await read(`${EVENT}/filter`)) === filter
+        return isOn && isOurs ? null : 'another tool has changed or stopped our tracing'
+      } catch (cause) {
+        return `its trace buffer is gone (${cause instanceof Error ? cause.message : String(cause)})`
+      }
+    },
+    async watch(devices) {
+      filter = filterOf(devices)
+      await set(`${EVENT}/filter`, filter).catch((cause: unknown) => {
+        throw trackingFailed('its disks could not be changed', cause)
+      })
+    },
+    async close() {
+      if (closed) return
+      closed = true
+      closeSync(pipe)
+      await removeTraceInstance(tracefs, name)
+    },
+  }
+}
+
+/** Repeatable. The kernel does not let go of one that somebody reads: `linux/tracked-by-another`. */
+export async function removeTraceInstance(tracefs: string, name: string): Promise<void> {
+  try {
+    await rmdir(join(instancesOf(tracefs), name))
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return
+    if (codeOf(cause) !== 'EBUSY') throw trackingFailed('an old trace buffer could not be removed', cause)
+    throw new Outage({
+      code: 'linux/tracked-by-another',
+      message: 'Another process tracks this server for the same protection',
+      remedy: 'See whether the agent was started twice on this server.',
+      cause,
+    })
+  }
+}
+
+const codeOf = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined
