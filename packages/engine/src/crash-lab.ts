@@ -82,7 +82,7 @@ export async function newCrashLab() {
         moverId: other.moverId ?? 'mover',
         answerTimeoutSeconds: 20,
         inventoryEverySeconds: 3600,
-        importKeepBytes: 2 ** 18,
+        firstCopyKeepBytes: 2 ** 18,
       },
       log: () => {},
     })

@@ -41,8 +41,8 @@ export type EngineConfig = {
   readonly concurrentCycles: number
   readonly requestBytes: number
   readonly requestsInFlight: number
-  /** What of an import of a first copy is lost at most when it is interrupted, in bytes. Each time costs what a point costs. */
-  readonly importKeepBytes: number
+  /** What of a first copy, over the line or from a disk, is lost at most when it is interrupted, in bytes. Each time costs what a point costs. */
+  readonly firstCopyKeepBytes: number
   /** How many protections this mover takes at most. */
   readonly maximumProtections: number
   readonly heartbeatSeconds: number
@@ -90,7 +90,7 @@ export const defaultEngineConfig: Omit<EngineConfig, 'moverId'> = {
   concurrentCycles: 8,
   requestBytes: 256 * KiB,
   requestsInFlight: 16,
-  importKeepBytes: 4 * GiB,
+  firstCopyKeepBytes: 4 * GiB,
   maximumProtections: 2_000,
   heartbeatSeconds: 5,
   leaseSeconds: 20,

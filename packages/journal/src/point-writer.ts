@@ -228,6 +228,8 @@ export class JournalPointWriter implements PointWriter {
   }
 
   #pointOf(facts: PointFacts, sequence: number, sealedAt: Instant): StoredPoint {
+    const last = this.#core.state.points.at(-1)
+    const base = last?.unfinished === undefined ? null : last
     const { instant, consistency, consistencyNote, checkpoint, cycle, group, unfinished } = facts
     return {
       instant,
@@ -240,8 +242,8 @@ export class JournalPointWriter implements PointWriter {
       sequence,
       sealedAt,
       disks: this.#pointDisks,
-      changedBytes: this.#changedBytes,
-      storedBytes: this.#segments.storedBytes,
+      changedBytes: this.#changedBytes + (base?.changedBytes ?? 0),
+      storedBytes: this.#segments.storedBytes + (base?.storedBytes ?? 0),
     }
   }
 }

@@ -173,7 +173,7 @@ function pointWriter(
   const { stored, clock } = owner
   const disks = new Map(pointDisks.map(({ key, bytes }) => [key, diskFrom(base?.images.get(key), bytes)]))
   let state: 'open' | 'sealed' | 'aborted' = 'open'
-  let changedBytes = 0
+  let changedBytes = base?.point.unfinished === undefined ? 0 : base.point.changedBytes
   const disk = (key: DiskKey): MemoryDisk => {
     invariant(state === 'open', 'a point is written before it is sealed or aborted')
     return present(disks.get(key), `disk ${key} belongs to the point`)

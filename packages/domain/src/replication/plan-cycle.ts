@@ -3,23 +3,24 @@ import type { PointId, RecoveryPoint } from '../recovery-points/recovery-point.t
 export type CycleReason = { readonly code: string; readonly message: string }
 
 export type CyclePlan =
-  /** Nothing is in the replica yet: copy every disk. */
-  | { readonly kind: 'seed'; readonly reason: CycleReason }
+  /** No point is in the replica yet: copy every disk. `since`: where a first copy was interrupted; null: from the beginning. */
+  | { readonly kind: 'seed'; readonly reason: CycleReason; readonly since: string | null }
   /** Something is there, but what changed since is unknown: compare every block, copy what differs. */
   | { readonly kind: 'resync'; readonly base: PointId; readonly reason: CycleReason }
   | { readonly kind: 'delta'; readonly base: PointId; readonly since: string }
 
 export type CycleFacts = {
   readonly newest: RecoveryPoint | null
+  /** The source's mark at which a first copy was interrupted. Null: there is none that could go on. */
+  readonly interruptedAt: string | null
   /** Someone asked for a resync (operator, damaged record, lost tracking), and why. */
   readonly resyncReason: CycleReason | null
 }
 
 /** Decides what the next cycle copies. Pure: the same facts always give the same plan. */
 export function planCycle(facts: CycleFacts): CyclePlan {
-  const { newest, resyncReason } = facts
-  if (newest === null)
-    return { kind: 'seed', reason: { code: 'cycle/first', message: 'First copy of the machine' } }
+  const { newest, resyncReason, interruptedAt } = facts
+  if (newest === null) return planFirst(resyncReason === null ? interruptedAt : null)
   if (resyncReason) return { kind: 'resync', base: newest.id, reason: resyncReason }
   // Without the source's own mark a missing extent would be silent data loss. Compare everything.
   if (newest.checkpoint === null)
@@ -30,3 +31,12 @@ export function planCycle(facts: CycleFacts): CyclePlan {
     }
   return { kind: 'delta', base: newest.id, since: newest.checkpoint }
 }
+
+const planFirst = (since: string | null): CyclePlan => ({
+  kind: 'seed',
+  since,
+  reason:
+    since === null
+      ? { code: 'cycle/first', message: 'First copy of the machine' }
+      : { code: 'cycle/first-goes-on', message: 'First copy of the machine, behind what was copied before' },
+})

@@ -127,13 +127,12 @@ export function openedReplica({ state, mayWrite, openPoints }: HandleDeps): Repl
     },
 
     async usage(): Promise<ReplicaUsage> {
-      const sealed = state.everyPoint()
-      const points = wholeOf(sealed)
+      const points = wholeOf(state.everyPoint())
       const newest = state.newest()
       if (newest !== null && counted?.point !== newest.manifest.sequence)
         counted = { point: newest.manifest.sequence, bytes: await countPages(newest) }
       // Of an older point those pages are kept that a later one replaced: what the later ones wrote, at most.
-      const older = sealed.slice(1).reduce((sum, { storedBytes }) => sum + storedBytes, 0)
+      const older = points.slice(1).reduce((sum, { storedBytes }) => sum + storedBytes, 0)
       const storedBytes = (newest === null ? 0 : (counted?.bytes ?? 0)) + older
       return {
         storedBytes,

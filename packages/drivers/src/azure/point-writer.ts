@@ -110,14 +110,16 @@ export async function beginPoint(
     const sealedDisks = await Promise.all(plans.map(sealDisk))
     const touched = plans.map(({ writer }) => writer).filter(({ isTouched }) => isTouched)
     const stored = await Promise.all(touched.map((writer) => writer.storedBytes()))
+    const last = state.newest()?.manifest
+    const base = last?.unfinished === undefined ? null : last
     const manifest: Manifest = {
       ...facts,
       format: 1,
       sequence,
       sealedAt: clock.now(),
       disks: sealedDisks,
-      changedBytes: touched.reduce((sum, { changedBytes }) => sum + changedBytes, 0),
-      storedBytes: stored.reduce((sum, bytes) => sum + bytes, 0),
+      changedBytes: touched.reduce((sum, { changedBytes }) => sum + changedBytes, base?.changedBytes ?? 0),
+      storedBytes: stored.reduce((sum, bytes) => sum + bytes, base?.storedBytes ?? 0),
       write: randomUUID(),
     }
     state.noteAttempt(sequence)

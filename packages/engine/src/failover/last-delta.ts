@@ -136,7 +136,11 @@ async function copyFinal(parts: EngineParts, copy: FinalCopy): Promise<RecoveryP
 
 function planFinal(newest: RecoveryPoint | null, stopped: StoppedDisks): CyclePlan {
   if (newest === null)
-    return { kind: 'seed', reason: { code: 'cycle/first', message: 'First copy of the machine' } }
+    return {
+      kind: 'seed',
+      since: null,
+      reason: { code: 'cycle/first', message: 'First copy of the machine' },
+    }
   if (stopped.sinceKnown && newest.checkpoint !== null)
     return { kind: 'delta', base: newest.id, since: newest.checkpoint }
   return {

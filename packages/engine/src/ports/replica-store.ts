@@ -65,7 +65,7 @@ export interface Replica {
   points(): readonly RecoveryPoint[]
   /**
    * What was sealed last, if that is no recovery point but part of a first copy (its `unfinished`), else null. It is the base of whatever
-   * is written next, can be read and held like a point, and goes with an expiry once there is something newer.
+   * is written next, can be read and held like a point, and goes with an expiry once there is something newer. Its bytes count for the point that it becomes.
    */
   unfinished(): RecoveryPoint | null
   /**

@@ -9,7 +9,7 @@ import type { PointWriter, Replica } from '../ports/replica-store.ts'
 import { rateClockOf } from './line-limits.ts'
 import { type CycleOutcome, type CycleRequest, runCycle } from './run-cycle.ts'
 
-const config = { requestBytes: 65_536, requestsInFlight: 4 }
+const config = { requestBytes: 65_536, requestsInFlight: 4, firstCopyKeepBytes: 2 ** 18 }
 
 async function newPair(diskBytes = 2 ** 20) {
   const clock = virtualClock()

@@ -7,7 +7,12 @@ import { type CopySink, copyExtents } from '@understudy/block/copy-extents'
 import type { BlockReader, MappedExtent } from '@understudy/block/device'
 import { type RateLimit, withRateLimit } from '@understudy/block/with-rate-limit'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
-import type { Consistency, GroupMark, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import type {
+  Consistency,
+  GroupMark,
+  PointFacts,
+  RecoveryPoint,
+} from '@understudy/domain/recovery-points/recovery-point'
 import { type CyclePlan, type CycleReason, planCycle } from '@understudy/domain/replication/plan-cycle'
 import type { EngineConfig, Sleep } from '../engine-parts.ts'
 import type { OpenedPoint, PointWriter, Replica } from '../ports/replica-store.ts'
@@ -20,6 +25,7 @@ import type {
 } from '../ports/source-platform.ts'
 import type { CycleSummary } from '../ports/stores.ts'
 import { findDifferences } from './compare.ts'
+import { copyFirst, readMark, writeMark } from './first-copy.ts'
 import type { GroupSeat, InTurn } from './group-opening.ts'
 
 export type CyclePhase = 'opening' | 'copying' | 'sealing'
@@ -42,7 +48,7 @@ export type CycleRequest = {
   readonly consistency: Consistency
   /** What is read of the source passes each of them. */
   readonly limits: readonly RateLimit[]
-  readonly config: Pick<EngineConfig, 'requestBytes' | 'requestsInFlight'>
+  readonly config: Pick<EngineConfig, 'requestBytes' | 'requestsInFlight' | 'firstCopyKeepBytes'>
   readonly time: Clock & { readonly sleep: Sleep }
   readonly signal: AbortSignal
   /** Where its group opens all machines at one instant. Absent: it is opened alone. */
@@ -67,21 +73,26 @@ export type CycleOutcome = {
 export async function runCycle(request: CycleRequest): Promise<CycleOutcome> {
   const startedAt = request.time.now()
   const newest = request.replica.points().at(-1) ?? null
-  const planned = planCycle({ newest, resyncReason: request.resyncReason })
+  const mark = readMark(request.replica.unfinished()?.unfinished)
+  const interruptedAt = mark?.checkpoint ?? null
+  const planned = planCycle({ newest, interruptedAt, resyncReason: request.resyncReason })
   request.onProgress({ phase: 'opening', doneBytes: 0, totalBytes: 0 })
   const opened = await openSource(request, planned)
   const { plan, machine } = opened
 
   let sealed: RecoveryPoint | null = null
+  let isKept = false
   let written: WrittenPoint
   let releaseFailure: unknown = null
   try {
     await request.onPlan(plan, sumBytes(machine.disks))
-    written = await writePoint(request, opened)
+    written = await writePoint(request, opened, () => {
+      isKept = true
+    })
     sealed = written.point
   } finally {
     // Only now, and only after a durable seal, may the source forget its older checkpoint.
-    releaseFailure = await release(machine, sealed !== null)
+    releaseFailure = await release(machine, sealed !== null || isKept)
   }
   const summary: CycleSummary = {
     kind: plan.kind === 'delta' && sealed.changedBytes === 0 ? 'idle' : plan.kind,
@@ -135,13 +146,17 @@ async function openTogether(request: CycleRequest, planned: CyclePlan) {
 }
 
 async function openAlone(request: CycleRequest, planned: CyclePlan): Promise<OpenedSource> {
-  const since = planned.kind === 'delta' ? planned.since : null
-  const first = await openSourcePoint(request, since)
+  const since = planned.kind === 'resync' ? null : planned.since
+  // Of a first copy the rest is read, too, whether it has changed or not.
+  const first = await openSourcePoint(request, since, planned.kind === 'seed')
   if (first.kind === 'opened') return toOpened(planned, first.point)
-  invariant(planned.kind === 'delta', 'tracking can only be lost when there was some')
+  invariant(planned.kind !== 'resync' && since !== null, 'tracking can only be lost when there was some')
+  const anew: CyclePlan =
+    planned.kind === 'seed'
+      ? { ...planned, since: null }
+      : { kind: 'resync', base: planned.base, reason: first.reason }
   const second = await openSourcePoint(request, null)
-  if (second.kind === 'opened')
-    return toOpened({ kind: 'resync', base: planned.base, reason: first.reason }, second.point)
+  if (second.kind === 'opened') return toOpened(anew, second.point)
   throw new Outage({
     code: 'cycle/tracking-unstable',
     message: `Change tracking was lost again while it was set up: ${second.reason.message}`,
@@ -161,7 +176,11 @@ const atOnce: InTurn = (work) => work()
 const openSourcePoint = (
   { source, ref, trackingId, excludedDisks, consistency, signal }: CycleRequest,
   since: string | null,
-) => source.openPoint({ machines: [{ ref, trackingId, since, excludedDisks }], consistency }, signal)
+  readWhole = false,
+) => {
+  const machine = { ref, trackingId, since, excludedDisks, ...(readWhole ? { readWhole } : {}) }
+  return source.openPoint({ machines: [machine], consistency }, signal)
+}
 
 type WrittenPoint = {
   readonly point: RecoveryPoint
@@ -169,18 +188,30 @@ type WrittenPoint = {
   readonly pauseMilliseconds: number
 }
 
-async function writePoint(request: CycleRequest, opened: OpenedSource): Promise<WrittenPoint> {
+/** `onKept`: from now on the checkpoint that was opened is the one that counts. */
+async function writePoint(
+  request: CycleRequest,
+  opened: OpenedSource,
+  onKept: () => void,
+): Promise<WrittenPoint> {
   const { plan, machine, group } = opened
   const { replica } = request
   // A group's machines take turns where they are more than may run at once.
   const inTurn = request.seat?.inTurn ?? atOnce
-  const writer = await replica.beginPoint(
-    // What lies there of a first copy that nobody finished is written over: a seed is of whole disks.
-    plan.kind === 'seed' ? (replica.unfinished()?.id ?? null) : plan.base,
-    machine.disks.map(({ key, bytes }) => ({ key, bytes })),
-  )
+  const disks = machine.disks.map(({ key, bytes }) => ({ key, bytes }))
+  // What lies there of a first copy is gone on with, or written over: it is of whole disks.
+  const base = plan.kind === 'seed' ? (replica.unfinished()?.id ?? null) : plan.base
+  let writer = await replica.beginPoint(base, disks)
+  const keep = async (facts: PointFacts): Promise<void> => {
+    const { id } = await writer.seal(facts)
+    onKept()
+    writer = await replica.beginPoint(id, disks)
+  }
   try {
-    const { readBytes, settled } = await inTurn(() => copyMachine(request, opened, writer), request.signal)
+    const { readBytes, settled } = await inTurn(
+      () => copyMachine(request, opened, { writer: () => writer, keep }),
+      request.signal,
+    )
     request.signal.throwIfAborted()
     request.onProgress({ phase: 'sealing', doneBytes: readBytes, totalBytes: readBytes })
     const point = await writer.seal({
@@ -201,16 +232,51 @@ async function writePoint(request: CycleRequest, opened: OpenedSource): Promise<
 /** All that is to be copied is in the writer afterwards, and `settled` is what it is. */
 async function copyMachine(
   request: CycleRequest,
-  { plan, source, machine }: OpenedSource,
-  writer: PointWriter,
+  opened: OpenedSource,
+  { writer: current, keep }: { writer(): PointWriter; keep(facts: PointFacts): Promise<void> },
 ): Promise<{ readBytes: number; settled: SettledPoint }> {
-  let readBytes = await copyDisks({ ...request, writer, disks: machine.disks, plan })
+  const { plan, source, machine } = opened
+  let readBytes =
+    plan.kind === 'seed'
+      ? await copyInParts(request, opened, { current, keep })
+      : await copyDisks({ ...request, writer: current(), disks: machine.disks, plan })
   if (!machine.settle) return { readBytes, settled: { ...source, checkpoint: machine.checkpoint } }
   const settled = await machine.settle(async (disks) => {
     request.signal.throwIfAborted()
-    readBytes += await copyAsRead({ ...request, writer, disks, readBefore: readBytes })
+    readBytes += await copyAsRead({ ...request, writer: current(), disks, readBefore: readBytes })
   }, request.signal)
   return { readBytes, settled }
+}
+
+type InParts = { current(): PointWriter; keep(facts: PointFacts): Promise<void> }
+
+/** A first copy. Returns the bytes read from the source. */
+async function copyInParts(
+  request: CycleRequest,
+  { plan, source, machine }: OpenedSource,
+  { current, keep }: InParts,
+): Promise<number> {
+  const goesOn = plan.kind === 'seed' && plan.since !== null
+  const mark = goesOn ? readMark(request.replica.unfinished()?.unfinished) : null
+  const before = mark?.upTo.reduce((sum, [, bytes]) => sum + bytes, 0) ?? 0
+  const meter = openMeter(request, sumBytes(machine.disks), before)
+  const { instant, consistency, consistencyNote } = source
+  // What has no instant yet, or whose changes nobody will know, is of no use to whoever comes after an interruption.
+  const checkpoint = machine.settle ? null : machine.checkpoint
+  await copyFirst({
+    disks: machine.disks,
+    mark,
+    keepBytes: checkpoint === null ? Number.POSITIVE_INFINITY : request.config.firstCopyKeepBytes,
+    signal: request.signal,
+    copy: (disk) => copyDisk({ ...request, writer: current() }, disk, null, meter),
+    keep: async (upTo) => {
+      request.signal.throwIfAborted()
+      if (checkpoint === null) return
+      const unfinished = writeMark({ checkpoint, upTo })
+      await keep({ instant, consistency, consistencyNote, checkpoint, cycle: 'seed', unfinished })
+    },
+  })
+  return meter.readBytes()
 }
 
 /**
@@ -272,7 +338,8 @@ function openMeter(
   return {
     handled(bytes) {
       doneBytes += bytes
-      onProgress({ phase: 'copying', doneBytes, totalBytes })
+      const shown = totalBytes === 0 ? doneBytes : Math.min(doneBytes, totalBytes)
+      onProgress({ phase: 'copying', doneBytes: shown, totalBytes })
     },
     read(bytes) {
       readBytes += bytes

@@ -48,7 +48,7 @@ async function newPair() {
       resyncReason: null,
       consistency: 'crash',
       limits: [],
-      config: { requestBytes: 65_536, requestsInFlight: 4 },
+      config: { requestBytes: 65_536, requestsInFlight: 4, firstCopyKeepBytes: 2 ** 17 },
       time: clock,
       signal: new AbortController().signal,
       onPlan: async () => {},

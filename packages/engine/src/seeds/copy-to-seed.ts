@@ -3,7 +3,7 @@ import { formatBytes, KiB } from '@understudy/base/bytes'
 import { Refusal } from '@understudy/base/errors'
 import { invariant, present } from '@understudy/base/invariant'
 import { copyExtents } from '@understudy/block/copy-extents'
-import type { BlockReader, Extent, MappedExtent } from '@understudy/block/device'
+import type { Extent } from '@understudy/block/device'
 import { coalesce, subtract, totalBytes } from '@understudy/block/extents'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { Protection } from '@understudy/domain/protection/protection'
@@ -18,6 +18,7 @@ import type {
   SourcePlatform,
   SourcePoint,
 } from '../ports/source-platform.ts'
+import { mappedExtents } from '../replication/first-copy.ts'
 import { sumBytes } from '../replication/run-cycle.ts'
 import { sourceOf } from '../sites/platform-of.ts'
 
@@ -180,7 +181,7 @@ async function copyRest(parts: EngineParts, { machine, writer, task }: CopyRest)
         write: (offset, data) => writer.write(key, offset, data),
         zero: (offset, length) => writer.zero(key, offset, length),
       },
-      extents: mapped(reader, rest, task.signal),
+      extents: mappedExtents(reader, rest, task.signal),
       requestBytes: parts.config.requestBytes,
       inFlight: parts.config.requestsInFlight,
       reuseBuffers: true,
@@ -191,14 +192,4 @@ async function copyRest(parts: EngineParts, { machine, writer, task }: CopyRest)
     before += done.dataBytes + done.zeroBytes
   }
   task.signal.throwIfAborted()
-}
-
-async function* mapped(
-  reader: BlockReader,
-  extents: readonly Extent[],
-  signal: AbortSignal,
-): AsyncGenerator<MappedExtent> {
-  for (const extent of extents)
-    if (reader.map) yield* reader.map(extent, signal)
-    else yield { ...extent, kind: 'data' }
 }

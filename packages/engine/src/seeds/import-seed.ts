@@ -118,7 +118,7 @@ function piecesOf(found: RecoveryPoint | null, seedId: SeedId): number {
 }
 
 type Writing = Pick<Sealing, 'reader' | 'task'> & {
-  readonly config: Pick<EngineConfig, 'requestsInFlight' | 'importKeepBytes'>
+  readonly config: Pick<EngineConfig, 'requestsInFlight' | 'firstCopyKeepBytes'>
   /** So many pieces are in the copy already. */
   readonly safe: number
   /** Makes the first so many pieces durable. Nothing is under way. */
@@ -153,7 +153,7 @@ async function writeAll(
       underWay.push(written)
       if (underWay.length >= config.requestsInFlight) await underWay.shift()
       unkeptBytes += content.data?.length ?? 0
-      if (unkeptBytes < config.importKeepBytes) continue
+      if (unkeptBytes < config.firstCopyKeepBytes) continue
       await settle()
       await keep(pieces)
       unkeptBytes = 0

@@ -116,7 +116,7 @@ describe('a first copy on a disk', () => {
     })
     return state
   }
-  const inSlices = { requestBytes: 16 * KiB, requestsInFlight: 2, importKeepBytes: 128 * KiB }
+  const inSlices = { requestBytes: 16 * KiB, requestsInFlight: 2, firstCopyKeepBytes: 128 * KiB }
 
   test('whose import is interrupted goes on behind what was kept, and is the same machine', async () => {
     const { lab, protectionId, request, exported } = await newSeedLab({ config: inSlices })

@@ -459,6 +459,8 @@ function sealTests({ create, restart, store }: Tools): void {
     expect(reopened.points()).toEqual([point])
     expect(reopened.unfinished()).toBeNull()
     expect(point).not.toHaveProperty('unfinished')
+    expect([part, more, point].map(({ changedBytes }) => changedBytes)).toEqual([8192, 16384, 24576])
+    expect(point.storedBytes).toBeGreaterThan(more.storedBytes)
     // Whatever the tiers would keep of their age.
     const { removed } = await reopened.expire([{ everySeconds: 0, forSeconds: 1e9 }], point.instant)
     expect(removed).toBe(2)

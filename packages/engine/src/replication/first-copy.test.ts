@@ -1,0 +1,165 @@
+// A first copy that is interrupted, in whatever way, goes on. The oracle: the disks at the instant at which the source was opened.
+import { KiB } from '@understudy/base/bytes'
+import { present } from '@understudy/base/invariant'
+import type { ReplicaId } from '@understudy/domain/protection/protection'
+import { fakeWorld } from '@understudy/simulator/fake-platform'
+import { readAll } from '@understudy/simulator/memory-disk'
+import { seededRandom } from '@understudy/simulator/seeded-random'
+import { type SimulatedProcess, simulatedProcess } from '@understudy/simulator/simulated-process'
+import { virtualClock } from '@understudy/simulator/virtual-clock'
+import { describe, expect, test } from 'vitest'
+import type { SourcePlatform } from '../ports/source-platform.ts'
+import { type CycleOutcome, type CycleRequest, runCycle } from './run-cycle.ts'
+
+const replicaId = 'r' as ReplicaId
+const DISKS = [512 * KiB, 256 * KiB]
+const KEEP = 64 * KiB
+
+async function newPair(seed = 1) {
+  const random = seededRandom(seed)
+  const clock = virtualClock()
+  const world = fakeWorld(clock)
+  const site = world.addSite('a')
+  const machine = await site.addMachine({ name: 'web', disks: DISKS, writeEveryMilliseconds: 0 })
+  const keys = [...machine.disks.keys()]
+  const write = (disk: number, offset: number, data: Buffer) =>
+    machine.write(present(keys[disk], 'it has this disk'), offset, data)
+  // Data with holes: zeros are copied as zeros.
+  for (const [index, bytes] of DISKS.entries())
+    for (let at = 0; at < bytes; at += 32 * KiB)
+      if (random.below(4) > 0) await write(index, at, random.bytes(32 * KiB))
+  await site.replicas.createReplica({ id: replicaId, machineName: 'web', compress: false, encrypt: false })
+  const content = async () => Buffer.concat(await Promise.all(machine.readDisks().map(readAll)))
+  const atOpening = { content: Buffer.alloc(0) }
+  const source: SourcePlatform = {
+    ...site.source,
+    async openPoint(request, signal) {
+      const opened = await site.source.openPoint(request, signal)
+      atOpening.content = await content()
+      return opened
+    },
+  }
+  /** The machine goes on while it is copied. */
+  const writeAnywhere = async () => {
+    const disk = random.below(2)
+    await write(disk, random.below(present(DISKS[disk], 'a disk') / 4096) * 4096, random.bytes(4096))
+  }
+  let epoch = 0
+  const cycle = async (
+    change: Partial<CycleRequest> = {},
+    process?: SimulatedProcess,
+  ): Promise<CycleOutcome> => {
+    epoch += 1
+    const replica = await site.replicas.openReplica(replicaId, epoch)
+    const through = <Outside extends object>(outside: Outside): Outside => process?.wrap(outside) ?? outside
+    await clock.advance(1000)
+    return await runCycle({
+      source: through(source),
+      replica: through(replica),
+      ref: machine.ref,
+      trackingId: 'us-1',
+      excludedDisks: [],
+      resyncReason: null,
+      consistency: 'crash',
+      limits: [],
+      config: { requestBytes: 16 * KiB, requestsInFlight: 2, firstCopyKeepBytes: KEEP },
+      time: clock,
+      signal: new AbortController().signal,
+      onPlan: async () => {},
+      onProgress: () => void writeAnywhere(),
+      ...change,
+    })
+  }
+  const read = () => site.replicas.openReplica(replicaId, null)
+  const expectEqual = async (where = '') => {
+    const replica = await read()
+    const newest = present(replica.points().at(-1), 'there is a point')
+    const { disks } = await replica.openPoint(newest.id)
+    const copy = Buffer.concat(await Promise.all(disks.map(({ reader }) => readAll(reader))))
+    expect(copy.equals(atOpening.content), where).toBe(true)
+  }
+  /** Aborts when so many bytes were copied. */
+  const abortAt = (bytes: number): Partial<CycleRequest> => {
+    const stop = new AbortController()
+    return {
+      signal: stop.signal,
+      onProgress: ({ doneBytes }) => {
+        void writeAnywhere()
+        if (doneBytes >= bytes) stop.abort(new Error('it was interrupted'))
+      },
+    }
+  }
+  return { machine, site, cycle, read, write, writeAnywhere, expectEqual, abortAt }
+}
+
+describe('a first copy', () => {
+  test('that is interrupted again and again reads what changed and the rest, and is no point before it is whole', async () => {
+    const { cycle, read, expectEqual, abortAt } = await newPair()
+    await expect(cycle(abortAt(300 * KiB))).rejects.toThrow('interrupted')
+    expect((await read()).points()).toEqual([])
+    expect((await read()).unfinished()).not.toBeNull()
+    await expect(cycle(abortAt(600 * KiB))).rejects.toThrow('interrupted')
+    let planned = ''
+    const { point, summary } = await cycle({
+      onPlan: async ({ kind, ...plan }) => {
+        planned = `${kind} ${'reason' in plan ? plan.reason.code : ''}`
+      },
+    })
+    expect(planned).toBe('seed cycle/first-goes-on')
+    expect(summary.kind).toBe('seed')
+    // All of it would be twice as much.
+    expect(summary.readBytes).toBeLessThan(400 * KiB)
+    expect(point).not.toHaveProperty('unfinished')
+    await expectEqual()
+    expect((await cycle()).summary.kind).toBe('delta')
+    await expectEqual()
+  })
+
+  test('begins anew where nobody knows what has changed since, and says no more than that', async () => {
+    const { cycle, machine, expectEqual, abortAt } = await newPair()
+    await expect(cycle(abortAt(600 * KiB))).rejects.toThrow('interrupted')
+    machine.dropCheckpoints(() => true)
+    let since: string | null = ''
+    await cycle({
+      onPlan: async (plan) => {
+        if (plan.kind === 'seed') since = plan.since
+      },
+    })
+    expect(since).toBeNull()
+    await expectEqual()
+  })
+
+  test('of a machine that has lost a disk meanwhile and got another is whole', async () => {
+    const { cycle, machine, expectEqual, abortAt, read } = await newPair()
+    await expect(cycle(abortAt(700 * KiB))).rejects.toThrow('interrupted')
+    expect((await read()).unfinished()?.disks).toHaveLength(2)
+    await cycle({ excludedDisks: [present([...machine.disks.keys()][0], 'a disk')] })
+    expect((await read()).points().at(-1)?.disks).toHaveLength(1)
+    await cycle()
+    await expectEqual()
+  })
+
+  test.each([1, 2, 3])('whose process dies anywhere goes on and is right (seed %i)', async (seed) => {
+    let resumed = 0
+    let deaths = 0
+    for (const moment of ['before', 'after'] as const)
+      for (let call = 1; ; call += 3) {
+        const { cycle, read, writeAnywhere, expectEqual } = await newPair(seed)
+        const process = simulatedProcess({ call, moment })
+        const over = await Promise.race([cycle({}, process).then(() => true), process.died.then(() => false)])
+        if (over) break
+        deaths += 1
+        const replica = await read()
+        const isWhole = replica.points().length > 0
+        const goesOn = !isWhole && replica.unfinished() !== null
+        if (goesOn) resumed += 1
+        await writeAnywhere()
+        const { summary } = await cycle()
+        const where = `killed ${moment} call ${call} (${process.lastCall})`
+        expect(summary.kind, where).toBe(isWhole ? 'delta' : 'seed')
+        expect(summary.reason ?? '', where).toContain(goesOn ? 'behind' : '')
+        await expectEqual(where)
+      }
+    expect(resumed).toBeGreaterThan(deaths / 3)
+  })
+})
