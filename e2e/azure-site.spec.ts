@@ -2,6 +2,7 @@
 // replicas only, protected to, watched, told honestly that nothing can run there, and cleaned up to the last blob. Free of barriers in
 // both themes.
 import { type BrowserContext, expect, type Page, test } from '@playwright/test'
+import type { Job } from '@understudy/contract/job'
 import type { Policy } from '@understudy/contract/policy'
 import type { Protection } from '@understudy/contract/protection'
 import type { RecoveryPoint } from '@understudy/contract/recovery-point'
@@ -47,6 +48,8 @@ test('a site in Azure is filled in by keyboard, and what is wrong stands beside 
   await page.keyboard.press('Enter')
   await expect(field(drawer, 'Account key')).toHaveAccessibleDescription(/Fill this in/)
   await expect(field(drawer, 'Storage account')).toHaveAccessibleDescription(/3 to 24 small letters/)
+  // The form is longer than the screen.
+  await expect(field(drawer, 'Name')).toBeFocused()
   await checkBothThemes(page, 'azure-register-wrong')
 
   await field(drawer, 'Name').fill('Cloud')
@@ -82,6 +85,49 @@ test('running machines there is off, says what it costs, and asks for what it ne
   await field(drawer, 'Tags').fill('a/b = 1')
   await expect(field(drawer, 'Tags')).toHaveAccessibleDescription(/Leave out/)
   await checkBothThemes(page, 'azure-register-compute')
+})
+
+test('rights that are missing stand by what they are for, in sight, and can be taken along', async () => {
+  const drawer = page.getByRole('dialog', { name: 'Register a site' })
+  await field(drawer, 'Tags').fill('')
+  const id = '00000000-0000-4000-8000-000000000001'
+  for (const name of ['Subscription', 'Tenant', 'Application']) await field(drawer, name).fill(id)
+  await field(drawer, 'Resource group').fill('replicas')
+  await field(drawer, 'Region').fill('westeurope')
+  await field(drawer, 'Client secret').fill('secret')
+  const right = (name: string, scope: string, purpose: string) => ({ right: name, scope, purpose })
+  const disks = (verb: string) =>
+    right(`Microsoft.Compute/disks/${verb}`, 'resource group replicas', 'to make disks of copies')
+  // An identity that lacks rights is nothing that the emulated Azure can be asked for.
+  await page.route('**/sites/test-connection', (route) =>
+    route.fulfill({
+      status: 409,
+      json: {
+        type: 'about:blank',
+        title: 'Refused',
+        status: 409,
+        code: 'azure/right-missing',
+        detail: 'The identity of the site lacks rights in Azure',
+        cause: null,
+        remedy: 'Give it a role with these actions.',
+        missingRights: [
+          disks('read'),
+          disks('write'),
+          right('Microsoft.Compute/skus/read', 'the subscription', 'to choose the size of a machine'),
+        ],
+      },
+    }),
+  )
+  await drawer.getByRole('button', { name: 'Test the connection' }).click()
+  await expect(drawer.getByRole('alert')).toContainText('lacks 3 rights')
+  await expect(drawer.getByRole('alert')).toBeInViewport()
+  const inGroup = drawer.getByRole('list', { name: 'Missing in resource group replicas' })
+  await expect(inGroup.getByRole('listitem')).toHaveText([
+    /to make disks of copies.*disks\/read.*disks\/write/,
+  ])
+  await expect(drawer.getByRole('button', { name: 'Copy the rights' })).toBeVisible()
+  await checkBothThemes(page, 'azure-register-rights')
+  await page.unroute('**/sites/test-connection')
 })
 
 test('whoever has no account gets an emulated one, which says what it is', async () => {
@@ -165,12 +211,93 @@ test('its points come, its page says where they lie and that nothing can run the
   await expect(button).toBeDisabled()
   await checkBothThemes(page, 'azure-machine')
   await page.goto(`${product.address}/sites/${azure.id}`)
+  await expect(main.getByRole('tab', { name: 'Replicas kept here', selected: true })).toBeVisible()
   await expect(main.getByText('devstoreaccount1', { exact: true })).toBeVisible()
   await expect(main.getByText('Slowed down by the account')).toBeVisible()
   await expect(main.getByRole('link', { name: 'sim-0001' }).first()).toBeVisible()
   await checkBothThemes(page, 'azure-site')
   // Before the server is killed: what cannot be reached then is told as well. The address where nothing answers was tried on purpose.
   expect(errors.filter((error) => !error.includes('/sites/test-connection'))).toEqual([])
+})
+
+test('steps in Azure are filled in beside what is wrong with them', async () => {
+  const endpoint = { kind: 'address', address: '' } as const
+  const step = (id: string, action: object) => ({
+    id,
+    name: id,
+    action,
+    whenItFails: 'stop',
+    needs: [],
+    kinds: ['planned'],
+    directions: ['forward'],
+  })
+  const place = { site: azure.id, resourceGroup: '', timeoutSeconds: 120 }
+  const record = { zone: 'lab.example', zoneKind: 'public', recordName: 'shop.lab.example', recordType: 'A' }
+  const { id } = await api.send<{ readonly id: string }>('POST', '/plans', {
+    name: 'Shop',
+    priority: 5,
+    targetRtoSeconds: 900,
+    parameters: [],
+    groups: [
+      {
+        id: 'group-1',
+        name: 'Web',
+        start: 'in-order',
+        before: [],
+        machines: [
+          { id: 'machine-1', protectionId: (await protection()).id, whenItFails: 'stop', needs: [] },
+        ],
+        after: [
+          step('record', { kind: 'azure-dns', ...place, ...record, ttlSeconds: 60, values: [endpoint] }),
+          step('pool', {
+            kind: 'azure-load-balancer',
+            ...place,
+            loadBalancer: 'front',
+            pool: 'web',
+            membership: 'in',
+            member: { kind: 'adapter', machine: 'machine-1' },
+          }),
+        ],
+      },
+    ],
+  })
+  await page.goto(`${product.address}/plans/${id}?item=record`)
+  const form = page.getByRole('region', { name: 'Azure DNS' })
+  await expect(form).toContainText('"record" has no address')
+  await expect(form.getByRole('combobox', { name: 'Kind of zone' })).toHaveValue('public')
+  await expect(field(form, 'Zone')).toHaveValue('lab.example')
+  await field(form, 'Address').fill('10.0.0.5')
+  await expect(form).not.toContainText('"record" has no address')
+  await checkBothThemes(page, 'azure-step-dns')
+  await page.goto(`${product.address}/plans/${id}?item=pool`)
+  const pool = page.getByRole('region', { name: 'Azure load balancer' })
+  await expect(pool.getByRole('combobox', { name: 'Member' })).toHaveValue("a machine's adapter")
+  await expect(pool.getByRole('combobox', { name: 'Afterwards' })).toHaveValue('in the pool')
+})
+
+test('what a job asks can be read and answered on a phone', async () => {
+  const [job] = await api.items<Job>('/jobs?limit=1')
+  const label = 'Start the original all the same: two may run until the copy is removed'
+  const question = {
+    id: 'replica-1',
+    text: `The copy at ${AZURE} could not be removed, so it may still run there. Go on without removing it?`,
+    answers: [
+      { value: 'again', label: 'Try to remove it again', danger: false },
+      { value: 'go-on', label, danger: true },
+      { value: 'stop', label: 'Stop the roll back', danger: false },
+    ],
+  }
+  await page.route(`**/api/v1/jobs/${job?.id}`, (route) =>
+    route.fulfill({ json: { ...job, state: 'waiting', endedAt: null, question } }),
+  )
+  await page.setViewportSize({ width: 390, height: 844 })
+  await page.goto(`${product.address}/jobs/${job?.id}`)
+  const asked = page.getByRole('alert').filter({ hasText: 'Waiting for you' })
+  for (const { label: name } of question.answers)
+    await expect(asked.getByRole('button', { name })).toBeInViewport({ ratio: 1 })
+  await checkBothThemes(page, 'azure-question')
+  await page.setViewportSize({ width: 1440, height: 900 })
+  await page.unroute(`**/api/v1/jobs/${job?.id}`)
 })
 
 test('what is in the emulator outlives a crash of the server, and replication goes on from there', async () => {

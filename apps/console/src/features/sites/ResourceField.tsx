@@ -35,6 +35,7 @@ export function ResourceField({ options, value, onChange, ...field }: ResourceFi
       {isTyped ? (
         <TextInput
           {...field}
+          description={`Resource id. ${field.description}`}
           value={value}
           onChange={(event) => {
             // It stays a field for typing, whatever the text becomes on its way.
