@@ -1,4 +1,4 @@
-import { Checkbox, Fieldset, SegmentedControl, Stack, Text, TextInput } from '@mantine/core'
+import { Checkbox, Fieldset, Stack, Text, TextInput } from '@mantine/core'
 import type { PlacementChoice } from '@understudy/contract/site'
 import { useState } from 'react'
 import { checkRule, type RuleDraft } from './adapter-rules.ts'
@@ -25,19 +25,14 @@ export function AdapterRuleFields(props: AdapterRuleFieldsProps) {
   return (
     <Fieldset legend={title} aria-label={label} disabled={disabled}>
       <Stack gap="sm">
-        <SegmentedControl
-          fullWidth
-          disabled={disabled}
-          aria-label={`Private address, ${label}`}
-          value={isFixed ? 'fixed' : 'dynamic'}
-          onChange={(value) => {
-            setWantsFixed(value === 'fixed')
-            if (value === 'dynamic') onChange({ address: '' })
+        <Checkbox
+          label="Fixed address"
+          description="Otherwise Azure gives it one"
+          checked={isFixed}
+          onChange={(event) => {
+            setWantsFixed(event.currentTarget.checked)
+            if (!event.currentTarget.checked) onChange({ address: '' })
           }}
-          data={[
-            { value: 'dynamic', label: 'Address from Azure' },
-            { value: 'fixed', label: 'Fixed address' },
-          ]}
         />
         {isFixed && (
           <TextInput

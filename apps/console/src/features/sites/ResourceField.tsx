@@ -1,7 +1,8 @@
 // Things of Azure's that settings name by their resource ids: chosen from those that are there, or typed where they cannot be listed.
-import { Button, MultiSelect, Select, Stack, Textarea, TextInput } from '@mantine/core'
+import { ActionIcon, Button, Group, Select, Stack, Text, TextInput } from '@mantine/core'
+import { IconX } from '@tabler/icons-react'
 import { type ReactNode, useState } from 'react'
-import { listedAs, type Option, withSet } from './resource-options.ts'
+import { chosenOf, listedAs, type Option } from './resource-options.ts'
 
 type FieldProps = {
   readonly label: string
@@ -62,7 +63,7 @@ export function ResourceField({ options, value, onChange, ...field }: ResourceFi
 }
 
 type ResourcesFieldProps = FieldProps & {
-  /** One a line. */
+  /** With white space between them. */
   readonly value: string
   readonly onChange: (ids: string) => void
 }
@@ -71,6 +72,7 @@ type ResourcesFieldProps = FieldProps & {
 export function ResourcesField({ options, value, onChange, ...field }: ResourcesFieldProps) {
   const [typed, setTyped] = useState(false)
   const ids = value.split(/\s+/).filter((id) => id !== '')
+  const chosen = chosenOf(options, ids)
   const isTyped = options.length === 0 || typed
   return (
     <WithOtherWay
@@ -80,26 +82,42 @@ export function ResourcesField({ options, value, onChange, ...field }: Resources
       onTurn={() => setTyped(!isTyped)}
     >
       {isTyped ? (
-        <Textarea
+        <TextInput
           {...field}
-          description={`${field.description}; resource ids, one a line`}
-          autosize
-          minRows={1}
-          maxRows={5}
-          value={value}
+          description={`${field.description}; resource ids, with a space between them`}
+          value={value.replaceAll('\n', ' ')}
           onChange={(event) => onChange(event.currentTarget.value)}
           spellCheck={false}
         />
       ) : (
-        <MultiSelect
-          {...field}
-          placeholder={ids.length === 0 ? 'None' : ''}
-          searchable
-          nothingFoundMessage="Nothing of this name"
-          data={[...withSet(options, ids)]}
-          value={ids.map((id) => listedAs(options, id) ?? id)}
-          onChange={(chosen) => onChange(chosen.join('\n'))}
-        />
+        <Stack gap={4}>
+          <Select
+            {...field}
+            placeholder={ids.length === 0 ? 'None' : 'One more'}
+            searchable
+            nothingFoundMessage="Nothing more of this name"
+            data={options.filter(({ value: id }) => listedAs(chosen, id) === null)}
+            value={null}
+            onChange={(id) => id !== null && onChange([...ids, id].join('\n'))}
+          />
+          {chosen.map(({ value: id, label }) => (
+            <Group key={id} gap={4} wrap="nowrap" justify="space-between">
+              <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
+                {label}
+              </Text>
+              <ActionIcon
+                variant="subtle"
+                color="gray"
+                aria-label={`Leave out ${label}`}
+                onClick={() =>
+                  onChange(ids.filter((other) => listedAs([{ value: id, label }], other) === null).join('\n'))
+                }
+              >
+                <IconX size={14} />
+              </ActionIcon>
+            </Group>
+          ))}
+        </Stack>
       )}
     </WithOtherWay>
   )

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { choicesOf, listedAs, ofSubscription, withSet } from './resource-options.ts'
+import { choicesOf, chosenOf, listedAs, ofSubscription, withSet } from './resource-options.ts'
 
 const id = (name: string, subscription = 's') => `/subscriptions/${subscription}/groups/${name}`
 const group = (name: string, subscription?: string) => ({
@@ -30,5 +30,12 @@ test('an id that is spelt in another way is the same thing', () => {
 test('what is set and not listed is shown, and said to be so', () => {
   expect(withSet(options, [id('WEB'), id('gone')]).slice(2)).toEqual([
     { value: id('gone'), label: 'gone (not in the list)' },
+  ])
+})
+
+test('what is chosen is there once, by the name in the list', () => {
+  expect(chosenOf(options, [id('WEB'), id('web'), id('gone')]).map(({ label }) => label)).toEqual([
+    'web (net)',
+    'gone (not in the list)',
   ])
 })

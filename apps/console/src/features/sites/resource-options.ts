@@ -23,10 +23,20 @@ export const ofSubscription = (options: readonly Option[], subscriptionId: strin
 export const listedAs = (options: readonly Option[], id: string): string | null =>
   options.find(({ value }) => isSame(value, id))?.value ?? null
 
-/** With those that are set and not listed: they have gone, or were typed. */
+/** Those that are set, each once. One that is not listed has gone, or was typed. */
+export const chosenOf = (options: readonly Option[], ids: readonly string[]): readonly Option[] =>
+  ids
+    .filter((id, index) => ids.findIndex((other) => isSame(other, id)) === index)
+    .map(
+      (id) =>
+        options.find(({ value }) => isSame(value, id)) ?? {
+          value: id,
+          label: `${id.slice(id.lastIndexOf('/') + 1)} (not in the list)`,
+        },
+    )
+
+/** With those that are set and not listed. */
 export const withSet = (options: readonly Option[], ids: readonly string[]): readonly Option[] => [
   ...options,
-  ...ids
-    .filter((id) => listedAs(options, id) === null)
-    .map((id) => ({ value: id, label: `${id.slice(id.lastIndexOf('/') + 1)} (not in the list)` })),
+  ...chosenOf(options, ids).filter(({ value }) => listedAs(options, value) === null),
 ]
