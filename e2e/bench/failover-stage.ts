@@ -1,8 +1,6 @@
 // What the failover bench clicks at: the product, a source site and a target site of real KVM, and one protection for every
 // shape of disk and history. The guest lies at the beginning of every disk; behind it each point changes three blocks.
-import { once } from 'node:events'
 import { copyFile, mkdir, readdir, truncate } from 'node:fs/promises'
-import net from 'node:net'
 import { join } from 'node:path'
 import { GiB, KiB, MiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
@@ -249,14 +247,4 @@ export async function machinesIn(folder: string): Promise<readonly RunMachine[]>
   const entries = (await host.list(folder)).filter(({ kind }) => kind === 'folder')
   const found = await Promise.all(entries.map(({ name }) => loadRunMachine(host, join(folder, name))))
   return found.filter((machine) => machine !== null)
-}
-
-export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('A TCP server has a port')
-  return address.port
 }

@@ -9,6 +9,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { GiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
 import { endProcess, startMachine } from '@understudy/drivers/kvm/power'
+import { freePort } from '@understudy/simulator/free-port'
 import { type Api, finishJob } from './api-client.ts'
 import { median, newBars, numberOption } from './bars.ts'
 import { withProduct } from './bench-product.ts'
@@ -16,7 +17,6 @@ import { installTools, openSite, settleDisks, withFolder } from './bench-site.ts
 import { withCleanUp } from './clean-up.ts'
 import {
   bootDeadlineSeconds,
-  freePort,
   guestBytes,
   machinesIn,
   makeGuest,

@@ -27,8 +27,8 @@ import { connectAzure } from '@understudy/drivers/azure/azure-calls'
 import { openAzureStore } from '@understudy/drivers/azure/azure-store'
 import { type Emulator, startEmulator } from '@understudy/drivers/azure/emulator/start-emulator'
 import { buildGuestBase, makeGuestDisks } from '@understudy/drivers/kvm/lab/guest-image'
-import { freePort } from '@understudy/drivers/steps/test-servers'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
+import { freePort } from '@understudy/simulator/free-port'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const cacheFolder = fileURLToPath(new URL('../../../node_modules/.cache/understudy-lab', import.meta.url))

@@ -11,6 +11,7 @@ import { MiB } from '@understudy/base/bytes'
 import type { FailoverPreview } from '@understudy/contract/protection'
 import type { KvmSettings, Site } from '@understudy/contract/site'
 import { whileStandingStill } from '@understudy/drivers/kvm/lab/point-differences'
+import { freePort } from '@understudy/simulator/free-port'
 import { beforeAll, expect, test } from 'vitest'
 import type { z } from 'zod'
 import { type LabProduct, pidOf, until } from './lab-product.ts'
@@ -183,14 +184,6 @@ export function badInputTests(lab: () => ProtectedLab): void {
   function fingerprintOf(publicKey: string): string {
     const key = Buffer.from(publicKey.split(' ')[1] ?? '', 'base64')
     return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`
-  }
-
-  async function freePort(): Promise<number> {
-    const server = net.createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const address = server.address()
-    await new Promise<void>((resolve) => server.close(() => resolve()))
-    return typeof address === 'object' && address !== null ? address.port : 0
   }
 
   /** A real one of our own on a loopback port, with nothing of the system's configuration. */

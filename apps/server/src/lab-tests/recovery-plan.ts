@@ -1,4 +1,5 @@
 // A plan of two tiers with real guests: the database first, then the web server, with probes, a program of ours and a person between.
+
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -6,6 +7,7 @@ import { present } from '@understudy/base/invariant'
 import type { Machine } from '@understudy/contract/machine'
 import type { PlanDetail, PlanRun } from '@understudy/contract/recovery-plan'
 import { startNameServer, type TestNameServer } from '@understudy/drivers/steps/test-name-server'
+import { freePort } from '@understudy/simulator/free-port'
 import { seededRandom } from '@understudy/simulator/seeded-random'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type GuestStatus, type LabProduct, pidOf, until, waitForGuest } from './lab-product.ts'
@@ -51,7 +53,7 @@ export function recoveryPlanTests(lab: () => ProtectedLab): void {
       'the lab has a web server',
     )
     const webId = await product.protect(web.id, siteB.id, 2)
-    nameServer = await startNameServer({ 'shop.test': 'allow-update { any; };' })
+    nameServer = await startNameServer(await freePort(), { 'shop.test': 'allow-update { any; };' })
     log = join(product.home, 'announced')
     await writeFile(log, '')
     const program = join(product.home, 'announce.mjs')

@@ -10,6 +10,7 @@ import {
   type RunningProgram,
   startProgram,
 } from '@understudy/simulator/foreign-programs'
+import { freePort } from '@understudy/simulator/free-port'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { connectNbd, listNbdExports, type NbdOptions } from './client.ts'
 import { GREETING_MAGIC, toOptionReply } from './protocol.ts'
@@ -350,14 +351,6 @@ async function startTcp(port: number, args: readonly string[]): Promise<void> {
     port,
   )
   running.push(program)
-}
-
-async function freePort(): Promise<number> {
-  const probe = net.createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const bound = probe.address()
-  await new Promise((resolve) => probe.close(resolve))
-  return typeof bound === 'object' && bound !== null ? bound.port : 0
 }
 
 async function collect<T>(values: AsyncIterable<T> | Iterable<T>): Promise<T[]> {

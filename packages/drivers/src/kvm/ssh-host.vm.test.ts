@@ -14,6 +14,7 @@ import {
   hostProgramsContract,
 } from '@understudy/simulator/contracts/host-programs-contract'
 import { anywhere, newPlacing, testBoot, testRun } from '@understudy/simulator/contracts/platform-harness'
+import { freePort } from '@understudy/simulator/free-port'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Host } from './host.ts'
 import { hostPrograms } from './host-programs.ts'
@@ -90,14 +91,6 @@ async function startSshd(): Promise<() => Promise<void>> {
     sshd.kill('SIGTERM')
     await ended
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 async function waitForPort(): Promise<void> {

@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
 import type { LoadBalancerAction } from '@understudy/domain/recovery-plans/step-action'
 import type { StepOutcome, StepWork } from '@understudy/engine/ports/step-runner'
+import { freePort } from '@understudy/simulator/free-port'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { changeLoadBalancer, parseServers } from './change-load-balancer.ts'
-import { freePort, listen, ownProgram } from './test-servers.ts'
+import { listen, ownProgram } from './test-servers.ts'
 
 let folder: string
 let haproxy: ChildProcess

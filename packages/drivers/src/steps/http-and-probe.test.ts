@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
 import type { HttpAction, ProbeAction, ProbeCheck } from '@understudy/domain/recovery-plans/step-action'
 import type { StepWork } from '@understudy/engine/ports/step-runner'
+import { freePort } from '@understudy/simulator/free-port'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { freePort, listen } from './test-servers.ts'
+import { listen } from './test-servers.ts'
 import { appears, never, testSteps, workFor } from './test-work.ts'
 
 type Received = {

@@ -1,11 +1,12 @@
-// Debian's BIND with zones of its own on a free port, for tests that change records and ask for them.
+// Debian's BIND with zones of its own, for tests that change records and ask for them.
+
 import { spawn } from 'node:child_process'
 import { Resolver } from 'node:dns/promises'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { vi } from 'vitest'
-import { freePort, ownProgram } from './test-servers.ts'
+import { ownProgram } from './test-servers.ts'
 
 export type TestNameServer = {
   /** `host:port` */
@@ -19,11 +20,11 @@ export type TestNameServer = {
  * @param zones what may be updated, as BIND's configuration says it, by name of zone
  */
 export async function startNameServer(
+  port: number,
   zones: Readonly<Record<string, string>>,
   keys: Readonly<Record<string, { readonly algorithm: string; readonly secret: string }>> = {},
 ): Promise<TestNameServer> {
   const folder = await mkdtemp(join(tmpdir(), 'us-named-'))
-  const port = await freePort()
   const address = `127.0.0.1:${port}`
   const resolver = new Resolver()
   resolver.setServers([address])

@@ -22,15 +22,6 @@ export async function listen(onSocket: (socket: net.Socket) => void): Promise<nu
   return (server.address() as net.AddressInfo).port
 }
 
-/** One that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as net.AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
 /** A copy of a server of the system: where AppArmor holds it to its own folders, it does so by the program's path. */
 export async function ownProgram(name: string, folder: string): Promise<string> {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']

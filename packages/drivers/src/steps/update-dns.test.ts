@@ -4,10 +4,11 @@ import net from 'node:net'
 import type { ItemId } from '@understudy/domain/recovery-plans/plan-ids'
 import type { DnsAction } from '@understudy/domain/recovery-plans/step-action'
 import type { StepOutcome, StepWork } from '@understudy/engine/ports/step-runner'
+import { freePort } from '@understudy/simulator/free-port'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DnsFormatError, parseMessage } from './dns-message.ts'
 import { startNameServer, type TestNameServer } from './test-name-server.ts'
-import { freePort, listen } from './test-servers.ts'
+import { listen } from './test-servers.ts'
 import { updateDns } from './update-dns.ts'
 
 const keys = {
@@ -22,6 +23,7 @@ let resolver: Resolver
 
 beforeAll(async () => {
   nameServer = await startNameServer(
+    await freePort(),
     {
       'example.test':
         'update-policy { grant failover-key zonesub ANY; grant long-key zonesub ANY; grant weak-key name only.example.test. A; };',
