@@ -1,5 +1,4 @@
 // A plan of two tiers with real guests: the database first, then the web server, with probes, a program of ours and a person between.
-
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,5 +1,4 @@
 // Debian's BIND with zones of its own, for tests that change records and ask for them.
-
 import { spawn } from 'node:child_process'
 import { Resolver } from 'node:dns/promises'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
