@@ -39,7 +39,7 @@ async function newServer(types: readonly ('ext4' | 'xfs')[], change: Partial<Lin
   atEnd.push(() => rm(folder, { recursive: true, force: true }))
   const disks: TestDisk[] = []
   for (const type of types) {
-    const disk = await makeTestDisk(type, type === 'xfs' ? 320 * MiB : 96 * MiB)
+    const disk = await makeTestDisk(type, (type === 'xfs' ? 320 : 96) * MiB)
     atEnd.push(() => disk.remove())
     disks.push(disk)
   }
@@ -172,7 +172,52 @@ describe('a server that copies itself', () => {
     },
     MINUTES_10,
   )
+
+  test('leaves out what its file systems hold nothing in, if it is told to, and only that', async () => {
+    const { disks, source, replica, cycle, oracles } = await newServer(['ext4'], { wholeCopy: 'used' })
+    const { mountPoint } = present(disks[0], 'it has one')
+    await must('dd', 'if=/dev/urandom', `of=${mountPoint}/gone`, 'bs=1M', 'count=40', 'conv=fsync', 'status=none')
+    await must('rm', `${mountPoint}/gone`)
+    // In use since a moment, and free in the map on the medium still.
+    await must('dd', 'if=/dev/urandom', `of=${mountPoint}/young`, 'bs=1M', 'count=8', 'oflag=direct', 'status=none')
+    const { summary, point } = await cycle(source)
+    expect(summary.readBytes).toBeLessThan(40 * MiB)
+    const frozen = present(oracles.at(-1)?.[0], 'it was held still')
+    const free = freeBlocksOf(await must('dumpe2fs', frozen))
+    const different = await blocksThatDiffer(replica, point.id, frozen)
+    expect(different.length).toBeGreaterThan(0)
+    expect(different.filter((block) => !free.has(block))).toEqual([])
+    await must('e2fsck', '-fn', frozen)
+  }, MINUTES_10)
 })
+
+const BLOCK_BYTES = 4096
+
+/** By another program's reading: lines as in `Free blocks: 3-17, 40`. */
+function freeBlocksOf(dump: string): ReadonlySet<number> {
+  expect(dump).toMatch(/Block size: +4096/)
+  const free = new Set<number>()
+  for (const [, list = ''] of dump.matchAll(/^ +Free blocks: (.*)$/gm))
+    for (const range of list.split(', ').filter((part) => part !== '')) {
+      const [first = 0, last = first] = range.split('-').map(Number)
+      for (let block = first; block <= last; block += 1) free.add(block)
+    }
+  return free
+}
+
+async function blocksThatDiffer(replica: Replica, id: PointId, oracle: string): Promise<readonly number[]> {
+  const point = await replica.openPoint(id)
+  const frozen = await openFileReader(oracle)
+  const found: number[] = []
+  const { reader } = present(point.disks[0], 'it has one')
+  for (let offset = 0; offset < reader.bytes; offset += BLOCK_BYTES) {
+    const isEqual = (await reader.read(offset, BLOCK_BYTES)).equals(await frozen.read(offset, BLOCK_BYTES))
+    if (!isEqual) found.push(offset / BLOCK_BYTES)
+  }
+  await frozen.close()
+  await point.close()
+  return found
+}
 
 const BURST = `
 cd "$1" || exit 1

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Instant } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
 import type { Extent, MappedExtent } from '@understudy/block/device'
+import { intersect, subtract } from '@understudy/block/extents'
 import type { OpenPointRequest, OpenPointResult, SourceDisk } from '@understudy/engine/ports/source-platform'
 import type { WholeDisk } from './block-devices.ts'
 import { openDirectDisk } from './direct-disk.ts'
@@ -13,6 +14,7 @@ import type { LinuxSettings } from './settings.ts'
 import { type OpenDisk, settle } from './settle.ts'
 import type { TrackedDisk } from './tracker.ts'
 import type { Tracking, Trackings } from './trackings.ts'
+import { readUnusedAreas } from './unused-areas.ts'
 
 export type LinuxParts = {
   readonly settings: LinuxSettings
@@ -54,6 +56,7 @@ export async function openPoint(
   tracking.round?.close()
   const round = tracking.tracker.openView()
   tracking.round = round
+  const unused = new Map<string, readonly Extent[]>()
 
   let checkpoint: string | null = null
   let released = false
@@ -67,12 +70,24 @@ export async function openPoint(
     }
     await closeDisks(open)
   }
+  if (mark === null && parts.settings.wholeCopy === 'used') {
+    try {
+      for (const [index, disk] of disks.entries()) {
+        const reader = present(open[index], 'every disk is open').reader
+        unused.set(disk.key, await readUnusedAreas(disk, reader, facts.mounts, parts.settings.limits.holdSeconds))
+      }
+    } catch (error) {
+      await release(false)
+      throw error
+    }
+  }
   const machine = {
     ref,
     checkpoint: null,
-    disks: open.map((disk) =>
-      toSourceDisk(disk, present(changed.get(disk.tracked.key), 'every disk has changes')),
-    ),
+    disks: open.map((disk) => {
+      const { key } = disk.tracked
+      return toSourceDisk(disk, present(changed.get(key), 'every disk has changes'), unused.get(key) ?? [])
+    }),
     settle: async (copy: (some: readonly SourceDisk[]) => Promise<void>, stop?: AbortSignal) => {
       const settled = await settleFor(parts, { tracking, open, asked: request.consistency }, copy, stop)
       checkpoint = settled.checkpoint
@@ -162,14 +177,25 @@ async function swapAreas({ children }: WholeDisk): Promise<readonly Extent[]> {
   return found.sort((a, b) => a.offset - b.offset)
 }
 
-const toSourceDisk = ({ tracked, reader }: OpenDisk, extents: readonly Extent[]): SourceDisk => ({
+const toSourceDisk = (
+  { tracked, reader }: OpenDisk,
+  extents: readonly Extent[],
+  unused: readonly Extent[],
+): SourceDisk => ({
   key: tracked.key,
   bytes: tracked.bytes,
   reader,
   async *changed(signal): AsyncGenerator<MappedExtent> {
-    for (const extent of extents) {
+    for (const extent of withUnused(extents, unused)) {
       signal?.throwIfAborted()
-      yield { ...extent, kind: 'data' }
+      yield extent
     }
   },
 })
+
+/** What is unused goes as zeros; the rest is read. */
+const withUnused = (extents: readonly Extent[], unused: readonly Extent[]): readonly MappedExtent[] =>
+  [
+    ...subtract(extents, unused).map((extent) => ({ ...extent, kind: 'data' as const })),
+    ...intersect(extents, unused).map((extent) => ({ ...extent, kind: 'zero' as const })),
+  ].sort((a, b) => a.offset - b.offset)

@@ -12,6 +12,11 @@ export type LinuxSettings = {
   readonly bufferKiB: number
   readonly limits: SettleLimits
   readonly scripts: ScriptsFolder
+  /**
+   * Of a copy of everything. `used`: what file systems hold nothing in is not read and is zeros in the copy, so that such a point equals
+   * the server in all but that.
+   */
+  readonly wholeCopy: 'everything' | 'used'
 }
 
 export const defaultLinuxSettings: LinuxSettings = {
@@ -20,4 +25,5 @@ export const defaultLinuxSettings: LinuxSettings = {
   bufferKiB: 8192,
   limits: { holdBytes: 8 * MiB, rounds: 12, holdSeconds: HOLD_SECONDS },
   scripts: { folder: '/etc/understudy', seconds: 60 },
+  wholeCopy: 'everything',
 }

@@ -56,7 +56,7 @@ export async function makeTestDisk(type: 'ext4' | 'xfs', bytes: number): Promise
   await handle.truncate(bytes)
   await handle.close()
   const path = await must('losetup', '-f', '--show', image)
-  await must(`mkfs.${type}`, '-q', path)
+  await must(`mkfs.${type}`, '-q', ...(type === 'ext4' ? ['-b', '4096'] : []), path)
   await must('mkdir', mountPoint)
   await must('mount', path, mountPoint)
   let ended: Promise<void> | null = null
