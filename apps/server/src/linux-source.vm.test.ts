@@ -173,22 +173,42 @@ describe('a server that copies itself', () => {
     MINUTES_10,
   )
 
-  test('leaves out what its file systems hold nothing in, if it is told to, and only that', async () => {
-    const { disks, source, replica, cycle, oracles } = await newServer(['ext4'], { wholeCopy: 'used' })
-    const { mountPoint } = present(disks[0], 'it has one')
-    await must('dd', 'if=/dev/urandom', `of=${mountPoint}/gone`, 'bs=1M', 'count=40', 'conv=fsync', 'status=none')
-    await must('rm', `${mountPoint}/gone`)
-    // In use since a moment, and free in the map on the medium still.
-    await must('dd', 'if=/dev/urandom', `of=${mountPoint}/young`, 'bs=1M', 'count=8', 'oflag=direct', 'status=none')
-    const { summary, point } = await cycle(source)
-    expect(summary.readBytes).toBeLessThan(40 * MiB)
-    const frozen = present(oracles.at(-1)?.[0], 'it was held still')
-    const free = freeBlocksOf(await must('dumpe2fs', frozen))
-    const different = await blocksThatDiffer(replica, point.id, frozen)
-    expect(different.length).toBeGreaterThan(0)
-    expect(different.filter((block) => !free.has(block))).toEqual([])
-    await must('e2fsck', '-fn', frozen)
-  }, MINUTES_10)
+  test(
+    'leaves out what its file systems hold nothing in, if it is told to, and only that',
+    async () => {
+      const { disks, source, replica, cycle, oracles } = await newServer(['ext4'], { wholeCopy: 'used' })
+      const { mountPoint } = present(disks[0], 'it has one')
+      await must(
+        'dd',
+        'if=/dev/urandom',
+        `of=${mountPoint}/gone`,
+        'bs=1M',
+        'count=40',
+        'conv=fsync',
+        'status=none',
+      )
+      await must('rm', `${mountPoint}/gone`)
+      // In use since a moment, and free in the map on the medium still.
+      await must(
+        'dd',
+        'if=/dev/urandom',
+        `of=${mountPoint}/young`,
+        'bs=1M',
+        'count=8',
+        'oflag=direct',
+        'status=none',
+      )
+      const { summary, point } = await cycle(source)
+      expect(summary.readBytes).toBeLessThan(40 * MiB)
+      const frozen = present(oracles.at(-1)?.[0], 'it was held still')
+      const free = freeBlocksOf(await must('dumpe2fs', frozen))
+      const different = await blocksThatDiffer(replica, point.id, frozen)
+      expect(different.length).toBeGreaterThan(0)
+      expect(different.filter((block) => !free.has(block))).toEqual([])
+      await must('e2fsck', '-fn', frozen)
+    },
+    MINUTES_10,
+  )
 })
 
 const BLOCK_BYTES = 4096

@@ -43,7 +43,8 @@ export async function readFreeBlocks(read: ReadAt): Promise<readonly Extent[] | 
   for (let group = 0; group < groups; group += 1) {
     const at = group * descriptorBytes
     const place = (low: number, high: number): number =>
-      descriptors.readUInt32LE(at + low) + (descriptorBytes >= 64 ? descriptors.readUInt32LE(at + high) * 2 ** 32 : 0)
+      descriptors.readUInt32LE(at + low) +
+      (descriptorBytes >= 64 ? descriptors.readUInt32LE(at + high) * 2 ** 32 : 0)
     const bitmapBlock = place(0, 32)
     use(bitmapBlock, 1)
     use(place(4, 36), 1)

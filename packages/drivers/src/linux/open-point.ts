@@ -74,7 +74,10 @@ export async function openPoint(
     try {
       for (const [index, disk] of disks.entries()) {
         const reader = present(open[index], 'every disk is open').reader
-        unused.set(disk.key, await readUnusedAreas(disk, reader, facts.mounts, parts.settings.limits.holdSeconds))
+        unused.set(
+          disk.key,
+          await readUnusedAreas(disk, reader, facts.mounts, parts.settings.limits.holdSeconds),
+        )
       }
     } catch (error) {
       await release(false)

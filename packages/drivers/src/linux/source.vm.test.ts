@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { KiB, MiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
-import type { MachineRef } from '@understudy/domain/machines/machine'
+import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
 import type {
   OpenPointResult,
   SettledPoint,
@@ -307,6 +307,54 @@ describe('a point of this server', () => {
         consistencyNote: expect.stringMatching(/20-bad ended with 3: the database is busy/),
       })
       expect((await must('cat', log)).split('\n')).toEqual(['pre.d', 'post.d', 'pre.d', 'post.d'])
+    },
+    MINUTES_5,
+  )
+
+  test(
+    'takes in disks that are added, that grow, and that were left out for a while, as a whole',
+    async () => {
+      const second = await makeTestDisk('ext4', 32 * MiB)
+      atEnd.push(() => second.remove())
+      const source = await openSource({ devices: [disk.path, second.path] })
+      const keyOf = (path: string): DiskKey => path.slice('/dev/'.length) as DiskKey
+      const openFor = async (since: string | null, excludedDisks: readonly DiskKey[]) =>
+        opened(
+          await source.openPoint({
+            machines: [{ ref, trackingId, since, excludedDisks }],
+            consistency: 'crash',
+          }),
+        )
+      const bytesOf = async (point: SourceMachinePoint, path: string): Promise<number> =>
+        await readRound(point.disks.filter(({ key }) => key === keyOf(path)))
+
+      const first = await settleAndKeep(await openFor(null, [keyOf(second.path)]))
+      const added = await openFor(first.checkpoint, [])
+      expect(await bytesOf(added, second.path)).toBe(32 * MiB)
+      expect(await bytesOf(added, disk.path)).toBeLessThan(32 * MiB)
+      const both = await settleAndKeep(added)
+
+      // A point without it that comes to nothing, and a write that nobody watches.
+      await (await openFor(both.checkpoint, [keyOf(second.path)])).release(false)
+      await must(
+        'dd',
+        'if=/dev/zero',
+        `of=${join(second.mountPoint, 'unseen')}`,
+        'bs=64k',
+        'count=1',
+        'conv=fsync',
+      )
+      const again = await openFor(both.checkpoint, [])
+      expect(await bytesOf(again, second.path)).toBe(32 * MiB)
+      const third = await settleAndKeep(again)
+
+      await second.grow(48 * MiB)
+      const grown = await openFor(third.checkpoint, [])
+      expect(grown.disks.find(({ key }) => key === keyOf(second.path))?.bytes).toBe(48 * MiB)
+      const bytes = await bytesOf(grown, second.path)
+      expect(bytes).toBeGreaterThanOrEqual(16 * MiB)
+      expect(bytes).toBeLessThan(48 * MiB)
+      await settleAndKeep(grown)
     },
     MINUTES_5,
   )

@@ -12,6 +12,8 @@ export type TestDisk = {
   /** Creates, overwrites, removes and flushes files until it is stopped. */
   startWriter(): void
   stopWriter(): Promise<void>
+  /** The device; its file system stays as it is. */
+  grow(bytes: number): Promise<void>
   remove(): Promise<void>
 }
 
@@ -71,6 +73,10 @@ export async function makeTestDisk(type: 'ext4' | 'xfs', bytes: number): Promise
       await must('touch', stop)
       await ended
       await rm(stop, { force: true })
+    },
+    async grow(to) {
+      await must('truncate', '-s', String(to), image)
+      await must('losetup', '-c', path)
     },
     async remove() {
       await disk.stopWriter()
