@@ -91,7 +91,7 @@ const takePoint = ({ source, replica, ref, consistency }: Take): Promise<CycleOu
     resyncReason: null,
     consistency,
     limits: [],
-    config: { requestBytes: 256 * 1024, requestsInFlight: 8 },
+    config: { requestBytes: 256 * 1024, requestsInFlight: 8, firstCopyKeepBytes: 2 ** 30 },
     time: { ...clock, sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }) },
     signal: new AbortController().signal,
     onPlan: async () => {},
