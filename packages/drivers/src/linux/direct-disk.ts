@@ -1,57 +1,42 @@
 // A disk read past the page cache: what is on the medium counts, not what somebody has read earlier through another device node.
 import { constants, type FileHandle, open } from 'node:fs/promises'
-import { KiB, roundDown, roundUp } from '@understudy/base/bytes'
+import { roundDown, roundUp } from '@understudy/base/bytes'
 import { invariant } from '@understudy/base/invariant'
 import type { BlockReader } from '@understudy/block/device'
+import { ALIGNMENT, type AlignedMemory, PIECE_BYTES } from './aligned-memory.ts'
 import { readFailed } from './failures.ts'
-
-/** Of what O_DIRECT asks for; sectors are 512 or 4,096 bytes. */
-const ALIGNMENT = 4 * KiB
-const PIECE_BYTES = 256 * KiB
-const PIECES = 16
-
-/** Of the language's own, whose types come with a browser only. */
-declare const WebAssembly: {
-  readonly Memory: new (pages: { initial: number }) => { readonly buffer: ArrayBuffer }
-}
-
-/** Memory that begins at a page, as O_DIRECT wants it. Node has no other way to such memory. */
-export const alignedMemory = (bytes: number): Buffer =>
-  Buffer.from(new WebAssembly.Memory({ initial: Math.ceil(bytes / (64 * KiB)) }).buffer, 0, bytes)
 
 export type DirectDisk = BlockReader & {
   /** Straight into aligned memory; all ends lie on sectors. */
   readAligned(offset: number, target: Buffer): Promise<void>
 }
 
-export async function openDirectDisk(path: string, name: string, bytes: number): Promise<DirectDisk> {
+export type DiskToOpen = {
+  readonly path: string
+  /** For people. */
+  readonly name: string
+  readonly bytes: number
+}
+
+export async function openDirectDisk(
+  { path, name, bytes }: DiskToOpen,
+  memory: AlignedMemory,
+): Promise<DirectDisk> {
   const handle = await open(path, constants.O_RDONLY | constants.O_DIRECT).catch((cause: unknown) => {
     throw readFailed(name, cause)
   })
-  const memory = alignedMemory(PIECES * PIECE_BYTES)
-  const free = Array.from({ length: PIECES }, (_, index) =>
-    memory.subarray(index * PIECE_BYTES, (index + 1) * PIECE_BYTES),
-  )
-  const waiting: ((piece: Buffer) => void)[] = []
-  const takePiece = async (): Promise<Buffer> =>
-    free.pop() ?? (await new Promise((resolve) => waiting.push(resolve)))
-  const giveBack = (piece: Buffer): void => {
-    const next = waiting.shift()
-    if (next) next(piece)
-    else free.push(piece)
-  }
   const readAligned = (offset: number, target: Buffer): Promise<void> =>
     readFully(handle, name, offset, target)
 
   const readPiece = async (offset: number, target: Buffer): Promise<void> => {
     const start = roundDown(offset, ALIGNMENT)
     const end = Math.min(bytes, roundUp(offset + target.length, ALIGNMENT))
-    const piece = await takePiece()
+    const piece = await memory.takePiece()
     try {
       await readAligned(start, piece.subarray(0, end - start))
       piece.copy(target, 0, offset - start, offset - start + target.length)
     } finally {
-      giveBack(piece)
+      memory.givePiece(piece)
     }
   }
   const readInto = async (offset: number, target: Buffer, signal?: AbortSignal): Promise<void> => {

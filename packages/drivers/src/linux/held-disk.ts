@@ -1,28 +1,25 @@
 // What was read of a disk at an instant, kept in memory until it has been copied.
+import { roundUp } from '@understudy/base/bytes'
 import { invariant, present } from '@understudy/base/invariant'
 import type { BlockReader, Extent } from '@understudy/block/device'
-import { alignedMemory, type DirectDisk } from './direct-disk.ts'
+import { ALIGNMENT, PIECE_BYTES } from './aligned-memory.ts'
+import type { DirectDisk } from './direct-disk.ts'
 
-/** Of one instant: taken before it, so that nothing has to be asked of the system while the server is held still. */
+/** Hands out a buffer piece by piece. */
 export type HeldMemory = { take(bytes: number): Buffer }
 
-/** Sectors of 4,096 bytes at most: every piece begins where O_DIRECT wants it. */
-export function heldMemory(bytes: number): HeldMemory {
-  const memory = alignedMemory(bytes)
-  // A page that was never touched is none yet.
-  memory.fill(1)
+export function heldMemory(memory: Buffer): HeldMemory {
   let used = 0
   return {
     take(wanted) {
       invariant(used + wanted <= memory.length, 'what is held was counted before')
       const piece = memory.subarray(used, used + wanted)
-      used += Math.ceil(wanted / 4096) * 4096
+      used += roundUp(wanted, ALIGNMENT)
       return piece
     },
   }
 }
 
-const READ_BYTES = 256 * 1024
 const IN_FLIGHT = 8
 
 /** Readable exactly where `extents` are. */
@@ -34,16 +31,23 @@ export async function holdExtents(
   const held = extents.map((extent) => ({ extent, data: memory.take(extent.bytes) }))
   const reads = held.flatMap(({ extent, data }) => {
     const pieces: { readonly offset: number; readonly target: Buffer }[] = []
-    for (let done = 0; done < extent.bytes; done += READ_BYTES)
-      pieces.push({ offset: extent.offset + done, target: data.subarray(done, done + READ_BYTES) })
+    for (let done = 0; done < extent.bytes; done += PIECE_BYTES)
+      pieces.push({ offset: extent.offset + done, target: data.subarray(done, done + PIECE_BYTES) })
     return pieces
   })
   let next = 0
   const work = async (): Promise<void> => {
-    for (let read = reads[next++]; read !== undefined; read = reads[next++])
-      await disk.readAligned(read.offset, read.target)
+    try {
+      for (let read = reads[next++]; read !== undefined; read = reads[next++])
+        await disk.readAligned(read.offset, read.target)
+    } catch (error) {
+      next = reads.length
+      throw error
+    }
   }
-  await Promise.all(Array.from({ length: IN_FLIGHT }, work))
+  // All of them, also after a failure: a late read would come into memory that another point has by then.
+  const ends = await Promise.allSettled(Array.from({ length: IN_FLIGHT }, work))
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
 
   const find = (offset: number, bytes: number): Buffer => {
     const found = held.find(

@@ -6,6 +6,7 @@ import { present } from '@understudy/base/invariant'
 import type { Extent, MappedExtent } from '@understudy/block/device'
 import { intersect, subtract } from '@understudy/block/extents'
 import type { OpenPointRequest, OpenPointResult, SourceDisk } from '@understudy/engine/ports/source-platform'
+import type { AlignedMemory } from './aligned-memory.ts'
 import type { WholeDisk } from './block-devices.ts'
 import { openDirectDisk } from './direct-disk.ts'
 import { machineNotFound, noCommonInstant } from './failures.ts'
@@ -19,6 +20,7 @@ import { readUnusedAreas } from './unused-areas.ts'
 export type LinuxParts = {
   readonly settings: LinuxSettings
   readonly trackings: Trackings
+  readonly memory: AlignedMemory
   readonly now: () => Instant
   readonly whileHeld?: () => Promise<void>
 }
@@ -43,7 +45,7 @@ export async function openPoint(
       : await trackings.continueFrom(trackingId, since)
   if ('reason' in found) return { kind: 'tracking-lost', ref, reason: found.reason }
   const { tracking, mark } = found
-  const open = await openDisks(disks)
+  const open = await openDisks(disks, parts.memory)
   try {
     await tracking.tracker.watch(tracked)
   } catch (error) {
@@ -118,7 +120,7 @@ type Opened = {
 }
 
 async function settleFor(
-  { settings, trackings, now, whileHeld }: LinuxParts,
+  { settings, trackings, memory, now, whileHeld }: LinuxParts,
   { tracking, open, asked }: Opened,
   copy: (some: readonly SourceDisk[]) => Promise<void>,
   signal?: AbortSignal,
@@ -131,6 +133,7 @@ async function settleFor(
       limits: settings.limits,
       scripts: settings.scripts,
       asked,
+      memory,
       now,
       ...(whileHeld ? { whileHeld } : {}),
     },
@@ -149,13 +152,13 @@ const toTracked = ({ key, device, sequence, bytes }: WholeDisk): TrackedDisk => 
 
 const wholeDisk = ({ bytes }: TrackedDisk): Extent[] => [{ offset: 0, bytes }]
 
-async function openDisks(disks: readonly WholeDisk[]): Promise<readonly OpenDisk[]> {
+async function openDisks(disks: readonly WholeDisk[], memory: AlignedMemory): Promise<readonly OpenDisk[]> {
   const open: OpenDisk[] = []
   try {
     for (const disk of disks)
       open.push({
         tracked: toTracked(disk),
-        reader: await openDirectDisk(disk.path, disk.key, disk.bytes),
+        reader: await openDirectDisk({ path: disk.path, name: disk.key, bytes: disk.bytes }, memory),
         careless: await swapAreas(disk),
       })
     return open

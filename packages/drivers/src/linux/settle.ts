@@ -6,6 +6,7 @@ import type { BlockReader, Extent } from '@understudy/block/device'
 import { intersect, subtract } from '@understudy/block/extents'
 import type { Consistency } from '@understudy/domain/recovery-points/recovery-point'
 import type { SettledPoint, SettleRound, SourceDisk } from '@understudy/engine/ports/source-platform'
+import { ALIGNMENT, type AlignedMemory } from './aligned-memory.ts'
 import { hasPreScripts, runScripts, type ScriptsFolder } from './consistency-scripts.ts'
 import type { DirectDisk } from './direct-disk.ts'
 import { notHeldStill, trackingWasLost, writesTooFast, writtenWhileHeld } from './failures.ts'
@@ -39,6 +40,7 @@ export type SettleParts = {
   readonly limits: SettleLimits
   readonly scripts: ScriptsFolder
   readonly asked: Consistency
+  readonly memory: AlignedMemory
   readonly now: () => Instant
   /** For tests: the server is held still, and what is read is known. */
   readonly whileHeld?: () => Promise<void>
@@ -54,6 +56,18 @@ const HELD_MEMORY_FACTOR = 4
 
 /** Throws Outage when there can be no instant; nothing must be sealed then. */
 export async function settle(parts: SettleParts, copy: SettleRound, signal?: AbortSignal): Promise<Settled> {
+  // Everything that is needed while nothing may be written is made ready before.
+  const memory = parts.memory.takeHeld(parts.limits.holdBytes * HELD_MEMORY_FACTOR)
+  try {
+    return await settleWithin({ ...parts, heldMemory: memory }, copy, signal)
+  } finally {
+    parts.memory.giveHeld(memory)
+  }
+}
+
+type PartsWithin = SettleParts & { readonly heldMemory: Buffer }
+
+async function settleWithin(parts: PartsWithin, copy: SettleRound, signal?: AbortSignal): Promise<Settled> {
   for (let tries = 1; ; tries += 1) {
     const hold = planHold(await readMountsOn(new Set(parts.disks.map(({ tracked }) => tracked.device))))
     await approach(parts, hold, copy, signal)
@@ -87,6 +101,7 @@ async function approach(
   signal?: AbortSignal,
 ): Promise<void> {
   let before = Number.POSITIVE_INFINITY
+  let stalled = 0
   for (let rounds = 0; ; rounds += 1) {
     signal?.throwIfAborted()
     // What waits in memory would come to the disk in the freeze, and the server would wait for it.
@@ -94,7 +109,8 @@ async function approach(
     await fenceOrFail(tracker)
     const left = round.changedBytes
     if (left <= limits.holdBytes) return
-    if (rounds >= limits.rounds || (rounds > 1 && left >= before)) throw writesTooFast(formatBytes(left))
+    stalled = left < before ? 0 : stalled + 1
+    if (rounds >= limits.rounds || stalled > 1) throw writesTooFast(formatBytes(left))
     before = left
     const taken = round.take()
     await copy(disks.map((disk) => toRound(disk, changedOf(taken, disk), disk.reader)))
@@ -125,7 +141,7 @@ type Held =
 
 /** What was brought to rest goes on, whatever happens in between. */
 async function holdWithScripts(
-  parts: SettleParts,
+  parts: PartsWithin,
   hold: HoldPlan,
   signal?: AbortSignal,
 ): Promise<{ preNote: string | null; held: Held; postNote: string | null }> {
@@ -147,27 +163,21 @@ async function holdWithScripts(
   return { preNote, held, postNote: await runScripts(parts.scripts, 'post.d') }
 }
 
-async function holdStill(parts: SettleParts, hold: HoldPlan, signal?: AbortSignal): Promise<Held> {
-  const { limits } = parts
-  // Everything that is needed while nothing may be written is made ready before.
-  const memory = heldMemory(limits.holdBytes * HELD_MEMORY_FACTOR)
-  const keeper = await openFreezeKeeper(hold.freeze, limits.holdSeconds)
+async function holdStill(parts: PartsWithin, hold: HoldPlan, signal?: AbortSignal): Promise<Held> {
+  const keeper = await openFreezeKeeper(hold.freeze, parts.limits.holdSeconds)
   try {
     await syncAll(hold.syncOnly, signal)
     signal?.throwIfAborted()
-    return await whileFrozen(parts, keeper, memory)
+    return await whileFrozen(parts, keeper)
   } finally {
     await keeper.close()
   }
 }
 
 /** From the freeze to the thaw nothing here writes a file, and nothing waits for the outside. */
-async function whileFrozen(
-  parts: SettleParts,
-  keeper: FreezeKeeper,
-  memory: ReturnType<typeof heldMemory>,
-): Promise<Held> {
-  const { tracker, round, disks, limits } = parts
+async function whileFrozen(parts: PartsWithin, keeper: FreezeKeeper): Promise<Held> {
+  const { tracker, round, disks } = parts
+  const memory = heldMemory(parts.heldMemory)
   const startedAt = performance.now()
   await keeper.freeze()
   let after: View | null = null
@@ -175,7 +185,8 @@ async function whileFrozen(
   try {
     await fenceOrFail(tracker)
     const leftBytes = round.changedBytes
-    if (leftBytes > limits.holdBytes * HELD_MEMORY_FACTOR) held = { kind: 'too-much', leftBytes }
+    // The end of a disk need not be one of what is read at once.
+    if (leftBytes + disks.length * ALIGNMENT > parts.heldMemory.length) held = { kind: 'too-much', leftBytes }
     else {
       const instant = parts.now()
       const taken = round.take()

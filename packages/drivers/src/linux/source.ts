@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Refusal } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
+import { openAlignedMemory } from './aligned-memory.ts'
 import { checkEligibility, SHORTEST_INTERVAL_SECONDS } from './eligibility.ts'
 import { machineNotFound } from './failures.ts'
 import { type LinuxParts, openPoint } from './open-point.ts'
@@ -33,7 +34,13 @@ export async function openLinuxSource({
 }: LinuxSourceOptions): Promise<LinuxSource> {
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'latin1')).trim()
   const trackings = openTrackings({ bootId, tracefs: settings.tracefs, bufferKiB: settings.bufferKiB })
-  const parts: LinuxParts = { settings, trackings, now, ...(whileHeld ? { whileHeld } : {}) }
+  const parts: LinuxParts = {
+    settings,
+    trackings,
+    memory: openAlignedMemory(),
+    now,
+    ...(whileHeld ? { whileHeld } : {}),
+  }
   const find = async (ref: string, signal?: AbortSignal) => {
     const facts = await readServerFacts(settings, signal)
     if (facts.ref !== ref) throw machineNotFound(ref)

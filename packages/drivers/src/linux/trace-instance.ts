@@ -94,7 +94,11 @@ export async function openTraceInstance(options: TraceOptions): Promise<TraceIns
     pump,
     async fence() {
       const mark = randomUUID()
-      writeFileSync(join(folder, 'trace_marker'), fenceText(mark))
+      try {
+        writeFileSync(join(folder, 'trace_marker'), fenceText(mark))
+      } catch (cause) {
+        throw trackingFailed('no fence could be written into its trace buffer', cause)
+      }
       for (let turns = 0; turns < FENCE_TURNS; turns += 1) {
         pump()
         if (seen === mark) return
