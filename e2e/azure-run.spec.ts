@@ -107,7 +107,13 @@ test('whether the machine would start in Azure is said long before, and that the
   await page.getByRole('tab', { name: 'Boot preparation' }).click()
   const panel = main().getByRole('region', { name: 'Boot preparation' })
   const verdict = panel.getByRole('status', { name: 'Verdict' })
-  await expect(verdict).toContainText('would not start at the place that', { timeout: 120_000 })
+  // On a busy computer the guest may not be able to look at everything before its first answer is due.
+  await expect(async () => {
+    const again = panel.getByRole('button', { name: 'Check again' })
+    const isWhole = (await verdict.textContent())?.includes('would not start')
+    if (!isWhole && (await again.isVisible())) await again.click()
+    await expect(verdict).toContainText('would not start at the place that', { timeout: 60_000 })
+  }).toPass({ timeout: 300_000 })
   await expect(verdict).toContainText('Understudy lab guest, judged for Hyper-V hardware')
   await expect(panel).toContainText(`${AZURE} is emulated and gives its machines virtio hardware`)
   const looked = panel.getByRole('list', { name: 'What was looked at' })
