@@ -58,7 +58,7 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true })
 })
 
-const config = { requestBytes: 65_536, requestsInFlight: 4 }
+const config = { requestBytes: 65_536, requestsInFlight: 4, firstCopyKeepBytes: 2 ** 24 }
 const id = 'r' as ReplicaId
 
 async function newMachine() {
