@@ -1,4 +1,5 @@
 // Disks that are carried, in memory: whatever opens a seed again finds what was written, as after a crash.
+import { createHash } from 'node:crypto'
 import { Refusal } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
 import type { Extent } from '@understudy/block/device'
@@ -62,14 +63,18 @@ export function memorySeedFolders(): MemorySeedFolders {
       if (!found) throw refusal('not-found', `There is no such seed in ${folder}`)
       const { manifest, contents } = open(passphrase, found)
       if (manifest === null) throw refusal('incomplete', 'The export did not come to its end')
+      let proof = createHash('sha256')
       return {
         manifest,
         async *contents(signal) {
+          proof = createHash('sha256')
           for (const content of contents) {
             signal.throwIfAborted()
+            proof.update(content === 'mark' ? content : (content.data ?? String(content.bytes)))
             yield content
           }
         },
+        proof: () => proof.copy().digest('hex'),
         close: async () => {},
       }
     },

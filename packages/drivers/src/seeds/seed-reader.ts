@@ -1,5 +1,5 @@
 // A complete seed that is read, with every byte held against its proof.
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { present } from '@understudy/base/invariant'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { SeedId } from '@understudy/domain/seeds/seed'
@@ -19,22 +19,32 @@ export async function openSeedReader({ folder, passphrase }: SeedPlace, id: Seed
   const key = await openHeader(header, passphrase)
   const manifest = await openManifest(home, key, header)
   if (manifest === null) throw incomplete(home)
+  let tags = createHash('sha256')
   return {
     manifest,
-    contents: (signal) => contentsOf(home, key, manifest, signal),
+    contents(signal) {
+      tags = createHash('sha256')
+      return contentsOf({ home, key, manifest, tags }, signal)
+    },
+    proof: () => tags.copy().digest('base64'),
     close: async () => {},
   }
 }
 
+type OpenedSeed = {
+  readonly home: string
+  readonly key: Buffer
+  readonly manifest: ManifestRecord
+  /** Over those of all frames so far. */
+  readonly tags: Hash
+}
+
 async function* contentsOf(
-  home: string,
-  key: Buffer,
-  manifest: ManifestRecord,
+  { home, key, manifest, tags }: OpenedSeed,
   signal: AbortSignal,
 ): AsyncGenerator<SeedContent | 'mark'> {
   try {
     let frames = 0
-    const tags = createHash('sha256')
     let keys: readonly DiskKey[] = []
     const sizes = new Map(manifest.disks.map((disk) => [disk.key, disk.bytes]))
     for await (const found of readFrames(home, await listParts(home))) {
@@ -61,7 +71,7 @@ async function* contentsOf(
         yield { disk: key, offset, bytes: Math.min(bytes, room), data }
       }
     }
-    refuseOthers(manifest, { frames, tags: tags.digest('base64') })
+    refuseOthers(manifest, { frames, tags: tags.copy().digest('base64') })
   } catch (error) {
     throw toFailure(home, error)
   }

@@ -58,6 +58,8 @@ export interface SeedReader {
    * with `seed/damaged` at the first byte that is not what was written, at the latest after the last one.
    */
   contents(signal: AbortSignal): AsyncIterable<SeedContent | 'mark'>
+  /** Tells what `contents` has given so far from every other state of this seed, and from every other seed. */
+  proof(): string
   close(): Promise<void>
 }
 

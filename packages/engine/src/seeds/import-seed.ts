@@ -92,15 +92,20 @@ async function sealSeed(parts: EngineParts, sealing: Sealing): Promise<RecoveryP
   const { seedId, replica, reader, task } = sealing
   const { disks, point } = reader.manifest
   const found = replica.unfinished()
-  const safe = piecesOf(found, seedId)
-  if (safe > 0) task.note(`Goes on behind the ${safe} pieces that were imported before`)
+  const before = importedBefore(found, seedId)
   let writer = await replica.beginPoint(found?.id ?? null, disks)
-  const keep = async (pieces: number): Promise<void> => {
-    const part = await writer.seal({ ...point, unfinished: markOf(seedId, pieces) })
-    writer = await replica.beginPoint(part.id, disks)
+  const writing = {
+    ...sealing,
+    config: parts.config,
+    writer: () => writer,
+    keep: async (mark: ImportMark) => {
+      const part = await writer.seal({ ...point, unfinished: JSON.stringify(mark) })
+      writer = await replica.beginPoint(part.id, disks)
+    },
   }
   try {
-    await writeAll(() => writer, { ...sealing, safe, keep, config: parts.config })
+    if (before !== null) task.note(`Goes on behind the ${before.pieces} pieces that were imported before`)
+    if (before === null || !(await writeBehind(writing, before))) await writeBehind(writing, nothing(seedId))
     task.signal.throwIfAborted()
     return await writer.seal(point)
   } catch (error) {
@@ -109,26 +114,31 @@ async function sealSeed(parts: EngineParts, sealing: Sealing): Promise<RecoveryP
   }
 }
 
-const markOf = (seed: SeedId, pieces: number): string => JSON.stringify({ seed, pieces })
+/** The first so many pieces of a seed. `proof`: as the reader has it behind them. */
+type ImportMark = { readonly seed: SeedId; readonly pieces: number; readonly proof: string }
 
-/** How much of this seed lies in an unfinished copy; of another seed nothing that could be used. */
-function piecesOf(found: RecoveryPoint | null, seedId: SeedId): number {
-  const mark = JSON.parse(found?.unfinished ?? 'null') as { seed?: unknown; pieces?: unknown } | null
-  return mark?.seed === seedId && typeof mark.pieces === 'number' ? mark.pieces : 0
+const nothing = (seed: SeedId): ImportMark => ({ seed, pieces: 0, proof: '' })
+
+/** How much of this seed lies in an unfinished copy. Null: nothing that could be used. */
+function importedBefore(found: RecoveryPoint | null, seedId: SeedId): ImportMark | null {
+  const mark = JSON.parse(found?.unfinished ?? 'null') as Partial<ImportMark> | null
+  const { seed, pieces, proof } = mark ?? {}
+  return seed === seedId && pieces !== undefined && proof !== undefined ? { seed, pieces, proof } : null
 }
 
-type Writing = Pick<Sealing, 'reader' | 'task'> & {
+type Writing = Sealing & {
   readonly config: Pick<EngineConfig, 'requestsInFlight' | 'firstCopyKeepBytes'>
-  /** So many pieces are in the copy already. */
-  readonly safe: number
-  /** Makes the first so many pieces durable. Nothing is under way. */
-  keep(pieces: number): Promise<void>
+  writer(): PointWriter
+  /** Makes what the mark says durable. Nothing is under way. */
+  keep(mark: ImportMark): Promise<void>
 }
 
-async function writeAll(
-  writer: () => PointWriter,
-  { reader, task, config, safe, keep }: Writing,
-): Promise<void> {
+/**
+ * Writes what is behind those pieces. False, and nothing is written: on this disk they are others (a state of an interrupted export, put back
+ * later), so that what was imported of them is not to be gone on with.
+ */
+async function writeBehind(writing: Writing, before: ImportMark): Promise<boolean> {
+  const { seedId, reader, task, config, writer, keep } = writing
   const totalBytes = sumBytes(reader.manifest.disks)
   const underWay: Promise<void>[] = []
   let [pieces, doneBytes, unkeptBytes] = [0, 0, 0]
@@ -146,7 +156,8 @@ async function writeAll(
       pieces += 1
       doneBytes = Math.min(totalBytes, doneBytes + content.bytes)
       task.progress({ doneBytes, totalBytes })
-      if (pieces <= safe) continue
+      if (pieces === before.pieces && reader.proof() !== before.proof) return false
+      if (pieces <= before.pieces) continue
       const written = write(writer(), content, task.signal)
       // It is awaited in its turn; until then a failure must not count as unhandled.
       written.catch(() => {})
@@ -155,13 +166,15 @@ async function writeAll(
       unkeptBytes += content.data?.length ?? 0
       if (unkeptBytes < config.firstCopyKeepBytes) continue
       await settle()
-      await keep(pieces)
+      await keep({ seed: seedId, pieces, proof: reader.proof() })
       unkeptBytes = 0
     }
     await Promise.all(underWay)
   } finally {
     await Promise.allSettled(underWay)
   }
+  // Fewer pieces than were imported: these are others as well.
+  return pieces >= before.pieces
 }
 
 const write = (

@@ -145,6 +145,31 @@ describe('a first copy on a disk', () => {
     expect(await checkGuest(opened.disks.map(({ reader }) => reader))).not.toBeNull()
   })
 
+  test('of which another state was imported in part is imported anew from the right one', async () => {
+    const { lab, protectionId, request, exported } = await newSeedLab({ config: inSlices })
+    await exported()
+    const { contents } = seedOf(lab)
+    const at = contents.findIndex((content) => content !== 'mark' && content.data !== null)
+    const right = contents[at]
+    if (right === undefined || right === 'mark' || right.data === null) throw new Error('there is data')
+    contents[at] = { ...right, data: Buffer.alloc(right.data.length, 0xbb) }
+    const disk = failingReplica(lab)
+    disk.left = 20
+    expect((await lab.settle(lab.engine.importSeed(request))).state).toBe('failed')
+    disk.left = null
+    contents[at] = right
+    await lab.done(lab.engine.importSeed(request))
+    const protection = await lab.state(protectionId)
+    const replica = await lab.b.platform.replicas.openReplica(protection.replicaId, null)
+    const opened = await replica.openPoint(present(replica.points()[0], 'it was imported').id)
+    const of = present(
+      opened.disks.find(({ key }) => key === right.disk),
+      'it has the disk',
+    )
+    expect((await of.reader.read(right.offset, right.bytes)).equals(right.data)).toBe(true)
+    expect(await checkGuest(opened.disks.map(({ reader }) => reader))).not.toBeNull()
+  })
+
   test('that was imported in part and given up is replaced by the next one, or by what comes over the line', async () => {
     for (const next of ['seed', 'line'] as const) {
       const { lab, protectionId, ask, request, exported } = await newSeedLab({ config: inSlices })
