@@ -19,7 +19,7 @@ const newest: RecoveryPoint = {
 
 describe('planCycle', () => {
   test('an empty replica is seeded, whatever else is known', () => {
-    const resyncReason = { code: 'x', message: 'y' }
+    const resyncReason = { code: 'replica/damaged', message: 'y' }
     for (const interruptedAt of [null, 'mark-3'])
       expect(planCycle({ newest: null, interruptedAt, resyncReason })).toMatchObject({
         kind: 'seed',
@@ -31,6 +31,11 @@ describe('planCycle', () => {
     const facts = { interruptedAt: 'mark-3', resyncReason: null }
     expect(planCycle({ ...facts, newest: null })).toMatchObject({ kind: 'seed', since: 'mark-3' })
     expect(planCycle({ ...facts, newest })).toMatchObject({ kind: 'delta', since: 'mark-7' })
+    const resyncReason = { code: 'cycle/resync-asked', message: 'Asked for' }
+    expect(planCycle({ ...facts, newest: null, resyncReason })).toMatchObject({
+      kind: 'seed',
+      since: 'mark-3',
+    })
   })
 
   test('a replica whose newest point names a mark gets a delta since exactly that mark', () => {

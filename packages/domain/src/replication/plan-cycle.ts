@@ -20,7 +20,8 @@ export type CycleFacts = {
 /** Decides what the next cycle copies. Pure: the same facts always give the same plan. */
 export function planCycle(facts: CycleFacts): CyclePlan {
   const { newest, resyncReason, interruptedAt } = facts
-  if (newest === null) return planFirst(resyncReason === null ? interruptedAt : null)
+  // Where nothing is whole there is nothing to compare: who asks for that wants it to go on. What is damaged is not gone on with.
+  if (newest === null) return planFirst(resyncReason?.code === 'replica/damaged' ? null : interruptedAt)
   if (resyncReason) return { kind: 'resync', base: newest.id, reason: resyncReason }
   // Without the source's own mark a missing extent would be silent data loss. Compare everything.
   if (newest.checkpoint === null)

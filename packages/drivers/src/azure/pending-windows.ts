@@ -139,7 +139,10 @@ export class PendingWindows {
   }
 
   takeAll(): Batch[] {
-    return this.#take(() => true)
+    const batches = this.#take(() => true)
+    // Nothing is to come for now, and there may be many disks.
+    this.#spare.length = 0
+    return batches
   }
 
   #take(isWanted: (window: Window) => boolean): Batch[] {

@@ -31,6 +31,7 @@ export async function removeNeedless(
   // Whoever was late finds the notes of the next turn, which are not his to clear.
   if (sameAs(await needlessOf(parts, id, owner), needless))
     await parts.stores.protections.updateNotes(id, { turning: null })
+  await tellIfNothingIsLeft(parts, id)
 }
 
 /** Before the next turn takes the place in the notes: what cannot be removed now is kept beside it. Never holds a reprotect up for long. */
@@ -72,8 +73,13 @@ export async function removeLeftOver(
       if (!isToldLater(error)) throw error
       await tellNotRemoved(parts, id, { place, why: error.message })
     }
-  const after = await parts.stores.protections.notes(id)
-  if ((after.setAside ?? []).length === 0 && !after.turning)
+  await tellIfNothingIsLeft(parts, id)
+}
+
+/** Whoever removes the last one ends the alert: nobody looks at this protection again for it. */
+async function tellIfNothingIsLeft(parts: EngineParts, id: ProtectionId): Promise<void> {
+  const { setAside = [], turning } = await parts.stores.protections.notes(id)
+  if (setAside.length === 0 && !turning)
     await resolveAlert(parts, NOT_REMOVED_ALERT, await loadProtection(parts, id))
 }
 

@@ -1,6 +1,6 @@
 // What a cloud says beforehand about the steps that change something in it. It warns and forbids nothing: what to do about a step that
 // fails is the plan's to say, and no failover waits for a name server.
-import { Outage, Refusal } from '@understudy/base/errors'
+import { isAbort, Outage, Refusal } from '@understudy/base/errors'
 import type { Finding } from '@understudy/domain/machines/machine'
 import type { Protection } from '@understudy/domain/protection/protection'
 import type { PlanStep, RecoveryPlan } from '@understudy/domain/recovery-plans/plan'
@@ -120,7 +120,8 @@ async function ask(
       ? []
       : await withinSeconds(parts, bound, () => cloudServices.check(thing))
   } catch (error) {
-    if (error instanceof Outage || error instanceof Refusal) return []
+    // A warning that cannot be had keeps no plan from its start.
+    if (error instanceof Outage || error instanceof Refusal || isAbort(error)) return []
     throw error
   }
 }

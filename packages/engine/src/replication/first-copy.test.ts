@@ -99,12 +99,19 @@ describe('a first copy', () => {
     expect((await read()).points()).toEqual([])
     expect((await read()).unfinished()).not.toBeNull()
     await expect(cycle(abortAt(600 * KiB))).rejects.toThrow('interrupted')
-    let planned = ''
+    let [planned, amount, before] = ['', 0, 0]
     const { point, summary } = await cycle({
-      onPlan: async ({ kind, ...plan }) => {
+      onPlan: async ({ kind, ...plan }, bytes) => {
         planned = `${kind} ${'reason' in plan ? plan.reason.code : ''}`
+        amount = bytes
+      },
+      onProgress: ({ phase, beforeBytes = 0 }) => {
+        if (phase === 'copying') before = beforeBytes
       },
     })
+    // The speed is of what this attempt copies, and the time that it takes too.
+    expect(before).toBeGreaterThan(400 * KiB)
+    expect(amount + before).toBe(768 * KiB)
     expect(planned).toBe('seed cycle/first-goes-on')
     expect(summary.kind).toBe('seed')
     // All of it would be twice as much.
@@ -115,17 +122,18 @@ describe('a first copy', () => {
     await expectEqual()
   })
 
-  test('begins anew where nobody knows what has changed since, and says no more than that', async () => {
+  test('begins anew where nobody knows what has changed since, and says so', async () => {
     const { cycle, machine, expectEqual, abortAt } = await newPair()
     await expect(cycle(abortAt(600 * KiB))).rejects.toThrow('interrupted')
     machine.dropCheckpoints(() => true)
     let since: string | null = ''
-    await cycle({
+    const { summary } = await cycle({
       onPlan: async (plan) => {
         if (plan.kind === 'seed') since = plan.since
       },
     })
     expect(since).toBeNull()
+    expect(summary.reason).toContain('begun anew')
     await expectEqual()
   })
 

@@ -7,6 +7,8 @@ import type { Slot } from './slot.ts'
 
 const SHORTEST_GAP_MILLISECONDS = 250
 
+type Idle = Omit<CycleProgress, 'phase'> & { readonly phase: 'idle' }
+
 export type CycleMeter = {
   progress(progress: CycleProgress): void
   idle(): void
@@ -16,9 +18,7 @@ export function openMeter(parts: Pick<EngineParts, 'clock' | 'live'>, slot: Slot
   const startedAt = parts.clock.now()
   let lastAt = 0
   let lastPhase: Measurement['phase'] | null = null
-  const send = (
-    measurement: Omit<Measurement, 'protectionId' | 'at' | 'lagSeconds' | 'bytesPerSecond'>,
-  ): void => {
+  const send = ({ beforeBytes = 0, ...measurement }: CycleProgress | Idle): void => {
     const at = parts.clock.now()
     if (measurement.phase === lastPhase && at - lastAt < SHORTEST_GAP_MILLISECONDS) return
     lastAt = at
@@ -28,7 +28,7 @@ export function openMeter(parts: Pick<EngineParts, 'clock' | 'live'>, slot: Slot
       ...measurement,
       protectionId: slot.id,
       at,
-      bytesPerSecond: seconds > 0 ? measurement.doneBytes / seconds : 0,
+      bytesPerSecond: seconds > 0 ? (measurement.doneBytes - beforeBytes) / seconds : 0,
       lagSeconds: lagSeconds(slot.newestInstant, at),
     }
     parts.live.measured(slot.measurement)

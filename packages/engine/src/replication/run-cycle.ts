@@ -25,7 +25,7 @@ import type {
 } from '../ports/source-platform.ts'
 import type { CycleSummary } from '../ports/stores.ts'
 import { findDifferences } from './compare.ts'
-import { copyFirst, readMark, writeMark } from './first-copy.ts'
+import { copyFirst, type FirstCopyMark, readMark, writeMark } from './first-copy.ts'
 import type { GroupSeat, InTurn } from './group-opening.ts'
 
 export type CyclePhase = 'opening' | 'copying' | 'sealing'
@@ -35,6 +35,8 @@ export type CycleProgress = {
   readonly doneBytes: number
   /** 0 while unknown: a delta's size is known when it has been read. */
   readonly totalBytes: number
+  /** Of doneBytes, what an earlier attempt has copied. Absent: nothing. */
+  readonly beforeBytes?: number
 }
 
 export type CycleRequest = {
@@ -85,7 +87,7 @@ export async function runCycle(request: CycleRequest): Promise<CycleOutcome> {
   let written: WrittenPoint
   let releaseFailure: unknown = null
   try {
-    await request.onPlan(plan, sumBytes(machine.disks))
+    await request.onPlan(plan, sumBytes(machine.disks) - copiedBefore(plan, mark))
     written = await writePoint(request, opened, () => {
       isKept = true
     })
@@ -153,7 +155,11 @@ async function openAlone(request: CycleRequest, planned: CyclePlan): Promise<Ope
   invariant(planned.kind !== 'resync' && since !== null, 'tracking can only be lost when there was some')
   const anew: CyclePlan =
     planned.kind === 'seed'
-      ? { ...planned, since: null }
+      ? {
+          kind: 'seed',
+          since: null,
+          reason: { code: first.reason.code, message: `First copy, begun anew: ${first.reason.message}` },
+        }
       : { kind: 'resync', base: planned.base, reason: first.reason }
   const second = await openSourcePoint(request, null)
   if (second.kind === 'opened') return toOpened(anew, second.point)
@@ -248,6 +254,12 @@ async function copyMachine(
   return { readBytes, settled }
 }
 
+/** A first copy that goes on: what of it is there. */
+const copiedBefore = (plan: CyclePlan, mark: FirstCopyMark | null): number =>
+  plan.kind === 'seed' && plan.since !== null && mark
+    ? mark.upTo.reduce((sum, [, bytes]) => sum + bytes, 0)
+    : 0
+
 type InParts = { current(): PointWriter; keep(facts: PointFacts): Promise<void> }
 
 /** A first copy. Returns the bytes read from the source. */
@@ -258,8 +270,12 @@ async function copyInParts(
 ): Promise<number> {
   const goesOn = plan.kind === 'seed' && plan.since !== null
   const mark = goesOn ? readMark(request.replica.unfinished()?.unfinished) : null
-  const before = mark?.upTo.reduce((sum, [, bytes]) => sum + bytes, 0) ?? 0
-  const meter = openMeter(request, sumBytes(machine.disks), before)
+  const before = copiedBefore(plan, mark)
+  const meter = openMeter(request, {
+    totalBytes: sumBytes(machine.disks),
+    doneBytes: before,
+    beforeBytes: before,
+  })
   const { instant, consistency, consistencyNote } = source
   // What has no instant yet, or whose changes nobody will know, is of no use to whoever comes after an interruption.
   const checkpoint = machine.settle ? null : machine.checkpoint
@@ -286,7 +302,7 @@ async function copyInParts(
 async function copyAsRead(
   request: Omit<CopyDisksRequest, 'plan' | 'replica'> & { readonly readBefore: number },
 ): Promise<number> {
-  const meter = openMeter(request, 0, request.readBefore)
+  const meter = openMeter(request, { totalBytes: 0, doneBytes: request.readBefore })
   for (const disk of request.disks) await copyDisk(request, disk, null, meter)
   return meter.readBytes()
 }
@@ -313,7 +329,7 @@ export type CopyDisksRequest = Pick<
 export async function copyDisks(request: CopyDisksRequest): Promise<number> {
   const { plan, disks, replica } = request
   const base = plan.kind === 'resync' ? await replica.openPoint(plan.base) : null
-  const meter = openMeter(request, plan.kind === 'delta' ? 0 : sumBytes(disks))
+  const meter = openMeter(request, { totalBytes: plan.kind === 'delta' ? 0 : sumBytes(disks) })
   try {
     for (const disk of disks) await copyDisk(request, disk, base, meter)
     return meter.readBytes()
@@ -328,18 +344,22 @@ type Meter = {
   readBytes(): number
 }
 
+/** `doneBytes`: so much is done already, of it `beforeBytes` by an earlier attempt. */
 function openMeter(
   { onProgress }: Pick<CopyDisksRequest, 'onProgress'>,
-  totalBytes: number,
-  before = 0,
+  { totalBytes, doneBytes = 0, beforeBytes = 0 }: Partial<CycleProgress> & { readonly totalBytes: number },
 ): Meter {
-  let doneBytes = before
   let readBytes = 0
   return {
     handled(bytes) {
       doneBytes += bytes
       const shown = totalBytes === 0 ? doneBytes : Math.min(doneBytes, totalBytes)
-      onProgress({ phase: 'copying', doneBytes: shown, totalBytes })
+      onProgress({
+        phase: 'copying',
+        doneBytes: shown,
+        totalBytes,
+        ...(beforeBytes > 0 ? { beforeBytes } : {}),
+      })
     },
     read(bytes) {
       readBytes += bytes

@@ -1,6 +1,6 @@
 // Whether what a step is to change is there and may be changed, as things stand: asked before a run, so that it is no surprise in one.
 // Nobody who may not read what he may do is told that he may not do it.
-import { Refusal } from '@understudy/base/errors'
+import { isAbort, Outage, Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import { warning } from '@understudy/domain/machines/finding'
 import type { Finding } from '@understudy/domain/machines/machine'
@@ -30,7 +30,9 @@ export function keptChecks(parts: CheckParts): Check {
   return (thing) => {
     const key = JSON.stringify(thing)
     const ask = kept.get(key) ?? keptFor(KEPT_MS, parts.clock, () => checkThing(parts, thing))
-    if (kept.size >= MOST_KEPT) kept.clear()
+    // The longest known goes first.
+    const [oldest] = kept.keys()
+    if (oldest !== undefined && kept.size >= MOST_KEPT && !kept.has(key)) kept.delete(oldest)
     kept.set(key, ask)
     return ask()
   }
@@ -61,6 +63,8 @@ async function checkThing(parts: CheckParts, thing: CloudThing): Promise<readonl
     const rights = [...need.rights, ...(found === true ? [] : found.rights)]
     return await rightFindings(parts, { ...need, rights, place, resourceGroup: thing.resourceGroup }, signal)
   } catch (error) {
+    // Our own limit: whoever asked has not given up, so it is no abort of his.
+    if (isAbort(error)) throw silent()
     if (!(error instanceof Refusal)) throw error
     // The group itself may be gone, or the sign-in may not even look.
     return [warning(error.code, `${need.what} cannot be changed: ${error.message}`, error.remedy)]
@@ -68,6 +72,13 @@ async function checkThing(parts: CheckParts, thing: CloudThing): Promise<readonl
 }
 
 const LONGEST_MS = 30_000
+
+const silent = (): Outage =>
+  new Outage({
+    code: 'azure/no-answer',
+    message: `Azure Resource Manager has not answered within ${LONGEST_MS / 1000} seconds`,
+    remedy: 'Look at the line and at the health of the service in the portal of Azure; it is asked again.',
+  })
 
 async function rightFindings(
   { arm, subscriptionId }: CheckParts,
