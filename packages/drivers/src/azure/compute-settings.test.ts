@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { toArmSignIn } from './compute-settings.ts'
+import { refuseUnknownLicence, toArmSignIn } from './compute-settings.ts'
 import { checkAzureSettings } from './settings.ts'
 
 const id = '00000000-0000-4000-8000-000000000001'
@@ -64,10 +64,6 @@ describe('where replicas run', () => {
     [{ ...least, storageAccountId: 'contoso' }, 'resource id of a storage account'],
     [{ ...least, zone: '1', availabilitySetId: '/subscriptions/s/set' }, 'zone and in an availability set'],
     [{ ...least, preferredSizes: 'Standard_B1s' }, 'settings.compute.preferredSizes'],
-    [
-      { ...least, licenseType: 'Windows_Sever' },
-      'settings.compute.licenseType is no licence that Azure knows',
-    ],
     [{ ...least, tags: { cost: 1 } }, 'settings.compute.tags.cost'],
     [{ ...least, adapters: [{ mode: 'test' }] }, 'settings.compute.adapters.0.macAddress is missing'],
     [{ ...least, cloud: { resourceManager: 'http://arm', directory: 'x' } }, 'settings.compute.cloud'],
@@ -80,6 +76,16 @@ describe('where replicas run', () => {
         remedy: expect.stringMatching(/.{8}/),
       }),
     )
+  })
+
+  test('a licence that is not known is refused to who fills it in, and used where it was saved', () => {
+    expect(check({ ...least, licenseType: 'windows_server' }).arm.licenseType).toBe('Windows_Server')
+    const later = check({ ...least, licenseType: 'RHEL_ELS_99' })
+    expect(later.arm.licenseType).toBe('RHEL_ELS_99')
+    expect(() => refuseUnknownLicence(later)).toThrow(
+      /licenseType is no licence that Azure knows: RHEL_ELS_99/,
+    )
+    expect(() => refuseUnknownLicence(check(least))).not.toThrow()
   })
 
   test('a certificate of its own is refused together with a proxy: the clients would not believe it', () => {

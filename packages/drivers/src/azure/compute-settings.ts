@@ -146,7 +146,7 @@ function toAdapterRule(value: unknown, where: string): AdapterRule {
   }
 }
 
-/** What Azure takes as the licence of a machine that brings its own. */
+/** What Azure takes as the licence of a machine that brings its own, as far as this version knows. */
 const LICENCES = [
   'Windows_Server',
   'Windows_Client',
@@ -165,13 +165,20 @@ const LICENCES = [
   'None',
 ]
 
+/** What is saved is used: Azure may know more by then, and no machine may be held up by a word. */
 function readLicence(compute: Fields): { readonly licenseType?: string } {
   const text = readOptionalText(compute, 'licenseType', WHERE)
-  if (text === null) return {}
-  const licenseType = LICENCES.find((one) => one.toLowerCase() === text.toLowerCase())
-  if (licenseType !== undefined) return { licenseType }
+  return text === null ? {} : { licenseType: knownLicence(text) ?? text }
+}
+
+const knownLicence = (text: string): string | undefined =>
+  LICENCES.find((one) => one.toLowerCase() === text.toLowerCase())
+
+/** For who fills it in. Refusal `azure/settings`. */
+export function refuseUnknownLicence({ arm: { licenseType } }: Pick<AzureCompute, 'arm'>): void {
+  if (licenseType === undefined || knownLicence(licenseType) !== undefined) return
   throw wrong(
-    `${WHERE}.licenseType is no licence that Azure knows: ${text}`,
+    `${WHERE}.licenseType is no licence that Azure knows: ${licenseType}`,
     `Use one of ${LICENCES.join(', ')}, or leave it out.`,
   )
 }

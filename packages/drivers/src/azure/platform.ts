@@ -12,7 +12,7 @@ import type { TargetParts } from './arm/target-parts.ts'
 import type { AzureContainer } from './azure-calls.ts'
 import { openAzureStore } from './azure-store.ts'
 import { endOfSignature, replicasCheck, trialPatience } from './check-replicas.ts'
-import { type AzureCompute, toArmSignIn } from './compute-settings.ts'
+import { type AzureCompute, refuseUnknownLicence, toArmSignIn } from './compute-settings.ts'
 import { type ConnectionCheck, lookAt, lookAtAll } from './connection-check.ts'
 import { type AzureSettings, checkAzureSettings, toContainer } from './settings.ts'
 
@@ -52,6 +52,7 @@ export async function openAzurePlatform(
 ): Promise<AzurePlatform> {
   const { clock, isTrial } = deps
   const settings = checkAzureSettings(site.settings)
+  if (isTrial && settings.compute !== null) refuseUnknownLicence(settings.compute)
   const container = toContainer(settings, secrets)
   const patience = isTrial ? trialPatience : {}
   const replicas = openAzureStore({ container, clock, pace: settings.pace, patience })

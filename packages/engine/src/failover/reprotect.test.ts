@@ -70,6 +70,22 @@ describe('reprotect and fail back', () => {
     expect(await lab.events('reprotect/replica-not-removed')).toHaveLength(1)
   })
 
+  test('the alert for a replica that is left over ends with whoever removes it, also when that is the next reprotect', async () => {
+    const { lab, ask } = await failedOverAndCommitted()
+    const remove = vi.spyOn(lab.b.replicas, 'deleteReplica').mockRejectedValue(noAnswer)
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    await lab.clock.advance(2 * minute)
+    expect(await lab.openAlerts()).toEqual(['reprotect/replica-not-removed'])
+    await lab.done(lab.engine.failBack({ ...ask, overwriteModified: true }))
+    await lab.done(lab.engine.commit(ask))
+    // Its site is back, and nobody has looked since.
+    remove.mockRestore()
+    await lab.done(lab.engine.reprotect({ ...ask, powerOffOriginal: false }))
+    expect(await lab.stores.protections.turning()).toEqual([])
+    await lab.clock.advance(15 * minute)
+    expect(await lab.openAlerts()).toEqual([])
+  })
+
   test('a replica that hangs when it is to be removed holds up a reprotect for as long as a dead site may', async () => {
     const { lab, protectionId, ask } = await failedOverAndCommitted()
     const leftOver = 'left-over' as ReplicaId

@@ -1,6 +1,6 @@
 // What a step is to change is looked at before a run, through Microsoft's line, at a double that is judged by the published types.
 import type { CloudThing } from '@understudy/engine/ports/cloud-services'
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { answers, type ServiceSite, serviceSite } from './test-services.ts'
 
 let site: ServiceSite
@@ -70,4 +70,12 @@ test('a sign-in that may not even look is told so', async () => {
   expect(await site.services.check(things.zone)).toMatchObject([
     { level: 'warning', code: 'azure/right-missing', message: expect.stringContaining('dnsZones/read') },
   ])
+})
+
+test('a service that does not answer is an outage, and no abort of whoever asked', async () => {
+  // Its limit is over.
+  const limit = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(AbortSignal.abort())
+  const asked = site.services.check(things.zone)
+  await expect(asked).rejects.toMatchObject({ name: 'Outage', code: 'azure/no-answer' })
+  limit.mockRestore()
 })
