@@ -127,12 +127,16 @@ export function fakeSource(machines: FakeMachines): SourcePlatform {
 function openMachinePoint(
   machines: FakeMachines,
   machine: FakeMachine,
-  { trackingId, since, excludedDisks }: OpenPointRequest['machines'][number],
+  { trackingId, since, excludedDisks, readWhole = false }: OpenPointRequest['machines'][number],
 ): SourceMachinePoint {
   // Whatever else this owner tracks was left behind by a predecessor that died.
   machine.dropCheckpoints((checkpoint) => checkpoint.trackingId === trackingId && checkpoint.id !== since)
   const baseline = since === null ? null : (machine.checkpoints.get(since) ?? null)
-  const disks = sourceDisks(machines, machine, excludedDisks, baseline)
+  const opened = sourceDisks(machines, machine, excludedDisks, baseline)
+  const isIdle =
+    baseline !== null && opened.every(({ key }) => machine.changedSince(baseline, key)?.length === 0)
+  // As strict as the port allows.
+  const disks = isIdle && !readWhole ? opened.map((disk) => ({ ...disk, reader: unreadable(disk) })) : opened
   if (machine.settles)
     return openSettlingPoint(machines, machine, { trackingId, excludedDisks, baseline, disks })
   const checkpoint = machine.untrackable ? null : machine.addCheckpoint(trackingId, excludedDisks)
@@ -214,6 +218,14 @@ function openSettlingPoint(
 const liveReader = (machine: FakeMachine, key: DiskKey): BlockReader => ({
   bytes: machine.readDisk(key).bytes,
   read: (offset, bytes, signal) => machine.readDisk(key).read(offset, bytes, signal),
+  close: async () => {},
+})
+
+const unreadable = ({ bytes }: SourceDisk): BlockReader => ({
+  bytes,
+  async read() {
+    throw new Error('Nothing has changed in this point, and nobody asked to read it whole')
+  },
   close: async () => {},
 })
 

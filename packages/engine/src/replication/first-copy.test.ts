@@ -79,12 +79,12 @@ async function newPair(seed = 1) {
     expect(copy.equals(atOpening.content), where).toBe(true)
   }
   /** Aborts when so many bytes were copied. */
-  const abortAt = (bytes: number): Partial<CycleRequest> => {
+  const abortAt = (bytes: number, machine: 'busy' | 'quiet' = 'busy'): Partial<CycleRequest> => {
     const stop = new AbortController()
     return {
       signal: stop.signal,
       onProgress: ({ doneBytes }) => {
-        void writeAnywhere()
+        if (machine === 'busy') void writeAnywhere()
         if (doneBytes >= bytes) stop.abort(new Error('it was interrupted'))
       },
     }
@@ -119,6 +119,13 @@ describe('a first copy', () => {
     expect(point).not.toHaveProperty('unfinished')
     await expectEqual()
     expect((await cycle()).summary.kind).toBe('delta')
+    await expectEqual()
+  })
+
+  test('of a machine that has written nothing meanwhile is gone on with, too', async () => {
+    const { cycle, expectEqual, abortAt } = await newPair()
+    await expect(cycle(abortAt(400 * KiB, 'quiet'))).rejects.toThrow('interrupted')
+    await expect(cycle({ onProgress: () => {} })).resolves.toMatchObject({ summary: { kind: 'seed' } })
     await expectEqual()
   })
 
