@@ -1,4 +1,4 @@
-import { mkdtemp, open, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KiB, MiB } from '@understudy/base/bytes'
@@ -309,4 +309,22 @@ describe('replicas', () => {
     await store.deleteReplica(id)
     expect(await readdir(folder)).toEqual([])
   })
+})
+
+test('an older version that knows no unfinished copy stops at its line, and takes it for no recovery point', async () => {
+  const replica = await newReplica()
+  const writer = await replica.beginPoint(null, [{ key: a, bytes: MiB }])
+  await writer.write(a, 0, random.bytes(8192))
+  await writer.seal({ ...facts, unfinished: 'half' })
+  await replica.close()
+  // Opened anew it is written whole, packed.
+  const again = await storeWith().openReplica(id, 2)
+  opened.push(again)
+  expect(again.unfinished()?.unfinished).toBe('half')
+  const logs = join(folder, id, 'log')
+  const kinds = new Set<string>()
+  for (const name of await readdir(logs))
+    for (const line of (await readFile(join(logs, name), 'utf8')).split('\n'))
+      if (line !== '') kinds.add((JSON.parse(line.slice(9)) as { kind: string }).kind)
+  expect([...kinds].filter((kind) => /point|seal|unfinished/.test(kind))).toEqual(['unfinished'])
 })

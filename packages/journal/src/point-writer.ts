@@ -126,7 +126,8 @@ export class JournalPointWriter implements PointWriter {
       const stored = this.#pointOf(facts, sequence, this.#core.deps.clock.now())
       sealed.push(stored)
       const layer = { first: below + 1, last: sequence, index, segments }
-      return { kind: 'seal', point: stored, layer, disks: this.#diskKeys }
+      const kind = stored.unfinished === undefined ? 'seal' : 'seal-unfinished'
+      return { kind, point: stored, layer, disks: this.#diskKeys }
     })
     this.#state = 'sealed'
     this.#writer.pointOpen = false

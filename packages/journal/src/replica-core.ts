@@ -176,8 +176,9 @@ export class ReplicaCore {
 
   /** A seal every few seconds must not cost a look at every point there is. */
   #updatePoints(change: Change): void {
-    const isAddition = change.kind === 'seal' && this.#points !== null
-    if (isAddition) this.#points = [...(this.#points ?? []), this.recoveryPoint(change.point)]
+    const isSeal = change.kind === 'seal' || change.kind === 'seal-unfinished'
+    if (isSeal && this.#points !== null)
+      this.#points = [...(this.#points ?? []), this.recoveryPoint(change.point)]
     else if (change.kind !== 'run' && change.kind !== 'merge') this.#points = null
   }
 

@@ -67,9 +67,10 @@ export type Change =
   | { readonly kind: 'counters'; readonly sequence: number; readonly segment: number }
   | { readonly kind: 'disks'; readonly keys: readonly DiskKey[] }
   | { readonly kind: 'layer'; readonly layer: Layer }
-  | { readonly kind: 'point'; readonly point: StoredPoint }
+  /** An unfinished copy has kinds of its own: a version that knows none must not take it for a recovery point. */
+  | { readonly kind: 'point' | 'unfinished'; readonly point: StoredPoint }
   | {
-      readonly kind: 'seal'
+      readonly kind: 'seal' | 'seal-unfinished'
       readonly point: StoredPoint
       readonly layer: Layer
       readonly disks: readonly DiskKey[]
@@ -106,9 +107,11 @@ export function applyChange(state: ReplicaState, change: Change): void {
       addLayer(state, change.layer)
       return
     case 'point':
+    case 'unfinished':
       addPoint(state, change.point)
       return
     case 'seal':
+    case 'seal-unfinished':
       state.diskKeys = [...change.disks]
       addLayer(state, change.layer)
       addPoint(state, change.point)
@@ -176,7 +179,8 @@ export function* changesOf(state: ReplicaState): Generator<Change> {
   yield { kind: 'counters', sequence: state.sequence, segment: state.segment }
   yield { kind: 'disks', keys: state.diskKeys }
   for (const layer of state.layers) yield { kind: 'layer', layer }
-  for (const point of state.points) yield { kind: 'point', point }
+  for (const point of state.points)
+    yield { kind: point.unfinished === undefined ? 'point' : 'unfinished', point }
   if (state.leaving.length > 0) yield { kind: 'leave', sequences: state.leaving }
   for (const run of state.runs) yield { kind: 'run', run }
 }

@@ -27,7 +27,8 @@ export type StoredDisk = {
 }
 
 export type Manifest = PointFacts & {
-  readonly format: 1
+  /** 2: an unfinished copy. A version that knows none must not take it for a recovery point. */
+  readonly format: 1 | 2
   readonly sequence: number
   readonly sealedAt: number
   readonly disks: readonly StoredDisk[]
@@ -155,7 +156,12 @@ const unpack = (text: string): Buffer => inflateRawSync(Buffer.from(text, 'base6
 function parse(body: Buffer): Manifest {
   try {
     const value: unknown = JSON.parse(body.toString('utf8'))
-    if (typeof value === 'object' && value !== null && 'format' in value && value.format === 1)
+    if (
+      typeof value === 'object' &&
+      value !== null &&
+      'format' in value &&
+      (value.format === 1 || value.format === 2)
+    )
       return value as Manifest
   } catch {
     // No JSON: whatever wrote it, it was not us.

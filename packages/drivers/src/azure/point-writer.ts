@@ -114,7 +114,7 @@ export async function beginPoint(
     const base = last?.unfinished === undefined ? null : last
     const manifest: Manifest = {
       ...facts,
-      format: 1,
+      format: facts.unfinished === undefined ? 1 : 2,
       sequence,
       sealedAt: clock.now(),
       disks: sealedDisks,
