@@ -110,6 +110,7 @@ import { exportSeed, prepareExport } from './seeds/export-seed.ts'
 import { giveUpSeed } from './seeds/give-up-seed.ts'
 import { importSeed, prepareImport } from './seeds/import-seed.ts'
 import { removeBandwidth, saveBandwidth } from './sites/bandwidth.ts'
+import { withinSeconds } from './sites/bounded-call.ts'
 import { refreshQuietly, refreshSite } from './sites/inventory.ts'
 import { type NoTargets, noTargets } from './sites/no-target.ts'
 import { platformOf, sourceOf } from './sites/platform-of.ts'
@@ -345,8 +346,11 @@ export function createEngine(given: EngineParts): Engine {
     refreshSite: async (siteId) =>
       refreshSite(parts, await loadSite(parts, siteId), new AbortController().signal),
     networks: async (siteId) => (await (await platformOf(parts, siteId)).target?.networks()) ?? [],
-    placementChoices: async (siteId) =>
-      (await (await platformOf(parts, siteId)).target?.placementChoices?.()) ?? [],
+    placementChoices: async (siteId) => {
+      const { target } = await platformOf(parts, siteId)
+      const bound = { seconds: parts.config.deadSiteSeconds, signal: new AbortController().signal }
+      return withinSeconds(parts, bound, async (signal) => (await target?.placementChoices?.(signal)) ?? [])
+    },
     noTargets: (siteIds) => noTargets(parts, siteIds),
 
     setBandwidth: (ends, calendar, asker) =>
