@@ -3,7 +3,7 @@
 
 import { roundDown, roundUp } from '@understudy/base/bytes'
 import { invariant } from '@understudy/base/invariant'
-import type { Extent } from './device.ts'
+import type { Extent, MappedExtent } from './device.ts'
 
 const endOf = (extent: Extent): number => extent.offset + extent.bytes
 
@@ -120,5 +120,16 @@ function* mergeByOffset(a: readonly Extent[], b: readonly Extent[]): Generator<E
       yield eb
       ib += 1
     } else return
+  }
+}
+
+/** What of the extents lies below `end`, in their order. */
+export async function* below(
+  extents: AsyncIterable<MappedExtent>,
+  end: number,
+): AsyncGenerator<MappedExtent> {
+  for await (const extent of extents) {
+    const bytes = Math.min(extent.bytes, end - extent.offset)
+    if (bytes > 0) yield { ...extent, bytes }
   }
 }

@@ -6,6 +6,7 @@ import { invariant, present } from '@understudy/base/invariant'
 import { zeroRuns } from '@understudy/block/zero-detection'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { PointDisk, PointFacts, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import { unfinishedOf } from '@understudy/domain/recovery-points/unfinished'
 import type { PointWriter } from '@understudy/engine/ports/replica-store'
 import { type ExtentMap, ExtentMapBuilder, fromWrites, type ReplicaMap } from './extent-map.ts'
 import { diskFull, onDisk } from './failures.ts'
@@ -229,8 +230,7 @@ export class JournalPointWriter implements PointWriter {
   }
 
   #pointOf(facts: PointFacts, sequence: number, sealedAt: Instant): StoredPoint {
-    const last = this.#core.state.points.at(-1)
-    const base = last?.unfinished === undefined ? null : last
+    const base = unfinishedOf(this.#core.everyPoint())
     const { instant, consistency, consistencyNote, checkpoint, cycle, group, unfinished } = facts
     return {
       instant,

@@ -33,7 +33,8 @@ export function planCycle(facts: CycleFacts): CyclePlan {
   return { kind: 'delta', base: newest.id, since: newest.checkpoint }
 }
 
-const planFirst = (since: string | null): CyclePlan => ({
+/** `since`: see the plan. */
+export const planFirst = (since: string | null): CyclePlan => ({
   kind: 'seed',
   since,
   reason:

@@ -8,7 +8,7 @@ import { grainSum, type Summing, summingFor, sumsOf } from './grain-sums.ts'
 import { type AzureLimits, REQUEST_BYTES } from './limits.ts'
 import type { LivePages } from './live-pages.ts'
 import type { StoredDisk } from './manifests.ts'
-import { type Batch, PendingWindows } from './pending-windows.ts'
+import { type Batch, PendingWindows, type Rooms } from './pending-windows.ts'
 import type { RequestSlots } from './request-slots.ts'
 import type { SnapshotRef } from './storage-calls.ts'
 import { virtualBytes } from './vhd-footer.ts'
@@ -20,6 +20,8 @@ export type DiskWriterDeps = {
   /** The number of the point. */
   readonly sequence: number
   readonly slots: RequestSlots
+  /** Shared by all disks of the point, as the slots are. */
+  readonly rooms: Rooms
   readonly limits: AzureLimits
   /** Aborts what is on its way when the point is given up. */
   readonly signal: AbortSignal
@@ -30,7 +32,7 @@ export type DiskWriterDeps = {
 export class DiskWriter {
   readonly #deps: DiskWriterDeps
   readonly #summing: Summing
-  readonly #pending = new PendingWindows()
+  readonly #pending: PendingWindows
   readonly #sums = new ChangedSums()
   /** Windows that hold pages, while the blob is new: elsewhere there is nothing to clear. */
   readonly #filled = new Set<number>()
@@ -43,6 +45,7 @@ export class DiskWriter {
 
   constructor(deps: DiskWriterDeps) {
     this.#deps = deps
+    this.#pending = new PendingWindows(deps.rooms)
     this.#summing = summingFor(deps.disk.blob)
   }
 

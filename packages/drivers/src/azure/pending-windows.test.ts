@@ -3,7 +3,7 @@ import { KiB, MiB } from '@understudy/base/bytes'
 import { isZero } from '@understudy/block/zero-detection'
 import { seededRandom } from '@understudy/simulator/seeded-random'
 import { expect, test } from 'vitest'
-import { type Batch, PendingWindows } from './pending-windows.ts'
+import { type Batch, PendingWindows, Rooms } from './pending-windows.ts'
 
 const GRAIN = 4 * KiB
 const WINDOW = 4 * MiB
@@ -15,7 +15,7 @@ function contentOf(batch: Batch | undefined): Buffer {
 
 test.each([1, 2, 3, 4, 5, 6])('what is taken out is what was put in, seed %i', (seed) => {
   const random = seededRandom(seed)
-  const pending = new PendingWindows()
+  const pending = new PendingWindows(new Rooms())
   const grains = (6 * WINDOW) / GRAIN
   const disk = Buffer.alloc(6 * WINDOW)
   const arrived = Buffer.alloc(6 * WINDOW)
@@ -72,7 +72,7 @@ test.each([1, 2, 3, 4, 5, 6])('what is taken out is what was put in, seed %i', (
 })
 
 test('what is forgotten does not come back, and its neighbours stay', () => {
-  const pending = new PendingWindows()
+  const pending = new PendingWindows(new Rooms())
   pending.write(0, Buffer.alloc(3 * WINDOW, 1))
   pending.drop({ offset: WINDOW, bytes: WINDOW })
   expect(pending.read(WINDOW / GRAIN)).toBeUndefined()
@@ -84,7 +84,7 @@ test('what is forgotten does not come back, and its neighbours stay', () => {
 })
 
 test('scattered grains cost themselves and little more, a long write a room', () => {
-  const pending = new PendingWindows()
+  const pending = new PendingWindows(new Rooms())
   for (let window = 0; window < 100; window += 1) pending.write(window * WINDOW, Buffer.alloc(GRAIN, 1))
   expect(pending.bytes).toBeLessThan(100 * 6 * KiB)
   pending.write(100 * WINDOW, Buffer.alloc(512 * KiB, 1))
@@ -94,7 +94,7 @@ test('scattered grains cost themselves and little more, a long write a room', ()
 })
 
 test('a room is used again only when everything of it has arrived', () => {
-  const pending = new PendingWindows()
+  const pending = new PendingWindows(new Rooms())
   const content = Buffer.alloc(WINDOW, 1)
   // A hole in the middle: two requests of one room.
   content.fill(0, 2 * MiB, 2 * MiB + GRAIN)

@@ -35,10 +35,27 @@ type Window = {
   readonly scattered: Map<number, Buffer>
 }
 
+/** The rooms of all disks of a point. Those that are empty again wait for the next window, whichever disk it is of. */
+export class Rooms {
+  readonly #spare: Buffer[] = []
+
+  take(): Buffer {
+    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(REQUEST_BYTES)
+  }
+
+  giveBack(room: Buffer): void {
+    if (this.#spare.length < SPARE_ROOMS) this.#spare.push(room)
+  }
+}
+
 export class PendingWindows {
   readonly #windows = new Map<number, Window>()
-  readonly #spare: Buffer[] = []
+  readonly #rooms: Rooms
   #bytes = 0
+
+  constructor(rooms: Rooms) {
+    this.#rooms = rooms
+  }
 
   /** What it holds in memory. */
   get bytes(): number {
@@ -114,7 +131,7 @@ export class PendingWindows {
 
   #giveRoom(window: Window): void {
     if (window.room !== null) return
-    window.room = this.#spare.pop() ?? Buffer.allocUnsafeSlow(REQUEST_BYTES)
+    window.room = this.#rooms.take()
     for (const [at, content] of window.scattered) content.copy(window.room, at * GRAIN_BYTES)
     this.#bytes += REQUEST_BYTES - window.scattered.size * GRAIN_BYTES
     window.scattered.clear()
@@ -129,7 +146,7 @@ export class PendingWindows {
         : Array.from({ length: end - first }, (_, index) => first + index)
     for (const number of numbers) {
       const window = this.#takeOut(number)
-      if (window?.room) this.#keepSpare(window.room)
+      if (window?.room) this.#rooms.giveBack(window.room)
     }
   }
 
@@ -139,10 +156,7 @@ export class PendingWindows {
   }
 
   takeAll(): Batch[] {
-    const batches = this.#take(() => true)
-    // Nothing is to come for now, and there may be many disks.
-    this.#spare.length = 0
-    return batches
+    return this.#take(() => true)
   }
 
   #take(isWanted: (window: Window) => boolean): Batch[] {
@@ -183,16 +197,12 @@ export class PendingWindows {
         data: copies ? Buffer.from(content) : content,
         arrived: () => {
           waiting -= 1
-          if (waiting === 0 && room !== null) this.#keepSpare(room)
+          if (waiting === 0 && room !== null) this.#rooms.giveBack(room)
         },
       }
     })
-    if (room !== null && copies) this.#keepSpare(room)
+    if (room !== null && copies) this.#rooms.giveBack(room)
     return batches
-  }
-
-  #keepSpare(room: Buffer): void {
-    if (this.#spare.length < SPARE_ROOMS) this.#spare.push(room)
   }
 }
 

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { invariant, present } from '@understudy/base/invariant'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { PointDisk, PointFacts, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
+import { unfinishedOf } from '@understudy/domain/recovery-points/unfinished'
 import type { PointWriter } from '@understudy/engine/ports/replica-store'
 import { newBlob } from './blob-names.ts'
 import { DiskWriter } from './disk-writer.ts'
@@ -10,6 +11,7 @@ import { blobTouched, diskTooLarge, isBlobTouched, wentBack } from './failures.t
 import { LARGEST_DISK_BYTES } from './limits.ts'
 import { type Manifest, putManifest, type StoredDisk, toRecoveryPoint } from './manifests.ts'
 import { createLiveDisk, type LiveDiskDeps, takeOverLiveDisk } from './open-live-disk.ts'
+import { Rooms } from './pending-windows.ts'
 import { withPoint } from './replica-head.ts'
 import type { ReplicaState } from './replica-state.ts'
 import { requestSlots } from './request-slots.ts'
@@ -31,6 +33,7 @@ export async function beginPoint(
   const { calls, limits, clock } = state.deps
   const stop = new AbortController()
   const slots = requestSlots(limits.connections)
+  const rooms = new Rooms()
   const sequence = state.nextNumber()
   const liveDeps: LiveDiskDeps = {
     calls,
@@ -48,7 +51,7 @@ export async function beginPoint(
       sealed === null
         ? createLiveDisk(liveDeps, { ...disk, blob })
         : takeOverLiveDisk(liveDeps, sealed, disk.bytes)
-    const facts = { disk: { ...disk, blob }, sequence, slots, limits, signal: stop.signal, open }
+    const facts = { disk: { ...disk, blob }, sequence, slots, rooms, limits, signal: stop.signal, open }
     return { disk, sealed, writer: new DiskWriter(facts) }
   })
   const writers = new Map(plans.map(({ disk, writer }) => [disk.key, writer]))
@@ -110,16 +113,15 @@ export async function beginPoint(
     const sealedDisks = await Promise.all(plans.map(sealDisk))
     const touched = plans.map(({ writer }) => writer).filter(({ isTouched }) => isTouched)
     const stored = await Promise.all(touched.map((writer) => writer.storedBytes()))
-    const last = state.newest()?.manifest
-    const base = last?.unfinished === undefined ? null : last
+    const before = unfinishedOf(state.everyPoint())
     const manifest: Manifest = {
       ...facts,
       format: facts.unfinished === undefined ? 1 : 2,
       sequence,
       sealedAt: clock.now(),
       disks: sealedDisks,
-      changedBytes: touched.reduce((sum, { changedBytes }) => sum + changedBytes, base?.changedBytes ?? 0),
-      storedBytes: stored.reduce((sum, bytes) => sum + bytes, base?.storedBytes ?? 0),
+      changedBytes: touched.reduce((sum, { changedBytes }) => sum + changedBytes, before?.changedBytes ?? 0),
+      storedBytes: stored.reduce((sum, bytes) => sum + bytes, before?.storedBytes ?? 0),
       write: randomUUID(),
     }
     state.noteAttempt(sequence)

@@ -6,6 +6,7 @@ import { Outage, Refusal } from '@understudy/base/errors'
 import { compareDisks } from '@understudy/block/compare'
 import { copyExtents } from '@understudy/block/copy-extents'
 import type { BlockDevice, Extent, MappedExtent } from '@understudy/block/device'
+import { below } from '@understudy/block/extents'
 import { connectNbd, type NbdDevice } from '@understudy/block/nbd/client'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskFingerprint } from '@understudy/engine/ports/source-platform'
@@ -209,7 +210,7 @@ async function writeDisk(
   const totals = await copyExtents({
     from: disk.reader,
     to: device,
-    extents: reported(withinDisk(found, disk.bytes), report),
+    extents: reported(below(found, disk.bytes), report),
     reuseBuffers: true,
     ...(signal === undefined ? {} : { signal }),
   })
@@ -223,16 +224,6 @@ async function* findDifferences(
 ): AsyncGenerator<MappedExtent> {
   const options = signal === undefined ? {} : { signal }
   for await (const extent of compareDisks(disk.reader, device, options)) yield { ...extent, kind: 'data' }
-}
-
-async function* withinDisk(
-  extents: AsyncIterable<MappedExtent>,
-  diskBytes: number,
-): AsyncGenerator<MappedExtent> {
-  for await (const extent of extents) {
-    const bytes = Math.min(extent.bytes, diskBytes - extent.offset)
-    if (bytes > 0) yield { ...extent, bytes }
-  }
 }
 
 async function* reported<Item extends Extent>(

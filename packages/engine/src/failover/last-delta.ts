@@ -5,7 +5,7 @@ import type { Instant } from '@understudy/base/instant'
 import type { Protection } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import type { PointId, RecoveryPoint } from '@understudy/domain/recovery-points/recovery-point'
-import type { CyclePlan } from '@understudy/domain/replication/plan-cycle'
+import { type CyclePlan, planFirst } from '@understudy/domain/replication/plan-cycle'
 import type { EngineParts } from '../engine-parts.ts'
 import type { TaskScope } from '../jobs/job-scope.ts'
 import type { Replica } from '../ports/replica-store.ts'
@@ -135,12 +135,7 @@ async function copyFinal(parts: EngineParts, copy: FinalCopy): Promise<RecoveryP
 }
 
 function planFinal(newest: RecoveryPoint | null, stopped: StoppedDisks): CyclePlan {
-  if (newest === null)
-    return {
-      kind: 'seed',
-      since: null,
-      reason: { code: 'cycle/first', message: 'First copy of the machine' },
-    }
+  if (newest === null) return planFirst(null)
   if (stopped.sinceKnown && newest.checkpoint !== null)
     return { kind: 'delta', base: newest.id, since: newest.checkpoint }
   return {

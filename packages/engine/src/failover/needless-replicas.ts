@@ -63,9 +63,7 @@ export async function removeLeftOver(
   signal: AbortSignal,
 ): Promise<void> {
   const bound = { seconds: parts.config.deadSiteSeconds, signal }
-  const { setAside = [] } = await parts.stores.protections.notes(id)
-  const turned = await needlessOf(parts, id, null)
-  for (const place of [...setAside, ...(turned === null ? [] : [turned])])
+  for (const place of await leftOver(parts, id))
     try {
       await withinSeconds(parts, bound, () => deleteAt(parts, place))
       await strike(parts, id, place)
@@ -86,10 +84,8 @@ async function tellIfNothingIsLeft(parts: EngineParts, id: ProtectionId): Promis
 /** The protection is about to be forgotten: what stays behind then is told by name. */
 export async function tellLeftOver(parts: EngineParts, id: ProtectionId): Promise<void> {
   await removeLeftOver(parts, id, new AbortController().signal)
-  const { setAside = [] } = await parts.stores.protections.notes(id)
-  const turned = await needlessOf(parts, id, null)
   const { name } = await loadProtection(parts, id)
-  for (const { siteId, replicaId } of [...setAside, ...(turned === null ? [] : [turned])])
+  for (const { siteId, replicaId } of await leftOver(parts, id))
     await recordEvent(parts, {
       severity: 'warning',
       code: 'protection/left-behind',
@@ -97,6 +93,12 @@ export async function tellLeftOver(parts: EngineParts, id: ProtectionId): Promis
       subject: { id, name },
       facts: { siteId, replicaId },
     })
+}
+
+async function leftOver(parts: EngineParts, id: ProtectionId): Promise<readonly Place[]> {
+  const { setAside = [] } = await parts.stores.protections.notes(id)
+  const turned = await needlessOf(parts, id, null)
+  return turned === null ? setAside : [...setAside, turned]
 }
 
 const isToldLater = (error: unknown): error is Outage | Refusal =>

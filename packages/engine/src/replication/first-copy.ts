@@ -1,6 +1,7 @@
 // A first copy goes on where it was interrupted. Every so often what is there becomes durable as an unfinished copy, whose mark names the
 // checkpoint of the source and how far each disk is copied. Whoever goes on reads what has changed below that since then, and the rest.
 import type { BlockReader, Extent, MappedExtent } from '@understudy/block/device'
+import { below } from '@understudy/block/extents'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { SourceDisk } from '../ports/source-platform.ts'
 
@@ -37,8 +38,8 @@ export async function copyFirst({ disks, mark, keepBytes, signal, copy, keep }: 
   // All that was safe has to be of one instant again before anything can be said of it.
   const stale = disks.filter(({ key }) => (safe.get(key) ?? 0) > 0)
   for (const disk of stale) {
-    const below = { offset: 0, bytes: safe.get(disk.key) ?? 0 }
-    await copy({ ...disk, changed: (stop) => within(disk.changed(stop), below) })
+    const end = safe.get(disk.key) ?? 0
+    await copy({ ...disk, changed: (stop) => below(disk.changed(stop), end) })
   }
   if (stale.length > 0) await keep([...safe])
   let unkeptBytes = 0
@@ -58,15 +59,6 @@ export async function copyFirst({ disks, mark, keepBytes, signal, copy, keep }: 
     } finally {
       await queue.close()
     }
-  }
-}
-
-/** The extents, clipped to a range. */
-async function* within(extents: AsyncIterable<MappedExtent>, range: Extent): AsyncGenerator<MappedExtent> {
-  for await (const { offset, bytes, kind } of extents) {
-    const start = Math.max(offset, range.offset)
-    const end = Math.min(offset + bytes, range.offset + range.bytes)
-    if (start < end) yield { offset: start, bytes: end - start, kind }
   }
 }
 

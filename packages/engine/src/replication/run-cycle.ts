@@ -81,14 +81,15 @@ export async function runCycle(request: CycleRequest): Promise<CycleOutcome> {
   request.onProgress({ phase: 'opening', doneBytes: 0, totalBytes: 0 })
   const opened = await openSource(request, planned)
   const { plan, machine } = opened
+  const goesOn = plan.kind === 'seed' && plan.since !== null ? mark : null
 
   let sealed: RecoveryPoint | null = null
   let isKept = false
   let written: WrittenPoint
   let releaseFailure: unknown = null
   try {
-    await request.onPlan(plan, sumBytes(machine.disks) - copiedBefore(plan, mark))
-    written = await writePoint(request, opened, () => {
+    await request.onPlan(plan, sumBytes(machine.disks) - copiedBefore(goesOn))
+    written = await writePoint(request, { ...opened, mark: goesOn }, () => {
       isKept = true
     })
     sealed = written.point
@@ -188,6 +189,9 @@ const openSourcePoint = (
   return source.openPoint({ machines: [machine], consistency }, signal)
 }
 
+/** `mark`: of the first copy that goes on; null: there is none. */
+type Marked = OpenedSource & { readonly mark: FirstCopyMark | null }
+
 type WrittenPoint = {
   readonly point: RecoveryPoint
   readonly readBytes: number
@@ -195,11 +199,7 @@ type WrittenPoint = {
 }
 
 /** `onKept`: from now on the checkpoint that was opened is the one that counts. */
-async function writePoint(
-  request: CycleRequest,
-  opened: OpenedSource,
-  onKept: () => void,
-): Promise<WrittenPoint> {
+async function writePoint(request: CycleRequest, opened: Marked, onKept: () => void): Promise<WrittenPoint> {
   const { plan, machine, group } = opened
   const { replica } = request
   // A group's machines take turns where they are more than may run at once.
@@ -215,7 +215,7 @@ async function writePoint(
   }
   try {
     const { readBytes, settled } = await inTurn(
-      () => copyMachine(request, opened, { writer: () => writer, keep }),
+      () => copyMachine(request, opened, { current: () => writer, keep }),
       request.signal,
     )
     request.signal.throwIfAborted()
@@ -238,8 +238,8 @@ async function writePoint(
 /** All that is to be copied is in the writer afterwards, and `settled` is what it is. */
 async function copyMachine(
   request: CycleRequest,
-  opened: OpenedSource,
-  { writer: current, keep }: { writer(): PointWriter; keep(facts: PointFacts): Promise<void> },
+  opened: Marked,
+  { current, keep }: InParts,
 ): Promise<{ readBytes: number; settled: SettledPoint }> {
   const { plan, source, machine } = opened
   let readBytes =
@@ -254,23 +254,18 @@ async function copyMachine(
   return { readBytes, settled }
 }
 
-/** A first copy that goes on: what of it is there. */
-const copiedBefore = (plan: CyclePlan, mark: FirstCopyMark | null): number =>
-  plan.kind === 'seed' && plan.since !== null && mark
-    ? mark.upTo.reduce((sum, [, bytes]) => sum + bytes, 0)
-    : 0
+const copiedBefore = (mark: FirstCopyMark | null): number =>
+  mark?.upTo.reduce((sum, [, bytes]) => sum + bytes, 0) ?? 0
 
 type InParts = { current(): PointWriter; keep(facts: PointFacts): Promise<void> }
 
 /** A first copy. Returns the bytes read from the source. */
 async function copyInParts(
   request: CycleRequest,
-  { plan, source, machine }: OpenedSource,
+  { source, machine, mark }: Marked,
   { current, keep }: InParts,
 ): Promise<number> {
-  const goesOn = plan.kind === 'seed' && plan.since !== null
-  const mark = goesOn ? readMark(request.replica.unfinished()?.unfinished) : null
-  const before = copiedBefore(plan, mark)
+  const before = copiedBefore(mark)
   const meter = openMeter(request, {
     totalBytes: sumBytes(machine.disks),
     doneBytes: before,
