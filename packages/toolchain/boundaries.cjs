@@ -18,6 +18,7 @@ const composition = '^apps/server/src/(compose|demo)(\\.ts|-[^/]*\\.ts|/)'
 const domainOrder = [
   'calendar',
   'sites',
+  'agents',
   'machines',
   'boot-check',
   'protection',
@@ -116,6 +117,15 @@ module.exports = {
       pkg('block'),
     ]),
     ...mayUse('toolchain', 'The tools judge the product and know none of it.', pkg('toolchain'), []),
+    ...mayUse('agent-protocol', 'What agent and server say knows neither of them.', pkg('agent-protocol'), [
+      pkg('domain'),
+    ]),
+    ...mayUse(
+      'agent',
+      'An agent runs beside the disks: it knows what is said to the server, and nothing of what stands behind it.',
+      '^apps/agent/',
+      [pkg('agent-protocol'), pkg('domain'), pkg('block'), `${pkg('drivers')}src/wires/`],
+    ),
     ...mayUse('console', 'The console speaks only the contract.', '^apps/console/', [pkg('contract')]),
     ...mayUse('server', 'The server serves the console and never imports it.', '^apps/server/', [
       '^packages/(?!toolchain/)',

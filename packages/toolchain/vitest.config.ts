@@ -15,7 +15,10 @@ class ProductsFirst extends BaseSequencer {
 }
 
 /** Calculations without any state of their own: their files share a process, whose start would take longer than most of them. */
-const pure = ['apps/console/**/*.test.{ts,tsx}', 'packages/{base,contract,domain}/**/*.test.ts']
+const pure = [
+  'apps/console/**/*.test.{ts,tsx}',
+  'packages/{agent-protocol,base,contract,domain}/**/*.test.ts',
+]
 
 /**
  * Tests that boot virtual machines, in `x.vm.test.ts`, want the processors for themselves. Of the others those that only calculate are a

@@ -48,6 +48,16 @@ const violations: Record<string, { from: string; imports: string; also?: string 
   'simulator-tests': { from: 'packages/simulator/src/reaching.test.ts', imports: '@understudy/engine/main' },
   toolchain: { from: 'packages/toolchain/src/reaching.ts', imports: '@understudy/engine/main' },
   'toolchain-tests': { from: 'packages/toolchain/src/reaching.test.ts', imports: '@understudy/engine/main' },
+  'agent-protocol': {
+    from: 'packages/agent-protocol/src/reaching.ts',
+    imports: '@understudy/engine/main',
+  },
+  'agent-protocol-tests': {
+    from: 'packages/agent-protocol/src/reaching.test.ts',
+    imports: '@understudy/engine/main',
+  },
+  agent: { from: 'apps/agent/src/reaching.ts', imports: '@understudy/store/main' },
+  'agent-tests': { from: 'apps/agent/src/reaching.test.ts', imports: '@understudy/store/main' },
   console: { from: 'apps/console/src/lib/reaching.ts', imports: '@understudy/domain/sites/main' },
   'console-tests': {
     from: 'apps/console/src/lib/reaching.test.tsx',
@@ -74,6 +84,7 @@ const violations: Record<string, { from: string; imports: string; also?: string 
   },
   'domain-order-calendar': { from: 'packages/domain/src/calendar/later.ts', imports: '../sites/main.ts' },
   'domain-order-sites': { from: 'packages/domain/src/sites/later.ts', imports: '../machines/main.ts' },
+  'domain-order-agents': { from: 'packages/domain/src/agents/later.ts', imports: '../machines/main.ts' },
   'domain-order-machines': {
     from: 'packages/domain/src/machines/later.ts',
     imports: '../boot-check/main.ts',
@@ -108,6 +119,7 @@ const violations: Record<string, { from: string; imports: string; also?: string 
 const lawful: Record<string, string[]> = {
   'packages/base/src/main.ts': [],
   'packages/domain/src/sites/main.ts': ['@understudy/base/main'],
+  'packages/domain/src/agents/main.ts': ['../sites/main.ts'],
   'packages/domain/src/machines/main.ts': ['../sites/main.ts'],
   'packages/domain/src/boot-check/main.ts': ['../machines/main.ts'],
   'packages/domain/src/protection/main.ts': ['../machines/main.ts'],
@@ -132,6 +144,8 @@ const lawful: Record<string, string[]> = {
   'packages/store/src/main.ts': ['@understudy/engine/ports/main', 'pg'],
   'packages/simulator/src/main.ts': ['@understudy/engine/ports/main'],
   'packages/toolchain/src/main.ts': [],
+  'packages/agent-protocol/src/main.ts': ['@understudy/domain/agents/main'],
+  'apps/agent/src/main.ts': ['@understudy/agent-protocol/main', '@understudy/drivers/wires/main'],
   'apps/console/src/lib/main.ts': ['@understudy/contract/main'],
   'apps/console/src/features/failover/main.ts': ['../../lib/main.ts'],
   'apps/console/src/pages/main.ts': ['../features/failover/main.ts'],

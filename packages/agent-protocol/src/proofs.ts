@@ -1,0 +1,37 @@
+// What an agent signs. Each names what it is for and whom it is meant for, so that no signature serves anywhere else: the server is named
+// by the fingerprint of its certificate, and its nonce is fresh, so nothing that was recorded works again, whatever the clocks say.
+
+export type HelloProof = {
+  readonly agentId: string
+  /** The server's challenge, of this connection alone. */
+  readonly nonce: string
+  /** `sha256:…` of the certificate that the signer sees. */
+  readonly fingerprint: string
+}
+
+export const helloProof = ({ agentId, nonce, fingerprint }: HelloProof): Uint8Array =>
+  lines('understudy agent hello 1', agentId, nonce, fingerprint)
+
+export type EnrolProof = {
+  readonly token: string
+  readonly publicKey: string
+  readonly serverIdentity: string
+  readonly fingerprint: string
+}
+
+export const enrolProof = ({ token, publicKey, serverIdentity, fingerprint }: EnrolProof): Uint8Array =>
+  lines('understudy agent enrol 1', token, publicKey, serverIdentity, fingerprint)
+
+/** JSON keeps the parts apart, whatever is in them. */
+const lines = (...parts: readonly string[]): Uint8Array => new TextEncoder().encode(JSON.stringify(parts))
+
+/** `sha256:` and 64 hexadecimal digits, in small letters. */
+export const isFingerprint = (text: string): boolean => /^sha256:[0-9a-f]{64}$/.test(text)
+
+/** Where the two meet, below the address of the server. */
+export const agentPaths = {
+  /** Answered without TLS as well: whoever asks knows the fingerprint, and believes nothing else. */
+  certificate: '/agents/v1/certificate',
+  enrol: '/agents/v1/enrol',
+  control: '/agents/v1/control',
+} as const
