@@ -12,6 +12,7 @@ export const Topic = z.enum([
   'alerts',
   'plans',
   'plan-runs',
+  'agents',
   'access',
 ])
 export type Topic = z.infer<typeof Topic>

@@ -21,6 +21,7 @@ import type {
   UserStore,
 } from '@understudy/engine/ports/access-stores'
 import type { HistoryStore, LagSample } from '@understudy/engine/ports/history-store'
+import { memoryAgentStore } from './memory-agent-store.ts'
 
 /** Every operation is atomic: nothing awaits between reading and writing. Keep the object to simulate a restart. */
 export function memoryAccessStores(): ControlPlaneStores {
@@ -42,6 +43,7 @@ export function memoryAccessStores(): ControlPlaneStores {
     idempotency: memoryIdempotencyStore(keys, users),
     setup: memorySetupStore(users),
     history: memoryHistoryStore(),
+    agents: memoryAgentStore(),
   }
 }
 

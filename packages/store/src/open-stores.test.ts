@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { accessStoresContract } from '@understudy/simulator/contracts/access-stores-contract'
+import { agentStoreContract } from '@understudy/simulator/contracts/agent-store-contract'
 import { planStoresContract } from '@understudy/simulator/contracts/plan-stores-contract'
 import { siteFailoverStoreContract } from '@understudy/simulator/contracts/site-failover-store-contract'
 import { storesContract } from '@understudy/simulator/contracts/stores-contract'
@@ -45,6 +46,8 @@ siteFailoverStoreContract('PostgreSQL', openEmpty)
 accessStoresContract('PostgreSQL', openEmpty)
 
 testStoresContract('PostgreSQL', openEmpty)
+
+agentStoreContract('PostgreSQL', openEmpty)
 
 test('the hash of a report is in the audit log as soon as the report is there, and once', async () => {
   const { stores, close } = await openEmpty()

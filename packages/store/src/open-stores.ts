@@ -2,6 +2,7 @@
 import { invariant } from '@understudy/base/invariant'
 import type { ControlPlaneStores } from '@understudy/engine/ports/access-stores'
 import type { Stores } from '@understudy/engine/ports/stores'
+import { agentStore } from './agent-store.ts'
 import { alertStore } from './alert-store.ts'
 import { auditStore } from './audit-store.ts'
 import { bandwidthStore } from './bandwidth-store.ts'
@@ -83,6 +84,7 @@ export async function openStores({
     idempotency: idempotencyStore(database),
     setup: setupStore(database),
     history: historyStore(database),
+    agents: agentStore(database),
     close: () => database.close(),
   }
 }

@@ -23,6 +23,7 @@ const staleBy: Record<Topic, readonly string[]> = {
   alerts: ['alerts', 'overview', 'wall', 'plans', 'planRuns'],
   plans: ['plans', 'overview', 'wall'],
   'plan-runs': ['planRuns', 'plans', 'siteFailovers', 'overview', 'wall'],
+  agents: ['agents'],
   access: ['users', 'tokens', 'displayLinks', 'session'],
 }
 

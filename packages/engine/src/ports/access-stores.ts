@@ -2,6 +2,7 @@
 // PostgreSQL in the product, plain memory in tests.
 import type { Brand } from '@understudy/base/brand'
 import type { Instant } from '@understudy/base/instant'
+import type { AgentStore } from './agent-store.ts'
 import type { HistoryStore } from './history-store.ts'
 import type { Page, PageRequest } from './page.ts'
 
@@ -193,4 +194,5 @@ export type ControlPlaneStores = {
   readonly idempotency: IdempotencyStore
   readonly setup: SetupStore
   readonly history: HistoryStore
+  readonly agents: AgentStore
 }

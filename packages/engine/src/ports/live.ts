@@ -13,6 +13,7 @@ export type Topic =
   | 'alerts'
   | 'plans'
   | 'plan-runs'
+  | 'agents'
 
 export type Measurement = {
   readonly protectionId: ProtectionId
