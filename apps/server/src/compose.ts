@@ -21,6 +21,7 @@ import { type OpenedStores, openStores } from '@understudy/store/open-stores'
 import { takeProcessName } from '@understudy/store/process-name'
 import { loadSecretKey } from '@understudy/store/secret-key'
 import type { Logger } from 'pino'
+import { type AgentKeeper, createAgentKeeper } from './agents/agent-keeper.ts'
 import { composeAzureLab } from './compose-azure-lab.ts'
 import { composeLab } from './compose-lab.ts'
 import { composePlatforms } from './compose-platforms.ts'
@@ -31,6 +32,7 @@ import type { Lab } from './lab/lab.ts'
 import { createLiveHub, type LiveHub, type LivePool } from './live/live-hub.ts'
 import { withHistory } from './live/record-history.ts'
 import { engineLog } from './log.ts'
+import { version } from './usage.mjs'
 
 export type ControlPlane = {
   readonly engine: Engine
@@ -39,6 +41,7 @@ export type ControlPlane = {
   readonly platforms: Platforms
   readonly hints: LivePool
   readonly lab: Lab
+  readonly agents: AgentKeeper
   readonly printer: EvidencePrinter
   readonly clock: Clock
   readonly secretKey: Buffer
@@ -121,6 +124,8 @@ export async function composeControlPlane(
       newId: randomUUID,
       azure,
     })
+    const agents = createAgentKeeper({ stores, live, clock, newId: randomUUID, log, config, version })
+    closers.push(() => agents.stop())
     return {
       engine,
       stores,
@@ -128,6 +133,7 @@ export async function composeControlPlane(
       platforms,
       hints: hints.pool,
       lab,
+      agents,
       printer,
       clock,
       secretKey,

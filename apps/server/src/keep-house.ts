@@ -25,6 +25,7 @@ type Kept = Pick<
   | 'planRuns'
   | 'tests'
   | 'siteFailovers'
+  | 'agents'
 >
 
 /** Begins at once; several server processes may do it beside each other. A failure is logged and made good in an hour. */
@@ -53,6 +54,7 @@ async function cleanUp(stores: Kept, clock: Clock, log: Logger): Promise<void> {
     ['runs of recovery plans', () => stores.planRuns.trim(now - auditMilliseconds)],
     ['scheduled tests', () => stores.tests.trim(now - auditMilliseconds)],
     ['failovers of sites', () => stores.siteFailovers.trim(now - auditMilliseconds)],
+    ['orders and invitations of agents', () => stores.agents.trim(now - historyMilliseconds)],
     ['alerts', () => stores.alerts.trim(now - historyMilliseconds)],
   ]
   for (const [what, trim] of trims) {

@@ -29,6 +29,7 @@ async function main(): Promise<void> {
     log.info('stopped')
   })
   await plane.engine.start()
+  plane.agents.start()
   const link = await offerSetupLink(plane.stores.setup, plane.clock, serving.address)
   await offerPolicies(plane.engine, plane.stores.policies, link !== null)
   log.info({ serverPid: process.pid }, 'serving')

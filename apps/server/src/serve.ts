@@ -22,12 +22,24 @@ const drainMilliseconds = 3000
 
 export async function serve(config: Config, plane: ControlPlane, log: Logger): Promise<Serving> {
   const secure = config.tlsCertificate !== null || (config.publicUrl?.startsWith('https:') ?? false)
-  const { stores, clock, newId, live, lab, engine, platforms, printer } = plane
+  const { stores, clock, newId, live, lab, engine, platforms, printer, agents } = plane
   const callers = callerFinder(stores, clock, { secure, sessionHours: config.sessionHours })
   const session = sessionKeeper({ key: plane.secretKey, secure, sessionHours: config.sessionHours })
   const publicOrigin = config.publicUrl === null ? null : new URL(config.publicUrl).origin
   const app = createApp({
-    router: apiRouter({ engine, stores, live, platforms, printer, clock, lab, version, newId, session }),
+    router: apiRouter({
+      engine,
+      stores,
+      live,
+      platforms,
+      printer,
+      clock,
+      lab,
+      agents,
+      version,
+      newId,
+      session,
+    }),
     callers,
     stores,
     session,

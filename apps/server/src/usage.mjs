@@ -53,6 +53,26 @@ export const settings = {
     fallback: null,
     help: 'PEM file of the private key',
   },
+  agentHost: {
+    variable: 'UNDERSTUDY_AGENT_HOST',
+    fallback: null,
+    help: 'Address on which agents are listened for, once there are any; without it the one of the console',
+  },
+  agentPort: {
+    variable: 'UNDERSTUDY_AGENT_PORT',
+    fallback: 4610,
+    help: 'Port that agents dial, always with TLS; 0 takes a free one',
+  },
+  agentUrl: {
+    variable: 'UNDERSTUDY_AGENT_URL',
+    fallback: null,
+    help: 'How agents reach this server, such as https://dr.example:4610; without it as far as it knows itself',
+  },
+  agentSilentSeconds: {
+    variable: 'UNDERSTUDY_AGENT_SILENT_SECONDS',
+    fallback: 60,
+    help: 'An alert tells when an agent was not heard for so long',
+  },
   databaseUrl: {
     variable: 'DATABASE_URL',
     fallback: null,

@@ -15,6 +15,7 @@ import {
   UserChange,
   UserInput,
 } from './access.ts'
+import { Agent, AgentInvitation, AgentInvitationInput } from './agent.ts'
 import { BandwidthLimit, BandwidthLimitInput, BandwidthPair } from './bandwidth.ts'
 import { BootCheck } from './boot-check.ts'
 import {
@@ -193,6 +194,19 @@ export const contract = {
     )
       .input(BandwidthPair)
       .output(Nothing),
+  },
+  agents: {
+    list: get('/agents', 'agents', 'Agents of all sites, revoked ones too')
+      .input(z.strictObject({ siteId: Id.optional() }))
+      .output(pageOf(Agent)),
+    get: get('/agents/{id}', 'agents', 'One agent').input(ById).output(Agent),
+    invite: created('/sites/{id}/agent-invitations', 'agents', 'A command that enrols one agent at the site')
+      .input(AgentInvitationInput.extend({ id: Id }))
+      .output(AgentInvitation),
+    lookAround: post('/agents/{id}/look-around', 'agents', 'Have it say again what it runs on')
+      .input(ById)
+      .output(Agent),
+    revoke: post('/agents/{id}/revoke', 'agents', 'It is never let in again').input(ById).output(Agent),
   },
   machines: {
     list: get('/machines', 'machines', 'Machines of all sites')

@@ -31,6 +31,13 @@ export const roleOf = {
     failOver: 'operator',
   },
   bandwidth: { list: 'reader', save: 'contributor', remove: 'contributor' },
+  agents: {
+    list: 'reader',
+    get: 'reader',
+    invite: 'contributor',
+    lookAround: 'operator',
+    revoke: 'contributor',
+  },
   machines: { list: 'reader', get: 'reader', eligibility: 'reader' },
   policies: {
     list: 'reader',

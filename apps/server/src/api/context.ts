@@ -9,6 +9,7 @@ import type { Live } from '@understudy/engine/ports/live'
 import type { Platforms } from '@understudy/engine/ports/platforms'
 import type { Stores } from '@understudy/engine/ports/stores'
 import type { Caller } from '../access/caller.ts'
+import type { AgentKeeper } from '../agents/agent-keeper.ts'
 import type { Lab } from '../lab/lab.ts'
 
 export type ApiDeps = {
@@ -21,6 +22,7 @@ export type ApiDeps = {
   readonly printer: Pick<EvidencePrinter, 'open'>
   readonly clock: Clock
   readonly lab: Lab
+  readonly agents: Pick<AgentKeeper, 'invite' | 'revoke' | 'ask' | 'silentSeconds'>
   readonly version: string
   readonly newId: () => string
   readonly session: SessionKeeper

@@ -1,5 +1,6 @@
 // Looks a thing up by its id, or refuses in words that fit.
 import { Refusal } from '@understudy/base/errors'
+import type { Agent, AgentId } from '@understudy/domain/agents/agent'
 import type { Run, RunId } from '@understudy/domain/failover/failover'
 import type { Job, JobId } from '@understudy/domain/jobs/job'
 import type { Machine, MachineId } from '@understudy/domain/machines/machine'
@@ -23,6 +24,8 @@ const found = <Thing>(thing: Thing | null, noun: string, id: string): Thing => {
 
 export const findSite = async (deps: ApiDeps, id: string): Promise<Site> =>
   found(await deps.stores.sites.find(id as SiteId), 'site', id)
+export const findAgent = async (deps: ApiDeps, id: string): Promise<Agent> =>
+  found(await deps.stores.agents.find(id as AgentId), 'agent', id)
 export const findMachine = async (deps: ApiDeps, id: string): Promise<Machine> =>
   found(await deps.stores.machines.find(id as MachineId), 'machine', id)
 export const findPolicy = async (deps: ApiDeps, id: string): Promise<Policy> =>

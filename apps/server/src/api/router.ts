@@ -1,5 +1,6 @@
 // The whole API: one handler for every route of the contract, or it does not compile.
 import { auditRoutes, sessionRoutes, setupRoutes, tokenRoutes, userRoutes } from './access-routes.ts'
+import { agentRoutes } from './agent-routes.ts'
 import { askerOf } from './asker.ts'
 import { bandwidthRoutes } from './bandwidth-routes.ts'
 import { type ApiDeps, os } from './context.ts'
@@ -26,6 +27,7 @@ export const apiRouter = (deps: ApiDeps) =>
     overview: overviewRoute(deps),
     sites: { ...siteRoutes(deps), ...siteDownRoutes(deps) },
     bandwidth: bandwidthRoutes(deps),
+    agents: agentRoutes(deps),
     machines: machineRoutes(deps),
     policies: policyRoutes(deps),
     groups: groupRoutes(deps),

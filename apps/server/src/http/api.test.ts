@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { MiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
 import { accessOf, mayCall, roleOf, roleOfJob } from '@understudy/contract/roles'
@@ -44,6 +47,7 @@ import { callerFinder } from '../access/caller.ts'
 import { offerSetupLink } from '../access/offer-setup-link.ts'
 import { hashPassword, hashSecret } from '../access/secrets.ts'
 import { sessionKeeper } from '../access/session-keeper.ts'
+import { type AgentKeeper, createAgentKeeper } from '../agents/agent-keeper.ts'
 import { apiRouter } from '../api/router.ts'
 import { createApp } from './app.ts'
 import { openApiDocument } from './open-api.ts'
@@ -65,6 +69,8 @@ const printer = openEvidencePrinter()
 let engine: Engine
 let http: Server
 let base = ''
+let agents: AgentKeeper
+let home: string
 
 beforeAll(async () => {
   engine = createEngine({
@@ -99,7 +105,37 @@ beforeAll(async () => {
   }
   const log = pino({ level: 'silent' })
   const live = memoryLive()
-  const deps = { engine, stores, live, platforms, printer, clock, lab, version: '0.0.0', newId, session }
+  home = await mkdtemp(join(tmpdir(), 'us-api-'))
+  agents = createAgentKeeper({
+    stores,
+    live,
+    clock,
+    newId,
+    log,
+    version: '0.0.0',
+    config: {
+      home,
+      host: '127.0.0.1',
+      publicUrl: null,
+      agentHost: null,
+      agentPort: 0,
+      agentUrl: null,
+      agentSilentSeconds: 60,
+    },
+  })
+  const deps = {
+    engine,
+    stores,
+    live,
+    platforms,
+    printer,
+    clock,
+    lab,
+    agents,
+    version: '0.0.0',
+    newId,
+    session,
+  }
   const app = createApp({
     router: apiRouter(deps),
     callers: callerFinder(stores, clock, { secure: false, sessionHours: 1 }),
@@ -122,6 +158,8 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
+  await agents.stop()
+  await rm(home, { recursive: true, force: true })
   http.closeAllConnections()
   await new Promise((resolve) => http.close(resolve))
 })

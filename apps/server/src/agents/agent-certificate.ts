@@ -1,0 +1,56 @@
+// Who this installation is to its agents: a certificate of its own in the home, made once.
+import { createHash, X509Certificate } from 'node:crypto'
+import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { Refusal } from '@understudy/base/errors'
+import { makeCertificate } from './self-made-certificate.ts'
+
+export type AgentCertificate = {
+  readonly certificate: string
+  readonly key: string
+  /** `sha256:` and 64 hexadecimal digits. */
+  readonly fingerprint: string
+}
+
+/**
+ * From `<home>/agents.pem`, which is made at the first call, readable by its owner only. Several servers behind one name need the
+ * same file. Refuses (`config/bad-agent-certificate`) what does not hold a certificate and its key.
+ */
+export function loadAgentCertificate(home: string): AgentCertificate {
+  const file = path.join(home, 'agents.pem')
+  if (!createOnce(file)) chmodSync(file, 0o600)
+  const text = readFileSync(file, 'utf8')
+  const [certificate] = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----\n/.exec(text) ?? []
+  const [key] = /-----BEGIN PRIVATE KEY-----[\s\S]+?-----END PRIVATE KEY-----\n/.exec(text) ?? []
+  try {
+    if (certificate === undefined || key === undefined) throw new Error('it holds not both')
+    const { raw } = new X509Certificate(certificate)
+    const fingerprint = `sha256:${createHash('sha256').update(raw).digest('hex')}`
+    return { certificate, key, fingerprint }
+  } catch (cause) {
+    throw new Refusal({
+      code: 'config/bad-agent-certificate',
+      message: `${file} does not hold a certificate and its key`,
+      remedy:
+        'Bring back the file that the agents were enrolled with; without it they have to be enrolled again.',
+      cause,
+    })
+  }
+}
+
+/** Written aside and linked: of two processes that begin at once one wins, and nobody ever reads half of it. */
+function createOnce(file: string): boolean {
+  mkdirSync(path.dirname(file), { recursive: true })
+  const draft = `${file}.${process.pid}`
+  const made = makeCertificate('Understudy')
+  writeFileSync(draft, made.certificate + made.key, { mode: 0o600, flush: true })
+  try {
+    linkSync(draft, file)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    rmSync(draft)
+  }
+}

@@ -1,0 +1,303 @@
+// One control connection: challenge, hello, welcome; then beats and numbered messages until it ends. Nothing is believed before the
+// signature over this connection's own challenge.
+import { randomBytes } from 'node:crypto'
+import {
+  type FromAgent,
+  type FromServer,
+  type Outcome,
+  readFromAgent,
+} from '@understudy/agent-protocol/messages'
+import { judgeArrival } from '@understudy/agent-protocol/outbox'
+import { helloProof } from '@understudy/agent-protocol/proofs'
+import { chooseProtocol, ourProtocols } from '@understudy/agent-protocol/versions'
+import { InvariantError, Refusal, toFailureReport } from '@understudy/base/errors'
+import { inTurn } from '@understudy/base/in-turn'
+import type { Agent, AgentId, AgentOrderId, AgentOrderKind } from '@understudy/domain/agents/agent'
+import { recordEvent } from '@understudy/engine/events/report'
+import type { WebSocket } from 'ws'
+import type { AgentParts } from './agent-parts.ts'
+import type { AgentAudit } from './audit-agent.ts'
+import { isSigned, wrongProof } from './enrol-agent.ts'
+
+export const OTHER_SERVER = 'agent/other-server'
+const BEAT_SECONDS = 10
+const HELLO_MILLISECONDS = 10_000
+/** Beats that may be missing before the line counts as dead. */
+const QUIET_MILLISECONDS = 3 * BEAT_SECONDS * 1000
+const STILL_THERE_MILLISECONDS = 3000
+/** What an agent may have said that is not worked on yet. */
+const MOST_PENDING = 1000
+/** RFC 6455, 7.4.2: from 4000 on they are ours. */
+const REFUSED = 4401
+
+export type AgentConnection = {
+  readonly agentId: AgentId
+  /** Of the agent's process. */
+  readonly instance: string
+  /** Sends what was ordered since. */
+  pushOrders(): Promise<void>
+  /** Whether the other end still answers. */
+  isThere(): Promise<boolean>
+  /** Says why, if there is a reason, and ends it. */
+  end(why: Refusal | null): void
+}
+
+export type ConnectionHost = {
+  readonly parts: AgentParts
+  readonly audit: AgentAudit
+  readonly fingerprint: string
+  /** Makes it the one connection of its agent. Refuses (`agent/claimed-twice`) while another process of it is there. */
+  admit(connection: AgentConnection): Promise<void>
+  gone(connection: AgentConnection): void
+  /** Somebody else may have the key of this agent: people are told, beside the audit. */
+  suspect(agent: Agent, why: Refusal): Promise<void>
+}
+
+type Session = { readonly agent: Agent; readonly connection: AgentConnection; sentOrder: number }
+
+export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string | null): void {
+  const { parts } = host
+  const nonce = randomBytes(32).toString('base64url')
+  const turn = inTurn()
+  let session: Session | null = null
+  let pending = 0
+  let quiet = setTimeout(() => socket.terminate(), HELLO_MILLISECONDS)
+  const stayAwake = (): void => {
+    clearTimeout(quiet)
+    quiet = setTimeout(() => socket.terminate(), QUIET_MILLISECONDS)
+  }
+  const say = (message: FromServer): void => {
+    if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(message))
+  }
+  const end = (why: Refusal | null): void => {
+    if (why) say({ type: 'refused', code: why.code, message: why.message, remedy: why.remedy })
+    socket.close(why ? REFUSED : 1001, why?.code ?? 'the server ends the connection')
+    // Who does not answer the close is not waited for.
+    setTimeout(() => socket.terminate(), 1000).unref()
+  }
+  const pushOrders = async (): Promise<void> => {
+    if (!session) return
+    const { agents } = parts.stores
+    for (const { id, kind, sequence } of await agents.open(session.agent.id, session.sentOrder)) {
+      say({ type: 'order', sequence, order: { id, kind } })
+      session.sentOrder = sequence
+    }
+  }
+
+  const open = async (hello: FromAgent): Promise<void> => {
+    if (hello.type !== 'hello') throw unexpected(`"${hello.type}" before "hello"`)
+    const agent = await recognise(host, hello, nonce)
+    const protocol = chooseProtocol(ourProtocols, hello.protocols)
+    if (protocol === null) throw tooFarApart(agent, hello.version)
+    const connection: AgentConnection = {
+      agentId: agent.id,
+      instance: hello.instance,
+      pushOrders: () => turn(pushOrders),
+      isThere: () => answersPing(socket),
+      end,
+    }
+    await host.admit(connection)
+    session = { agent, connection, sentOrder: hello.received }
+    await parts.stores.agents.catchUp(agent.id, hello.received)
+    await parts.stores.agents.seen(agent.id, {
+      ...contactAt(parts, hello.time),
+      version: hello.version,
+      facts: hello.facts,
+    })
+    const site = await parts.stores.sites.find(agent.siteId)
+    say({
+      type: 'welcome',
+      protocol,
+      version: parts.version,
+      beatSeconds: BEAT_SECONDS,
+      received: await parts.stores.agents.received(agent.id),
+      siteName: site?.name ?? '',
+      roles: [...agent.roles],
+    })
+    parts.live.changed('agents', agent.id)
+    await pushOrders()
+  }
+
+  const hear = async (text: string): Promise<void> => {
+    const message = readFromAgent(text)
+    if (!session) return message ? open(message) : undefined
+    switch (message?.type) {
+      case undefined:
+        return
+      case 'hello':
+        throw unexpected('a second "hello"')
+      case 'beat':
+        await parts.stores.agents.seen(session.agent.id, {
+          ...contactAt(parts, message.time),
+          health: message.health,
+        })
+        return say({ type: 'beat' })
+      case 'said': {
+        const received = await takeMessage(parts, session.agent, message)
+        return say({ type: 'ack', received })
+      }
+    }
+  }
+
+  say({ type: 'challenge', nonce })
+  socket.on('message', (data, isBinary) => {
+    pending += 1
+    if (isBinary || pending > MOST_PENDING) return end(unexpected('more than the connection carries'))
+    if (session) stayAwake()
+    void turn(() => hear(String(data)))
+      .catch((error: unknown) => refuse(host, { error, ip, session, end }))
+      .finally(() => {
+        pending -= 1
+      })
+  })
+  socket.on('error', () => socket.terminate())
+  socket.on('close', () => {
+    clearTimeout(quiet)
+    if (session) host.gone(session.connection)
+  })
+}
+
+const contactAt = ({ clock }: AgentParts, theirs: number) => ({
+  seenAt: clock.now(),
+  clockSkewMilliseconds: theirs - clock.now(),
+})
+
+type Hello = Extract<FromAgent, { type: 'hello' }>
+
+/** The agent that this is. Refuses strangers and the revoked alike until they have proven who they are. */
+async function recognise(
+  { parts, fingerprint, suspect }: ConnectionHost,
+  hello: Hello,
+  nonce: string,
+): Promise<Agent> {
+  const agent = await parts.stores.agents.find(hello.agentId as AgentId)
+  const proof = helloProof({ agentId: hello.agentId, nonce, fingerprint })
+  if (!agent || !isSigned(proof, agent.publicKey, hello.signature)) throw wrongProof()
+  if (agent.revokedAt !== null) throw revoked(agent)
+  if (agent.serverIdentity === hello.serverIdentity) return agent
+  const refusal = new Refusal({
+    code: OTHER_SERVER,
+    message: `The agent ${agent.name} was enrolled on another server than the one that it runs on now (${hello.facts.hostName})`,
+    remedy:
+      'If the server was cloned, enrol an agent on the clone. If its machine id was changed, revoke the agent and enrol it again.',
+    facts: { agent: agent.id },
+  })
+  await suspect(agent, refusal)
+  throw refusal
+}
+
+export const revoked = (agent: Pick<Agent, 'id' | 'name'>): Refusal =>
+  new Refusal({
+    code: 'agent/revoked',
+    message: `The agent ${agent.name} was revoked`,
+    remedy: 'Enrol it with a new token from the console if it shall work again.',
+    facts: { agent: agent.id },
+  })
+
+const tooFarApart = (agent: Agent, theirs: string): Refusal =>
+  new Refusal({
+    code: 'agent/version-too-different',
+    message: `The agent ${agent.name} of version ${theirs} and this server speak no common protocol`,
+    remedy: 'Bring both to neighbouring versions.',
+    facts: { agent: agent.id },
+  })
+
+const unexpected = (what: string): Refusal =>
+  new Refusal({
+    code: 'agent/bad-message',
+    message: `The agent said ${what}`,
+    remedy: 'Check that nothing between the two changes what they say.',
+  })
+
+/** Which outcomes answer which order; `failed` answers every one. */
+const outcomeOf: Record<AgentOrderKind, Outcome['kind']> = { 'report-facts': 'facts' }
+
+/** Returns the number up to which everything is here. */
+async function takeMessage(
+  parts: AgentParts,
+  agent: Agent,
+  { sequence, body }: Extract<FromAgent, { type: 'said' }>,
+): Promise<number> {
+  const { agents } = parts.stores
+  const answer =
+    body.kind === 'answer'
+      ? { orderId: body.orderId as AgentOrderId, answer: body.outcome, at: parts.clock.now() }
+      : null
+  if (body.kind === 'answer') await refuseForeignAnswer(parts, agent, body)
+  if (await agents.take(agent.id, sequence, answer)) {
+    if (body.kind === 'started')
+      await recordEvent(parts, {
+        severity: 'info',
+        code: 'agent/started',
+        message: `The agent ${agent.name} has started`,
+        subject: agent,
+        facts: { version: body.version },
+      })
+    parts.live.changed('agents', agent.id)
+    return sequence
+  }
+  const received = await agents.received(agent.id)
+  if (judgeArrival(received, sequence) === 'again') return received
+  throw unexpected(`message ${sequence} where ${received + 1} was due`)
+}
+
+async function refuseForeignAnswer(
+  { stores }: AgentParts,
+  agent: Agent,
+  { orderId, outcome }: { readonly orderId: string; readonly outcome: Outcome },
+): Promise<void> {
+  const order = await stores.agents.findOrder(orderId as AgentOrderId)
+  // An order that was trimmed meanwhile harms nobody.
+  if (order === null) return
+  if (order.agentId !== agent.id) throw unexpected('an answer to what another agent was asked')
+  if (outcome.kind !== 'failed' && outcome.kind !== outcomeOf[order.kind])
+    throw unexpected(`"${outcome.kind}" as an answer to "${order.kind}"`)
+}
+
+function answersPing(socket: WebSocket): Promise<boolean> {
+  if (socket.readyState !== socket.OPEN) return Promise.resolve(false)
+  return new Promise((resolve) => {
+    const settle = (there: boolean): void => {
+      clearTimeout(timer)
+      socket.off('pong', yes)
+      socket.off('close', no)
+      resolve(there)
+    }
+    const yes = (): void => settle(true)
+    const no = (): void => settle(false)
+    const timer = setTimeout(no, STILL_THERE_MILLISECONDS)
+    socket.once('pong', yes)
+    socket.once('close', no)
+    socket.ping()
+  })
+}
+
+type Failed = {
+  readonly error: unknown
+  readonly ip: string | null
+  readonly session: Session | null
+  readonly end: (why: Refusal | null) => void
+}
+
+/** Refusals are told and audited; anything else ends the connection, and the agent comes again. */
+async function refuse({ parts, audit }: ConnectionHost, { error, ip, session, end }: Failed): Promise<void> {
+  if (!(error instanceof Refusal)) {
+    const level = error instanceof InvariantError ? 'error' : 'warn'
+    parts.log[level]({ error }, 'a connection of an agent ends')
+    return end(null)
+  }
+  end(error)
+  const agent = session?.agent ?? (await find(parts, error.facts.agent))
+  await audit({
+    who: agent ? `agent ${agent.name}` : 'agent ?',
+    action: 'agents.connect',
+    subject: agent?.id ?? null,
+    subjectName: agent?.name ?? null,
+    outcome: 'refused',
+    facts: { problem: toFailureReport(error).code },
+    ip,
+  }).catch((cause: unknown) => parts.log.warn({ error: cause }, 'a refusal could not be audited'))
+}
+
+const find = async ({ stores }: AgentParts, id: unknown): Promise<Agent | null> =>
+  typeof id === 'string' ? stores.agents.find(id as AgentId).catch(() => null) : null

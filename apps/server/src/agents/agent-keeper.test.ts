@@ -1,0 +1,456 @@
+import { createHash, generateKeyPairSync, randomUUID, sign } from 'node:crypto'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type FromAgent, type FromServer, readFromServer } from '@understudy/agent-protocol/messages'
+import { agentPaths, enrolProof, helloProof } from '@understudy/agent-protocol/proofs'
+import { present } from '@understudy/base/invariant'
+import type { Agent, AgentId } from '@understudy/domain/agents/agent'
+import { memoryAccessStores } from '@understudy/simulator/memory-access-stores'
+import { memoryLive } from '@understudy/simulator/memory-live'
+import { memoryStores } from '@understudy/simulator/memory-stores'
+import { sampleSite } from '@understudy/simulator/sample-rows'
+import { pino } from 'pino'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { WebSocket } from 'ws'
+import { type AgentKeeper, createAgentKeeper, type Invited } from './agent-keeper.ts'
+
+const facts = {
+  hostName: 'db-1',
+  system: 'Debian',
+  kernel: '6.1',
+  architecture: 'x64',
+  processors: 2,
+  memoryBytes: 1,
+}
+const health = {
+  bytesPerSecond: 1,
+  backlog: 0,
+  freeBytes: 5,
+  diskBytes: 10,
+  memoryBytes: 1,
+  upSeconds: 1,
+}
+const site = sampleSite()
+
+let home: string
+let skew: number
+let stores: ReturnType<typeof memoryStores> & ReturnType<typeof memoryAccessStores>
+let keeper: AgentKeeper
+let opened: WebSocket[]
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'us-agents-'))
+  skew = 0
+  opened = []
+  stores = { ...memoryStores(), ...memoryAccessStores() }
+  await stores.sites.create(site, {})
+  keeper = createAgentKeeper({
+    stores,
+    live: memoryLive(),
+    clock: { now: () => Date.now() + skew },
+    newId: randomUUID,
+    log: pino({ enabled: false }),
+    version: '1',
+    config: {
+      home,
+      host: '127.0.0.1',
+      publicUrl: null,
+      agentHost: null,
+      agentPort: 0,
+      agentUrl: null,
+      agentSilentSeconds: 60,
+    },
+  })
+})
+afterEach(async () => {
+  for (const each of opened) each.terminate()
+  await keeper.stop()
+  await rm(home, { recursive: true, force: true })
+})
+
+const invite = (): Promise<Invited> =>
+  keeper.invite({ siteId: site.id, roles: ['protected-server'], by: 'ada' })
+const partOf = (command: string, option: string): string =>
+  present(new RegExp(`--${option} (\\S+)`).exec(command)?.[1], `the command has --${option}`)
+
+type Place = { readonly port: number; readonly fingerprint: string; readonly certificate: string }
+
+async function placeOf({ command }: Invited): Promise<Place> {
+  const port = Number(new URL(partOf(command, 'server')).port)
+  const pem = await readFile(join(home, 'agents.pem'), 'utf8')
+  const certificate = pem.slice(0, pem.indexOf('-----BEGIN PRIVATE KEY'))
+  return { port, certificate, fingerprint: partOf(command, 'fingerprint') }
+}
+
+/** An agent of the test's own, which can say what a real one never says. */
+class Peer {
+  readonly place: Place
+  readonly keys = generateKeyPairSync('ed25519')
+  readonly publicKey = this.keys.publicKey.export({ type: 'spki', format: 'der' }).toString('base64url')
+  readonly serverIdentity: string
+  id = ''
+  constructor(place: Place, server: string = randomUUID()) {
+    this.place = place
+    this.serverIdentity = createHash('sha256').update(server).digest('hex')
+  }
+  sign = (proof: Uint8Array): string => sign(null, proof, this.keys.privateKey).toString('base64url')
+  async enrol(
+    token: string,
+    change: Record<string, unknown> = {},
+  ): Promise<{ status: number; code: string }> {
+    const { publicKey, serverIdentity } = this
+    const proof = enrolProof({ token, publicKey, serverIdentity, fingerprint: this.place.fingerprint })
+    const body = { token, name: 'db-1', publicKey, serverIdentity, version: '1', facts }
+    const answer = await post(this.place, { ...body, signature: this.sign(proof), ...change })
+    if (answer.status === 201) this.id = String(answer.body.agentId)
+    return { status: answer.status, code: String(answer.body.code) }
+  }
+  hello(nonce: string, change: Partial<Extract<FromAgent, { type: 'hello' }>> = {}): FromAgent {
+    const { id: agentId, serverIdentity } = this
+    return {
+      type: 'hello',
+      agentId,
+      signature: this.sign(helloProof({ agentId, nonce, fingerprint: this.place.fingerprint })),
+      instance: 'first',
+      protocols: { lowest: 1, highest: 1 },
+      version: '1',
+      serverIdentity,
+      facts,
+      received: 0,
+      time: Date.now(),
+      ...change,
+    }
+  }
+}
+
+type Line = {
+  readonly heard: FromServer[]
+  say(message: unknown): void
+  next<Type extends FromServer['type']>(type: Type): Promise<Extract<FromServer, { type: Type }>>
+  readonly closed: Promise<number>
+}
+
+function connect({ port, certificate }: Place): Line {
+  const socket = new WebSocket(`wss://127.0.0.1:${port}${agentPaths.control}`, {
+    ca: [certificate],
+    // Its type here is of an older TLS: the true one returns what is wrong, or nothing.
+    checkServerIdentity: (() => undefined) as unknown as () => boolean,
+  })
+  opened.push(socket)
+  const heard: FromServer[] = []
+  let taken = 0
+  socket.on('message', (data) => heard.push(present(readFromServer(String(data)), 'a kind that is known')))
+  socket.on('error', () => {})
+  return {
+    heard,
+    say: (message) => socket.send(JSON.stringify(message)),
+    async next(type) {
+      for (;;) {
+        await vi.waitFor(() => expect(heard.length).toBeGreaterThan(taken), { timeout: 30_000 })
+        const message = present(heard[taken++], 'it was heard')
+        if (message.type === type) return message as never
+      }
+    },
+    closed: new Promise((resolve) => socket.on('close', resolve)),
+  }
+}
+
+/** Challenge, hello, and what the server says to it. */
+async function greet(
+  peer: Peer,
+  change: Parameters<Peer['hello']>[1] = {},
+): Promise<{ readonly line: Line; readonly hello: FromAgent }> {
+  const line = connect(peer.place)
+  const { nonce } = await line.next('challenge')
+  const hello = peer.hello(nonce, change)
+  line.say(hello)
+  return { line, hello }
+}
+
+async function enrolled(): Promise<{ readonly peer: Peer; readonly agent: Agent }> {
+  const invited = await invite()
+  const peer = new Peer(await placeOf(invited))
+  expect(await peer.enrol(invited.token)).toMatchObject({ status: 201 })
+  return { peer, agent: await agentOf(peer) }
+}
+
+const agentOf = async (peer: Peer): Promise<Agent> =>
+  present(await stores.agents.find(peer.id as AgentId), 'the agent is known')
+
+function post(
+  { port, certificate }: Place,
+  body: unknown,
+): Promise<{ status: number; body: Record<string, unknown> }> {
+  return new Promise((resolve, reject) => {
+    const request = httpsRequest(
+      {
+        host: '127.0.0.1',
+        port,
+        path: agentPaths.enrol,
+        method: 'POST',
+        ca: [certificate],
+        checkServerIdentity: () => undefined,
+      },
+      (response) => {
+        let text = ''
+        response.on('data', (part) => {
+          text += part
+        })
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: JSON.parse(text) }))
+      },
+    )
+    request.on('error', reject)
+    request.end(JSON.stringify(body))
+  })
+}
+
+const getOpenly = (port: number, path: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    httpRequest({ host: '127.0.0.1', port, path }, (response) => {
+      response.resume()
+      resolve(response.statusCode ?? 0)
+    })
+      .on('error', reject)
+      .end()
+  })
+
+const audited = async (): Promise<readonly string[]> =>
+  (await stores.audit.list({}, { limit: 100, cursor: null })).rows.map(
+    ({ action, outcome, facts: { problem } }) =>
+      `${action} ${outcome}${problem ? ` ${String(problem)}` : ''}`,
+  )
+const openAlerts = async (): Promise<readonly string[]> =>
+  (await stores.alerts.list({ open: true }, { limit: 100, cursor: null })).rows.map(({ code }) => code)
+
+test('nothing is listened on before the first invitation, and the command holds all that an agent needs', async () => {
+  await expect(stat(join(home, 'agents.pem'))).rejects.toMatchObject({ code: 'ENOENT' })
+  const { command, token, invitation } = await invite()
+  expect(command).toBe(
+    `understudy-agent enrol --server https://127.0.0.1:${(await placeOf({ command, token, invitation })).port} --token ${token} --fingerprint ${partOf(command, 'fingerprint')}`,
+  )
+  expect(invitation.expiresAt - invitation.createdAt).toBe(3_600_000)
+  expect((await stat(join(home, 'agents.pem'))).mode & 0o777).toBe(0o600)
+  const kept = JSON.stringify(invitation)
+  expect(kept).not.toContain(token)
+})
+
+test('without TLS the port gives its certificate away, and nothing else', async () => {
+  const { port } = await placeOf(await invite())
+  expect(await getOpenly(port, agentPaths.certificate)).toBe(200)
+  expect(await getOpenly(port, agentPaths.enrol)).toBe(403)
+})
+
+test('a token enrols one agent and dies; everybody who tries is in the audit', async () => {
+  const invited = await invite()
+  const place = await placeOf(invited)
+  const first = new Peer(place)
+  expect(await first.enrol('x'.repeat(43))).toEqual({ status: 422, code: 'agent/token-not-valid' })
+  expect(await first.enrol(invited.token)).toMatchObject({ status: 201 })
+  expect(await new Peer(place).enrol(invited.token)).toEqual({ status: 422, code: 'agent/token-not-valid' })
+  // Its answer may have been lost.
+  const { id } = first
+  expect(await first.enrol(invited.token)).toMatchObject({ status: 201 })
+  expect(first.id).toBe(id)
+  expect(await audited()).toEqual([
+    'agents.enrol granted',
+    'agents.enrol refused agent/token-not-valid',
+    'agents.enrol granted',
+    'agents.enrol refused agent/token-not-valid',
+  ])
+})
+
+test('a token is worth nothing after an hour', async () => {
+  const invited = await invite()
+  skew = 3_600_000
+  const peer = new Peer(await placeOf(invited))
+  expect(await peer.enrol(invited.token)).toEqual({ status: 422, code: 'agent/token-not-valid' })
+})
+
+test('an enrolment that is not signed by its own key for this server is refused, and the token lives', async () => {
+  const invited = await invite()
+  const peer = new Peer(await placeOf(invited))
+  const { token } = invited
+  const { publicKey, serverIdentity } = peer
+  const elsewhere = { token, publicKey, serverIdentity, fingerprint: `sha256:${'0'.repeat(64)}` }
+  const foreign = { signature: peer.sign(enrolProof(elsewhere)) }
+  expect(await peer.enrol(token, foreign)).toEqual({ status: 422, code: 'agent/not-recognised' })
+  expect(await peer.enrol(token, { publicKey: new Peer(peer.place).publicKey })).toMatchObject({
+    code: 'agent/not-recognised',
+  })
+  expect(await peer.enrol(token, { serverIdentity: 'x' })).toEqual({
+    status: 422,
+    code: 'agent/bad-enrolment',
+  })
+  expect(await peer.enrol(token)).toMatchObject({ status: 201 })
+})
+
+test('a second agent on one server is refused and audited', async () => {
+  const one = await invite()
+  const place = await placeOf(one)
+  const [first, second] = [new Peer(place, 'rack 4'), new Peer(place, 'rack 4')]
+  await first.enrol(one.token)
+  const { token } = await invite()
+  expect(await second.enrol(token)).toEqual({ status: 422, code: 'agent/server-taken' })
+  expect((await audited())[0]).toBe('agents.enrol refused agent/server-taken')
+})
+
+test('an agent whose clock is years off is let in, and how far it is off is known', async () => {
+  const { peer } = await enrolled()
+  const years = 20 * 365 * 86_400_000
+  const { line } = await greet(peer, { time: Date.now() - years })
+  expect(await line.next('welcome')).toMatchObject({ siteName: site.name, received: 0, protocol: 1 })
+  line.say({ type: 'beat', time: Date.now() - years, health })
+  await line.next('beat')
+  const agent = await agentOf(peer)
+  expect(agent.health).toEqual(health)
+  expect(Math.abs((agent.clockSkewMilliseconds ?? 0) + years)).toBeLessThan(60_000)
+})
+
+test('a hello that was recorded opens no other connection', async () => {
+  const { peer } = await enrolled()
+  const { line, hello } = await greet(peer)
+  await line.next('welcome')
+  const replay = connect(peer.place)
+  await replay.next('challenge')
+  replay.say(hello)
+  expect(await replay.next('refused')).toMatchObject({ code: 'agent/not-recognised' })
+  expect(await replay.closed).toBe(4401)
+  expect((await audited())[0]).toBe('agents.connect refused agent/not-recognised')
+})
+
+test('a hello with another key, for another server or of nobody is refused', async () => {
+  const { peer } = await enrolled()
+  const stranger = new Peer(peer.place)
+  stranger.id = peer.id
+  const nobody = new Peer(peer.place)
+  nobody.id = 'nobody'
+  for (const who of [stranger, nobody]) {
+    const { line } = await greet(who)
+    expect(await line.next('refused')).toMatchObject({ code: 'agent/not-recognised' })
+  }
+  const { line } = await greet(peer, {
+    signature: peer.sign(
+      helloProof({ agentId: peer.id, nonce: 'mine', fingerprint: peer.place.fingerprint }),
+    ),
+  })
+  expect(await line.next('refused')).toMatchObject({ code: 'agent/not-recognised' })
+})
+
+test('an agent that comes from another server than it was enrolled on is refused, and people are told', async () => {
+  const { peer } = await enrolled()
+  const { line } = await greet(peer, { serverIdentity: 'f'.repeat(64) })
+  expect(await line.next('refused')).toMatchObject({ code: 'agent/other-server' })
+  await line.closed
+  expect(await openAlerts()).toEqual(['agent/other-server'])
+  await vi.waitFor(async () => expect((await audited())[0]).toContain('agent/other-server'))
+})
+
+test('of two processes of one agent the second is refused while the first is there, and let in when it is gone', async () => {
+  const { peer } = await enrolled()
+  const first = await greet(peer)
+  await first.line.next('welcome')
+  const copy = await greet(peer, { instance: 'second' })
+  expect(await copy.line.next('refused')).toMatchObject({ code: 'agent/claimed-twice' })
+  expect(await openAlerts()).toEqual(['agent/claimed-twice'])
+  // The same process comes again, while the server still holds a line that is dead.
+  const again = await greet(peer)
+  await again.line.next('welcome')
+  await first.line.closed
+  opened.at(-1)?.terminate()
+  const later = await greet(peer, { instance: 'second' })
+  await later.line.next('welcome')
+})
+
+test('an agent is cut off when it is revoked, and told so whenever it comes again', async () => {
+  const { peer, agent } = await enrolled()
+  const { line } = await greet(peer)
+  await line.next('welcome')
+  await keeper.revoke(agent, 'ada')
+  expect(await line.next('refused')).toMatchObject({ code: 'agent/revoked' })
+  expect(await line.closed).toBe(4401)
+  const again = await greet(peer)
+  expect(await again.line.next('refused')).toMatchObject({ code: 'agent/revoked' })
+  const now = await agentOf(peer)
+  await expect(keeper.ask(now, { kind: 'report-facts', by: 'ada' })).rejects.toMatchObject({
+    code: 'agent/revoked',
+  })
+})
+
+test('an agent that was revoked by another server process is cut off here as well', async () => {
+  const { peer, agent } = await enrolled()
+  keeper.start()
+  const { line } = await greet(peer)
+  await line.next('welcome')
+  await stores.agents.revoke(agent.id, Date.now(), 'ada')
+  expect(await line.next('refused')).toMatchObject({ code: 'agent/revoked' })
+})
+
+test('orders reach the agent once, also over a new connection, and each answer counts once', async () => {
+  const { peer, agent } = await enrolled()
+  const order = { kind: 'report-facts', by: 'ada' } as const
+  const early = await keeper.ask(agent, order)
+  const { line } = await greet(peer)
+  expect(await line.next('order')).toMatchObject({ sequence: 1, order: { id: early.id } })
+  const late = await keeper.ask(agent, order)
+  expect(await line.next('order')).toMatchObject({ sequence: 2, order: { id: late.id } })
+  const answerTo = (orderId: string, hostName: string) => ({
+    kind: 'answer',
+    orderId,
+    outcome: { kind: 'facts', facts: { ...facts, hostName } },
+  })
+  line.say({ type: 'said', sequence: 1, body: answerTo(early.id, 'renamed') })
+  line.say({ type: 'said', sequence: 1, body: answerTo(early.id, 'replayed') })
+  expect(await line.next('ack')).toEqual({ type: 'ack', received: 1 })
+  expect(await line.next('ack')).toEqual({ type: 'ack', received: 1 })
+  expect((await agentOf(peer)).facts.hostName).toBe('renamed')
+  // It has both orders, and answered one.
+  const again = await greet(peer, { received: 1 })
+  expect(await again.line.next('welcome')).toMatchObject({ received: 1 })
+  expect(await again.line.next('order')).toMatchObject({ sequence: 2, order: { id: late.id } })
+})
+
+test('a message out of its turn ends the connection, and so does an answer to what nobody asked of it', async () => {
+  const one = await enrolled()
+  const other = await enrolled()
+  const foreign = await keeper.ask(other.agent, { kind: 'report-facts', by: 'ada' })
+  const bodies = [
+    { sequence: 2, body: { kind: 'started', version: '1', at: 0 } },
+    { sequence: 1, body: { kind: 'answer', orderId: foreign.id, outcome: { kind: 'facts', facts } } },
+    { sequence: 1, body: { kind: 'formatted', disk: 'sda' } },
+  ]
+  for (const said of bodies) {
+    const { line } = await greet(one.peer)
+    await line.next('welcome')
+    line.say({ type: 'said', ...said })
+    expect(await line.next('refused')).toMatchObject({ code: 'agent/bad-message' })
+  }
+  expect(await stores.agents.received(one.agent.id)).toBe(0)
+  expect(await stores.agents.findOrder(foreign.id)).toEqual(foreign)
+})
+
+test('an agent of a version too far away is told so', async () => {
+  const { peer } = await enrolled()
+  const { line } = await greet(peer, { protocols: { lowest: 7, highest: 8 } })
+  expect(await line.next('refused')).toMatchObject({ code: 'agent/version-too-different' })
+})
+
+test('a silent agent is told once, and the alert goes when it is heard again', async () => {
+  const { peer } = await enrolled()
+  keeper.start()
+  await vi.waitFor(async () => expect(await openAlerts()).toEqual([]))
+  skew = 61_000
+  await vi.waitFor(async () => expect(await openAlerts()).toEqual(['agent/silent']), { timeout: 30_000 })
+  const { line } = await greet(peer)
+  await line.next('welcome')
+  await vi.waitFor(async () => expect(await openAlerts()).toEqual([]), { timeout: 30_000 })
+})
+
+test('however often strangers knock, the audit keeps a bounded part of it and an event tells', async () => {
+  const place = await placeOf(await invite())
+  for (let knocks = 0; knocks < 103; knocks += 1) await new Peer(place).enrol('x'.repeat(43))
+  expect((await stores.audit.list({}, { limit: 500, cursor: null })).rows).toHaveLength(100)
+  const { rows } = await stores.events.list({ code: 'agent/many-refusals' }, { limit: 10, cursor: null })
+  expect(rows).toHaveLength(1)
+})

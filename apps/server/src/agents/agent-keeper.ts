@@ -1,0 +1,280 @@
+// Looks after the agents: opens their port once there are any, holds their connections, ends those of the revoked, and tells who is silent.
+import { hostname } from 'node:os'
+import { setTimeout as wait } from 'node:timers/promises'
+import { Refusal } from '@understudy/base/errors'
+import { inTurn } from '@understudy/base/in-turn'
+import type { Instant } from '@understudy/base/instant'
+import {
+  type Agent,
+  type AgentId,
+  type AgentInvitation,
+  type AgentInvitationId,
+  type AgentOrderId,
+  type AgentOrderKind,
+  type AgentRole,
+  INVITATION_MINUTES,
+  mayAgent,
+  stateOfAgent,
+} from '@understudy/domain/agents/agent'
+import type { SiteId } from '@understudy/domain/sites/site'
+import { raiseAlert, recordEvent, resolveAlert } from '@understudy/engine/events/report'
+import type { AgentOrder } from '@understudy/engine/ports/agent-store'
+import { createRecurring } from '@understudy/engine/recurring'
+import { hashSecret, newSecret } from '../access/secrets.ts'
+import { engineLog } from '../log.ts'
+import { type AgentCertificate, loadAgentCertificate } from './agent-certificate.ts'
+import { type AgentConnection, acceptAgent, OTHER_SERVER, revoked } from './agent-connection.ts'
+import { type AgentListener, listenForAgents } from './agent-listener.ts'
+import type { AgentParts } from './agent-parts.ts'
+import { agentAudit } from './audit-agent.ts'
+import { enrolAgent } from './enrol-agent.ts'
+
+export const SILENT = 'agent/silent'
+const CLAIMED_TWICE = 'agent/claimed-twice'
+const NO_PORT = 'agent/no-port'
+const SUSPICION_MILLISECONDS = 10 * 60_000
+/** Also how soon a connection to another server process ends, when its agent is revoked here. */
+const ROUND_MILLISECONDS = 2000
+
+export type Invited = {
+  readonly invitation: AgentInvitation
+  readonly token: string
+  readonly command: string
+}
+
+export type AgentKeeper = {
+  readonly silentSeconds: number
+  /** Opens the port if there are agents, then looks after them again and again. */
+  start(): void
+  stop(): Promise<void>
+  /** Opens the port. Refuses (`config/agent-port-taken`) when it cannot be had. */
+  invite(wanted: {
+    readonly siteId: SiteId
+    readonly roles: readonly AgentRole[]
+    readonly by: string
+  }): Promise<Invited>
+  /** Its connection ends at once. Repeatable. */
+  revoke(agent: Agent, by: string): Promise<void>
+  /** Refuses what its roles do not allow (`agent/role-missing`), and what a revoked one is asked (`agent/revoked`). */
+  ask(
+    agent: Agent,
+    order: { readonly kind: AgentOrderKind; readonly by: string },
+  ): Promise<AgentOrder>
+}
+
+export function createAgentKeeper(parts: AgentParts): AgentKeeper {
+  const connections = new Map<AgentId, AgentConnection>()
+  const audit = agentAudit(parts)
+  const oneAtATime = inTurn()
+  let certificate: AgentCertificate | null = null
+  let listening: { readonly listener: AgentListener; readonly since: number } | null = null
+  let stopped = false
+
+  /** When somebody last came as an agent that is another one. */
+  const suspicions = new Map<string, Instant>()
+  const suspect = async (agent: Agent, { code, message, remedy }: Refusal): Promise<void> => {
+    suspicions.set(`${code} ${agent.id}`, parts.clock.now())
+    await raiseAlert(parts, { severity: 'critical', code, message, remedy, subject: agent })
+  }
+
+  /** Two hellos of one agent must not both find nobody there. */
+  const admit = (connection: AgentConnection): Promise<void> =>
+    oneAtATime(async () => {
+      const { agentId } = connection
+      const other = connections.get(agentId)
+      if (other && other.instance !== connection.instance && (await other.isThere())) {
+        const agent = await parts.stores.agents.find(agentId)
+        const refusal = claimedTwice(agentId, agent?.name ?? agentId)
+        if (agent) await suspect(agent, refusal)
+        throw refusal
+      }
+      connections.set(agentId, connection)
+      other?.end(null)
+    })
+
+  const listen = (): Promise<AgentListener> =>
+    oneAtATime(async () => {
+      if (listening) return listening.listener
+      if (stopped) throw new Error('The server stops')
+      certificate ??= loadAgentCertificate(parts.config.home)
+      const { fingerprint } = certificate
+      const host = {
+        parts,
+        audit,
+        fingerprint,
+        admit,
+        suspect,
+        gone: (connection: AgentConnection) => {
+          if (connections.get(connection.agentId) !== connection) return
+          connections.delete(connection.agentId)
+          parts.live.changed('agents', connection.agentId)
+        },
+      }
+      const where = { host: parts.config.agentHost ?? parts.config.host, port: parts.config.agentPort }
+      const listener = await listenForAgents(where, certificate, {
+        enrol: (body, ip) => enrolAgent(parts, audit, { body, fingerprint, ip }),
+        control: (socket, ip) => acceptAgent(host, socket, ip),
+      })
+      listening = { listener, since: parts.clock.now() }
+      parts.log.info({ port: listener.port }, 'agents are listened for')
+      return listener
+    })
+
+  const round = async (): Promise<void> => {
+    const agents = await parts.stores.agents.list()
+    if (agents.some(({ revokedAt }) => revokedAt === null)) await listenOrTell()
+    const byId = new Map(agents.map((agent) => [agent.id, agent]))
+    for (const [id, connection] of connections) {
+      const agent = byId.get(id)
+      if (agent === undefined || agent.revokedAt !== null) connection.end(revoked(agent ?? { id, name: id }))
+    }
+    const waitedFor = await parts.stores.agents.waitedFor()
+    for (const [id, connection] of connections) if (waitedFor.has(id)) await connection.pushOrders()
+    await tellSilence(agents)
+    for (const code of [CLAIMED_TWICE, OTHER_SERVER]) await calmDown(code, byId)
+  }
+
+  /** Nobody has come as another one for a while: the copy is gone, or was enrolled by itself. */
+  const calmDown = async (code: string, agents: ReadonlyMap<AgentId, Agent>): Promise<void> => {
+    for (const id of await parts.stores.alerts.openSubjects(code)) {
+      const agent = agents.get(id as AgentId)
+      const last = suspicions.get(`${code} ${id}`) ?? listening?.since ?? 0
+      if (parts.clock.now() - last < SUSPICION_MILLISECONDS) continue
+      suspicions.delete(`${code} ${id}`)
+      await resolveAlert(parts, code, { id, name: agent?.name ?? id })
+    }
+  }
+
+  const listenOrTell = async (): Promise<void> => {
+    if (listening) return
+    try {
+      await listen()
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      const { message, remedy } = error
+      await raiseAlert(parts, { severity: 'critical', code: NO_PORT, message, remedy, subject: null })
+      return
+    }
+    if (await parts.stores.alerts.resolve(NO_PORT, null, parts.clock.now()))
+      parts.live.changed('alerts', null)
+  }
+
+  const tellSilence = async (agents: readonly Agent[]): Promise<void> => {
+    if (!listening) return
+    const open = await parts.stores.alerts.openSubjects(SILENT)
+    const now = parts.clock.now()
+    for (const agent of agents) {
+      // What was not listened for was not missed: after a stop of the server they have their time to come back.
+      const heard = Math.max(agent.seenAt ?? agent.enrolledAt, listening.since)
+      const state = stateOfAgent({ ...agent, seenAt: heard }, now, parts.config.agentSilentSeconds)
+      if (state === 'silent')
+        await raiseAlert(parts, {
+          severity: 'warning',
+          code: SILENT,
+          message: `The agent ${agent.name} is silent`,
+          remedy:
+            'See whether its server runs and reaches this one: `understudy-agent status` says there what it waits for.',
+          subject: agent,
+        })
+      else if (open.has(agent.id)) await resolveAlert(parts, SILENT, agent)
+    }
+  }
+
+  const rounds = createRecurring(
+    {
+      log: engineLog(parts.log),
+      sleep: (milliseconds, signal) => wait(milliseconds, undefined, signal ? { signal } : {}),
+    },
+    { name: 'looking after agents', everyMilliseconds: ROUND_MILLISECONDS },
+    round,
+  )
+
+  const commandFor = (port: number, token: string, fingerprint: string): string =>
+    `understudy-agent enrol --server ${addressFor(parts, port)} --token ${token} --fingerprint ${fingerprint}`
+
+  return {
+    silentSeconds: parts.config.agentSilentSeconds,
+    start: () => rounds.start(),
+    async stop() {
+      stopped = true
+      await rounds.stop()
+      for (const connection of connections.values()) connection.end(null)
+      await oneAtATime(async () => {})
+      await listening?.listener.close()
+      listening = null
+    },
+    async invite({ siteId, roles, by }) {
+      const { port } = await listen()
+      const token = newSecret()
+      const createdAt = parts.clock.now()
+      const invitation: AgentInvitation = {
+        id: parts.newId() as AgentInvitationId,
+        siteId,
+        tokenHash: hashSecret(token),
+        roles: [...new Set(roles)],
+        createdBy: by,
+        createdAt,
+        expiresAt: createdAt + INVITATION_MINUTES * 60_000,
+        usedAt: null,
+      }
+      await parts.stores.agents.invite(invitation)
+      return { invitation, token, command: commandFor(port, token, certificate?.fingerprint ?? '') }
+    },
+    async revoke(agent, by) {
+      if (await parts.stores.agents.revoke(agent.id, parts.clock.now(), by)) {
+        await recordEvent(parts, {
+          severity: 'warning',
+          code: 'agent/revoked',
+          message: `The agent ${agent.name} was revoked`,
+          subject: agent,
+          facts: { by },
+        })
+        await parts.stores.alerts.resolveAll(agent.id, parts.clock.now())
+        parts.live.changed('alerts', null)
+      }
+      connections.get(agent.id)?.end(revoked(agent))
+      parts.live.changed('agents', agent.id)
+    },
+    async ask(agent, { kind, by }) {
+      if (agent.revokedAt !== null) throw revoked(agent)
+      if (!mayAgent(agent.roles, kind))
+        throw new Refusal({
+          code: 'agent/role-missing',
+          message: `The roles of the agent ${agent.name} do not allow this`,
+          remedy: 'Enrol an agent with another role.',
+        })
+      const order = await parts.stores.agents.order({
+        id: parts.newId() as AgentOrderId,
+        agentId: agent.id,
+        kind,
+        askedBy: by,
+        askedAt: parts.clock.now(),
+      })
+      await connections.get(agent.id)?.pushOrders()
+      parts.live.changed('agents', agent.id)
+      return order
+    },
+  }
+}
+
+const claimedTwice = (id: AgentId, name: string): Refusal =>
+  new Refusal({
+    code: CLAIMED_TWICE,
+    message: `Two processes say that they are the agent ${name}; the second one was turned away`,
+    remedy:
+      'If its server or its folder was copied, enrol an agent of its own there. If you know nothing of a copy, revoke the agent: its key may have been taken.',
+    facts: { agent: id },
+  })
+
+/** How agents reach this server, as far as it knows that itself. */
+function addressFor({ config }: AgentParts, port: number): string {
+  if (config.agentUrl !== null) return config.agentUrl.replace(/\/$/, '')
+  const host = config.agentHost ?? config.host
+  const everywhere = host === '0.0.0.0' || host === '::'
+  const known = everywhere
+    ? config.publicUrl === null
+      ? hostname()
+      : new URL(config.publicUrl).hostname
+    : host
+  return `https://${known.includes(':') && !known.startsWith('[') ? `[${known}]` : known}:${port}`
+}

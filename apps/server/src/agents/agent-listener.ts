@@ -1,0 +1,152 @@
+// The port that agents dial. Everything on it is TLS under the certificate of this installation, but for that certificate itself: an agent
+// that has only the fingerprint fetches it in the open, and believes it because the fingerprint is right.
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { agentPaths } from '@understudy/agent-protocol/proofs'
+import { Refusal } from '@understudy/base/errors'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { problemOf, toProblem } from '../http/problems.ts'
+import type { AgentCertificate } from './agent-certificate.ts'
+
+export type AgentListener = { readonly port: number; close(): Promise<void> }
+
+export type AgentHandlers = {
+  enrol(body: unknown, ip: string | null): Promise<unknown>
+  control(socket: WebSocket, ip: string | null): void
+}
+
+const FIRST_BYTE_MILLISECONDS = 10_000
+const MOST_CONNECTIONS = 5000
+const BODY_BYTES = 64 * 1024
+const MESSAGE_BYTES = 256 * 1024
+/** RFC 8446, 5.1: the content type of a handshake, with which TLS begins. */
+const TLS_HANDSHAKE = 22
+
+/** Refuses (`config/agent-port-taken`) when the port cannot be had. */
+export async function listenForAgents(
+  where: { readonly host: string; readonly port: number },
+  { certificate, key }: AgentCertificate,
+  handlers: AgentHandlers,
+): Promise<AgentListener> {
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
+    respond(request, handlers, certificate).then(
+      ({ status, body }) => send(response, status, body),
+      (error: unknown) => {
+        const problem = problemOf(error)
+        send(response, problem.status, problem)
+      },
+    )
+  }
+  const secure = createHttpsServer({ cert: certificate, key, minVersion: 'TLSv1.2' }, answer)
+  const open = createHttpServer((request, response) => {
+    if (request.url === agentPaths.certificate) return answer(request, response)
+    send(
+      response,
+      403,
+      toProblem({
+        status: 403,
+        code: 'agent/tls-only',
+        detail: 'This port speaks TLS',
+        remedy: 'Use https.',
+      }),
+    )
+  })
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES, perMessageDeflate: false })
+  secure.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (request.url !== agentPaths.control) return void socket.destroy()
+    sockets.handleUpgrade(request, socket, head, (opened) => handlers.control(opened, ipOf(request)))
+  })
+  const connected = new Set<Socket>()
+  const front = createServer((socket) => {
+    connected.add(socket)
+    socket.once('close', () => connected.delete(socket))
+    socket.on('error', () => socket.destroy())
+    const late = setTimeout(() => socket.destroy(), FIRST_BYTE_MILLISECONDS)
+    socket.once('close', () => clearTimeout(late))
+    socket.once('data', (first: Buffer) => {
+      clearTimeout(late)
+      socket.pause()
+      socket.unshift(first)
+      const behind = first[0] === TLS_HANDSHAKE ? secure : open
+      behind.emit('connection', socket)
+      // TLS takes over what was read already; plain HTTP waits for it to flow.
+      if (behind === open) socket.resume()
+    })
+  })
+  front.maxConnections = MOST_CONNECTIONS
+  await new Promise<void>((resolve, reject) => {
+    front.once('error', (cause) => reject(whyNot(where.port, cause)))
+    front.listen(where.port, where.host, resolve)
+  })
+  return {
+    port: (front.address() as AddressInfo).port,
+    async close() {
+      for (const each of sockets.clients) each.terminate()
+      const closed = new Promise((resolve) => front.close(resolve))
+      for (const each of connected) each.destroy()
+      await closed
+    },
+  }
+}
+
+const whyNot = (port: number, cause: unknown): Refusal =>
+  new Refusal({
+    code: 'config/agent-port-taken',
+    message: `Agents cannot reach this server: it may not listen on port ${port}`,
+    remedy: 'Stop the program that has the port, or choose another one with UNDERSTUDY_AGENT_PORT.',
+    cause,
+  })
+
+type Answer = { readonly status: number; readonly body: unknown }
+
+async function respond(
+  request: IncomingMessage,
+  handlers: AgentHandlers,
+  certificate: string,
+): Promise<Answer> {
+  const { method = '', url = '' } = request
+  const ip = ipOf(request)
+  if (method === 'GET' && url === agentPaths.certificate) return { status: 200, body: { certificate } }
+  if (method === 'POST' && url === agentPaths.enrol)
+    return { status: 201, body: await handlers.enrol(await readJson(request), ip) }
+  const nothing = { status: 404, code: 'agent/unknown-route', detail: 'There is nothing here' }
+  return {
+    status: 404,
+    body: toProblem({ ...nothing, remedy: 'Agents know where to go; people use the console.' }),
+  }
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const parts: Buffer[] = []
+  let bytes = 0
+  for await (const part of request as AsyncIterable<Buffer>) {
+    bytes += part.length
+    if (bytes > BODY_BYTES) break
+    parts.push(part)
+  }
+  try {
+    if (bytes > BODY_BYTES) throw new Error('It is too long')
+    return JSON.parse(Buffer.concat(parts).toString('utf8'))
+  } catch (cause) {
+    throw new Refusal({
+      code: 'agent/bad-enrolment',
+      message: 'What was sent is no short JSON text',
+      remedy: 'Check that nothing between agent and server changes what they say.',
+      cause,
+    })
+  }
+}
+
+const ipOf = (request: IncomingMessage): string | null => request.socket.remoteAddress ?? null
+
+function send(response: ServerResponse, status: number, body: unknown): void {
+  if (response.headersSent) return void response.destroy()
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'cache-control': 'no-store',
+    connection: 'close',
+  })
+  response.end(JSON.stringify(body))
+}

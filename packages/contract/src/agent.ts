@@ -1,0 +1,60 @@
+import { agentRoles } from '@understudy/domain/agents/agent'
+import { z } from 'zod'
+import { Bytes, Id, InstantText, Name, Seconds } from './primitives.ts'
+
+export const AgentRole = z.enum(agentRoles)
+export type AgentRole = z.infer<typeof AgentRole>
+export const AgentState = z
+  .enum(['expected', 'connected', 'silent', 'revoked'])
+  .describe('expected: it was enrolled and has not connected yet')
+export type AgentState = z.infer<typeof AgentState>
+
+/** A mover beside the disks of a site. */
+export const Agent = z
+  .object({
+    id: Id,
+    siteId: Id,
+    invitationId: Id.describe('The invitation by whose token it was enrolled'),
+    name: Name,
+    roles: z.array(AgentRole),
+    state: AgentState,
+    version: z.string(),
+    enrolledAt: InstantText,
+    seenAt: InstantText.nullable().describe('When it was heard last'),
+    clockSkewSeconds: z.number().nullable().describe('Its clock minus the one of the control plane'),
+    system: z.string(),
+    hostName: z.string(),
+    processors: z.number().int(),
+    memoryBytes: Bytes,
+    health: z
+      .object({
+        bytesPerSecond: z.number().describe('Over its connection, in both directions'),
+        backlog: z.number().int().describe('Messages that the control plane does not have yet'),
+        freeBytes: Bytes.describe('Of the disk that holds its folder'),
+        diskBytes: Bytes,
+        memoryBytes: Bytes.describe('That it takes itself'),
+        upSeconds: Seconds,
+      })
+      .nullable(),
+    waitsForAnswer: z.boolean().describe('It was asked something that it has not answered yet'),
+    revokedAt: InstantText.nullable(),
+    revokedBy: z.string().nullable(),
+  })
+  .meta({ id: 'Agent' })
+export type Agent = z.infer<typeof Agent>
+
+export const AgentInvitationInput = z.strictObject({
+  roles: z.array(AgentRole).min(1, 'Choose at least one').max(agentRoles.length),
+})
+/** Whoever has it may enrol one agent, once. */
+export const AgentInvitation = z
+  .object({
+    id: Id,
+    siteId: Id,
+    roles: z.array(AgentRole),
+    expiresAt: InstantText,
+    command: z.string().describe('To be run on the server that becomes an agent. Shown this once'),
+    secret: z.string().describe('The token in the command'),
+  })
+  .meta({ id: 'AgentInvitation' })
+export type AgentInvitation = z.infer<typeof AgentInvitation>
