@@ -1,0 +1,160 @@
+// `understudy-agent run`: connected as long as it can be, and what is asked of it done, until it is told to stop.
+import { createHash, randomUUID } from 'node:crypto'
+import { createServer } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
+import { isKnownOrder, type Order, type Outcome } from '@understudy/agent-protocol/messages'
+import { isAbort, Refusal, toFailureReport } from '@understudy/base/errors'
+import { inTurn } from '@understudy/base/in-turn'
+import { agentVersion } from './agent-version.ts'
+import { backOff } from './back-off.ts'
+import { type ControlSession, openControlSession } from './control-session.ts'
+import { identifyServer, lookAround, roomAt } from './look-around.ts'
+import { type Mailbox, openMailbox } from './mailbox.ts'
+import type { Identity, StateFolder } from './state-folder.ts'
+
+export type Log = (message: string) => void
+
+/** With these the server will not have this agent again, whatever it does. */
+const final = new Set(['agent/revoked', 'agent/not-recognised', 'agent/other-server'])
+
+/** Resolves when `signal` aborts. Refuses what a person has to mend. */
+export async function runAgent(folder: StateFolder, log: Log, signal: AbortSignal): Promise<void> {
+  const identity = await loadIdentity(folder)
+  const unlock = await lock(folder)
+  try {
+    const mailbox = await openMailbox(folder)
+    await mailbox.say({ kind: 'started', version: agentVersion, at: Date.now() })
+    await keepConnected({ folder, identity, mailbox, log, signal, facts: await lookAround() })
+  } finally {
+    unlock()
+  }
+}
+
+export type Enrolled = Identity & { readonly agentId: string }
+
+/** The server's identity as it is now: on a clone it is another one, and the control plane says so. */
+export async function loadIdentity(folder: StateFolder): Promise<Enrolled> {
+  const identity = await folder.identity()
+  if (identity === null || identity.agentId === null)
+    throw new Refusal({
+      code: 'agent/not-enrolled',
+      message: `${folder.path} holds no enrolled agent`,
+      remedy: 'Copy the command from the site in the console: understudy-agent enrol …',
+    })
+  const serverIdentity = await identifyServer(identity.identityText)
+  return { ...identity, agentId: identity.agentId, serverIdentity }
+}
+
+type Running = {
+  readonly folder: StateFolder
+  readonly identity: Enrolled
+  readonly mailbox: Mailbox
+  readonly facts: Awaited<ReturnType<typeof lookAround>>
+  readonly log: Log
+  readonly signal: AbortSignal
+}
+
+async function keepConnected(running: Running): Promise<void> {
+  const { folder, identity, mailbox, log, signal } = running
+  const instance = randomUUID()
+  const inOrder = inTurn()
+  let session: ControlSession | null = null
+  let failures = 0
+  const stand = (connected: boolean, note: string | null): Promise<void> =>
+    folder
+      .saveStanding({
+        pid: process.pid,
+        version: agentVersion,
+        connected,
+        since: Date.now(),
+        note,
+        backlog: mailbox.waiting().length,
+      })
+      .catch((error: unknown) => log(`the standing could not be written: ${String(error)}`))
+  const work = (order: Order): void => {
+    void inOrder(async () => {
+      await mailbox.answer(order.id, await carryOut(order))
+      session?.push()
+    }).catch((error: unknown) => log(`an order could not be answered: ${String(error)}`))
+  }
+  // What was asked before a crash is done after it.
+  for (const order of mailbox.orders()) work(order)
+
+  while (!signal.aborted) {
+    const stop = (): void => session?.close()
+    try {
+      session = await openControlSession({
+        identity,
+        instance,
+        mailbox,
+        facts: running.facts,
+        health: async () => ({
+          ...(await roomAt(folder.path)),
+          memoryBytes: process.memoryUsage().rss,
+          upSeconds: process.uptime(),
+        }),
+        onWelcome() {
+          failures = 0
+          log(`connected to ${identity.server}`)
+          void stand(true, null)
+        },
+        onOrder: work,
+      })
+      signal.addEventListener('abort', stop, { once: true })
+      if (signal.aborted) stop()
+      await session.ended
+      if (!signal.aborted) log('the connection has ended')
+      await stand(false, signal.aborted ? 'It was stopped' : 'The connection has ended; it is tried again')
+    } catch (error) {
+      const report = toFailureReport(error)
+      await stand(false, `${report.message}. ${report.remedy}`)
+      if (error instanceof Refusal && final.has(error.code)) throw error
+      log(`not connected: ${report.message}`)
+    } finally {
+      signal.removeEventListener('abort', stop)
+      session = null
+    }
+    await pause(backOff(failures, Math.random()), signal)
+    failures += 1
+  }
+  await inOrder(async () => {})
+}
+
+/** Idempotent: after a crash it is done again. */
+async function carryOut({ kind }: Order): Promise<Outcome> {
+  if (!isKnownOrder(kind))
+    return {
+      kind: 'failed',
+      code: 'agent/order-not-known',
+      message: `This agent (${agentVersion}) does not know what "${kind}" is; bring it to the version of the server`,
+    }
+  switch (kind) {
+    case 'report-facts':
+      return { kind: 'facts', facts: await lookAround() }
+  }
+}
+
+const pause = (milliseconds: number, signal: AbortSignal): Promise<void> =>
+  wait(milliseconds, undefined, { signal }).catch((error: unknown) => {
+    if (!isAbort(error)) throw error
+  })
+
+/** The kernel lets go of it with the process, however that ends. Where there is nothing like it the server tells two of them apart. */
+async function lock({ path }: StateFolder): Promise<() => void> {
+  const name = `understudy-agent-${createHash('sha256').update(path).digest('hex').slice(0, 32)}`
+  if (process.platform !== 'linux' && process.platform !== 'win32') return () => {}
+  const holder = createServer().unref()
+  await new Promise<void>((resolve, reject) => {
+    holder.once('error', () =>
+      reject(
+        new Refusal({
+          code: 'agent/runs-already',
+          message: `The agent of ${path} runs already`,
+          remedy: 'Stop the other process first.',
+        }),
+      ),
+    )
+    holder.listen(process.platform === 'linux' ? `\0${name}` : `\\\\.\\pipe\\${name}`, resolve)
+  })
+  return () => void holder.close()
+}
