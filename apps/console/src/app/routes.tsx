@@ -78,7 +78,7 @@ const sites = createRoute({
 const site = createRoute({
   getParentRoute: () => signedIn,
   path: '/sites/$siteId',
-  validateSearch: searchParams({ tab: oneOf('machines', 'replicas', 'networks', 'settings') }),
+  validateSearch: searchParams({ tab: oneOf('machines', 'replicas', 'networks', 'agents', 'settings') }),
   component: lazyRouteComponent(() => import('../pages/SitePage.tsx'), 'SitePage'),
 })
 const machines = createRoute({

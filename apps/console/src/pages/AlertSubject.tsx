@@ -3,7 +3,7 @@ import type { Alert } from '@understudy/contract/event'
 import { api } from '../api/client.ts'
 import { LinkAnchor } from '../ui/LinkAnchor.tsx'
 
-/** Leads to the site, machine, group, plan or run that an alert is about; plain words where none is known (any more). */
+/** Leads to the site, machine, group, plan, run or agent that an alert is about; plain words where none is known (any more). */
 export function AlertSubject({ alert: { code, subjectId, subjectName } }: { readonly alert: Alert }) {
   const { data: sites } = useQuery(api.sites.list.queryOptions())
   // As the overview asks for them: one answer serves every line.
@@ -17,6 +17,22 @@ export function AlertSubject({ alert: { code, subjectId, subjectName } }: { read
     enabled: code.startsWith('plan-run/') && subjectId !== null,
     retry: false,
   })
+  const { data: agents } = useQuery({
+    ...api.agents.list.queryOptions({ input: {} }),
+    enabled: code.startsWith('agent/'),
+  })
+  const agent = agents?.items.find(({ id }) => id === subjectId)
+  if (agent)
+    return (
+      <LinkAnchor
+        to="/sites/$siteId"
+        params={{ siteId: agent.siteId }}
+        search={{ tab: 'agents' }}
+        inherit
+      >
+        {subjectName}
+      </LinkAnchor>
+    )
   if (run)
     return (
       <LinkAnchor to="/plans/$planId/runs/$runId" params={{ planId: run.planId, runId: run.id }} inherit>

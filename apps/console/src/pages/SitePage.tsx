@@ -8,6 +8,7 @@ import type { Site } from '@understudy/contract/site'
 import { api, client } from '../api/client.ts'
 import { useRooms } from '../api/live.ts'
 import { useWhyRefused } from '../api/session.ts'
+import { SiteAgents } from '../features/agents/SiteAgents.tsx'
 import { SiteDown } from '../features/plan-runs/SiteDown.tsx'
 import { MachineList } from '../features/protections/MachineList.tsx'
 import { ReplicaList } from '../features/protections/ReplicaList.tsx'
@@ -32,11 +33,12 @@ import { Stat } from '../ui/Stat.tsx'
 import { toastProblem } from '../ui/toast-job.tsx'
 import { When } from '../ui/When.tsx'
 
-const tabs = ['machines', 'replicas', 'networks', 'settings'] as const
+const tabs = ['machines', 'replicas', 'networks', 'agents', 'settings'] as const
 const wordsOfTab: Record<(typeof tabs)[number], string> = {
   machines: 'Machines',
   replicas: 'Replicas kept here',
   networks: 'Networks',
+  agents: 'Agents',
   settings: 'Settings',
 }
 
@@ -169,6 +171,9 @@ export function SitePage() {
             </Tabs.Panel>
             <Tabs.Panel value="networks">
               <SiteNetworks siteId={siteId} />
+            </Tabs.Panel>
+            <Tabs.Panel value="agents">
+              <SiteAgents site={site} />
             </Tabs.Panel>
             <Tabs.Panel value="settings" p="md">
               <EditSite key={site.id} site={site} />

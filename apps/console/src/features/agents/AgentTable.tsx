@@ -1,0 +1,154 @@
+import { Group, Table, Text, VisuallyHidden } from '@mantine/core'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { formatBytes } from '@understudy/base/bytes'
+import type { Agent } from '@understudy/contract/agent'
+import { roleOf } from '@understudy/contract/roles'
+import { useState } from 'react'
+import { api, client } from '../../api/client.ts'
+import { useWhyRefused } from '../../api/session.ts'
+import { formatCount } from '../../lib/format.ts'
+import { ActionButton } from '../../ui/ActionButton.tsx'
+import { ConfirmByName } from '../../ui/ConfirmByName.tsx'
+import { StatusMark } from '../../ui/StatusMark.tsx'
+import { toastProblem } from '../../ui/toast-job.tsx'
+import { When } from '../../ui/When.tsx'
+import { toneOfState, wordsOfRole, wordsOfSkew, wordsOfState } from './agent-words.ts'
+
+export function AgentTable({ agents }: { readonly agents: readonly Agent[] }) {
+  const [revoked, setRevoked] = useState<Agent | null>(null)
+  return (
+    <>
+      <Table.ScrollContainer minWidth={980} tabIndex={0}>
+        <Table aria-label="Agents">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Agent</Table.Th>
+              <Table.Th>State</Table.Th>
+              <Table.Th>Last heard</Table.Th>
+              <Table.Th>Version</Table.Th>
+              <Table.Th ta="right">Throughput</Table.Th>
+              <Table.Th ta="right">Backlog</Table.Th>
+              <Table.Th>Clock</Table.Th>
+              <Table.Th ta="right">Free disk</Table.Th>
+              <Table.Th>
+                <VisuallyHidden>Actions</VisuallyHidden>
+              </Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {agents.map((agent) => (
+              <AgentRow key={agent.id} agent={agent} onRevoke={() => setRevoked(agent)} />
+            ))}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+      {revoked && <RevokeAgent agent={revoked} onDone={() => setRevoked(null)} />}
+    </>
+  )
+}
+
+function AgentRow({ agent, onRevoke }: { readonly agent: Agent; readonly onRevoke: () => void }) {
+  const { health, state } = agent
+  return (
+    <Table.Tr>
+      <Table.Td>
+        <Text size="sm" fw={500}>
+          {agent.name}
+        </Text>
+        <Text size="xs" c="var(--ink-quiet)">
+          {agent.roles.map((role) => wordsOfRole[role]).join(', ')} · {agent.system}
+        </Text>
+      </Table.Td>
+      <Table.Td>
+        <StatusMark tone={toneOfState[state]}>{wordsOfState[state]}</StatusMark>
+        {agent.revokedAt !== null && (
+          <Text size="xs" c="var(--ink-quiet)">
+            by {agent.revokedBy}, <When at={agent.revokedAt} />
+          </Text>
+        )}
+      </Table.Td>
+      <Table.Td>
+        <When at={agent.seenAt} absent="never" />
+      </Table.Td>
+      <Table.Td>{agent.version}</Table.Td>
+      <Table.Td ta="right" className="number">
+        {health && state === 'connected' ? `${formatBytes(Math.round(health.bytesPerSecond))}/s` : '–'}
+      </Table.Td>
+      <Table.Td ta="right" className="number">
+        {health ? formatCount(health.backlog) : '–'}
+      </Table.Td>
+      <Table.Td>{wordsOfSkew(agent.clockSkewSeconds)}</Table.Td>
+      <Table.Td ta="right" className="number">
+        {health ? formatBytes(health.freeBytes) : '–'}
+        {health && (
+          <Text size="xs" c="var(--ink-quiet)">
+            of {formatBytes(health.diskBytes)}
+          </Text>
+        )}
+      </Table.Td>
+      <Table.Td>{state !== 'revoked' && <RowActions agent={agent} onRevoke={onRevoke} />}</Table.Td>
+    </Table.Tr>
+  )
+}
+
+function RowActions({ agent, onRevoke }: { readonly agent: Agent; readonly onRevoke: () => void }) {
+  const queries = useQueryClient()
+  const whyRefused = useWhyRefused()
+  const lookAround = useMutation({
+    mutationFn: () => client.agents.lookAround({ id: agent.id }),
+    onError: (problem) => toastProblem(`${agent.name} could not be asked`, problem),
+    onSettled: () => queries.invalidateQueries({ queryKey: api.agents.key() }),
+  })
+  return (
+    <Group gap={4} justify="flex-end" wrap="nowrap">
+      <ActionButton
+        reason={
+          whyRefused(roleOf.agents.lookAround) ?? (agent.waitsForAnswer ? 'It was asked already' : null)
+        }
+        variant="subtle"
+        size="compact-xs"
+        loading={lookAround.isPending}
+        onClick={() => lookAround.mutate()}
+        aria-label={`Look at the server of ${agent.name} again`}
+      >
+        Look again
+      </ActionButton>
+      <ActionButton
+        reason={whyRefused(roleOf.agents.revoke)}
+        variant="subtle"
+        color="red"
+        size="compact-xs"
+        onClick={onRevoke}
+        aria-label={`Revoke ${agent.name}`}
+      >
+        Revoke
+      </ActionButton>
+    </Group>
+  )
+}
+
+function RevokeAgent({ agent, onDone }: { readonly agent: Agent; readonly onDone: () => void }) {
+  const queries = useQueryClient()
+  const revoke = useMutation({
+    mutationFn: () => client.agents.revoke({ id: agent.id }),
+    onSuccess: onDone,
+    onSettled: () => queries.invalidateQueries({ queryKey: api.agents.key() }),
+  })
+  return (
+    <ConfirmByName
+      opened
+      onClose={onDone}
+      title={`Revoke ${agent.name}?`}
+      name={agent.name}
+      confirm={`Revoke ${agent.name}`}
+      pending={revoke.isPending}
+      error={revoke.error}
+      onConfirm={() => revoke.mutate()}
+    >
+      <Text size="sm">
+        Its connection ends at once, and its key is never let in again. Nothing on its server is touched; to
+        have it back it is enrolled anew. This cannot be undone.
+      </Text>
+    </ConfirmByName>
+  )
+}

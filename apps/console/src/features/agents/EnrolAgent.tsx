@@ -1,0 +1,127 @@
+import { Alert, Button, Checkbox, Code, CopyButton, Group, Modal, Stack, Text } from '@mantine/core'
+import { IconCheck, IconCopy, IconPlugConnected } from '@tabler/icons-react'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import type { Agent, AgentInvitation, AgentRole } from '@understudy/contract/agent'
+import type { Site } from '@understudy/contract/site'
+import { useState } from 'react'
+import { api, client } from '../../api/client.ts'
+import { keysOf } from '../../lib/keys-of.ts'
+import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
+import { StatusMark } from '../../ui/StatusMark.tsx'
+import { useNow } from '../../ui/use-now.ts'
+import { countDown, noteOfRole, toneOfState, wordsOfRole, wordsOfState } from './agent-words.ts'
+
+type EnrolAgentProps = {
+  readonly site: Pick<Site, 'id' | 'name'>
+  /** Of the site: the new one appears among them. */
+  readonly agents: readonly Agent[]
+  readonly onClose: () => void
+}
+
+/** Roles first, then the command, which is shown once, until its token has made an agent or has expired. */
+export function EnrolAgent({ site, agents, onClose }: EnrolAgentProps) {
+  const queries = useQueryClient()
+  const [roles, setRoles] = useState<readonly string[]>(['protected-server'])
+  const invite = useMutation({
+    mutationFn: () =>
+      client.agents.invite({
+        id: site.id,
+        roles: keysOf(wordsOfRole).filter((role: AgentRole) => roles.includes(role)),
+      }),
+    onSettled: () => queries.invalidateQueries({ queryKey: api.agents.key() }),
+  })
+  return (
+    <Modal opened onClose={onClose} title={`Enrol an agent at ${site.name}`} size={680}>
+      {invite.data ? (
+        <Invitation
+          invitation={invite.data}
+          agent={agents.find(({ invitationId }) => invitationId === invite.data.id)}
+          onClose={onClose}
+          onAgain={() => invite.mutate()}
+        />
+      ) : (
+        <Stack>
+          <Checkbox.Group
+            label="What it may do"
+            description="It is held to this. Another agent of the site may do other things."
+            value={[...roles]}
+            onChange={setRoles}
+          >
+            <Stack gap="xs" mt="xs">
+              {keysOf(wordsOfRole).map((role) => (
+                <Checkbox key={role} value={role} label={wordsOfRole[role]} description={noteOfRole[role]} />
+              ))}
+            </Stack>
+          </Checkbox.Group>
+          <ProblemAlert error={invite.error} />
+          <Group justify="flex-end">
+            <Button variant="default" onClick={onClose}>
+              Cancel
+            </Button>
+            <Button disabled={roles.length === 0} loading={invite.isPending} onClick={() => invite.mutate()}>
+              Make the command
+            </Button>
+          </Group>
+        </Stack>
+      )}
+    </Modal>
+  )
+}
+
+type InvitationProps = {
+  readonly invitation: AgentInvitation
+  readonly agent: Agent | undefined
+  readonly onClose: () => void
+  readonly onAgain: () => void
+}
+
+function Invitation({ invitation, agent, onClose, onAgain }: InvitationProps) {
+  const now = useNow(1000)
+  const isOver = Date.parse(invitation.expiresAt) <= now
+  if (agent)
+    return (
+      <Stack>
+        <Alert
+          color="green"
+          variant="light"
+          icon={<IconPlugConnected size={18} />}
+          title={`${agent.name} is enrolled`}
+        >
+          <StatusMark tone={toneOfState[agent.state]}>{wordsOfState[agent.state]}</StatusMark>
+          {agent.state === 'expected' && (
+            <Text size="sm" mt="xs">
+              It connects once it is started there: <Code>understudy-agent run</Code>
+            </Text>
+          )}
+        </Alert>
+        <Button onClick={onClose}>Done</Button>
+      </Stack>
+    )
+  return (
+    <Stack>
+      <Text size="sm">
+        Run this on the server that becomes an agent. It works once, and whoever has it can enrol an agent
+        here: it is not kept and cannot be shown again.
+      </Text>
+      <Code block style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }} aria-label="Command">
+        {invitation.command}
+      </Code>
+      <Group justify="space-between">
+        <Text size="sm" className="number" role="timer" aria-live="off">
+          {isOver ? 'The token has expired' : `The token works for ${countDown(invitation.expiresAt, now)}`}
+        </Text>
+        {isOver ? (
+          <Button onClick={onAgain}>Make another one</Button>
+        ) : (
+          <CopyButton value={invitation.command} timeout={1500}>
+            {({ copied, copy }) => (
+              <Button leftSection={copied ? <IconCheck size={16} /> : <IconCopy size={16} />} onClick={copy}>
+                {copied ? 'Copied' : 'Copy the command'}
+              </Button>
+            )}
+          </CopyButton>
+        )}
+      </Group>
+    </Stack>
+  )
+}

@@ -1,0 +1,42 @@
+import type { AgentRole, AgentState } from '@understudy/contract/agent'
+import { formatDuration } from '../../lib/format.ts'
+import type { Tone } from '../../ui/tone.ts'
+
+export const wordsOfState: Record<AgentState, string> = {
+  expected: 'Not seen yet',
+  connected: 'Connected',
+  silent: 'Silent',
+  revoked: 'Revoked',
+}
+export const toneOfState: Record<AgentState, Tone> = {
+  expected: 'busy',
+  connected: 'good',
+  silent: 'bad',
+  revoked: 'off',
+}
+
+export const wordsOfRole: Record<AgentRole, string> = {
+  'protected-server': 'Protected server',
+  'site-gateway': 'Site gateway',
+  vault: 'Vault',
+}
+export const noteOfRole: Record<AgentRole, string> = {
+  'protected-server': 'It runs on a server and is for the disks of that server.',
+  'site-gateway': 'It is for the hypervisors of this site.',
+  vault: 'It keeps replicas at this site.',
+}
+
+/** Less is the way of the message over the line. */
+const agreesWithinSeconds = 2
+
+export function wordsOfSkew(seconds: number | null): string {
+  if (seconds === null) return '–'
+  if (Math.abs(seconds) < agreesWithinSeconds) return 'agrees'
+  return `${formatDuration(Math.abs(seconds))} ${seconds > 0 ? 'ahead' : 'behind'}`
+}
+
+/** `58:03`; zero when it is over. */
+export function countDown(until: string, now: number): string {
+  const seconds = Math.max(0, Math.ceil((Date.parse(until) - now) / 1000))
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
+}

@@ -1,0 +1,92 @@
+// A server becomes an agent by the command of the console, is seen there, and is revoked.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type BrowserContext, expect, type Page, test } from '@playwright/test'
+import { becomeOwner, field, heading, watchForErrors } from './console.ts'
+import { dismantle, newHome, type Product, startProduct } from './product.ts'
+import { apiOf, checkBothThemes, openTwoSites } from './simulated-sites.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+let home: string
+let agentHome: string
+let product: Product
+let context: BrowserContext
+let page: Page
+let errors: readonly string[]
+let agent: ChildProcess | null = null
+
+test.beforeAll(async ({ browser }) => {
+  home = await newHome()
+  agentHome = await mkdtemp(path.join(tmpdir(), 'us-agent-'))
+  product = await startProduct(home, { environment: { UNDERSTUDY_AGENT_PORT: '0' } })
+  context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] })
+  page = await context.newPage()
+  errors = watchForErrors(page)
+  await becomeOwner(page, product.setupLink ?? '')
+  const { harbour } = await openTwoSites(apiOf(context, product.address), 0)
+  await page.goto(`${product.address}/sites/${harbour.id}?tab=agents`)
+  await expect(heading(page, 'Harbour')).toBeVisible()
+})
+test.afterAll(async () => {
+  agent?.kill('SIGTERM')
+  await context?.close()
+  await dismantle(home, product ?? null)
+  await rm(agentHome, { recursive: true, force: true })
+})
+
+/** As somebody at that server would, from a checkout. */
+function startAgent(args: readonly string[]): ChildProcess {
+  return spawn('npm', ['run', '--silent', 'agent', '--', ...args, '--home', agentHome], {
+    cwd: root,
+    stdio: 'inherit',
+  })
+}
+
+test('a server is enrolled by the command that the console shows, and is seen', async () => {
+  await page.getByRole('button', { name: 'Enrol an agent' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Enrol an agent at Harbour' })
+  await expect(dialog.getByRole('checkbox', { name: 'Protected server' })).toBeChecked()
+  await dialog.getByRole('button', { name: 'Make the command' }).click()
+  await expect(dialog.getByRole('timer')).toHaveText(/The token works for (59|60):\d\d/)
+  const shown = await dialog.getByLabel('Command').innerText()
+  await dialog.getByRole('button', { name: 'Copy the command' }).click()
+  await expect(dialog.getByRole('button', { name: 'Copied' })).toBeVisible()
+  const command = await page.evaluate(() => navigator.clipboard.readText())
+  expect(command).toBe(shown)
+  await checkBothThemes(page, 'enrol-agent')
+
+  const words = command.trim().split(/\s+/)
+  expect(words[0]).toBe('understudy-agent')
+  const enrolling = startAgent([...words.slice(1), '--name', 'db-1'])
+  expect(await once(enrolling, 'close')).toEqual([0, null])
+  await expect(dialog.getByText('db-1 is enrolled')).toBeVisible({ timeout: 30_000 })
+  await dialog.getByRole('button', { name: 'Done' }).click()
+
+  const row = page.getByRole('table', { name: 'Agents' }).getByRole('row', { name: /db-1/ })
+  await expect(row.getByText('Not seen yet')).toBeVisible()
+  agent = startAgent(['run'])
+  await expect(row.getByText('Connected')).toBeVisible({ timeout: 60_000 })
+  await expect(row.getByRole('cell', { name: /of .*iB/ })).toBeVisible({ timeout: 30_000 })
+  await expect(row.getByText('agrees')).toBeVisible()
+  await checkBothThemes(page, 'agents')
+})
+
+test('an agent is revoked by its name, and ends', async () => {
+  const running = agent
+  if (!running) throw new Error('the agent runs')
+  const ended = once(running, 'close')
+  await page.getByRole('button', { name: 'Revoke db-1' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Revoke db-1?' })
+  await field(dialog, 'Type db-1 to go on').fill('db-1')
+  await dialog.getByRole('button', { name: 'Revoke db-1' }).click()
+  await expect(page.getByText('No agent at this site')).toBeVisible()
+  expect(await ended).toEqual([1, null])
+  await page.getByRole('button', { name: 'Show 1 revoked' }).click()
+  await expect(page.getByRole('table', { name: 'Agents' }).getByText('Revoked', { exact: true })).toBeVisible()
+  expect(errors).toEqual([])
+})
