@@ -87,6 +87,8 @@ test('an agent is revoked by its name, and ends', async () => {
   await expect(page.getByText('No agent at this site')).toBeVisible()
   expect(await ended).toEqual([1, null])
   await page.getByRole('button', { name: 'Show 1 revoked' }).click()
-  await expect(page.getByRole('table', { name: 'Agents' }).getByText('Revoked', { exact: true })).toBeVisible()
+  await expect(
+    page.getByRole('table', { name: 'Agents' }).getByText('Revoked', { exact: true }),
+  ).toBeVisible()
   expect(errors).toEqual([])
 })

@@ -57,121 +57,137 @@ const audited = async (action: string): Promise<readonly z.infer<typeof AuditEnt
     (each) => each.action === action,
   )
 
-test('an agent is enrolled by its command, connects, says how it is, and does what it is asked', async () => {
-  const one = await agent('db-1')
-  const { command } = await invite()
-  expect(await one.command(['status'])).toMatchObject({ code: 1 })
-  expect(await one.enrol(command)).toMatchObject({ code: 0 })
-  expect((await known('db-1')).state).toBe('expected')
-  one.run()
-  const seen = await untilState('db-1', 'connected')
-  expect(seen.roles).toEqual(['protected-server'])
-  expect(seen.health?.freeBytes).toBeGreaterThan(0)
-  expect(Math.abs(seen.clockSkewSeconds ?? Number.NaN)).toBeLessThan(60)
-  await until('it says so itself', 30, async () =>
-    (await one.command(['status'])).printed.includes('Connected.') ? true : null,
-  )
-  await product.ask('POST', `/agents/${seen.id}/look-around`)
-  await until('it has answered', 30, async () => ((await known('db-1')).waitsForAnswer ? null : true))
-  // The kernel keeps a second one away from the same folder.
-  expect(await one.command(['run'])).toMatchObject({
-    code: 1,
-    printed: expect.stringContaining('runs already'),
-  })
-  expect(await one.stop()).toBe(0)
-}, slowly)
+test(
+  'an agent is enrolled by its command, connects, says how it is, and does what it is asked',
+  async () => {
+    const one = await agent('db-1')
+    const { command } = await invite()
+    expect(await one.command(['status'])).toMatchObject({ code: 1 })
+    expect(await one.enrol(command)).toMatchObject({ code: 0 })
+    expect((await known('db-1')).state).toBe('expected')
+    one.run()
+    const seen = await untilState('db-1', 'connected')
+    expect(seen.roles).toEqual(['protected-server'])
+    expect(seen.health?.freeBytes).toBeGreaterThan(0)
+    expect(Math.abs(seen.clockSkewSeconds ?? Number.NaN)).toBeLessThan(60)
+    await until('it says so itself', 30, async () =>
+      (await one.command(['status'])).printed.includes('Connected.') ? true : null,
+    )
+    await product.ask('POST', `/agents/${seen.id}/look-around`)
+    await until('it has answered', 30, async () => ((await known('db-1')).waitsForAnswer ? null : true))
+    // The kernel keeps a second one away from the same folder.
+    expect(await one.command(['run'])).toMatchObject({
+      code: 1,
+      printed: expect.stringContaining('runs already'),
+    })
+    expect(await one.stop()).toBe(0)
+  },
+  slowly,
+)
 
-test('a wrong token, a used one and a wrong fingerprint enrol nobody, and say why', async () => {
-  const { command } = await invite()
-  const token = present(/--token (\S+)/.exec(command)?.[1], 'the command has a token')
-  const fingerprint = present(/--fingerprint (\S+)/.exec(command)?.[1], 'the command has a fingerprint')
-  const two = await agent('db-2')
-  expect(await two.enrol(command.replace(token, 'x'.repeat(token.length)))).toMatchObject({
-    code: 1,
-    printed: expect.stringContaining('agent/token-not-valid'),
-  })
-  const wrong = `sha256:${'0'.repeat(64)}`
-  expect(await two.enrol(command.replace(fingerprint, wrong))).toMatchObject({
-    code: 1,
-    printed: expect.stringContaining('agent/wrong-fingerprint'),
-  })
-  expect(await two.enrol(command)).toMatchObject({ code: 0 })
-  const three = await agent('db-3')
-  expect(await three.enrol(command)).toMatchObject({
-    code: 1,
-    printed: expect.stringContaining('agent/token-not-valid'),
-  })
-  // Another agent on the server of db-2.
-  const twin = await agent('db-2')
-  expect(await twin.enrol((await invite()).command)).toMatchObject({
-    code: 1,
-    printed: expect.stringContaining('agent/server-taken'),
-  })
-  const outcomes = (await audited('agents.enrol')).map(({ outcome, facts }) => facts.problem ?? outcome)
-  expect(outcomes.slice(0, 4)).toEqual([
-    'agent/server-taken',
-    'agent/token-not-valid',
-    'accepted',
-    'agent/token-not-valid',
-  ])
-}, slowly)
+test(
+  'a wrong token, a used one and a wrong fingerprint enrol nobody, and say why',
+  async () => {
+    const { command } = await invite()
+    const token = present(/--token (\S+)/.exec(command)?.[1], 'the command has a token')
+    const fingerprint = present(/--fingerprint (\S+)/.exec(command)?.[1], 'the command has a fingerprint')
+    const two = await agent('db-2')
+    expect(await two.enrol(command.replace(token, 'x'.repeat(token.length)))).toMatchObject({
+      code: 1,
+      printed: expect.stringContaining('agent/token-not-valid'),
+    })
+    const wrong = `sha256:${'0'.repeat(64)}`
+    expect(await two.enrol(command.replace(fingerprint, wrong))).toMatchObject({
+      code: 1,
+      printed: expect.stringContaining('agent/wrong-fingerprint'),
+    })
+    expect(await two.enrol(command)).toMatchObject({ code: 0 })
+    const three = await agent('db-3')
+    expect(await three.enrol(command)).toMatchObject({
+      code: 1,
+      printed: expect.stringContaining('agent/token-not-valid'),
+    })
+    // Another agent on the server of db-2.
+    const twin = await agent('db-2')
+    expect(await twin.enrol((await invite()).command)).toMatchObject({
+      code: 1,
+      printed: expect.stringContaining('agent/server-taken'),
+    })
+    const outcomes = (await audited('agents.enrol')).map(({ outcome, facts }) => facts.problem ?? outcome)
+    expect(outcomes.slice(0, 4)).toEqual([
+      'agent/server-taken',
+      'agent/token-not-valid',
+      'accepted',
+      'agent/token-not-valid',
+    ])
+  },
+  slowly,
+)
 
-test('a copy of an agent is turned away while the agent is there, and people are told', async () => {
-  const four = await agent('db-4')
-  await four.enrol((await invite()).command)
-  four.run()
-  const { id } = await untilState('db-4', 'connected')
-  const copy = await agent('db-4')
-  await cp(four.home, copy.home, { recursive: true })
-  copy.run()
-  await until('the alert is there', 60, async () =>
-    (await product.alerts(id)).some(({ code }: Alert) => code === 'agent/claimed-twice') ? true : null,
-  )
-  expect((await audited('agents.connect'))[0]?.facts).toEqual({ problem: 'agent/claimed-twice' })
-  expect((await known('db-4')).state).toBe('connected')
-  await copy.kill()
+test(
+  'a copy of an agent is turned away while the agent is there, and people are told',
+  async () => {
+    const four = await agent('db-4')
+    await four.enrol((await invite()).command)
+    four.run()
+    const { id } = await untilState('db-4', 'connected')
+    const copy = await agent('db-4')
+    await cp(four.home, copy.home, { recursive: true })
+    copy.run()
+    await until('the alert is there', 60, async () =>
+      (await product.alerts(id)).some(({ code }: Alert) => code === 'agent/claimed-twice') ? true : null,
+    )
+    expect((await audited('agents.connect'))[0]?.facts).toEqual({ problem: 'agent/claimed-twice' })
+    expect((await known('db-4')).state).toBe('connected')
+    await copy.kill()
 
-  await product.ask('POST', `/agents/${id}/revoke`)
-  expect(await four.ended()).toBe(1)
-  expect(four.printed()).toContain('agent/revoked')
-  four.run()
-  expect(await four.ended()).toBe(1)
-  expect((await known('db-4')).state).toBe('revoked')
-}, slowly)
+    await product.ask('POST', `/agents/${id}/revoke`)
+    expect(await four.ended()).toBe(1)
+    expect(four.printed()).toContain('agent/revoked')
+    four.run()
+    expect(await four.ended()).toBe(1)
+    expect((await known('db-4')).state).toBe('revoked')
+  },
+  slowly,
+)
 
-test('through a proxy that cuts, with both sides killed again and again, nothing is lost and nothing counts twice', async () => {
-  const proxy = await openCuttingProxy()
-  closers.push(() => proxy.close())
-  const five = await agent('db-5')
-  expect(await five.enrol((await invite()).command, ['--proxy', proxy.address])).toMatchObject({ code: 0 })
-  five.run()
-  const { id } = await untilState('db-5', 'connected')
-  let starts = 1
-  const ask = (): Promise<unknown> => product.ask('POST', `/agents/${id}/look-around`)
-  const answered = (): Promise<true> =>
-    until('everything is answered', 90, async () => ((await known('db-5')).waitsForAnswer ? null : true))
-  for (let round = 0; round < 2; round += 1) {
-    await ask()
-    proxy.cut()
-    await ask()
-    await answered()
-    await five.kill()
-    await ask()
+test(
+  'through a proxy that cuts, with both sides killed again and again, nothing is lost and nothing counts twice',
+  async () => {
+    const proxy = await openCuttingProxy()
+    closers.push(() => proxy.close())
+    const five = await agent('db-5')
+    expect(await five.enrol((await invite()).command, ['--proxy', proxy.address])).toMatchObject({ code: 0 })
     five.run()
-    starts += 1
-    await answered()
-    await ask()
-    await product.kill()
-    await five.kill()
-    five.run()
-    starts += 1
-    await product.start()
-    await answered()
-  }
-  await until('every start is told', 60, async () => {
-    const events = (await product.events(id)).filter(({ code }: Event) => code === 'agent/started')
-    return events.length === starts ? true : null
-  })
-  expect(proxy.carried()).toBeGreaterThan(4)
-  expect(await five.stop()).toBe(0)
-}, slowly)
+    const { id } = await untilState('db-5', 'connected')
+    let starts = 1
+    const ask = (): Promise<unknown> => product.ask('POST', `/agents/${id}/look-around`)
+    const answered = (): Promise<true> =>
+      until('everything is answered', 90, async () => ((await known('db-5')).waitsForAnswer ? null : true))
+    for (let round = 0; round < 2; round += 1) {
+      await ask()
+      proxy.cut()
+      await ask()
+      await answered()
+      await five.kill()
+      await ask()
+      five.run()
+      starts += 1
+      await answered()
+      await ask()
+      await product.kill()
+      await five.kill()
+      five.run()
+      starts += 1
+      await product.start()
+      await answered()
+    }
+    await until('every start is told', 60, async () => {
+      const events = (await product.events(id)).filter(({ code }: Event) => code === 'agent/started')
+      return events.length === starts ? true : null
+    })
+    expect(proxy.carried()).toBeGreaterThan(4)
+    expect(await five.stop()).toBe(0)
+  },
+  slowly,
+)

@@ -24,12 +24,7 @@ export function AlertSubject({ alert: { code, subjectId, subjectName } }: { read
   const agent = agents?.items.find(({ id }) => id === subjectId)
   if (agent)
     return (
-      <LinkAnchor
-        to="/sites/$siteId"
-        params={{ siteId: agent.siteId }}
-        search={{ tab: 'agents' }}
-        inherit
-      >
+      <LinkAnchor to="/sites/$siteId" params={{ siteId: agent.siteId }} search={{ tab: 'agents' }} inherit>
         {subjectName}
       </LinkAnchor>
     )

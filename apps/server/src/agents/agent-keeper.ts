@@ -56,10 +56,7 @@ export type AgentKeeper = {
   /** Its connection ends at once. Repeatable. */
   revoke(agent: Agent, by: string): Promise<void>
   /** Refuses what its roles do not allow (`agent/role-missing`), and what a revoked one is asked (`agent/revoked`). */
-  ask(
-    agent: Agent,
-    order: { readonly kind: AgentOrderKind; readonly by: string },
-  ): Promise<AgentOrder>
+  ask(agent: Agent, order: { readonly kind: AgentOrderKind; readonly by: string }): Promise<AgentOrder>
 }
 
 export function createAgentKeeper(parts: AgentParts): AgentKeeper {
