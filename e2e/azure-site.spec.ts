@@ -136,7 +136,13 @@ test('whoever has no account gets an emulated one, which says what it is', async
   await expect(heading(page, AZURE)).toBeVisible({ timeout: 60_000 })
   const main = page.getByRole('main')
   await expect(main.getByText('emulated', { exact: true }).first()).toBeVisible()
-  await expect(main.getByRole('tab')).toHaveText(['Machines', 'Replicas kept here', 'Networks', 'Settings'])
+  await expect(main.getByRole('tab')).toHaveText([
+    'Machines',
+    'Replicas kept here',
+    'Networks',
+    'Agents',
+    'Settings',
+  ])
   await expect(main.getByRole('region', { name: 'Where machines run' })).toContainText('westeurope')
 })
 

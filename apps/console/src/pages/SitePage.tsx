@@ -56,11 +56,13 @@ export function SitePage() {
     onSettled: () => queries.invalidateQueries({ queryKey: api.key() }),
   })
   if (!site) return error ? <ProblemAlert error={error} /> : <RoutePending />
-  // A site that only keeps replicas has neither machines nor networks to show; one that runs them may have no inventory. One that
-  // cannot be opened can do nothing now, and is shown whole.
+  // A site that only keeps replicas has neither machines nor networks to show, and no server for an agent; one that runs them may have no
+  // inventory. One that cannot be opened can do nothing now, and is shown whole.
   const hasNoInventory = site.canKeepReplicas && !site.canBeSource
   const shownTabs = tabs.filter(
-    (each) => (each !== 'machines' || !hasNoInventory) && (each !== 'networks' || site.whyNoTarget === null),
+    (each) =>
+      ((each !== 'machines' && each !== 'agents') || !hasNoInventory) &&
+      (each !== 'networks' || site.whyNoTarget === null),
   )
   const hasMachines = shownTabs.includes('machines')
   // Where nothing runs yet, what is kept is what people come for.
