@@ -109,7 +109,7 @@ function RowActions({ agent, onRevoke }: { readonly agent: Agent; readonly onRev
         size="compact-xs"
         loading={lookAround.isPending}
         onClick={() => lookAround.mutate()}
-        aria-label={`Look at the server of ${agent.name} again`}
+        aria-label={`Look again at the server of ${agent.name}`}
       >
         Look again
       </ActionButton>
