@@ -61,6 +61,8 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
   const turn = inTurn()
   let session: Session | null = null
   let pending = 0
+  /** What still comes, or waits for its turn, is not listened to: it may be from an agent that was revoked. */
+  let ended = false
   let quiet = setTimeout(() => socket.terminate(), HELLO_MILLISECONDS)
   const stayAwake = (): void => {
     clearTimeout(quiet)
@@ -70,6 +72,7 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
     if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(message))
   }
   const end = (why: Refusal | null): void => {
+    ended = true
     if (why) say({ type: 'refused', code: why.code, message: why.message, remedy: why.remedy })
     socket.close(why ? REFUSED : 1001, why?.code ?? 'the server ends the connection')
     // Who does not answer the close is not waited for.
@@ -119,6 +122,7 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
   }
 
   const hear = async (text: string): Promise<void> => {
+    if (ended) return
     const message = readFromAgent(text)
     if (!session) return message ? open(message) : undefined
     switch (message?.type) {

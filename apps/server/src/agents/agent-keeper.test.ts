@@ -368,8 +368,11 @@ test('an agent is cut off when it is revoked, and told so whenever it comes agai
   const { line } = await greet(peer)
   await line.next('welcome')
   await keeper.revoke(agent, 'ada')
+  // Under way when it was revoked.
+  line.say({ type: 'said', sequence: 1, body: { kind: 'started', version: '1', at: 0 } })
   expect(await line.next('refused')).toMatchObject({ code: 'agent/revoked' })
   expect(await line.closed).toBe(4401)
+  expect(await stores.agents.received(agent.id)).toBe(0)
   const again = await greet(peer)
   expect(await again.line.next('refused')).toMatchObject({ code: 'agent/revoked' })
   const now = await agentOf(peer)

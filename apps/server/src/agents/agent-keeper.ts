@@ -175,6 +175,9 @@ export function createAgentKeeper(parts: AgentParts): AgentKeeper {
         })
       else if (open.has(agent.id)) await resolveAlert(parts, SILENT, agent)
     }
+    // With its site an agent goes, and nobody waits for it any more.
+    for (const id of open)
+      if (!agents.some((agent) => agent.id === id)) await resolveAlert(parts, SILENT, { id, name: id })
   }
 
   const rounds = createRecurring(
