@@ -12,6 +12,7 @@ export function changedStores(
     ...platforms,
     async of(site) {
       const platform = await platforms.of(site)
+      if (!platform.replicas) return platform
       const replicas = changed.get(platform.replicas) ?? {
         ...platform.replicas,
         ...change(platform.replicas),

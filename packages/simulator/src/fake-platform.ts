@@ -45,7 +45,7 @@ export type FakeSite = {
   readonly source: SourcePlatform
   readonly target: TargetPlatform
   readonly replicas: ReplicaStore
-  readonly platform: SitePlatform
+  readonly platform: SitePlatform & { readonly replicas: ReplicaStore }
   readonly faults: Faults
   /** From now on, and not more often. */
   givesPointsEvery(seconds: number): void
@@ -194,7 +194,7 @@ function fakeSite(id: SiteId, { clock, random, onPowerOn }: WorldParts): FakeSit
   const source = inject('source', fakeSource(parts))
   const target = inject('target', fakeTarget(targetSite))
   const replicas = memoryReplicaStore(clock)
-  const platform: SitePlatform = inject('site', {
+  const platform: FakeSite['platform'] = inject('site', {
     source,
     target,
     replicas,

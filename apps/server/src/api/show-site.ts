@@ -44,7 +44,8 @@ export function showSite(site: Site, around: SiteSurroundings): ShownSite {
     canBeSource: abilities.canBeSource,
     canKeepReplicas: abilities.canKeepReplicas,
     canBeTarget: abilities.canBeTarget,
-    whyNoTarget: noTarget && { message: noTarget.message, remedy: noTarget.remedy },
+    whyNoTarget:
+      abilities.canKeepReplicas && noTarget ? { message: noTarget.message, remedy: noTarget.remedy } : null,
     canEncrypt: abilities.canEncrypt,
     slowedDown: strain && {
       timesLastHour: strain.timesLastHour,

@@ -24,10 +24,10 @@ export const abilitiesOf = ({ platforms }: ApiDeps, site: Site): Promise<Abiliti
   platforms.of(site).then(
     ({ source, target, replicas }) => ({
       canBeSource: source !== undefined,
-      canKeepReplicas: true,
+      canKeepReplicas: replicas !== undefined,
       canBeTarget: target !== undefined,
-      canEncrypt: replicas.encrypts,
-      strain: replicas.strain?.() ?? null,
+      canEncrypt: replicas?.encrypts ?? false,
+      strain: replicas?.strain?.() ?? null,
     }),
     () => noAbilities,
   )
@@ -35,6 +35,6 @@ export const abilitiesOf = ({ platforms }: ApiDeps, site: Site): Promise<Abiliti
 /** Bytes left for replicas; null where that is not bounded or not known now. */
 export const freeBytesOf = ({ platforms }: ApiDeps, site: Site): Promise<number | null> =>
   platforms.of(site).then(
-    ({ replicas }) => replicas.freeBytes().catch(() => null),
+    ({ replicas }) => replicas?.freeBytes().catch(() => null) ?? null,
     () => null,
   )

@@ -8,7 +8,7 @@ import type { TaskScope } from '../jobs/job-scope.ts'
 import type { OpenedDisk, Replica } from '../ports/replica-store.ts'
 import { withReplica, withWriter } from '../recovery-points/with-replica.ts'
 import { sinkOf, sumBytes } from '../replication/run-cycle.ts'
-import { platformOf } from '../sites/platform-of.ts'
+import { replicasOf } from '../sites/platform-of.ts'
 import type { TurnPlan } from './plan-turn.ts'
 
 /** Holds the common point in the reverse replica for as long as a fail-back may need it. */
@@ -22,7 +22,7 @@ export async function createReverseReplica(
 ): Promise<void> {
   const { parts } = context
   const policy = await parts.stores.policies.find(protection.policyId)
-  const { replicas } = await platformOf(parts, protection.sourceSiteId)
+  const replicas = await replicasOf(parts, protection.sourceSiteId)
   await replicas.createReplica({
     id: plan.replicaId,
     machineName: protection.name,

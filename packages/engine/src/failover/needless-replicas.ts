@@ -9,7 +9,7 @@ import type { EngineParts } from '../engine-parts.ts'
 import { raiseAlert, recordEvent, resolveAlert } from '../events/report.ts'
 import type { TaskScope } from '../jobs/job-scope.ts'
 import { withinSeconds } from '../sites/bounded-call.ts'
-import { platformOf } from '../sites/platform-of.ts'
+import { replicasOf } from '../sites/platform-of.ts'
 
 /** Open for as long as one lies where it is not needed any more. */
 const NOT_REMOVED_ALERT = 'reprotect/replica-not-removed'
@@ -126,7 +126,7 @@ const sameAs = (one: Place | null, other: Place): boolean =>
   one !== null && one.siteId === other.siteId && one.replicaId === other.replicaId
 
 async function deleteAt(parts: EngineParts, { siteId, replicaId }: Place): Promise<void> {
-  const { replicas } = await platformOf(parts, siteId)
+  const replicas = await replicasOf(parts, siteId)
   await replicas.deleteReplica(replicaId)
 }
 

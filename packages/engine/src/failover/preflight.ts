@@ -13,7 +13,7 @@ import type { SitePlatform } from '../ports/platforms.ts'
 import type { BootSpec, MachineSpec, SuggestedSize, TargetPlatform } from '../ports/target-platform.ts'
 import { loadMachine } from '../protection/protect.ts'
 import { findingOf, noTargetAt } from '../sites/no-target.ts'
-import { platformOf } from '../sites/platform-of.ts'
+import { platformOf, replicasAt } from '../sites/platform-of.ts'
 import { loadSite } from '../sites/register.ts'
 import { chooseFailoverNetworks } from './failover-networks.ts'
 
@@ -102,7 +102,7 @@ async function encryptionFindings(
 ): Promise<readonly Finding[]> {
   const policy = await parts.stores.policies.find(policyId)
   if (!policy) return []
-  const why = whyNotEncrypted(policy, { name: site.name, encrypts: platform.replicas.encrypts })
+  const why = whyNotEncrypted(policy, { name: site.name, encrypts: replicasAt(platform).encrypts })
   return why === null ? [] : [{ level: 'blocker', ...why }]
 }
 

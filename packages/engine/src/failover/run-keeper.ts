@@ -12,7 +12,7 @@ import { raiseAlert, recordEvent, resolveAlert, type Subject } from '../events/r
 import type { OpenedPoint, Replica } from '../ports/replica-store.ts'
 import type { BootDisk, HydrateProgress } from '../ports/target-platform.ts'
 import { NO_ANSWER, withinSeconds } from '../sites/bounded-call.ts'
-import { platformOf, targetOf } from '../sites/platform-of.ts'
+import { replicasOf, targetOf } from '../sites/platform-of.ts'
 
 export type RunKeeper = {
   /** Opens the run's point for its boot. Repeatable: the same readers come back while they are kept. */
@@ -255,7 +255,7 @@ const droppedMeanwhile = (): Outage =>
   })
 
 async function openRun(parts: EngineParts, run: Run, hardware: MachineHardware): Promise<Kept> {
-  const { replicas } = await platformOf(parts, run.targetSiteId)
+  const replicas = await replicasOf(parts, run.targetSiteId)
   const replica = await replicas.openReplica(run.replicaId, null)
   const opened = await replica.openPoint(run.pointId).catch(async (error: unknown) => {
     // It is tried again every few seconds; a handle left open each time would keep the replica open for ever.

@@ -16,8 +16,8 @@ export type SitePlatform = {
   readonly cloudServices?: CloudServices
   /** Where `target` is absent: what can be done with a replica there all the same, for a person who needs its machine. */
   readonly withoutTarget?: string
-  /** Where replicas that run at this site are kept. */
-  readonly replicas: ReplicaStore
+  /** Where replicas that run at this site are kept. Absent: none are kept here. */
+  readonly replicas?: ReplicaStore
   /** When its sign-in ends by itself, as far as that is known; absent: it does not. */
   readonly signInEndsAt?: Instant
   /** Throws Refusal (settings, keys, rights) or Outage (not reachable), each saying what to do. Returns what was found. */

@@ -20,7 +20,7 @@ import { describeKind } from '../jobs/run-job.ts'
 import { activeJobsOf, cancelJob } from '../jobs/start-job.ts'
 import type { EndProtectionRequest } from '../requests.ts'
 import { withinSeconds } from '../sites/bounded-call.ts'
-import { platformOf, targetOf } from '../sites/platform-of.ts'
+import { platformOf, replicasOf, targetOf } from '../sites/platform-of.ts'
 
 const tasks = [
   'Stop replication',
@@ -118,7 +118,7 @@ async function removeReplica(
     problem: 'The replica with its recovery points cannot be removed',
     work: async () => {
       const protection = await loadProtection(context.parts, protectionId)
-      const { replicas } = await platformOf(context.parts, protection.targetSiteId)
+      const replicas = await replicasOf(context.parts, protection.targetSiteId)
       await replicas.deleteReplica(protection.replicaId)
     },
     leave: async () => {

@@ -23,7 +23,7 @@ import { type JobBody, JobFailure, type TaskScope } from '../jobs/job-scope.ts'
 import { findBegun, startJob } from '../jobs/start-job.ts'
 import type { Asker, JobStarted, ProtectRequest } from '../requests.ts'
 import { noTargetAt } from '../sites/no-target.ts'
-import { platformOf, sourceOf } from '../sites/platform-of.ts'
+import { platformOf, replicasOf, sourceOf } from '../sites/platform-of.ts'
 import { loadSite } from '../sites/register.ts'
 import { loadGroup, type Newcomers, newcomerObstacles, tellJoined } from './group-rows.ts'
 import { waitForCycle } from './wait-for-cycle.ts'
@@ -45,7 +45,7 @@ export async function protect(
   const machine = await loadMachine(parts, request.machineId)
   const policy = await loadPolicy(parts, request.policyId)
   const targetSiteId = request.targetSiteId as SiteId
-  const { replicas } = await platformOf(parts, targetSiteId)
+  const replicas = await replicasOf(parts, targetSiteId)
   const site = await loadSite(parts, targetSiteId)
   const unfit = whyNotEncrypted(policy, { name: site.name, encrypts: replicas.encrypts })
   if (unfit) throw new Refusal(unfit)
@@ -194,7 +194,7 @@ async function check({ parts }: EngineContext, id: ProtectionId, task: TaskScope
 async function createReplica({ parts, mover }: EngineContext, id: ProtectionId): Promise<void> {
   const protection = await loadProtection(parts, id)
   const policy = await loadPolicy(parts, protection.policyId)
-  const { replicas } = await platformOf(parts, protection.targetSiteId)
+  const replicas = await replicasOf(parts, protection.targetSiteId)
   await replicas.createReplica({
     id: protection.replicaId,
     machineName: protection.name,

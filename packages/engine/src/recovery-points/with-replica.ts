@@ -3,7 +3,7 @@ import type { Protection, ReplicaId } from '@understudy/domain/protection/protec
 import type { SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import type { Replica } from '../ports/replica-store.ts'
-import { platformOf } from '../sites/platform-of.ts'
+import { replicasOf } from '../sites/platform-of.ts'
 
 type ReplicaParts = Pick<EngineParts, 'stores' | 'platforms'>
 
@@ -13,7 +13,7 @@ export async function withReplica<Result>(
   where: { readonly siteId: SiteId; readonly replicaId: ReplicaId },
   work: (replica: Replica) => Promise<Result>,
 ): Promise<Result> {
-  const { replicas } = await platformOf(parts, where.siteId)
+  const replicas = await replicasOf(parts, where.siteId)
   const replica = await replicas.openReplica(where.replicaId, null)
   try {
     return await work(replica)
@@ -33,7 +33,7 @@ export async function withWriter<Result>(
   where: { readonly protectionId: Protection['id']; readonly siteId: SiteId; readonly replicaId: ReplicaId },
   work: (replica: Replica) => Promise<Result>,
 ): Promise<Result> {
-  const { replicas } = await platformOf(parts, where.siteId)
+  const replicas = await replicasOf(parts, where.siteId)
   const epoch = await parts.stores.protections.nextEpoch(where.protectionId)
   const replica = await replicas.openReplica(where.replicaId, epoch)
   try {

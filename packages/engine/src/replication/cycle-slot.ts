@@ -11,7 +11,7 @@ import { raiseAlert, recordEvent, resolveAlert } from '../events/report.ts'
 import type { Replica } from '../ports/replica-store.ts'
 import type { ProtectionNotes } from '../ports/stores.ts'
 import { withinSeconds } from '../sites/bounded-call.ts'
-import { platformOf, sourceOf } from '../sites/platform-of.ts'
+import { replicasOf, sourceOf } from '../sites/platform-of.ts'
 import type { GroupSeat } from './group-opening.ts'
 import { type LineLimits, rateClockOf } from './line-limits.ts'
 import { openMeter } from './measure.ts'
@@ -137,7 +137,7 @@ const chooseSlotConsistency = (slot: Slot, notes: ProtectionNotes, now: Instant)
   })
 
 async function openSlotReplica(parts: EngineParts, slot: Slot, signal: AbortSignal): Promise<Replica> {
-  const { replicas } = await platformOf(parts, slot.protection.targetSiteId)
+  const replicas = await replicasOf(parts, slot.protection.targetSiteId)
   // Another store: the key, the proxy and the pace that the replica was opened with are not the site's any more.
   if (slot.replica?.id === slot.protection.replicaId && slot.openedFrom === replicas) return slot.replica
   await giveUpSlotReplica(parts, slot, signal)

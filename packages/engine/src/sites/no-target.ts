@@ -15,13 +15,15 @@ export type NoTargets = ReadonlyMap<SiteId, NoTarget>
 /** Null: machines can run there. Pure. */
 export const noTargetAt = (
   site: Pick<Site, 'name'>,
-  { target, withoutTarget }: Pick<SitePlatform, 'target' | 'withoutTarget'>,
+  { target, replicas, withoutTarget }: Pick<SitePlatform, 'target' | 'replicas' | 'withoutTarget'>,
 ): NoTarget | null =>
   target
     ? null
     : {
         code: NO_TARGET,
-        message: `${site.name} keeps replicas but cannot run machines yet`,
+        message: replicas
+          ? `${site.name} keeps replicas but cannot run machines yet`
+          : `${site.name} keeps no replicas and cannot run machines`,
         remedy:
           withoutTarget ??
           'To run the machine, protect it to a site that can run machines. The recovery points that are here stay good.',

@@ -4,6 +4,7 @@ import { present } from '@understudy/base/invariant'
 import type { SiteId } from '@understudy/domain/sites/site'
 import type { EngineParts } from '../engine-parts.ts'
 import type { SitePlatform } from '../ports/platforms.ts'
+import type { ReplicaStore } from '../ports/replica-store.ts'
 import type { SourcePlatform } from '../ports/source-platform.ts'
 import type { TargetPlatform } from '../ports/target-platform.ts'
 import { noTargetAt } from './no-target.ts'
@@ -28,6 +29,20 @@ export async function sourceOf(parts: PlatformParts, siteId: SiteId): Promise<So
     code: 'site/no-source',
     message: 'Machines cannot be replicated from this kind of site',
     remedy: 'Choose another source site.',
+  })
+}
+
+export async function replicasOf(parts: PlatformParts, siteId: SiteId): Promise<ReplicaStore> {
+  return replicasAt(await platformOf(parts, siteId))
+}
+
+/** Refuses (`site/no-replicas`) a site that keeps none. */
+export function replicasAt({ replicas }: Pick<SitePlatform, 'replicas'>): ReplicaStore {
+  if (replicas) return replicas
+  throw new Refusal({
+    code: 'site/no-replicas',
+    message: 'Replicas cannot be kept at this kind of site',
+    remedy: 'Choose another target site.',
   })
 }
 

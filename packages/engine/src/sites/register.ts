@@ -9,6 +9,7 @@ import { leftOf } from '../failover/left-replicas.ts'
 import type { SitePlatform } from '../ports/platforms.ts'
 import type { Asker, NewSite, SiteChange } from '../requests.ts'
 import { refreshQuietly } from './inventory.ts'
+import { replicasAt } from './platform-of.ts'
 import { LOW_SPACE } from './watch-room.ts'
 
 const never = (): AbortSignal => new AbortController().signal
@@ -173,7 +174,7 @@ async function refuseLostReplicas(
   const after = await parts.platforms.preview(wanted.site, wanted.secrets)
   try {
     for (const protection of kept) {
-      if (await after.replicas.exists(protection.replicaId)) continue
+      if (await replicasAt(after).exists(protection.replicaId)) continue
       if (!(await mayHaveHad(parts, site, protection))) continue
       throw new Refusal({
         code: 'site/replicas-elsewhere',
@@ -198,7 +199,7 @@ async function mayHaveHad(
 ): Promise<boolean> {
   try {
     const before = await parts.platforms.of(site)
-    return await before.replicas.exists(replicaId)
+    return await replicasAt(before).exists(replicaId)
   } catch (error) {
     if (!(error instanceof Refusal || error instanceof Outage)) throw error
     return (await parts.stores.protections.summary(id)).newestPoint !== null

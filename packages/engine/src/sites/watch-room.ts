@@ -9,7 +9,7 @@ export const LOW_SPACE = 'site/low-space'
 /** Raises and resolves the alert of a site that keeps replicas. Throws what the store says. */
 export async function watchRoom(parts: EngineParts, site: Site): Promise<void> {
   const { replicas } = await parts.platforms.of(site)
-  const freeBytes = await replicas.freeBytes()
+  const freeBytes = (await replicas?.freeBytes()) ?? null
   if (freeBytes === null || freeBytes >= parts.config.lowSpaceBytes || !(await keepsReplicas(parts, site)))
     return resolveAlert(parts, LOW_SPACE, site)
   await raiseAlert(parts, {
