@@ -2,7 +2,10 @@
 // newer side adds are left alone by an older one; whatever else does not fit ends the connection.
 import { Refusal } from '@understudy/base/errors'
 import { agentOrderKinds, agentRoles } from '@understudy/domain/agents/agent'
+import type { DiskKey } from '@understudy/domain/machines/machine'
 import { z } from 'zod'
+import { FailureText } from './asks.ts'
+import { MOST_READ_BYTES } from './frames.ts'
 
 const Text = z.string().max(200)
 const Name = z
@@ -76,6 +79,26 @@ export const Said = z.discriminatedUnion('kind', [
 ])
 export type Said = z.infer<typeof Said>
 
+/** A number of the connection alone. */
+const ReadNumber = z
+  .number()
+  .int()
+  .min(1)
+  .max(2 ** 32 - 1)
+/** Of a disk of a point that the agent holds open. Refused where it is more than a frame holds. */
+const WantedRead = z.object({
+  opening: Id,
+  round: Sequence,
+  disk: z
+    .string()
+    .min(1)
+    .max(200)
+    .transform((key) => key as DiskKey),
+  offset: Sequence,
+  bytes: z.number().int().min(1).max(MOST_READ_BYTES),
+})
+export type WantedRead = z.infer<typeof WantedRead>
+
 const FromAgent = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('hello'),
@@ -94,6 +117,18 @@ const FromAgent = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('beat'), time: Time, health: Health }),
   z.object({ type: z.literal('said'), sequence: Sequence, body: Said }),
+  z.object({
+    type: z.literal('reply'),
+    id: Id,
+    outcome: z.discriminatedUnion('kind', [
+      z.object({ kind: z.literal('answer'), body: z.unknown() }),
+      z.object({ kind: z.literal('failed'), failure: FailureText }),
+    ]),
+  }),
+  /** The disk could not be read. */
+  z.object({ type: z.literal('read-failed'), read: ReadNumber, failure: FailureText }),
+  /** They went down with a stream. */
+  z.object({ type: z.literal('lost'), reads: z.array(ReadNumber).max(20_000) }),
 ])
 export type FromAgent = z.infer<typeof FromAgent>
 
@@ -108,6 +143,11 @@ const FromServer = z.discriminatedUnion('type', [
     received: Sequence,
     siteName: z.string().max(200),
     roles: z.array(z.enum(agentRoles).or(z.string().max(60))).max(20),
+    /** Names this connection to its data streams. An older server has none. */
+    session: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{20,100}$/)
+      .optional(),
   }),
   z.object({
     type: z.literal('refused'),
@@ -119,6 +159,12 @@ const FromServer = z.discriminatedUnion('type', [
   z.object({ type: z.literal('beat') }),
   z.object({ type: z.literal('order'), sequence: Sequence, order: Order }),
   z.object({ type: z.literal('ack'), received: Sequence }),
+  /** Answered once; asked again on every connection until it is. */
+  z.object({ type: z.literal('ask'), id: Id, kind: z.string().max(60), body: z.unknown() }),
+  /** Nobody waits for the answer any more. */
+  z.object({ type: z.literal('withdraw'), id: Id }),
+  /** Answered by a frame in a data stream. */
+  z.object({ type: z.literal('read'), id: ReadNumber, wanted: WantedRead }),
 ])
 export type FromServer = z.infer<typeof FromServer>
 export type Refused = Extract<FromServer, { type: 'refused' }>

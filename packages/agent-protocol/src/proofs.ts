@@ -22,11 +22,30 @@ export type EnrolProof = {
 export const enrolProof = ({ token, publicKey, serverIdentity, fingerprint }: EnrolProof): Uint8Array =>
   lines('understudy agent enrol 1', token, publicKey, serverIdentity, fingerprint)
 
+export type StreamProof = {
+  readonly agentId: string
+  /** Of the control connection that it belongs to, which was signed itself. */
+  readonly session: string
+  /** Of the stream, counted by the agent: each is taken once. */
+  readonly number: number
+  readonly fingerprint: string
+}
+
+export const streamProof = ({ agentId, session, number, fingerprint }: StreamProof): Uint8Array =>
+  lines('understudy agent stream 1', agentId, session, String(number), fingerprint)
+
 /** JSON keeps the parts apart, whatever is in them. */
 const lines = (...parts: readonly string[]): Uint8Array => new TextEncoder().encode(JSON.stringify(parts))
 
 /** `sha256:` and 64 hexadecimal digits, in small letters. */
 export const isFingerprint = (text: string): boolean => /^sha256:[0-9a-f]{64}$/.test(text)
+
+/** Of a data stream. */
+export const streamHeaders = {
+  agent: 'x-understudy-agent',
+  number: 'x-understudy-stream',
+  signature: 'x-understudy-signature',
+} as const
 
 /** Where the two meet, below the address of the server. */
 export const agentPaths = {
@@ -34,4 +53,6 @@ export const agentPaths = {
   certificate: '/agents/v1/certificate',
   enrol: '/agents/v1/enrol',
   control: '/agents/v1/control',
+  /** And behind it the session. */
+  streams: '/agents/v1/streams',
 } as const

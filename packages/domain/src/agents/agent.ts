@@ -83,6 +83,9 @@ const rolesThatMay: Record<AgentOrderKind, readonly AgentRole[]> = {
 export const mayAgent = (roles: readonly AgentRole[], kind: AgentOrderKind): boolean =>
   roles.some((role) => rolesThatMay[kind].includes(role))
 
+/** Its own disks may be read through it. */
+export const isProtectedServer = (roles: readonly AgentRole[]): boolean => roles.includes('protected-server')
+
 /** `expected`: enrolled, and never seen since. */
 export type AgentState = 'expected' | 'connected' | 'silent' | 'revoked'
 

@@ -1,0 +1,180 @@
+// What the server asks the agent of a protected server, and what comes back. Every ask may come again after a cut, and does the same again.
+import { Outage, Refusal } from '@understudy/base/errors'
+import type { DiskKey } from '@understudy/domain/machines/machine'
+import { z } from 'zod'
+
+const Text = z.string().max(200)
+const LongText = z.string().max(4000)
+const Id = z.string().min(1).max(120)
+const Key = z.string().min(1).max(200)
+const DiskKeyText = Key.transform((key) => key as DiskKey)
+const Whole = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
+const Count = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
+const Time = z.number().min(-8.64e15).max(8.64e15)
+const Consistency = z.enum(['crash', 'application'])
+const Nothing = z.object({})
+const MOST_DISKS = 256
+
+const Disk = z.object({ key: DiskKeyText, bytes: Whole.max(2 ** 60) })
+const Disks = z.array(Disk).max(MOST_DISKS)
+const DiskKeys = z.array(DiskKeyText).max(MOST_DISKS)
+
+/** The server that the agent runs on: it has no name at its site but that of its agent. */
+const Described = z.object({
+  name: Text,
+  power: z.enum(['running', 'paused', 'off', 'unknown']),
+  guestAgent: z.boolean(),
+  hardware: z.object({
+    cpus: Count,
+    memoryBytes: Count,
+    firmware: z.enum(['bios', 'uefi']),
+    disks: z
+      .array(
+        z.object({
+          key: DiskKeyText,
+          label: Text,
+          bytes: Whole,
+          format: Text,
+          bus: Text,
+          boot: z.boolean(),
+        }),
+      )
+      .max(MOST_DISKS),
+    adapters: z
+      .array(z.object({ key: Key, macAddress: Text, networkId: Text.nullable(), model: Text }))
+      .max(200),
+  }),
+})
+
+const Findings = z.object({
+  findings: z
+    .array(
+      z
+        .object({
+          level: z.enum(['blocker', 'warning']),
+          code: Text,
+          message: LongText,
+          remedy: LongText,
+          disk: DiskKeyText.optional(),
+        })
+        .transform(({ disk, ...finding }) => (disk === undefined ? finding : { ...finding, disk })),
+    )
+    .max(500),
+  shortestIntervalSeconds: Count,
+  applicationConsistent: z.boolean(),
+})
+
+const OpenPoint = z.object({
+  /** Chosen by the server, unique for ever: who asks again with it gets the same point. */
+  opening: Id,
+  trackingId: z.string().regex(/^[a-z0-9-]{1,40}$/),
+  since: z.string().max(2000).nullable(),
+  excludedDisks: DiskKeys,
+  consistency: Consistency,
+})
+const Facts = {
+  instant: Time,
+  consistency: Consistency,
+  consistencyNote: LongText.nullable(),
+  checkpoint: z.string().max(2000).nullable(),
+  pauseMilliseconds: Count,
+}
+const Opened = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('opened'),
+    ...Facts,
+    disks: Disks,
+    /** It goes on while it is copied, and has its instant at the end. */
+    settles: z.boolean(),
+  }),
+  z.object({
+    kind: z.literal('tracking-lost'),
+    reason: z.object({ code: Text, message: LongText }),
+  }),
+])
+
+/** `[offset, bytes, 1 where it reads as zeros]` */
+const ExtentTuple = z.tuple([Whole, Whole.min(1), z.union([z.literal(0), z.literal(1)])])
+
+/** A list of changed ranges goes in pages, each of which stays until the next one is asked for. */
+const Changes = z.object({
+  opening: Id,
+  round: Whole,
+  disk: DiskKeyText,
+  /** Chosen by the server: one pass over the list. */
+  walk: Id,
+  page: Whole,
+})
+export const EXTENTS_PER_PAGE = 3000
+const ChangesPage = z.object({ extents: z.array(ExtentTuple).max(EXTENTS_PER_PAGE), last: z.boolean() })
+
+/** `copied`: so many rounds are here. What comes back is the next one, or the end. */
+const Settle = z.object({ opening: Id, copied: Whole })
+const Settled = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('round'), round: Whole.min(1), disks: Disks }),
+  z.object({ kind: z.literal('settled'), ...Facts }),
+])
+
+const Release = z.object({ opening: Id, kept: z.boolean() })
+const StopTracking = z.object({ trackingId: Id })
+
+/** What is asked and what answers it. A kind that is not here is refused by its code: `agent/ask-not-known`. */
+export const askShapes = {
+  'describe-server': { question: Nothing, answer: Described },
+  'check-eligibility': { question: Nothing, answer: Findings },
+  'open-point': { question: OpenPoint, answer: Opened },
+  'list-changes': { question: Changes, answer: ChangesPage },
+  'settle-point': { question: Settle, answer: Settled },
+  'release-point': { question: Release, answer: Nothing },
+  'stop-tracking': { question: StopTracking, answer: Nothing },
+} as const
+
+export type AskKind = keyof typeof askShapes
+export type Question<Kind extends AskKind> = z.infer<(typeof askShapes)[Kind]['question']>
+export type Answer<Kind extends AskKind> = z.infer<(typeof askShapes)[Kind]['answer']>
+
+export const isAskKind = (kind: string): kind is AskKind => Object.hasOwn(askShapes, kind)
+
+/** Refuses (`agent/bad-message`) what does not fit. */
+export const readQuestion = <Kind extends AskKind>(kind: Kind, body: unknown): Question<Kind> =>
+  fitting(kind, askShapes[kind].question as unknown as z.ZodType<Question<Kind>>, body)
+export const readAnswer = <Kind extends AskKind>(kind: Kind, body: unknown): Answer<Kind> =>
+  fitting(kind, askShapes[kind].answer as unknown as z.ZodType<Answer<Kind>>, body)
+
+function fitting<Shape>(kind: string, schema: z.ZodType<Shape>, body: unknown): Shape {
+  const result = schema.safeParse(body)
+  if (result.success) return result.data
+  const why = result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')
+  throw new Refusal({
+    code: 'agent/bad-message',
+    message: `What was said of "${kind}" does not fit: ${why}`.slice(0, 1000),
+    remedy: 'Bring the agent and the server to neighbouring versions.',
+  })
+}
+
+/** A failure as it goes over the wire. Whatever is neither a Refusal nor an Outage is an Outage to whoever asked: it may be tried again. */
+export const FailureText = z.object({
+  kind: z.enum(['refusal', 'outage']),
+  code: Text,
+  message: LongText,
+  remedy: LongText,
+})
+export type FailureText = z.infer<typeof FailureText>
+
+export function toFailureText(error: unknown): FailureText {
+  const cut = (text: string): string => text.slice(0, 2000)
+  if (error instanceof Refusal || error instanceof Outage) {
+    const kind = error instanceof Refusal ? 'refusal' : 'outage'
+    return { kind, code: error.code.slice(0, 200), message: cut(error.message), remedy: cut(error.remedy) }
+  }
+  return {
+    kind: 'outage',
+    code: 'agent/failed',
+    message: cut(`The agent failed: ${error instanceof Error ? error.message : String(error)}`),
+    remedy: 'It is tried again. If it stays, look at the log of the agent.',
+  }
+}
+
+export function fromFailureText({ kind, ...failure }: FailureText): Refusal | Outage {
+  return kind === 'refusal' ? new Refusal(failure) : new Outage(failure)
+}
