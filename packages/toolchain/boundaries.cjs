@@ -9,6 +9,8 @@ const oracle = '^e2e/lab-disks\\.ts$'
 /** The one place where ports meet adapters, and its twin for the demonstration. */
 /** Starts the real product for the server's own tests on virtual machines, and looks behind it. */
 const testHarness = '^apps/server/src/lab-tests/'
+/** The agent over a simulated server, for the tests that start it as a process. */
+const agentHarness = '^apps/agent/src/lab-tests/'
 /** An engine between fake sites and plans over its machines, for its own tests. */
 const engineHarness =
   '^packages/engine/src/(engine-lab|crash-lab|recovery-plans/plan-lab|plan-tests/test-lab|seeds/seed-lab)\\.ts$'
@@ -103,6 +105,8 @@ module.exports = {
     ]),
     ...mayUse('drivers', 'A driver sees ports, never use cases.', pkg('drivers'), [
       `${pkg('engine')}src/ports/`,
+      // Servers with agents are a platform too: it speaks with them in their own words.
+      pkg('agent-protocol'),
       pkg('domain'),
       pkg('block'),
     ]),
@@ -124,7 +128,15 @@ module.exports = {
       'agent',
       'An agent runs beside the disks: it knows what is said to the server, and nothing of what stands behind it.',
       '^apps/agent/',
-      [pkg('agent-protocol'), pkg('domain'), pkg('block'), `${pkg('drivers')}src/wires/`],
+      [
+        pkg('agent-protocol'),
+        pkg('domain'),
+        pkg('block'),
+        // Of the engine the port that the disks beside it are read through; of the drivers its own end of the wire.
+        `${pkg('engine')}src/ports/`,
+        `${pkg('drivers')}src/(?:wires|physical)/`,
+      ],
+      [agentHarness],
     ),
     ...mayUse('console', 'The console speaks only the contract.', '^apps/console/', [pkg('contract')]),
     ...mayUse('server', 'The server serves the console and never imports it.', '^apps/server/', [
@@ -161,8 +173,8 @@ module.exports = {
     forbid(
       'harness-is-for-tests',
       'What starts the product for tests never ships in it.',
-      { pathNot: [testHarness, engineHarness, test] },
-      { path: [testHarness, engineHarness] },
+      { pathNot: [testHarness, engineHarness, agentHarness, test] },
+      { path: [testHarness, engineHarness, agentHarness] },
     ),
     forbid(
       'one-door-to-the-database',

@@ -1,0 +1,253 @@
+// Both ends of the line, with what goes between them as the texts that it is. The oracle: the server's disks at the point's instant.
+import type { AgentLine } from '@understudy/agent-protocol/agent-line'
+import {
+  type Answer,
+  type AskKind,
+  fromFailureText,
+  type Question,
+  readAnswer,
+  toFailureText,
+} from '@understudy/agent-protocol/asks'
+import { Outage } from '@understudy/base/errors'
+import { present } from '@understudy/base/invariant'
+import type { AgentId } from '@understudy/domain/agents/agent'
+import type { MachineRef } from '@understudy/domain/machines/machine'
+import type { SiteId } from '@understudy/domain/sites/site'
+import type { SourceDisk, SourcePoint } from '@understudy/engine/ports/source-platform'
+import { applyChanges } from '@understudy/simulator/contracts/platform-harness'
+import { fakeWorld } from '@understudy/simulator/fake-platform'
+import { readAll } from '@understudy/simulator/memory-disk'
+import { virtualClock } from '@understudy/simulator/virtual-clock'
+import { afterEach, expect, test } from 'vitest'
+import { openPhysicalPlatform } from './platform.ts'
+import { createSourceDesk, type SourceDesk } from './source-desk.ts'
+
+const siteId = 'harbour' as SiteId
+const ref = 'identity-of-the-server' as MachineRef
+const GRAIN = 4096
+const desks: SourceDesk[] = []
+afterEach(async () => {
+  for (const desk of desks.splice(0)) await desk.close()
+})
+
+async function newServer(options: { readonly settles?: boolean } = {}) {
+  const clock = virtualClock()
+  const site = fakeWorld(clock).addSite('local')
+  const machine = await site.addMachine({ name: 'db', disks: [2 ** 20, 2 ** 18], writeEveryMilliseconds: 0 })
+  machine.settles = options.settles ?? false
+  const newDesk = (): SourceDesk => {
+    const desk = createSourceDesk(site.source)
+    desks.push(desk)
+    return desk
+  }
+  const world = {
+    desk: newDesk(),
+    connected: true,
+    state: 'connected' as const,
+    asked: [] as AskKind[],
+    twice: false,
+  }
+  const line: AgentLine = {
+    servers: async () => [
+      {
+        agentId: 'agent' as AgentId,
+        identity: ref,
+        name: 'db-1',
+        hostName: 'db-1.example.com',
+        state: world.state,
+        connected: world.connected,
+      },
+    ],
+    async ask<Kind extends AskKind>(
+      _agent: AgentId,
+      kind: Kind,
+      question: Question<Kind>,
+      signal?: AbortSignal,
+    ) {
+      world.asked.push(kind)
+      const never = signal ?? new AbortController().signal
+      const once = async (): Promise<Answer<Kind>> => {
+        const body = await world.desk
+          .answer(kind, JSON.parse(JSON.stringify(question)), never)
+          .catch((error: unknown) => {
+            throw fromFailureText(toFailureText(error))
+          })
+        return readAnswer(kind, JSON.parse(JSON.stringify(body)))
+      }
+      // A cut has taken the first answer away.
+      if (world.twice) await once()
+      return await once()
+    },
+    read: (_agent, wanted, signal) => world.desk.read(wanted, signal ?? new AbortController().signal),
+    watch: () => {},
+  }
+  const { source } = openPhysicalPlatform({ id: siteId }, { line, lastSeen: async () => [] })
+  const open = async (since: string | null, trackingId = 't'): Promise<SourcePoint> => {
+    const opened = await source.openPoint({
+      machines: [{ ref, trackingId, since, excludedDisks: [] }],
+      consistency: 'crash',
+    })
+    if (opened.kind !== 'opened') throw new Error(opened.reason.message)
+    return opened.point
+  }
+  const now = async (): Promise<Buffer[]> => Promise.all(machine.readDisks().map(readAll))
+  const keys = [...machine.disks.keys()]
+  const write = (grain: number, byte: number) =>
+    machine.write(present(keys[0], 'it has a disk'), grain * GRAIN, Buffer.alloc(GRAIN, byte))
+  return { clock, machine, source, world, open, now, write, newDesk }
+}
+
+async function apply(copy: Buffer[], disks: readonly SourceDisk[]): Promise<Buffer[]> {
+  const applied: Buffer[] = []
+  for (const [index, disk] of disks.entries())
+    applied.push((await applyChanges(copy[index] ?? Buffer.alloc(0), disk)).content)
+  return applied
+}
+const machineOf = ({ machines }: SourcePoint) => present(machines[0], 'the point has the server')
+const expectSame = (copy: readonly Buffer[], original: readonly Buffer[]): void =>
+  expect(copy.map((bytes, index) => bytes.equals(original[index] ?? Buffer.alloc(0)))).toEqual([true, true])
+
+test('a server is a machine under the name of its agent, and is called by what it is known again by', async () => {
+  const { source, world } = await newServer()
+  const [machine] = await source.inventory()
+  expect(machine).toMatchObject({
+    ref,
+    name: 'db-1',
+    host: 'db-1.example.com',
+    power: 'running',
+    ownedBy: null,
+  })
+  expect(machine?.hardware.disks.map(({ bytes }) => bytes)).toEqual([2 ** 20, 2 ** 18])
+  expect(await source.powerState(ref)).toBe('running')
+  expect((await source.eligibility(ref)).shortestIntervalSeconds).toBeGreaterThanOrEqual(15)
+  world.connected = false
+  expect(await source.powerState(ref)).toBe('unknown')
+  await expect(source.eligibility('nobody' as MachineRef)).rejects.toMatchObject({
+    code: 'machine/not-found',
+  })
+})
+
+test('a server whose agent is away stays as it was last seen, and nobody says that it runs', async () => {
+  const { world } = await newServer()
+  const described = await world.desk.answer('describe-server', {}, new AbortController().signal)
+  const seen = { ...(described as object), ref, name: 'old name', host: 'old', ownedBy: null }
+  const line = {
+    servers: async () => [
+      {
+        agentId: 'agent' as AgentId,
+        identity: ref,
+        name: 'db-1',
+        hostName: 'h',
+        state: 'silent',
+        connected: false,
+      },
+    ],
+  } as unknown as AgentLine
+  const { source, checkConnection } = openPhysicalPlatform(
+    { id: siteId },
+    { line, lastSeen: async () => [seen as never] },
+  )
+  expect(await source.inventory()).toMatchObject([{ ref, name: 'db-1', power: 'unknown' }])
+  await expect(checkConnection()).rejects.toBeInstanceOf(Outage)
+})
+
+test.each([false, true])(
+  'the first point and the changes since are the disks at their instants (each answer lost once: %s)',
+  async (twice) => {
+    const { open, now, write, world } = await newServer()
+    world.twice = twice
+    await write(3, 1)
+    const first = await open(null)
+    let copy = await apply([], machineOf(first).disks)
+    expectSame(copy, await now())
+    await first.release(true)
+    for (const grain of [9, 3, 200]) await write(grain, 7)
+    const second = await open(machineOf(first).checkpoint)
+    const wanted = await now()
+    await write(100, 9)
+    copy = await apply(copy, machineOf(second).disks)
+    expectSame(copy, wanted)
+    await second.release(true)
+    expect(world.asked.filter((kind) => kind === 'release-point')).toHaveLength(2)
+  },
+)
+
+test.each([false, true])(
+  'a server that settles is what it was at the instant that it says (each answer lost once: %s)',
+  async (twice) => {
+    const { open, now, write, machine, world, clock } = await newServer({ settles: true })
+    world.twice = twice
+    const seen = new Map<number, Promise<Buffer[]>>()
+    machine.onSettled = () => seen.set(clock.now(), now())
+    let writes = 0
+    machine.whileSettling = async () => {
+      writes += 1
+      for (const grain of [1, 5, 60 + writes]) await write(grain, writes)
+    }
+    let copy: Buffer[] = []
+    let since: string | null = null
+    let rounds = 0
+    for (let cycle = 0; cycle < 3; cycle += 1) {
+      await clock.advance(1000)
+      const point = await open(since)
+      const one = machineOf(point)
+      copy = await apply(copy, one.disks)
+      const settle = present(one.settle, 'it settles')
+      const settled = await settle.call(one, async (disks) => {
+        rounds += 1
+        copy = await apply(copy, disks)
+      })
+      expectSame(copy, await present(seen.get(settled.instant), 'it had this instant'))
+      since = settled.checkpoint
+      await point.release(true)
+    }
+    expect(rounds).toBe(6)
+  },
+)
+
+test('a settling that fails is told as it is, and nothing goes on behind it', async () => {
+  const { open, machine, world } = await newServer({ settles: true })
+  machine.whileSettling = () =>
+    Promise.reject(new Outage({ code: 'linux/too-restless', message: 'It writes too fast', remedy: 'Wait.' }))
+  const point = await open(null)
+  const settle = present(machineOf(point).settle, 'it settles')
+  await expect(settle(async () => {})).rejects.toMatchObject({ name: 'Outage', code: 'linux/too-restless' })
+  await point.release(false)
+  expect(world.asked.at(-1)).toBe('release-point')
+})
+
+test('an agent that was started anew has no point any more, and letting it go is no error', async () => {
+  const { open, world, newDesk } = await newServer()
+  const point = await open(null)
+  world.desk = newDesk()
+  const [disk] = machineOf(point).disks
+  await expect(disk?.reader.read(0, 4096)).rejects.toMatchObject({ name: 'Outage', code: 'agent/point-gone' })
+  await expect(apply([], machineOf(point).disks)).rejects.toMatchObject({ code: 'agent/point-gone' })
+  await point.release(false)
+})
+
+test('whoever comes anew for the same tracking takes the place of the one before; another one does not', async () => {
+  const { open } = await newServer()
+  const first = await open(null)
+  const other = await open(null, 'other')
+  const second = await open(null)
+  const read = (point: SourcePoint) => machineOf(point).disks[0]?.reader.read(0, 4096)
+  await expect(read(first)).rejects.toMatchObject({ code: 'agent/point-gone' })
+  await read(other)
+  await read(second)
+})
+
+test('tracking that is lost is said with its reason, and several servers have no instant in common', async () => {
+  const { source } = await newServer()
+  const one = { ref, trackingId: 't', since: 'unknown', excludedDisks: [] }
+  expect(await source.openPoint({ machines: [one], consistency: 'crash' })).toMatchObject({
+    kind: 'tracking-lost',
+    ref,
+  })
+  await expect(source.openPoint({ machines: [one, one], consistency: 'crash' })).rejects.toMatchObject({
+    name: 'Refusal',
+    code: 'group/no-common-instant',
+  })
+  const options = { timeoutSeconds: 1 }
+  await expect(source.shutDown(ref, options)).rejects.toMatchObject({ code: 'machine/switch-off-by-hand' })
+})

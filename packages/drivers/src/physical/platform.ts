@@ -1,0 +1,36 @@
+// A site of servers that no hypervisor runs: each is seen and read through the agent on it. Nothing is kept or run here.
+import { Outage } from '@understudy/base/errors'
+import type { Site } from '@understudy/domain/sites/site'
+import type { SitePlatform } from '@understudy/engine/ports/platforms'
+import { type PhysicalDeps, physicalSource } from './source.ts'
+
+export type PhysicalPlatform = Required<Pick<SitePlatform, 'source' | 'withoutTarget'>> &
+  Pick<SitePlatform, 'checkConnection' | 'close'>
+
+/** Needs neither settings nor secrets: its servers come by the enrolment of their agents. */
+export function openPhysicalPlatform(site: Pick<Site, 'id'>, deps: PhysicalDeps): PhysicalPlatform {
+  return {
+    source: physicalSource(site.id, deps),
+    withoutTarget:
+      'Servers are replicated from here to another site; nothing can be started on them from here.',
+    async checkConnection() {
+      const servers = await deps.line.servers(site.id)
+      if (servers.length === 0)
+        return { summary: 'No server is enrolled yet: each becomes a machine of the site when its agent is' }
+      const silent = servers.filter(({ state }) => state === 'silent')
+      if (silent.length === servers.length)
+        throw new Outage({
+          code: 'site/unreachable',
+          message:
+            servers.length === 1
+              ? 'The agent of its only server is silent'
+              : 'All agents of the site are silent',
+          remedy:
+            'See whether the servers run and reach this one: `understudy-agent status` says there what it waits for.',
+        })
+      const those = servers.length === 1 ? '1 server' : `${servers.length} servers`
+      return { summary: silent.length === 0 ? those : `${those}, ${silent.length} of them silent` }
+    },
+    close: async () => {},
+  }
+}

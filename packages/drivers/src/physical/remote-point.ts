@@ -1,0 +1,144 @@
+// A point that an agent holds open: its changes come in pages, its content through streams, and its rounds of settling one after the other.
+import { randomUUID } from 'node:crypto'
+import type { AgentLine } from '@understudy/agent-protocol/agent-line'
+import { MOST_READ_BYTES } from '@understudy/agent-protocol/frames'
+import { invariant } from '@understudy/base/invariant'
+import type { BlockReader, MappedExtent } from '@understudy/block/device'
+import type { AgentId } from '@understudy/domain/agents/agent'
+import type { DiskKey } from '@understudy/domain/machines/machine'
+import type { Consistency } from '@understudy/domain/recovery-points/recovery-point'
+import type {
+  OpenPointRequest,
+  OpenPointResult,
+  SettledPoint,
+  SettleRound,
+  SourceDisk,
+  SourceMachinePoint,
+} from '@understudy/engine/ports/source-platform'
+
+type Wanted = {
+  readonly agentId: AgentId
+  readonly machine: OpenPointRequest['machines'][number]
+  readonly consistency: Consistency
+  readonly opening: string
+}
+
+/** Where a disk of this point is found at the agent. */
+type Place = {
+  readonly line: AgentLine
+  readonly agentId: AgentId
+  readonly opening: string
+  readonly round: number
+}
+
+export async function openRemotePoint(
+  line: AgentLine,
+  { agentId, machine, consistency, opening }: Wanted,
+  signal?: AbortSignal,
+): Promise<OpenPointResult> {
+  const { ref, trackingId, since, excludedDisks } = machine
+  const letGo = async (kept: boolean): Promise<void> => {
+    await line.ask(agentId, 'release-point', { opening, kept })
+  }
+  const question = { opening, trackingId, since, excludedDisks: [...excludedDisks], consistency }
+  const opened = await line.ask(agentId, 'open-point', question, signal).catch((error: unknown) => {
+    // It may have been opened all the same, and nobody would ever let it go.
+    void letGo(false).catch(() => {})
+    throw error
+  })
+  if (opened.kind === 'tracking-lost') return { kind: 'tracking-lost', ref, reason: opened.reason }
+  const { instant, consistencyNote, checkpoint, pauseMilliseconds, disks, settles } = opened
+  let released: Promise<void> | null = null
+  const release = (kept: boolean): Promise<void> => {
+    released ??= letGo(kept)
+    return released
+  }
+  const place = { line, agentId, opening, round: 0 }
+  const point: SourceMachinePoint = {
+    ref,
+    checkpoint,
+    disks: disks.map((disk) => remoteDisk(place, disk)),
+    ...(settles ? { settle: (copy, stop) => settle(place, copy, stop) } : {}),
+    release,
+  }
+  return {
+    kind: 'opened',
+    point: {
+      instant,
+      consistency: opened.consistency,
+      consistencyNote,
+      machines: [point],
+      pauseMilliseconds,
+      release,
+    },
+  }
+}
+
+async function settle(place: Place, copy: SettleRound, signal?: AbortSignal): Promise<SettledPoint> {
+  const { line, agentId, opening } = place
+  for (let copied = 0; ; copied += 1) {
+    const next = await line.ask(agentId, 'settle-point', { opening, copied }, signal)
+    if (next.kind === 'settled') {
+      const { instant, consistency, consistencyNote, checkpoint, pauseMilliseconds } = next
+      return { instant, consistency, consistencyNote, checkpoint, pauseMilliseconds }
+    }
+    invariant(next.round === copied + 1, 'rounds come one after the other')
+    await copy(next.disks.map((disk) => remoteDisk({ ...place, round: next.round }, disk)))
+  }
+}
+
+function remoteDisk(
+  place: Place,
+  { key, bytes }: { readonly key: DiskKey; readonly bytes: number },
+): SourceDisk {
+  return {
+    key,
+    bytes,
+    reader: remoteReader(place, key, bytes),
+    changed: (signal) => listChanges(place, key, signal),
+  }
+}
+
+async function* listChanges(
+  { line, agentId, opening, round }: Place,
+  disk: DiskKey,
+  signal?: AbortSignal,
+): AsyncGenerator<MappedExtent> {
+  const walk = randomUUID()
+  for (let page = 0; ; page += 1) {
+    const { extents, last } = await line.ask(
+      agentId,
+      'list-changes',
+      { opening, round, disk, walk, page },
+      signal,
+    )
+    for (const [offset, bytes, isZero] of extents)
+      yield { offset, bytes, kind: isZero === 1 ? 'zero' : 'data' }
+    if (last) return
+  }
+}
+
+const remoteReader = (
+  { line, agentId, opening, round }: Place,
+  disk: DiskKey,
+  diskBytes: number,
+): BlockReader => ({
+  bytes: diskBytes,
+  async read(offset, bytes, signal) {
+    invariant(offset >= 0 && bytes >= 0 && offset + bytes <= diskBytes, 'the range lies inside the disk')
+    const pieces: Promise<Buffer>[] = []
+    for (let at = offset; at < offset + bytes; at += MOST_READ_BYTES) {
+      const wanted = {
+        opening,
+        round,
+        disk,
+        offset: at,
+        bytes: Math.min(MOST_READ_BYTES, offset + bytes - at),
+      }
+      pieces.push(line.read(agentId, wanted, signal))
+    }
+    const [first = Buffer.alloc(0), ...more] = await Promise.all(pieces)
+    return more.length === 0 ? first : Buffer.concat([first, ...more])
+  },
+  close: async () => {},
+})

@@ -1,0 +1,346 @@
+// The other end, in the agent: answers what is asked about the disks of its server, from the source beside them. Points stay open here over cuts and restarts of
+// the server; whoever comes anew for the same tracking takes the place of the one before.
+import {
+  type Answer,
+  type AskKind,
+  EXTENTS_PER_PAGE,
+  type Question,
+  readQuestion,
+} from '@understudy/agent-protocol/asks'
+import type { WantedRead } from '@understudy/agent-protocol/messages'
+import { Outage, Refusal } from '@understudy/base/errors'
+import { inTurn } from '@understudy/base/in-turn'
+import type { MappedExtent } from '@understudy/block/device'
+import type { DiscoveredMachine, DiskKey } from '@understudy/domain/machines/machine'
+import type {
+  SettledPoint,
+  SourceDisk,
+  SourceMachinePoint,
+  SourcePlatform,
+} from '@understudy/engine/ports/source-platform'
+
+export type SourceDesk = {
+  /** Throws Refusal and Outage as the source does. */
+  answer(kind: AskKind, body: unknown, signal: AbortSignal): Promise<unknown>
+  read(wanted: WantedRead, signal: AbortSignal): Promise<Buffer>
+  /** Lets every point go, unsealed. */
+  close(): Promise<void>
+}
+
+/** A point that nobody asks about for so long is let go: the server has forgotten it, or is gone. */
+const FORGOTTEN_MILLISECONDS = 60 * 60_000
+const LOOK_MILLISECONDS = 60_000
+
+type OpenedPoint = {
+  readonly machine: SourceMachinePoint
+  readonly answer: Answer<'open-point'>
+  readonly stop: AbortController
+  /** 0: the point itself; from 1 on the rounds of settling, of which only the present one is there. */
+  readonly rounds: Map<number, readonly SourceDisk[]>
+  readonly walks: Map<string, Walk>
+  settling: Settling | null
+}
+
+type Opening = {
+  readonly id: string
+  readonly trackingId: string
+  /** Null: its tracking was lost. */
+  readonly point: Promise<OpenedPoint | null>
+  readonly result: Promise<Answer<'open-point'>>
+  touchedAt: number
+}
+
+type Walk = {
+  readonly id: string
+  readonly extents: AsyncIterator<MappedExtent>
+  readonly turn: ReturnType<typeof inTurn>
+  page: number
+  kept: Answer<'list-changes'>
+}
+
+type Settling = {
+  round: number
+  copied: number
+  end: { readonly point: SettledPoint } | { readonly error: unknown } | null
+  changed: ReturnType<typeof Promise.withResolvers<void>>
+}
+
+export function createSourceDesk(
+  source: SourcePlatform,
+  now: () => number = () => performance.now(),
+): SourceDesk {
+  const openings = new Map<string, Opening>()
+  const openInTurn = inTurn()
+
+  const find = async (id: string): Promise<OpenedPoint> => {
+    const opening = openings.get(id)
+    const point = await opening?.point
+    if (!opening || !point) throw pointGone()
+    opening.touchedAt = now()
+    return point
+  }
+
+  const open = (question: Question<'open-point'>, signal: AbortSignal): Promise<Answer<'open-point'>> => {
+    const known = openings.get(question.opening)
+    if (known) return known.result
+    const opened = openInTurn(async () => {
+      // Those behind it wait for this one: waiting for them would never end.
+      for (const other of [...openings.values()]) {
+        if (other.id === question.opening) break
+        if (other.trackingId === question.trackingId) await letGo(openings, other, false)
+      }
+      return await openPoint(source, question, signal)
+    })
+    const opening: Opening = {
+      id: question.opening,
+      trackingId: question.trackingId,
+      point: opened.then((made) => ('machine' in made ? made : null)),
+      result: opened.then((made) => ('machine' in made ? made.answer : made)),
+      touchedAt: now(),
+    }
+    opening.point.catch(() => {})
+    openings.set(opening.id, opening)
+    return opening.result.then(
+      (answer) => {
+        if (answer.kind === 'tracking-lost') openings.delete(opening.id)
+        return answer
+      },
+      (error: unknown) => {
+        // Whoever asks again tries it again.
+        openings.delete(opening.id)
+        throw error
+      },
+    )
+  }
+
+  const forgetting = setInterval(() => {
+    for (const opening of [...openings.values()])
+      if (now() - opening.touchedAt >= FORGOTTEN_MILLISECONDS) void letGo(openings, opening, false)
+  }, LOOK_MILLISECONDS).unref()
+
+  const handlers: {
+    readonly [Kind in AskKind]: (question: Question<Kind>, signal: AbortSignal) => Promise<Answer<Kind>>
+  } = {
+    'describe-server': async (_question, signal) => {
+      const { name, power, guestAgent, hardware } = await ownMachine(source, signal)
+      return {
+        name,
+        power,
+        guestAgent,
+        hardware: { ...hardware, disks: [...hardware.disks], adapters: [...hardware.adapters] },
+      }
+    },
+    'check-eligibility': async (_question, signal) => {
+      const { ref } = await ownMachine(source, signal)
+      const { findings, ...rest } = await source.eligibility(ref, signal)
+      return { ...rest, findings: [...findings] }
+    },
+    'open-point': open,
+    'list-changes': async (question) => nextPage(await find(question.opening), question),
+    'settle-point': async ({ opening, copied }, signal) => settle(await find(opening), copied, signal),
+    'release-point': async ({ opening, kept }) => {
+      const known = openings.get(opening)
+      if (known) await letGo(openings, known, kept)
+      return {}
+    },
+    'stop-tracking': async ({ trackingId }, signal) => {
+      for (const other of [...openings.values()])
+        if (other.trackingId === trackingId) await letGo(openings, other, false)
+      const { ref } = await ownMachine(source, signal)
+      await source.stopTracking(ref, trackingId)
+      return {}
+    },
+  }
+
+  return {
+    answer: <Kind extends AskKind>(kind: Kind, body: unknown, signal: AbortSignal): Promise<unknown> =>
+      handlers[kind](readQuestion(kind, body), signal),
+    async read({ opening, round, disk, offset, bytes }, signal) {
+      const { reader } = diskOf(await find(opening), round, disk)
+      if (offset + bytes > reader.bytes) throw outside()
+      return await reader.read(offset, bytes, signal)
+    },
+    async close() {
+      clearInterval(forgetting)
+      for (const opening of [...openings.values()]) await letGo(openings, opening, false)
+    },
+  }
+}
+
+/** Of a site's point of view there is one machine here: the server itself. */
+async function ownMachine(source: SourcePlatform, signal?: AbortSignal): Promise<DiscoveredMachine> {
+  const [machine, ...others] = await source.inventory(signal)
+  if (machine && others.length === 0) return machine
+  throw new Refusal({
+    code: 'agent/no-single-server',
+    message: `The agent sees ${others.length + (machine ? 1 : 0)} machines where it protects its own server only`,
+    remedy: 'Look at the log of the agent.',
+  })
+}
+
+async function openPoint(
+  source: SourcePlatform,
+  { trackingId, since, excludedDisks, consistency }: Question<'open-point'>,
+  signal: AbortSignal,
+): Promise<OpenedPoint | Extract<Answer<'open-point'>, { kind: 'tracking-lost' }>> {
+  const { ref } = await ownMachine(source, signal)
+  const opened = await source.openPoint(
+    { machines: [{ ref, trackingId, since, excludedDisks }], consistency },
+    signal,
+  )
+  if (opened.kind === 'tracking-lost') return { kind: 'tracking-lost', reason: { ...opened.reason } }
+  const { instant, consistencyNote, pauseMilliseconds, machines } = opened.point
+  const [machine] = machines
+  if (!machine) throw new Error('A point of one machine has none')
+  const disks = machine.disks.map(({ key, bytes }) => ({ key, bytes }))
+  return {
+    machine,
+    answer: {
+      kind: 'opened',
+      instant,
+      consistency: opened.point.consistency,
+      consistencyNote,
+      checkpoint: machine.checkpoint,
+      pauseMilliseconds,
+      disks,
+      settles: machine.settle !== undefined,
+    },
+    stop: new AbortController(),
+    rounds: new Map([[0, machine.disks]]),
+    walks: new Map(),
+    settling: null,
+  }
+}
+
+async function letGo(openings: Map<string, Opening>, opening: Opening, kept: boolean): Promise<void> {
+  openings.delete(opening.id)
+  const point = await opening.point.catch(() => null)
+  if (!point) return
+  if (!kept) point.stop.abort(new DOMException('The point is not wanted any more', 'AbortError'))
+  await point.machine.release(kept)
+}
+
+function diskOf({ rounds }: OpenedPoint, round: number, key: DiskKey): SourceDisk {
+  const disk = rounds.get(round)?.find((each) => each.key === key)
+  if (disk) return disk
+  throw pointGone()
+}
+
+async function nextPage(
+  point: OpenedPoint,
+  { round, disk: key, walk: id, page }: Question<'list-changes'>,
+): Promise<Answer<'list-changes'>> {
+  const disk = diskOf(point, round, key)
+  const place = `${round} ${key}`
+  const before = point.walks.get(place)
+  const walk =
+    before?.id === id
+      ? before
+      : {
+          id,
+          extents: disk.changed(point.stop.signal)[Symbol.asyncIterator](),
+          turn: inTurn(),
+          page: -1,
+          kept: { extents: [], last: false },
+        }
+  if (walk !== before) {
+    await before?.extents.return?.()
+    point.walks.set(place, walk)
+  }
+  return await walk.turn(async () => {
+    // Its answer was lost on the way.
+    if (page === walk.page) return walk.kept
+    if (page !== walk.page + 1) throw pointGone()
+    const extents: Answer<'list-changes'>['extents'] = []
+    let last = false
+    while (!last && extents.length < EXTENTS_PER_PAGE) {
+      const next = await walk.extents.next()
+      if (next.done) last = true
+      else extents.push([next.value.offset, next.value.bytes, next.value.kind === 'zero' ? 1 : 0])
+    }
+    walk.kept = { extents, last }
+    walk.page = page
+    return walk.kept
+  })
+}
+
+/** The source settles by itself; each round of it waits here until the server says that it has copied it. */
+async function settle(
+  point: OpenedPoint,
+  copied: number,
+  signal: AbortSignal,
+): Promise<Answer<'settle-point'>> {
+  point.settling ??= beginSettling(point)
+  const { settling } = point
+  if (copied > settling.round) throw pointGone()
+  if (copied > settling.copied) {
+    settling.copied = copied
+    wake(settling)
+  }
+  while (settling.end === null && settling.round <= copied) await untilChanged(settling, signal)
+  const { end, round } = settling
+  if (end === null) {
+    const disks = point.rounds.get(round) ?? []
+    return { kind: 'round', round, disks: disks.map(({ key, bytes }) => ({ key, bytes })) }
+  }
+  if ('error' in end) throw end.error
+  const { instant, consistency, consistencyNote, checkpoint, pauseMilliseconds } = end.point
+  return { kind: 'settled', instant, consistency, consistencyNote, checkpoint, pauseMilliseconds }
+}
+
+function beginSettling(point: OpenedPoint): Settling {
+  const { machine, rounds, stop } = point
+  const settling: Settling = { round: 0, copied: 0, end: null, changed: Promise.withResolvers() }
+  const copy = async (disks: readonly SourceDisk[]): Promise<void> => {
+    const round = settling.round + 1
+    rounds.clear()
+    rounds.set(round, disks)
+    point.walks.clear()
+    settling.round = round
+    wake(settling)
+    while (settling.copied < round) await untilChanged(settling, stop.signal)
+  }
+  const settled = machine.settle
+    ? machine.settle(copy, stop.signal)
+    : Promise.reject(new Error('This point does not settle'))
+  settled.then(
+    (made) => finish({ point: made }),
+    (error: unknown) => finish({ error }),
+  )
+  const finish = (end: NonNullable<Settling['end']>): void => {
+    settling.end = end
+    wake(settling)
+  }
+  return settling
+}
+
+function wake(settling: Settling): void {
+  settling.changed.resolve()
+  settling.changed = Promise.withResolvers()
+}
+
+function untilChanged({ changed }: Settling, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason)
+    const abort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    void changed.promise.then(() => {
+      signal.removeEventListener('abort', abort)
+      resolve()
+    })
+  })
+}
+
+const pointGone = (): Outage =>
+  new Outage({
+    code: 'agent/point-gone',
+    message: 'The agent has been started anew, or has let this point go meanwhile',
+    remedy: 'The next cycle begins with a new one.',
+  })
+
+const outside = (): Refusal =>
+  new Refusal({
+    code: 'agent/bad-read',
+    message: 'A piece was asked for that lies behind the end of the disk',
+    remedy: 'Run another cycle: the disk may have been replaced meanwhile.',
+  })

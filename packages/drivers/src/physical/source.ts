@@ -1,0 +1,125 @@
+// The source side: every call goes to the agent on the server. A machine is called by what its server is known again by, so that it stays
+// the same one when its agent is enrolled anew.
+import { randomUUID } from 'node:crypto'
+import type { AgentLine, AgentServer } from '@understudy/agent-protocol/agent-line'
+import { Outage, Refusal } from '@understudy/base/errors'
+import type { DiscoveredMachine, MachineRef } from '@understudy/domain/machines/machine'
+import type { SiteId } from '@understudy/domain/sites/site'
+import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
+import { openRemotePoint } from './remote-point.ts'
+
+export type PhysicalDeps = {
+  readonly line: AgentLine
+  /** As the inventory had them when they were last there. */
+  lastSeen(siteId: SiteId): Promise<readonly DiscoveredMachine[]>
+}
+
+/** Rounds of settling and a freeze take a while; the agent says of its server how much longer. */
+const SHORTEST_INTERVAL_SECONDS = 15
+const POWER_SECONDS = 10
+
+export function physicalSource(siteId: SiteId, { line, lastSeen }: PhysicalDeps): SourcePlatform {
+  const serverOf = async (ref: MachineRef): Promise<AgentServer> => {
+    const server = (await line.servers(siteId)).find(({ identity }) => identity === ref)
+    if (server) return server
+    throw new Refusal({
+      code: 'machine/not-found',
+      message: `No agent of this site runs on the server ${ref}`,
+      remedy: 'Enrol an agent on it again, or end its protection if it is gone for good.',
+    })
+  }
+  return {
+    shortestIntervalSeconds: SHORTEST_INTERVAL_SECONDS,
+    async inventory(signal) {
+      const servers = await line.servers(siteId)
+      const before = servers.some(({ connected }) => !connected) ? await lastSeen(siteId) : []
+      const seen = await Promise.all(
+        servers.map(async (server) => {
+          const here = server.connected ? await describe(line, server, signal) : null
+          return here ?? asLastSeen(server, before)
+        }),
+      )
+      return seen.filter((machine) => machine !== null)
+    },
+    watch: (onChange, signal) => line.watch(onChange, signal),
+    async eligibility(ref, signal) {
+      const { agentId } = await serverOf(ref)
+      const found = await line.ask(agentId, 'check-eligibility', {}, signal)
+      return {
+        ...found,
+        shortestIntervalSeconds: Math.max(found.shortestIntervalSeconds, SHORTEST_INTERVAL_SECONDS),
+      }
+    },
+    async openPoint({ machines, consistency }, signal) {
+      const [machine, ...others] = machines
+      if (!machine || others.length > 0) throw noCommonInstant()
+      const { agentId } = await serverOf(machine.ref)
+      return await openRemotePoint(line, { agentId, machine, consistency, opening: randomUUID() }, signal)
+    },
+    async stopTracking(ref, trackingId) {
+      const server = (await line.servers(siteId)).find(({ identity }) => identity === ref)
+      // Whoever has no agent any more has no tracking either.
+      if (server) await line.ask(server.agentId, 'stop-tracking', { trackingId })
+    },
+    async powerState(ref, signal) {
+      const { agentId, connected } = await serverOf(ref)
+      if (!connected) return 'unknown'
+      const late = AbortSignal.timeout(POWER_SECONDS * 1000)
+      const bound = signal ? AbortSignal.any([signal, late]) : late
+      const described = await line.ask(agentId, 'describe-server', {}, bound).catch(() => null)
+      signal?.throwIfAborted()
+      // It is the server itself that answers: no answer proves nothing.
+      return described === null ? 'unknown' : 'running'
+    },
+    shutDown: () => Promise.reject(byHand()),
+    powerOff: () => Promise.reject(byHand()),
+    start: () => Promise.reject(startByHand()),
+    openStoppedDisks: () => Promise.reject(byHand()),
+  }
+}
+
+/** Null: it has just gone. */
+async function describe(
+  line: AgentLine,
+  { agentId, identity, name, hostName }: AgentServer,
+  signal?: AbortSignal,
+): Promise<DiscoveredMachine | null> {
+  try {
+    const { power, guestAgent, hardware } = await line.ask(agentId, 'describe-server', {}, signal)
+    return { ref: identity as MachineRef, name, host: hostName, power, hardware, guestAgent, ownedBy: null }
+  } catch (error) {
+    // One that says no, or is silent, does not hide the others.
+    if (error instanceof Outage || error instanceof Refusal) return null
+    throw error
+  }
+}
+
+/** Null: nothing was ever known of its disks. */
+function asLastSeen(
+  { identity, name, hostName }: AgentServer,
+  before: readonly DiscoveredMachine[],
+): DiscoveredMachine | null {
+  const known = before.find(({ ref }) => ref === identity)
+  return known ? { ...known, name, host: hostName, power: 'unknown' } : null
+}
+
+const noCommonInstant = (): Refusal =>
+  new Refusal({
+    code: 'group/no-common-instant',
+    message: 'Servers are copied while they run, each to an instant of its own',
+    remedy: 'Protect them one by one, without a group.',
+  })
+
+const byHand = (): Refusal =>
+  new Refusal({
+    code: 'machine/switch-off-by-hand',
+    message: 'A server with an agent cannot be switched off from here, nor be read once it is off',
+    remedy: 'Switch the server off yourself, wait until it is, and run an unplanned failover.',
+  })
+
+const startByHand = (): Refusal =>
+  new Refusal({
+    code: 'machine/start-by-hand',
+    message: 'A server with an agent cannot be started from here',
+    remedy: 'Switch the server on yourself.',
+  })
