@@ -1,5 +1,12 @@
 // One connection to the server, from its challenge to its end.
-import { type FromAgent, type Order, type Refused, readFromServer } from '@understudy/agent-protocol/messages'
+import {
+  type FromAgent,
+  type FromServer,
+  type Order,
+  type Refused,
+  readFromServer,
+  type WantedRead,
+} from '@understudy/agent-protocol/messages'
 import { agentPaths, helloProof } from '@understudy/agent-protocol/proofs'
 import { ourProtocols } from '@understudy/agent-protocol/versions'
 import { Outage, Refusal } from '@understudy/base/errors'
@@ -7,6 +14,7 @@ import { inTurn } from '@understudy/base/in-turn'
 import type { AgentFacts, AgentHealth } from '@understudy/domain/agents/agent'
 import { WebSocket } from 'ws'
 import { agentVersion } from './agent-version.ts'
+import { createDataStreams, type DataStreams } from './data-streams.ts'
 import { dial } from './dial.ts'
 import { signed } from './enrol.ts'
 import type { Mailbox } from './mailbox.ts'
@@ -22,11 +30,17 @@ export type SessionParts = {
   onWelcome(): void
   /** A fresh order, kept already. */
   onOrder(order: Order): void
+  onAsk(ask: Extract<FromServer, { type: 'ask' }>): void
+  onWithdrawn(askId: string): void
+  /** Of a point that is open here. */
+  readDisk(wanted: WantedRead, signal: AbortSignal): Promise<Buffer>
 }
 
 export type ControlSession = {
   /** Sends what waits, as far as it was not sent on this connection. */
   push(): void
+  /** Lost when the line is cut meanwhile. */
+  reply(message: Extract<FromAgent, { type: 'reply' }>): void
   /** Resolves when the line is gone; rejects with the Refusal that the server ended it with. */
   readonly ended: Promise<void>
   close(): void
@@ -53,6 +67,7 @@ export async function openControlSession(parts: SessionParts): Promise<ControlSe
   let quiet = setTimeout(() => socket.terminate(), HANDSHAKE_MILLISECONDS)
   let measured = { bytes: 0, at: performance.now() }
   let refused: Refusal | null = null
+  let streams: DataStreams | null = null
 
   const say = (message: FromAgent): void => {
     if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(message))
@@ -66,7 +81,7 @@ export async function openControlSession(parts: SessionParts): Promise<ControlSe
     }
   }
   const beat = async (): Promise<void> => {
-    const bytes = line.bytesRead + line.bytesWritten
+    const bytes = line.bytesRead + line.bytesWritten + (streams?.carriedBytes() ?? 0)
     const at = performance.now()
     const seconds = (at - measured.at) / 1000
     const bytesPerSecond = seconds > 0 ? Math.max(0, (bytes - measured.bytes) / seconds) : 0
@@ -106,6 +121,9 @@ export async function openControlSession(parts: SessionParts): Promise<ControlSe
         awake()
         socket.on('message', awake)
         beats = setInterval(() => void beat().catch(() => socket.terminate()), beatMilliseconds)
+        const { session } = message
+        if (session !== undefined)
+          streams = createDataStreams({ identity, session, read: parts.readDisk, say })
         parts.onWelcome()
         push()
         return beat()
@@ -115,6 +133,12 @@ export async function openControlSession(parts: SessionParts): Promise<ControlSe
         return
       case 'ack':
         return mailbox.acknowledged(message.received)
+      case 'ask':
+        return parts.onAsk(message)
+      case 'withdraw':
+        return parts.onWithdrawn(message.id)
+      case 'read':
+        return streams?.want(message)
       case 'refused':
         refused = toRefusal(message)
         return void socket.close()
@@ -135,6 +159,7 @@ export async function openControlSession(parts: SessionParts): Promise<ControlSe
     socket.on('close', () => {
       clearInterval(beats)
       clearTimeout(quiet)
+      streams?.stop()
       line.destroy()
       // What was heard last may still be worked on.
       void turn(async () => {
@@ -151,7 +176,7 @@ export async function openControlSession(parts: SessionParts): Promise<ControlSe
       })
     })
   })
-  return { push, ended, close: () => socket.close(1001, 'the agent stops') }
+  return { push, reply: say, ended, close: () => socket.close(1001, 'the agent stops') }
 }
 
 const toRefusal = ({ code, message, remedy }: Refused): Refusal => new Refusal({ code, message, remedy })

@@ -5,7 +5,10 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { isKnownOrder, type Order, type Outcome } from '@understudy/agent-protocol/messages'
 import { isAbort, Refusal, toFailureReport } from '@understudy/base/errors'
 import { inTurn } from '@understudy/base/in-turn'
+import { createSourceDesk, type SourceDesk } from '@understudy/drivers/physical/source-desk'
+import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { agentVersion } from './agent-version.ts'
+import { createAnswerer, noSource } from './answer-asks.ts'
 import { backOff } from './back-off.ts'
 import { type ControlSession, openControlSession } from './control-session.ts'
 import { identifyServer, lookAround, roomAt } from './look-around.ts'
@@ -17,15 +20,26 @@ export type Log = (message: string) => void
 /** With these the server will not have this agent again, whatever it does. */
 const final = new Set(['agent/revoked', 'agent/not-recognised', 'agent/other-server'])
 
+/** The disks of this server; null where it cannot be protected. */
+export type OpenSource = () => Promise<SourcePlatform | null>
+
 /** Resolves when `signal` aborts. Refuses what a person has to mend. */
-export async function runAgent(folder: StateFolder, log: Log, signal: AbortSignal): Promise<void> {
+export async function runAgent(
+  folder: StateFolder,
+  openSource: OpenSource,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
   const identity = await loadIdentity(folder)
   const unlock = await lock(folder)
+  const source = identity.roles.includes('protected-server') ? await openSource() : null
+  const desk = source ? createSourceDesk(source) : null
   try {
     const mailbox = await openMailbox(folder)
     await mailbox.say({ kind: 'started', version: agentVersion, at: Date.now() })
-    await keepConnected({ folder, identity, mailbox, log, signal, facts: await lookAround() })
+    await keepConnected({ folder, identity, mailbox, desk, log, signal, facts: await lookAround() })
   } finally {
+    await desk?.close().catch((error: unknown) => log(`a point could not be let go: ${String(error)}`))
     unlock()
   }
 }
@@ -49,6 +63,7 @@ type Running = {
   readonly folder: StateFolder
   readonly identity: Enrolled
   readonly mailbox: Mailbox
+  readonly desk: SourceDesk | null
   readonly facts: Awaited<ReturnType<typeof lookAround>>
   readonly log: Log
   readonly signal: AbortSignal
@@ -77,6 +92,7 @@ async function keepConnected(running: Running): Promise<void> {
       session?.push()
     }).catch((error: unknown) => log(`an order could not be answered: ${String(error)}`))
   }
+  const answerer = createAnswerer(running.desk, (reply) => session?.reply(reply))
   // What was asked before a crash is done after it.
   for (const order of mailbox.orders()) work(order)
 
@@ -99,6 +115,9 @@ async function keepConnected(running: Running): Promise<void> {
           void stand(true, null)
         },
         onOrder: work,
+        onAsk: answerer.ask,
+        onWithdrawn: answerer.withdraw,
+        readDisk: (wanted, stopped) => running.desk?.read(wanted, stopped) ?? Promise.reject(noSource()),
       })
       signal.addEventListener('abort', stop, { once: true })
       if (signal.aborted) stop()
@@ -117,6 +136,7 @@ async function keepConnected(running: Running): Promise<void> {
     await pause(backOff(failures, Math.random()), signal)
     failures += 1
   }
+  answerer.stop()
   await inOrder(async () => {})
 }
 

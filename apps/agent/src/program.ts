@@ -1,0 +1,148 @@
+// What the agent's program understands: enrol once, then run; `status` says how it stands.
+import { hostname } from 'node:os'
+import { parseArgs } from 'node:util'
+import { Outage, Refusal } from '@understudy/base/errors'
+import { agentVersion } from './agent-version.ts'
+import { dial } from './dial.ts'
+import { enrol } from './enrol.ts'
+import { loadIdentity, type OpenSource, runAgent } from './run.ts'
+import { defaultFolder, openStateFolder, type StateFolder } from './state-folder.ts'
+
+const usage = `Usage:
+  understudy-agent enrol --server <https://host:port> --token <token> --fingerprint <sha256:...>
+                         [--name <name>] [--proxy <http://host:port>] [--identity <text>]
+                                  Makes this server an agent of a site. Copy the command from the console.
+  understudy-agent run            Works until it is stopped
+  understudy-agent status         Says how it stands; ends with 0 when it is connected
+  understudy-agent move --server <https://host:port> [--proxy <http://host:port>]
+                                  The same control plane at another address, or by another proxy
+
+  --home <folder>                 Where it keeps its key and what it has not told yet
+                                  (UNDERSTUDY_AGENT_HOME, default: ~/.understudy-agent)
+  --name <name>                   What the console calls it; the host name where it is left out
+  --identity <text>               A text that no other server has, where several share one /etc/machine-id
+  --version, --help
+`
+
+/** Ends the process with what a person has to know. */
+export async function runProgram(openSource: OpenSource): Promise<void> {
+  try {
+    await obey(openSource)
+  } catch (error) {
+    if (error instanceof Refusal || error instanceof Outage)
+      process.stderr.write(`${error.message}.\n${error.remedy}\n(${error.code})\n`)
+    else process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    process.exitCode = 1
+  }
+}
+
+async function obey(openSource: OpenSource): Promise<void> {
+  const { values, positionals } = readOptions()
+  if (values.version) return print(agentVersion)
+  const [command] = positionals
+  if (values.help || command === undefined) return print(usage)
+  const folder = await openStateFolder(values.home ?? defaultFolder(process.env))
+  switch (command) {
+    case 'enrol': {
+      const { siteName, roles } = await enrol(folder, {
+        server: address('server', values.server, 'https:'),
+        token: given('token', values.token),
+        fingerprint: given('fingerprint', values.fingerprint),
+        name: values.name ?? hostname(),
+        proxy: values.proxy === undefined ? null : address('proxy', values.proxy, 'http:'),
+        identity: values.identity ?? null,
+      })
+      return print(`Enrolled at ${siteName} as ${roles.join(', ')}. Start it: understudy-agent run`)
+    }
+    case 'run':
+      return run(folder, openSource)
+    case 'status':
+      return showStatus(folder)
+    case 'move': {
+      const before = await loadIdentity(folder)
+      const after = {
+        ...before,
+        server: new URL(address('server', values.server, 'https:')).origin,
+        proxy: values.proxy === undefined ? null : address('proxy', values.proxy, 'http:'),
+      }
+      // Another control plane at that address is not what was asked for.
+      ;(await dial(after)).destroy()
+      await folder.saveIdentity(after)
+      return print(`The agent dials ${after.server} from its next start on.`)
+    }
+    default:
+      throw wrongUse(`There is no command "${command}"`)
+  }
+}
+
+async function run(folder: StateFolder, openSource: OpenSource): Promise<void> {
+  const stopping = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => stopping.abort(new DOMException('The agent stops', 'AbortError')))
+  const log = (message: string): void => print(`${new Date().toISOString()} ${message}`)
+  log(`the agent ${agentVersion} starts`)
+  await runAgent(folder, openSource, log, stopping.signal)
+  log('stopped')
+}
+
+async function showStatus(folder: StateFolder): Promise<void> {
+  const { name, siteName, roles, server } = await loadIdentity(folder)
+  const standing = await folder.standing()
+  const runs = standing !== null && isAlive(standing.pid)
+  const state = !runs
+    ? 'It does not run.'
+    : standing.connected
+      ? 'Connected.'
+      : `Not connected: ${standing.note}`
+  print(`${name} of ${siteName} (${roles.join(', ')}), server ${server}`)
+  print(state)
+  if (standing !== null && standing.backlog > 0) print(`${standing.backlog} messages wait for the server.`)
+  if (!runs || !standing.connected) process.exitCode = 1
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+function readOptions() {
+  const text = { type: 'string' } as const
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        server: text,
+        token: text,
+        fingerprint: text,
+        name: text,
+        proxy: text,
+        identity: text,
+        home: text,
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean' },
+      },
+    })
+  } catch (error) {
+    throw wrongUse(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function given(option: string, value: string | undefined): string {
+  if (value !== undefined && value !== '') return value
+  throw wrongUse(`--${option} is missing`)
+}
+
+function address(option: string, value: string | undefined, protocol: string): string {
+  const text = given(option, value)
+  if (URL.canParse(text) && new URL(text).protocol === protocol) return text
+  throw wrongUse(`--${option} has to begin with ${protocol}//`)
+}
+
+const wrongUse = (message: string): Refusal =>
+  new Refusal({ code: 'agent/wrong-use', message, remedy: 'understudy-agent --help lists what there is.' })
+
+const print = (text: string): void => void process.stdout.write(`${text}\n`)
