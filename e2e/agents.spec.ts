@@ -19,6 +19,7 @@ let context: BrowserContext
 let page: Page
 let errors: readonly string[]
 let agent: ChildProcess | null = null
+let harbourId: string
 
 test.beforeAll(async ({ browser }) => {
   home = await newHome()
@@ -29,7 +30,8 @@ test.beforeAll(async ({ browser }) => {
   errors = watchForErrors(page)
   await becomeOwner(page, product.setupLink ?? '')
   const { harbour } = await openTwoSites(apiOf(context, product.address), 0)
-  await page.goto(`${product.address}/sites/${harbour.id}?tab=agents`)
+  harbourId = harbour.id
+  await page.goto(`${product.address}/sites/${harbourId}?tab=agents`)
   await expect(heading(page, 'Harbour')).toBeVisible()
 })
 test.afterAll(async () => {
@@ -74,6 +76,27 @@ test('a server is enrolled by the command that the console shows, and is seen', 
   await expect(row.getByRole('cell', { name: /of .*iB/ })).toBeVisible({ timeout: 30_000 })
   await expect(row.getByText('agrees')).toBeVisible()
   await checkBothThemes(page, 'agents')
+})
+
+test('a site of physical servers is registered, keeps nothing, and asks for agents', async () => {
+  await page.goto(`${product.address}/sites`)
+  await page.getByRole('button', { name: 'Register a site' }).first().click()
+  const drawer = page.getByRole('dialog', { name: 'Register a site' })
+  await drawer.getByText('Physical servers', { exact: true }).click()
+  await field(drawer, 'Name').fill('Rack 4')
+  await drawer.getByRole('button', { name: 'Test the connection' }).click()
+  await expect(drawer.getByText('No server is enrolled yet')).toBeVisible()
+  await checkBothThemes(page, 'register-physical-site')
+  await drawer.getByRole('button', { name: 'Register', exact: true }).click()
+  await expect(heading(page, 'Rack 4')).toBeVisible()
+  const tabs = page.getByRole('tab')
+  await expect(tabs).toHaveText(['Machines', 'Agents', 'Settings'])
+  await expect(page.getByText('A server appears when the agent on it is there')).toBeVisible()
+  await expect(page.getByText('Stored here')).toHaveCount(0)
+  await page.getByRole('tab', { name: 'Agents' }).click()
+  await expect(page.getByText('No agent at this site')).toBeVisible()
+  await checkBothThemes(page, 'physical-site')
+  await page.goto(`${product.address}/sites/${harbourId}?tab=agents`)
 })
 
 test('an agent is revoked by its name, and ends', async () => {

@@ -12,13 +12,17 @@ import { EMULATOR_ACCOUNT, EMULATOR_KEY } from '@understudy/drivers/azure/emulat
 import { type Emulator, startEmulator } from '@understudy/drivers/azure/emulator/start-emulator'
 import type { Replica } from '@understudy/engine/ports/replica-store'
 import { runCycle } from '@understudy/engine/replication/run-cycle'
+import { replicasAt } from '@understudy/engine/sites/platform-of'
 import { fakeWorld } from '@understudy/simulator/fake-platform'
+import { memoryAccessStores } from '@understudy/simulator/memory-access-stores'
 import { readAll } from '@understudy/simulator/memory-disk'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { sampleSite } from '@understudy/simulator/sample-rows'
 import { seededRandom } from '@understudy/simulator/seeded-random'
 import { virtualClock } from '@understudy/simulator/virtual-clock'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createAgentLines } from './agents/agent-lines.ts'
+import { agentLineOf } from './agents/agent-servers.ts'
 import { composePlatforms } from './compose-platforms.ts'
 
 let home: string
@@ -33,6 +37,8 @@ beforeAll(async () => {
   emulator = await startEmulator()
   platforms = composePlatforms({
     sites: stores.sites,
+    machines: stores.machines,
+    agents: agentLineOf(createAgentLines(), { stores: memoryAccessStores(), clock, silentSeconds: 60 }),
     home,
     clock,
     sleep: clock.sleep,
@@ -114,12 +120,12 @@ test('what a site in Azure is offered by the product: replicas, and nothing that
   expect(platform.source).toBeUndefined()
   expect(platform.target).toBeUndefined()
   expect(platform.withoutTarget).toContain('managed disk')
-  expect(platform.replicas.encrypts).toBe(false)
-  expect(await platform.replicas.freeBytes()).toBeNull()
+  expect(replicasAt(platform).encrypts).toBe(false)
+  expect(await replicasAt(platform).freeBytes()).toBeNull()
 })
 
 test('every point of a machine equals its disks at that instant, whatever the storage forgets, and a deleted replica leaves nothing', async () => {
-  const { replicas } = await platforms.of(site)
+  const replicas = replicasAt(await platforms.of(site))
   const machine = await newMachine()
   await replicas.createReplica({ id, machineName: 'web', compress: false, encrypt: false })
   const sealed = new Map<PointId, Buffer>()

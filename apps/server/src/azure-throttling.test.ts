@@ -11,7 +11,9 @@ import { EMULATOR_ACCOUNT, EMULATOR_KEY } from '@understudy/drivers/azure/emulat
 import { type Emulator, startEmulator } from '@understudy/drivers/azure/emulator/start-emulator'
 import { defaultEngineConfig } from '@understudy/engine/engine-parts'
 import { createMover } from '@understudy/engine/replication/mover'
+import { replicasAt } from '@understudy/engine/sites/platform-of'
 import { fakeWorld } from '@understudy/simulator/fake-platform'
+import { memoryAccessStores } from '@understudy/simulator/memory-access-stores'
 import { readAll } from '@understudy/simulator/memory-disk'
 import { durableLog, memoryDurable } from '@understudy/simulator/memory-durable'
 import { memoryLive } from '@understudy/simulator/memory-live'
@@ -22,6 +24,8 @@ import { memoryStores } from '@understudy/simulator/memory-stores'
 import { samplePolicy, sampleProtection, sampleSite } from '@understudy/simulator/sample-rows'
 import { virtualClock } from '@understudy/simulator/virtual-clock'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createAgentLines } from './agents/agent-lines.ts'
+import { agentLineOf } from './agents/agent-servers.ts'
 import { composePlatforms } from './compose-platforms.ts'
 
 let home: string
@@ -41,6 +45,8 @@ async function newWorld() {
   const stores = memoryStores()
   const composed = composePlatforms({
     sites: stores.sites,
+    machines: stores.machines,
+    agents: agentLineOf(createAgentLines(), { stores: memoryAccessStores(), clock, silentSeconds: 60 }),
     home,
     clock,
     sleep: clock.sleep,
@@ -91,7 +97,7 @@ test('an account that throttles makes the interval what it carries, and says so 
     { state: 'seeding', excludedDisks: [] },
   )
   await stores.protections.create(protection)
-  const { replicas } = await platforms.of(azure)
+  const replicas = replicasAt(await platforms.of(azure))
   const { id, replicaId } = protection
   await replicas.createReplica({ id: replicaId, machineName: 'web', compress: false, encrypt: false })
   let ids = 0

@@ -3,9 +3,13 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
+import { replicasAt } from '@understudy/engine/sites/platform-of'
+import { memoryAccessStores } from '@understudy/simulator/memory-access-stores'
 import { memoryStores } from '@understudy/simulator/memory-stores'
 import { sampleSite } from '@understudy/simulator/sample-rows'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createAgentLines } from './agents/agent-lines.ts'
+import { agentLineOf } from './agents/agent-servers.ts'
 import { composePlatforms } from './compose-platforms.ts'
 
 let home: string
@@ -28,6 +32,12 @@ beforeEach(async () => {
   await stores.sites.create(site, {})
   platforms = composePlatforms({
     sites: stores.sites,
+    machines: stores.machines,
+    agents: agentLineOf(createAgentLines(), {
+      stores: memoryAccessStores(),
+      clock: { now: () => now },
+      silentSeconds: 60,
+    }),
     home,
     clock: { now: () => now },
     sleep: async () => {},
@@ -41,7 +51,7 @@ afterEach(async () => {
 
 test('a replica folder that is not mounted is an outage, and nothing is made in its place', async () => {
   await (await platforms.preview(site, {})).close()
-  const { replicas } = await platforms.of(site)
+  const replicas = replicasAt(await platforms.of(site))
   await replicas.createReplica({ id, machineName: 'web', compress: false, encrypt: false })
   await platforms.forget(site.id)
 
@@ -49,7 +59,7 @@ test('a replica folder that is not mounted is an outage, and nothing is made in 
   await rename(folder, `${folder}.away`)
   await expect(platforms.of(site)).rejects.toMatchObject({ name: 'Outage', code: 'replica/folder-missing' })
   await rename(`${folder}.away`, folder)
-  expect(await (await platforms.of(site)).replicas.exists(id)).toBe(true)
+  expect(await replicasAt(await platforms.of(site)).exists(id)).toBe(true)
 })
 
 test('a folder where the file system takes none is refused, and does not keep the server busy', async () => {

@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto'
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import type { AgentLine } from '@understudy/agent-protocol/agent-line'
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { Clock, Instant } from '@understudy/base/instant'
 import { isEmulated, type Site, type SiteId } from '@understudy/domain/sites/site'
@@ -9,15 +10,18 @@ import { askEmulated, emulatedHardware } from '@understudy/drivers/azure/arm/dou
 import { openAzurePlatform } from '@understudy/drivers/azure/platform'
 import { azureSecretPlaces } from '@understudy/drivers/azure/secret-places'
 import { openKvmPlatform } from '@understudy/drivers/kvm/platform'
+import { openPhysicalPlatform } from '@understudy/drivers/physical/platform'
 import { openSimulatedPlatform } from '@understudy/drivers/simulated/platform'
 import type { Platforms, SitePlatform } from '@understudy/engine/ports/platforms'
 import type { ReplicaStore } from '@understudy/engine/ports/replica-store'
-import type { SiteStore } from '@understudy/engine/ports/stores'
+import type { MachineStore, SiteStore } from '@understudy/engine/ports/stores'
 import { openJournalStore } from '@understudy/journal/journal-store'
 import { cloudFolder } from './compose-azure-lab.ts'
 
 export type PlatformParts = {
   readonly sites: SiteStore
+  readonly machines: Pick<MachineStore, 'list'>
+  readonly agents: AgentLine
   readonly home: string
   readonly clock: Clock
   readonly sleep: (milliseconds: number, signal?: AbortSignal) => Promise<void>
@@ -52,6 +56,11 @@ export function composePlatforms(parts: PlatformParts): Platforms & { close(): P
         ...(isEmulated(site)
           ? { askService: askEmulated(cloudFolder(parts.home)), presents: emulatedHardware }
           : {}),
+      })
+    if (site.platform === 'physical')
+      return openPhysicalPlatform(site, {
+        line: parts.agents,
+        lastSeen: (siteId) => parts.machines.list(siteId),
       })
     const prepareFolder = purpose === 'trial' ? makeReplicaFolder : findReplicaFolder
     const replicas = await openReplicas(parts, site, prepareFolder)
@@ -137,7 +146,7 @@ const canonicalText = (value: unknown): string =>
 
 function openDriver(
   parts: PlatformParts,
-  platform: Exclude<Site['platform'], 'azure'>,
+  platform: Exclude<Site['platform'], 'azure' | 'physical'>,
   site: Site,
   secrets: Readonly<Record<string, string>>,
 ) {

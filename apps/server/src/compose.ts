@@ -22,6 +22,8 @@ import { takeProcessName } from '@understudy/store/process-name'
 import { loadSecretKey } from '@understudy/store/secret-key'
 import type { Logger } from 'pino'
 import { type AgentKeeper, createAgentKeeper } from './agents/agent-keeper.ts'
+import { createAgentLines } from './agents/agent-lines.ts'
+import { agentLineOf } from './agents/agent-servers.ts'
 import { composeAzureLab } from './compose-azure-lab.ts'
 import { composeLab } from './compose-lab.ts'
 import { composePlatforms } from './compose-platforms.ts'
@@ -77,7 +79,16 @@ export async function composeControlPlane(
     closers.push(() => housekeeping.stop())
     const hints = openHintPool(databaseUrl)
     closers.push(() => hints.close())
-    const platforms = composePlatforms({ sites: stores.sites, home: config.home, clock, sleep, secretKey })
+    const lines = createAgentLines()
+    const platforms = composePlatforms({
+      sites: stores.sites,
+      machines: stores.machines,
+      agents: agentLineOf(lines, { stores, clock, silentSeconds: config.agentSilentSeconds }),
+      home: config.home,
+      clock,
+      sleep,
+      secretKey,
+    })
     closers.push(() => platforms.close())
     const live = createLiveHub(log)
     closers.push(() => live.close())
@@ -124,7 +135,7 @@ export async function composeControlPlane(
       newId: randomUUID,
       azure,
     })
-    const agents = createAgentKeeper({ stores, live, clock, newId: randomUUID, log, config, version })
+    const agents = createAgentKeeper({ stores, live, clock, newId: randomUUID, log, config, version }, lines)
     closers.push(() => agents.stop())
     return {
       engine,

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { AzureSecrets, AzureSettings } from './azure-site.ts'
 import { Bytes, Id, InstantText, Name } from './primitives.ts'
 
-export const Platform = z.enum(['kvm', 'simulated', 'azure'])
+export const Platform = z.enum(['kvm', 'simulated', 'azure', 'physical'])
 export const SiteHealth = z.enum(['unknown', 'healthy', 'degraded', 'unreachable'])
 
 const KvmHost = z.strictObject({
@@ -65,6 +65,11 @@ export const SimulatedSettings = z
   })
   .meta({ id: 'SimulatedSettings' })
 
+export const PhysicalSettings = z
+  .strictObject({})
+  .describe('None: servers appear when their agents are enrolled')
+  .meta({ id: 'PhysicalSettings' })
+
 const named = { name: Name }
 /** What is needed to register a site. Secrets are written only; no answer ever holds them. */
 export const SiteInput = z
@@ -79,6 +84,12 @@ export const SiteInput = z
       ...named,
       platform: z.literal('simulated'),
       settings: SimulatedSettings,
+      secrets: z.strictObject({}).default({}),
+    }),
+    z.strictObject({
+      ...named,
+      platform: z.literal('physical'),
+      settings: PhysicalSettings.default({}),
       secrets: z.strictObject({}).default({}),
     }),
     z.strictObject({

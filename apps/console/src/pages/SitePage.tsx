@@ -57,13 +57,16 @@ export function SitePage() {
   })
   if (!site) return error ? <ProblemAlert error={error} /> : <RoutePending />
   // A site that only keeps replicas has neither machines nor networks to show, and no server for an agent; one that runs them may have no
-  // inventory. One that cannot be opened can do nothing now, and is shown whole.
-  const hasNoInventory = site.canKeepReplicas && !site.canBeSource
-  const shownTabs = tabs.filter(
-    (each) =>
-      ((each !== 'machines' && each !== 'agents') || !hasNoInventory) &&
-      (each !== 'networks' || site.whyNoTarget === null),
-  )
+  // inventory; one of servers with agents keeps nothing. One that cannot be opened can do nothing now, and is shown whole.
+  const isOpen = site.canBeSource || site.canKeepReplicas || site.canBeTarget
+  const isShown: Record<(typeof tabs)[number], boolean> = {
+    machines: !isOpen || site.canBeSource,
+    replicas: !isOpen || site.canKeepReplicas,
+    networks: site.whyNoTarget === null && (!isOpen || site.canBeTarget),
+    agents: !isOpen || site.canBeSource,
+    settings: true,
+  }
+  const shownTabs = tabs.filter((each) => isShown[each])
   const hasMachines = shownTabs.includes('machines')
   // Where nothing runs yet, what is kept is what people come for.
   const isForReplicas = site.machineCount === 0 && site.replicaCount > 0
@@ -142,9 +145,13 @@ export function SitePage() {
                 note={`${formatCount(site.protectedCount)} protected`}
               />
             )}
-            <Stat label="Replicas kept here" value={formatCount(site.replicaCount)} />
-            <Stat label="Stored here" value={formatBytes(site.storedBytes)} note="recovery points" />
-            {site.slowedDown ? (
+            {isShown.replicas && (
+              <>
+                <Stat label="Replicas kept here" value={formatCount(site.replicaCount)} />
+                <Stat label="Stored here" value={formatBytes(site.storedBytes)} note="recovery points" />
+              </>
+            )}
+            {!isShown.replicas ? null : site.slowedDown ? (
               <SlowedDown slowedDown={site.slowedDown} />
             ) : (
               <Stat
@@ -166,7 +173,7 @@ export function SitePage() {
               ))}
             </Tabs.List>
             <Tabs.Panel value="machines">
-              <Machines siteId={siteId} siteHealth={site.health} />
+              <Machines site={site} />
             </Tabs.Panel>
             <Tabs.Panel value="replicas">
               <Replicas siteId={siteId} />
@@ -187,7 +194,8 @@ export function SitePage() {
   )
 }
 
-function Machines({ siteId, siteHealth }: { readonly siteId: string; readonly siteHealth: Site['health'] }) {
+function Machines({ site }: { readonly site: Pick<Site, 'id' | 'health' | 'platform'> }) {
+  const { id: siteId, health: siteHealth } = site
   const { data, error } = useQuery(api.machines.list.queryOptions({ input: { siteId, limit: 100 } }))
   const { data: protections } = useQuery(
     api.protections.list.queryOptions({ input: { sourceSiteId: siteId, limit: 500 } }),
@@ -197,8 +205,9 @@ function Machines({ siteId, siteHealth }: { readonly siteId: string; readonly si
   if (data.items.length === 0)
     return (
       <EmptyState icon={IconServer2} title="No machines found here">
-        Machines appear by themselves once the platform shows them. Read the inventory now, or look at the
-        folder or connection under Settings.
+        {site.platform === 'physical'
+          ? 'A server appears when the agent on it is there. Enrol one under Agents, and start it.'
+          : 'Machines appear by themselves once the platform shows them. Read the inventory now, or look at the folder or connection under Settings.'}
       </EmptyState>
     )
   return (

@@ -15,6 +15,7 @@ import { inTurn } from '@understudy/base/in-turn'
 import type { Agent, AgentId, AgentOrderId, AgentOrderKind } from '@understudy/domain/agents/agent'
 import { recordEvent } from '@understudy/engine/events/report'
 import type { WebSocket } from 'ws'
+import type { AgentLines, LineSession } from './agent-lines.ts'
 import type { AgentParts } from './agent-parts.ts'
 import type { AgentAudit } from './audit-agent.ts'
 import { isSigned, wrongProof } from './enrol-agent.ts'
@@ -45,6 +46,7 @@ export type AgentConnection = {
 export type ConnectionHost = {
   readonly parts: AgentParts
   readonly audit: AgentAudit
+  readonly lines: AgentLines
   readonly fingerprint: string
   /** Makes it the one connection of its agent. Refuses (`agent/claimed-twice`) while another process of it is there. */
   admit(connection: AgentConnection): Promise<void>
@@ -53,11 +55,18 @@ export type ConnectionHost = {
   suspect(agent: Agent, why: Refusal): Promise<void>
 }
 
-type Session = { readonly agent: Agent; readonly connection: AgentConnection; sentOrder: number }
+type Session = {
+  readonly agent: Agent
+  readonly connection: AgentConnection
+  sentOrder: number
+  line: LineSession | null
+}
 
 export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string | null): void {
   const { parts } = host
   const nonce = randomBytes(32).toString('base64url')
+  /** Names this connection to its data streams. */
+  const sessionId = randomBytes(32).toString('base64url')
   const turn = inTurn()
   let session: Session | null = null
   let pending = 0
@@ -100,7 +109,8 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
       end,
     }
     await host.admit(connection)
-    session = { agent, connection, sentOrder: hello.received }
+    const opened: Session = { agent, connection, sentOrder: hello.received, line: null }
+    session = opened
     await parts.stores.agents.catchUp(agent.id, hello.received)
     await parts.stores.agents.seen(agent.id, {
       ...contactAt(parts, hello.time),
@@ -116,7 +126,11 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
       received: await parts.stores.agents.received(agent.id),
       siteName: site?.name ?? '',
       roles: [...agent.roles],
+      session: sessionId,
     })
+    // One that was shown out meanwhile must not push out the line of the next one.
+    if (!ended && socket.readyState === socket.OPEN)
+      opened.line = host.lines.opened(agent.id, { id: sessionId, protocol, say, end: () => end(null) })
     parts.live.changed('agents', agent.id)
     await pushOrders()
   }
@@ -140,6 +154,12 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
         const received = await takeMessage(parts, session.agent, message)
         return say({ type: 'ack', received })
       }
+      case 'reply':
+        return session.line?.replied(message)
+      case 'read-failed':
+        return session.line?.readFailed(message)
+      case 'lost':
+        return session.line?.lost(message.reads)
     }
   }
 
@@ -157,6 +177,7 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
   socket.on('error', () => socket.terminate())
   socket.on('close', () => {
     clearTimeout(quiet)
+    session?.line?.closed()
     if (session) host.gone(session.connection)
   })
 }

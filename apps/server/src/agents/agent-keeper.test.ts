@@ -4,10 +4,18 @@ import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { encodeFrame } from '@understudy/agent-protocol/frames'
 import { type FromAgent, type FromServer, readFromServer } from '@understudy/agent-protocol/messages'
-import { agentPaths, enrolProof, helloProof } from '@understudy/agent-protocol/proofs'
+import {
+  agentPaths,
+  enrolProof,
+  helloProof,
+  streamHeaders,
+  streamProof,
+} from '@understudy/agent-protocol/proofs'
 import { present } from '@understudy/base/invariant'
 import type { Agent, AgentId } from '@understudy/domain/agents/agent'
+import type { DiskKey } from '@understudy/domain/machines/machine'
 import { memoryAccessStores } from '@understudy/simulator/memory-access-stores'
 import { memoryLive } from '@understudy/simulator/memory-live'
 import { memoryStores } from '@understudy/simulator/memory-stores'
@@ -16,6 +24,7 @@ import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { type AgentKeeper, createAgentKeeper, type Invited } from './agent-keeper.ts'
+import { type AgentLines, createAgentLines } from './agent-lines.ts'
 
 const facts = {
   hostName: 'db-1',
@@ -38,6 +47,7 @@ const site = sampleSite()
 let home: string
 let skew: number
 let stores: ReturnType<typeof memoryStores> & ReturnType<typeof memoryAccessStores>
+let lines: AgentLines
 let keeper: AgentKeeper
 let opened: WebSocket[]
 beforeEach(async () => {
@@ -46,7 +56,8 @@ beforeEach(async () => {
   opened = []
   stores = { ...memoryStores(), ...memoryAccessStores() }
   await stores.sites.create(site, {})
-  keeper = createAgentKeeper({
+  lines = createAgentLines()
+  const parts = {
     stores,
     live: memoryLive(),
     clock: { now: () => Date.now() + skew },
@@ -62,7 +73,8 @@ beforeEach(async () => {
       agentUrl: null,
       agentSilentSeconds: 60,
     },
-  })
+  }
+  keeper = createAgentKeeper(parts, lines)
 })
 afterEach(async () => {
   for (const each of opened) each.terminate()
@@ -437,6 +449,119 @@ test('an agent of a version too far away is told so', async () => {
   const { peer } = await enrolled()
   const { line } = await greet(peer, { protocols: { lowest: 7, highest: 8 } })
   expect(await line.next('refused')).toMatchObject({ code: 'agent/version-too-different' })
+})
+
+type Stream = { readonly session: string; readonly number: number; readonly body: Buffer }
+
+/** What the server says to a data stream of this peer, signed for `signedFor`. */
+function put(
+  peer: Peer,
+  { session, number, body }: Stream,
+  signedFor: Partial<Stream> = {},
+): Promise<{ readonly status: number; readonly code: string }> {
+  const { place, id: agentId } = peer
+  const { fingerprint } = place
+  const signature = peer.sign(streamProof({ agentId, session, number, fingerprint, ...signedFor }))
+  return new Promise((resolve, reject) => {
+    const request = httpsRequest(
+      {
+        host: '127.0.0.1',
+        port: place.port,
+        path: `${agentPaths.streams}/${session}`,
+        method: 'PUT',
+        ca: [place.certificate],
+        checkServerIdentity: () => undefined,
+        headers: {
+          [streamHeaders.agent]: agentId,
+          [streamHeaders.number]: number,
+          [streamHeaders.signature]: signature,
+        },
+      },
+      (response) => {
+        let text = ''
+        response.on('data', (part) => {
+          text += part
+        })
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, code: String(JSON.parse(text).code) }),
+        )
+      },
+    )
+    request.on('error', reject)
+    request.end(body)
+  })
+}
+
+const wantedRead = { opening: 'o', round: 0, disk: 'disk0' as DiskKey, offset: 4096, bytes: 8192 }
+const frameFor = (read: number, change: { offset?: number } = {}): Buffer =>
+  Buffer.concat(
+    encodeFrame({ read, offset: wantedRead.offset, content: Buffer.alloc(wantedRead.bytes, 'u'), ...change }),
+  )
+
+async function connected(): Promise<{ readonly peer: Peer; readonly line: Line; readonly session: string }> {
+  const { peer } = await enrolled()
+  const { line } = await greet(peer, { protocols: { lowest: 1, highest: 2 } })
+  const { session } = await line.next('welcome')
+  return { peer, line, session: present(session, 'the server takes data') }
+}
+
+test('what was read comes through a stream, and counts once', async () => {
+  const { peer, line, session } = await connected()
+  const content = lines.read(peer.id as AgentId, wantedRead)
+  const { id, wanted } = await line.next('read')
+  expect(wanted).toEqual(wantedRead)
+  const stream = { session, number: 1, body: Buffer.concat([frameFor(id), frameFor(id)]) }
+  expect(await put(peer, stream)).toMatchObject({ status: 200 })
+  expect((await content).toString()).toBe('u'.repeat(wantedRead.bytes))
+  // Recorded and sent again.
+  expect(await put(peer, stream)).toEqual({ status: 422, code: 'agent/other-session' })
+})
+
+test('a stream that is changed on its way is refused, and its read is asked for again until it comes', async () => {
+  const { peer, line, session } = await connected()
+  const content = lines.read(peer.id as AgentId, wantedRead)
+  let number = 0
+  const spoilers: ((bytes: Buffer) => Buffer)[] = [
+    (bytes) => Buffer.concat([bytes.subarray(0, -1), Buffer.from([0])]),
+    (bytes) => bytes.subarray(0, -1),
+  ]
+  for (const spoil of spoilers) {
+    const { id } = await line.next('read')
+    number += 1
+    expect(await put(peer, { session, number, body: spoil(frameFor(id)) })).toEqual({
+      status: 503,
+      code: 'agent/bad-frame',
+    })
+    line.say({ type: 'lost', reads: [id] })
+  }
+  const { id } = await line.next('read')
+  expect(await put(peer, { session, number: number + 1, body: frameFor(id) })).toMatchObject({ status: 200 })
+  expect((await content)[0]).toBe('u'.charCodeAt(0))
+})
+
+test('a stream brings nothing that was not asked for', async () => {
+  const { peer, line, session } = await connected()
+  const content = lines.read(peer.id as AgentId, wantedRead)
+  content.catch(() => {})
+  const { id } = await line.next('read')
+  for (const [index, body] of [frameFor(id + 1), frameFor(id, { offset: 0 })].entries())
+    expect(await put(peer, { session, number: index + 1, body })).toMatchObject({ code: 'agent/bad-frame' })
+})
+
+test('a stream of somebody else, or of another connection, is refused', async () => {
+  const { peer, session } = await connected()
+  const stream = { session, number: 1, body: Buffer.alloc(0) }
+  const stranger = new Peer(peer.place)
+  stranger.id = peer.id
+  expect(await put(stranger, stream)).toMatchObject({ code: 'agent/not-recognised' })
+  expect(await put(peer, stream, { session: 'x'.repeat(43) })).toMatchObject({ code: 'agent/not-recognised' })
+  expect(await put(peer, stream, { number: 2 })).toMatchObject({ code: 'agent/not-recognised' })
+  expect(await put(peer, { ...stream, session: 'x'.repeat(43) })).toMatchObject({
+    code: 'agent/other-session',
+  })
+  expect((await audited()).filter((entry) => entry.startsWith('agents.stream'))).toHaveLength(3)
+  await keeper.revoke(await agentOf(peer), 'ada')
+  await vi.waitFor(async () => expect(await put(peer, stream)).toMatchObject({ code: 'agent/other-session' }))
 })
 
 test('a silent agent is told once, and the alert goes when it is heard again', async () => {

@@ -24,10 +24,12 @@ import { hashSecret, newSecret } from '../access/secrets.ts'
 import { engineLog } from '../log.ts'
 import { type AgentCertificate, loadAgentCertificate } from './agent-certificate.ts'
 import { type AgentConnection, acceptAgent, OTHER_SERVER, revoked } from './agent-connection.ts'
+import { type AgentLines, createAgentLines } from './agent-lines.ts'
 import { type AgentListener, listenForAgents } from './agent-listener.ts'
 import type { AgentParts } from './agent-parts.ts'
 import { agentAudit } from './audit-agent.ts'
 import { enrolAgent } from './enrol-agent.ts'
+import { takeStream } from './take-stream.ts'
 
 export const SILENT = 'agent/silent'
 const CLAIMED_TWICE = 'agent/claimed-twice'
@@ -59,7 +61,7 @@ export type AgentKeeper = {
   ask(agent: Agent, order: { readonly kind: AgentOrderKind; readonly by: string }): Promise<AgentOrder>
 }
 
-export function createAgentKeeper(parts: AgentParts): AgentKeeper {
+export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createAgentLines()): AgentKeeper {
   const connections = new Map<AgentId, AgentConnection>()
   const audit = agentAudit(parts)
   const oneAtATime = inTurn()
@@ -98,6 +100,7 @@ export function createAgentKeeper(parts: AgentParts): AgentKeeper {
       const host = {
         parts,
         audit,
+        lines,
         fingerprint,
         admit,
         suspect,
@@ -111,6 +114,7 @@ export function createAgentKeeper(parts: AgentParts): AgentKeeper {
       const listener = await listenForAgents(where, certificate, {
         enrol: (body, ip) => enrolAgent(parts, audit, { body, fingerprint, ip }),
         control: (socket, ip) => acceptAgent(host, socket, ip),
+        stream: (request) => takeStream(host, request),
       })
       listening = { listener, since: parts.clock.now() }
       parts.log.info({ port: listener.port }, 'agents are listened for')
@@ -198,6 +202,7 @@ export function createAgentKeeper(parts: AgentParts): AgentKeeper {
     async stop() {
       stopped = true
       await rounds.stop()
+      lines.stop()
       for (const connection of connections.values()) connection.end(null)
       await oneAtATime(async () => {})
       await listening?.listener.close()

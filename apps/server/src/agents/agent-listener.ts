@@ -15,10 +15,13 @@ export type AgentListener = { readonly port: number; close(): Promise<void> }
 export type AgentHandlers = {
   enrol(body: unknown, ip: string | null): Promise<unknown>
   control(socket: WebSocket, ip: string | null): void
+  /** Resolves when all of its body is here. */
+  stream(request: IncomingMessage): Promise<void>
 }
 
 const FIRST_BYTE_MILLISECONDS = 10_000
 const MOST_CONNECTIONS = 5000
+const LAST_WORDS_MILLISECONDS = 1000
 const BODY_BYTES = 64 * 1024
 const MESSAGE_BYTES = 256 * 1024
 /** RFC 8446, 5.1: the content type of a handshake, with which TLS begins. */
@@ -35,6 +38,8 @@ export async function listenForAgents(
       ({ status, body }) => send(response, status, body),
       (error: unknown) => {
         const problem = problemOf(error)
+        // What still comes of it is not read: whoever sends more than that is cut off.
+        response.once('finish', () => setTimeout(() => request.destroy(), LAST_WORDS_MILLISECONDS).unref())
         send(response, problem.status, problem)
       },
     )
@@ -111,6 +116,10 @@ async function respond(
   if (method === 'GET' && url === agentPaths.certificate) return { status: 200, body: { certificate } }
   if (method === 'POST' && url === agentPaths.enrol)
     return { status: 201, body: await handlers.enrol(await readJson(request), ip) }
+  if (method === 'PUT' && url.startsWith(`${agentPaths.streams}/`)) {
+    await handlers.stream(request)
+    return { status: 200, body: {} }
+  }
   const nothing = { status: 404, code: 'agent/unknown-route', detail: 'There is nothing here' }
   return {
     status: 404,

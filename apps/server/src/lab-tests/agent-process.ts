@@ -6,22 +6,35 @@ import { createServer } from 'node:http'
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Duplex } from 'node:stream'
+import { type Duplex, Transform } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { present } from '@understudy/base/invariant'
 
 const entry = fileURLToPath(new URL('../../../agent/src/main.ts', import.meta.url))
+const simulatedEntry = fileURLToPath(
+  new URL('../../../agent/src/lab-tests/simulated-agent.ts', import.meta.url),
+)
 
 export type AgentRun = { readonly code: number | null; readonly printed: string }
 
-/** An agent with a folder of its own on a server that is told apart by its identity. */
-export async function openAgent(identity: string, folder?: string) {
-  const home = folder ?? (await mkdtemp(join(tmpdir(), 'us-agent-')))
+/**
+ * An agent with a folder of its own on a server that is told apart by its identity. With `simulated`: a server with these settings, whose
+ * disks lie in `<home>/simulated`, in place of this computer.
+ */
+export async function openAgent(identity: string, simulated?: Readonly<Record<string, unknown>>) {
+  const home = await mkdtemp(join(tmpdir(), 'us-agent-'))
+  const environment = simulated
+    ? {
+        UNDERSTUDY_SIMULATED_SERVER: join(home, 'simulated'),
+        UNDERSTUDY_SIMULATED_SETTINGS: JSON.stringify(simulated),
+      }
+    : {}
   let running: ChildProcess | null = null
   let printed = ''
   const start = (args: readonly string[]): ChildProcess => {
-    const child = spawn(process.execPath, [entry, ...args, '--home', home], {
+    const child = spawn(process.execPath, [simulated ? simulatedEntry : entry, ...args, '--home', home], {
       cwd: '/',
+      env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const keep = (chunk: Buffer): void => {
@@ -73,17 +86,20 @@ export async function openAgent(identity: string, folder?: string) {
 }
 export type TestAgent = Awaited<ReturnType<typeof openAgent>>
 
-/** Speaks CONNECT, and cuts everything that goes through it when it is told to. */
+/** Speaks CONNECT; cuts everything that goes through it, and changes a bit of what agents send, when it is told to. */
 export async function openCuttingProxy() {
   const lines = new Set<Duplex>()
   let carried = 0
+  let carriedBytes = 0
+  let toSpoil = 0
   const server = createServer((_request, response) => response.writeHead(405).end())
   server.on('connect', (request, client, head) => {
     const [host, port] = (request.url ?? '').split(':')
     const there = connect({ host: host ?? '', port: Number(port) }, () => {
       client.write('HTTP/1.1 200 Connection established\r\n\r\n')
       there.write(head)
-      there.pipe(client).pipe(there)
+      there.pipe(client)
+      client.pipe(spoiling()).pipe(there)
       carried += 1
     })
     for (const each of [client, there]) {
@@ -96,6 +112,18 @@ export async function openCuttingProxy() {
       })
     }
   })
+  const spoiling = (): Transform =>
+    new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        carriedBytes += chunk.length
+        // Only what is long: a stream of data.
+        if (toSpoil > 0 && chunk.length > 8000) {
+          toSpoil -= 1
+          chunk[5000] = (chunk[5000] ?? 0) ^ 1
+        }
+        done(null, chunk)
+      },
+    })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const cut = (): void => {
@@ -104,6 +132,14 @@ export async function openCuttingProxy() {
   return {
     address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     cut,
+    /** So many of the next pieces of data. */
+    spoil(times: number): void {
+      toSpoil = times
+    },
+    /** Pieces that are still to be spoiled. */
+    leftToSpoil: (): number => toSpoil,
+    /** From agents to the server. */
+    carriedBytes: (): number => carriedBytes,
     /** Lines that were opened through it. */
     carried: (): number => carried,
     async close(): Promise<void> {

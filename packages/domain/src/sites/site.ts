@@ -4,7 +4,7 @@ import type { Instant } from '@understudy/base/instant'
 export type SiteId = Brand<'SiteId'>
 
 /** The kind of place a site is. A platform is a folder in `packages/drivers`. */
-export type Platform = 'kvm' | 'simulated' | 'azure'
+export type Platform = 'kvm' | 'simulated' | 'azure' | 'physical'
 
 export type SiteHealth = 'unknown' | 'healthy' | 'degraded' | 'unreachable'
 

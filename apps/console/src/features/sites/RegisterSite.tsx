@@ -10,7 +10,7 @@ import { emptyDraft, toSiteInput } from './site-draft.ts'
 import { wordsOfPlatform } from './site-words.ts'
 import { useSiteForm } from './use-site-form.ts'
 
-const platforms = ['kvm', 'azure', 'simulated'] as const
+const platforms = ['kvm', 'physical', 'azure', 'simulated'] as const
 
 type RegisterSiteProps = {
   readonly opened: boolean

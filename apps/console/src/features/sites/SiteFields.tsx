@@ -1,4 +1,4 @@
-import { Stack, TextInput } from '@mantine/core'
+import { Stack, Text, TextInput } from '@mantine/core'
 import { AzureFields } from './AzureFields.tsx'
 import type { Problems } from './draft-fields.ts'
 import { KvmFields } from './KvmFields.tsx'
@@ -43,6 +43,13 @@ export function SiteFields({ draft, problems, onChange, siteId }: SiteFieldsProp
           siteId={siteId ?? null}
           onChange={(azure) => onChange({ ...draft, azure })}
         />
+      )}
+      {draft.platform === 'physical' && (
+        <Text size="sm" c="dimmed">
+          Servers are seen and read by an agent on each of them, which dials out to this control plane.
+          Register the site, then enrol the agents on its page: a server appears when its agent is there.
+          Replicas are kept at another site.
+        </Text>
       )}
       {draft.platform === 'simulated' && (
         <SimulatedFields

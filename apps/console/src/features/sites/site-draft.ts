@@ -56,7 +56,7 @@ export type SiteDraft = {
   readonly azure: AzureDraft
 }
 
-export type Platform = 'kvm' | 'simulated' | 'azure'
+export type Platform = 'kvm' | 'simulated' | 'azure' | 'physical'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -102,6 +102,7 @@ export const emptyDraft: SiteDraft = {
 /** The draft as the API takes it. Fields that are left empty are left out. */
 export function toSiteInput(draft: SiteDraft): z.input<typeof SiteInput> {
   if (draft.platform === 'azure') return toAzureInput(draft)
+  if (draft.platform === 'physical') return { name: draft.name, platform: 'physical' }
   if (draft.platform === 'simulated') {
     const { machines, disksPerMachine, diskMegabytes, churnKilobytesPerSecond, seed } = draft.simulated
     return {
@@ -221,6 +222,7 @@ export function needsStoredSecret({ platform, kvm, azure }: SiteDraft): boolean 
     case 'azure':
       return needsStoredAzureSecret(azure)
     case 'simulated':
+    case 'physical':
       return false
   }
 }

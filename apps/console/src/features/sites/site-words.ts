@@ -19,4 +19,5 @@ export const wordsOfPlatform: Record<Site['platform'], string> = {
   kvm: 'KVM hosts',
   simulated: 'Simulated',
   azure: 'Azure',
+  physical: 'Physical servers',
 }

@@ -1,0 +1,203 @@
+// A server with an agent as a source, with real processes: an agent over a simulated server, a product, and a line between them that is cut and
+// changes bits, while both sides are killed. The oracle: the newest point against the server's disks at its instant, all of their bytes.
+import { createHmac } from 'node:crypto'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { present } from '@understudy/base/invariant'
+import type { Agent, AgentInvitation } from '@understudy/contract/agent'
+import type { Machine } from '@understudy/contract/machine'
+import type { RecoveryPoint } from '@understudy/contract/recovery-point'
+import type { Site } from '@understudy/contract/site'
+import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
+import type { SiteId } from '@understudy/domain/sites/site'
+import { openSimulatedPlatform } from '@understudy/drivers/simulated/platform'
+import { openJournalStore } from '@understudy/journal/journal-store'
+import { loadSecretKey } from '@understudy/store/secret-key'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { freePort, openAgent, openCuttingProxy, type TestAgent } from './lab-tests/agent-process.ts'
+import { type LabProduct, openLabProduct, until } from './lab-tests/lab-product.ts'
+
+const MiB = 2 ** 20
+const disk = { diskBytes: 96 * MiB, usedBytes: 64 * MiB, churnBytesPerSecond: 256 * 1024, seed: 7 }
+const slowly = 900_000
+const intervalSeconds = 15
+
+let product: LabProduct
+let server: TestAgent
+let proxy: Awaited<ReturnType<typeof openCuttingProxy>>
+let harbour: Site
+let inland: Site
+const copies: string[] = []
+
+beforeAll(async () => {
+  process.env.UNDERSTUDY_AGENT_PORT = String(await freePort())
+  product = await openLabProduct({ lab: false })
+  await product.signUp()
+  proxy = await openCuttingProxy()
+  server = await openAgent('db-1', disk)
+  harbour = await product.ask('POST', '/sites', { name: 'Harbour', platform: 'physical' })
+  inland = await product.ask('POST', '/sites', {
+    name: 'Inland',
+    platform: 'simulated',
+    settings: { machines: 0, bootSeconds: 1 },
+    secrets: {},
+  })
+}, 300_000)
+afterAll(async () => {
+  await server?.close()
+  await proxy?.close()
+  await product?.close()
+  for (const copy of copies) await rm(copy, { recursive: true, force: true })
+}, 120_000)
+
+const machines = (): Promise<readonly Machine[]> => product.items(`/machines?siteId=${harbour.id}`)
+const newest = async (id: string): Promise<RecoveryPoint | null> => (await product.points(id))[0] ?? null
+const newPoint = (id: string): Promise<RecoveryPoint> => {
+  const since = Date.now()
+  return until('a newer recovery point', 300, async () => {
+    const point = await newest(id)
+    return point && Date.parse(point.instant) > since ? point : null
+  })
+}
+
+/** What the server's disk was at that instant, from a copy of its folder. */
+async function originalAt(instant: string): Promise<Buffer> {
+  const folder = await mkdtemp(join(tmpdir(), 'us-simulated-'))
+  copies.push(folder)
+  await cp(join(server.home, 'simulated'), folder, { recursive: true })
+  const platform = openSimulatedPlatform(
+    { id: 'server' as SiteId, settings: { machines: 1, ...disk } },
+    {},
+    { folder, clock: { now: () => Date.parse(instant) }, sleep: async () => {} },
+  )
+  return platform.control.readDisk('sim-0001' as MachineRef, 'disk0' as DiskKey)
+}
+
+/** Of a server that does not run. */
+async function replicaAt(pointId: string): Promise<Buffer> {
+  const store = openJournalStore({
+    folder: join(product.home, 'replicas', inland.id),
+    clock: { now: () => Date.now() },
+    key: (id) => createHmac('sha256', loadSecretKey(product.home)).update(`replica ${id}`).digest(),
+  })
+  const replica = await store.openReplica(present((await store.list())[0], 'there is a replica'), null)
+  const point = present(
+    replica.points().find(({ id }) => id === pointId),
+    'the point is there',
+  )
+  const opened = await replica.openPoint(point.id)
+  const { reader, bytes } = present(opened.disks[0], 'it has a disk')
+  const content = await reader.read(0, bytes)
+  await opened.close()
+  await replica.close()
+  return content
+}
+
+test(
+  'a site of servers keeps nothing, runs nothing, and shows a server when its agent is there',
+  async () => {
+    expect(harbour).toMatchObject({
+      canBeSource: true,
+      canKeepReplicas: false,
+      canBeTarget: false,
+      whyNoTarget: null,
+    })
+    expect(await machines()).toEqual([])
+    const { command } = await product.ask<AgentInvitation>('POST', `/sites/${harbour.id}/agent-invitations`, {
+      roles: ['protected-server'],
+    })
+    expect(await server.enrol(command, ['--proxy', proxy.address])).toMatchObject({ code: 0 })
+    server.run()
+    const [machine] = await until('the server is a machine', 120, async () => {
+      const found = await machines()
+      return found.length === 1 && found[0]?.power === 'running' ? found : null
+    })
+    expect(machine).toMatchObject({ name: 'db-1', present: true })
+    const refused = await product.call('POST', '/protections', {
+      machineId: machine?.id,
+      targetSiteId: harbour.id,
+      policyId: (await product.items<{ id: string }>('/policies'))[0]?.id,
+      adapters: [],
+    })
+    expect(refused.status).toBeGreaterThanOrEqual(400)
+  },
+  slowly,
+)
+
+test(
+  'its replica is what it was, through cuts, changed bits, and kills of both sides in the first copy and after it',
+  async () => {
+    const [machine] = await machines()
+    const policy = await product.ask<{ id: string }>('POST', '/policies', {
+      name: 'often',
+      intervalSeconds,
+      lagTargetSeconds: 3600,
+      applicationConsistentEverySeconds: 0,
+      retention: [{ everySeconds: 0, forSeconds: 3600 }],
+      compress: true,
+      encrypt: false,
+      priority: 5,
+      rateLimitBytesPerSecond: 0,
+      commitTimeoutSeconds: 0,
+      uncommittedAction: 'commit',
+    })
+    const { protectionId } = await product.ask<{ protectionId: string }>('POST', '/protections', {
+      machineId: machine?.id,
+      targetSiteId: inland.id,
+      policyId: policy.id,
+      adapters: [],
+    })
+    const carried = (bytes: number): Promise<true> => {
+      const from = proxy.carriedBytes()
+      return until('data flows', 300, async () => (proxy.carriedBytes() - from > bytes ? true : null))
+    }
+    // In the middle of the first copy: bits that change, cuts, and the end of each side.
+    await carried(2 * MiB)
+    proxy.spoil(2)
+    await carried(2 * MiB)
+    proxy.cut()
+    await carried(2 * MiB)
+    await server.kill()
+    server.run()
+    await carried(4 * MiB)
+    await product.kill()
+    await product.start()
+    await carried(2 * MiB)
+    expect(proxy.leftToSpoil()).toBe(0)
+    await until('it is protected', 600, async () =>
+      (await product.protection(protectionId)).state === 'protected' ? true : null,
+    )
+    // Changes, with a cut in each of them.
+    for (let cycle = 0; cycle < 2; cycle += 1) {
+      const next = newPoint(protectionId)
+      await carried(200_000)
+      proxy.cut()
+      await next
+    }
+    const { id, instant } = await newPoint(protectionId)
+    await product.kill()
+    await server.kill()
+    const [copy, original] = [await replicaAt(id), await originalAt(instant)]
+    expect(copy.length).toBe(original.length)
+    const wrong = copy.equals(original) ? null : copy.findIndex((byte, at) => byte !== original[at])
+    expect(wrong, 'first wrong byte').toBeNull()
+  },
+  slowly,
+)
+
+test(
+  'a server whose agent is gone stays a machine that nobody says runs',
+  async () => {
+    await product.start()
+    const [agent] = await product.items<Agent>(`/agents?siteId=${harbour.id}`)
+    expect(agent?.name).toBe('db-1')
+    await product.ask('POST', `/sites/${harbour.id}/refresh`).catch(() => {})
+    const [machine] = await until('its power is not known', 120, async () => {
+      const found = await machines()
+      return found[0]?.power === 'unknown' ? found : null
+    })
+    expect(machine).toMatchObject({ name: 'db-1', present: true })
+  },
+  slowly,
+)
