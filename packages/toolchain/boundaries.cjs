@@ -132,9 +132,9 @@ module.exports = {
         pkg('agent-protocol'),
         pkg('domain'),
         pkg('block'),
-        // Of the engine the port that the disks beside it are read through; of the drivers its own end of the wire.
+        // Of the engine the port that the disks beside it are read through; of the drivers those disks, and its own end of the wire.
         `${pkg('engine')}src/ports/`,
-        `${pkg('drivers')}src/(?:wires|physical)/`,
+        `${pkg('drivers')}src/(?:wires|physical|linux)/`,
       ],
       [agentHarness],
     ),

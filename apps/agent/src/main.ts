@@ -1,5 +1,11 @@
-// The agent's process.
+// The agent's process: the disks of the server that it runs on, through the kernel's own trace of what is written to them.
+import { defaultLinuxSettings } from '@understudy/drivers/linux/settings'
+import { openLinuxSource } from '@understudy/drivers/linux/source'
 import { runProgram } from './program.ts'
 
-// Reading the disks of a server is not there yet: such an agent reports, and says so when it is asked for more.
-await runProgram(async () => null)
+await runProgram(async () =>
+  // Elsewhere an agent reports, and says that it has no disks when it is asked for them.
+  process.platform === 'linux'
+    ? openLinuxSource({ settings: defaultLinuxSettings, now: () => Date.now() })
+    : null,
+)

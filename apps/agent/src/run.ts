@@ -20,8 +20,8 @@ export type Log = (message: string) => void
 /** With these the server will not have this agent again, whatever it does. */
 const final = new Set(['agent/revoked', 'agent/not-recognised', 'agent/other-server'])
 
-/** The disks of this server; null where it cannot be protected. */
-export type OpenSource = () => Promise<SourcePlatform | null>
+/** The disks of this server; null where it cannot be protected. Closed when the agent ends. */
+export type OpenSource = () => Promise<(SourcePlatform & { close?(): Promise<void> }) | null>
 
 /** Resolves when `signal` aborts. Refuses what a person has to mend. */
 export async function runAgent(
@@ -40,6 +40,7 @@ export async function runAgent(
     await keepConnected({ folder, identity, mailbox, desk, log, signal, facts: await lookAround() })
   } finally {
     await desk?.close().catch((error: unknown) => log(`a point could not be let go: ${String(error)}`))
+    await source?.close?.().catch((error: unknown) => log(`tracking could not be ended: ${String(error)}`))
     unlock()
   }
 }

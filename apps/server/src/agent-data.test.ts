@@ -35,7 +35,7 @@ beforeAll(async () => {
   product = await openLabProduct({ lab: false })
   await product.signUp()
   proxy = await openCuttingProxy()
-  server = await openAgent('db-1', disk)
+  server = await openAgent('db-1', { simulated: disk })
   harbour = await product.ask('POST', '/sites', { name: 'Harbour', platform: 'physical' })
   inland = await product.ask('POST', '/sites', {
     name: 'Inland',

@@ -1,7 +1,7 @@
 // For tests only: a real agent as a process of its own, and a proxy of ours that it has to go through and that cuts its line.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -15,24 +15,24 @@ const simulatedEntry = fileURLToPath(
   new URL('../../../agent/src/lab-tests/simulated-agent.ts', import.meta.url),
 )
 
+const loopEntry = fileURLToPath(new URL('../../../agent/src/lab-tests/loop-agent.ts', import.meta.url))
+
+/** What the agent takes for its server: a simulated one with these settings, whose disks lie in `<home>/simulated`, or these devices. */
+export type AgentServer =
+  | { readonly simulated: Readonly<Record<string, unknown>> }
+  /** Copies of them as they were while they were held still lie in `<home>/oracle/hold-*`, by their place in the list. */
+  | { readonly devices: readonly string[] }
+
 export type AgentRun = { readonly code: number | null; readonly printed: string }
 
-/**
- * An agent with a folder of its own on a server that is told apart by its identity. With `simulated`: a server with these settings, whose
- * disks lie in `<home>/simulated`, in place of this computer.
- */
-export async function openAgent(identity: string, simulated?: Readonly<Record<string, unknown>>) {
+/** An agent with a folder of its own on a server that is told apart by its identity: this computer, or `on`. */
+export async function openAgent(identity: string, on?: AgentServer) {
   const home = await mkdtemp(join(tmpdir(), 'us-agent-'))
-  const environment = simulated
-    ? {
-        UNDERSTUDY_SIMULATED_SERVER: join(home, 'simulated'),
-        UNDERSTUDY_SIMULATED_SETTINGS: JSON.stringify(simulated),
-      }
-    : {}
+  const { program, environment } = await programFor(home, on)
   let running: ChildProcess | null = null
   let printed = ''
   const start = (args: readonly string[]): ChildProcess => {
-    const child = spawn(process.execPath, [simulated ? simulatedEntry : entry, ...args, '--home', home], {
+    const child = spawn(process.execPath, [program, ...args, '--home', home], {
       cwd: '/',
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -84,6 +84,25 @@ export async function openAgent(identity: string, simulated?: Readonly<Record<st
     },
   }
 }
+
+async function programFor(home: string, on: AgentServer | undefined) {
+  if (on === undefined) return { program: entry, environment: {} }
+  if ('simulated' in on)
+    return {
+      program: simulatedEntry,
+      environment: {
+        UNDERSTUDY_SIMULATED_SERVER: join(home, 'simulated'),
+        UNDERSTUDY_SIMULATED_SETTINGS: JSON.stringify(on.simulated),
+      },
+    }
+  const oracle = join(home, 'oracle')
+  await mkdir(oracle)
+  return {
+    program: loopEntry,
+    environment: { UNDERSTUDY_TEST_DEVICES: on.devices.join(' '), UNDERSTUDY_TEST_ORACLE: oracle },
+  }
+}
+
 export type TestAgent = Awaited<ReturnType<typeof openAgent>>
 
 /** Speaks CONNECT; cuts everything that goes through it, and changes a bit of what agents send, when it is told to. */
