@@ -121,7 +121,10 @@ test(
     const contents = await newestContents(2)
     expect(contents).toHaveLength(2)
     const matches = contents.map((content) => held.findIndex((other) => other.equals(content)))
-    expect(matches.every((at) => at >= 0), `points equal holds ${matches.join(', ')} of ${held.length}`).toBe(true)
+    expect(
+      matches.every((at) => at >= 0),
+      `points equal holds ${matches.join(', ')} of ${held.length}`,
+    ).toBe(true)
     expect(new Set(matches).size, 'each is of an instant of its own').toBe(2)
   },
   slowly,

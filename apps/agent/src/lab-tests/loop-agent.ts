@@ -18,7 +18,13 @@ async function whileHeld(): Promise<void> {
   const folder = join(oracle, `hold-${Date.now()}`)
   await mkdir(`${folder}.new`)
   for (const [index, device] of devices.entries())
-    await run('dd', [`if=${device}`, `of=${join(`${folder}.new`, String(index))}`, 'bs=1M', 'iflag=direct', 'status=none'])
+    await run('dd', [
+      `if=${device}`,
+      `of=${join(`${folder}.new`, String(index))}`,
+      'bs=1M',
+      'iflag=direct',
+      'status=none',
+    ])
   await rename(`${folder}.new`, folder)
   const holds = (await readdir(oracle)).filter((name) => !name.endsWith('.new')).sort()
   for (const name of holds.slice(0, -KEPT)) await rm(join(oracle, name), { recursive: true })
