@@ -9,6 +9,7 @@ import type { Product } from '../product.ts'
 import { type Api, listAll } from './api-client.ts'
 import { median, newBars, numberOption, quantile } from './bars.ts'
 import { withProduct } from './bench-product.ts'
+import { cpuSeconds, residentBytes } from './process-figures.ts'
 import { protectSimulated, type ShownProtection } from './simulated-machines.ts'
 
 const isQuick = process.argv.includes('--quick')
@@ -124,13 +125,6 @@ async function measureWindow(api: Api, pid: number): Promise<Sample> {
   return { cores, memoryBytes, lags, answers }
 }
 
-/** utime and stime of proc(5), in ticks of 10 ms. The fields are counted after the name, which may hold anything. */
-async function cpuSeconds(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / 100
-}
-
 /** Of PostgreSQL's processes that live now: they come and go with connections, and few do while we measure. */
 async function databaseCpuSeconds(home: string): Promise<number> {
   const postmaster = Number((await readFile(join(home, 'postgres/postmaster.pid'), 'utf8')).split('\n')[0])
@@ -138,9 +132,4 @@ async function databaseCpuSeconds(home: string): Promise<number> {
   const pids = [postmaster, ...children.trim().split(' ').map(Number)]
   const all = await Promise.all(pids.map((pid) => cpuSeconds(pid).catch(() => 0)))
   return all.reduce((sum, one) => sum + one, 0)
-}
-
-async function residentBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * KiB
 }
