@@ -40,7 +40,9 @@ await withProduct(async (api, { serverPid }) => {
   }
   await withCleanUp(close, async () => {
     child.stdin.end(commands.join('\n'))
-    await once(createInterface({ input: child.stdout }), 'line')
+    const ended = once(child, 'close').then(() => Promise.reject(new Error('The agents ended')))
+    await Promise.race([once(createInterface({ input: child.stdout }), 'line'), ended])
+    ended.catch(() => {})
     const startedAt = Date.now()
     while ((await connected(api, id)) < agents) {
       if (Date.now() - startedAt > connectSeconds * 1000) break
@@ -57,7 +59,7 @@ await withProduct(async (api, { serverPid }) => {
 })
 await bars.finish()
 
-const connected = async (api: Api, siteId: string): Promise<number> => {
+async function connected(api: Api, siteId: string): Promise<number> {
   const { items } = await api<{ items: readonly { state: string }[] }>('GET', `/agents?siteId=${siteId}`)
   return items.filter(({ state }) => state === 'connected').length
 }

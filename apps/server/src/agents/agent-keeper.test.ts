@@ -246,6 +246,8 @@ test('nothing is listened on before the first invitation, and the command holds 
   expect((await stat(join(home, 'agents.pem'))).mode & 0o777).toBe(0o600)
   const kept = JSON.stringify(invitation)
   expect(kept).not.toContain(token)
+  // One that began with a dash would be an option of the command.
+  expect(token).toMatch(/^us_/)
 })
 
 test('without TLS the port gives its certificate away, and nothing else', async () => {

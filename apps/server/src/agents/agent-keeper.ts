@@ -210,7 +210,8 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
     },
     async invite({ siteId, roles, by }) {
       const { port } = await listen()
-      const token = newSecret()
+      // Never begins with a dash: command lines would take it for an option.
+      const token = `us_${newSecret()}`
       const createdAt = parts.clock.now()
       const invitation: AgentInvitation = {
         id: parts.newId() as AgentInvitationId,
