@@ -94,6 +94,14 @@ test('the command line gives every disk a node and a device that can be found ag
   expect(args.filter((arg) => arg === '-accel')).toHaveLength(1)
 })
 
+test('what we have made bears our mark in its firmware, and nothing else does', () => {
+  const { args } = qemuCommand({ ...definition, ownedBy: 'run,1' }, '/m/a', { paused: false })
+  expect(args[args.indexOf('-smbios') + 1]).toBe('type=11,value=understudy-replica:run,,1')
+  expect(qemuCommand({ ...definition, ownedBy: null }, '/m/a', { paused: false }).args).not.toContain(
+    '-smbios',
+  )
+})
+
 test('an adapter without a network is there and leads nowhere', () => {
   const { args } = qemuCommand(definition, '/m/a', { paused: false })
   expect(args).toContain('user,id=net-n0,restrict=on,hostfwd=tcp:127.0.0.1:18080-:80')

@@ -1,4 +1,5 @@
 // From a machine's definition to QEMU's command line. Pure.
+import { replicaMark } from '@understudy/domain/failover/replica-mark'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { DefinedAdapter, DefinedDisk, MachineDefinition } from './machine-definition.ts'
 import { diskDeviceId, diskNodeName, diskPath, machineFiles } from './machine-definition.ts'
@@ -33,6 +34,7 @@ export function qemuCommand(
       '-uuid',
       definition.ref,
       ...machineArguments(definition),
+      ...(definition.ownedBy === null ? [] : markArguments(definition.ownedBy)),
       ...acceleratorArguments(definition),
       '-smp',
       String(definition.cpus),
@@ -94,6 +96,12 @@ export function backingNode(disk: DefinedDisk): Readonly<Record<string, unknown>
 const machineArguments = (definition: MachineDefinition): string[] => [
   '-machine',
   definition.firmware === 'uefi' ? 'q35,pflash0=uefi-code,pflash1=uefi-variables' : 'q35',
+]
+
+/** Stays when the failover is committed: an agent inside never takes the machine for the server that it was copied from. */
+const markArguments = (ownedBy: string): string[] => [
+  '-smbios',
+  `type=11,value=${escaped(replicaMark(ownedBy))}`,
 ]
 
 // Never two accelerators in a row: QEMU initialises KVM where guests then do not run, and does not fall back.

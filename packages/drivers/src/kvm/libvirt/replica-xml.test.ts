@@ -102,6 +102,12 @@ test.each([
   expect(xml.includes("state='down'")).toBe(cableOut)
 })
 
+test.each(['bios', 'uefi'] as const)('with %s the firmware bears our mark', (firmware) => {
+  const xml = xmlOf({ hardware: hardware({ firmware }) })
+  expect(xml).toContain('<oemStrings><entry>understudy-replica:run-1</entry></oemStrings>')
+  expect(xml).toContain("<smbios mode='sysinfo'/>")
+})
+
 test('with UEFI libvirt chooses the firmware, and with KVM the processor is the host’s', () => {
   const xml = xmlOf({ hardware: hardware({ firmware: 'uefi' }) }, 'kvm')
   expect(parseDomain(xml)).toMatchObject({ firmware: 'uefi', accelerator: 'kvm' })

@@ -1,4 +1,5 @@
 // From a replica's definition to the XML that libvirt makes a domain of: https://libvirt.org/formatdomain.html. Pure.
+import { replicaMark } from '@understudy/domain/failover/replica-mark'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import { aliasOfKey } from '../device-alias.ts'
 import {
@@ -28,6 +29,7 @@ export function replicaXml(
   <metadata><understudy:run xmlns:understudy='${TAG_NAMESPACE}' id='${escaped(definition.ownedBy ?? '')}'/></metadata>
   <memory unit='b'>${escaped(String(definition.memoryBytes))}</memory>
   <vcpu>${escaped(String(definition.cpus))}</vcpu>
+  ${sysinfo(definition.ownedBy)}
   ${firmware(definition.firmware)}
   <features><acpi/><apic/>${accelerator === 'kvm' ? '' : "<tcg><tb-cache unit='MiB'>64</tb-cache></tcg>"}</features>
   ${accelerator === 'kvm' ? "<cpu mode='host-passthrough'/>" : ''}
@@ -45,11 +47,15 @@ ${adapters.map((adapter) => adapterElement(adapter, networks)).join('\n')}
 `
 }
 
+/** What an agent inside finds: see markArguments of qemu-command.ts. */
+const sysinfo = (ownedBy: string | null): string =>
+  `<sysinfo type='smbios'><oemStrings><entry>${escaped(replicaMark(ownedBy ?? ''))}</entry></oemStrings></sysinfo>`
+
 /** With UEFI libvirt chooses the firmware that the host has, and makes and removes the file of its variables. */
 const firmware = (kind: MachineDefinition['firmware']): string =>
   kind === 'uefi'
-    ? "<os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type><firmware><feature enabled='no' name='secure-boot'/></firmware></os>"
-    : "<os><type arch='x86_64' machine='q35'>hvm</type></os>"
+    ? "<os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type><smbios mode='sysinfo'/><firmware><feature enabled='no' name='secure-boot'/></firmware></os>"
+    : "<os><type arch='x86_64' machine='q35'>hvm</type><smbios mode='sysinfo'/></os>"
 
 /** libvirt starts QEMU with strict boot: the firmware sees no disk that has no place in the order. */
 function orderOf(disks: readonly DefinedDisk[], key: DiskKey): number {
