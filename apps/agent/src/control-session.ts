@@ -12,6 +12,7 @@ import { ourProtocols } from '@understudy/agent-protocol/versions'
 import { Outage, Refusal } from '@understudy/base/errors'
 import { inTurn } from '@understudy/base/in-turn'
 import type { AgentFacts, AgentHealth } from '@understudy/domain/agents/agent'
+import type { ServerHardware } from '@understudy/domain/agents/server-hardware'
 import { WebSocket } from 'ws'
 import { agentVersion } from './agent-version.ts'
 import { createDataStreams, type DataStreams } from './data-streams.ts'
@@ -25,6 +26,7 @@ export type SessionParts = {
   readonly instance: string
   readonly mailbox: Mailbox
   readonly facts: AgentFacts
+  readonly hardware: ServerHardware
   /** But for what only the connection knows. */
   health(): Promise<Omit<AgentHealth, 'bytesPerSecond' | 'backlog'>>
   onWelcome(): void
@@ -41,6 +43,8 @@ export type ControlSession = {
   push(): void
   /** Lost when the line is cut meanwhile. */
   reply(message: Extract<FromAgent, { type: 'reply' }>): void
+  /** The server that this runs on is not what it was. */
+  changed(): void
   /** Resolves when the line is gone; rejects with the Refusal that the server ended it with. */
   readonly ended: Promise<void>
   close(): void
@@ -105,6 +109,7 @@ export async function openControlSession(parts: SessionParts): Promise<ControlSe
           version: agentVersion,
           serverIdentity: identity.serverIdentity,
           facts: parts.facts,
+          hardware: parts.hardware,
           received: mailbox.received(),
           time: Date.now(),
         })
@@ -176,7 +181,10 @@ export async function openControlSession(parts: SessionParts): Promise<ControlSe
       })
     })
   })
-  return { push, reply: say, ended, close: () => socket.close(1001, 'the agent stops') }
+  const changed = (): void => {
+    if (welcomed) say({ type: 'changed' })
+  }
+  return { push, reply: say, changed, ended, close: () => socket.close(1001, 'the agent stops') }
 }
 
 const toRefusal = ({ code, message, remedy }: Refused): Refusal => new Refusal({ code, message, remedy })

@@ -6,7 +6,7 @@ import { Outage, Refusal } from '@understudy/base/errors'
 import { z } from 'zod'
 import { agentVersion } from './agent-version.ts'
 import { ask, dial, fetchCertificate } from './dial.ts'
-import { identifyServer, lookAround } from './look-around.ts'
+import { identifyServer, lookAround, lookAtHardware, whyToRest } from './look-around.ts'
 import type { Identity, StateFolder } from './state-folder.ts'
 
 export type EnrolOptions = {
@@ -16,11 +16,16 @@ export type EnrolOptions = {
   readonly name: string
   readonly proxy: string | null
   readonly identity: string | null
+  /** Where the kernel shows the hardware. */
+  readonly sysfs: string | null
 }
 
 const Problem = z.object({ code: z.string(), detail: z.string(), remedy: z.string() })
 
-/** Repeatable with the same token when the answer was lost. Refuses (`agent/enrolled-already`) while this folder has an agent. */
+/**
+ * Repeatable with the same token when the answer was lost. Refuses (`agent/enrolled-already`) while this folder has an agent, and
+ * (`agent/in-a-replica`) in what we have made ourselves.
+ */
 export async function enrol(folder: StateFolder, options: EnrolOptions): Promise<Identity> {
   const fingerprint = options.fingerprint.trim().toLowerCase()
   if (!isFingerprint(fingerprint))
@@ -29,6 +34,8 @@ export async function enrol(folder: StateFolder, options: EnrolOptions): Promise
       message: 'A fingerprint is "sha256:" and 64 hexadecimal digits',
       remedy: 'Copy the whole command from the console.',
     })
+  const rest = await whyToRest(options.sysfs)
+  if (rest) throw rest
   const before = await folder.identity()
   if (before !== null && before.agentId !== null)
     throw new Refusal({
@@ -69,6 +76,7 @@ export async function enrol(folder: StateFolder, options: EnrolOptions): Promise
     serverIdentity,
     version: agentVersion,
     facts,
+    hardware: await lookAtHardware(options.sysfs),
   }
   const socket = await dial(draft)
   const answer = await ask(socket, {

@@ -12,14 +12,20 @@ import {
 } from 'node:os'
 import { Refusal } from '@understudy/base/errors'
 import type { AgentFacts } from '@understudy/domain/agents/agent'
+import { type ServerHardware, unknownHardware } from '@understudy/domain/agents/server-hardware'
+import { readReplicaMark, readServerHardware } from '@understudy/drivers/linux/firmware'
+
+/** Longer ones are refused by the server. */
+const LONGEST_TEXT = 200
+const cut = (text: string): string => text.slice(0, LONGEST_TEXT)
 
 export async function lookAround(): Promise<AgentFacts> {
   const release_ = await readFile('/etc/os-release', 'utf8').catch(() => '')
   const pretty = /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(release_)?.[1]
   return {
-    hostName: hostname(),
-    system: (pretty ?? `${systemType()} ${systemVersion()}`).slice(0, 200),
-    kernel: release(),
+    hostName: cut(hostname()),
+    system: cut(pretty ?? `${systemType()} ${systemVersion()}`),
+    kernel: cut(release()),
     architecture: arch(),
     processors: cpus().length,
     memoryBytes: totalmem(),
@@ -39,6 +45,25 @@ export async function identifyServer(given: string | null): Promise<string> {
       remedy: 'Give it a text that no other server has: --identity "rack 4, db-1".',
     })
   return createHash('sha256').update(`understudy server ${text}`).digest('hex')
+}
+
+/** `sysfs`: null where the kernel has nothing like it. */
+export const lookAtHardware = async (sysfs: string | null): Promise<ServerHardware> =>
+  sysfs === null ? unknownHardware : await readServerHardware(sysfs)
+
+/**
+ * This is a machine that a target has made of a recovery point, with all that was on the server: also this agent, which has nothing to do
+ * here. Null: it is none.
+ */
+export async function whyToRest(sysfs: string | null): Promise<Refusal | null> {
+  const run = sysfs === null ? null : await readReplicaMark(sysfs)
+  if (run === null) return null
+  return new Refusal({
+    code: 'agent/in-a-replica',
+    message: `Understudy has made this machine of a recovery point (run ${cut(run)}); it is not the server that its agent was enrolled on`,
+    remedy:
+      'The agent rests here. If the machine stays, protect it as a machine of its site, through its hypervisor.',
+  })
 }
 
 export async function roomAt(

@@ -5,7 +5,7 @@ import { Outage, Refusal } from '@understudy/base/errors'
 import { agentVersion } from './agent-version.ts'
 import { dial } from './dial.ts'
 import { enrol } from './enrol.ts'
-import { loadIdentity, type OpenSource, runAgent } from './run.ts'
+import { type AgentServer, loadIdentity, runAgent } from './run.ts'
 import { defaultFolder, openStateFolder, type StateFolder } from './state-folder.ts'
 
 const usage = `Usage:
@@ -25,9 +25,9 @@ const usage = `Usage:
 `
 
 /** Ends the process with what a person has to know. */
-export async function runProgram(openSource: OpenSource): Promise<void> {
+export async function runProgram(server: AgentServer): Promise<void> {
   try {
-    await obey(openSource)
+    await obey(server)
   } catch (error) {
     if (error instanceof Refusal || error instanceof Outage)
       process.stderr.write(`${error.message}.\n${error.remedy}\n(${error.code})\n`)
@@ -36,7 +36,7 @@ export async function runProgram(openSource: OpenSource): Promise<void> {
   }
 }
 
-async function obey(openSource: OpenSource): Promise<void> {
+async function obey(server: AgentServer): Promise<void> {
   const { values, positionals } = readOptions()
   if (values.version) return print(agentVersion)
   const [command] = positionals
@@ -51,11 +51,12 @@ async function obey(openSource: OpenSource): Promise<void> {
         name: values.name ?? hostname(),
         proxy: values.proxy === undefined ? null : address('proxy', values.proxy, 'http:'),
         identity: values.identity ?? null,
+        sysfs: server.sysfs,
       })
       return print(`Enrolled at ${siteName} as ${roles.join(', ')}. Start it: understudy-agent run`)
     }
     case 'run':
-      return run(folder, openSource)
+      return run(folder, server)
     case 'status':
       return showStatus(folder)
     case 'move': {
@@ -75,13 +76,13 @@ async function obey(openSource: OpenSource): Promise<void> {
   }
 }
 
-async function run(folder: StateFolder, openSource: OpenSource): Promise<void> {
+async function run(folder: StateFolder, server: AgentServer): Promise<void> {
   const stopping = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => stopping.abort(new DOMException('The agent stops', 'AbortError')))
   const log = (message: string): void => print(`${new Date().toISOString()} ${message}`)
   log(`the agent ${agentVersion} starts`)
-  await runAgent(folder, openSource, log, stopping.signal)
+  await runAgent(folder, server, log, stopping.signal)
   log('stopped')
 }
 

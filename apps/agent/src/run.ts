@@ -11,38 +11,69 @@ import { agentVersion } from './agent-version.ts'
 import { createAnswerer, noSource } from './answer-asks.ts'
 import { backOff } from './back-off.ts'
 import { type ControlSession, openControlSession } from './control-session.ts'
-import { identifyServer, lookAround, roomAt } from './look-around.ts'
+import { identifyServer, lookAround, lookAtHardware, roomAt, whyToRest } from './look-around.ts'
 import { type Mailbox, openMailbox } from './mailbox.ts'
 import type { Identity, StateFolder } from './state-folder.ts'
 
 export type Log = (message: string) => void
 
 /** With these the server will not have this agent again, whatever it does. */
-const final = new Set(['agent/revoked', 'agent/not-recognised', 'agent/other-server'])
+const final = new Set(['agent/revoked', 'agent/not-recognised'])
+/** A person has to decide, at the console: until then it knocks now and then. */
+const OTHER_SERVER = 'agent/other-server'
+const OTHER_SERVER_MILLISECONDS = 5 * 60_000
+const REST_MILLISECONDS = 60 * 60_000
 
 /** The disks of this server; null where it cannot be protected. Closed when the agent ends. */
 export type OpenSource = () => Promise<(SourcePlatform & { close?(): Promise<void> }) | null>
 
+export type AgentServer = {
+  readonly openSource: OpenSource
+  /** Where the kernel shows the hardware; null: nowhere. */
+  readonly sysfs: string | null
+}
+
 /** Resolves when `signal` aborts. Refuses what a person has to mend. */
 export async function runAgent(
   folder: StateFolder,
-  openSource: OpenSource,
+  { openSource, sysfs }: AgentServer,
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
   const identity = await loadIdentity(folder)
   const unlock = await lock(folder)
+  const rest = await whyToRest(sysfs)
+  if (rest) {
+    await stayQuiet(folder, rest, log, signal)
+    return unlock()
+  }
   const source = identity.roles.includes('protected-server') ? await openSource() : null
   const desk = source ? createSourceDesk(source) : null
   try {
     const mailbox = await openMailbox(folder)
     await mailbox.say({ kind: 'started', version: agentVersion, at: Date.now() })
-    await keepConnected({ folder, identity, mailbox, desk, log, signal, facts: await lookAround() })
+    await keepConnected({ folder, identity, mailbox, source, desk, log, signal, sysfs })
   } finally {
     await desk?.close().catch((error: unknown) => log(`a point could not be let go: ${String(error)}`))
     await source?.close?.().catch((error: unknown) => log(`tracking could not be ended: ${String(error)}`))
     unlock()
   }
+}
+
+/** It neither opens the disks nor dials, and does not end: whatever starts it again and again would find the same. */
+async function stayQuiet(folder: StateFolder, why: Refusal, log: Log, signal: AbortSignal): Promise<void> {
+  log(`${why.message}. ${why.remedy}`)
+  await folder
+    .saveStanding({
+      pid: process.pid,
+      version: agentVersion,
+      connected: false,
+      since: Date.now(),
+      note: `${why.message}. ${why.remedy}`,
+      backlog: 0,
+    })
+    .catch((error: unknown) => log(`the standing could not be written: ${String(error)}`))
+  while (!signal.aborted) await pause(REST_MILLISECONDS, signal)
 }
 
 export type Enrolled = Identity & { readonly agentId: string }
@@ -64,8 +95,9 @@ type Running = {
   readonly folder: StateFolder
   readonly identity: Enrolled
   readonly mailbox: Mailbox
+  readonly source: SourcePlatform | null
   readonly desk: SourceDesk | null
-  readonly facts: Awaited<ReturnType<typeof lookAround>>
+  readonly sysfs: string | null
   readonly log: Log
   readonly signal: AbortSignal
 }
@@ -93,18 +125,21 @@ async function keepConnected(running: Running): Promise<void> {
       session?.push()
     }).catch((error: unknown) => log(`an order could not be answered: ${String(error)}`))
   }
+  running.source?.watch(() => session?.changed(), signal)
   const answerer = createAnswerer(running.desk, (reply) => session?.reply(reply))
   // What was asked before a crash is done after it.
   for (const order of mailbox.orders()) work(order)
 
   while (!signal.aborted) {
     const stop = (): void => session?.close()
+    let knockAgainIn = backOff(failures, Math.random())
     try {
       session = await openControlSession({
         identity,
         instance,
         mailbox,
-        facts: running.facts,
+        facts: await lookAround(),
+        hardware: await lookAtHardware(running.sysfs),
         health: async () => ({
           ...(await roomAt(folder.path)),
           memoryBytes: process.memoryUsage().rss,
@@ -129,12 +164,13 @@ async function keepConnected(running: Running): Promise<void> {
       const report = toFailureReport(error)
       await stand(false, `${report.message}. ${report.remedy}`)
       if (error instanceof Refusal && final.has(error.code)) throw error
+      if (report.code === OTHER_SERVER) knockAgainIn = OTHER_SERVER_MILLISECONDS
       log(`not connected: ${report.message}`)
     } finally {
       signal.removeEventListener('abort', stop)
       session = null
     }
-    await pause(backOff(failures, Math.random()), signal)
+    await pause(knockAgainIn, signal)
     failures += 1
   }
   answerer.stop()

@@ -1,5 +1,6 @@
 // A real server and real agents as processes of their own, over loopback and through a proxy of ours.
-import { cp } from 'node:fs/promises'
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { present } from '@understudy/base/invariant'
 import type { AuditEntry } from '@understudy/contract/access'
 import type { Agent, AgentInvitation } from '@understudy/contract/agent'
@@ -147,6 +148,63 @@ test(
     four.run()
     expect(await four.ended()).toBe(1)
     expect((await known('db-4')).state).toBe('revoked')
+  },
+  slowly,
+)
+
+/** What the kernel shows of the firmware of the agent's server. */
+async function setFirmware(one: TestAgent, id: string, mark: string | null): Promise<void> {
+  const sysfs = join(one.home, 'sys')
+  await mkdir(join(sysfs, 'class/dmi/id'), { recursive: true })
+  await mkdir(join(sysfs, 'firmware/dmi/tables'), { recursive: true })
+  await writeFile(join(sysfs, 'class/dmi/id/product_uuid'), `${id}\n`)
+  const oem = mark === null ? '' : `\x0b\x05\0\0\x01${mark}\0\0`
+  await writeFile(join(sysfs, 'firmware/dmi/tables/DMI'), `${oem}\x7f\x04\0\0\0\0`, 'latin1')
+}
+
+test(
+  'an agent on a copy of its server is not taken for it, rests where we have started the copy, and goes on at home',
+  async () => {
+    const at = { simulated: { machines: 1, diskBytes: 2 ** 20 } }
+    const [home, elsewhere] = ['4c4c4544-0042-3510-8054-b4c04f4b3332', '9fb5d4a5-1c3a-4dd4-9f0e-7d8b1b1f5a21']
+    const six = await agent('db-6', at)
+    await setFirmware(six, home, null)
+    expect(await six.enrol((await invite()).command)).toMatchObject({ code: 0 })
+    six.run()
+    const { id } = await untilState('db-6', 'connected')
+    const copy = await agent('db-6', at)
+    await cp(six.home, copy.home, { recursive: true })
+
+    await setFirmware(copy, elsewhere, null)
+    copy.run()
+    const told = await until(
+      'it is told where it comes from',
+      60,
+      async () => (await known('db-6')).otherHardware,
+    )
+    expect(told.why).toContain('firmware is another one')
+    expect((await product.alerts(id)).map(({ code }: Alert) => code)).toEqual(['agent/other-server'])
+    // It does not end, for a supervisor would start it again and again.
+    await until('it waits', 30, async () =>
+      copy.printed().includes('comes from other hardware') ? true : null,
+    )
+    expect(await copy.stop()).toBe(0)
+
+    await setFirmware(copy, elsewhere, 'understudy-replica:run-7')
+    await rm(join(copy.home, 'simulated'), { recursive: true, force: true })
+    const refusals = (await audited('agents.connect')).length
+    copy.run()
+    const status = await until('it says so', 30, async () => {
+      const { printed } = await copy.command(['status'])
+      return printed.includes('run-7') ? printed : null
+    })
+    expect(status).toContain('The agent rests here')
+    const enrolment = await copy.enrol((await invite()).command)
+    expect(enrolment).toMatchObject({ code: 1, printed: expect.stringContaining('agent/in-a-replica') })
+    expect(await audited('agents.connect')).toHaveLength(refusals)
+    expect(await copy.stop()).toBe(0)
+    expect((await known('db-6')).state).toBe('connected')
+    await six.stop()
   },
   slowly,
 )

@@ -5,6 +5,20 @@ import { z } from 'zod'
 
 const Text = z.string().max(200)
 const LongText = z.string().max(4000)
+/**
+ * What a server says of itself is read as far as it fits: a serial number or a list of addresses that is too long must not make the whole
+ * server vanish. A text that is cut ends with a sign of that.
+ */
+const cut = (text: string, most: number): string => {
+  if (text.length <= most) return text
+  const kept = text.slice(0, most - 1)
+  // Not in the middle of a pair.
+  return `${/[\uD800-\uDBFF]$/.test(kept) ? kept.slice(0, -1) : kept}…`
+}
+const Shown = z.string().transform((text) => cut(text, 200))
+const LongShown = z.string().transform((text) => cut(text, 4000))
+const firstOf = <Item extends z.ZodType>(item: Item, most: number) =>
+  z.preprocess((list) => (Array.isArray(list) ? list.slice(0, most) : list), z.array(item).max(most))
 const Id = z.string().min(1).max(120)
 const Key = z.string().min(1).max(200)
 const DiskKeyText = Key.transform((key) => key as DiskKey)
@@ -14,6 +28,8 @@ const Time = z.number().min(-8.64e15).max(8.64e15)
 const Consistency = z.enum(['crash', 'application'])
 const Nothing = z.object({})
 const MOST_DISKS = 256
+const MOST_ADAPTERS = 200
+const MOST_FINDINGS = 500
 
 const Disk = z.object({ key: DiskKeyText, bytes: Whole.max(2 ** 60) })
 const Disks = z.array(Disk).max(MOST_DISKS)
@@ -21,7 +37,7 @@ const DiskKeys = z.array(DiskKeyText).max(MOST_DISKS)
 
 /** The server that the agent runs on: it has no name at its site but that of its agent. */
 const Described = z.object({
-  name: Text,
+  name: Shown,
   power: z.enum(['running', 'paused', 'off', 'unknown']),
   guestAgent: z.boolean(),
   hardware: z.object({
@@ -32,34 +48,34 @@ const Described = z.object({
       .array(
         z.object({
           key: DiskKeyText,
-          label: Text,
+          label: Shown,
           bytes: Whole,
-          format: Text,
-          bus: Text,
+          format: Shown,
+          bus: Shown,
           boot: z.boolean(),
         }),
       )
       .max(MOST_DISKS),
-    adapters: z
-      .array(z.object({ key: Key, macAddress: Text, networkId: Text.nullable(), model: Text }))
-      .max(200),
+    adapters: firstOf(
+      z.object({ key: Key, macAddress: Shown, networkId: Text.nullable(), model: Shown }),
+      MOST_ADAPTERS,
+    ),
   }),
 })
 
 const Findings = z.object({
-  findings: z
-    .array(
-      z
-        .object({
-          level: z.enum(['blocker', 'warning']),
-          code: Text,
-          message: LongText,
-          remedy: LongText,
-          disk: DiskKeyText.optional(),
-        })
-        .transform(({ disk, ...finding }) => (disk === undefined ? finding : { ...finding, disk })),
-    )
-    .max(500),
+  findings: firstOf(
+    z
+      .object({
+        level: z.enum(['blocker', 'warning']),
+        code: Text,
+        message: LongShown,
+        remedy: LongShown,
+        disk: DiskKeyText.optional(),
+      })
+      .transform(({ disk, ...finding }) => (disk === undefined ? finding : { ...finding, disk })),
+    MOST_FINDINGS,
+  ),
   shortestIntervalSeconds: Count,
   applicationConsistent: z.boolean(),
 })

@@ -33,6 +33,15 @@ export const Facts = z.object({
   memoryBytes: Count,
 })
 
+/** By which a server is known again: digests, but for the model. An older agent says nothing of it. */
+const Digests = z.array(z.string().max(64)).max(256).readonly()
+export const Hardware = z.object({
+  model: Text.nullable(),
+  firmwareId: z.string().max(64).nullable(),
+  serials: Digests,
+  disks: Digests,
+})
+
 const Health = z.object({
   bytesPerSecond: Count,
   backlog: Count,
@@ -52,6 +61,7 @@ export const EnrolRequest = z.object({
   serverIdentity: z.string().regex(/^[0-9a-f]{64}$/),
   version: Text,
   facts: Facts,
+  hardware: Hardware.optional(),
 })
 export type EnrolRequest = z.infer<typeof EnrolRequest>
 export const EnrolAnswer = z.object({
@@ -111,6 +121,7 @@ const FromAgent = z.discriminatedUnion('type', [
     version: Text,
     serverIdentity: z.string().max(64),
     facts: Facts,
+    hardware: Hardware.optional(),
     /** The newest order that it has, however often it restarts. */
     received: Sequence,
     time: Time,
@@ -127,6 +138,8 @@ const FromAgent = z.discriminatedUnion('type', [
   }),
   /** The disk could not be read. */
   z.object({ type: z.literal('read-failed'), read: ReadNumber, failure: FailureText }),
+  /** Its disks or adapters are others than before: whoever wants to know asks. */
+  z.object({ type: z.literal('changed') }),
   /** They went down with a stream. */
   z.object({ type: z.literal('lost'), reads: z.array(ReadNumber).max(20_000) }),
 ])

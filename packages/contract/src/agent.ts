@@ -36,6 +36,16 @@ export const Agent = z
         upSeconds: Seconds,
       })
       .nullable(),
+    model: z.string().nullable().describe('Of its server, as the firmware names it'),
+    otherHardware: z
+      .object({
+        at: InstantText.describe('When it came from there first'),
+        hostName: z.string(),
+        model: z.string().nullable(),
+        why: z.string().describe('How it differs from that of its server'),
+      })
+      .nullable()
+      .describe('It comes from hardware that is not that of its server, and is refused'),
     waitsForAnswer: z.boolean().describe('It was asked something that it has not answered yet'),
     revokedAt: InstantText.nullable(),
     revokedBy: z.string().nullable(),

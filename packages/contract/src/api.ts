@@ -206,6 +206,13 @@ export const contract = {
     lookAround: post('/agents/{id}/look-around', 'agents', 'Have it say again what it runs on')
       .input(ById)
       .output(Agent),
+    acceptHardware: post(
+      '/agents/{id}/accept-hardware',
+      'agents',
+      'The hardware that it was refused for is that of its server',
+    )
+      .input(z.strictObject({ id: Id, at: InstantText.describe('As `otherHardware.at` of the agent says') }))
+      .output(Agent),
     revoke: post('/agents/{id}/revoke', 'agents', 'It is never let in again').input(ById).output(Agent),
   },
   machines: {

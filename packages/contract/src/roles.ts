@@ -36,6 +36,7 @@ export const roleOf = {
     get: 'reader',
     invite: 'contributor',
     lookAround: 'operator',
+    acceptHardware: 'contributor',
     revoke: 'contributor',
   },
   machines: { list: 'reader', get: 'reader', eligibility: 'reader' },

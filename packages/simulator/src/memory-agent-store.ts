@@ -40,6 +40,7 @@ export function memoryAgentStore(): AgentStore {
       invitationId: invitation.id,
       roles: invitation.roles,
       enrolledAt: at,
+      otherHardware: null,
       health: null,
       seenAt: null,
       clockSkewMilliseconds: null,
@@ -73,6 +74,16 @@ export function memoryAgentStore(): AgentStore {
     async seen(id, contact) {
       const agent = agents.get(id)
       if (agent) agents.set(id, copy({ ...agent, ...contact }))
+    },
+    async setOtherHardware(id, otherHardware) {
+      const agent = agents.get(id)
+      if (agent) agents.set(id, copy({ ...agent, otherHardware }))
+    },
+    async acceptHardware(id, at) {
+      const agent = agents.get(id)
+      if (!agent || agent.otherHardware?.at !== at) return false
+      agents.set(id, { ...agent, hardware: agent.otherHardware.hardware, otherHardware: null })
+      return true
     },
     received: async (id) => numbers.get(id)?.received ?? 0,
     async take(id, sequence, answered) {

@@ -8,6 +8,7 @@ import type {
   AgentOrderKind,
   AgentRole,
 } from '@understudy/domain/agents/agent'
+import type { OtherHardware, ServerHardware } from '@understudy/domain/agents/server-hardware'
 import type { SiteId } from '@understudy/domain/sites/site'
 import type { AgentAnswer, AgentOrder, AgentStore } from '@understudy/engine/ports/agent-store'
 import {
@@ -22,7 +23,7 @@ import {
   toJson,
   withFailures,
 } from './database.ts'
-import type { AgentOrder as OrderRow, Agent as Row } from './generated/client.ts'
+import { type AgentOrder as OrderRow, Prisma, type Agent as Row } from './generated/client.ts'
 
 export function agentStore(database: Database): AgentStore {
   const { prisma, pool } = database
@@ -70,6 +71,7 @@ export function agentStore(database: Database): AgentStore {
           data: {
             ...wanted,
             facts: toJson(wanted.facts),
+            hardware: toJsonOrNull(wanted.hardware),
             siteId: invitation.siteId,
             invitationId: invitation.id,
             roles: invitation.roles,
@@ -94,7 +96,7 @@ export function agentStore(database: Database): AgentStore {
       })
       return new Set(rows.map((row) => row.id as AgentId))
     },
-    async seen(id, { seenAt, clockSkewMilliseconds, health, version, facts }) {
+    async seen(id, { seenAt, clockSkewMilliseconds, health, version, facts, hardware }) {
       await prisma.agent.updateMany({
         where: { id },
         data: {
@@ -103,9 +105,25 @@ export function agentStore(database: Database): AgentStore {
           ...(health === undefined ? {} : { health: toJson(health) }),
           ...(version === undefined ? {} : { version }),
           ...(facts === undefined ? {} : { facts: toJson(facts) }),
+          ...(hardware === undefined ? {} : { hardware: toJson(hardware) }),
         },
       })
     },
+    async setOtherHardware(id, other) {
+      await prisma.agent.updateMany({ where: { id }, data: { otherHardware: toJsonOrNull(other) } })
+    },
+    acceptHardware: (id, at) =>
+      inTransaction(database, async (transaction) => {
+        await takeTurn(transaction, 'agents')
+        const row = await transaction.agent.findUnique({ where: { id }, select: { otherHardware: true } })
+        const other = row?.otherHardware == null ? null : fromJson<OtherHardware>(row.otherHardware)
+        if (other?.at !== at) return false
+        await transaction.agent.update({
+          where: { id },
+          data: { hardware: toJson(other.hardware), otherHardware: toJsonOrNull(null) },
+        })
+        return true
+      }),
     received: async (id) =>
       (await prisma.agent.findUnique({ where: { id }, select: { received: true } }))?.received ?? 0,
     take: (id, sequence, answered) =>
@@ -193,6 +211,8 @@ const trimStatement = `
     WHERE newer."agentId" = o."agentId" AND newer."kind" = o."kind" AND newer."sequence" > o."sequence"
       AND newer."answeredAt" IS NOT NULL)`
 
+const toJsonOrNull = (value: object | null) => (value === null ? Prisma.DbNull : toJson(value))
+
 const toAgent = (row: Row): Agent => ({
   id: row.id as AgentId,
   siteId: row.siteId as SiteId,
@@ -201,6 +221,8 @@ const toAgent = (row: Row): Agent => ({
   roles: row.roles as AgentRole[],
   publicKey: row.publicKey,
   serverIdentity: row.serverIdentity,
+  hardware: row.hardware === null ? null : fromJson<ServerHardware>(row.hardware),
+  otherHardware: row.otherHardware === null ? null : fromJson<OtherHardware>(row.otherHardware),
   enrolledAt: toInstant(row.enrolledAt),
   version: row.version,
   facts: fromJson<AgentFacts>(row.facts),

@@ -30,15 +30,17 @@ async function whileHeld(): Promise<void> {
   for (const name of holds.slice(0, -KEPT)) await rm(join(oracle, name), { recursive: true })
 }
 
-await runProgram(() =>
-  openLinuxSource({
-    settings: {
-      ...defaultLinuxSettings,
-      devices,
-      // A busy computer takes its time to copy them.
-      limits: { ...defaultLinuxSettings.limits, holdSeconds: 60 },
-    },
-    now: () => Date.now(),
-    whileHeld,
-  }),
-)
+await runProgram({
+  openSource: () =>
+    openLinuxSource({
+      settings: {
+        ...defaultLinuxSettings,
+        devices,
+        // A busy computer takes its time to copy them.
+        limits: { ...defaultLinuxSettings.limits, holdSeconds: 60 },
+      },
+      now: () => Date.now(),
+      whileHeld,
+    }),
+  sysfs: null,
+})

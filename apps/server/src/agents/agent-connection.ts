@@ -13,6 +13,7 @@ import { chooseProtocol, ourProtocols } from '@understudy/agent-protocol/version
 import { InvariantError, Refusal, toFailureReport } from '@understudy/base/errors'
 import { inTurn } from '@understudy/base/in-turn'
 import type { Agent, AgentId, AgentOrderId, AgentOrderKind } from '@understudy/domain/agents/agent'
+import { judgeHardware, unknownHardware, withNewest } from '@understudy/domain/agents/server-hardware'
 import { recordEvent } from '@understudy/engine/events/report'
 import type { WebSocket } from 'ws'
 import type { AgentLines, LineSession } from './agent-lines.ts'
@@ -116,6 +117,7 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
       ...contactAt(parts, hello.time),
       version: hello.version,
       facts: hello.facts,
+      ...(hello.hardware ? { hardware: withNewest(agent.hardware ?? unknownHardware, hello.hardware) } : {}),
     })
     const site = await parts.stores.sites.find(agent.siteId)
     say({
@@ -160,6 +162,8 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
         return session.line?.readFailed(message)
       case 'lost':
         return session.line?.lost(message.reads)
+      case 'changed':
+        return session.line?.changed()
     }
   }
 
@@ -190,22 +194,53 @@ const contactAt = ({ clock }: AgentParts, theirs: number) => ({
 type Hello = Extract<FromAgent, { type: 'hello' }>
 
 /** The agent that this is. Refuses strangers and the revoked alike until they have proven who they are. */
-async function recognise(
-  { parts, fingerprint, suspect }: ConnectionHost,
-  hello: Hello,
-  nonce: string,
-): Promise<Agent> {
+async function recognise(host: ConnectionHost, hello: Hello, nonce: string): Promise<Agent> {
+  const { parts, fingerprint, suspect } = host
   const agent = await parts.stores.agents.find(hello.agentId as AgentId)
   const proof = helloProof({ agentId: hello.agentId, nonce, fingerprint })
   if (!agent || !isSigned(proof, agent.publicKey, hello.signature)) throw wrongProof()
   if (agent.revokedAt !== null) throw revoked(agent)
-  if (agent.serverIdentity === hello.serverIdentity) return agent
+  if (agent.serverIdentity === hello.serverIdentity) {
+    await recogniseHardware(host, agent, hello)
+    return agent
+  }
   const refusal = new Refusal({
     code: OTHER_SERVER,
     message: `The agent ${agent.name} was enrolled on another server than the one that it runs on now (${hello.facts.hostName})`,
     remedy:
       'If the server was cloned, enrol an agent on the clone. If its machine id was changed, revoke the agent and enrol it again.',
     facts: { agent: agent.id },
+  })
+  await suspect(agent, refusal)
+  throw refusal
+}
+
+/** A copy of the server's disks that was started elsewhere has the key and the machine id, and other hardware. */
+async function recogniseHardware(
+  { parts, suspect }: ConnectionHost,
+  agent: Agent,
+  hello: Hello,
+): Promise<void> {
+  const { hardware = unknownHardware, facts } = hello
+  const verdict = judgeHardware(agent.hardware ?? unknownHardware, hardware)
+  if (verdict.same) return
+  const { why } = verdict
+  const known = agent.otherHardware
+  // What a person decides on stays what it was while the same one knocks again and again.
+  if (known === null || judgeHardware(known.hardware, hardware).same === false || known.why !== why)
+    await parts.stores.agents.setOtherHardware(agent.id, {
+      hardware,
+      hostName: facts.hostName,
+      why,
+      at: parts.clock.now(),
+    })
+  parts.live.changed('agents', agent.id)
+  const refusal = new Refusal({
+    code: OTHER_SERVER,
+    message: `The agent ${agent.name} comes from other hardware than that of its server: ${why}`,
+    remedy:
+      'If that is a copy of the server, remove the agent there. If it is the server itself with new hardware, say so beside the agent in the console, or revoke the agent and enrol it again: the protection of its server stays.',
+    facts: { agent: agent.id, why },
   })
   await suspect(agent, refusal)
   throw refusal

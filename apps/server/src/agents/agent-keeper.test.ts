@@ -361,6 +361,110 @@ test('an agent that comes from another server than it was enrolled on is refused
   await vi.waitFor(async () => expect((await audited())[0]).toContain('agent/other-server'))
 })
 
+const known = { model: 'PowerEdge R740', firmwareId: 'f1', serials: ['s1'], disks: ['d1', 'd2'] }
+const replica = { model: 'QEMU Standard PC', firmwareId: 'f9', serials: [], disks: [] }
+
+async function enrolledOn(hardware: typeof known | undefined): Promise<Peer> {
+  const invited = await invite()
+  const peer = new Peer(await placeOf(invited))
+  expect(await peer.enrol(invited.token, hardware === undefined ? {} : { hardware })).toMatchObject({
+    status: 201,
+  })
+  return peer
+}
+
+test('a copy of a server that was started elsewhere is refused with the agent that it carries, and people are told', async () => {
+  const peer = await enrolledOn(known)
+  const original = await greet(peer, { hardware: known })
+  await original.line.next('welcome')
+  const copy = await greet(peer, { hardware: replica, instance: 'second' })
+  expect(await copy.line.next('refused')).toMatchObject({
+    code: 'agent/other-server',
+    message: expect.stringContaining('it was PowerEdge R740, and is QEMU Standard PC'),
+  })
+  expect(await copy.line.closed).toBe(4401)
+  // One that says nothing is no better.
+  const silent = await greet(peer, { instance: 'third' })
+  expect(await silent.line.next('refused')).toMatchObject({ code: 'agent/other-server' })
+  expect(await openAlerts()).toEqual(['agent/other-server'])
+  await vi.waitFor(async () => expect((await audited())[0]).toContain('agent/other-server'))
+  // The server itself goes on, and its hardware is what it was.
+  original.line.say({ type: 'beat', time: Date.now(), health })
+  await original.line.next('beat')
+  expect((await agentOf(peer)).hardware).toEqual(known)
+})
+
+test('a server with a disk replaced is the same, and known by the new one from then on', async () => {
+  const peer = await enrolledOn(known)
+  for (const disks of [
+    ['d2', 'd3'],
+    ['d3', 'd4'],
+  ]) {
+    const { line } = await greet(peer, { hardware: { ...known, disks } })
+    await line.next('welcome')
+  }
+  expect((await agentOf(peer)).hardware).toEqual({ ...known, disks: ['d3', 'd4'] })
+})
+
+test('an agent that was enrolled before hardware was told is known by what it first comes from', async () => {
+  const peer = await enrolledOn(undefined)
+  expect((await agentOf(peer)).hardware).toBeNull()
+  const old = await greet(peer)
+  await old.line.next('welcome')
+  const first = await greet(peer, { hardware: known })
+  await first.line.next('welcome')
+  const copy = await greet(peer, { hardware: replica })
+  expect(await copy.line.next('refused')).toMatchObject({ code: 'agent/other-server' })
+})
+
+test('new hardware is accepted by a person who has seen which, and nothing else is', async () => {
+  const peer = await enrolledOn(known)
+  const before = await greet(peer, { hardware: known })
+  await before.line.next('welcome')
+  for (const instance of ['second', 'third']) {
+    const moved = await greet(peer, { hardware: replica, instance })
+    await moved.line.next('refused')
+    skew += 1000
+  }
+  const agent = await agentOf(peer)
+  const { at, why } = present(agent.otherHardware, 'what it came from is kept')
+  expect(why).toContain('firmware')
+  await expect(keeper.acceptHardware(agent, at + 1000, 'ada')).rejects.toMatchObject({
+    code: 'agent/hardware-not-seen',
+  })
+  await keeper.acceptHardware(agent, at, 'ada')
+  expect(await openAlerts()).toEqual([])
+  await before.line.closed
+  const moved = await greet(peer, { hardware: replica, instance: 'fourth' })
+  await moved.line.next('welcome')
+  const older = await greet(peer, { hardware: known })
+  expect(await older.line.next('refused')).toMatchObject({ code: 'agent/other-server' })
+})
+
+test('two who enrol for one server at the same moment: one gets in, the other is refused and audited', async () => {
+  const [one, other] = [await invite(), await invite()]
+  const place = await placeOf(one)
+  const answers = await Promise.all([
+    new Peer(place, 'rack 4').enrol(one.token),
+    new Peer(place, 'rack 4').enrol(other.token),
+  ])
+  expect(answers.map(({ status }) => status).sort()).toEqual([201, 422])
+  expect((await audited()).toSorted()).toEqual([
+    'agents.enrol granted',
+    'agents.enrol refused agent/server-taken',
+  ])
+})
+
+test('whoever watches is told when an agent says that its server has changed', async () => {
+  const { line } = await connected()
+  const told = vi.fn()
+  const stop = new AbortController()
+  lines.watch(told, stop.signal)
+  line.say({ type: 'changed' })
+  await vi.waitFor(() => expect(told).toHaveBeenCalledTimes(1))
+  stop.abort()
+})
+
 test('of two processes of one agent the second is refused while the first is there, and let in when it is gone', async () => {
   const { peer } = await enrolled()
   const first = await greet(peer)

@@ -57,6 +57,11 @@ export type AgentKeeper = {
   }): Promise<Invited>
   /** Its connection ends at once. Repeatable. */
   revoke(agent: Agent, by: string): Promise<void>
+  /**
+   * The hardware that it came from first at `at`, and was refused for, is that of its server. Refuses (`agent/hardware-not-seen`) when it is
+   * another one by now.
+   */
+  acceptHardware(agent: Agent, at: Instant, by: string): Promise<void>
   /** Refuses what its roles do not allow (`agent/role-missing`), and what a revoked one is asked (`agent/revoked`). */
   ask(agent: Agent, order: { readonly kind: AgentOrderKind; readonly by: string }): Promise<AgentOrder>
 }
@@ -142,6 +147,7 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
       const last = suspicions.get(`${code} ${id}`) ?? listening?.since ?? 0
       if (parts.clock.now() - last < SUSPICION_MILLISECONDS) continue
       suspicions.delete(`${code} ${id}`)
+      if (code === OTHER_SERVER && agent) await parts.stores.agents.setOtherHardware(agent.id, null)
       await resolveAlert(parts, code, { id, name: agent?.name ?? id })
     }
   }
@@ -241,6 +247,21 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
       connections.get(agent.id)?.end(revoked(agent))
       parts.live.changed('agents', agent.id)
     },
+    async acceptHardware(agent, at, by) {
+      if (agent.revokedAt !== null) throw revoked(agent)
+      if (!(await parts.stores.agents.acceptHardware(agent.id, at))) throw hardwareNotSeen(agent)
+      await recordEvent(parts, {
+        severity: 'warning',
+        code: 'agent/hardware-accepted',
+        message: `The hardware that the agent ${agent.name} came from was accepted as that of its server`,
+        subject: agent,
+        facts: { by, why: agent.otherHardware?.why ?? '' },
+      })
+      await resolveAlert(parts, OTHER_SERVER, agent)
+      // Whoever is connected from the older one is not that server any more, and is told so when it comes again.
+      connections.get(agent.id)?.end(null)
+      parts.live.changed('agents', agent.id)
+    },
     async ask(agent, { kind, by }) {
       if (agent.revokedAt !== null) throw revoked(agent)
       if (!mayAgent(agent.roles, kind))
@@ -270,6 +291,14 @@ const claimedTwice = (id: AgentId, name: string): Refusal =>
     remedy:
       'If its server or its folder was copied, enrol an agent of its own there. If you know nothing of a copy, revoke the agent: its key may have been taken.',
     facts: { agent: id },
+  })
+
+const hardwareNotSeen = (agent: Agent): Refusal =>
+  new Refusal({
+    code: 'agent/hardware-not-seen',
+    message: `The agent ${agent.name} does not come from that hardware any more`,
+    remedy: 'Look at the agent again; it is told there what it comes from.',
+    facts: { agent: agent.id },
   })
 
 /** How agents reach this server, as far as it knows that itself. */

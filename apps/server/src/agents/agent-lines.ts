@@ -82,6 +82,8 @@ export type LineSession = {
   readonly id: string
   replied(message: Extract<FromAgent, { type: 'reply' }>): void
   readFailed(message: Extract<FromAgent, { type: 'read-failed' }>): void
+  /** The server that it runs on is not what it was: whoever watches is told. */
+  changed(): void
   /** These went down with a stream. */
   lost(reads: readonly number[]): void
   closed(): void
@@ -277,6 +279,9 @@ export function createAgentLines(now: () => number = () => performance.now()): A
           drop(line, read)
           read.reject(fromFailureText(failure))
           sendReads(line)
+        },
+        changed() {
+          if (line.session === session) tell()
         },
         lost(numbers) {
           if (line.session !== session) return

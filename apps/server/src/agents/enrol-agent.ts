@@ -68,11 +68,11 @@ async function admit(
       message: 'This is no enrolment of an agent',
       remedy: 'Enrol with `understudy-agent enrol`, of this version or the one before.',
     })
-  const { token, publicKey, serverIdentity, name, version, facts } = wanted
+  const { token, publicKey, serverIdentity, name, version, facts, hardware = null } = wanted
   const proof = enrolProof({ token, publicKey, serverIdentity, fingerprint })
   if (!isSigned(proof, publicKey, wanted.signature)) throw wrongProof()
   const id = parts.newId() as AgentId
-  const given = { id, name, publicKey, serverIdentity, version, facts }
+  const given = { id, name, publicKey, serverIdentity, hardware, version, facts }
   const verdict = await parts.stores.agents.enrol(hashSecret(token), parts.clock.now(), given)
   switch (verdict.kind) {
     case 'token-not-valid':

@@ -42,6 +42,12 @@ export function agentRoutes(deps: ApiDeps) {
       await deps.agents.ask(agent, { kind: 'report-facts', by: callerOf(context).name })
       return showOne(input.id)
     }),
+    acceptHardware: os.agents.acceptHardware.handler(async ({ input, context }) => {
+      const agent = await findAgent(deps, input.id)
+      context.audit(agent.id, { name: agent.name, why: agent.otherHardware?.why ?? null })
+      await deps.agents.acceptHardware(agent, Date.parse(input.at), callerOf(context).name)
+      return showOne(input.id)
+    }),
     revoke: os.agents.revoke.handler(async ({ input, context }) => {
       const agent = await findAgent(deps, input.id)
       context.audit(agent.id, { name: agent.name })
@@ -58,7 +64,7 @@ type Moment = {
 }
 
 function showAgent(agent: Agent, { now, silentSeconds, waitsForAnswer }: Moment): ShownAgent {
-  const { facts, clockSkewMilliseconds } = agent
+  const { facts, clockSkewMilliseconds, otherHardware } = agent
   return {
     id: agent.id,
     siteId: agent.siteId,
@@ -75,6 +81,13 @@ function showAgent(agent: Agent, { now, silentSeconds, waitsForAnswer }: Moment)
     processors: facts.processors,
     memoryBytes: facts.memoryBytes,
     health: agent.health && { ...agent.health },
+    model: agent.hardware?.model ?? null,
+    otherHardware: otherHardware && {
+      at: toIso(otherHardware.at),
+      hostName: otherHardware.hostName,
+      model: otherHardware.hardware.model,
+      why: otherHardware.why,
+    },
     waitsForAnswer,
     revokedAt: toIsoOrNull(agent.revokedAt),
     revokedBy: agent.revokedBy,

@@ -17,7 +17,10 @@ const simulatedEntry = fileURLToPath(
 
 const loopEntry = fileURLToPath(new URL('../../../agent/src/lab-tests/loop-agent.ts', import.meta.url))
 
-/** What the agent takes for its server: a simulated one with these settings, whose disks lie in `<home>/simulated`, or these devices. */
+/**
+ * What the agent takes for its server: a simulated one with these settings, whose disks lie in `<home>/simulated` and whose firmware is what
+ * `<home>/sys` shows, or these devices.
+ */
 export type AgentServer =
   | { readonly simulated: Readonly<Record<string, unknown>> }
   /** Copies of them as they were while they were held still lie in `<home>/oracle/hold-*`, by their place in the list. */
@@ -92,6 +95,7 @@ async function programFor(home: string, on: AgentServer | undefined) {
       program: simulatedEntry,
       environment: {
         UNDERSTUDY_SIMULATED_SERVER: join(home, 'simulated'),
+        UNDERSTUDY_SIMULATED_SYSFS: join(home, 'sys'),
         UNDERSTUDY_SIMULATED_SETTINGS: JSON.stringify(on.simulated),
       },
     }

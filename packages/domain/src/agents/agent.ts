@@ -2,6 +2,7 @@
 import type { Brand } from '@understudy/base/brand'
 import type { Instant } from '@understudy/base/instant'
 import type { SiteId } from '../sites/site.ts'
+import type { OtherHardware, ServerHardware } from './server-hardware.ts'
 
 export type AgentId = Brand<'AgentId'>
 export type AgentOrderId = Brand<'AgentOrderId'>
@@ -45,6 +46,10 @@ export type Agent = {
   readonly publicKey: string
   /** A digest by which the server that it runs on is known again. One agent per server. */
   readonly serverIdentity: string
+  /** Of the server, as it was accepted last. Null: none was ever told. */
+  readonly hardware: ServerHardware | null
+  /** It came from there, and was refused. */
+  readonly otherHardware: OtherHardware | null
   readonly enrolledAt: Instant
   readonly version: string
   readonly facts: AgentFacts

@@ -148,6 +148,8 @@ test.each([
   ['None', false],
   ['0123456789', false],
   ['00000000', false],
+  ['QM00001', false],
+  ['drive-scsi0', false],
   ['........', false],
   ['x', false],
 ])('the serial number "%s" tells servers apart: %s', (serial, tells) => {

@@ -1,5 +1,6 @@
 // By what hardware a server is known again. Its machine id lies on its disks, so every copy of them has the same one; the hardware does not
 // go with a copy. Pure.
+import type { Instant } from '@understudy/base/instant'
 
 export type ServerHardware = {
   /** Maker and model, as the firmware names them. */
@@ -10,6 +11,15 @@ export type ServerHardware = {
   readonly serials: readonly string[]
   /** Digests of the names that disks have of themselves. */
   readonly disks: readonly string[]
+}
+
+/** Hardware that an agent came from and was refused for, until a person says that it is the same server. */
+export type OtherHardware = {
+  readonly hardware: ServerHardware
+  readonly hostName: string
+  readonly why: string
+  /** When it came first. */
+  readonly at: Instant
 }
 
 export const unknownHardware: ServerHardware = { model: null, firmwareId: null, serials: [], disks: [] }
@@ -74,15 +84,28 @@ const ofSets = (one: readonly string[], other: readonly string[]): Likeness => {
   return one.some((each) => other.includes(each)) ? 'same' : 'other'
 }
 
-/** What firmware says where nobody has filled it in. */
-const FILLERS =
-  /^(?:|none|null|unknown|n\/?a|not ?(?:specified|settable|applicable|available|present|provided)|invalid|default ?string|oem|o\.e\.m\.|(?:to be )?filled by o\.?e\.?m\.?|to be filled.*|(?:system|chassis|base ?board|product|board|serial) ?(?:serial ?)?(?:number|no\.?)?|serial|empty|xxx+|\.+|-+|(?:0?123456789(?:0|ab.*)?)|1234567|test.*)$/i
+/** What firmware and emulated disks say where nobody has filled it in. */
+const FILLERS = [
+  /^(?:none|null|unknown|n\/a|invalid|oem|empty|serial|test.*)$/i,
+  /^not ?(?:specified|settable|applicable|available|present|provided)$/i,
+  /^default ?string$/i,
+  /filled by o\.?e\.?m/i,
+  /^to be filled/i,
+  /^(?:system|chassis|base ?board|product|board|serial) ?(?:serial ?)?(?:number|no\.?)$/i,
+  /^0?1234567/,
+  // QEMU, Proxmox, Google: they count the disks of each machine anew.
+  /^QM\d+$/,
+  /^drive-/,
+  /^persistent-disk-/,
+]
 
 /** Whether a serial number or the name of a disk tells one from another. */
 export function tellsApart(text: string): boolean {
   const plain = text.trim()
   const characters = plain.replace(/[^A-Za-z0-9]/g, '')
-  return characters.length >= 4 && new Set(characters).size > 1 && !FILLERS.test(plain)
+  return (
+    characters.length >= 4 && new Set(characters).size > 1 && !FILLERS.some((filler) => filler.test(plain))
+  )
 }
 
 /** Those that whole series of boards were sold with. */

@@ -1,4 +1,5 @@
 // The disks of this server as the kernel and lsblk have them, and which of them a device lies on.
+import { createHash } from 'node:crypto'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { DiskKey } from '@understudy/domain/machines/machine'
@@ -28,7 +29,7 @@ export type WholeDisk = BlockDevice & {
   readonly key: DiskKey
   /** Whether the key is the disk's own and stays with it wherever it is plugged in. */
   readonly keyIsStable: boolean
-  /** Counts up with every disk that appears, whatever its name. */
+  /** Another one for every disk that appears, whatever its name, and for one that names itself another way. */
   readonly sequence: string
   /** Its requests pass where they are seen. Devices that take whole I/Os have none. */
   readonly hasRequests: boolean
@@ -109,14 +110,30 @@ async function toWholeDisk(listed: BlockDevice): Promise<WholeDisk> {
     ...listed,
     key: toDiskKey(own ?? listed.name),
     keyIsStable: own !== null,
-    sequence: await readLine(join(folder, 'diskseq')),
+    sequence: [await appearanceOf(folder), listed.wwn, listed.serial].join(' '),
     hasRequests: await exists(join(folder, 'mq')),
   }
 }
 
-/** Safe as a file name. Pure. */
-export const toDiskKey = (text: string): DiskKey =>
-  text.replace(/[^A-Za-z0-9._-]+/g, '-').slice(0, 100) as DiskKey
+/** Counts up with every disk (Linux 5.15); before, the folder that the kernel makes for each has a number of its own. */
+async function appearanceOf(folder: string): Promise<string> {
+  const sequence = await readLine(join(folder, 'diskseq'))
+  if (sequence !== '') return sequence
+  const { ino } = await stat(folder, { bigint: true })
+  return `folder-${ino}`
+}
+
+/** What targets take as the name of a disk: see DISK_KEY of the kvm driver. */
+const LONGEST_KEY = 22
+const DIGEST_CHARACTERS = 10
+
+/** Safe as a file name, and short: of what is longer the end is a digest. Pure. */
+export function toDiskKey(text: string): DiskKey {
+  const plain = text.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '')
+  if (plain !== '' && plain.length <= LONGEST_KEY) return plain as DiskKey
+  const digest = createHash('sha256').update(text).digest('hex').slice(0, DIGEST_CHARACTERS)
+  return `${plain.slice(0, LONGEST_KEY - DIGEST_CHARACTERS - 1)}${plain === '' ? '' : '-'}${digest}` as DiskKey
+}
 
 /** The whole disks, as `major:minor`, that a device lies on: through partitions, volumes and arrays. Empty: on none. */
 export async function disksUnder(device: string): Promise<ReadonlySet<string>> {

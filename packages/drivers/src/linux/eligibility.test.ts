@@ -1,8 +1,8 @@
 import { MiB } from '@understudy/base/bytes'
 import { describe, expect, test } from 'vitest'
 import { isDisk, parseBlockDevices, toDiskKey, type WholeDisk } from './block-devices.ts'
-import { checkEligibility, type EligibilityFacts } from './eligibility.ts'
-import { toMachineDisks } from './server-facts.ts'
+import { checkEligibility, disksToCopy, type EligibilityFacts } from './eligibility.ts'
+import { toAdapter, toMachineDisks } from './server-facts.ts'
 
 /** The shape of util-linux 2.38, and for sdb that of 2.27, where everything is text. */
 const LSBLK = JSON.stringify({
@@ -100,6 +100,21 @@ describe('the disks of a server', () => {
   })
 })
 
+test('a server with endless names and addresses says what can be carried of them', () => {
+  const long = 'x'.repeat(1_000_000)
+  const [disk] = disksOf()
+  if (!disk) throw new Error('there is one')
+  expect(toMachineDisks([{ ...disk, model: long }])[0]?.label).toHaveLength(200)
+  const adapter = toAdapter(
+    'eth0',
+    '52:54:00:00:00:01',
+    Array.from({ length: 9000 }, () => 'fe80::1/64'),
+  )
+  expect(adapter).toMatchObject({ key: 'eth0', macAddress: '52:54:00:00:00:01' })
+  expect(adapter.model).toMatch(/^eth0, fe80::1\/64, /)
+  expect(adapter.model).toHaveLength(200)
+})
+
 describe('whether a server can be copied', () => {
   test('a usual one can', () => {
     expect(codesOf({})).toEqual([])
@@ -128,6 +143,57 @@ describe('whether a server can be copied', () => {
     ],
   ])('%s', (expected, change) => {
     expect(codesOf(change)).toEqual([expected])
+  })
+
+  test('two disks that say they are the same one block each other, and no point is taken of either', () => {
+    const [disk] = good.disks
+    if (!disk) throw new Error('there is one')
+    const disks = [disk, { ...disk, name: 'sdz', path: '/dev/sdz' }]
+    expect(codesOf({ disks })).toEqual(['blocker linux/same-name-twice'])
+    expect(() => disksToCopy({ ...good, disks }, [])).toThrow(
+      expect.objectContaining({
+        code: 'linux/same-name-twice',
+        message: expect.stringContaining('/dev/nvme0n1 and /dev/sdz'),
+      }),
+    )
+    expect(disksToCopy({ ...good, disks }, [disk.key])).toEqual([])
+  })
+
+  test('a layer that is not known blocks, whatever lies between', () => {
+    const below = (type: string) =>
+      good.disks.map((disk) => ({
+        ...disk,
+        children: disk.children.map((child) => ({ ...child, children: [{ ...child, type }] })),
+      }))
+    for (const type of ['disk', 'vdo', '']) {
+      expect(codesOf({ disks: below(type) })).toEqual(['blocker linux/unknown-layer'])
+      expect(() => disksToCopy({ ...good, disks: below(type) }, [])).toThrow(
+        expect.objectContaining({ code: 'linux/unknown-layer' }),
+      )
+    }
+    for (const type of ['lvm', 'crypt', 'raid1', 'md', 'part'])
+      expect(codesOf({ disks: below(type) })).toEqual([])
+  })
+
+  test('what came since the server was protected is refused at the next point, unless its disk is excluded', () => {
+    const [disk] = good.disks
+    if (!disk) throw new Error('there is one')
+    const facts = { ...good, hasNvmePaths: true }
+    expect(() => disksToCopy(facts, [])).toThrow(expect.objectContaining({ code: 'linux/several-paths' }))
+    expect(disksToCopy(facts, [disk.key])).toEqual([])
+    expect(disksToCopy(good, [])).toEqual(good.disks)
+    expect(() => disksToCopy({ ...good, isRoot: false }, [disk.key])).toThrow(
+      expect.objectContaining({ code: 'linux/not-root' }),
+    )
+  })
+
+  test('a disk’s key is one that every target takes, and two long names keep two', () => {
+    const long = 'eui.00000000000000000025385791b00a'
+    for (const text of ['0x5000c500a0b1c2d3', long, `${long}f`, 'ü', '/dev/x', 'nvme.8086-425443-494e54'])
+      expect(toDiskKey(text)).toMatch(/^[A-Za-z0-9][A-Za-z0-9._-]{0,21}$/)
+    expect(toDiskKey('0x5000c500a0b1c2d3')).toBe('0x5000c500a0b1c2d3')
+    expect(new Set([toDiskKey(`${long}e`), toDiskKey(`${long}f`)]).size).toBe(2)
+    expect(toDiskKey('ü')).not.toBe(toDiskKey('ö'))
   })
 
   test('lockdown for integrity alone forbids nothing', () => {

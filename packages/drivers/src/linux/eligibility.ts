@@ -1,6 +1,8 @@
 // Whether this server can be copied while it runs, and what limits it. Pure: facts in, findings out.
+import { Refusal } from '@understudy/base/errors'
+import { invariant } from '@understudy/base/invariant'
 import { blocker, warning } from '@understudy/domain/machines/finding'
-import type { Eligibility, Finding } from '@understudy/domain/machines/machine'
+import type { DiskKey, Eligibility, Finding } from '@understudy/domain/machines/machine'
 import type { BlockDevice, WholeDisk } from './block-devices.ts'
 import { canFreeze } from './mounts.ts'
 import type { ServerFacts } from './server-facts.ts'
@@ -18,12 +20,50 @@ export const checkEligibility = (facts: EligibilityFacts): Eligibility => ({
     ...rightsFindings(facts),
     ...tracingFindings(facts),
     ...mountFindings(facts),
+    ...twinFindings(facts),
     ...facts.disks.flatMap((disk) => diskFindings(disk, facts)),
     ...(facts.disks.length === 0 ? [noDisk(facts)] : []),
   ],
   shortestIntervalSeconds: SHORTEST_INTERVAL_SECONDS,
   applicationConsistent: facts.hasScripts,
 })
+
+/**
+ * Those that a point copies. What was no blocker when the server was protected may be one by now: a second path to a disk, a layer that
+ * came later. Refuses with the first one that is not about an excluded disk.
+ */
+export function disksToCopy(facts: EligibilityFacts, excluded: readonly DiskKey[]): readonly WholeDisk[] {
+  const found = checkEligibility(facts).findings.find(
+    ({ level, disk }) => level === 'blocker' && (disk === undefined || !excluded.includes(disk)),
+  )
+  if (found) throw new Refusal({ code: found.code, message: found.message, remedy: found.remedy })
+  const disks = facts.disks.filter(({ key }) => !excluded.includes(key))
+  invariant(
+    new Set(disks.map(({ key }) => key)).size === disks.length,
+    'two disks of a point must not have one key: one would be written over the other',
+  )
+  return disks
+}
+
+/** They say the same of themselves: two paths to one disk, or two disks that cannot be told apart. */
+function twinFindings({ disks }: EligibilityFacts): Finding[] {
+  const first = new Map<DiskKey, WholeDisk>()
+  const found: Finding[] = []
+  for (const disk of disks) {
+    const twin = first.get(disk.key)
+    if (twin)
+      found.push({
+        ...blocker(
+          'linux/same-name-twice',
+          `${twin.path} and ${disk.path} say that they are the same disk (${disk.key}): they are two paths to it, or cannot be told apart`,
+          'Give the server one path to it, exclude both, or give each a WWN or serial number of its own.',
+        ),
+        disk: disk.key,
+      })
+    else first.set(disk.key, disk)
+  }
+  return found
+}
 
 const noDisk = ({ name }: EligibilityFacts): Finding =>
   blocker('linux/no-disk', `${name} has no disk of its own`, 'Look at lsblk on the server.')
@@ -106,6 +146,15 @@ function diskFindings(disk: WholeDisk, facts: EligibilityFacts): Finding[] {
         'Exclude it, and send it with ZFS itself.',
       ),
     )
+  const strange = layersOf(disk).find(({ type }) => !KNOWN_LAYERS.test(type))
+  if (strange)
+    findings.push(
+      blocker(
+        'linux/unknown-layer',
+        `${path} holds ${strange.path}, which is of a kind (${strange.type}) that is not known to stand still when its file systems do`,
+        'Exclude this disk, or remove that layer.',
+      ),
+    )
   if (!disk.keyIsStable)
     findings.push(
       warning(
@@ -116,6 +165,12 @@ function diskFindings(disk: WholeDisk, facts: EligibilityFacts): Finding[] {
     )
   return findings.map((finding) => ({ ...finding, disk: key }))
 }
+
+/** As lsblk names them. Caches (bcache) and mirrors over the network (drbd) are `disk` below a disk. */
+const KNOWN_LAYERS = /^(?:part|lvm|crypt|dm|mpath|linear|md|raid\w*|loop)$/
+
+const layersOf = (device: BlockDevice): readonly BlockDevice[] =>
+  device.children.flatMap((child) => [child, ...layersOf(child)])
 
 const hasBelow = (device: BlockDevice, is: (device: BlockDevice) => boolean): boolean =>
   is(device) || device.children.some((child) => hasBelow(child, is))

@@ -12,6 +12,11 @@ export const trackingFailed = (what: string, cause: unknown): Outage =>
     cause,
   })
 
+export const diskWasReplaced = (disk: string): CycleReason => ({
+  code: 'linux/disk-replaced',
+  message: `Disk ${disk} of the server is another one than at the newest point, or was taken out meanwhile`,
+})
+
 /** In the middle of a point: it is given up, and the next one compares everything. */
 export const trackingWasLost = ({ message }: CycleReason): Outage =>
   new Outage({

@@ -9,7 +9,8 @@ import type { OpenPointRequest, OpenPointResult, SourceDisk } from '@understudy/
 import type { AlignedMemory } from './aligned-memory.ts'
 import type { WholeDisk } from './block-devices.ts'
 import { openDirectDisk } from './direct-disk.ts'
-import { machineNotFound, noCommonInstant } from './failures.ts'
+import { disksToCopy } from './eligibility.ts'
+import { diskWasReplaced, machineNotFound, noCommonInstant } from './failures.ts'
 import { readServerFacts } from './server-facts.ts'
 import type { LinuxSettings } from './settings.ts'
 import { type OpenDisk, settle } from './settle.ts'
@@ -35,7 +36,7 @@ export async function openPoint(
   const { ref, trackingId, since, excludedDisks } = wanted
   const facts = await readServerFacts(parts.settings, signal)
   if (facts.ref !== ref) throw machineNotFound(ref)
-  const disks = facts.disks.filter(({ key }) => !excludedDisks.includes(key))
+  const disks = disksToCopy(facts, excludedDisks)
   const tracked = disks.map(toTracked)
 
   const { trackings } = parts
@@ -45,6 +46,8 @@ export async function openPoint(
       : await trackings.continueFrom(trackingId, since)
   if ('reason' in found) return { kind: 'tracking-lost', ref, reason: found.reason }
   const { tracking, mark } = found
+  const replaced = tracked.find((disk) => mark?.knewAnother(disk))
+  if (replaced) return { kind: 'tracking-lost', ref, reason: diskWasReplaced(replaced.key) }
   const open = await openDisks(disks, parts.memory)
   try {
     await tracking.tracker.watch(tracked)

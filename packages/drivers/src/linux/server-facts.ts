@@ -79,7 +79,7 @@ export function toMachineDisks(disks: readonly WholeDisk[]): readonly MachineDis
   )
   return disks.map((disk, index) => ({
     key: disk.key,
-    label: [disk.path, disk.model, holdsWhat(disk)].filter((part) => part !== null).join(', '),
+    label: shown([disk.path, disk.model, holdsWhat(disk)].filter((part) => part !== null).join(', ')),
     bytes: disk.bytes,
     format: 'raw',
     bus: disk.transport ?? 'other',
@@ -120,15 +120,30 @@ async function readAdapters(): Promise<readonly NetworkAdapter[]> {
     const folder = join('/sys/class/net', name)
     if (!(await exists(join(folder, 'device')))) continue
     const addresses = (named[name] ?? []).map(({ cidr, address }) => cidr ?? address)
-    found.push({
-      key: name,
-      macAddress: (await readText(join(folder, 'address'))) ?? '',
-      networkId: null,
-      model: addresses.length === 0 ? name : `${name}, ${addresses.join(', ')}`,
-    })
+    found.push(toAdapter(name, (await readText(join(folder, 'address'))) ?? '', addresses))
+    if (found.length === MOST_ADAPTERS) break
   }
   return found
 }
+
+/** Pure. */
+export const toAdapter = (
+  name: string,
+  macAddress: string,
+  addresses: readonly string[],
+): NetworkAdapter => ({
+  key: name,
+  macAddress: shown(macAddress),
+  networkId: null,
+  model: shown([name, ...addresses].join(', ')),
+})
+
+/** Of virtual functions a server may have thousands. */
+const MOST_ADAPTERS = 200
+const LONGEST_SHOWN = 200
+
+/** What is only shown must not grow a message beyond what the line carries. */
+const shown = (text: string): string => text.slice(0, LONGEST_SHOWN)
 
 const readText = async (path: string): Promise<string | null> =>
   (await readFile(path, 'utf8').catch(() => null))?.trim() ?? null

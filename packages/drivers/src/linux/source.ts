@@ -7,6 +7,7 @@ import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { openAlignedMemory } from './aligned-memory.ts'
 import { checkEligibility, SHORTEST_INTERVAL_SECONDS } from './eligibility.ts'
 import { machineNotFound } from './failures.ts'
+import { glance } from './glance.ts'
 import { type LinuxParts, openPoint } from './open-point.ts'
 import { readServerFacts, toDiscovered } from './server-facts.ts'
 import type { LinuxSettings } from './settings.ts'
@@ -53,7 +54,7 @@ export async function openLinuxSource({
     shortestIntervalSeconds: SHORTEST_INTERVAL_SECONDS,
     inventory,
     watch(onChange, signal) {
-      void look(async () => JSON.stringify(await inventory(signal)), onChange, signal)
+      void look(glance, onChange, signal)
     },
     eligibility: async (ref, signal) => checkEligibility(await find(ref, signal)),
     openPoint: (request, signal) => openPoint(parts, request, signal),

@@ -19,6 +19,8 @@ export type TrackedDisk = {
 export type View = {
   /** Null: the disk was not there then, or is another one, so that all of it counts as written. */
   changedOf(disk: TrackedDisk): Extent[] | null
+  /** Another disk went by this key then, or this one was away since. */
+  knewAnother(disk: TrackedDisk): boolean
   readonly changedBytes: number
   /** What was written so far is handed out, and forgotten here. */
   take(): View
@@ -83,6 +85,8 @@ export async function openTracker({ disks, ...options }: TrackerOptions): Promis
       const grown = { offset: entry.disk.bytes, bytes: disk.bytes - entry.disk.bytes }
       return grown.bytes > 0 ? [...entry.grains.extents(), grown] : entry.grains.extents()
     },
+    knewAnother: (disk) =>
+      [...entries.values()].some((entry) => entry.disk.key === disk.key && !isSame(entry.disk, disk)),
     get changedBytes() {
       let bytes = 0
       for (const { grains } of entries.values()) bytes += grains.changedBytes

@@ -9,6 +9,7 @@ import type {
   AgentOrderId,
   AgentOrderKind,
 } from '@understudy/domain/agents/agent'
+import type { OtherHardware, ServerHardware } from '@understudy/domain/agents/server-hardware'
 
 export type AgentOrder = {
   readonly id: AgentOrderId
@@ -42,6 +43,7 @@ export type AgentContact = {
   readonly health?: AgentHealth
   readonly version?: string
   readonly facts?: AgentFacts
+  readonly hardware?: ServerHardware
 }
 
 export interface AgentStore {
@@ -54,7 +56,7 @@ export interface AgentStore {
   enrol(
     tokenHash: string,
     at: Instant,
-    agent: Pick<Agent, 'id' | 'name' | 'publicKey' | 'serverIdentity' | 'version' | 'facts'>,
+    agent: Pick<Agent, 'id' | 'name' | 'publicKey' | 'serverIdentity' | 'hardware' | 'version' | 'facts'>,
   ): Promise<EnrolVerdict>
   /** False when it is not there or revoked already. */
   revoke(id: AgentId, at: Instant, by: string): Promise<boolean>
@@ -62,6 +64,10 @@ export interface AgentStore {
   allowed(ids: readonly AgentId[]): Promise<ReadonlySet<AgentId>>
   /** Does nothing when it has gone meanwhile. */
   seen(id: AgentId, contact: AgentContact): Promise<void>
+  /** Null: whoever came from there has not come again. */
+  setOtherHardware(id: AgentId, other: OtherHardware | null): Promise<void>
+  /** What it was refused for is its server's from now on. False, changing nothing, unless that is what came first at `at`. */
+  acceptHardware(id: AgentId, at: Instant): Promise<boolean>
   /** The number of the newest message of this agent that was taken; 0: none. */
   received(id: AgentId): Promise<number>
   /**

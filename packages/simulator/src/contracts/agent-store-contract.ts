@@ -67,6 +67,7 @@ export function agentStoreContract(name: string, make: () => Promise<AgentStoreH
       name: id,
       publicKey: `key of ${id}`,
       serverIdentity: `server of ${id}`,
+      hardware: null,
       version: '1',
       facts,
       ...change,
@@ -103,6 +104,7 @@ export function agentStoreContract(name: string, make: () => Promise<AgentStoreH
         invitationId: 'i',
         roles: ['vault', 'site-gateway'],
         enrolledAt: noon + 5,
+        otherHardware: null,
         health: null,
         seenAt: null,
         clockSkewMilliseconds: null,
@@ -144,6 +146,42 @@ export function agentStoreContract(name: string, make: () => Promise<AgentStoreH
       expect(await agents.enrol('hash of i', noon, second)).toEqual({ kind: 'server-taken', by: first })
       await agents.revoke(first.id, noon, 'ada')
       expect(await agents.enrol('hash of i', noon, second)).toMatchObject({ kind: 'enrolled' })
+    })
+    test('of several who claim one server at the same moment, each with a token of its own, one gets in', async () => {
+      const ids = ['a', 'b', 'c', 'd']
+      for (const id of ids) await invite(id)
+      const verdicts = await Promise.all(
+        ids.map((id) => agents.enrol(`hash of ${id}`, noon, wanted(id, { serverIdentity: 'rack 4' }))),
+      )
+      const kinds = verdicts.map(({ kind }) => kind).sort()
+      expect(kinds).toEqual(['enrolled', 'server-taken', 'server-taken', 'server-taken'])
+      expect(await agents.list()).toHaveLength(1)
+    })
+    test('the hardware of a server changes with a contact that names it, and by the word of a person', async () => {
+      const known = { model: 'R740', firmwareId: 'f1', serials: ['s1'], disks: ['d1'] }
+      await invite('a')
+      const { id } = enrolled(await agents.enrol('hash of a', noon, wanted('a', { hardware: known })))
+      const contact = { seenAt: noon, clockSkewMilliseconds: 0 }
+      await agents.seen(id, contact)
+      expect((await agents.find(id))?.hardware).toEqual(known)
+      const grown = { ...known, disks: ['d1', 'd2'] }
+      await agents.seen(id, { ...contact, hardware: grown })
+      const other = {
+        hardware: { ...known, firmwareId: 'f2' },
+        hostName: 'db-1',
+        why: 'another',
+        at: noon + 5,
+      }
+      await agents.setOtherHardware(id, other)
+      expect(await agents.find(id)).toMatchObject({ hardware: grown, otherHardware: other })
+      // What a person has seen, and not what has come since.
+      expect(await agents.acceptHardware(id, noon + 4)).toBe(false)
+      expect(await agents.acceptHardware(id, noon + 5)).toBe(true)
+      expect(await agents.find(id)).toMatchObject({ hardware: other.hardware, otherHardware: null })
+      expect(await agents.acceptHardware(id, noon + 5)).toBe(false)
+      await agents.setOtherHardware(id, other)
+      await agents.setOtherHardware(id, null)
+      expect((await agents.find(id))?.otherHardware).toBeNull()
     })
     test('an agent is revoked once, and then not allowed any more', async () => {
       const [a, b] = [await enrol('a'), await enrol('b')]
