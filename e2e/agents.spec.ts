@@ -52,7 +52,8 @@ function startAgent(args: readonly string[]): ChildProcess {
 test('a server is enrolled by the command that the console shows, and is seen', async () => {
   await page.getByRole('button', { name: 'Enrol an agent' }).click()
   const dialog = page.getByRole('dialog', { name: 'Enrol an agent at Harbour' })
-  await expect(dialog.getByRole('checkbox', { name: 'Protected server' })).toBeChecked()
+  await expect(dialog.getByText('Protected server', { exact: true })).toBeVisible()
+  await expect(dialog.getByText('Vault')).toHaveCount(0)
   await dialog.getByRole('button', { name: 'Make the command' }).click()
   await expect(dialog.getByRole('timer')).toHaveText(/The token works for (59|60):\d\d/)
   const shown = await dialog.getByLabel('Command').innerText()

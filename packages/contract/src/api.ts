@@ -206,6 +206,13 @@ export const contract = {
     lookAround: post('/agents/{id}/look-around', 'agents', 'Have it say again what it runs on')
       .input(ById)
       .output(Agent),
+    protections: get(
+      '/agents/{id}/protections',
+      'agents',
+      'What replicates its server, and stands still without it',
+    )
+      .input(ById)
+      .output(z.object({ items: z.array(z.object({ id: Id, name: z.string() })) })),
     acceptHardware: post(
       '/agents/{id}/accept-hardware',
       'agents',

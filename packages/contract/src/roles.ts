@@ -34,6 +34,7 @@ export const roleOf = {
   agents: {
     list: 'reader',
     get: 'reader',
+    protections: 'reader',
     invite: 'contributor',
     lookAround: 'operator',
     acceptHardware: 'contributor',

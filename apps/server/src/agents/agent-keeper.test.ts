@@ -242,6 +242,8 @@ test('nothing is listened on before the first invitation, and the command holds 
   expect(command).toBe(
     `understudy-agent enrol --server https://127.0.0.1:${(await placeOf({ command, token, invitation })).port} --token ${token} --fingerprint ${partOf(command, 'fingerprint')}`,
   )
+  // Nothing in it may look like an option of a program.
+  expect(token).toMatch(/^us_[\w-]{40,}$/)
   expect(invitation.expiresAt - invitation.createdAt).toBe(3_600_000)
   expect((await stat(join(home, 'agents.pem'))).mode & 0o777).toBe(0o600)
   const kept = JSON.stringify(invitation)

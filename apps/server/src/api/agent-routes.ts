@@ -42,6 +42,17 @@ export function agentRoutes(deps: ApiDeps) {
       await deps.agents.ask(agent, { kind: 'report-facts', by: callerOf(context).name })
       return showOne(input.id)
     }),
+    protections: os.agents.protections.handler(async ({ input }) => {
+      const { siteId, serverIdentity } = await findAgent(deps, input.id)
+      const protections = await deps.stores.protections.list()
+      const items = protections
+        .filter(
+          ({ sourceSiteId, sourceRef }) =>
+            sourceSiteId === siteId && (sourceRef as string) === serverIdentity,
+        )
+        .map(({ id, name }) => ({ id, name }))
+      return { items }
+    }),
     acceptHardware: os.agents.acceptHardware.handler(async ({ input, context }) => {
       const agent = await findAgent(deps, input.id)
       context.audit(agent.id, { name: agent.name, why: agent.otherHardware?.why ?? null })

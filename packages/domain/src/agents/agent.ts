@@ -8,8 +8,8 @@ export type AgentId = Brand<'AgentId'>
 export type AgentOrderId = Brand<'AgentOrderId'>
 export type AgentInvitationId = Brand<'AgentInvitationId'>
 
-/** The server's own disks; cycles for the hypervisors of its site; a journal at the target site. One agent may hold several. */
-export const agentRoles = ['protected-server', 'site-gateway', 'vault'] as const
+/** What an agent may be there for: the disks of its own server. */
+export const agentRoles = ['protected-server'] as const
 export type AgentRole = (typeof agentRoles)[number]
 
 /** What an agent says of the computer that it runs on. */

@@ -95,6 +95,12 @@ function startTouching(name: string): {
   return { child, ended: new Promise((resolve) => child.on('close', resolve)) }
 }
 
+async function imageOf(name: string, bytes: number): Promise<string> {
+  const image = join(folder, name)
+  await must('truncate', '-s', String(bytes), image)
+  return image
+}
+
 const writeFileTo = (name: string, bytes: number): Promise<string> =>
   must(
     'dd',
@@ -355,6 +361,34 @@ describe('a point of this server', () => {
       expect(bytes).toBeGreaterThanOrEqual(16 * MiB)
       expect(bytes).toBeLessThan(48 * MiB)
       await settleAndKeep(grown)
+    },
+    MINUTES_5,
+  )
+
+  test(
+    'begins anew, and says why, when another disk is in the place of one, and sees that disks come and go',
+    async () => {
+      const place = await must('losetup', '-f', '--show', await imageOf('first', 8 * MiB))
+      atEnd.push(() => must('losetup', '-d', place))
+      const source = await openSource({ devices: [disk.path, place] })
+      const first = await settleAndKeep(opened(await ask(source, null)))
+      const same = await settleAndKeep(opened(await ask(source, first.checkpoint)))
+
+      let changes = 0
+      const watching = new AbortController()
+      atEnd.push(async () => watching.abort())
+      source.watch(() => {
+        changes += 1
+      }, watching.signal)
+      await sleep(500)
+      await must('losetup', '-d', place)
+      await must('losetup', place, await imageOf('second', 8 * MiB))
+      const swapped = await ask(source, same.checkpoint)
+      expect(swapped).toMatchObject({ kind: 'tracking-lost', reason: { code: 'linux/disk-replaced' } })
+      const anew = await settleAndKeep(opened(await ask(source, null)))
+      expect((await ask(source, anew.checkpoint)).kind).toBe('opened')
+      for (let seconds = 0; changes === 0 && seconds < 60; seconds += 1) await sleep(1000)
+      expect(changes).toBeGreaterThan(0)
     },
     MINUTES_5,
   )

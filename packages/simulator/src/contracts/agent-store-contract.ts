@@ -96,13 +96,13 @@ export function agentStoreContract(name: string, make: () => Promise<AgentStoreH
     })
 
     test('a token makes one agent, at the site and with the roles of its invitation', async () => {
-      await invite('i', { roles: ['vault', 'site-gateway'] })
+      await invite('i', { roles: ['protected-server'] })
       const agent = enrolled(await agents.enrol('hash of i', noon + 5, wanted('a')))
       expect(agent).toEqual({
         ...wanted('a'),
         siteId,
         invitationId: 'i',
-        roles: ['vault', 'site-gateway'],
+        roles: ['protected-server'],
         enrolledAt: noon + 5,
         otherHardware: null,
         health: null,

@@ -1,5 +1,5 @@
 import { Group, Table, Text, VisuallyHidden } from '@mantine/core'
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { formatBytes } from '@understudy/base/bytes'
 import type { Agent } from '@understudy/contract/agent'
 import { roleOf } from '@understudy/contract/roles'
@@ -9,13 +9,16 @@ import { useWhyRefused } from '../../api/session.ts'
 import { formatCount } from '../../lib/format.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ConfirmByName } from '../../ui/ConfirmByName.tsx'
+import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { toastProblem } from '../../ui/toast-job.tsx'
 import { When } from '../../ui/When.tsx'
+import { AcceptHardware } from './AcceptHardware.tsx'
 import { toneOfState, wordsOfRole, wordsOfSkew, wordsOfState } from './agent-words.ts'
 
 export function AgentTable({ agents }: { readonly agents: readonly Agent[] }) {
   const [revoked, setRevoked] = useState<Agent | null>(null)
+  const [accepted, setAccepted] = useState<Agent | null>(null)
   return (
     <>
       <Table.ScrollContainer minWidth={980} tabIndex={0}>
@@ -37,17 +40,25 @@ export function AgentTable({ agents }: { readonly agents: readonly Agent[] }) {
           </Table.Thead>
           <Table.Tbody>
             {agents.map((agent) => (
-              <AgentRow key={agent.id} agent={agent} onRevoke={() => setRevoked(agent)} />
+              <AgentRow
+                key={agent.id}
+                agent={agent}
+                onAccept={() => setAccepted(agent)}
+                onRevoke={() => setRevoked(agent)}
+              />
             ))}
           </Table.Tbody>
         </Table>
       </Table.ScrollContainer>
+      {accepted && <AcceptHardware agent={accepted} onDone={() => setAccepted(null)} />}
       {revoked && <RevokeAgent agent={revoked} onDone={() => setRevoked(null)} />}
     </>
   )
 }
 
-function AgentRow({ agent, onRevoke }: { readonly agent: Agent; readonly onRevoke: () => void }) {
+type RowProps = { readonly agent: Agent; readonly onAccept: () => void; readonly onRevoke: () => void }
+
+function AgentRow({ agent, onAccept, onRevoke }: RowProps) {
   const { health, state } = agent
   return (
     <Table.Tr>
@@ -66,6 +77,7 @@ function AgentRow({ agent, onRevoke }: { readonly agent: Agent; readonly onRevok
             by {agent.revokedBy}, <When at={agent.revokedAt} />
           </Text>
         )}
+        {agent.otherHardware !== null && <StatusMark tone="bad">Comes from other hardware</StatusMark>}
       </Table.Td>
       <Table.Td>
         <When at={agent.seenAt} absent="never" />
@@ -86,12 +98,14 @@ function AgentRow({ agent, onRevoke }: { readonly agent: Agent; readonly onRevok
           </Text>
         )}
       </Table.Td>
-      <Table.Td>{state !== 'revoked' && <RowActions agent={agent} onRevoke={onRevoke} />}</Table.Td>
+      <Table.Td>
+        {state !== 'revoked' && <RowActions agent={agent} onAccept={onAccept} onRevoke={onRevoke} />}
+      </Table.Td>
     </Table.Tr>
   )
 }
 
-function RowActions({ agent, onRevoke }: { readonly agent: Agent; readonly onRevoke: () => void }) {
+function RowActions({ agent, onAccept, onRevoke }: RowProps) {
   const queries = useQueryClient()
   const whyRefused = useWhyRefused()
   const lookAround = useMutation({
@@ -101,6 +115,17 @@ function RowActions({ agent, onRevoke }: { readonly agent: Agent; readonly onRev
   })
   return (
     <Group gap={4} justify="flex-end" wrap="nowrap">
+      {agent.otherHardware !== null && (
+        <ActionButton
+          reason={whyRefused(roleOf.agents.acceptHardware)}
+          variant="subtle"
+          size="compact-xs"
+          onClick={onAccept}
+          aria-label={`Accept the new hardware of ${agent.name}`}
+        >
+          New hardware
+        </ActionButton>
+      )}
       <ActionButton
         reason={
           whyRefused(roleOf.agents.lookAround) ?? (agent.waitsForAnswer ? 'It was asked already' : null)
@@ -129,6 +154,7 @@ function RowActions({ agent, onRevoke }: { readonly agent: Agent; readonly onRev
 
 function RevokeAgent({ agent, onDone }: { readonly agent: Agent; readonly onDone: () => void }) {
   const queries = useQueryClient()
+  const { data: standing, error } = useQuery(api.agents.protections.queryOptions({ input: { id: agent.id } }))
   const revoke = useMutation({
     mutationFn: () => client.agents.revoke({ id: agent.id }),
     onSuccess: onDone,
@@ -149,6 +175,14 @@ function RevokeAgent({ agent, onDone }: { readonly agent: Agent; readonly onDone
         Its connection ends at once, and its key is never let in again. Nothing on its server is touched; to
         have it back it is enrolled anew. This cannot be undone.
       </Text>
+      <ProblemAlert error={error} />
+      {standing && standing.items.length > 0 && (
+        <Text size="sm" mt="sm">
+          Replication stands still, until an agent is enrolled on its server again, of{' '}
+          <b>{standing.items.map(({ name }) => name).join(', ')}</b>. What was replicated stays, and can be
+          failed over to.
+        </Text>
+      )}
     </ConfirmByName>
   )
 }

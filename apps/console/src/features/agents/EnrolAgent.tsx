@@ -1,9 +1,8 @@
-import { Alert, Button, Checkbox, Code, CopyButton, Group, Modal, Stack, Text } from '@mantine/core'
+import { Alert, Button, Code, CopyButton, Group, Modal, Stack, Text } from '@mantine/core'
 import { IconCheck, IconCopy, IconPlugConnected } from '@tabler/icons-react'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import type { Agent, AgentInvitation, AgentRole } from '@understudy/contract/agent'
+import type { Agent, AgentInvitation } from '@understudy/contract/agent'
 import type { Site } from '@understudy/contract/site'
-import { useState } from 'react'
 import { api, client } from '../../api/client.ts'
 import { keysOf } from '../../lib/keys-of.ts'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
@@ -18,16 +17,11 @@ type EnrolAgentProps = {
   readonly onClose: () => void
 }
 
-/** Roles first, then the command, which is shown once, until its token has made an agent or has expired. */
+/** What it may do first, then the command, which is shown once, until its token has made an agent or has expired. */
 export function EnrolAgent({ site, agents, onClose }: EnrolAgentProps) {
   const queries = useQueryClient()
-  const [roles, setRoles] = useState<readonly string[]>(['protected-server'])
   const invite = useMutation({
-    mutationFn: () =>
-      client.agents.invite({
-        id: site.id,
-        roles: keysOf(wordsOfRole).filter((role: AgentRole) => roles.includes(role)),
-      }),
+    mutationFn: () => client.agents.invite({ id: site.id, roles: [...keysOf(wordsOfRole)] }),
     onSettled: () => queries.invalidateQueries({ queryKey: api.agents.key() }),
   })
   return (
@@ -41,24 +35,22 @@ export function EnrolAgent({ site, agents, onClose }: EnrolAgentProps) {
         />
       ) : (
         <Stack>
-          <Checkbox.Group
-            label="What it may do"
-            description="It is held to this. Another agent of the site may do other things."
-            value={[...roles]}
-            onChange={setRoles}
-          >
-            <Stack gap="xs" mt="xs">
-              {keysOf(wordsOfRole).map((role) => (
-                <Checkbox key={role} value={role} label={wordsOfRole[role]} description={noteOfRole[role]} />
-              ))}
-            </Stack>
-          </Checkbox.Group>
+          {keysOf(wordsOfRole).map((role) => (
+            <div key={role}>
+              <Text size="sm" fw={500}>
+                {wordsOfRole[role]}
+              </Text>
+              <Text size="sm" c="var(--ink-quiet)">
+                {noteOfRole[role]}
+              </Text>
+            </div>
+          ))}
           <ProblemAlert error={invite.error} />
           <Group justify="flex-end">
             <Button variant="default" onClick={onClose}>
               Cancel
             </Button>
-            <Button disabled={roles.length === 0} loading={invite.isPending} onClick={() => invite.mutate()}>
+            <Button loading={invite.isPending} onClick={() => invite.mutate()}>
               Make the command
             </Button>
           </Group>

@@ -17,14 +17,13 @@ export const toneOfState: Record<AgentState, Tone> = {
 
 export const wordsOfRole: Record<AgentRole, string> = {
   'protected-server': 'Protected server',
-  'site-gateway': 'Site gateway',
-  vault: 'Vault',
 }
 export const noteOfRole: Record<AgentRole, string> = {
-  'protected-server': 'It runs on a server and is for the disks of that server.',
-  'site-gateway': 'It is for the hypervisors of this site.',
-  vault: 'It keeps replicas at this site.',
+  'protected-server': 'It runs on a server and is for the disks of that server. It is held to this.',
 }
+
+/** How an agent comes from a server that is not known to be its own. */
+export const wordsOfHardware = (model: string | null): string => model ?? 'hardware that does not name itself'
 
 /** Less is the way of the message over the line. */
 const agreesWithinSeconds = 2
