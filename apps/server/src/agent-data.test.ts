@@ -1,7 +1,7 @@
 // A server with an agent as a source, with real processes: an agent over a simulated server, a product, and a line between them that is cut and
 // changes bits, while both sides are killed. The oracle: the newest point against the server's disks at its instant, all of their bytes.
 import { createHmac } from 'node:crypto'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { present } from '@understudy/base/invariant'
@@ -22,6 +22,8 @@ const MiB = 2 ** 20
 const disk = { diskBytes: 96 * MiB, usedBytes: 64 * MiB, churnBytesPerSecond: 256 * 1024, seed: 7 }
 const slowly = 900_000
 const intervalSeconds = 15
+/** The clock of the server is years behind. Nothing may come of it. */
+const clockOffMilliseconds = -3 * 365 * 86_400_000
 
 let product: LabProduct
 let server: TestAgent
@@ -35,7 +37,7 @@ beforeAll(async () => {
   product = await openLabProduct({ lab: false })
   await product.signUp()
   proxy = await openCuttingProxy()
-  server = await openAgent('db-1', { simulated: disk })
+  server = await openAgent('db-1', { simulated: disk, clockOffMilliseconds })
   harbour = await product.ask('POST', '/sites', { name: 'Harbour', platform: 'physical' })
   inland = await product.ask('POST', '/sites', {
     name: 'Inland',
@@ -61,15 +63,25 @@ const newPoint = (id: string): Promise<RecoveryPoint> => {
   })
 }
 
+/** The instant by the clock of the server itself, which is told over a line and therefore a little later. */
+async function instantThere(told: string): Promise<number> {
+  const instants = (await readFile(join(server.home, 'instants'), 'utf8')).trim().split('\n').map(Number)
+  const before = instants.filter((instant) => instant <= Date.parse(told) + 1)
+  const instant = Math.max(...before)
+  expect(Date.parse(told) - instant, 'milliseconds from the instant to what is told of it').toBeLessThan(5000)
+  return instant
+}
+
 /** What the server's disk was at that instant, from a copy of its folder. */
-async function originalAt(instant: string): Promise<Buffer> {
+async function originalAt(told: string): Promise<Buffer> {
+  const instant = await instantThere(told)
   const folder = await mkdtemp(join(tmpdir(), 'us-simulated-'))
   copies.push(folder)
   await cp(join(server.home, 'simulated'), folder, { recursive: true })
   const platform = openSimulatedPlatform(
     { id: 'server' as SiteId, settings: { machines: 1, ...disk } },
     {},
-    { folder, clock: { now: () => Date.parse(instant) }, sleep: async () => {} },
+    { folder, clock: { now: () => instant }, sleep: async () => {} },
   )
   return platform.control.readDisk('sim-0001' as MachineRef, 'disk0' as DiskKey)
 }
@@ -114,6 +126,8 @@ test(
       return found.length === 1 && found[0]?.power === 'running' ? found : null
     })
     expect(machine).toMatchObject({ name: 'db-1', present: true })
+    const [agent] = await product.items<Agent>(`/agents?siteId=${harbour.id}`)
+    expect(agent?.clockSkewSeconds).toBeLessThan(clockOffMilliseconds / 1000 + 600)
     const refused = await product.call('POST', '/protections', {
       machineId: machine?.id,
       targetSiteId: harbour.id,

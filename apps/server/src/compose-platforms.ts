@@ -61,6 +61,7 @@ export function composePlatforms(parts: PlatformParts): Platforms & { close(): P
       return openPhysicalPlatform(site, {
         line: parts.agents,
         lastSeen: (siteId) => parts.machines.list(siteId),
+        clock: parts.clock,
       })
     const prepareFolder = purpose === 'trial' ? makeReplicaFolder : findReplicaFolder
     const replicas = await openReplicas(parts, site, prepareFolder)

@@ -24,7 +24,6 @@ const Key = z.string().min(1).max(200)
 const DiskKeyText = Key.transform((key) => key as DiskKey)
 const Whole = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
 const Count = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
-const Time = z.number().min(-8.64e15).max(8.64e15)
 const Consistency = z.enum(['crash', 'application'])
 const Nothing = z.object({})
 const MOST_DISKS = 256
@@ -89,7 +88,8 @@ const OpenPoint = z.object({
   consistency: Consistency,
 })
 const Facts = {
-  instant: Time,
+  /** How long ago its instant was when this was said. Never a time of day: the clock of a server may be years off. */
+  ageMilliseconds: Count,
   consistency: Consistency,
   consistencyNote: LongText.nullable(),
   checkpoint: z.string().max(2000).nullable(),

@@ -22,7 +22,7 @@ const loopEntry = fileURLToPath(new URL('../../../agent/src/lab-tests/loop-agent
  * `<home>/sys` shows, or these devices.
  */
 export type AgentServer =
-  | { readonly simulated: Readonly<Record<string, unknown>> }
+  | { readonly simulated: Readonly<Record<string, unknown>>; readonly clockOffMilliseconds?: number }
   /** Copies of them as they were while they were held still lie in `<home>/oracle/hold-*`, by their place in the list. */
   | { readonly devices: readonly string[] }
 
@@ -97,6 +97,7 @@ async function programFor(home: string, on: AgentServer | undefined) {
         UNDERSTUDY_SIMULATED_SERVER: join(home, 'simulated'),
         UNDERSTUDY_SIMULATED_SYSFS: join(home, 'sys'),
         UNDERSTUDY_SIMULATED_SETTINGS: JSON.stringify(on.simulated),
+        UNDERSTUDY_TEST_CLOCK_OFF: String(on.clockOffMilliseconds ?? 0),
       },
     }
   const oracle = join(home, 'oracle')

@@ -1,13 +1,5 @@
 // Both ends of the line, with what goes between them as the texts that it is. The oracle: the server's disks at the point's instant.
 import type { AgentLine } from '@understudy/agent-protocol/agent-line'
-import {
-  type Answer,
-  type AskKind,
-  fromFailureText,
-  type Question,
-  readAnswer,
-  toFailureText,
-} from '@understudy/agent-protocol/asks'
 import { Outage } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
 import type { AgentId } from '@understudy/domain/agents/agent'
@@ -20,14 +12,13 @@ import { readAll } from '@understudy/simulator/memory-disk'
 import { virtualClock } from '@understudy/simulator/virtual-clock'
 import { afterEach, expect, test } from 'vitest'
 import { openPhysicalPlatform } from './platform.ts'
-import { createSourceDesk, type SourceDesk } from './source-desk.ts'
+import { wireLab } from './wire-lab.ts'
 
 const siteId = 'harbour' as SiteId
-const ref = 'identity-of-the-server' as MachineRef
 const GRAIN = 4096
-const desks: SourceDesk[] = []
+const labs: ReturnType<typeof wireLab>[] = []
 afterEach(async () => {
-  for (const desk of desks.splice(0)) await desk.close()
+  for (const lab of labs.splice(0)) await lab.close()
 })
 
 async function newServer(options: { readonly settles?: boolean } = {}) {
@@ -35,53 +26,10 @@ async function newServer(options: { readonly settles?: boolean } = {}) {
   const site = fakeWorld(clock).addSite('local')
   const machine = await site.addMachine({ name: 'db', disks: [2 ** 20, 2 ** 18], writeEveryMilliseconds: 0 })
   machine.settles = options.settles ?? false
-  const newDesk = (): SourceDesk => {
-    const desk = createSourceDesk(site.source)
-    desks.push(desk)
-    return desk
-  }
-  const world = {
-    desk: newDesk(),
-    connected: true,
-    state: 'connected' as const,
-    asked: [] as AskKind[],
-    twice: false,
-  }
-  const line: AgentLine = {
-    servers: async () => [
-      {
-        agentId: 'agent' as AgentId,
-        identity: ref,
-        name: 'db-1',
-        hostName: 'db-1.example.com',
-        state: world.state,
-        connected: world.connected,
-      },
-    ],
-    async ask<Kind extends AskKind>(
-      _agent: AgentId,
-      kind: Kind,
-      question: Question<Kind>,
-      signal?: AbortSignal,
-    ) {
-      world.asked.push(kind)
-      const never = signal ?? new AbortController().signal
-      const once = async (): Promise<Answer<Kind>> => {
-        const body = await world.desk
-          .answer(kind, JSON.parse(JSON.stringify(question)), never)
-          .catch((error: unknown) => {
-            throw fromFailureText(toFailureText(error))
-          })
-        return readAnswer(kind, JSON.parse(JSON.stringify(body)))
-      }
-      // A cut has taken the first answer away.
-      if (world.twice) await once()
-      return await once()
-    },
-    read: (_agent, wanted, signal) => world.desk.read(wanted, signal ?? new AbortController().signal),
-    watch: () => {},
-  }
-  const { source } = openPhysicalPlatform({ id: siteId }, { line, lastSeen: async () => [] })
+  const lab = wireLab(site.source, () => clock.now())
+  labs.push(lab)
+  const { source, world } = lab
+  const { ref } = machine
   const open = async (since: string | null, trackingId = 't'): Promise<SourcePoint> => {
     const opened = await source.openPoint({
       machines: [{ ref, trackingId, since, excludedDisks: [] }],
@@ -94,7 +42,7 @@ async function newServer(options: { readonly settles?: boolean } = {}) {
   const keys = [...machine.disks.keys()]
   const write = (grain: number, byte: number) =>
     machine.write(present(keys[0], 'it has a disk'), grain * GRAIN, Buffer.alloc(GRAIN, byte))
-  return { clock, machine, source, world, open, now, write, newDesk }
+  return { clock, machine, ref, lab, source, world, open, now, write }
 }
 
 async function apply(copy: Buffer[], disks: readonly SourceDisk[]): Promise<Buffer[]> {
@@ -108,12 +56,11 @@ const expectSame = (copy: readonly Buffer[], original: readonly Buffer[]): void 
   expect(copy.map((bytes, index) => bytes.equals(original[index] ?? Buffer.alloc(0)))).toEqual([true, true])
 
 test('a server is a machine under the name of its agent, and is called by what it is known again by', async () => {
-  const { source, world } = await newServer()
+  const { source, world, ref } = await newServer()
   const [machine] = await source.inventory()
   expect(machine).toMatchObject({
     ref,
-    name: 'db-1',
-    host: 'db-1.example.com',
+    name: 'db',
     power: 'running',
     ownedBy: null,
   })
@@ -128,9 +75,8 @@ test('a server is a machine under the name of its agent, and is called by what i
 })
 
 test('a server whose agent is away stays as it was last seen, and nobody says that it runs', async () => {
-  const { world } = await newServer()
-  const described = await world.desk.answer('describe-server', {}, new AbortController().signal)
-  const seen = { ...(described as object), ref, name: 'old name', host: 'old', ownedBy: null }
+  const { lab, ref } = await newServer()
+  const seen = { ...(await lab.source.inventory())[0], name: 'old name', host: 'old' }
   const line = {
     servers: async () => [
       {
@@ -145,7 +91,7 @@ test('a server whose agent is away stays as it was last seen, and nobody says th
   } as unknown as AgentLine
   const { source, checkConnection } = openPhysicalPlatform(
     { id: siteId },
-    { line, lastSeen: async () => [seen as never] },
+    { line, lastSeen: async () => [seen as never], clock: { now: () => 0 } },
   )
   expect(await source.inventory()).toMatchObject([{ ref, name: 'db-1', power: 'unknown' }])
   await expect(checkConnection()).rejects.toBeInstanceOf(Outage)
@@ -217,9 +163,9 @@ test('a settling that fails is told as it is, and nothing goes on behind it', as
 })
 
 test('an agent that was started anew has no point any more, and letting it go is no error', async () => {
-  const { open, world, newDesk } = await newServer()
+  const { open, lab } = await newServer()
   const point = await open(null)
-  world.desk = newDesk()
+  lab.restartAgents()
   const [disk] = machineOf(point).disks
   await expect(disk?.reader.read(0, 4096)).rejects.toMatchObject({ name: 'Outage', code: 'agent/point-gone' })
   await expect(apply([], machineOf(point).disks)).rejects.toMatchObject({ code: 'agent/point-gone' })
@@ -238,7 +184,7 @@ test('whoever comes anew for the same tracking takes the place of the one before
 })
 
 test('tracking that is lost is said with its reason, and several servers have no instant in common', async () => {
-  const { source } = await newServer()
+  const { source, ref } = await newServer()
   const one = { ref, trackingId: 't', since: 'unknown', excludedDisks: [] }
   expect(await source.openPoint({ machines: [one], consistency: 'crash' })).toMatchObject({
     kind: 'tracking-lost',
@@ -251,3 +197,78 @@ test('tracking that is lost is said with its reason, and several servers have no
   const options = { timeoutSeconds: 1 }
   await expect(source.shutDown(ref, options)).rejects.toMatchObject({ code: 'machine/switch-off-by-hand' })
 })
+
+test.each([false, true])(
+  'a server process that dies between seal and release goes on from what it sealed (a server that settles: %s)',
+  async (settles) => {
+    const { open, now, write } = await newServer({ settles })
+    await write(3, 1)
+    let copy: Buffer[] = []
+    /** Returns what would be sealed with it; nobody lets it go. */
+    const copyFrom = async (since: string | null): Promise<string> => {
+      const one = machineOf(await open(since))
+      copy = await apply(copy, one.disks)
+      const settled = await one.settle?.(async (disks) => {
+        copy = await apply(copy, disks)
+      })
+      return present(settled?.checkpoint ?? one.checkpoint, 'it is tracked')
+    }
+    const first = await copyFrom(null)
+    await write(9, 2)
+    const second = await copyFrom(first)
+    expectSame(copy, await now())
+    await write(11, 3)
+    // Killed before the seal this time: the one before counts.
+    const older = copy
+    await copyFrom(second)
+    await write(12, 4)
+    copy = older
+    await copyFrom(second)
+    expectSame(copy, await now())
+  },
+)
+
+test('a point is let go only when its settling is over', async () => {
+  const { open, machine, world } = await newServer({ settles: true })
+  const order: string[] = []
+  const goOn = Promise.withResolvers<void>()
+  machine.whileSettling = async () => {
+    order.push('settling')
+    await goOn.promise
+    order.push('settled')
+  }
+  const drop = machine.dropCheckpoints
+  machine.dropCheckpoints = (where) => {
+    if (order.length > 0) order.push('dropped')
+    drop(where)
+  }
+  const point = await open(null)
+  const settling = present(machineOf(point).settle, 'it settles')(async () => {})
+  settling.catch(() => {})
+  await expect.poll(() => order).toEqual(['settling'])
+  const released = point.release(false)
+  await expect.poll(() => world.asked.at(-1)).toBe('release-point')
+  await new Promise((resolve) => setImmediate(resolve))
+  goOn.resolve()
+  await released
+  expect(order.slice(0, 2)).toEqual(['settling', 'settled'])
+  expect(order.at(-1)).toBe('dropped')
+})
+
+test.each([-30, 30])(
+  'a clock of the server that is %i years off, and jumps, is nothing to its points',
+  async (years) => {
+    const { open, world, clock } = await newServer()
+    const off = years * 365 * 86_400_000
+    world.agentNow = () => clock.now() + off
+    const before = clock.now()
+    const first = await open(null)
+    expect(first.instant).toBe(before)
+    await first.release(true)
+    world.agentNow = () => clock.now() - off
+    await clock.advance(5000)
+    const second = await open(machineOf(first).checkpoint)
+    expect(second.instant).toBeGreaterThanOrEqual(before + 5000)
+    expect(second.instant).toBeLessThanOrEqual(clock.now())
+  },
+)

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { AgentLine } from '@understudy/agent-protocol/agent-line'
 import { MOST_READ_BYTES } from '@understudy/agent-protocol/frames'
+import type { Clock, Instant } from '@understudy/base/instant'
 import { invariant } from '@understudy/base/invariant'
 import type { BlockReader, MappedExtent } from '@understudy/block/device'
 import type { AgentId } from '@understudy/domain/agents/agent'
@@ -26,13 +27,16 @@ type Wanted = {
 /** Where a disk of this point is found at the agent. */
 type Place = {
   readonly line: AgentLine
+  readonly clock: Clock
+  /** When the point was asked for. */
+  readonly askedAt: Instant
   readonly agentId: AgentId
   readonly opening: string
   readonly round: number
 }
 
 export async function openRemotePoint(
-  line: AgentLine,
+  { line, clock }: Pick<Place, 'line' | 'clock'>,
   { agentId, machine, consistency, opening }: Wanted,
   signal?: AbortSignal,
 ): Promise<OpenPointResult> {
@@ -41,19 +45,20 @@ export async function openRemotePoint(
     await line.ask(agentId, 'release-point', { opening, kept })
   }
   const question = { opening, trackingId, since, excludedDisks: [...excludedDisks], consistency }
+  const askedAt = clock.now()
   const opened = await line.ask(agentId, 'open-point', question, signal).catch((error: unknown) => {
     // It may have been opened all the same, and nobody would ever let it go.
     void letGo(false).catch(() => {})
     throw error
   })
   if (opened.kind === 'tracking-lost') return { kind: 'tracking-lost', ref, reason: opened.reason }
-  const { instant, consistencyNote, checkpoint, pauseMilliseconds, disks, settles } = opened
+  const { consistencyNote, checkpoint, pauseMilliseconds, disks, settles } = opened
   let released: Promise<void> | null = null
   const release = (kept: boolean): Promise<void> => {
     released ??= letGo(kept)
     return released
   }
-  const place = { line, agentId, opening, round: 0 }
+  const place = { line, clock, askedAt, agentId, opening, round: 0 }
   const point: SourceMachinePoint = {
     ref,
     checkpoint,
@@ -64,7 +69,7 @@ export async function openRemotePoint(
   return {
     kind: 'opened',
     point: {
-      instant,
+      instant: instantOf(place, opened),
       consistency: opened.consistency,
       consistencyNote,
       machines: [point],
@@ -74,13 +79,19 @@ export async function openRemotePoint(
   }
 }
 
+/** By our clock, and not before it was asked for: retention, lag and the order of points are all told by it. */
+const instantOf = (
+  { clock, askedAt }: Place,
+  { ageMilliseconds }: { readonly ageMilliseconds: number },
+): Instant => Math.max(askedAt, Math.round(clock.now() - ageMilliseconds))
+
 async function settle(place: Place, copy: SettleRound, signal?: AbortSignal): Promise<SettledPoint> {
   const { line, agentId, opening } = place
   for (let copied = 0; ; copied += 1) {
     const next = await line.ask(agentId, 'settle-point', { opening, copied }, signal)
     if (next.kind === 'settled') {
-      const { instant, consistency, consistencyNote, checkpoint, pauseMilliseconds } = next
-      return { instant, consistency, consistencyNote, checkpoint, pauseMilliseconds }
+      const { consistency, consistencyNote, checkpoint, pauseMilliseconds } = next
+      return { instant: instantOf(place, next), consistency, consistencyNote, checkpoint, pauseMilliseconds }
     }
     invariant(next.round === copied + 1, 'rounds come one after the other')
     await copy(next.disks.map((disk) => remoteDisk({ ...place, round: next.round }, disk)))

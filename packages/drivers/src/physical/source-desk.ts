@@ -10,6 +10,7 @@ import {
 import type { WantedRead } from '@understudy/agent-protocol/messages'
 import { Outage, Refusal } from '@understudy/base/errors'
 import { inTurn } from '@understudy/base/in-turn'
+import type { Clock, Instant } from '@understudy/base/instant'
 import type { MappedExtent } from '@understudy/block/device'
 import type { DiscoveredMachine, DiskKey } from '@understudy/domain/machines/machine'
 import type {
@@ -31,9 +32,19 @@ export type SourceDesk = {
 const FORGOTTEN_MILLISECONDS = 60 * 60_000
 const LOOK_MILLISECONDS = 60_000
 
+/** The time of the server here, and a clock that nobody sets: what passed between two moments, in milliseconds. */
+export type DeskTime = { readonly clock: Clock; elapsed(): number }
+
+const realTime: DeskTime = { clock: { now: () => Date.now() }, elapsed: () => performance.now() }
+
+type Opened = Extract<Answer<'open-point'>, { kind: 'opened' }>
+
 type OpenedPoint = {
   readonly machine: SourceMachinePoint
-  readonly answer: Answer<'open-point'>
+  readonly facts: Omit<Opened, 'ageMilliseconds'>
+  readonly openedAt: number
+  /** When its instant was, as `elapsed` has it. */
+  readonly takenAt: number
   readonly stop: AbortController
   /** 0: the point itself; from 1 on the rounds of settling, of which only the present one is there. */
   readonly rounds: Map<number, readonly SourceDisk[]>
@@ -46,7 +57,7 @@ type Opening = {
   readonly trackingId: string
   /** Null: its tracking was lost. */
   readonly point: Promise<OpenedPoint | null>
-  readonly result: Promise<Answer<'open-point'>>
+  readonly result: Promise<() => Answer<'open-point'>>
   touchedAt: number
 }
 
@@ -61,14 +72,13 @@ type Walk = {
 type Settling = {
   round: number
   copied: number
-  end: { readonly point: SettledPoint } | { readonly error: unknown } | null
+  end: { readonly point: SettledPoint; readonly takenAt: number } | { readonly error: unknown } | null
   changed: ReturnType<typeof Promise.withResolvers<void>>
+  /** Nothing of it goes on any more. */
+  readonly over: Promise<void>
 }
 
-export function createSourceDesk(
-  source: SourcePlatform,
-  now: () => number = () => performance.now(),
-): SourceDesk {
+export function createSourceDesk(source: SourcePlatform, time: DeskTime = realTime): SourceDesk {
   const openings = new Map<string, Opening>()
   const openInTurn = inTurn()
 
@@ -76,32 +86,33 @@ export function createSourceDesk(
     const opening = openings.get(id)
     const point = await opening?.point
     if (!opening || !point) throw pointGone()
-    opening.touchedAt = now()
+    opening.touchedAt = time.elapsed()
     return point
   }
 
   const open = (question: Question<'open-point'>, signal: AbortSignal): Promise<Answer<'open-point'>> => {
     const known = openings.get(question.opening)
-    if (known) return known.result
+    if (known) return known.result.then((tell) => tell())
     const opened = openInTurn(async () => {
       // Those behind it wait for this one: waiting for them would never end.
       for (const other of [...openings.values()]) {
         if (other.id === question.opening) break
-        if (other.trackingId === question.trackingId) await letGo(openings, other, false)
+        if (other.trackingId === question.trackingId) await giveWay(openings, other, question.since)
       }
-      return await openPoint(source, question, signal)
+      return await openPoint(source, question, time, signal)
     })
     const opening: Opening = {
       id: question.opening,
       trackingId: question.trackingId,
       point: opened.then((made) => ('machine' in made ? made : null)),
-      result: opened.then((made) => ('machine' in made ? made.answer : made)),
-      touchedAt: now(),
+      result: opened.then((made) => () => ('machine' in made ? tellOpened(made, time) : made)),
+      touchedAt: time.elapsed(),
     }
     opening.point.catch(() => {})
     openings.set(opening.id, opening)
     return opening.result.then(
-      (answer) => {
+      (tell) => {
+        const answer = tell()
         if (answer.kind === 'tracking-lost') openings.delete(opening.id)
         return answer
       },
@@ -115,7 +126,8 @@ export function createSourceDesk(
 
   const forgetting = setInterval(() => {
     for (const opening of [...openings.values()])
-      if (now() - opening.touchedAt >= FORGOTTEN_MILLISECONDS) void letGo(openings, opening, false)
+      if (time.elapsed() - opening.touchedAt >= FORGOTTEN_MILLISECONDS)
+        void forget(openings, opening).catch(() => {})
   }, LOOK_MILLISECONDS).unref()
 
   const handlers: {
@@ -137,7 +149,7 @@ export function createSourceDesk(
     },
     'open-point': open,
     'list-changes': async (question) => nextPage(await find(question.opening), question),
-    'settle-point': async ({ opening, copied }, signal) => settle(await find(opening), copied, signal),
+    'settle-point': async ({ opening, copied }, signal) => settle(await find(opening), copied, time, signal),
     'release-point': async ({ opening, kept }) => {
       const known = openings.get(opening)
       if (known) await letGo(openings, known, kept)
@@ -181,9 +193,11 @@ async function ownMachine(source: SourcePlatform, signal?: AbortSignal): Promise
 async function openPoint(
   source: SourcePlatform,
   { trackingId, since, excludedDisks, consistency }: Question<'open-point'>,
+  time: DeskTime,
   signal: AbortSignal,
 ): Promise<OpenedPoint | Extract<Answer<'open-point'>, { kind: 'tracking-lost' }>> {
   const { ref } = await ownMachine(source, signal)
+  const openedAt = time.elapsed()
   const opened = await source.openPoint(
     { machines: [{ ref, trackingId, since, excludedDisks }], consistency },
     signal,
@@ -195,9 +209,10 @@ async function openPoint(
   const disks = machine.disks.map(({ key, bytes }) => ({ key, bytes }))
   return {
     machine,
-    answer: {
+    openedAt,
+    takenAt: momentOf(instant, openedAt, time),
+    facts: {
       kind: 'opened',
-      instant,
       consistency: opened.point.consistency,
       consistencyNote,
       checkpoint: machine.checkpoint,
@@ -212,11 +227,47 @@ async function openPoint(
   }
 }
 
+/** By a clock that nobody sets, and not before the point was opened: that of the server may jump, and be years off. */
+function momentOf(instant: Instant, openedAt: number, { clock, elapsed }: DeskTime): number {
+  const now = elapsed()
+  return Math.min(now, Math.max(openedAt, now - (clock.now() - instant)))
+}
+
+const tellOpened = ({ facts, takenAt }: OpenedPoint, { elapsed }: DeskTime): Opened => ({
+  ...facts,
+  ageMilliseconds: elapsed() - takenAt,
+})
+
+/** The checkpoint that would have been sealed with it. Null: it has none, or none yet. */
+function checkpointOf({ machine, settling, facts }: OpenedPoint): string | null {
+  if (!machine.settle) return facts.checkpoint
+  return settling?.end && 'point' in settling.end ? settling.end.point.checkpoint : null
+}
+
+/** Somebody begins anew from `since`. Where that is this point's own mark it was sealed, and nobody came to say so. */
+async function giveWay(
+  openings: Map<string, Opening>,
+  opening: Opening,
+  since: string | null,
+): Promise<void> {
+  const point = await opening.point.catch(() => null)
+  await letGo(openings, opening, since !== null && point !== null && checkpointOf(point) === since)
+}
+
+/** Whether it was sealed only the next one knows, who names its mark: a server that has its instant behind it loses nothing by waiting. */
+async function forget(openings: Map<string, Opening>, opening: Opening): Promise<void> {
+  const point = await opening.point.catch(() => null)
+  if (point?.machine.settle && checkpointOf(point) !== null) return
+  await letGo(openings, opening, false)
+}
+
 async function letGo(openings: Map<string, Opening>, opening: Opening, kept: boolean): Promise<void> {
   openings.delete(opening.id)
   const point = await opening.point.catch(() => null)
   if (!point) return
   if (!kept) point.stop.abort(new DOMException('The point is not wanted any more', 'AbortError'))
+  // What is held still, or read, is the source's until its settling is over.
+  await point.settling?.over
   await point.machine.release(kept)
 }
 
@@ -268,9 +319,10 @@ async function nextPage(
 async function settle(
   point: OpenedPoint,
   copied: number,
+  time: DeskTime,
   signal: AbortSignal,
 ): Promise<Answer<'settle-point'>> {
-  point.settling ??= beginSettling(point)
+  point.settling ??= beginSettling(point, time)
   const { settling } = point
   if (copied > settling.round) throw pointGone()
   if (copied > settling.copied) {
@@ -284,14 +336,23 @@ async function settle(
     return { kind: 'round', round, disks: disks.map(({ key, bytes }) => ({ key, bytes })) }
   }
   if ('error' in end) throw end.error
-  const { instant, consistency, consistencyNote, checkpoint, pauseMilliseconds } = end.point
-  return { kind: 'settled', instant, consistency, consistencyNote, checkpoint, pauseMilliseconds }
+  const { consistency, consistencyNote, checkpoint, pauseMilliseconds } = end.point
+  const ageMilliseconds = time.elapsed() - end.takenAt
+  return { kind: 'settled', ageMilliseconds, consistency, consistencyNote, checkpoint, pauseMilliseconds }
 }
 
-function beginSettling(point: OpenedPoint): Settling {
-  const { machine, rounds, stop } = point
-  const settling: Settling = { round: 0, copied: 0, end: null, changed: Promise.withResolvers() }
+function beginSettling(point: OpenedPoint, time: DeskTime): Settling {
+  const { machine, rounds, stop, openedAt } = point
+  const over = Promise.withResolvers<void>()
+  const settling: Settling = {
+    round: 0,
+    copied: 0,
+    end: null,
+    changed: Promise.withResolvers(),
+    over: over.promise,
+  }
   const copy = async (disks: readonly SourceDisk[]): Promise<void> => {
+    stop.signal.throwIfAborted()
     const round = settling.round + 1
     rounds.clear()
     rounds.set(round, disks)
@@ -303,14 +364,15 @@ function beginSettling(point: OpenedPoint): Settling {
   const settled = machine.settle
     ? machine.settle(copy, stop.signal)
     : Promise.reject(new Error('This point does not settle'))
-  settled.then(
-    (made) => finish({ point: made }),
-    (error: unknown) => finish({ error }),
-  )
   const finish = (end: NonNullable<Settling['end']>): void => {
     settling.end = end
+    over.resolve()
     wake(settling)
   }
+  settled.then(
+    (made) => finish({ point: made, takenAt: momentOf(made.instant, openedAt, time) }),
+    (error: unknown) => finish({ error }),
+  )
   return settling
 }
 

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { AgentLine, AgentServer } from '@understudy/agent-protocol/agent-line'
 import { Outage, Refusal } from '@understudy/base/errors'
+import type { Clock } from '@understudy/base/instant'
 import type { DiscoveredMachine, MachineRef } from '@understudy/domain/machines/machine'
 import type { SiteId } from '@understudy/domain/sites/site'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
@@ -12,13 +13,14 @@ export type PhysicalDeps = {
   readonly line: AgentLine
   /** As the inventory had them when they were last there. */
   lastSeen(siteId: SiteId): Promise<readonly DiscoveredMachine[]>
+  readonly clock: Clock
 }
 
 /** Rounds of settling and a freeze take a while; the agent says of its server how much longer. */
 const SHORTEST_INTERVAL_SECONDS = 15
 const POWER_SECONDS = 10
 
-export function physicalSource(siteId: SiteId, { line, lastSeen }: PhysicalDeps): SourcePlatform {
+export function physicalSource(siteId: SiteId, { line, lastSeen, clock }: PhysicalDeps): SourcePlatform {
   const serverOf = async (ref: MachineRef): Promise<AgentServer> => {
     const server = (await line.servers(siteId)).find(({ identity }) => identity === ref)
     if (server) return server
@@ -54,7 +56,11 @@ export function physicalSource(siteId: SiteId, { line, lastSeen }: PhysicalDeps)
       const [machine, ...others] = machines
       if (!machine || others.length > 0) throw noCommonInstant()
       const { agentId } = await serverOf(machine.ref)
-      return await openRemotePoint(line, { agentId, machine, consistency, opening: randomUUID() }, signal)
+      return await openRemotePoint(
+        { line, clock },
+        { agentId, machine, consistency, opening: randomUUID() },
+        signal,
+      )
     },
     async stopTracking(ref, trackingId) {
       const server = (await line.servers(siteId)).find(({ identity }) => identity === ref)
