@@ -1,11 +1,13 @@
 // Carries what the server wants to read: HTTPS PUT requests beside the control connection, a few at once, each as long as there is something
 // to carry and neither too much nor too long. What goes down with one is told, and the server asks for it again.
 import { type ClientRequest, request as httpRequest } from 'node:http'
+import type { Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { toFailureText } from '@understudy/agent-protocol/asks'
 import { encodeFrame } from '@understudy/agent-protocol/frames'
 import type { FromAgent, WantedRead } from '@understudy/agent-protocol/messages'
 import { agentPaths, streamHeaders, streamProof } from '@understudy/agent-protocol/proofs'
+import { endsAt, type StreamLimits, streamLimits } from '@understudy/agent-protocol/stream-limits'
 import { backOff } from './back-off.ts'
 import { dial } from './dial.ts'
 import { signed } from './enrol.ts'
@@ -27,15 +29,21 @@ export type DataStreamsParts = {
   readonly session: string
   read(wanted: WantedRead, signal: AbortSignal): Promise<Buffer>
   say(message: Extract<FromAgent, { type: 'lost' | 'read-failed' }>): void
+  readonly limits?: StreamLimits
+  /** A line to the server, secured. */
+  readonly openLine?: () => Promise<Socket>
 }
 
 const MOST_STREAMS = 3
-const MOST_BYTES = 64 * 1024 * 1024
-/** Below what proxies and the server have patience for. */
-const LONGEST_MILLISECONDS = 60_000
 const IDLE_MILLISECONDS = 5000
+/** Less than the server ever has under way. */
+const MOST_WAITING = 20_000
+/** Of what is written at once: each has to get through before the line counts as dead. */
+const SLICE_BYTES = 64 * 1024
+const LOOK_MILLISECONDS = 1000
 
 export function createDataStreams(parts: DataStreamsParts): DataStreams {
+  const { limits = streamLimits } = parts
   const stop = new AbortController()
   const queue: Wanted[] = []
   const idle: ((next: Wanted | null) => void)[] = []
@@ -67,8 +75,8 @@ export function createDataStreams(parts: DataStreamsParts): DataStreams {
       numbers += 1
       const stream = await openStream(parts, numbers, stop.signal)
       try {
-        const endAt = performance.now() + LONGEST_MILLISECONDS
-        while (stream.bytes() < MOST_BYTES && performance.now() < endAt) {
+        const endAt = performance.now() + limits.milliseconds
+        while (stream.bytes() < limits.bytes && taken.length < limits.frames && performance.now() < endAt) {
           const read = await next()
           if (!read) break
           taken.push(read.id)
@@ -113,6 +121,7 @@ export function createDataStreams(parts: DataStreamsParts): DataStreams {
     want(read) {
       const waiting = idle.shift()
       if (waiting) return waiting(read)
+      if (queue.length >= MOST_WAITING) return parts.say({ type: 'lost', reads: [read.id] })
       queue.push(read)
       if (streams < MOST_STREAMS) void work()
     },
@@ -135,11 +144,17 @@ type Stream = {
 }
 
 async function openStream(
-  { identity, session }: DataStreamsParts,
+  {
+    identity,
+    session,
+    limits = streamLimits,
+    openLine = () => dial(identity),
+  }: Pick<DataStreamsParts, 'identity' | 'session' | 'limits' | 'openLine'>,
   number: number,
   signal: AbortSignal,
 ): Promise<Stream> {
-  const line = await dial(identity)
+  const line = await openLine()
+  if (signal.aborted) line.destroy()
   signal.throwIfAborted()
   const { agentId, fingerprint } = identity
   const request: ClientRequest = httpRequest({
@@ -168,22 +183,38 @@ async function openStream(
   over.catch(() => {})
   const abort = (): void => void request.destroy(new Error('the connection has ended'))
   signal.addEventListener('abort', abort, { once: true })
+  /** Null: nothing waits for the server. */
+  let waitingSince: number | null = null
+  const startedAt = performance.now()
+  const looking = setInterval(() => {
+    const at = performance.now()
+    const idle = waitingSince !== null && at - waitingSince >= limits.idleMilliseconds
+    if (idle || at >= endsAt(limits, { startedAt, bytes }))
+      request.destroy(new Error('the server takes nothing'))
+  }, LOOK_MILLISECONDS).unref()
+  const withPatience = async (taken: Promise<void>): Promise<void> => {
+    waitingSince = performance.now()
+    // An answer before the end is one too: there will be no more room.
+    await Promise.race([taken, over.then(() => Promise.reject(new Error('the server has ended it')))])
+    waitingSince = null
+  }
   return {
     bytes: () => bytes,
     async write(part) {
-      bytes += part.length
-      if (request.write(part)) return
-      // An answer before the end is one too: there will be no more room.
-      await Promise.race([
-        new Promise<void>((resolve) => request.once('drain', resolve)),
-        over.then(() => Promise.reject(new Error('the server has ended it'))),
-      ])
+      for (let at = 0; at < part.length; at += SLICE_BYTES) {
+        const slice = part.subarray(at, at + SLICE_BYTES)
+        bytes += slice.length
+        if (!request.write(slice))
+          await withPatience(new Promise<void>((resolve) => request.once('drain', resolve)))
+      }
     },
     async end() {
       request.end()
+      waitingSince = performance.now()
       await over
     },
     destroy() {
+      clearInterval(looking)
       signal.removeEventListener('abort', abort)
       request.destroy()
       line.destroy()

@@ -11,6 +11,7 @@ import {
 } from '@understudy/agent-protocol/asks'
 import { badFrame, type FrameSink, MOST_READ_BYTES } from '@understudy/agent-protocol/frames'
 import type { FromAgent, FromServer, WantedRead } from '@understudy/agent-protocol/messages'
+import { streamLimits } from '@understudy/agent-protocol/stream-limits'
 import { ASKS_SINCE_PROTOCOL } from '@understudy/agent-protocol/versions'
 import { Outage, Refusal } from '@understudy/base/errors'
 import { invariant } from '@understudy/base/invariant'
@@ -23,6 +24,10 @@ const COMING_MILLISECONDS = 10_000
 const LOOK_MILLISECONDS = 1000
 /** Of content that is asked for and not here yet, of one agent. */
 const MOST_UNDER_WAY_BYTES = 16 * 1024 * 1024
+/** The same of pieces, which may be small. */
+const MOST_UNDER_WAY_READS = 2000
+/** With less than that within the patience the line stands still, whatever trickles through it. */
+const MOVED_BYTES = 64 * 1024
 const MOST_TRIES = 3
 const STREAMS_REMEMBERED = 1000
 /** Numbers of reads are u32: long before they end, the connection is begun anew and with it they are. */
@@ -69,6 +74,8 @@ type Line = {
   awaySince: number | null
   /** When something last came of what was wanted. */
   movedAt: number
+  /** Of frames that are not whole yet, since then. */
+  heardBytes: number
   readonly asks: Map<string, PendingAsk>
   /** All that are not here yet. */
   readonly reads: Set<PendingRead>
@@ -89,12 +96,15 @@ export type LineSession = {
   closed(): void
 }
 
+/** `heard`: so many bytes of it came. */
+export type StreamSink = FrameSink & { heard(bytes: number): void }
+
 export type AgentLines = Pick<AgentLine, 'ask' | 'read' | 'watch'> & {
   isConnected(agentId: AgentId): boolean
   /** A connection is there, in place of the one before. Sends what is outstanding. */
   opened(agentId: AgentId, session: Pick<Session, 'id' | 'protocol' | 'say' | 'end'>): LineSession
   /** Null: there is no such session, or no more, or the stream of that number was there already. */
-  sinkOf(agentId: AgentId, sessionId: string, streamNumber: number): FrameSink | null
+  sinkOf(agentId: AgentId, sessionId: string, streamNumber: number): StreamSink | null
   /** A stream was refused, and why: told to whoever waits if it stays so. */
   spoiled(agentId: AgentId, why: Outage): void
   /** Whoever waits fails, and whoever comes does at once. */
@@ -114,6 +124,7 @@ export function createAgentLines(now: () => number = () => performance.now()): A
       session: null,
       awaySince: now() - PATIENCE_MILLISECONDS + COMING_MILLISECONDS,
       movedAt: now(),
+      heardBytes: 0,
       asks: new Map(),
       reads: new Set(),
       waiting: [],
@@ -122,6 +133,10 @@ export function createAgentLines(now: () => number = () => performance.now()): A
     }
     lines.set(agentId, made)
     return made
+  }
+  const moved = (line: Line): void => {
+    line.movedAt = now()
+    line.heardBytes = 0
   }
   const tell = (): void => {
     for (const each of watchers) each()
@@ -268,7 +283,7 @@ export function createAgentLines(now: () => number = () => performance.now()): A
           // Whoever asked has gone, or has his answer.
           if (!ask) return
           line.asks.delete(message.id)
-          line.movedAt = now()
+          moved(line)
           const { outcome } = message
           if (outcome.kind === 'answer') ask.resolve(outcome.body)
           else ask.reject(fromFailureText(outcome.failure))
@@ -319,8 +334,16 @@ export function createAgentLines(now: () => number = () => performance.now()): A
       session.newestStream = Math.max(session.newestStream, streamNumber)
       for (const each of session.streams)
         if (each <= session.newestStream - STREAMS_REMEMBERED) session.streams.delete(each)
+      let frames = 0
       return {
+        heard(bytes) {
+          line.heardBytes += bytes
+          // On a slow line a frame may take longer than the patience.
+          if (line.heardBytes >= MOVED_BYTES) moved(line)
+        },
         expect({ read: number, offset, contentBytes }) {
+          frames += 1
+          if (frames > streamLimits.frames) throw badFrame('it has more frames than any that an agent sends')
           if (line.session !== session) throw badFrame('its connection has ended')
           if (number === 0 || number > session.issued) throw badFrame('it answers nothing that was asked')
           const wanted = session.reads.get(number)?.wanted
@@ -332,7 +355,7 @@ export function createAgentLines(now: () => number = () => performance.now()): A
           const read = session.reads.get(number)
           if (!read || line.session !== session) return
           drop(line, read)
-          line.movedAt = now()
+          moved(line)
           line.trouble = null
           read.resolve(content)
           sendReads(line)
@@ -370,6 +393,7 @@ function sendReads(line: Line): void {
     if (!read) return
     const { bytes } = read.wanted
     if (line.underWayBytes > 0 && line.underWayBytes + bytes > MOST_UNDER_WAY_BYTES) return
+    if (session.reads.size >= MOST_UNDER_WAY_READS) return
     line.waiting.shift()
     if (!line.reads.has(read)) continue
     if (session.issued >= LAST_READ) {

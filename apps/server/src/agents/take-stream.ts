@@ -2,12 +2,16 @@
 import type { IncomingMessage } from 'node:http'
 import { readFrames } from '@understudy/agent-protocol/frames'
 import { agentPaths, streamHeaders, streamProof } from '@understudy/agent-protocol/proofs'
+import { streamLimits } from '@understudy/agent-protocol/stream-limits'
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { AgentId } from '@understudy/domain/agents/agent'
 import type { AgentLines } from './agent-lines.ts'
 import type { AgentParts } from './agent-parts.ts'
 import type { AgentAudit } from './audit-agent.ts'
 import { isSigned, wrongProof } from './enrol-agent.ts'
+import { withinLimits } from './within-limits.ts'
+
+const LOOK_MILLISECONDS = 1000
 
 type StreamHost = {
   readonly parts: AgentParts
@@ -26,7 +30,12 @@ export async function takeStream(host: StreamHost, request: IncomingMessage): Pr
   const sink = lines.sinkOf(agentId, session, number)
   if (sink === null) throw otherSession()
   try {
-    await readFrames(request, sink)
+    const watched = {
+      limits: streamLimits,
+      now: () => performance.now(),
+      lookMilliseconds: LOOK_MILLISECONDS,
+    }
+    await readFrames(withinLimits(request, { ...watched, heard: sink.heard }), sink)
   } catch (error) {
     if (!(error instanceof Outage)) throw error
     lines.spoiled(agentId, error)
