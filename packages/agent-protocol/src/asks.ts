@@ -2,6 +2,7 @@
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import { z } from 'zod'
+import { BootFactsShape } from './boot-facts-shape.ts'
 
 const Text = z.string().max(200)
 const LongText = z.string().max(4000)
@@ -138,6 +139,8 @@ const StopTracking = z.object({ trackingId: Id })
 export const askShapes = {
   'describe-server': { question: Nothing, answer: Described },
   'check-eligibility': { question: Nothing, answer: Findings },
+  /** Minutes, where it lists memory disks. Only reads. */
+  'boot-facts': { question: Nothing, answer: BootFactsShape },
   'open-point': { question: OpenPoint, answer: Opened },
   'list-changes': { question: Changes, answer: ChangesPage },
   'settle-point': { question: Settle, answer: Settled },

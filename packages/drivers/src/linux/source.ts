@@ -5,6 +5,7 @@ import { Refusal } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { openAlignedMemory } from './aligned-memory.ts'
+import { readBootFacts } from './boot-facts.ts'
 import { checkEligibility, SHORTEST_INTERVAL_SECONDS } from './eligibility.ts'
 import { machineNotFound } from './failures.ts'
 import { glance } from './glance.ts'
@@ -57,6 +58,10 @@ export async function openLinuxSource({
       void look(glance, onChange, signal)
     },
     eligibility: async (ref, signal) => checkEligibility(await find(ref, signal)),
+    async bootFacts(ref, signal) {
+      await find(ref, signal)
+      return await readBootFacts(signal)
+    },
     openPoint: (request, signal) => openPoint(parts, request, signal),
     async stopTracking(_ref, trackingId) {
       await trackings.stop(trackingId)

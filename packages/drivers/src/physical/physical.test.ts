@@ -3,6 +3,7 @@ import type { AgentLine } from '@understudy/agent-protocol/agent-line'
 import { Outage } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
 import type { AgentId } from '@understudy/domain/agents/agent'
+import type { LinuxFacts } from '@understudy/domain/boot-check/boot-facts'
 import type { MachineRef } from '@understudy/domain/machines/machine'
 import type { SiteId } from '@understudy/domain/sites/site'
 import type { SourceDisk, SourcePoint } from '@understudy/engine/ports/source-platform'
@@ -42,7 +43,7 @@ async function newServer(options: { readonly settles?: boolean } = {}) {
   const keys = [...machine.disks.keys()]
   const write = (grain: number, byte: number) =>
     machine.write(present(keys[0], 'it has a disk'), grain * GRAIN, Buffer.alloc(GRAIN, byte))
-  return { clock, machine, ref, lab, source, world, open, now, write }
+  return { clock, site, machine, ref, lab, source, world, open, now, write }
 }
 
 async function apply(copy: Buffer[], disks: readonly SourceDisk[]): Promise<Buffer[]> {
@@ -72,6 +73,43 @@ test('a server is a machine under the name of its agent, and is called by what i
   await expect(source.eligibility('nobody' as MachineRef)).rejects.toMatchObject({
     code: 'machine/not-found',
   })
+})
+
+const bootFacts: LinuxFacts = {
+  system: 'linux',
+  distribution: { id: 'debian', like: [], name: 'Debian GNU/Linux 12' },
+  firmware: 'bios',
+  runningKernel: '6.1.0-1-amd64',
+  kernels: [
+    {
+      version: '6.1.0-1-amd64',
+      builtIn: null,
+      available: ['virtio_blk'],
+      initramfs: { kind: 'read', drivers: [] },
+    },
+  ],
+  commandLine: 'root=/dev/sda1',
+  fstab: ['/dev/sda1 / ext4 '],
+  crypttab: [],
+  namingRules: [],
+  interfaces: [],
+  networkFiles: [],
+  fallbackLoader: null,
+  sshServer: true,
+  azureAgent: false,
+  cloudInit: null,
+}
+
+test('a server says itself whether it would boot elsewhere; one that cannot say is no error of ours', async () => {
+  const { source, site, lab, ref } = await newServer()
+  const ask = () => present(source.bootFacts, 'servers can be asked').call(source, ref)
+  await expect(ask()).rejects.toMatchObject({ name: 'Refusal', code: 'boot-check/no-way' })
+  site.source.bootFacts = async () => bootFacts
+  lab.restartAgents()
+  expect(await ask()).toEqual(bootFacts)
+  site.source.bootFacts = async () => ({ ...bootFacts, commandLine: 'x'.repeat(20_000) })
+  lab.restartAgents()
+  await expect(ask()).rejects.toMatchObject({ name: 'Refusal', code: 'agent/bad-message' })
 })
 
 test('a server whose agent is away stays as it was last seen, and nobody says that it runs', async () => {

@@ -5,6 +5,7 @@ import {
   type AskKind,
   EXTENTS_PER_PAGE,
   type Question,
+  readAnswer,
   readQuestion,
 } from '@understudy/agent-protocol/asks'
 import type { WantedRead } from '@understudy/agent-protocol/messages'
@@ -146,6 +147,12 @@ export function createSourceDesk(source: SourcePlatform, time: DeskTime = realTi
       const { ref } = await ownMachine(source, signal)
       const { findings, ...rest } = await source.eligibility(ref, signal)
       return { ...rest, findings: [...findings] }
+    },
+    'boot-facts': async (_question, signal) => {
+      const { ref } = await ownMachine(source, signal)
+      const facts = await source.bootFacts?.(ref, signal)
+      if (facts?.system !== 'linux') throw noBootFacts()
+      return readAnswer('boot-facts', facts)
     },
     'open-point': open,
     'list-changes': async (question) => nextPage(await find(question.opening), question),
@@ -392,6 +399,13 @@ function untilChanged({ changed }: Settling, signal: AbortSignal): Promise<void>
     })
   })
 }
+
+const noBootFacts = (): Refusal =>
+  new Refusal({
+    code: 'boot-check/no-way',
+    message: 'The agent of this server cannot tell what the server is prepared for',
+    remedy: 'Run a test failover: it shows whether the machine boots there.',
+  })
 
 const pointGone = (): Outage =>
   new Outage({

@@ -52,6 +52,10 @@ export function physicalSource(siteId: SiteId, { line, lastSeen, clock }: Physic
         shortestIntervalSeconds: Math.max(found.shortestIntervalSeconds, SHORTEST_INTERVAL_SECONDS),
       }
     },
+    async bootFacts(ref, signal) {
+      const { agentId } = await serverOf(ref)
+      return await line.ask(agentId, 'boot-facts', {}, signal)
+    },
     async openPoint({ machines, consistency }, signal) {
       const [machine, ...others] = machines
       if (!machine || others.length > 0) throw noCommonInstant()
