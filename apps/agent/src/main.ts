@@ -8,7 +8,9 @@ const isLinux = process.platform === 'linux'
 
 await runProgram({
   // Elsewhere an agent reports, and says that it has no disks when it is asked for them.
-  openSource: async () =>
-    isLinux ? openLinuxSource({ settings: defaultLinuxSettings, now: () => Date.now() }) : null,
+  openSource: async ({ preparationFolder }) =>
+    isLinux
+      ? openLinuxSource({ settings: defaultLinuxSettings, now: () => Date.now(), preparationFolder })
+      : null,
   sysfs: isLinux ? SYSFS : null,
 })

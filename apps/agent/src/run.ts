@@ -1,6 +1,7 @@
 // `understudy-agent run`: connected as long as it can be, and what is asked of it done, until it is told to stop.
 import { createHash, randomUUID } from 'node:crypto'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { isKnownOrder, type Order, type Outcome } from '@understudy/agent-protocol/messages'
 import { isAbort, Refusal, toFailureReport } from '@understudy/base/errors'
@@ -25,7 +26,10 @@ const OTHER_SERVER_MILLISECONDS = 5 * 60_000
 const REST_MILLISECONDS = 60 * 60_000
 
 /** The disks of this server; null where it cannot be protected. Closed when the agent ends. */
-export type OpenSource = () => Promise<(SourcePlatform & { close?(): Promise<void> }) | null>
+export type OpenSource = (place: {
+  /** In the folder of the agent, for what is changed in its server on behalf of its replica. */
+  readonly preparationFolder: string
+}) => Promise<(SourcePlatform & { close?(): Promise<void> }) | null>
 
 export type AgentServer = {
   readonly openSource: OpenSource
@@ -47,7 +51,9 @@ export async function runAgent(
     await stayQuiet(folder, rest, log, signal)
     return unlock()
   }
-  const source = identity.roles.includes('protected-server') ? await openSource() : null
+  const source = identity.roles.includes('protected-server')
+    ? await openSource({ preparationFolder: join(folder.path, 'prepared') })
+    : null
   const desk = source ? createSourceDesk(source) : null
   try {
     const mailbox = await openMailbox(folder)

@@ -132,6 +132,19 @@ const Settled = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('settled'), ...Facts }),
 ])
 
+const Prepare = z.object({
+  hardware: z
+    .array(z.enum(['hyper-v', 'virtio']))
+    .min(1)
+    .max(2),
+})
+const Prepared = z.object({
+  at: Time,
+  tool: Text,
+  drivers: z.array(Text).max(100),
+  changes: z.array(LongText).max(200),
+})
+
 const Release = z.object({ opening: Id, kept: z.boolean() })
 const StopTracking = z.object({ trackingId: Id })
 
@@ -141,6 +154,8 @@ export const askShapes = {
   'check-eligibility': { question: Nothing, answer: Findings },
   /** Minutes, where it lists memory disks. Only reads. */
   'boot-facts': { question: Nothing, answer: BootFactsShape },
+  'prepare-boot': { question: Prepare, answer: Prepared },
+  'find-preparation': { question: Nothing, answer: z.object({ prepared: Prepared.nullable() }) },
   'open-point': { question: OpenPoint, answer: Opened },
   'list-changes': { question: Changes, answer: ChangesPage },
   'settle-point': { question: Settle, answer: Settled },

@@ -360,6 +360,13 @@ export const contract = {
     )
       .input(ById)
       .output(BootCheck),
+    prepareBoot: post(
+      '/protections/{id}/boot-preparation',
+      'protections',
+      'Change the machine so that it boots there; minutes, and undone when its protection ends',
+    )
+      .input(ById)
+      .output(BootCheck),
     failoverPreview: get('/protections/{id}/failover-preview', 'failover', 'What a failover would cost')
       .input(
         z.strictObject({

@@ -34,6 +34,19 @@ export const BootCheck = z
       .object({ at: InstantText, code: z.string(), message: z.string(), remedy: z.string() })
       .nullable()
       .describe('Why the newest look told nothing'),
+    preparation: z
+      .object({
+        underWay: z.boolean(),
+        done: z
+          .object({
+            at: InstantText,
+            drivers: z.array(z.string()),
+            changes: z.array(z.string()).describe('Files that were added or replaced in the machine'),
+          })
+          .nullable(),
+      })
+      .nullable()
+      .describe('Null: machines of this kind are prepared by hand'),
   })
   .meta({ id: 'BootCheck' })
 export type BootCheck = z.infer<typeof BootCheck>

@@ -71,6 +71,7 @@ export const roleOf = {
     history: 'reader',
     bootCheck: 'reader',
     checkBoot: 'operator',
+    prepareBoot: 'operator',
     failoverPreview: 'reader',
     testFailover: 'operator',
     cleanUpTest: 'operator',

@@ -171,6 +171,9 @@ export type Engine = {
   bootCheck(protectionId: ProtectionId): Promise<BootCheck | null>
   /** Asks it now; takes up to minutes. */
   checkBoot(request: ProtectionRequest): Promise<BootCheck>
+  /** Begins to change it so that it starts there; minutes. What becomes of it stands in its boot check and is told. */
+  prepareBoot(request: ProtectionRequest): Promise<void>
+  isPreparingBoot(protectionId: ProtectionId): boolean
 
   /** Refuses a name that is taken, and machines that cannot share an instant; then nothing is made. */
   createGroup(group: NewGroup, asker: Asker): Promise<ConsistencyGroup>
@@ -374,6 +377,8 @@ export function createEngine(given: EngineParts): Engine {
     },
     bootCheck: (protectionId) => loadBootCheck(parts, protectionId),
     checkBoot: ({ protectionId }) => checks.check(protectionId),
+    prepareBoot: ({ protectionId }) => checks.prepare(protectionId),
+    isPreparingBoot: checks.isPreparing,
 
     createGroup: (group, asker) => createGroup(context, group, asker),
     changeGroup: (request) => changeGroup(context, request),

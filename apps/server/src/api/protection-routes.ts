@@ -1,4 +1,5 @@
 import { fromIso, toIso } from '@understudy/base/instant'
+import type { BootCheck } from '@understudy/domain/boot-check/boot-check'
 import type { DiskKey, MachineId } from '@understudy/domain/machines/machine'
 import type { PolicyId } from '@understudy/domain/protection/policy'
 import type { GroupId, ProtectionId } from '@understudy/domain/protection/protection'
@@ -18,6 +19,8 @@ const historyRows = 480
 const dayMilliseconds = 24 * 3_600_000
 
 export function protectionRoutes(deps: ApiDeps) {
+  const showBoot = (id: string, check: BootCheck | null) =>
+    showBootCheck(check, deps.engine.isPreparingBoot(id as ProtectionId))
   const showOne = async (id: string) => loadProtection(deps, await findProtection(deps, id))
 
   return {
@@ -120,13 +123,19 @@ export function protectionRoutes(deps: ApiDeps) {
     }),
     bootCheck: os.protections.bootCheck.handler(async ({ input }) => {
       await findProtection(deps, input.id)
-      return showBootCheck(await deps.engine.bootCheck(input.id as ProtectionId))
+      return showBoot(input.id, await deps.engine.bootCheck(input.id as ProtectionId))
     }),
     checkBoot: os.protections.checkBoot.handler(async ({ input, context }) => {
       context.audit(input.id, {})
       await findProtection(deps, input.id)
       const request = { ...askerOf(context), protectionId: input.id as ProtectionId }
-      return showBootCheck(await deps.engine.checkBoot(request))
+      return showBoot(input.id, await deps.engine.checkBoot(request))
+    }),
+    prepareBoot: os.protections.prepareBoot.handler(async ({ input, context }) => {
+      context.audit(input.id, {})
+      await findProtection(deps, input.id)
+      await deps.engine.prepareBoot({ ...askerOf(context), protectionId: input.id as ProtectionId })
+      return showBoot(input.id, await deps.engine.bootCheck(input.id as ProtectionId))
     }),
     resync: os.protections.resync.handler(async ({ input, context }) => {
       context.audit(input.id, {})

@@ -4,6 +4,7 @@ import type { Finding, MachineRef } from '../machines/machine.ts'
 import type { SiteId } from '../sites/site.ts'
 import { type BootFinding, toPreflight } from './boot-finding.ts'
 import type { PresentedHardware } from './guest-hardware.ts'
+import type { Preparation } from './preparation.ts'
 
 export type BootCheck = {
   /** Of which machine, for which site: what is kept says nothing about any other. */
@@ -15,6 +16,8 @@ export type BootCheck = {
     /** What runs in it, for a person. */
     readonly system: string
     readonly findings: readonly BootFinding[]
+    /** What was prepared in it; null: nothing. Left out: machines of its kind cannot be prepared from here. */
+    readonly prepared?: Preparation | null
   } | null
   /** Why the newest attempt told nothing; null: it did. */
   readonly trouble: {

@@ -22,6 +22,12 @@ const diskDrivers: Record<GuestHardware, readonly Driver[]> = {
 }
 const networkDriver: Record<GuestHardware, Driver> = { 'hyper-v': 'hv_netvsc', virtio: 'virtio_net' }
 
+/** What a machine needs of its kernels to find its disks and its network there. */
+export const driversFor = (kind: GuestHardware): readonly Driver[] => [
+  ...diskDrivers[kind],
+  networkDriver[kind],
+]
+
 /** A root delay is slept in full by the scripts of Debian, at every boot. */
 const LONGEST_ROOT_DELAY_SECONDS = 60
 

@@ -32,6 +32,39 @@ const OPTION_OF: Record<Driver, string> = {
 /** The script gives each memory disk this long, and looks at two at most: whoever runs it has to wait longer than both. */
 const LISTING_SECONDS = 60
 
+const LISTING = String.raw`bounded() { if command -v timeout >/dev/null; then timeout ${LISTING_SECONDS} "$@"; else "$@"; fi; }
+names() { sed -n 's#.*/\([A-Za-z0-9_-]*\)\.ko\(\.[a-z0-9]*\)*$#\1#p' | tr - _ | sort -u | grep -Ex '${KNOWN_DRIVERS.join('|')}' | tr '\n' ' '; }
+hexadecimal() { if command -v od >/dev/null; then od -An -tx1; else hexdump -v -e '1/1 "%02x"'; fi | tr -d ' \n'; }
+# An image is any number of plain archives (microcode, firmware), each padded to whole blocks, and then one that is packed. All is read from
+# one open file: whoever lists an archive leaves it where the archive ends.
+listing() {
+  exec 3<"$1"
+  turns=0
+  while [ $turns -lt 64 ]; do
+    turns=$((turns + 1))
+    at=$(sed -n 's/^pos:[^0-9]*//p' /proc/self/fdinfo/3)
+    [ -n "$at" ] || return
+    rest=$(((512 - at % 512) % 512))
+    [ $rest -eq 0 ] || dd bs=1 count=$rest <&3 >/dev/null
+    at=$((at + rest))
+    unpack=
+    case $(tail -c +$((at + 1)) "$1" | head -c 4 | hexadecimal) in
+      30373037) bounded cpio -t <&3 || return; continue;;
+      00000000) dd bs=512 count=1 <&3 >/dev/null; continue;;
+      1f8b*) unpack=gzip;;
+      28b52ffd) unpack=zstd;;
+      fd377a58) unpack=xz;;
+      02214c18) unpack=lz4;;
+      425a68*) unpack=bzip2;;
+      5d0000*) unpack=lzma;;
+      894c5a4f) unpack=lzop;;
+    esac
+    [ -n "$unpack" ] && bounded $unpack -dc <&3 | bounded cpio -t
+    return
+  done
+}
+`
+
 // It goes to production machines. So nothing is written to their disks (lsinitramfs would: it unpacks whole images into /var/tmp), it yields
 // to whatever else works there, and of the content of files only what the judgement reads leaves the machine: files of network
 // configuration, /etc/fstab and the command line of the kernel hold passwords in more forms than a list of bad words knows.
@@ -76,38 +109,7 @@ netplan() {
     -e '/^[[:space:]]*(macaddress|name|driver|set-name|dhcp4):[[:space:]]+[^{]*$/p' -e 's/^([[:space:]]*addresses:)[[:space:]]*\[.*/\1 []/p' \
     -e '/^[[:space:]]*["'\'']?[A-Za-z0-9_.*-]+["'\'']?:[[:space:]]*[{]([[:space:]]*"?(macaddress|name|driver|dhcp4)"?:[[:space:]]*["A-Za-z0-9_:.*?-]+[[:space:]]*,?)*[[:space:]]*[}][[:space:]]*$/p'
 }
-bounded() { if command -v timeout >/dev/null; then timeout ${LISTING_SECONDS} "$@"; else "$@"; fi; }
-names() { sed -n 's#.*/\([A-Za-z0-9_-]*\)\.ko\(\.[a-z0-9]*\)*$#\1#p' | tr - _ | sort -u | grep -Ex '${KNOWN_DRIVERS.join('|')}' | tr '\n' ' '; }
-hexadecimal() { if command -v od >/dev/null; then od -An -tx1; else hexdump -v -e '1/1 "%02x"'; fi | tr -d ' \n'; }
-# An image is any number of plain archives (microcode, firmware), each padded to whole blocks, and then one that is packed. All is read from
-# one open file: whoever lists an archive leaves it where the archive ends.
-listing() {
-  exec 3<"$1"
-  turns=0
-  while [ $turns -lt 64 ]; do
-    turns=$((turns + 1))
-    at=$(sed -n 's/^pos:[^0-9]*//p' /proc/self/fdinfo/3)
-    [ -n "$at" ] || return
-    rest=$(((512 - at % 512) % 512))
-    [ $rest -eq 0 ] || dd bs=1 count=$rest <&3 >/dev/null
-    at=$((at + rest))
-    unpack=
-    case $(tail -c +$((at + 1)) "$1" | head -c 4 | hexadecimal) in
-      30373037) bounded cpio -t <&3 || return; continue;;
-      00000000) dd bs=512 count=1 <&3 >/dev/null; continue;;
-      1f8b*) unpack=gzip;;
-      28b52ffd) unpack=zstd;;
-      fd377a58) unpack=xz;;
-      02214c18) unpack=lz4;;
-      425a68*) unpack=bzip2;;
-      5d0000*) unpack=lzma;;
-      894c5a4f) unpack=lzop;;
-    esac
-    [ -n "$unpack" ] && bounded $unpack -dc <&3 | bounded cpio -t
-    return
-  done
-}
-built_in() {
+${LISTING}built_in() {
   if [ -r "/lib/modules/$1/modules.builtin" ]; then printf ' builtin %s\n' "$(names <"/lib/modules/$1/modules.builtin")"; return; fi
   options=
   [ -r "/boot/config-$1" ] && options=$(cat "/boot/config-$1")
@@ -174,4 +176,12 @@ newest=$(printf '%s\n' "$newest" | head -n 1)
 image "$newest"
 [ "$newest" = "$running" ] || image "$running"
 say end
+`
+
+/** Prints those of the known drivers that the initial memory disk `$1` holds. */
+export const MEMORY_DISK_SCRIPT = `
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+exec 2>/dev/null </dev/null
+${LISTING}
+listing "$1" | names
 `

@@ -2,7 +2,9 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Refusal } from '@understudy/base/errors'
+import { inTurn } from '@understudy/base/in-turn'
 import type { Instant } from '@understudy/base/instant'
+import type { GuestHardware } from '@understudy/domain/boot-check/guest-hardware'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { openAlignedMemory } from './aligned-memory.ts'
 import { readBootFacts } from './boot-facts.ts'
@@ -10,6 +12,8 @@ import { checkEligibility, SHORTEST_INTERVAL_SECONDS } from './eligibility.ts'
 import { machineNotFound } from './failures.ts'
 import { glance } from './glance.ts'
 import { type LinuxParts, openPoint } from './open-point.ts'
+import { preparationPlace, prepareFor } from './preparation/prepare-for.ts'
+import { findPreparation, undoPreparation } from './preparation/prepare-server.ts'
 import { readServerFacts, toDiscovered } from './server-facts.ts'
 import type { LinuxSettings } from './settings.ts'
 import { removeTraceInstance } from './trace-instance.ts'
@@ -23,6 +27,8 @@ export type LinuxSource = SourcePlatform & {
 export type LinuxSourceOptions = {
   readonly settings: LinuxSettings
   readonly now: () => Instant
+  /** Where what was prepared in the server is kept. Left out: nothing can be prepared in it. */
+  readonly preparationFolder?: string
   /** For tests: called while the server is held still and before it goes on; it must not write to its disks. */
   readonly whileHeld?: () => Promise<void>
 }
@@ -32,6 +38,7 @@ const LOOK_MILLISECONDS = 10_000
 export async function openLinuxSource({
   settings,
   now,
+  preparationFolder,
   whileHeld,
 }: LinuxSourceOptions): Promise<LinuxSource> {
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'latin1')).trim()
@@ -51,6 +58,8 @@ export async function openLinuxSource({
   const inventory: LinuxSource['inventory'] = async (signal) => [
     toDiscovered(await readServerFacts(settings, signal)),
   ]
+  const preparing = inTurn()
+  const place = preparationFolder === undefined ? null : preparationPlace(preparationFolder)
   return {
     shortestIntervalSeconds: SHORTEST_INTERVAL_SECONDS,
     inventory,
@@ -62,10 +71,23 @@ export async function openLinuxSource({
       await find(ref, signal)
       return await readBootFacts(signal)
     },
+    ...(place === null
+      ? {}
+      : {
+          async prepareBoot(ref: string, hardware: readonly GuestHardware[], signal?: AbortSignal) {
+            await find(ref, signal)
+            return await preparing(() => prepareFor(place, hardware, now(), signal))
+          },
+          async findPreparation(ref: string, signal?: AbortSignal) {
+            await find(ref, signal)
+            return await findPreparation(place)
+          },
+        }),
     openPoint: (request, signal) => openPoint(parts, request, signal),
     async stopTracking(_ref, trackingId) {
       await trackings.stop(trackingId)
       await removeTraceInstance(settings.tracefs, instanceName(trackingId))
+      if (place !== null) await preparing(() => undoPreparation(place))
     },
     // Whoever answers runs.
     powerState: async (ref, signal) => (await find(ref, signal)) && 'running',

@@ -13,6 +13,7 @@ import { Outage, Refusal } from '@understudy/base/errors'
 import { inTurn } from '@understudy/base/in-turn'
 import type { Clock, Instant } from '@understudy/base/instant'
 import type { MappedExtent } from '@understudy/block/device'
+import type { Preparation } from '@understudy/domain/boot-check/preparation'
 import type { DiscoveredMachine, DiskKey } from '@understudy/domain/machines/machine'
 import type {
   SettledPoint,
@@ -154,6 +155,17 @@ export function createSourceDesk(source: SourcePlatform, time: DeskTime = realTi
       if (facts?.system !== 'linux') throw noBootFacts()
       return readAnswer('boot-facts', facts)
     },
+    'prepare-boot': async ({ hardware }, signal) => {
+      const { ref } = await ownMachine(source, signal)
+      const prepared = await source.prepareBoot?.(ref, hardware, signal)
+      if (prepared === undefined) throw noBootFacts()
+      return toPrepared(prepared)
+    },
+    'find-preparation': async (_question, signal) => {
+      const { ref } = await ownMachine(source, signal)
+      const prepared = await source.findPreparation?.(ref, signal)
+      return { prepared: prepared ? toPrepared(prepared) : null }
+    },
     'open-point': open,
     'list-changes': async (question) => nextPage(await find(question.opening), question),
     'settle-point': async ({ opening, copied }, signal) => settle(await find(opening), copied, time, signal),
@@ -185,6 +197,12 @@ export function createSourceDesk(source: SourcePlatform, time: DeskTime = realTi
     },
   }
 }
+
+const toPrepared = ({ drivers, changes, ...rest }: Preparation): Answer<'prepare-boot'> => ({
+  ...rest,
+  drivers: [...drivers],
+  changes: [...changes],
+})
 
 /** Of a site's point of view there is one machine here: the server itself. */
 async function ownMachine(source: SourcePlatform, signal?: AbortSignal): Promise<DiscoveredMachine> {

@@ -56,6 +56,14 @@ export function physicalSource(siteId: SiteId, { line, lastSeen, clock }: Physic
       const { agentId } = await serverOf(ref)
       return await line.ask(agentId, 'boot-facts', {}, signal)
     },
+    async prepareBoot(ref, hardware, signal) {
+      const { agentId } = await serverOf(ref)
+      return await line.ask(agentId, 'prepare-boot', { hardware: [...hardware] }, signal)
+    },
+    async findPreparation(ref, signal) {
+      const { agentId } = await serverOf(ref)
+      return (await line.ask(agentId, 'find-preparation', {}, signal)).prepared
+    },
     async openPoint({ machines, consistency }, signal) {
       const [machine, ...others] = machines
       if (!machine || others.length > 0) throw noCommonInstant()

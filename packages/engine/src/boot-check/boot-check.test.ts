@@ -178,3 +178,55 @@ test('what was judged for another target says nothing about this one', async () 
   await lab.stores.protections.update(ask.protectionId, { targetSiteId: sourceSiteId })
   expect(await bootCodes(lab, ask)).toEqual([])
 })
+
+test('a machine is prepared by an explicit choice for the hardware of its target, is asked again, and what was changed is told', async () => {
+  const { lab, ask } = await newProtectedLab()
+  let now = facts
+  withWays(lab, async () => now, { kind: 'hyper-v', serialLineOnly: true, emulatedOn: 'virtio' })
+  expect((await lab.engine.checkBoot(ask)).judged).not.toHaveProperty('prepared')
+  await expect(lab.engine.prepareBoot(ask)).rejects.toMatchObject({ code: 'boot-check/by-hand' })
+  const done = { at: 1, tool: 'initramfs-tools', drivers: ['hv_storvsc'], changes: ['/boot/initrd.img-6.1'] }
+  let left: typeof done | null = null
+  const wanted: unknown[] = []
+  let finish = (): void => {}
+  Object.assign(lab.a.source, {
+    findPreparation: async () => left,
+    prepareBoot: async (_: unknown, hardware: unknown) => {
+      wanted.push(hardware)
+      await new Promise<void>((resolve) => (finish = resolve))
+      now = prepared
+      left = done
+      return done
+    },
+  })
+  expect((await lab.engine.checkBoot(ask)).judged).toMatchObject({ prepared: null })
+  await lab.engine.prepareBoot(ask)
+  await lab.engine.prepareBoot(ask)
+  await expect.poll(() => wanted).toEqual([['hyper-v', 'virtio']])
+  expect(lab.engine.isPreparingBoot(ask.protectionId)).toBe(true)
+  finish()
+  await expect.poll(() => lab.engine.isPreparingBoot(ask.protectionId)).toBe(false)
+  const { judged } = (await lab.engine.bootCheck(ask.protectionId)) ?? {}
+  expect(judged).toMatchObject({ prepared: done })
+  expect(judged?.findings.find(({ code }) => code === 'boot/disk-drivers')?.outcome).toBe('passed')
+  expect(await lab.events('boot-check/prepared')).toHaveLength(1)
+})
+
+test('a preparation that fails is told with its remedy, and what was judged before stays', async () => {
+  const { lab, ask } = await newProtectedLab()
+  withWays(lab, async () => facts)
+  Object.assign(lab.a.source, {
+    findPreparation: async () => null,
+    prepareBoot: async () => {
+      throw new Refusal({ code: 'prepare/no-room', message: 'No room', remedy: 'Make room' })
+    },
+  })
+  await lab.engine.checkBoot(ask)
+  await lab.engine.prepareBoot(ask)
+  await expect.poll(() => lab.engine.isPreparingBoot(ask.protectionId)).toBe(false)
+  expect(await lab.engine.bootCheck(ask.protectionId)).toMatchObject({
+    judged: { system: 'Debian 12' },
+    trouble: { code: 'prepare/no-room' },
+  })
+  expect(await lab.events('boot-check/not-prepared')).toHaveLength(1)
+})

@@ -4,6 +4,7 @@ import { type BootCheck, type BootSubject, checkOf } from '@understudy/domain/bo
 import { verdictOf } from '@understudy/domain/boot-check/boot-finding'
 import type { PresentedHardware } from '@understudy/domain/boot-check/guest-hardware'
 import { judgeBoot, systemNameOf } from '@understudy/domain/boot-check/judge-boot'
+import type { Preparation } from '@understudy/domain/boot-check/preparation'
 import {
   type Protection,
   type ProtectionId,
@@ -18,10 +19,18 @@ import { platformOf } from '../sites/platform-of.ts'
 
 /** A guest without processors of its own takes its time to list its memory disks. */
 const LONGEST_SECONDS = 240
+/** Building the memory disks of two kernels, where processors are slow. */
+const LONGEST_PREPARATION_SECONDS = 1800
 
 export type BootChecks = {
   /** Asks the machine now. One question per protection: whoever comes while one is under way gets its answer. */
   check(id: ProtectionId): Promise<BootCheck>
+  /**
+   * Begins to change the machine so that it starts at its target, and asks it again afterwards; what becomes of it is kept and told. Refuses
+   * what cannot be done. Whoever comes while it is under way changes nothing.
+   */
+  prepare(id: ProtectionId): Promise<void>
+  isPreparing(id: ProtectionId): boolean
   /** Gives up those under way. Repeatable. */
   stop(): Promise<void>
 }
@@ -30,18 +39,41 @@ export type BootChecks = {
 export function createBootChecks(parts: EngineParts): BootChecks {
   const stopping = new AbortController()
   const underWay = new Map<ProtectionId, Promise<BootCheck>>()
+  const preparing = new Map<ProtectionId, Promise<void>>()
+  const check: BootChecks['check'] = async (id) => {
+    stopping.signal.throwIfAborted()
+    const joined = underWay.get(id)
+    if (joined !== undefined) return await joined
+    const begun = checkBoot(parts, id, stopping.signal).finally(() => underWay.delete(id))
+    underWay.set(id, begun)
+    return await begun
+  }
   return {
-    async check(id) {
+    check,
+    async prepare(id) {
       stopping.signal.throwIfAborted()
-      const joined = underWay.get(id)
-      if (joined !== undefined) return await joined
-      const begun = checkBoot(parts, id, stopping.signal).finally(() => underWay.delete(id))
-      underWay.set(id, begun)
-      return await begun
+      const work = await preparationOf(parts, id)
+      if (preparing.has(id)) return
+      const begun = prepareBoot(parts, id, { work, signal: stopping.signal })
+        .then(async (done) => {
+          // What was asked before is of the machine as it was.
+          await underWay.get(id)?.catch(() => {})
+          if (done) await check(id)
+        })
+        .catch((error: unknown) => {
+          if (!isAbort(error)) throw error
+        })
+        .finally(() => {
+          preparing.delete(id)
+          parts.live.changed('protections', id)
+        })
+      preparing.set(id, begun)
+      parts.live.changed('protections', id)
     },
+    isPreparing: (id) => preparing.has(id),
     async stop() {
       stopping.abort(new DOMException('The engine stops', 'AbortError'))
-      await Promise.allSettled(underWay.values())
+      await Promise.allSettled([...preparing.values(), ...underWay.values()])
     },
   }
 }
@@ -55,6 +87,56 @@ async function checkBoot(parts: EngineParts, id: ProtectionId, signal: AbortSign
   await tellIfGrave(parts, protection, { before, check })
   parts.live.changed('protections', id)
   return check
+}
+
+type PreparationWork = (signal: AbortSignal) => Promise<Preparation>
+
+async function preparationOf(parts: EngineParts, id: ProtectionId): Promise<PreparationWork> {
+  const protection = await loadProtection(parts, id)
+  whyNotNow(protection)
+  const { hardware, prepareBoot: prepare } = await openSides(parts, protection)
+  if (!prepare)
+    throw new Refusal({
+      code: 'boot-check/by-hand',
+      message: 'Machines of this kind of site cannot be prepared from here',
+      remedy: 'Type in the machine what its boot preparation says.',
+    })
+  // The emulation has hardware of its own, and it is what a test boots on.
+  const kinds = [hardware.kind, ...(hardware.emulatedOn ? [hardware.emulatedOn] : [])]
+  return (signal) => prepare(protection.sourceRef, [...new Set(kinds)], signal)
+}
+
+/** False: it failed, and that was kept. */
+async function prepareBoot(
+  parts: EngineParts,
+  id: ProtectionId,
+  { work, signal }: { readonly work: PreparationWork; readonly signal: AbortSignal },
+): Promise<boolean> {
+  const protection = await loadProtection(parts, id)
+  const subject = { id, name: protection.name }
+  try {
+    const { changes } = await withinSeconds(parts, { seconds: LONGEST_PREPARATION_SECONDS, signal }, work)
+    await recordEvent(parts, {
+      severity: 'info',
+      code: 'boot-check/prepared',
+      message: `${protection.name} was prepared for its target. Added or replaced in it: ${changes.join(', ')}`,
+      subject,
+    })
+    return true
+  } catch (error) {
+    if (isAbort(error)) throw error
+    const trouble = { at: parts.clock.now(), ...reported(error) }
+    const before = await keptCheck(parts, protection)
+    const of = subjectOf(protection)
+    await parts.stores.protections.keepBootCheck(id, { of, judged: before?.judged ?? null, trouble })
+    await recordEvent(parts, {
+      severity: 'warning',
+      code: 'boot-check/not-prepared',
+      message: `${protection.name} could not be prepared for its target: ${trouble.message}. ${trouble.remedy}`,
+      subject,
+    })
+    return false
+  }
 }
 
 /** What is kept of it, or why nothing will be. Null: it is asked for the first time soon. */
@@ -105,16 +187,32 @@ async function attempt(
     whyNotNow(protection)
     const facts = await withinSeconds(parts, { seconds: LONGEST_SECONDS, signal }, async (bounded) => {
       const sides = await openSides(parts, protection)
-      return { hardware: sides.hardware, own: await sides.bootFacts(protection.sourceRef, bounded) }
+      const own = await sides.bootFacts(protection.sourceRef, bounded)
+      return { hardware: sides.hardware, own, prepared: await preparedIn(sides, protection, bounded) }
     })
-    const { hardware, own } = facts
+    const { hardware, own, prepared } = facts
     const findings = judgeBoot(own, { hardware, firmware: protection.hardware.firmware })
-    const judged = { at: parts.clock.now(), hardware, system: systemNameOf(own), findings }
+    const judged = { at: parts.clock.now(), hardware, system: systemNameOf(own), findings, ...prepared }
     return { of, judged, trouble: null }
   } catch (error) {
     if (isAbort(error)) throw error
     // What was seen before still says most of it, with its time.
     return { of, judged: before?.judged ?? null, trouble: { at: parts.clock.now(), ...reported(error) } }
+  }
+}
+
+/** Nothing where it cannot be prepared: an agent of an older version does not know what is meant. */
+async function preparedIn(
+  { findPreparation }: Sides,
+  { sourceRef }: Protection,
+  signal: AbortSignal,
+): Promise<{ readonly prepared?: Preparation | null }> {
+  if (!findPreparation) return {}
+  try {
+    return { prepared: await findPreparation(sourceRef, signal) }
+  } catch (error) {
+    if (error instanceof Refusal) return {}
+    throw error
   }
 }
 
@@ -138,7 +236,7 @@ function whyNotNow({ name, state }: Protection): void {
 type Sides = {
   readonly hardware: PresentedHardware
   readonly bootFacts: NonNullable<SourcePlatform['bootFacts']>
-}
+} & Pick<SourcePlatform, 'prepareBoot' | 'findPreparation'>
 
 const TRY_IT = 'Run a test failover: it shows whether the machine boots there.'
 
@@ -161,8 +259,13 @@ async function openSides(
       message: 'Machines of this kind of site cannot be asked what they are prepared for',
       remedy: TRY_IT,
     })
-  const { bootFacts } = source
-  return { hardware, bootFacts: (ref, signal) => bootFacts.call(source, ref, signal) }
+  const { bootFacts, prepareBoot, findPreparation } = source
+  return {
+    hardware,
+    bootFacts: (ref, signal) => bootFacts.call(source, ref, signal),
+    ...(prepareBoot && { prepareBoot: prepareBoot.bind(source) }),
+    ...(findPreparation && { findPreparation: findPreparation.bind(source) }),
+  }
 }
 
 /** Once, when it becomes so: afterwards the page of the machine and its readiness say it. */

@@ -3,6 +3,8 @@
 import type { Instant } from '@understudy/base/instant'
 import type { BlockReader, MappedExtent } from '@understudy/block/device'
 import type { BootFacts } from '@understudy/domain/boot-check/boot-facts'
+import type { GuestHardware } from '@understudy/domain/boot-check/guest-hardware'
+import type { Preparation } from '@understudy/domain/boot-check/preparation'
 import type {
   DiscoveredMachine,
   DiskKey,
@@ -149,6 +151,17 @@ export interface SourcePlatform {
    * out: machines of this kind of site cannot be asked.
    */
   bootFacts?(ref: MachineRef, signal?: AbortSignal): Promise<BootFacts>
+  /**
+   * Changes a running machine so that it also starts on such hardware: drivers, and a step that sets the network of a replica. Repeatable; what
+   * fails leaves it as it was. What was changed is kept in the machine and undone by stopTracking. Minutes. Left out: by hand.
+   */
+  prepareBoot?(
+    ref: MachineRef,
+    hardware: readonly GuestHardware[],
+    signal?: AbortSignal,
+  ): Promise<Preparation>
+  /** What prepareBoot has left in it. Null: nothing. */
+  findPreparation?(ref: MachineRef, signal?: AbortSignal): Promise<Preparation | null>
 }
 
 export type StoppedDisks = {

@@ -1,9 +1,23 @@
-import { ActionIcon, Alert, Box, Code, CopyButton, Group, List, Stack, Text, Tooltip } from '@mantine/core'
+import {
+  ActionIcon,
+  Alert,
+  Box,
+  Button,
+  Code,
+  CopyButton,
+  Group,
+  List,
+  Modal,
+  Stack,
+  Text,
+  Tooltip,
+} from '@mantine/core'
 import { IconCheck, IconCopy } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import type { BootCheck } from '@understudy/contract/boot-check'
 import type { Protection } from '@understudy/contract/protection'
 import { roleOf } from '@understudy/contract/roles'
+import { useState } from 'react'
 import { api, client } from '../../api/client.ts'
 import { useWhyRefused } from '../../api/session.ts'
 import { readable } from '../../lib/format.ts'
@@ -31,18 +45,25 @@ export function BootPreparation({ protection }: { readonly protection: Protectio
     mutationFn: () => client.protections.checkBoot({ id: protection.id }),
     onSuccess: (fresh) => queries.setQueryData(query.queryKey, fresh),
   })
+  const preparing = check?.preparation?.underWay === true
   return (
     <Panel
       title="Boot preparation"
       actions={
-        <ActionButton
-          variant="default"
-          size="xs"
-          reason={refused ?? (ask.isPending ? 'The machine is being asked' : null)}
-          onClick={() => ask.mutate()}
-        >
-          {ask.isPending ? 'Asking the machine …' : 'Check again'}
-        </ActionButton>
+        <Group gap="xs">
+          {check?.preparation && <PrepareServer check={check} protection={protection} />}
+          <ActionButton
+            variant="default"
+            size="xs"
+            reason={
+              refused ??
+              (ask.isPending ? 'The machine is being asked' : preparing ? 'It is being prepared' : null)
+            }
+            onClick={() => ask.mutate()}
+          >
+            {ask.isPending ? 'Asking the machine …' : 'Check again'}
+          </ActionButton>
+        </Group>
       }
     >
       <Stack gap="md">
@@ -56,6 +77,56 @@ export function BootPreparation({ protection }: { readonly protection: Protectio
         )}
       </Stack>
     </Panel>
+  )
+}
+
+/** Changes the server itself, so it says what it does before it does it. */
+function PrepareServer({ check, protection }: ShownProps) {
+  const refused = useWhyRefused()(roleOf.protections.prepareBoot)
+  const queries = useQueryClient()
+  const [opened, setOpened] = useState(false)
+  const prepare = useMutation({
+    mutationFn: () => client.protections.prepareBoot({ id: protection.id }),
+    onSuccess: (fresh) => {
+      queries.setQueryData(api.protections.bootCheck.queryKey({ input: { id: protection.id } }), fresh)
+      setOpened(false)
+    },
+  })
+  const { underWay, done } = check.preparation ?? { underWay: false, done: null }
+  return (
+    <>
+      <ActionButton
+        variant="default"
+        size="xs"
+        reason={refused ?? (underWay ? 'It is under way' : null)}
+        onClick={() => setOpened(true)}
+      >
+        {underWay ? 'Preparing the server …' : done ? 'Prepare again' : 'Prepare this server'}
+      </ActionButton>
+      <Modal opened={opened} onClose={() => setOpened(false)} title={`Prepare ${protection.name}`}>
+        <Stack gap="md">
+          {prepare.error && <ProblemAlert error={prepare.error} />}
+          <Text size="sm">
+            The agent puts the drivers that {protection.name} needs at {protection.target.name} into its initial
+            memory disks, and installs a step that sets the network when a replica of it starts there. On the
+            server itself that step does nothing.
+          </Text>
+          <Text size="sm">
+            Each memory disk is built beside the old one, looked into, and only then put in its place; the old
+            one is kept. All of it is undone when the protection ends. Boot loader, /etc/fstab and the network
+            of the server are left as they are.
+          </Text>
+          <Group justify="flex-end">
+            <Button variant="default" onClick={() => setOpened(false)}>
+              Cancel
+            </Button>
+            <Button loading={prepare.isPending} onClick={() => prepare.mutate()}>
+              Prepare {protection.name}
+            </Button>
+          </Group>
+        </Stack>
+      </Modal>
+    </>
   )
 }
 
@@ -89,6 +160,18 @@ function Shown({ check, protection }: ShownProps) {
       )}
       {!judged && !trouble && (
         <Text size="sm">It is asked by itself once its first copy is there, and then every day.</Text>
+      )}
+      {check.preparation?.underWay && (
+        <Text size="sm" role="status">
+          The server is being prepared. It takes minutes where its processors are slow; what comes of it stands here
+          and under Events.
+        </Text>
+      )}
+      {check.preparation?.done && !check.preparation.underWay && (
+        <Text size="sm" c="var(--ink-quiet)">
+          Prepared <When at={check.preparation.done.at} />: {check.preparation.done.changes.join(', ')}. Undone
+          when the protection ends.
+        </Text>
       )}
       {judged && (
         <List listStyleType="none" spacing="md" pl={0} aria-label="What was looked at">
