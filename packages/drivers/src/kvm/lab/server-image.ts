@@ -62,10 +62,7 @@ const leftOut = [
 const ownDrivers = ['ahci', 'sd_mod', 'ext4', 'e1000e']
 
 /** A raw disk in the cache, for `makeServerDisk` to copy. Needs root, loop devices, and the package sources of the distribution the first time. */
-export async function buildServerDisk(options: {
-  readonly cacheFolder: string
-  readonly node: string
-}): Promise<string> {
+export async function buildServerDisk(options: { readonly cacheFolder: string }): Promise<string> {
   const folder = join(options.cacheFolder, `lab-server-${fingerprintOfRecipe()}`)
   const disk = join(folder, 'disk.raw')
   if (await isThere(disk)) return disk

@@ -295,7 +295,7 @@ const isThere = (path: string): Promise<boolean> =>
     () => false,
   )
 
-const BUILD_SECONDS = 600
+const BUILD_SECONDS = 1200
 const LIST_SECONDS = 120
 
 /** By the tools of the distribution, which yield to all other work. `listing`: a shell program that prints the drivers in `$1`. */
