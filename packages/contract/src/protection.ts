@@ -57,10 +57,23 @@ export type AllowedAction = z.infer<typeof AllowedAction>
 export const ProtectionHealth = z.enum(['good', 'at-risk', 'bad', 'off'])
 export type ProtectionHealth = z.infer<typeof ProtectionHealth>
 
+const AdapterAddress = z.discriminatedUnion('method', [
+  z.strictObject({ method: z.literal('dhcp') }),
+  z.strictObject({
+    method: z.literal('static'),
+    prefix: z.cidrv4().describe('The address and how long its prefix is: 10.1.2.3/24'),
+    gateway: z.ipv4().nullable(),
+    nameServers: z.array(z.ipv4()).max(3),
+  }),
+])
 export const AdapterMapping = z.object({
   adapterKey: z.string(),
   failoverNetworkId: z.string().nullable(),
   testNetworkId: z.string().nullable(),
+  failoverAddress: AdapterAddress.optional().describe(
+    'Set in a replica on KVM by the step that was prepared in the machine; without it that asks for an address',
+  ),
+  testAddress: AdapterAddress.optional(),
 })
 export const CycleSummary = z.object({
   kind: z.enum(['seed', 'delta', 'resync', 'idle']),

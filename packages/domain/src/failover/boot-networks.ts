@@ -1,5 +1,5 @@
 import { Refusal } from '@understudy/base/errors'
-import type { AdapterMapping } from '../protection/protection.ts'
+import type { AdapterAddress, AdapterMapping } from '../protection/protection.ts'
 import type { Network } from '../sites/site.ts'
 
 export type BootNetworksRequest = {
@@ -26,6 +26,18 @@ export function chooseBootNetworks(request: BootNetworksRequest): ReadonlyMap<st
   }
   return chosen
 }
+
+/** Adapter key to what it is to have there; who is missing asks for its address. Pure. */
+export const chooseBootAddresses = ({
+  mode,
+  adapters,
+}: Pick<BootNetworksRequest, 'mode' | 'adapters'>): ReadonlyMap<string, AdapterAddress> =>
+  new Map(
+    adapters.flatMap(({ adapterKey, failoverAddress, testAddress }) => {
+      const address = mode === 'test' ? testAddress : failoverAddress
+      return address === undefined ? [] : [[adapterKey, address] as const]
+    }),
+  )
 
 const networkGone = (id: string): Refusal =>
   new Refusal({

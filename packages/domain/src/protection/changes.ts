@@ -3,7 +3,7 @@ import { formatBytes } from '@understudy/base/bytes'
 import type { MachineHardware } from '../machines/machine.ts'
 import type { Network } from '../sites/site.ts'
 import type { Policy, PolicySettings, RetentionTier } from './policy.ts'
-import type { AdapterMapping, Protection } from './protection.ts'
+import type { AdapterAddress, AdapterMapping, Protection } from './protection.ts'
 
 export type Change = { readonly what: string; readonly from: string; readonly to: string }
 
@@ -39,9 +39,17 @@ export function protectionChanges(
           networkOf(now?.failoverNetworkId),
         ],
         [`test network of ${label}`, networkOf(old?.testNetworkId), networkOf(now?.testNetworkId)],
+        [`failover address of ${label}`, addressOf(old?.failoverAddress), addressOf(now?.failoverAddress)],
+        [`test address of ${label}`, addressOf(old?.testAddress), addressOf(now?.testAddress)],
       ]
     }),
   ])
+}
+
+const addressOf = (address: AdapterAddress | undefined): string => {
+  if (address?.method !== 'static') return 'asked for (DHCP)'
+  const { prefix, gateway, nameServers } = address
+  return [prefix, `gateway ${gateway ?? 'none'}`, `name servers ${listOf(nameServers)}`].join(', ')
 }
 
 const adapterKeys = (before: Edited, after: Edited): readonly string[] => [

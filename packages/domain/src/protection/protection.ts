@@ -70,7 +70,20 @@ export type AdapterMapping = {
   readonly adapterKey: string
   readonly failoverNetworkId: string | null
   readonly testNetworkId: string | null
+  /** What the adapter is to have there, where the machine was prepared to take it. Left out: it asks for its address. */
+  readonly failoverAddress?: AdapterAddress | undefined
+  readonly testAddress?: AdapterAddress | undefined
 }
+
+/** `prefix`: `10.1.2.3/24`. */
+export type AdapterAddress =
+  | { readonly method: 'dhcp' }
+  | {
+      readonly method: 'static'
+      readonly prefix: string
+      readonly gateway: string | null
+      readonly nameServers: readonly string[]
+    }
 
 /** One machine's standing order to be replicated from a source site to a target site. */
 export type Protection = {

@@ -8,6 +8,7 @@
 //                             us-*            ours: export socket, scratch files, what a stopped machine changed
 import { isAbsolute, join } from 'node:path'
 import { Refusal } from '@understudy/base/errors'
+import { ADDRESS_TEXT } from '@understudy/domain/failover/network-text'
 import type { DiskKey, MachineHardware, MachineRef } from '@understudy/domain/machines/machine'
 import type { Fields } from './checked-fields.ts'
 import { fieldsOf } from './checked-fields.ts'
@@ -39,6 +40,8 @@ export type DefinedAdapter = {
   readonly bridge?: string
   /** `user` only: 127.0.0.1:hostPort on the host leads to guestPort. */
   readonly forwards: readonly { readonly guestPort: number; readonly hostPort: number }[]
+  /** What a replica is told of the address that it is to have: see toAddressText. */
+  readonly address?: string
 }
 
 export type MachineDefinition = {
@@ -196,6 +199,7 @@ function readAdapter(fields: Fields): DefinedAdapter {
       guestPort: forward.integer('guestPort', 1, 65535),
       hostPort: forward.integer('hostPort', 1, 65535),
     })),
+    ...(fields.has('address') ? { address: fields.text('address', ADDRESS_TEXT) } : {}),
   }
 }
 

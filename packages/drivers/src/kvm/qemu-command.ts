@@ -1,4 +1,5 @@
 // From a machine's definition to QEMU's command line. Pure.
+import { networkText } from '@understudy/domain/failover/network-text'
 import { replicaMark } from '@understudy/domain/failover/replica-mark'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { DefinedAdapter, DefinedDisk, MachineDefinition } from './machine-definition.ts'
@@ -34,7 +35,7 @@ export function qemuCommand(
       '-uuid',
       definition.ref,
       ...machineArguments(definition),
-      ...(definition.ownedBy === null ? [] : markArguments(definition.ownedBy)),
+      ...(definition.ownedBy === null ? [] : markArguments(definition.ownedBy, definition.adapters)),
       ...acceleratorArguments(definition),
       '-smp',
       String(definition.cpus),
@@ -99,9 +100,19 @@ const machineArguments = (definition: MachineDefinition): string[] => [
 ]
 
 /** Stays when the failover is committed: an agent inside never takes the machine for the server that it was copied from. */
-const markArguments = (ownedBy: string): string[] => [
+const markArguments = (ownedBy: string, adapters: readonly DefinedAdapter[]): string[] => [
   '-smbios',
-  `type=11,value=${escaped(replicaMark(ownedBy))}`,
+  `type=11,${replicaTexts(ownedBy, adapters)
+    .map((text) => `value=${escaped(text)}`)
+    .join(',')}`,
+]
+
+/** The mark, and what adapters are to have as addresses. */
+export const replicaTexts = (ownedBy: string, adapters: readonly DefinedAdapter[]): readonly string[] => [
+  replicaMark(ownedBy),
+  ...adapters.flatMap(({ macAddress, address }) =>
+    address === undefined ? [] : [networkText(macAddress, address)],
+  ),
 ]
 
 // Never two accelerators in a row: QEMU initialises KVM where guests then do not run, and does not fall back.

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { present } from '@understudy/base/invariant'
 import type { PresentedHardware } from '@understudy/domain/boot-check/guest-hardware'
 import type { RunId } from '@understudy/domain/failover/failover'
+import { toAddressText } from '@understudy/domain/failover/network-text'
 import type { MachineRef, NetworkAdapter } from '@understudy/domain/machines/machine'
 import type { BootSpec } from '@understudy/engine/ports/target-platform'
 import {
@@ -103,13 +104,15 @@ export function replicaDefinition(
 function replicaAdapter(
   adapter: NetworkAdapter,
   network: KvmNetwork | null,
-  spec: Pick<BootSpec, 'mode' | 'runId'>,
+  spec: Pick<BootSpec, 'mode' | 'runId' | 'addresses'>,
   takePort: () => number,
 ): DefinedAdapter {
   // A source that names no address must not keep its replica from booting.
   const needsOwn = needsOwnAddress(network, spec.mode) || !MAC_ADDRESS.test(adapter.macAddress)
   const macAddress = needsOwn ? ownAddress(spec.runId, adapter.key) : adapter.macAddress
-  const common = { key: adapter.key, macAddress, model: 'virtio-net-pci' as const }
+  const address = spec.addresses?.get(adapter.key)
+  const told = address === undefined ? {} : { address: toAddressText(address) }
+  const common = { key: adapter.key, macAddress, model: 'virtio-net-pci' as const, ...told }
   if (network === null) return { ...common, networkId: null, kind: 'user', restrict: true, forwards: [] }
   if (network.kind === 'bridge') {
     const bridge = present(network.bridge, `network ${network.id} is a bridge`)

@@ -2,7 +2,7 @@
 import { InvariantError, Outage, Refusal, toFailureReport } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
-import { chooseBootNetworks } from '@understudy/domain/failover/boot-networks'
+import { chooseBootAddresses, chooseBootNetworks } from '@understudy/domain/failover/boot-networks'
 import {
   type FailoverKind,
   type Run,
@@ -106,6 +106,7 @@ async function machineSpec(
       networks: await target.networks(),
       allowOpenNetworks: plan.allowOpenNetworks,
     }),
+    addresses: chooseBootAddresses({ mode, adapters: protection.adapters }),
     trackingId: mode === 'test' ? null : trackingIdOf(protection.id),
   }
 }

@@ -3,6 +3,7 @@ import type { BlockReader, MappedExtent } from '@understudy/block/device'
 import type { PresentedHardware } from '@understudy/domain/boot-check/guest-hardware'
 import type { RunId } from '@understudy/domain/failover/failover'
 import type { DiskKey, Finding, MachineHardware, MachineRef } from '@understudy/domain/machines/machine'
+import type { AdapterAddress } from '@understudy/domain/protection/protection'
 import type { PlacementChoice } from '@understudy/domain/sites/placement-choice'
 import type { Network } from '@understudy/domain/sites/site'
 import type { GuestPrograms } from './guest-programs.ts'
@@ -43,6 +44,8 @@ export type BootSpec = {
   readonly disks: readonly BootDisk[]
   /** Adapter key to network id; an adapter that is missing here stays unplugged. */
   readonly networks: ReadonlyMap<string, string>
+  /** Adapter key to the address that a machine that was prepared for it takes there. Only where the target can tell it. */
+  readonly addresses?: ReadonlyMap<string, AdapterAddress>
   /**
    * Begin change tracking before the guest's first instruction, so that a later reprotect moves only what changed
    * since the point. Null: not wanted (tests).

@@ -1,5 +1,4 @@
 // From a replica's definition to the XML that libvirt makes a domain of: https://libvirt.org/formatdomain.html. Pure.
-import { replicaMark } from '@understudy/domain/failover/replica-mark'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import { aliasOfKey } from '../device-alias.ts'
 import {
@@ -9,7 +8,7 @@ import {
   type MachineDefinition,
 } from '../machine-definition.ts'
 import type { SiteNetwork } from '../networks.ts'
-import { BACKING_RECONNECT_SECONDS } from '../qemu-command.ts'
+import { BACKING_RECONNECT_SECONDS, replicaTexts } from '../qemu-command.ts'
 import { TAG_NAMESPACE } from './domain-xml.ts'
 import { escaped } from './xml.ts'
 
@@ -29,7 +28,7 @@ export function replicaXml(
   <metadata><understudy:run xmlns:understudy='${TAG_NAMESPACE}' id='${escaped(definition.ownedBy ?? '')}'/></metadata>
   <memory unit='b'>${escaped(String(definition.memoryBytes))}</memory>
   <vcpu>${escaped(String(definition.cpus))}</vcpu>
-  ${sysinfo(definition.ownedBy)}
+  ${sysinfo(definition)}
   ${firmware(definition.firmware)}
   <features><acpi/><apic/>${accelerator === 'kvm' ? '' : "<tcg><tb-cache unit='MiB'>64</tb-cache></tcg>"}</features>
   ${accelerator === 'kvm' ? "<cpu mode='host-passthrough'/>" : ''}
@@ -48,8 +47,10 @@ ${adapters.map((adapter) => adapterElement(adapter, networks)).join('\n')}
 }
 
 /** What an agent inside finds: see markArguments of qemu-command.ts. */
-const sysinfo = (ownedBy: string | null): string =>
-  `<sysinfo type='smbios'><oemStrings><entry>${escaped(replicaMark(ownedBy ?? ''))}</entry></oemStrings></sysinfo>`
+const sysinfo = ({ ownedBy, adapters }: MachineDefinition): string =>
+  `<sysinfo type='smbios'><oemStrings>${replicaTexts(ownedBy ?? '', adapters)
+    .map((text) => `<entry>${escaped(text)}</entry>`)
+    .join('')}</oemStrings></sysinfo>`
 
 /** With UEFI libvirt chooses the firmware that the host has, and makes and removes the file of its variables. */
 const firmware = (kind: MachineDefinition['firmware']): string =>

@@ -4,12 +4,14 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { toNetworkText } from '@understudy/domain/failover/network-text'
+import { ADDRESS_TEXT, networkText, toAddressText } from '@understudy/domain/failover/network-text'
 import { replicaMark } from '@understudy/domain/failover/replica-mark'
+import type { AdapterAddress } from '@understudy/domain/protection/protection'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { firstBootScript } from './first-boot.ts'
 
 const run = promisify(execFile)
+const toNetworkText = (address: string, wanted: AdapterAddress): string => networkText(address, toAddressText(wanted))
 const mac = '52:54:00:12:34:56'
 const fixed = toNetworkText('52:54:00:12:34:56'.toUpperCase(), {
   method: 'static',
@@ -102,4 +104,11 @@ test('a resolver that somebody else writes, an unknown adapter, and what is no a
   )
   expect(await readdir(join(root, 'etc/systemd/network'))).toEqual(['05-understudy-525400123456.network'])
   await expect(read('resolv.conf')).rejects.toThrow('ENOENT')
+})
+
+test('a target takes only such texts as it would write itself', () => {
+  const texts = ['dhcp', toAddressText({ method: 'static', prefix: '10.0.0.2/8', gateway: null, nameServers: [] })]
+  for (const text of texts) expect(text).toMatch(ADDRESS_TEXT)
+  expect(fixed.split(' ').slice(1).join(' ')).toMatch(ADDRESS_TEXT)
+  for (const text of ['static x', 'dhcp\n', 'static 10.0.0.2/8 - -,value=x']) expect(text).not.toMatch(ADDRESS_TEXT)
 })
