@@ -1,4 +1,4 @@
-import { Badge, Button, Checkbox, Group, Select, Stack, Table, Text } from '@mantine/core'
+import { Badge, Button, Checkbox, Group, Select, Stack, Table, Text, TextInput } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { formatBytes } from '@understudy/base/bytes'
 import type { Machine } from '@understudy/contract/machine'
@@ -11,6 +11,7 @@ import { withMember } from '../../lib/with-member.ts'
 import { ActionButton } from '../../ui/ActionButton.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { toastDone } from '../../ui/toast-job.tsx'
+import { type AdapterAddress, addressHint, readAddress, showAddress } from './address-text.ts'
 
 /** Why the protection cannot be edited now; null when it can. */
 function useEditReason(protection: Protection): string | null {
@@ -124,6 +125,8 @@ export function NetworkEditor({ protection }: { readonly protection: Protection 
   const reason = useEditReason(protection)
   const { data, error } = useQuery(api.sites.networks.queryOptions({ input: { id: protection.target.id } }))
   const [edited, setEdited] = useState<readonly Mapping[] | null>(null)
+  const [wrong, setWrong] = useState<readonly string[]>([])
+  const [turn, setTurn] = useState(0)
   const update = useUpdate(protection, 'The networks are saved')
   const { adapters } = protection.hardware
   const mappingOf = (key: string): Mapping =>
@@ -138,6 +141,15 @@ export function NetworkEditor({ protection }: { readonly protection: Protection 
         adapter.key === key ? { ...mappingOf(key), ...part } : mappingOf(adapter.key),
       ),
     )
+  // Only an agent prepares a machine to take them, and only KVM can tell it.
+  const takesAddresses = protection.source.platform === 'physical' && protection.target.platform === 'kvm'
+  const markWrong = (which: string, isWrong: boolean): void => setWrong(withMember(wrong, which, isWrong))
+  /** Fields with what was typed in them go as well. */
+  const beginAnew = (): void => {
+    setEdited(null)
+    setWrong([])
+    setTurn(turn + 1)
+  }
   const networks = data?.items ?? []
   const options = (isolated: boolean) => [
     ...networks
@@ -186,6 +198,16 @@ export function NetworkEditor({ protection }: { readonly protection: Protection 
                       value={mappingOf(adapter.key).testNetworkId}
                       onChange={(value) => change(adapter.key, { testNetworkId: value })}
                     />
+                    {takesAddresses && (
+                      <AddressInput
+                        key={turn}
+                        label={`Address of ${adapter.key} in a test`}
+                        disabled={reason !== null}
+                        address={mappingOf(adapter.key).testAddress}
+                        onChange={(testAddress) => change(adapter.key, { testAddress })}
+                        onWrong={(wrong) => markWrong(`test ${adapter.key}`, wrong)}
+                      />
+                    )}
                   </Table.Td>
                   <Table.Td>
                     <Select
@@ -198,6 +220,16 @@ export function NetworkEditor({ protection }: { readonly protection: Protection 
                       value={mappingOf(adapter.key).failoverNetworkId}
                       onChange={(value) => change(adapter.key, { failoverNetworkId: value })}
                     />
+                    {takesAddresses && (
+                      <AddressInput
+                        key={turn}
+                        label={`Address of ${adapter.key} in a failover`}
+                        disabled={reason !== null}
+                        address={mappingOf(adapter.key).failoverAddress}
+                        onChange={(failoverAddress) => change(adapter.key, { failoverAddress })}
+                        onWrong={(wrong) => markWrong(`failover ${adapter.key}`, wrong)}
+                      />
+                    )}
                   </Table.Td>
                 </Table.Tr>
               ))}
@@ -208,21 +240,56 @@ export function NetworkEditor({ protection }: { readonly protection: Protection 
       <ProblemAlert error={update.error} />
       <Group gap="xs">
         <ActionButton
-          reason={reason ?? (edited === null ? 'Nothing is changed' : null)}
+          reason={
+            reason ??
+            (wrong.length > 0 ? 'An address is not understood' : edited === null ? 'Nothing is changed' : null)
+          }
           loading={update.isPending}
           onClick={() =>
-            update.mutate({ adapters: [...(edited ?? [])] }, { onSuccess: () => setEdited(null) })
+            update.mutate({ adapters: [...(edited ?? [])] }, { onSuccess: beginAnew })
           }
         >
           Save the networks
         </ActionButton>
-        {edited !== null && (
-          <Button variant="subtle" color="gray" onClick={() => setEdited(null)}>
+        {(edited !== null || wrong.length > 0) && (
+          <Button variant="subtle" color="gray" onClick={beginAnew}>
             Undo
           </Button>
         )}
       </Group>
     </Stack>
+  )
+}
+
+type AddressInputProps = {
+  readonly label: string
+  readonly disabled: boolean
+  readonly address: AdapterAddress | undefined
+  readonly onChange: (address: AdapterAddress | undefined) => void
+  readonly onWrong: (wrong: boolean) => void
+}
+
+/** What is being typed and cannot be understood yet stays here. */
+function AddressInput({ label, disabled, address, onChange, onWrong }: AddressInputProps) {
+  const [typed, setTyped] = useState<string | null>(null)
+  const read = typed === null ? address : readAddress(typed)
+  return (
+    <TextInput
+      mt={6}
+      aria-label={label}
+      placeholder="Asked for (DHCP)"
+      description={`Fixed: ${addressHint}`}
+      inputWrapperOrder={['input', 'description', 'error']}
+      disabled={disabled}
+      value={typed ?? showAddress(address)}
+      error={read === null ? 'For example: 10.1.2.3/24 10.1.2.1 10.1.2.2' : null}
+      onChange={({ currentTarget: { value } }) => {
+        const now = readAddress(value)
+        setTyped(value)
+        onWrong(now === null)
+        if (now !== null) onChange(now)
+      }}
+    />
   )
 }
 
