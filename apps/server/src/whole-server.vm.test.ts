@@ -129,7 +129,15 @@ test(
       commitTimeoutSeconds: 0,
       uncommittedAction: 'commit',
     })
-    const adapters = [{ adapterKey: serverAdapterName, failoverNetworkId: 'prod', testNetworkId: 'isolated' }]
+    // QEMU forwards the page to this address alone; the server itself asks for its own.
+    const testAddress = {
+      method: 'static',
+      prefix: '10.0.2.15/24',
+      gateway: '10.0.2.2',
+      nameServers: ['10.0.2.99'],
+    }
+    const networks = { failoverNetworkId: 'prod', testNetworkId: 'isolated' }
+    const adapters = [{ adapterKey: serverAdapterName, ...networks, testAddress }]
     const protect = { machineId: machine.id, targetSiteId: inland.id, policyId: policy.id, adapters }
     id = (await product.ask<{ protectionId: string }>('POST', '/protections', protect)).protectionId
     await until('the first point', 600, async () => ((await product.points(id)).length > 0 ? true : null))
@@ -176,7 +184,14 @@ test(
     // The adapter has another name there, so what was written for the old one does not fit.
     expect(replica.adapters).toHaveLength(1)
     expect(replica.adapters[0]).not.toContain(serverAdapterName)
-    expect(await inside(addressOf(up), 'ls /sys/block')).toContain('vda')
+    const there = (script: string): Promise<string> => inside(addressOf(up), script)
+    expect(await there('ls /sys/block')).toContain('vda')
+    expect(await there('ip -4 address show scope global')).toMatch(/inet 10\.0\.2\.15\/24 (?!.*dynamic)/)
+    expect(await there('ip route')).toContain('default via 10.0.2.2')
+    expect(await there('cat /etc/resolv.conf')).toBe('nameserver 10.0.2.99\n')
+    expect(await inside(server.address, 'ip -4 address show scope global; ls /etc/systemd/network')).toMatch(
+      /dynamic[^]*10-lan\.network\n$/,
+    )
     expect((await product.nextPoint(id, 300)).cycle).toBe('delta')
     await product.finish('POST', `/protections/${id}/clean-up-test`)
     expect((await statusOf(server.address, 60)).newest).toBeGreaterThan(source.newest)
@@ -199,7 +214,24 @@ test(
     expect(replica.found.newest).toBeGreaterThan(0)
     await product.finish('POST', `/protections/${id}/commit`)
     expect((await product.protection(id)).state).toBe('committed')
+    expect(await inside(addressOf(failover), 'ip -4 address show scope global')).toContain('dynamic')
     lap('committed')
+    // From now on it is a machine of its hypervisor like any other.
+    await product.ask('POST', `/sites/${inland.id}/refresh`)
+    const machine = await until('it is a machine of the KVM site', 60, async () =>
+      (await product.items<Machine>(`/machines?siteId=${inland.id}`)).find(({ power }) => power === 'running'),
+    )
+    const far: Site = await product.ask('POST', '/sites', {
+      name: 'Far',
+      platform: 'simulated',
+      settings: { machines: 0, bootSeconds: 1 },
+      secrets: {},
+    })
+    const { policyId } = await product.protection(id)
+    const again = { machineId: machine.id, targetSiteId: far.id, policyId, adapters: [] }
+    const next = await product.ask<{ protectionId: string }>('POST', '/protections', again)
+    await until('a point of it', 300, async () => (await product.points(next.protectionId))[0])
+    lap('protected by its hypervisor')
   },
   slowly,
 )
