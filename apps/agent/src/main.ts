@@ -8,9 +8,9 @@ const isLinux = process.platform === 'linux'
 
 await runProgram({
   // Elsewhere an agent reports, and says that it has no disks when it is asked for them.
-  openSource: async ({ preparationFolder }) =>
+  openSource: async ({ gate, preparationFolder }) =>
     isLinux
-      ? openLinuxSource({ settings: defaultLinuxSettings, now: () => Date.now(), preparationFolder })
+      ? openLinuxSource({ settings: defaultLinuxSettings, now: () => Date.now(), gate, preparationFolder })
       : null,
   sysfs: isLinux ? SYSFS : null,
 })

@@ -2,9 +2,11 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Outage, Refusal } from '@understudy/base/errors'
+import { openHoldGate } from '@understudy/drivers/linux/hold-gate'
 import { agentVersion } from './agent-version.ts'
 import { dial } from './dial.ts'
 import { enrol } from './enrol.ts'
+import { openLog } from './log.ts'
 import { type AgentServer, loadIdentity, runAgent } from './run.ts'
 import { defaultFolder, openStateFolder, type StateFolder } from './state-folder.ts'
 
@@ -56,7 +58,7 @@ async function obey(server: AgentServer): Promise<void> {
       return print(`Enrolled at ${siteName} as ${roles.join(', ')}. Start it: understudy-agent run`)
     }
     case 'run':
-      return run(folder, server)
+      return run(folder.path, server)
     case 'status':
       return showStatus(folder)
     case 'move': {
@@ -76,13 +78,15 @@ async function obey(server: AgentServer): Promise<void> {
   }
 }
 
-async function run(folder: StateFolder, server: AgentServer): Promise<void> {
+async function run(path: string, server: AgentServer): Promise<void> {
+  const gate = openHoldGate()
+  const folder = await openStateFolder(path, gate)
   const stopping = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => stopping.abort(new DOMException('The agent stops', 'AbortError')))
-  const log = (message: string): void => print(`${new Date().toISOString()} ${message}`)
+  const log = openLog(gate, print)
   log(`the agent ${agentVersion} starts`)
-  await runAgent(folder, server, log, stopping.signal)
+  await runAgent({ folder, gate, server, log }, stopping.signal)
   log('stopped')
 }
 

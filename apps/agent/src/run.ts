@@ -6,17 +6,17 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { isKnownOrder, type Order, type Outcome } from '@understudy/agent-protocol/messages'
 import { isAbort, Refusal, toFailureReport } from '@understudy/base/errors'
 import { inTurn } from '@understudy/base/in-turn'
+import type { HoldGate } from '@understudy/drivers/linux/hold-gate'
 import { createSourceDesk, type SourceDesk } from '@understudy/drivers/physical/source-desk'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { agentVersion } from './agent-version.ts'
 import { createAnswerer, noSource } from './answer-asks.ts'
 import { backOff } from './back-off.ts'
 import { type ControlSession, openControlSession } from './control-session.ts'
+import type { Log } from './log.ts'
 import { identifyServer, lookAround, lookAtHardware, roomAt, whyToRest } from './look-around.ts'
 import { type Mailbox, openMailbox } from './mailbox.ts'
 import type { Identity, StateFolder } from './state-folder.ts'
-
-export type Log = (message: string) => void
 
 /** With these the server will not have this agent again, whatever it does. */
 const final = new Set(['agent/revoked', 'agent/not-recognised'])
@@ -27,6 +27,8 @@ const REST_MILLISECONDS = 60 * 60_000
 
 /** The disks of this server; null where it cannot be protected. Closed when the agent ends. */
 export type OpenSource = (place: {
+  /** Held while the server is held still: this process writes none of its files then. */
+  readonly gate: HoldGate
   /** In the folder of the agent, for what is changed in its server on behalf of its replica. */
   readonly preparationFolder: string
 }) => Promise<(SourcePlatform & { close?(): Promise<void> }) | null>
@@ -37,11 +39,16 @@ export type AgentServer = {
   readonly sysfs: string | null
 }
 
-/** Resolves when `signal` aborts. Refuses what a person has to mend. */
+export type AgentToRun = {
+  readonly folder: StateFolder
+  readonly gate: HoldGate
+  readonly server: AgentServer
+  readonly log: Log
+}
+
+/** Resolves when `signal` aborts. Refuses what a person has to mend. `folder` and `log` wait for the gate. */
 export async function runAgent(
-  folder: StateFolder,
-  { openSource, sysfs }: AgentServer,
-  log: Log,
+  { folder, gate, server: { openSource, sysfs }, log }: AgentToRun,
   signal: AbortSignal,
 ): Promise<void> {
   const identity = await loadIdentity(folder)
@@ -52,7 +59,7 @@ export async function runAgent(
     return unlock()
   }
   const source = identity.roles.includes('protected-server')
-    ? await openSource({ preparationFolder: join(folder.path, 'prepared') })
+    ? await openSource({ gate, preparationFolder: join(folder.path, 'prepared') })
     : null
   const desk = source ? createSourceDesk(source) : null
   try {

@@ -4,6 +4,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { Said } from '@understudy/agent-protocol/messages'
 import { Refusal } from '@understudy/base/errors'
+import { type HoldGate, openHoldGate } from '@understudy/drivers/linux/hold-gate'
 import { replaceFile } from '@understudy/drivers/wires/replace-file'
 import { z } from 'zod'
 
@@ -66,8 +67,11 @@ export type StateFolder = {
 export const defaultFolder = (environment: NodeJS.ProcessEnv): string =>
   environment.UNDERSTUDY_AGENT_HOME ?? join(homedir(), '.understudy-agent')
 
-/** Refuses (`agent/open-folder`) a folder that others may enter, and (`agent/bad-state`) what it did not write. */
-export async function openStateFolder(path: string): Promise<StateFolder> {
+/**
+ * What is written waits while the gate is held: the folder may lie on what is held still. Refuses (`agent/open-folder`) a folder that others may enter, and (`agent/bad-state`) what it did
+ * not write.
+ */
+export async function openStateFolder(path: string, gate: HoldGate = openHoldGate()): Promise<StateFolder> {
   await mkdir(path, { recursive: true, mode: 0o700 })
   const { mode } = await stat(path)
   if (process.platform !== 'win32' && (mode & 0o077) !== 0)
@@ -95,7 +99,7 @@ export async function openStateFolder(path: string): Promise<StateFolder> {
     }
   }
   const write = (name: string, value: unknown): Promise<void> =>
-    replaceFile(join(path, name), `${JSON.stringify(value, null, 1)}\n`)
+    gate.write(() => replaceFile(join(path, name), `${JSON.stringify(value, null, 1)}\n`))
   return {
     path,
     identity: () => read('identity.json', Identity),

@@ -24,6 +24,8 @@ const Id = z.string().min(1).max(120)
 const Key = z.string().min(1).max(200)
 const DiskKeyText = Key.transform((key) => key as DiskKey)
 const Whole = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
+/** By the clock of the server that the agent runs on. */
+const Time = z.number().min(-8.64e15).max(8.64e15)
 const Count = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
 const Consistency = z.enum(['crash', 'application'])
 const Nothing = z.object({})

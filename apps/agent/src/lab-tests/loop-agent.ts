@@ -31,7 +31,7 @@ async function whileHeld(): Promise<void> {
 }
 
 await runProgram({
-  openSource: () =>
+  openSource: ({ gate }) =>
     openLinuxSource({
       settings: {
         ...defaultLinuxSettings,
@@ -40,6 +40,7 @@ await runProgram({
         limits: { ...defaultLinuxSettings.limits, holdSeconds: 60 },
       },
       now: () => Date.now(),
+      gate,
       whileHeld,
     }),
   sysfs: null,

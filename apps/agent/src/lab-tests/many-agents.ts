@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import { openHoldGate } from '@understudy/drivers/linux/hold-gate'
 import { enrol } from '../enrol.ts'
 import { runAgent } from '../run.ts'
 import { openStateFolder, type StateFolder } from '../state-folder.ts'
@@ -23,22 +24,21 @@ const waiting = commands.map((command, index) => ({ command, name: `server-${ind
 const enrolNext = async (): Promise<void> => {
   for (let next = waiting.shift(); next; next = waiting.shift()) {
     const folder = await openStateFolder(join(home, next.name))
-    await enrol(folder, { ...optionsOf(next.command), name: next.name, proxy: null, identity: next.name })
+    await enrol(folder, {
+      ...optionsOf(next.command),
+      name: next.name,
+      proxy: null,
+      identity: next.name,
+      sysfs: null,
+    })
     folders.push(folder)
   }
 }
 await Promise.all(Array.from({ length: AT_ONCE }, enrolNext))
 process.stdout.write('enrolled\n')
-await Promise.all(
-  folders.map((folder) =>
-    runAgent(
-      folder,
-      async () => null,
-      () => {},
-      stopping.signal,
-    ),
-  ),
-)
+const gate = openHoldGate()
+const server = { openSource: async () => null, sysfs: null }
+await Promise.all(folders.map((folder) => runAgent({ folder, gate, server, log: () => {} }, stopping.signal)))
 await rm(home, { recursive: true, force: true })
 
 function optionsOf(command: string) {

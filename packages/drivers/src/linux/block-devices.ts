@@ -135,20 +135,38 @@ export function toDiskKey(text: string): DiskKey {
   return `${plain.slice(0, LONGEST_KEY - DIGEST_CHARACTERS - 1)}${plain === '' ? '' : '-'}${digest}` as DiskKey
 }
 
-/** The whole disks, as `major:minor`, that a device lies on: through partitions, volumes and arrays. Empty: on none. */
-export async function disksUnder(device: string): Promise<ReadonlySet<string>> {
+/**
+ * Whether a device lies on one of the disks, named `major:minor`: through partitions, volumes, arrays, and files that are devices. Null: it does
+ * not; else through how many such files.
+ */
+export async function depthOnDisks(device: string, disks: ReadonlySet<string>): Promise<number | null> {
+  if (disks.has(device)) return 0
   const folder = await realpath(join('/sys/dev/block', device)).catch(() => null)
-  if (folder === null) return new Set()
+  if (folder === null) return null
   if (await exists(join(folder, 'partition')))
-    return await disksUnder(await readLine(join(dirname(folder), 'dev')))
-  const slaves = await readdir(join(folder, 'slaves')).catch(() => [])
-  if (slaves.length === 0) return new Set([device])
-  const found = new Set<string>()
-  for (const slave of slaves)
-    for (const disk of await disksUnder(await readLine(join(folder, 'slaves', basename(slave), 'dev'))))
-      found.add(disk)
-  return found
+    return await depthOnDisks(await readLine(join(dirname(folder), 'dev')), disks)
+  const backing = await readLine(join(folder, 'loop', 'backing_file'))
+  if (backing !== '') {
+    const { dev, rdev, isDevice } = await stat(backing).then(
+      (facts) => ({ dev: facts.dev, rdev: facts.rdev, isDevice: facts.isBlockDevice() }),
+      () => ({ dev: 0, rdev: 0, isDevice: false }),
+    )
+    const below = await depthOnDisks(deviceText(isDevice ? rdev : dev), disks)
+    return below === null ? null : below + 1
+  }
+  let deepest: number | null = null
+  for (const slave of await readdir(join(folder, 'slaves')).catch(() => [])) {
+    const depth = await depthOnDisks(await readLine(join(folder, 'slaves', basename(slave), 'dev')), disks)
+    if (depth !== null) deepest = Math.max(deepest ?? 0, depth)
+  }
+  return deepest
 }
+
+/** As glibc puts them together: sysmacros.h. */
+export const deviceText = (rdev: number): string =>
+  `${(Math.floor(rdev / 2 ** 8) % 2 ** 12) + Math.floor(rdev / 2 ** 44) * 2 ** 12}:${
+    (rdev % 2 ** 8) + (Math.floor(rdev / 2 ** 20) % 2 ** 24) * 2 ** 8
+  }`
 
 /** Empty where the kernel does not have it. */
 const readLine = async (path: string): Promise<string> =>

@@ -69,7 +69,13 @@ const good: EligibilityFacts = {
   lockdown: 'none',
   tracing: 'known',
   disks: disksOf().slice(0, 1),
-  mounts: [{ mountPoint: '/', type: 'xfs', device: '253:0', source: '/dev/mapper/vg-root', writable: true }],
+  mounts: [
+    {
+      ...{ id: '26', parent: '1', root: '/', mountPoint: '/', type: 'xfs', device: '253:0' },
+      ...{ source: '/dev/mapper/vg-root', writable: true, reachable: true, depth: 0 },
+    },
+  ],
+  rootType: 'xfs',
   hasNvmePaths: false,
   hasScripts: false,
 }
@@ -133,6 +139,8 @@ describe('whether a server can be copied', () => {
       'blocker linux/root-cannot-freeze',
       { mounts: good.mounts.map((mount) => ({ ...mount, type: 'vfat' })) },
     ],
+    ['blocker linux/mounted-over', { mounts: good.mounts.map((mount) => ({ ...mount, reachable: false })) }],
+    ['warning linux/layered-root', { rootType: 'overlay' }],
     ['blocker linux/no-requests', { disks: good.disks.map((disk) => ({ ...disk, hasRequests: false })) }],
     ['blocker linux/several-paths', { hasNvmePaths: true }],
     ['blocker linux/zfs', { disks: good.disks.map((disk) => ({ ...disk, fileSystem: 'zfs_member' })) }],

@@ -4,7 +4,7 @@ import { invariant } from '@understudy/base/invariant'
 import { blocker, warning } from '@understudy/domain/machines/finding'
 import type { DiskKey, Eligibility, Finding } from '@understudy/domain/machines/machine'
 import type { BlockDevice, WholeDisk } from './block-devices.ts'
-import { canFreeze } from './mounts.ts'
+import { canFreeze, planHold } from './mounts.ts'
 import type { ServerFacts } from './server-facts.ts'
 
 /** Each point holds the server still for a moment. */
@@ -12,7 +12,7 @@ export const SHORTEST_INTERVAL_SECONDS = 15
 
 export type EligibilityFacts = Pick<
   ServerFacts,
-  'name' | 'isRoot' | 'lockdown' | 'tracing' | 'disks' | 'mounts' | 'hasNvmePaths' | 'hasScripts'
+  'name' | 'isRoot' | 'lockdown' | 'tracing' | 'disks' | 'mounts' | 'rootType' | 'hasNvmePaths' | 'hasScripts'
 >
 
 export const checkEligibility = (facts: EligibilityFacts): Eligibility => ({
@@ -107,16 +107,34 @@ function tracingFindings({ name, lockdown, tracing }: EligibilityFacts): Finding
   return []
 }
 
-function mountFindings({ name, mounts }: EligibilityFacts): Finding[] {
+function mountFindings({ name, mounts, rootType }: EligibilityFacts): Finding[] {
+  const findings: Finding[] = []
   const root = mounts.find(({ mountPoint, writable }) => mountPoint === '/' && writable)
-  if (root === undefined || canFreeze(root.type)) return []
-  return [
-    blocker(
-      'linux/root-cannot-freeze',
-      `The root file system of ${name} is ${root.type}, which cannot be frozen`,
-      'Protect servers whose root is ext4, XFS or Btrfs.',
-    ),
-  ]
+  if (root !== undefined && !canFreeze(root.type))
+    findings.push(
+      blocker(
+        'linux/root-cannot-freeze',
+        `The root file system of ${name} is ${root.type}, which cannot be frozen`,
+        'Protect servers whose root is ext4, XFS or Btrfs.',
+      ),
+    )
+  if (rootType === 'overlay')
+    findings.push(
+      warning(
+        'linux/layered-root',
+        `The root of ${name} is layered over other file systems, as in a container: those that are not mounted where the agent sees them are not frozen, and points are crash-consistent at best`,
+        'Run the agent on the server itself, outside of any container.',
+      ),
+    )
+  for (const covered of planHold(mounts).unreachable)
+    findings.push(
+      blocker(
+        'linux/mounted-over',
+        `Something else is mounted over ${covered} on ${name}, so that its file system cannot be frozen`,
+        `Unmount one of the two, or mount the covered one at a second place as well.`,
+      ),
+    )
+  return findings
 }
 
 function diskFindings(disk: WholeDisk, facts: EligibilityFacts): Finding[] {

@@ -1,21 +1,34 @@
 // Which file systems lie on the disks that are copied, and what is done to each of them so that none of them writes.
-import { readFile, stat } from 'node:fs/promises'
-import { disksUnder } from './block-devices.ts'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { depthOnDisks, deviceText } from './block-devices.ts'
 
 export type Mount = {
+  readonly id: string
+  /** The mount that it is mounted in. */
+  readonly parent: string
+  /** What of the file system is mounted: all of it is `/`. */
+  readonly root: string
   readonly mountPoint: string
   /** `major:minor` of the file system; of no disk for Btrfs and the like. */
   readonly device: string
   readonly type: string
   readonly source: string
   readonly writable: boolean
+  /** Its name leads to it. Something else may have been mounted over it. */
+  readonly reachable: boolean
 }
+
+/** With through how many files that are devices it lies on a disk. */
+export type MountOnDisk = Mount & { readonly depth: number }
 
 export type HoldPlan = {
   /** In this order. */
-  readonly freeze: readonly string[]
+  readonly freeze: readonly { readonly mountPoint: string; readonly mountId: string }[]
   /** Have no such thing: what was written is brought to the disk before, and it is checked that nothing follows. */
   readonly syncOnly: readonly string[]
+  /** Written to, and mounted only where something else lies over it: nobody can get at them to freeze them. */
+  readonly unreachable: readonly string[]
 }
 
 /** Without freeze_fs in the kernel: FIFREEZE says that it is not supported. */
@@ -37,14 +50,17 @@ export const canFreeze = (type: string): boolean => !CANNOT_FREEZE.includes(type
 
 /** The text of /proc/self/mountinfo: see proc_pid_mountinfo(5). Pure. */
 export function parseMounts(text: string): readonly Mount[] {
-  const mounts: Mount[] = []
+  const mounts: Omit<Mount, 'reachable'>[] = []
   for (const line of text.split('\n')) {
     const fields = line.split(' ')
     const dash = fields.indexOf('-')
     if (dash < 0) continue
-    const [, , device = '', , mountPoint = '', options = ''] = fields
+    const [id = '', parent = '', device = '', root = '', mountPoint = '', options = ''] = fields
     const [type = '', source = '', superOptions = ''] = fields.slice(dash + 1)
     mounts.push({
+      id,
+      parent,
+      root: fromOctal(root),
       mountPoint: fromOctal(mountPoint),
       device,
       type,
@@ -53,53 +69,101 @@ export function parseMounts(text: string): readonly Mount[] {
       writable: options.split(',').includes('rw') || superOptions.split(',').includes('rw'),
     })
   }
-  return mounts
+  const byId = new Map(mounts.map((mount) => [mount.id, mount]))
+  const inside = Map.groupBy(mounts, ({ parent }) => parent)
+  const isCovered = (mount: Omit<Mount, 'reachable'>): boolean => {
+    // Over its own root.
+    if (inside.get(mount.id)?.some(({ mountPoint }) => mountPoint === mount.mountPoint)) return true
+    // Over a folder on the way to it, in whichever mount that folder is.
+    let child = mount
+    for (let steps = 0; steps < mounts.length; steps += 1) {
+      const place = child
+      const beside = inside.get(place.parent) ?? []
+      if (beside.some((other) => other !== place && leadsTo(other.mountPoint, place.mountPoint))) return true
+      const parent = byId.get(place.parent)
+      if (parent === undefined || parent === place) return false
+      child = parent
+    }
+    return false
+  }
+  return mounts.map((mount) => ({ ...mount, reachable: !isCovered(mount) }))
 }
+
+const leadsTo = (folder: string, path: string): boolean =>
+  path.startsWith(folder.endsWith('/') ? folder : `${folder}/`)
 
 /** Blank, tab, newline and backslash are written in octal. */
 const fromOctal = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 
 /** Pure. `onDisks`: those that lie on the disks that are copied. */
-export function planHold(onDisks: readonly Mount[]): HoldPlan {
-  const once = new Map<string, Mount>()
-  // Of several mounts of one file system one is enough, and the later ones may lie over the earlier ones.
-  for (const mount of onDisks) if (mount.writable && !once.has(mount.device)) once.set(mount.device, mount)
-  // What is mounted inside another one first: it may have to write to it, as a file with a file system in it does.
-  const deepestFirst = [...once.values()].sort((a, b) => depthOf(b.mountPoint) - depthOf(a.mountPoint))
-  const points = (some: readonly Mount[]): string[] => some.map(({ mountPoint }) => mountPoint)
+export function planHold(onDisks: readonly MountOnDisk[]): HoldPlan {
+  const chosen: MountOnDisk[] = []
+  const unreachable: string[] = []
+  // Of several mounts of one file system one is enough; one of a single file cannot be frozen, so the whole goes first.
+  for (const mounts of Map.groupBy(onDisks, ({ device }) => device).values()) {
+    const reachable = mounts.filter((mount) => mount.reachable)
+    const mount = reachable.find(({ root }) => root === '/') ?? reachable[0]
+    const [first] = mounts
+    if (!mounts.some(({ writable }) => writable) || first === undefined) continue
+    if (mount === undefined) unreachable.push(first.mountPoint)
+    else chosen.push(mount)
+  }
+  // What writes to another one first: a file with a file system in it, wherever that is mounted, and what is mounted inside.
+  chosen.sort((a, b) => b.depth - a.depth || lengthOf(b.mountPoint) - lengthOf(a.mountPoint))
   return {
-    freeze: points(deepestFirst.filter(({ type }) => canFreeze(type))),
-    syncOnly: points(deepestFirst.filter(({ type }) => !canFreeze(type))),
+    freeze: chosen
+      .filter(({ type }) => canFreeze(type))
+      .map(({ mountPoint, id }) => ({ mountPoint, mountId: id })),
+    syncOnly: chosen.filter(({ type }) => !canFreeze(type)).map(({ mountPoint }) => mountPoint),
+    unreachable,
   }
 }
 
-const depthOf = (path: string): number => path.split('/').filter((part) => part !== '').length
+const lengthOf = (path: string): number => path.split('/').filter((part) => part !== '').length
 
 /** Those mounted now that lie on any of the disks, named `major:minor`. */
-export async function readMountsOn(disks: ReadonlySet<string>): Promise<readonly Mount[]> {
-  const found: Mount[] = []
+export async function readMountsOn(disks: ReadonlySet<string>): Promise<readonly MountOnDisk[]> {
+  const found: MountOnDisk[] = []
   for (const mount of parseMounts(await readFile('/proc/self/mountinfo', 'utf8'))) {
-    const device = await deviceOf(mount)
-    if (device === null) continue
-    for (const disk of await disksUnder(device))
-      if (disks.has(disk)) {
-        found.push(mount)
-        break
-      }
+    const depths: number[] = []
+    for (const device of await devicesOf(mount)) {
+      const depth = await depthOnDisks(device, disks)
+      if (depth !== null) depths.push(depth)
+    }
+    if (depths.length > 0) found.push({ ...mount, depth: Math.max(...depths) })
   }
   return found
 }
 
+/** Null: there is none, as nowhere. */
+export const readRootType = async (): Promise<string | null> =>
+  parseMounts(await readFile('/proc/self/mountinfo', 'utf8')).find(
+    ({ mountPoint, reachable }) => mountPoint === '/' && reachable,
+  )?.type ?? null
+
 /** Btrfs and others number themselves; the disk is behind their source then. */
-async function deviceOf({ device, source }: Mount): Promise<string | null> {
-  if (!device.startsWith('0:')) return device
-  if (!source.startsWith('/dev/')) return null
-  const { rdev } = await stat(source).catch(() => ({ rdev: 0 }))
-  return rdev === 0 ? null : `${majorOf(rdev)}:${minorOf(rdev)}`
+async function devicesOf({ device, source, type }: Mount): Promise<readonly string[]> {
+  if (!device.startsWith('0:')) return [device]
+  if (!source.startsWith('/dev/')) return []
+  const facts = await stat(source).catch(() => null)
+  if (!facts?.isBlockDevice()) return []
+  const own = deviceText(facts.rdev)
+  return type === 'btrfs' ? await devicesOfBtrfs(own) : [own]
 }
 
-/** As glibc puts them together: sysmacros.h. */
-const majorOf = (rdev: number): number =>
-  (Math.floor(rdev / 2 ** 8) % 2 ** 12) + Math.floor(rdev / 2 ** 44) * 2 ** 12
-const minorOf = (rdev: number): number => (rdev % 2 ** 8) + (Math.floor(rdev / 2 ** 20) % 2 ** 24) * 2 ** 8
+/** It names one of its devices, and may lie on several. */
+async function devicesOfBtrfs(one: string): Promise<readonly string[]> {
+  const all = '/sys/fs/btrfs'
+  for (const id of await readdir(all).catch(() => [])) {
+    const folder = join(all, id, 'devices')
+    const names = await readdir(folder).catch(() => [])
+    const devices = await Promise.all(
+      names.map(async (name) =>
+        (await readFile(join(folder, basename(name), 'dev'), 'latin1').catch(() => '')).trim(),
+      ),
+    )
+    if (devices.includes(one)) return devices
+  }
+  return [one]
+}

@@ -11,6 +11,7 @@ import type { WholeDisk } from './block-devices.ts'
 import { openDirectDisk } from './direct-disk.ts'
 import { disksToCopy } from './eligibility.ts'
 import { diskWasReplaced, machineNotFound, noCommonInstant } from './failures.ts'
+import type { HoldGate } from './hold-gate.ts'
 import { readServerFacts } from './server-facts.ts'
 import type { LinuxSettings } from './settings.ts'
 import { type OpenDisk, settle } from './settle.ts'
@@ -23,6 +24,7 @@ export type LinuxParts = {
   readonly trackings: Trackings
   readonly memory: AlignedMemory
   readonly now: () => Instant
+  readonly gate: HoldGate
   readonly whileHeld?: () => Promise<void>
 }
 
@@ -81,7 +83,10 @@ export async function openPoint(
         const reader = present(open[index], 'every disk is open').reader
         unused.set(
           disk.key,
-          await readUnusedAreas(disk, reader, facts.mounts, parts.settings.limits.holdSeconds),
+          await readUnusedAreas(disk, reader, facts.mounts, {
+            gate: parts.gate,
+            seconds: parts.settings.limits.holdSeconds,
+          }),
         )
       }
     } catch (error) {
@@ -123,7 +128,7 @@ type Opened = {
 }
 
 async function settleFor(
-  { settings, trackings, memory, now, whileHeld }: LinuxParts,
+  { settings, trackings, memory, now, gate, whileHeld }: LinuxParts,
   { tracking, open, asked }: Opened,
   copy: (some: readonly SourceDisk[]) => Promise<void>,
   signal?: AbortSignal,
@@ -138,6 +143,7 @@ async function settleFor(
       asked,
       memory,
       now,
+      gate,
       ...(whileHeld ? { whileHeld } : {}),
     },
     copy,

@@ -10,7 +10,7 @@ import type {
 } from '@understudy/domain/machines/machine'
 import { type BlockDevice, readWholeDisks, type WholeDisk } from './block-devices.ts'
 import { hasPreScripts } from './consistency-scripts.ts'
-import { type Mount, readMountsOn } from './mounts.ts'
+import { type MountOnDisk, readMountsOn, readRootType } from './mounts.ts'
 import type { LinuxSettings } from './settings.ts'
 import { isKnownFormat } from './trace-text.ts'
 
@@ -22,7 +22,9 @@ export type ServerFacts = {
   readonly lockdown: string | null
   readonly tracing: 'known' | 'absent' | 'unknown-format'
   readonly disks: readonly WholeDisk[]
-  readonly mounts: readonly Mount[]
+  readonly mounts: readonly MountOnDisk[]
+  /** Of the file system that this process sees as the root. */
+  readonly rootType: string | null
   /** Paths to one NVMe disk: their requests are told under other names. */
   readonly hasNvmePaths: boolean
   readonly hasScripts: boolean
@@ -49,6 +51,7 @@ export async function readServerFacts(settings: LinuxSettings, signal?: AbortSig
     tracing,
     disks,
     mounts,
+    rootType: await readRootType(),
     hasNvmePaths: blocks.some((name) => /^nvme\d+c\d+n\d+$/.test(name)),
     hasScripts,
     hardware: {

@@ -12,6 +12,7 @@ import type { DirectDisk } from './direct-disk.ts'
 import { notHeldStill, trackingWasLost, writesTooFast, writtenWhileHeld } from './failures.ts'
 import { type FreezeKeeper, openFreezeKeeper } from './freeze-keeper.ts'
 import { heldMemory, holdExtents } from './held-disk.ts'
+import type { HoldGate } from './hold-gate.ts'
 import { type HoldPlan, planHold, readMountsOn } from './mounts.ts'
 import { runCommand } from './run-command.ts'
 import type { TrackedDisk, Tracker, View } from './tracker.ts'
@@ -42,6 +43,7 @@ export type SettleParts = {
   readonly asked: Consistency
   readonly memory: AlignedMemory
   readonly now: () => Instant
+  readonly gate: HoldGate
   /** For tests: the server is held still, and what is read is known. */
   readonly whileHeld?: () => Promise<void>
 }
@@ -70,6 +72,9 @@ type PartsWithin = SettleParts & { readonly heldMemory: Buffer }
 async function settleWithin(parts: PartsWithin, copy: SettleRound, signal?: AbortSignal): Promise<Settled> {
   for (let tries = 1; ; tries += 1) {
     const hold = planHold(await readMountsOn(new Set(parts.disks.map(({ tracked }) => tracked.device))))
+    const [covered] = hold.unreachable
+    if (covered !== undefined)
+      throw notHeldStill(`something else is mounted over ${covered}, which is written to`)
     await approach(parts, hold, copy, signal)
     const { preNote, held, postNote } = await holdWithScripts(parts, hold, signal)
     if (held.kind === 'held') {
@@ -105,7 +110,7 @@ async function approach(
   for (let rounds = 0; ; rounds += 1) {
     signal?.throwIfAborted()
     // What waits in memory would come to the disk in the freeze, and the server would wait for it.
-    await syncAll([...hold.freeze, ...hold.syncOnly], signal)
+    await syncAll([...hold.freeze.map(({ mountPoint }) => mountPoint), ...hold.syncOnly], signal)
     await fenceOrFail(tracker)
     const left = round.changedBytes
     if (left <= limits.holdBytes) return
@@ -168,7 +173,13 @@ async function holdStill(parts: PartsWithin, hold: HoldPlan, signal?: AbortSigna
   try {
     await syncAll(hold.syncOnly, signal)
     signal?.throwIfAborted()
-    return await whileFrozen(parts, keeper)
+    // What this process writes itself would hang with all the rest.
+    const end = await parts.gate.hold(parts.limits.holdSeconds)
+    try {
+      return await whileFrozen(parts, keeper)
+    } finally {
+      end()
+    }
   } finally {
     await keeper.close()
   }

@@ -11,6 +11,7 @@ import { readBootFacts } from './boot-facts.ts'
 import { checkEligibility, SHORTEST_INTERVAL_SECONDS } from './eligibility.ts'
 import { machineNotFound } from './failures.ts'
 import { glance } from './glance.ts'
+import { type HoldGate, openHoldGate } from './hold-gate.ts'
 import { type LinuxParts, openPoint } from './open-point.ts'
 import { preparationPlace, prepareFor } from './preparation/prepare-for.ts'
 import { findPreparation, undoPreparation } from './preparation/prepare-server.ts'
@@ -29,6 +30,8 @@ export type LinuxSourceOptions = {
   readonly now: () => Instant
   /** Where what was prepared in the server is kept. Left out: nothing can be prepared in it. */
   readonly preparationFolder?: string
+  /** Of everything else in this process that writes files. Left out: nothing does. */
+  readonly gate?: HoldGate
   /** For tests: called while the server is held still and before it goes on; it must not write to its disks. */
   readonly whileHeld?: () => Promise<void>
 }
@@ -39,6 +42,7 @@ export async function openLinuxSource({
   settings,
   now,
   preparationFolder,
+  gate = openHoldGate(),
   whileHeld,
 }: LinuxSourceOptions): Promise<LinuxSource> {
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'latin1')).trim()
@@ -48,6 +52,7 @@ export async function openLinuxSource({
     trackings,
     memory: openAlignedMemory(),
     now,
+    gate,
     ...(whileHeld ? { whileHeld } : {}),
   }
   const find = async (ref: string, signal?: AbortSignal) => {

@@ -17,7 +17,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { openFreezeKeeper } from './freeze-keeper.ts'
 import { defaultLinuxSettings, type LinuxSettings } from './settings.ts'
 import { type LinuxSource, openLinuxSource } from './source.ts'
-import { makeTestDisk, must, requireLinuxSource, type TestDisk } from './test-disk.ts'
+import {
+  holdersOf,
+  makeTestDisk,
+  must,
+  requireLinuxSource,
+  startHangingWrite,
+  type TestDisk,
+} from './test-disk.ts'
 
 const MINUTES_5 = 300_000
 const trackingId = 'us-vm-test'
@@ -115,7 +122,7 @@ describe('holding the server still', () => {
   test(
     'stops its writes until it is told to go on',
     async () => {
-      const keeper = await openFreezeKeeper([disk.mountPoint], 60)
+      const keeper = await openFreezeKeeper([{ mountPoint: disk.mountPoint }], 60)
       await keeper.freeze()
       const { child, ended } = startTouching('held')
       await sleep(1000)
@@ -130,7 +137,7 @@ describe('holding the server still', () => {
   test(
     'ends by itself after its time, and it is known that it was no instant',
     async () => {
-      const keeper = await openFreezeKeeper([disk.mountPoint], 2)
+      const keeper = await openFreezeKeeper([{ mountPoint: disk.mountPoint }], 2)
       await keeper.freeze()
       expect(await startTouching('guarded').ended).toBe(0)
       expect(await keeper.thaw()).toBe(false)
@@ -142,15 +149,34 @@ describe('holding the server still', () => {
   test(
     'takes all file systems or none, and leaves alone what another one has frozen',
     async () => {
-      const keeper = await openFreezeKeeper([disk.mountPoint, join(folder, 'nowhere')], 60)
+      const keeper = await openFreezeKeeper([{ mountPoint: disk.mountPoint }, { mountPoint: '/proc' }], 60)
       await expect(keeper.freeze()).rejects.toMatchObject({ code: 'linux/not-held-still' })
       expect(await startTouching('none').ended).toBe(0)
       await keeper.close()
       await must('fsfreeze', '-f', disk.mountPoint)
-      const second = await openFreezeKeeper([disk.mountPoint], 60)
+      const second = await openFreezeKeeper([{ mountPoint: disk.mountPoint }], 60)
       await expect(second.freeze()).rejects.toMatchObject({ code: 'linux/not-held-still' })
       await second.close()
       await must('fsfreeze', '-u', disk.mountPoint)
+    },
+    MINUTES_5,
+  )
+
+  test(
+    'ends although the kernel comes to it only long after its time, and nobody waits for it until then',
+    async () => {
+      const write = await startHangingWrite(disk.mountPoint)
+      const keeper = await openFreezeKeeper([{ mountPoint: disk.mountPoint }], 2)
+      await expect(keeper.freeze()).rejects.toMatchObject({ code: 'linux/not-held-still' })
+      await keeper.close()
+      // Longer than any number of tries that somebody might take for enough.
+      await sleep(12_000)
+      expect(await holdersOf(disk.mountPoint)).toContain('fsfreeze D')
+      await write.end()
+      const { child } = startTouching('late')
+      await expect.poll(() => child.exitCode, { timeout: 60_000 }).toBe(0)
+      // Nothing of it is left that could let go what somebody else holds later.
+      await expect.poll(() => holdersOf(disk.mountPoint)).toEqual([])
     },
     MINUTES_5,
   )

@@ -1,8 +1,10 @@
 // For tests only: disks of files, with file systems that somebody writes to all the time.
 import { spawn } from 'node:child_process'
-import { mkdtemp, open, rm, stat } from 'node:fs/promises'
+import { mkdtemp, open, readdir, readFile, readlink, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { present } from '@understudy/base/invariant'
 import { runCommand } from './run-command.ts'
 
 export type TestDisk = {
@@ -86,6 +88,54 @@ export async function makeTestDisk(type: 'ext4' | 'xfs', bytes: number): Promise
     },
   }
   return disk
+}
+
+/** Of every Linux that has Perl: splice(2) from a pipe in which nothing comes, into a file of the file system. */
+const HANGING_WRITE = `
+open(my $file, '>', $ARGV[0]) or die; $| = 1; print "$$";
+syscall($ARGV[1], fileno(STDIN), 0, fileno($file), 0, 4096, 0)
+`
+const SPLICE: Readonly<Record<string, string>> = { x64: '275', arm64: '76' }
+
+/** A write that the kernel has begun and that does not end before it is told to: whoever freezes waits for it, and cannot be killed. */
+export async function startHangingWrite(mountPoint: string): Promise<{ end(): Promise<void> }> {
+  const call = present(SPLICE[process.arch], 'the number of splice(2) is known here')
+  // What a child gets of us is a socket; the shell makes a pipe.
+  const child = spawn(
+    'sh',
+    ['-c', 'cat | perl -e "$1" "$2" "$3"', 'hanging', HANGING_WRITE, join(mountPoint, 'hanging'), call],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  )
+  const ended = new Promise<void>((resolve) => child.on('close', () => resolve()))
+  const pid = String(await new Promise((resolve) => child.stdout.once('data', resolve)))
+  for (
+    let looks = 0;
+    !(await readFile(`/proc/${pid}/syscall`, 'latin1')).startsWith(`${call} `);
+    looks += 1
+  ) {
+    if (looks > 600) throw new Error('the write does not hang')
+    await sleep(50)
+  }
+  return {
+    async end() {
+      child.stdin.end()
+      await ended
+    },
+  }
+}
+
+/** Programs that have the folder open, with their state: proc_pid_stat(5). */
+export async function holdersOf(folder: string): Promise<string[]> {
+  const found: string[] = []
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const place = join('/proc', pid)
+    const opened = await readdir(join(place, 'fd')).catch(() => [])
+    const links = await Promise.all(opened.map((fd) => readlink(join(place, 'fd', fd)).catch(() => '')))
+    const [, name, state] =
+      /\((.*)\) (\S)/.exec(await readFile(join(place, 'stat'), 'latin1').catch(() => '')) ?? []
+    if (links.includes(folder) && name !== undefined) found.push(`${name} ${state}`)
+  }
+  return found
 }
 
 /** What is on the medium now, into a file. */

@@ -12,7 +12,8 @@ import type { DirectDisk } from './direct-disk.ts'
 import { readFreeBlocks } from './ext-block-map.ts'
 import { openFreezeKeeper } from './freeze-keeper.ts'
 import { GRAIN_BYTES } from './grain-set.ts'
-import type { Mount } from './mounts.ts'
+import type { HoldGate } from './hold-gate.ts'
+import type { MountOnDisk } from './mounts.ts'
 
 const EXT = ['ext2', 'ext3', 'ext4']
 
@@ -20,13 +21,15 @@ const EXT = ['ext2', 'ext3', 'ext4']
 export async function readUnusedAreas(
   disk: WholeDisk,
   reader: DirectDisk,
-  mounts: readonly Mount[],
-  holdSeconds: number,
+  mounts: readonly MountOnDisk[],
+  hold: { readonly gate: HoldGate; readonly seconds: number },
 ): Promise<readonly Extent[]> {
   const found: Extent[] = []
   for (const { device, bytes, start } of await placesOf(disk)) {
-    const mount = mounts.find((one) => one.device === device && one.writable && EXT.includes(one.type))
-    if (mount === undefined || !(await bringToMedium(mount.mountPoint, holdSeconds))) continue
+    const mount = mounts.find(
+      (one) => one.device === device && one.writable && one.reachable && EXT.includes(one.type),
+    )
+    if (mount === undefined || !(await bringToMedium(mount.mountPoint, hold))) continue
     const free = await readFreeBlocks((offset, length) => reader.read(start + offset, length))
     for (const extent of free ?? []) {
       const from = roundUp(start + extent.offset, GRAIN_BYTES)
@@ -49,9 +52,15 @@ async function placesOf({ device, bytes, children }: WholeDisk) {
 }
 
 /** False: it could not be frozen, or not all the time. */
-async function bringToMedium(mountPoint: string, holdSeconds: number): Promise<boolean> {
-  const keeper = await openFreezeKeeper([mountPoint], holdSeconds)
+async function bringToMedium(
+  mountPoint: string,
+  { gate, seconds }: { readonly gate: HoldGate; readonly seconds: number },
+): Promise<boolean> {
+  const keeper = await openFreezeKeeper([{ mountPoint }], seconds).catch(() => null)
+  if (keeper === null) return false
+  let end: (() => void) | null = null
   try {
+    end = await gate.hold(seconds)
     await keeper.freeze()
     return await keeper.thaw()
   } catch {
@@ -59,5 +68,6 @@ async function bringToMedium(mountPoint: string, holdSeconds: number): Promise<b
     return false
   } finally {
     await keeper.close()
+    end?.()
   }
 }

@@ -113,14 +113,20 @@ test('a server says itself whether it would boot elsewhere; one that cannot say 
 })
 
 test('a server is prepared by its agent, which says what it has changed', async () => {
-  const { source, site } = await newServer()
+  const { source, site, lab, ref } = await newServer()
   const prepare = () => present(source.prepareBoot, 'servers can be prepared').call(source, ref, ['virtio'])
   const find = () => present(source.findPreparation, 'servers can be asked').call(source, ref)
   await expect(prepare()).rejects.toMatchObject({ name: 'Refusal', code: 'boot-check/no-way' })
   expect(await find()).toBeNull()
-  const prepared = { at: 5, tool: 'initramfs-tools', drivers: ['virtio_blk'], changes: ['/boot/initrd.img-6.1'] }
+  const prepared = {
+    at: 5,
+    tool: 'initramfs-tools',
+    drivers: ['virtio_blk'],
+    changes: ['/boot/initrd.img-6.1'],
+  }
   site.source.prepareBoot = async (_ref, hardware) => ({ ...prepared, drivers: hardware })
   site.source.findPreparation = async () => prepared
+  lab.restartAgents()
   expect(await prepare()).toEqual({ ...prepared, drivers: ['virtio'] })
   expect(await find()).toEqual(prepared)
 })

@@ -11,7 +11,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { firstBootScript } from './first-boot.ts'
 
 const run = promisify(execFile)
-const toNetworkText = (address: string, wanted: AdapterAddress): string => networkText(address, toAddressText(wanted))
+const toNetworkText = (address: string, wanted: AdapterAddress): string =>
+  networkText(address, toAddressText(wanted))
 const mac = '52:54:00:12:34:56'
 const fixed = toNetworkText('52:54:00:12:34:56'.toUpperCase(), {
   method: 'static',
@@ -107,8 +108,12 @@ test('a resolver that somebody else writes, an unknown adapter, and what is no a
 })
 
 test('a target takes only such texts as it would write itself', () => {
-  const texts = ['dhcp', toAddressText({ method: 'static', prefix: '10.0.0.2/8', gateway: null, nameServers: [] })]
+  const texts = [
+    'dhcp',
+    toAddressText({ method: 'static', prefix: '10.0.0.2/8', gateway: null, nameServers: [] }),
+  ]
   for (const text of texts) expect(text).toMatch(ADDRESS_TEXT)
   expect(fixed.split(' ').slice(1).join(' ')).toMatch(ADDRESS_TEXT)
-  for (const text of ['static x', 'dhcp\n', 'static 10.0.0.2/8 - -,value=x']) expect(text).not.toMatch(ADDRESS_TEXT)
+  for (const text of ['static x', 'dhcp\n', 'static 10.0.0.2/8 - -,value=x'])
+    expect(text).not.toMatch(ADDRESS_TEXT)
 })
