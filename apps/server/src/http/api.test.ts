@@ -712,6 +712,48 @@ test('where the secrets of a changed site go is in the audit', async () => {
   ])
 })
 
+test('an agent says what stands still without it, and what it was refused for is accepted by contributors', async () => {
+  const site = sampleSite()
+  await stores.sites.create(site, {})
+  const { invitation, token } = await agents.invite({ siteId: site.id, roles: ['protected-server'], by: 'ada' })
+  const known = { model: 'R740', firmwareId: 'f1', serials: ['s1'], disks: ['d1'] }
+  const facts = { hostName: 'db', system: '', kernel: '', architecture: '', processors: 1, memoryBytes: 1 }
+  const verdict = await stores.agents.enrol(hashSecret(token), clock.now(), {
+    ...{ id: newId() as never, name: 'db', publicKey: 'k', serverIdentity: 'db-by-id', version: '1' },
+    ...{ hardware: known, facts },
+  })
+  if (verdict.kind !== 'enrolled') throw new Error(invitation.id)
+  const { agent } = verdict
+  const parents = {
+    ...{ machineId: 'm' as never, sourceSiteId: site.id, sourceRef: agent.serverIdentity as never },
+    ...{ targetSiteId: 't' as never, policyId: 'p' as never },
+  }
+  await stores.protections.create(sampleProtection(parents, { name: 'its own' }))
+  await stores.protections.create(
+    sampleProtection({ ...parents, machineId: 'n' as never, sourceRef: 'another' as never }, { name: 'not its' }),
+  )
+  const as = async (role: Role, method: string, path: string, body?: unknown) =>
+    call(method, `/api/v1/agents/${agent.id}${path}`, { headers: await headersOf(role), body })
+  const standing = await as('reader', 'GET', '/protections')
+  expect(standing.body.items).toEqual([{ id: expect.any(String), name: 'its own' }])
+
+  const at = clock.now()
+  const hardware = { ...known, model: 'R750', firmwareId: 'f2' }
+  await stores.agents.setOtherHardware(agent.id, { hardware, hostName: 'db', why: 'another', at })
+  const shown = (await as('reader', 'GET', '')).body
+  expect(shown).toMatchObject({ model: 'R740', otherHardware: { model: 'R750', why: 'another' } })
+  const accept = { at: new Date(at).toISOString() }
+  expect((await as('operator', 'POST', '/accept-hardware', accept)).status).toBe(403)
+  const stale = await as('contributor', 'POST', '/accept-hardware', { at: new Date(at - 1).toISOString() })
+  expect(stale.body).toMatchObject({ code: 'agent/hardware-not-seen' })
+  expect((await as('contributor', 'POST', '/accept-hardware', accept)).body).toMatchObject({
+    model: 'R750',
+    otherHardware: null,
+  })
+  const { rows } = await stores.audit.list({}, { limit: 1, cursor: null })
+  expect(rows).toMatchObject([{ action: 'agents.acceptHardware', facts: { why: 'another' } }])
+})
+
 describe('the bandwidth between two sites', () => {
   test('is limited by contributors, said in words with what counts now, and removed', async () => {
     const [source, target] = [sampleSite(), sampleSite()]
