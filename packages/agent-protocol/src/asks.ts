@@ -89,6 +89,8 @@ const OpenPoint = z.object({
   since: z.string().max(2000).nullable(),
   excludedDisks: DiskKeys,
   consistency: Consistency,
+  /** What has not changed is read, too. */
+  readWhole: z.boolean().optional(),
 })
 const Facts = {
   /** How long ago its instant was when this was said. Never a time of day: the clock of a server may be years off. */
@@ -105,6 +107,8 @@ const Opened = z.discriminatedUnion('kind', [
     disks: Disks,
     /** It goes on while it is copied, and has its instant at the end. */
     settles: z.boolean(),
+    /** `digest-disk` may be asked of its disks. */
+    digests: z.boolean().optional(),
   }),
   z.object({
     kind: z.literal('tracking-lost'),
@@ -126,6 +130,18 @@ const Changes = z.object({
 })
 export const EXTENTS_PER_PAGE = 3000
 const ChangesPage = z.object({ extents: z.array(ExtentTuple).max(EXTENTS_PER_PAGE), last: z.boolean() })
+
+/** Of what the disk reads as now, the digest of each piece of the range, one after the other. */
+const Digest = z.object({
+  opening: Id,
+  round: Whole,
+  disk: DiskKeyText,
+  offset: Whole,
+  bytes: Whole.min(1).max(16 * 1024 * 1024),
+  pieceBytes: Whole.min(4096).max(1024 * 1024),
+})
+/** Base64. */
+const Digests = z.object({ digests: z.string().max(200_000) })
 
 /** `copied`: so many rounds are here. What comes back is the next one, or the end. */
 const Settle = z.object({ opening: Id, copied: Whole })
@@ -160,6 +176,7 @@ export const askShapes = {
   'find-preparation': { question: Nothing, answer: z.object({ prepared: Prepared.nullable() }) },
   'open-point': { question: OpenPoint, answer: Opened },
   'list-changes': { question: Changes, answer: ChangesPage },
+  'digest-disk': { question: Digest, answer: Digests },
   'settle-point': { question: Settle, answer: Settled },
   'release-point': { question: Release, answer: Nothing },
   'stop-tracking': { question: StopTracking, answer: Nothing },

@@ -138,7 +138,13 @@ function openMachinePoint(
   // As strict as the port allows.
   const disks = isIdle && !readWhole ? opened.map((disk) => ({ ...disk, reader: unreadable(disk) })) : opened
   if (machine.settles)
-    return openSettlingPoint(machines, machine, { trackingId, excludedDisks, baseline, disks })
+    return openSettlingPoint(machines, machine, {
+      trackingId,
+      excludedDisks,
+      baseline,
+      disks,
+      isWhole: since === null || readWhole,
+    })
   const checkpoint = machine.untrackable ? null : machine.addCheckpoint(trackingId, excludedDisks)
   let released = false
   return {
@@ -159,13 +165,14 @@ type Settling = {
   readonly excludedDisks: readonly DiskKey[]
   readonly baseline: FakeCheckpoint | null
   readonly disks: readonly SourceDisk[]
+  readonly isWhole: boolean
 }
 
 /** Nothing holds still: what is read is what is there now, and what was written meanwhile comes in rounds. */
 function openSettlingPoint(
   machines: FakeMachines,
   machine: FakeMachine,
-  { trackingId, excludedDisks, baseline, disks }: Settling,
+  { trackingId, excludedDisks, baseline, disks, isWhole }: Settling,
 ): SourceMachinePoint {
   // The ranges were chosen when it was opened; their content is what is there when it is read.
   const live = disks.map((disk) => ({
@@ -174,6 +181,7 @@ function openSettlingPoint(
     changed: (signal?: AbortSignal) => asData(disk.changed(signal)),
   }))
   let written = machine.addCheckpoint(trackingId, excludedDisks)
+  const opening = isWhole && !machine.untrackable ? machine.addCheckpoint(trackingId, excludedDisks) : null
   let checkpoint: FakeCheckpoint | null = null
   let released = false
   const takeRound = (): readonly SourceDisk[] => {
@@ -184,7 +192,7 @@ function openSettlingPoint(
   }
   return {
     ref: machine.ref,
-    checkpoint: null,
+    checkpoint: opening?.id ?? null,
     disks: live,
     async settle(copy, signal) {
       await machine.whileSettling?.()
@@ -209,8 +217,8 @@ function openSettlingPoint(
     async release(kept) {
       if (released) return
       released = true
-      const dropped = kept ? baseline : checkpoint
-      machine.dropCheckpoints((other) => other === dropped || other === written)
+      const dropped = kept ? [baseline, opening] : [checkpoint]
+      machine.dropCheckpoints((other) => dropped.includes(other) || other === written)
     },
   }
 }

@@ -35,7 +35,7 @@ export async function openPoint(
 ): Promise<OpenPointResult> {
   const [wanted, ...others] = request.machines
   if (wanted === undefined || others.length > 0) throw noCommonInstant()
-  const { ref, trackingId, since, excludedDisks } = wanted
+  const { ref, trackingId, since, excludedDisks, readWhole = false } = wanted
   const facts = await readServerFacts(parts.settings, signal)
   if (facts.ref !== ref) throw machineNotFound(ref)
   const disks = disksToCopy(facts, excludedDisks)
@@ -63,6 +63,9 @@ export async function openPoint(
   tracking.round?.close()
   const round = tracking.tracker.openView()
   tracking.round = round
+  // A copy of the whole that is interrupted goes on from its opening.
+  const opening =
+    since === null || readWhole ? trackings.mark(tracking, tracking.tracker.openView()).checkpoint : null
   const unused = new Map<string, readonly Extent[]>()
 
   let checkpoint: string | null = null
@@ -73,7 +76,8 @@ export async function openPoint(
     round.close()
     if (tracking.round === round) {
       tracking.round = null
-      trackings.keepOnly(tracking, kept ? checkpoint : since)
+      if (kept) trackings.keepOnly(tracking, checkpoint)
+      else trackings.keepOnly(tracking, since, opening)
     }
     await closeDisks(open)
   }
@@ -96,7 +100,7 @@ export async function openPoint(
   }
   const machine = {
     ref,
-    checkpoint: null,
+    checkpoint: opening,
     disks: open.map((disk) => {
       const { key } = disk.tracked
       return toSourceDisk(disk, present(changed.get(key), 'every disk has changes'), unused.get(key) ?? [])

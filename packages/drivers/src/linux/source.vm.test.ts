@@ -118,6 +118,30 @@ const writeFileTo = (name: string, bytes: number): Promise<string> =>
     'conv=fsync',
   )
 
+test(
+  'a copy of the whole that was interrupted goes on from its opening, with all that was written since',
+  async () => {
+    const source = await openSource()
+    const first = opened(await ask(source, null))
+    const opening = present(first.checkpoint, 'the opening has a mark')
+    await writeFileTo('after-the-opening', MiB)
+    await first.release(false)
+    const wanted = { ref, trackingId, since: opening, excludedDisks: [], readWhole: true }
+    const second = opened(await source.openPoint({ machines: [wanted], consistency: 'crash' }))
+    const changedBytes = await readRound(second.disks)
+    expect(changedBytes).toBeGreaterThanOrEqual(MiB)
+    expect(changedBytes, 'a part of the disk').toBeLessThan(32 * MiB)
+    const { checkpoint } = await settleAndKeep(second)
+    // What was sealed takes the place of both.
+    expect(await ask(source, opening)).toMatchObject({ kind: 'tracking-lost' })
+    const third = opened(await ask(source, checkpoint))
+    expect(third.checkpoint, 'of what is no copy of the whole').toBeNull()
+    await third.release(false)
+    await source.stopTracking(ref, trackingId)
+  },
+  MINUTES_5,
+)
+
 describe('holding the server still', () => {
   test(
     'stops its writes until it is told to go on',

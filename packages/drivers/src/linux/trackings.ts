@@ -6,7 +6,7 @@ import { openTracker, type TrackedDisk, type Tracker, type View } from './tracke
 /** Of one owner. */
 export type Tracking = {
   readonly tracker: Tracker
-  /** Instants by their number: what was written since. At most the newest sealed one, and one that is not sealed yet. */
+  /** Instants by their number: what was written since. At most the newest sealed one, the opening of a whole copy, and one not sealed yet. */
   readonly marks: Map<number, View>
   nextRound: number
   /** Of the point that is open. */
@@ -29,8 +29,8 @@ export type Trackings = {
   begin(trackingId: string, disks: readonly TrackedDisk[]): Promise<Tracking>
   /** Numbers the instant that `after` begins at. */
   mark(tracking: Tracking, after: View): { readonly round: number; readonly checkpoint: string }
-  /** Only the mark of this checkpoint stays. Null: none. */
-  keepOnly(tracking: Tracking, checkpoint: string | null): void
+  /** Only the marks of these checkpoints stay. Null: none. */
+  keepOnly(tracking: Tracking, ...checkpoints: readonly (string | null)[]): void
   stop(trackingId: string): Promise<void>
   close(): Promise<void>
 }
@@ -75,10 +75,10 @@ export function openTrackings({ bootId, tracefs, bufferKiB }: TrackingsOptions):
       tracking.marks.set(round, after)
       return { round, checkpoint: toCheckpoint({ bootId, generation: tracking.tracker.generation, round }) }
     },
-    keepOnly(tracking, checkpoint) {
-      const kept = checkpoint === null ? -1 : roundOf(checkpoint)
+    keepOnly(tracking, ...checkpoints) {
+      const kept = checkpoints.map((checkpoint) => (checkpoint === null ? -1 : roundOf(checkpoint)))
       for (const [round, view] of tracking.marks) {
-        if (round === kept) continue
+        if (kept.includes(round)) continue
         view.close()
         tracking.marks.delete(round)
       }

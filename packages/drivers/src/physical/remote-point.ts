@@ -2,9 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import type { AgentLine } from '@understudy/agent-protocol/agent-line'
 import { MOST_READ_BYTES } from '@understudy/agent-protocol/frames'
+import { Outage } from '@understudy/base/errors'
 import type { Clock, Instant } from '@understudy/base/instant'
 import { invariant } from '@understudy/base/invariant'
-import type { BlockReader, MappedExtent } from '@understudy/block/device'
+import type { BlockReader, Extent, MappedExtent } from '@understudy/block/device'
+import { DIGEST_BYTES } from '@understudy/block/digest'
 import type { AgentId } from '@understudy/domain/agents/agent'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { Consistency } from '@understudy/domain/recovery-points/recovery-point'
@@ -33,6 +35,7 @@ type Place = {
   readonly agentId: AgentId
   readonly opening: string
   readonly round: number
+  readonly tellsDigests: boolean
 }
 
 export async function openRemotePoint(
@@ -40,11 +43,11 @@ export async function openRemotePoint(
   { agentId, machine, consistency, opening }: Wanted,
   signal?: AbortSignal,
 ): Promise<OpenPointResult> {
-  const { ref, trackingId, since, excludedDisks } = machine
+  const { ref, trackingId, since, excludedDisks, readWhole = false } = machine
   const letGo = async (kept: boolean): Promise<void> => {
     await line.ask(agentId, 'release-point', { opening, kept })
   }
-  const question = { opening, trackingId, since, excludedDisks: [...excludedDisks], consistency }
+  const question = { opening, trackingId, since, excludedDisks: [...excludedDisks], consistency, readWhole }
   const askedAt = clock.now()
   const opened = await line.ask(agentId, 'open-point', question, signal).catch((error: unknown) => {
     // It may have been opened all the same, and nobody would ever let it go.
@@ -58,7 +61,15 @@ export async function openRemotePoint(
     released ??= letGo(kept)
     return released
   }
-  const place = { line, clock, askedAt, agentId, opening, round: 0 }
+  const place = {
+    line,
+    clock,
+    askedAt,
+    agentId,
+    opening,
+    round: 0,
+    tellsDigests: opened.digests ?? false,
+  }
   const point: SourceMachinePoint = {
     ref,
     checkpoint,
@@ -107,7 +118,26 @@ function remoteDisk(
     bytes,
     reader: remoteReader(place, key, bytes),
     changed: (signal) => listChanges(place, key, signal),
+    ...(place.tellsDigests ? { digests: (...args) => askDigests(place, key, ...args) } : {}),
   }
+}
+
+async function askDigests(
+  { line, agentId, opening, round }: Place,
+  disk: DiskKey,
+  { offset, bytes }: Extent,
+  pieceBytes: number,
+  signal?: AbortSignal,
+): Promise<Buffer> {
+  const question = { opening, round, disk, offset, bytes, pieceBytes }
+  const { digests } = await line.ask(agentId, 'digest-disk', question, signal)
+  const found = Buffer.from(digests, 'base64')
+  if (found.length === Math.ceil(bytes / pieceBytes) * DIGEST_BYTES) return found
+  throw new Outage({
+    code: 'agent/bad-digests',
+    message: 'The agent told other digests than it was asked for',
+    remedy: 'It is tried again. If it stays, bring the agent to the version of this server.',
+  })
 }
 
 async function* listChanges(

@@ -13,6 +13,7 @@ import { Outage, Refusal } from '@understudy/base/errors'
 import { inTurn } from '@understudy/base/in-turn'
 import type { Clock, Instant } from '@understudy/base/instant'
 import type { MappedExtent } from '@understudy/block/device'
+import { digestsOf } from '@understudy/block/digest'
 import type { Preparation } from '@understudy/domain/boot-check/preparation'
 import type { DiscoveredMachine, DiskKey } from '@understudy/domain/machines/machine'
 import type {
@@ -168,6 +169,15 @@ export function createSourceDesk(source: SourcePlatform, time: DeskTime = realTi
     },
     'open-point': open,
     'list-changes': async (question) => nextPage(await find(question.opening), question),
+    'digest-disk': async ({ opening, round, disk: key, offset, bytes, pieceBytes }, signal) => {
+      const disk = diskOf(await find(opening), round, key)
+      const range = { offset, bytes }
+      if (offset + bytes > disk.bytes) throw outside()
+      const digests = disk.digests
+        ? await disk.digests(range, pieceBytes, signal)
+        : await digestsOf(disk.reader, range, pieceBytes, signal)
+      return { digests: digests.toString('base64') }
+    },
     'settle-point': async ({ opening, copied }, signal) => settle(await find(opening), copied, time, signal),
     'release-point': async ({ opening, kept }) => {
       const known = openings.get(opening)
@@ -217,14 +227,14 @@ async function ownMachine(source: SourcePlatform, signal?: AbortSignal): Promise
 
 async function openPoint(
   source: SourcePlatform,
-  { trackingId, since, excludedDisks, consistency }: Question<'open-point'>,
+  { trackingId, since, excludedDisks, consistency, readWhole = false }: Question<'open-point'>,
   time: DeskTime,
   signal: AbortSignal,
 ): Promise<OpenedPoint | Extract<Answer<'open-point'>, { kind: 'tracking-lost' }>> {
   const { ref } = await ownMachine(source, signal)
   const openedAt = time.elapsed()
   const opened = await source.openPoint(
-    { machines: [{ ref, trackingId, since, excludedDisks }], consistency },
+    { machines: [{ ref, trackingId, since, excludedDisks, readWhole }], consistency },
     signal,
   )
   if (opened.kind === 'tracking-lost') return { kind: 'tracking-lost', reason: { ...opened.reason } }
@@ -244,6 +254,7 @@ async function openPoint(
       pauseMilliseconds,
       disks,
       settles: machine.settle !== undefined,
+      digests: true,
     },
     stop: new AbortController(),
     rounds: new Map([[0, machine.disks]]),

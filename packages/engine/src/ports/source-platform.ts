@@ -1,7 +1,7 @@
 // What a site must be able to do so that its machines can be replicated from it.
 
 import type { Instant } from '@understudy/base/instant'
-import type { BlockReader, MappedExtent } from '@understudy/block/device'
+import type { BlockReader, Extent, MappedExtent } from '@understudy/block/device'
 import type { BootFacts } from '@understudy/domain/boot-check/boot-facts'
 import type { GuestHardware } from '@understudy/domain/boot-check/guest-hardware'
 import type { Preparation } from '@understudy/domain/boot-check/preparation'
@@ -50,7 +50,15 @@ export type SourceDisk = {
    * (`zero` where the platform knows that it reads as zeros). A disk that was not there at `since` counts as wholly changed.
    */
   changed(signal?: AbortSignal): AsyncIterable<MappedExtent>
+  /**
+   * Of what `reader` reads of the range now, the digests (`digestOf`) of its pieces, one after the other. The range is at most
+   * `MOST_DIGEST_BYTES` of pieces of 4 KiB to 1 MiB. There where it costs less than to read: over a line. Whoever has something to compare with
+   * asks for these, and reads only what differs.
+   */
+  digests?(range: Extent, pieceBytes: number, signal?: AbortSignal): Promise<Buffer>
 }
+
+export const MOST_DIGEST_BYTES = 16 * 1024 * 1024
 
 /** What is true of a point of a machine that settles; what the opened point says of the same is not used. */
 export type SettledPoint = Pick<
@@ -64,7 +72,11 @@ export type SettleRound = (disks: readonly SourceDisk[]) => Promise<void>
 
 export type SourceMachinePoint = {
   readonly ref: MachineRef
-  /** Pass it as `since` next time. Null: this machine cannot be tracked now, and why. */
+  /**
+   * Pass it as `since` next time. Null: this machine cannot be tracked now, and why. Of a machine that settles it is not the mark of the point
+   * but of its opening: everything written since is known, and a copy of the whole that was interrupted may go on from there. It is there
+   * with `since: null` or `readWhole`, and stays valid, like the older one, until a next point is opened, unless this one was sealed and kept.
+   */
   readonly checkpoint: string | null
   readonly disks: readonly SourceDisk[]
   /**

@@ -1,13 +1,24 @@
 // Finding what differs between a source disk and our copy of it when change tracking cannot say.
-import { KiB } from '@understudy/base/bytes'
+import { KiB, MiB } from '@understudy/base/bytes'
 import { Refusal } from '@understudy/base/errors'
+import { invariant } from '@understudy/base/invariant'
 import type { BlockReader, Extent, MappedExtent } from '@understudy/block/device'
+import { DIGEST_BYTES, digestOf } from '@understudy/block/digest'
+import { coalesce } from '@understudy/block/extents'
 import { isZero } from '@understudy/block/zero-detection'
+import { MOST_DIGEST_BYTES, type SourceDisk } from '../ports/source-platform.ts'
 
 const GRAIN_BYTES = 4 * KiB
+/** Of both sides a frame is compared first; where it differs, its leaves are, and those that differ are read. */
+const FRAME_BYTES = MiB
+const LEAF_BYTES = 64 * KiB
+/** Ranges whose digests are asked for at once. Memory: a frame of the copy for each of them. */
+const DIGESTS_IN_FLIGHT = 4
 
 export type CompareRequest = {
   readonly source: BlockReader
+  /** There where reading the source is dear. */
+  readonly digests?: SourceDisk['digests']
   /** What is in the replica now; it may be shorter than the source. */
   readonly copy: BlockReader
   /** What to compare of the source, ascending: normally the whole disk. */
@@ -21,19 +32,25 @@ export type CompareRequest = {
 }
 
 /**
- * The parts of the source that the copy does not have, ascending, in 4 KiB grains. A part of the copy that cannot be read
+ * The parts of the source that the copy does not have, ascending, in 4 KiB grains, or leaves of 64 KiB by digests. A part of the copy that cannot be read
  * because its checksum is wrong (`replica/damaged`) differs by definition: comparing is how damage is repaired.
  */
 export async function* findDifferences(request: CompareRequest): AsyncGenerator<MappedExtent> {
   const pending: Promise<MappedExtent[]>[] = []
   try {
-    for await (const piece of pieces(request.extents, request.requestBytes)) {
+    const [pieceBytes, inFlight] = request.digests
+      ? [MOST_DIGEST_BYTES, Math.min(DIGESTS_IN_FLIGHT, request.inFlight)]
+      : [request.requestBytes, request.inFlight]
+    for await (const piece of pieces(request.extents, {
+      dataBytes: pieceBytes,
+      holeBytes: 1024 * request.requestBytes,
+    })) {
       request.signal?.throwIfAborted()
       const found = comparePiece(request, piece)
       // It is awaited in its turn; until then a failure must not count as unhandled.
       found.catch(() => {})
       pending.push(found)
-      if (pending.length >= request.inFlight) yield* await next(pending)
+      if (pending.length >= inFlight) yield* await next(pending)
     }
     while (pending.length > 0) yield* await next(pending)
   } finally {
@@ -47,11 +64,11 @@ async function next(pending: Promise<MappedExtent[]>[]): Promise<MappedExtent[]>
 
 async function* pieces(
   extents: AsyncIterable<MappedExtent>,
-  requestBytes: number,
+  { dataBytes, holeBytes }: { readonly dataBytes: number; readonly holeBytes: number },
 ): AsyncGenerator<MappedExtent> {
   for await (const extent of extents) {
     // A hole costs no read of the source: it is cut less often, and the copy's own map skips most of it.
-    const pieceBytes = extent.kind === 'zero' ? 1024 * requestBytes : requestBytes
+    const pieceBytes = extent.kind === 'zero' ? holeBytes : dataBytes
     for (let done = 0; done < extent.bytes; done += pieceBytes)
       yield {
         offset: extent.offset + done,
@@ -65,14 +82,44 @@ async function comparePiece(request: CompareRequest, piece: MappedExtent): Promi
   const { copy, onCompared } = request
   const commonBytes = Math.max(0, Math.min(piece.bytes, copy.bytes - piece.offset))
   const common = { ...piece, bytes: commonBytes }
-  const found =
-    commonBytes === 0
-      ? []
-      : await (piece.kind === 'zero' ? compareHole(request, common) : compareData(request, common))
+  const found = commonBytes === 0 ? [] : await compareCommon(request, common)
   if (commonBytes < piece.bytes)
     found.push({ offset: piece.offset + commonBytes, bytes: piece.bytes - commonBytes, kind: piece.kind })
   onCompared?.(piece.bytes)
   return found
+}
+
+function compareCommon(request: CompareRequest, piece: MappedExtent): Promise<MappedExtent[]> {
+  if (piece.kind === 'zero') return compareHole(request, piece)
+  return request.digests ? compareDigests(request, request.digests, piece) : compareData(request, piece)
+}
+
+async function compareDigests(
+  { copy, signal }: CompareRequest,
+  digests: NonNullable<CompareRequest['digests']>,
+  range: Extent,
+): Promise<MappedExtent[]> {
+  const found: Extent[] = []
+  const differing = async (within: Extent, pieceBytes: number): Promise<Extent[]> => {
+    const theirs = await digests(within, pieceBytes, signal)
+    const list: Extent[] = []
+    for (const [index, piece] of cut(within, pieceBytes).entries()) {
+      const digest = theirs.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES)
+      invariant(digest.length === DIGEST_BYTES, 'every piece has its digest')
+      const ours = await readUnlessDamaged(copy, piece, signal)
+      if (ours === 'damaged' || !digestOf(ours).equals(digest)) list.push(piece)
+    }
+    return list
+  }
+  for (const frame of await differing(range, FRAME_BYTES)) found.push(...(await differing(frame, LEAF_BYTES)))
+  return coalesce(found).map((extent) => ({ ...extent, kind: 'data' }))
+}
+
+function cut({ offset, bytes }: Extent, pieceBytes: number): Extent[] {
+  const list: Extent[] = []
+  for (let done = 0; done < bytes; done += pieceBytes)
+    list.push({ offset: offset + done, bytes: Math.min(pieceBytes, bytes - done) })
+  return list
 }
 
 async function compareData({ source, copy, signal }: CompareRequest, piece: Extent): Promise<MappedExtent[]> {

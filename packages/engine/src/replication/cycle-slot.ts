@@ -99,7 +99,8 @@ async function attemptCycle(
     time: { now: () => parts.clock.now(), sleep: parts.sleep },
     signal,
     ...(seat ? { seat } : {}),
-    onPlan: (plan, diskBytes) => onPlanned(parts, slot, plan, { diskBytes, limits }),
+    onPlan: (plan, { diskBytes, besideDisks }) =>
+      onPlanned(parts, slot, plan, { diskBytes, limits: besideDisks ? [] : limits }),
     onProgress: meter.progress,
   })
   if (consistency === 'application') slot.lastConsistencyAttemptAt = parts.clock.now()

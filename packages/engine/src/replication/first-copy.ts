@@ -1,11 +1,12 @@
 // A first copy goes on where it was interrupted. Every so often what is there becomes durable as an unfinished copy, whose mark names the
-// checkpoint of the source and how far each disk is copied. Whoever goes on reads what has changed below that since then, and the rest.
+// checkpoint of the source and how far each disk is copied. Whoever goes on reads what has changed below that since then, and the rest. Where
+// nobody knows what has changed, what is there is compared.
 import type { BlockReader, Extent, MappedExtent } from '@understudy/block/device'
 import { below } from '@understudy/block/extents'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import type { SourceDisk } from '../ports/source-platform.ts'
 
-/** Of each disk, what lies below `upTo` equals the disk at `checkpoint`. */
+/** Of each disk, what lies below `upTo` equals the disk at `checkpoint`, but for what was written since while it was copied live. */
 export type FirstCopyMark = {
   readonly checkpoint: string
   readonly upTo: readonly (readonly [DiskKey, number])[]
@@ -21,12 +22,12 @@ export function readMark(unfinished: string | undefined): FirstCopyMark | null {
 
 export type FirstCopy = {
   readonly disks: readonly SourceDisk[]
-  /** What was copied before; `changed()` tells what has changed since. Null: nothing, and it tells of whole disks. */
+  /** What was copied before; `changed()` tells what may differ since. Null: nothing, and it tells of whole disks. */
   readonly mark: FirstCopyMark | null
   readonly keepBytes: number
   readonly signal: AbortSignal
-  /** Copies all of the `changed()` of a disk. */
-  copy(disk: SourceDisk): Promise<void>
+  /** Copies all of the `changed()` of a disk. `over`: what was copied before lies there already. */
+  copy(disk: SourceDisk, over: boolean): Promise<void>
   /** Makes what was copied durable, as far as `upTo` says. */
   keep(upTo: FirstCopyMark['upTo']): Promise<void>
 }
@@ -39,7 +40,7 @@ export async function copyFirst({ disks, mark, keepBytes, signal, copy, keep }: 
   const stale = disks.filter(({ key }) => (safe.get(key) ?? 0) > 0)
   for (const disk of stale) {
     const end = safe.get(disk.key) ?? 0
-    await copy({ ...disk, changed: (stop) => below(disk.changed(stop), end) })
+    await copy({ ...disk, changed: (stop) => below(disk.changed(stop), end) }, true)
   }
   if (stale.length > 0) await keep([...safe])
   let unkeptBytes = 0
@@ -49,7 +50,7 @@ export async function copyFirst({ disks, mark, keepBytes, signal, copy, keep }: 
     const queue = extentQueue(mark === null ? disk.changed(signal) : mappedExtents(disk.reader, rest, signal))
     try {
       while (from < disk.bytes && !queue.isEmpty()) {
-        await copy({ ...disk, changed: () => queue.take(keepBytes - unkeptBytes) })
+        await copy({ ...disk, changed: () => queue.take(keepBytes - unkeptBytes) }, false)
         unkeptBytes += queue.tookBytes()
         safe.set(disk.key, queue.isEmpty() ? disk.bytes : queue.position())
         if (unkeptBytes < keepBytes) continue

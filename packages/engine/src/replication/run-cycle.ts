@@ -39,6 +39,12 @@ export type CycleProgress = {
   readonly beforeBytes?: number
 }
 
+export type PlannedWork = {
+  readonly diskBytes: number
+  /** Most of it is compared where the disks are, and no line bounds how fast. */
+  readonly besideDisks: boolean
+}
+
 export type CycleRequest = {
   readonly source: SourcePlatform
   /** Opened with an epoch. */
@@ -56,7 +62,7 @@ export type CycleRequest = {
   /** Where its group opens all machines at one instant. Absent: it is opened alone. */
   readonly seat?: GroupSeat
   /** Called before anything is copied, when the plan is certain and the amount known. Throwing stops the cycle. */
-  readonly onPlan: (plan: CyclePlan, diskBytes: number) => Promise<void>
+  readonly onPlan: (plan: CyclePlan, work: PlannedWork) => Promise<void>
   /** Must not throw. */
   readonly onProgress: (progress: CycleProgress) => void
 }
@@ -81,21 +87,25 @@ export async function runCycle(request: CycleRequest): Promise<CycleOutcome> {
   request.onProgress({ phase: 'opening', doneBytes: 0, totalBytes: 0 })
   const opened = await openSource(request, planned)
   const { plan, machine } = opened
-  const goesOn = plan.kind === 'seed' && plan.since !== null ? mark : null
+  const goesOn = plan.kind === 'seed' && (plan.since !== null || opened.isLost) ? mark : null
 
   let sealed: RecoveryPoint | null = null
   let isKept = false
   let written: WrittenPoint
   let releaseFailure: unknown = null
   try {
-    await request.onPlan(plan, sumBytes(machine.disks) - copiedBefore(goesOn))
+    const { disks } = machine
+    await request.onPlan(plan, {
+      diskBytes: sumBytes(disks) - (opened.isLost ? 0 : copiedBefore(goesOn)),
+      besideDisks: plan.kind === 'resync' && disks.every(({ digests }) => digests !== undefined),
+    })
     written = await writePoint(request, { ...opened, mark: goesOn }, () => {
       isKept = true
     })
     sealed = written.point
   } finally {
     // Only now, and only after a durable seal, may the source forget its older checkpoint.
-    releaseFailure = await release(machine, sealed !== null || isKept)
+    releaseFailure = await release(machine, sealed !== null || (isKept && machine.settle === undefined))
   }
   const summary: CycleSummary = {
     kind: plan.kind === 'delta' && sealed.changedBytes === 0 ? 'idle' : plan.kind,
@@ -125,11 +135,13 @@ type OpenedSource = {
   readonly source: Pick<SourcePoint, 'instant' | 'consistency' | 'consistencyNote' | 'pauseMilliseconds'>
   readonly machine: SourceMachinePoint
   readonly group: GroupMark | null
+  /** What was to be gone on from is not known any more, and everything is read. */
+  readonly isLost: boolean
 }
 
 async function openSource(request: CycleRequest, planned: CyclePlan): Promise<OpenedSource> {
   const together = await openTogether(request, planned)
-  if (together) return { plan: planned, ...together }
+  if (together) return { plan: planned, ...together, isLost: false }
   return await openAlone(request, planned)
 }
 
@@ -152,18 +164,21 @@ async function openAlone(request: CycleRequest, planned: CyclePlan): Promise<Ope
   const since = planned.kind === 'resync' ? null : planned.since
   // Of a first copy the rest is read, too, whether it has changed or not.
   const first = await openSourcePoint(request, since, planned.kind === 'seed')
-  if (first.kind === 'opened') return toOpened(planned, first.point)
+  if (first.kind === 'opened') return toOpened(planned, first.point, false)
   invariant(planned.kind !== 'resync' && since !== null, 'tracking can only be lost when there was some')
   const anew: CyclePlan =
     planned.kind === 'seed'
       ? {
           kind: 'seed',
           since: null,
-          reason: { code: first.reason.code, message: `First copy, begun anew: ${first.reason.message}` },
+          reason: {
+            code: first.reason.code,
+            message: `First copy; what was copied before is compared: ${first.reason.message}`,
+          },
         }
       : { kind: 'resync', base: planned.base, reason: first.reason }
-  const second = await openSourcePoint(request, null)
-  if (second.kind === 'opened') return toOpened(anew, second.point)
+  const second = await openSourcePoint(request, null, planned.kind === 'seed')
+  if (second.kind === 'opened') return toOpened(anew, second.point, true)
   throw new Outage({
     code: 'cycle/tracking-unstable',
     message: `Change tracking was lost again while it was set up: ${second.reason.message}`,
@@ -171,11 +186,12 @@ async function openAlone(request: CycleRequest, planned: CyclePlan): Promise<Ope
   })
 }
 
-const toOpened = (plan: CyclePlan, source: SourcePoint): OpenedSource => ({
+const toOpened = (plan: CyclePlan, source: SourcePoint, isLost: boolean): OpenedSource => ({
   plan,
   source,
   machine: present(source.machines[0], 'a source point holds the machine that was asked for'),
   group: null,
+  isLost,
 })
 
 const atOnce: InTurn = (work) => work()
@@ -262,31 +278,44 @@ type InParts = { current(): PointWriter; keep(facts: PointFacts): Promise<void> 
 /** A first copy. Returns the bytes read from the source. */
 async function copyInParts(
   request: CycleRequest,
-  { source, machine, mark }: Marked,
+  { source, machine, mark, isLost }: Marked,
   { current, keep }: InParts,
 ): Promise<number> {
-  const before = copiedBefore(mark)
+  // What is compared counts as work of this attempt.
+  const before = isLost ? 0 : copiedBefore(mark)
   const meter = openMeter(request, {
     totalBytes: sumBytes(machine.disks),
     doneBytes: before,
     beforeBytes: before,
   })
   const { instant, consistency, consistencyNote } = source
-  // What has no instant yet, or whose changes nobody will know, is of no use to whoever comes after an interruption.
-  const checkpoint = machine.settle ? null : machine.checkpoint
-  await copyFirst({
-    disks: machine.disks,
-    mark,
-    keepBytes: checkpoint === null ? Number.POSITIVE_INFINITY : request.config.firstCopyKeepBytes,
-    signal: request.signal,
-    copy: (disk) => copyDisk({ ...request, writer: current() }, disk, null, meter),
-    keep: async (upTo) => {
-      request.signal.throwIfAborted()
-      if (checkpoint === null) return
-      const unfinished = writeMark({ checkpoint, upTo })
-      await keep({ instant, consistency, consistencyNote, checkpoint, cycle: 'seed', unfinished })
-    },
-  })
+  // Whose changes nobody will know is of no use to whoever comes after an interruption. Of one that settles it is the mark of its opening.
+  const { checkpoint } = machine
+  const unfinished = isLost && mark ? request.replica.unfinished() : null
+  const base = unfinished ? await request.replica.openPoint(unfinished.id) : null
+  try {
+    await copyFirst({
+      disks: machine.disks,
+      mark,
+      keepBytes: checkpoint === null ? Number.POSITIVE_INFINITY : request.config.firstCopyKeepBytes,
+      signal: request.signal,
+      copy: (disk, over) => copyDisk({ ...request, writer: current() }, disk, over ? base : null, meter),
+      keep: async (upTo) => {
+        request.signal.throwIfAborted()
+        if (checkpoint === null) return
+        await keep({
+          instant,
+          consistency,
+          consistencyNote,
+          checkpoint,
+          cycle: 'seed',
+          unfinished: writeMark({ checkpoint, upTo }),
+        })
+      },
+    })
+  } finally {
+    await base?.close()
+  }
   return meter.readBytes()
 }
 
@@ -316,7 +345,7 @@ export type CopyDisksRequest = Pick<
   'replica' | 'limits' | 'config' | 'signal' | 'onProgress'
 > & {
   readonly writer: PointWriter
-  readonly disks: readonly Pick<SourceDisk, 'key' | 'bytes' | 'reader' | 'changed'>[]
+  readonly disks: readonly Pick<SourceDisk, 'key' | 'bytes' | 'reader' | 'changed' | 'digests'>[]
   readonly plan: CyclePlan
 }
 
@@ -372,9 +401,12 @@ async function copyDisk(
   const { config, limits, signal, writer } = request
   const source = countingReads(limits.reduce<BlockReader>(withRateLimit, disk.reader), meter)
   const copy = base?.disks.find((candidate) => candidate.key === disk.key)?.reader ?? null
+  // Digests are not content: only what is read passes the limits.
+  const { digests } = disk
   const extents: AsyncIterable<MappedExtent> = copy
     ? findDifferences({
         source,
+        ...(digests ? { digests } : {}),
         copy,
         extents: disk.changed(signal),
         requestBytes: config.requestBytes,
