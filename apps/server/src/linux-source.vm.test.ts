@@ -150,7 +150,7 @@ describe('a server that copies itself', () => {
   test(
     'compares everything after writes that nobody could note, and after its process began anew, and says why',
     async () => {
-      const { disks, source, start, replica, cycle, oracles } = await newServer(['ext4'], { bufferKiB: 4 })
+      const { disks, source, start, replica, cycle, oracles } = await newServer(['ext4'], { buffersKiB: 4 })
       const [disk] = disks
       await cycle(source)
       // The process cannot look meanwhile, and its buffer is one page.

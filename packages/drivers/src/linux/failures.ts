@@ -42,6 +42,10 @@ export const notHeldStill = (why: string, cause?: unknown): Outage =>
     ...(cause === undefined ? {} : { cause }),
   })
 
+/** What may have been a chance, and was not. */
+export const afterTries = ({ code, message, remedy, cause }: Outage, tries: number): Outage =>
+  new Outage({ code, message: `${message} (tried ${tries} times)`, remedy, cause })
+
 export const writtenWhileHeld = (disk: string, offset: number): Outage =>
   new Outage({
     code: 'linux/written-while-held',

@@ -4,6 +4,7 @@ import { invariant, present } from '@understudy/base/invariant'
 import type { BlockReader, Extent } from '@understudy/block/device'
 import { ALIGNMENT, PIECE_BYTES } from './aligned-memory.ts'
 import type { DirectDisk } from './direct-disk.ts'
+import { readFailed } from './failures.ts'
 
 /** Hands out a buffer piece by piece. */
 export type HeldMemory = { take(bytes: number): Buffer }
@@ -22,7 +23,7 @@ export function heldMemory(memory: Buffer): HeldMemory {
 
 const IN_FLIGHT = 8
 
-/** Readable exactly where `extents` are. */
+/** Readable exactly where `extents` are, until it is closed: then the memory is another one's. */
 export async function holdExtents(
   disk: DirectDisk,
   extents: readonly Extent[],
@@ -49,7 +50,9 @@ export async function holdExtents(
   const ends = await Promise.allSettled(Array.from({ length: IN_FLIGHT }, work))
   for (const end of ends) if (end.status === 'rejected') throw end.reason
 
+  let closed = false
   const find = (offset: number, bytes: number): Buffer => {
+    if (closed) throw readFailed('of a point', new Error('the point was let go'))
     const found = held.find(
       ({ extent }) => extent.offset <= offset && offset + bytes <= extent.offset + extent.bytes,
     )
@@ -62,6 +65,8 @@ export async function holdExtents(
     async readInto(offset, target) {
       find(offset, target.length).copy(target)
     },
-    close: async () => {},
+    async close() {
+      closed = true
+    },
   }
 }

@@ -69,10 +69,17 @@ export async function openPoint(
   const unused = new Map<string, readonly Extent[]>()
 
   let checkpoint: string | null = null
-  let released = false
-  const release = async (kept: boolean): Promise<void> => {
-    if (released) return
-    released = true
+  const stop = new AbortController()
+  let settling: Promise<void> = Promise.resolve()
+  let letGo: Promise<void> | null = null
+  /** Nothing of the point goes on when it resolves: not its freeze, not its scripts. */
+  const release = (kept: boolean): Promise<void> => {
+    letGo ??= letGoOnce(kept)
+    return letGo
+  }
+  const letGoOnce = async (kept: boolean): Promise<void> => {
+    stop.abort(new DOMException('The point was let go', 'AbortError'))
+    await settling
     round.close()
     if (tracking.round === round) {
       tracking.round = null
@@ -105,10 +112,17 @@ export async function openPoint(
       const { key } = disk.tracked
       return toSourceDisk(disk, present(changed.get(key), 'every disk has changes'), unused.get(key) ?? [])
     }),
-    settle: async (copy: (some: readonly SourceDisk[]) => Promise<void>, stop?: AbortSignal) => {
-      const settled = await settleFor(parts, { tracking, open, asked: request.consistency }, copy, stop)
-      checkpoint = settled.checkpoint
-      return settled
+    settle: async (copy: (some: readonly SourceDisk[]) => Promise<void>, given?: AbortSignal) => {
+      const either = AbortSignal.any([stop.signal, ...(given ? [given] : [])])
+      either.throwIfAborted()
+      const settled = settleFor(parts, { tracking, open, asked: request.consistency }, copy, either)
+      settling = settled.then(
+        (made) => {
+          checkpoint = made.checkpoint
+        },
+        () => {},
+      )
+      return await settled
     },
     release,
   }

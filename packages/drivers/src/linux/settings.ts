@@ -8,8 +8,8 @@ export type LinuxSettings = {
   /** Null: every disk of the server. Else these device nodes, whatever they are. */
   readonly devices: readonly string[] | null
   readonly tracefs: string
-  /** Of each processor, for what is written in a fiftieth of a second. */
-  readonly bufferKiB: number
+  /** Of all processors together, for what is written in a fiftieth of a second. A megabyte is some 15,000 writes. */
+  readonly buffersKiB: number
   readonly limits: SettleLimits
   readonly scripts: ScriptsFolder
   /**
@@ -22,7 +22,7 @@ export type LinuxSettings = {
 export const defaultLinuxSettings: LinuxSettings = {
   devices: null,
   tracefs: '/sys/kernel/tracing',
-  bufferKiB: 8192,
+  buffersKiB: 65_536,
   limits: { holdBytes: 8 * MiB, rounds: 12, holdSeconds: HOLD_SECONDS },
   scripts: { folder: '/etc/understudy', seconds: 60 },
   wholeCopy: 'everything',

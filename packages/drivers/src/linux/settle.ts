@@ -1,15 +1,18 @@
 // From a server that writes while it is copied to one instant of all its disks: rounds, until so little is left that it can be read
 // while nothing writes.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { formatBytes } from '@understudy/base/bytes'
+import { Outage } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import type { BlockReader, Extent } from '@understudy/block/device'
 import { intersect, subtract } from '@understudy/block/extents'
 import type { Consistency } from '@understudy/domain/recovery-points/recovery-point'
 import type { SettledPoint, SettleRound, SourceDisk } from '@understudy/engine/ports/source-platform'
 import { ALIGNMENT, type AlignedMemory } from './aligned-memory.ts'
+import { findRebuilding, untilArraysAreClean } from './arrays.ts'
 import { hasPreScripts, runScripts, type ScriptsFolder } from './consistency-scripts.ts'
 import type { DirectDisk } from './direct-disk.ts'
-import { notHeldStill, trackingWasLost, writesTooFast, writtenWhileHeld } from './failures.ts'
+import { afterTries, notHeldStill, trackingWasLost, writesTooFast, writtenWhileHeld } from './failures.ts'
 import { type FreezeKeeper, openFreezeKeeper } from './freeze-keeper.ts'
 import { heldMemory, holdExtents } from './held-disk.ts'
 import type { HoldGate } from './hold-gate.ts'
@@ -51,8 +54,10 @@ export type SettleParts = {
 /** `opened`: what was written after the instant is in it, in all that comes. */
 export type Settled = Omit<SettledPoint, 'checkpoint'> & { readonly after: View }
 
-/** After a freeze that had more to bring to the disk than was foreseen it is tried again from the rounds. */
-const TRIES = 3
+/** What spoils a freeze may pass: more to bring to the disk than was foreseen, another tool that freezes, a late write. Tried again from the rounds. */
+const TRIES = 4
+const PASSING = ['linux/not-held-still', 'linux/written-while-held']
+const PAUSE_MILLISECONDS = 1000
 /** What a freeze itself brings to the disks comes on top of what was left before it. */
 const HELD_MEMORY_FACTOR = 4
 
@@ -70,19 +75,34 @@ export async function settle(parts: SettleParts, copy: SettleRound, signal?: Abo
 type PartsWithin = SettleParts & { readonly heldMemory: Buffer }
 
 async function settleWithin(parts: PartsWithin, copy: SettleRound, signal?: AbortSignal): Promise<Settled> {
+  const devices = new Set(parts.disks.map(({ tracked }) => tracked.device))
   for (let tries = 1; ; tries += 1) {
-    const hold = planHold(await readMountsOn(new Set(parts.disks.map(({ tracked }) => tracked.device))))
+    const rebuilt = await findRebuilding(devices)
+    if (rebuilt !== null)
+      throw notHeldStill(`the array ${rebuilt} is being rebuilt, and written to all the time`)
+    const hold = planHold(await readMountsOn(devices))
     const [covered] = hold.unreachable
     if (covered !== undefined)
       throw notHeldStill(`something else is mounted over ${covered}, which is written to`)
     await approach(parts, hold, copy, signal)
-    const { preNote, held, postNote } = await holdWithScripts(parts, hold, signal)
+    const done = await holdWithScripts(parts, hold, signal).catch((error: unknown) => {
+      if (!(error instanceof Outage) || !PASSING.includes(error.code)) throw error
+      if (tries >= TRIES) throw afterTries(error, tries)
+      return null
+    })
+    if (done === null) {
+      await sleep(PAUSE_MILLISECONDS * tries, undefined, { signal })
+      continue
+    }
+    const { preNote, held, postNote } = done
     if (held.kind === 'held') {
       try {
-        await copy(held.disks)
+        await unlessAborted(() => copy(held.disks), signal)
       } catch (error) {
         held.after.close()
         throw error
+      } finally {
+        for (const { reader } of held.disks) await reader.close()
       }
       const note = [preNote, postNote].filter((some) => some !== null).join('; ')
       const asAsked = parts.asked === 'application' && preNote === null
@@ -118,7 +138,10 @@ async function approach(
     if (rounds >= limits.rounds || stalled > 1) throw writesTooFast(formatBytes(left))
     before = left
     const taken = round.take()
-    await copy(disks.map((disk) => toRound(disk, changedOf(taken, disk), disk.reader)))
+    await unlessAborted(
+      () => copy(disks.map((disk) => toRound(disk, changedOf(taken, disk), disk.reader))),
+      signal,
+    )
   }
 }
 
@@ -194,18 +217,19 @@ async function whileFrozen(parts: PartsWithin, keeper: FreezeKeeper): Promise<He
   let after: View | null = null
   let held: Held
   try {
+    await untilArraysAreClean(new Set(disks.map(({ tracked }) => tracked.device)))
     await fenceOrFail(tracker)
     const leftBytes = round.changedBytes
     // The end of a disk need not be one of what is read at once.
     if (leftBytes + disks.length * ALIGNMENT > parts.heldMemory.length) held = { kind: 'too-much', leftBytes }
     else {
       const instant = parts.now()
-      const taken = round.take()
-      // Opened in the same turn: whatever is noted from here on was written after the instant, or makes it none.
+      // Of one turn: whatever is noted from here on was written after the instant, or makes it none. What is left stays in the round, which
+      // goes on from it if that is so.
+      const left = disks.map((disk) => ({ disk, extents: changedOf(round, disk) }))
       after = tracker.openView()
       const read: SourceDisk[] = []
-      for (const disk of disks) {
-        const extents = changedOf(taken, disk)
+      for (const { disk, extents } of left) {
         read.push(toRound(disk, extents, await holdExtents(disk.reader, extents, memory)))
       }
       await parts.whileHeld?.()
@@ -225,6 +249,23 @@ async function whileFrozen(parts: PartsWithin, keeper: FreezeKeeper): Promise<He
     throw notHeldStill('its file systems went on before everything was read')
   }
   return { ...held, pauseMilliseconds: Math.round(performance.now() - startedAt) }
+}
+
+/** Whoever copies may not hear that nothing is wanted any more. */
+async function unlessAborted(copy: () => Promise<void>, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted()
+  const copying = copy()
+  if (!signal) return await copying
+  const over = Promise.withResolvers<never>()
+  const abort = (): void => over.reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    await Promise.race([copying, over.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+    over.promise.catch(() => {})
+    copying.catch(() => {})
+  }
 }
 
 /** Nothing may have come to a disk between the instant and the end of its reading. */

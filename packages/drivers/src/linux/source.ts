@@ -46,7 +46,7 @@ export async function openLinuxSource({
   whileHeld,
 }: LinuxSourceOptions): Promise<LinuxSource> {
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'latin1')).trim()
-  const trackings = openTrackings({ bootId, tracefs: settings.tracefs, bufferKiB: settings.bufferKiB })
+  const trackings = openTrackings({ bootId, tracefs: settings.tracefs, buffersKiB: settings.buffersKiB })
   const parts: LinuxParts = {
     settings,
     trackings,

@@ -1,6 +1,6 @@
 // This very computer as the server, with a disk of a file: freezing, tracking, and everything that may go wrong with them.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -18,6 +18,7 @@ import { openFreezeKeeper } from './freeze-keeper.ts'
 import { defaultLinuxSettings, type LinuxSettings } from './settings.ts'
 import { type LinuxSource, openLinuxSource } from './source.ts'
 import {
+  copyDisk,
   holdersOf,
   makeTestDisk,
   must,
@@ -91,6 +92,16 @@ const settleAndKeep = async (point: SourceMachinePoint): Promise<SettledPoint> =
   const settled = await present(point.settle, 'it settles')(async (disks) => void (await readRound(disks)))
   await point.release(true)
   return settled
+}
+
+/** As whoever copies does, into a copy in memory. */
+async function takeInto(image: Buffer, disks: Round): Promise<void> {
+  for (const { changed, reader } of disks)
+    for await (const { offset, bytes } of changed())
+      for (let done = 0; done < bytes; done += MiB) {
+        const piece = await reader.read(offset + done, Math.min(MiB, bytes - done))
+        piece.copy(image, offset + done)
+      }
 }
 
 /** Ends when the file system takes a write, and not before. */
@@ -321,6 +332,109 @@ describe('a point of this server', () => {
       expect(await startTouching('goes-on').ended).toBe(0)
       disturb = async () => undefined
       await settleAndKeep(opened(await ask(source, checkpoint)))
+    },
+    MINUTES_5,
+  )
+
+  test(
+    'is taken although its first holds are disturbed, and equals the disk at its instant',
+    async () => {
+      let holds = 0
+      const oracle = join(folder, 'oracle')
+      const source = await openSource({}, async () => {
+        holds += 1
+        if (holds === 1) await must('fsfreeze', '-u', disk.mountPoint)
+        else if (holds === 2)
+          await must(
+            'dd',
+            'if=/dev/urandom',
+            `of=${disk.path}`,
+            'bs=512',
+            'count=1',
+            'seek=1',
+            'oflag=direct',
+          )
+        else await copyDisk(disk.path, oracle)
+      })
+      const point = opened(await ask(source, null))
+      const image = Buffer.alloc(64 * MiB)
+      await takeInto(image, point.disks)
+      // What is left for the hold is not lost with it.
+      await writeFileTo('left', 256 * KiB)
+      await present(point.settle, 'it settles')((disks) => takeInto(image, disks))
+      await point.release(true)
+      expect(holds).toBe(3)
+      expect(image.equals(await readFile(oracle))).toBe(true)
+    },
+    MINUTES_5,
+  )
+
+  test(
+    'is over when it was let go in the middle of a hold: nothing of it is held any more, and nothing of it can be read',
+    async () => {
+      const held = Promise.withResolvers<void>()
+      const goOn = Promise.withResolvers<void>()
+      const source = await openSource({}, async () => {
+        held.resolve()
+        await goOn.promise
+      })
+      const point = opened(await ask(source, null))
+      const rounds: Round[] = []
+      const settling = present(point.settle, 'it settles')(async (disks) => void rounds.push(disks))
+      const failed = settling.catch((error: unknown) => error)
+      await held.promise
+      let over = false
+      const letGo = point.release(false).then(() => {
+        over = true
+      })
+      await sleep(300)
+      expect(over).toBe(false)
+      goOn.resolve()
+      await letGo
+      expect(await holdersOf(disk.mountPoint)).toEqual([])
+      expect(await startTouching('let-go').ended).toBe(0)
+      expect(await failed).toMatchObject({ name: 'AbortError' })
+      for (const [first] of [point.disks, ...rounds])
+        await expect(present(first, 'it has the disk').reader.read(0, 4096)).rejects.toThrow()
+      // Whoever comes next finds everything as it was.
+      await settleAndKeep(opened(await ask(source, null)))
+    },
+    MINUTES_5,
+  )
+
+  test.each<[string, (instance: string) => Promise<unknown>]>([
+    [
+      'stops it for a moment',
+      async (instance) => {
+        await writeFile(join(instance, 'tracing_on'), '0')
+        await sleep(500)
+        await writeFile(join(instance, 'tracing_on'), '1')
+      },
+    ],
+    [
+      'stops its event',
+      (instance) => writeFile(join(instance, 'events/block/block_rq_complete/enable'), '0'),
+    ],
+    [
+      'filters it',
+      (instance) => writeFile(join(instance, 'events/block/block_rq_complete/filter'), 'dev == 1'),
+    ],
+    [
+      'empties it',
+      async (instance) => {
+        // At any moment some marks are in it that nobody has read yet; not at every one.
+        for (let times = 0; times < 200; times += 1) await writeFile(join(instance, 'trace'), '')
+      },
+    ],
+  ])(
+    'compares everything after somebody %s that traces for it',
+    async (_, disturb) => {
+      const source = await openSource()
+      const { checkpoint } = await settleAndKeep(opened(await ask(source, null)))
+      await disturb(join(instances, `understudy-${trackingId}`))
+      const asked = await ask(source, checkpoint)
+      expect(asked).toMatchObject({ kind: 'tracking-lost', reason: { code: 'linux/events-lost' } })
+      await settleAndKeep(opened(await ask(source, null)))
     },
     MINUTES_5,
   )

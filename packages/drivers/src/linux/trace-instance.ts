@@ -1,5 +1,4 @@
 // A trace buffer of our own in tracefs that fills with every completed write of some disks, and is read without ever waiting.
-import { randomUUID } from 'node:crypto'
 import { closeSync, constants, openSync, readSync, writeFileSync } from 'node:fs'
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -15,9 +14,9 @@ const READS_PER_TURN = 256
 const FENCE_TURNS = 20_000
 
 export type TraceInstance = {
-  /** Takes what is there. Throws `linux/tracking-failed` when the buffer cannot be read. */
+  /** Leaves a mark and takes what is there. Throws `linux/tracking-failed` when the buffer takes no mark, as when it was stopped, or cannot be read. */
   pump(): void
-  /** All writes that had completed when it was called have been told when it resolves. */
+  /** All writes that had completed when it was called have been told when it resolves. Throws as `pump`, and when a mark is missing. */
   fence(): Promise<void>
   /** Null: nothing was lost and nobody has changed anything. Else what makes it doubtful. */
   doubt(): Promise<string | null>
@@ -31,16 +30,26 @@ export type TraceOptions = {
   /** Unique on this computer, and carries our name: what is there under it is ours. */
   readonly name: string
   readonly devices: readonly string[]
-  /** Of each processor. */
-  readonly bufferKiB: number
+  /** Of all processors together. */
+  readonly buffersKiB: number
   readonly onLine: (line: Exclude<TraceLine, { kind: 'fence' }>) => void
+}
+
+const MOST_OF_EACH_KIB = 8192
+/** A page. */
+const LEAST_OF_EACH_KIB = 4
+
+/** A computer with hundreds of processors has no more of it than one with a few. */
+async function bufferOfEach(folder: string, buffersKiB: number): Promise<number> {
+  const processors = (await readdir(join(folder, 'per_cpu'))).length
+  return Math.max(LEAST_OF_EACH_KIB, Math.min(MOST_OF_EACH_KIB, Math.floor(buffersKiB / processors)))
 }
 
 const instancesOf = (tracefs: string): string => join(tracefs, 'instances')
 
 /** Begins to fill at once. What a dead predecessor left under the name is removed; a living one is an Outage. */
 export async function openTraceInstance(options: TraceOptions): Promise<TraceInstance> {
-  const { tracefs, name, bufferKiB, onLine } = options
+  const { tracefs, name, buffersKiB, onLine } = options
   const folder = join(instancesOf(tracefs), name)
   await removeTraceInstance(tracefs, name)
   const set = (file: string, value: string): Promise<void> => writeFile(join(folder, file), value)
@@ -48,7 +57,7 @@ export async function openTraceInstance(options: TraceOptions): Promise<TraceIns
   let pipe = -1
   try {
     await mkdir(folder)
-    await set('buffer_size_kb', String(bufferKiB))
+    await set('buffer_size_kb', String(await bufferOfEach(folder, buffersKiB)))
     // The clocks of two processors differ by default, and with them the order in which we read: a fence would be no fence.
     await set('trace_clock', 'global')
     // An overwritten event must not leave room for looking complete: what does not fit is dropped, and counted.
@@ -64,7 +73,11 @@ export async function openTraceInstance(options: TraceOptions): Promise<TraceIns
 
   const page = Buffer.alloc(64 * KiB)
   let rest = ''
-  let seen = ''
+  // Numbered, so that one that is missing is known: somebody stopped it, emptied it, or reads it as well.
+  let marked = 0
+  let newest = 0
+  let found = 0
+  let changes = 0
   let closed = false
   /** False: it was empty. */
   const readOnce = (): boolean => {
@@ -80,28 +93,45 @@ export async function openTraceInstance(options: TraceOptions): Promise<TraceIns
     rest = lines.pop() ?? ''
     for (const text of lines) {
       const line = parseTraceLine(text)
-      if (line?.kind === 'fence') seen = line.name
-      else if (line) onLine(line)
+      if (line?.kind === 'fence') {
+        newest = Math.max(newest, Number(line.name))
+        found += 1
+      } else if (line) onLine(line)
     }
     return true
   }
-  const pump = (): void => {
-    if (closed) return
+  const mark = (): void => {
+    try {
+      writeFileSync(join(folder, 'trace_marker'), fenceText(String(marked + 1)))
+    } catch (cause) {
+      throw trackingFailed('its trace buffer takes nothing any more', cause)
+    }
+    marked += 1
+  }
+  const takeSome = (): void => {
     for (let reads = 0; reads < READS_PER_TURN && readOnce(); reads += 1);
   }
 
   return {
-    pump,
+    pump() {
+      if (closed) return
+      mark()
+      takeSome()
+    },
     async fence() {
-      const mark = randomUUID()
-      try {
-        writeFileSync(join(folder, 'trace_marker'), fenceText(mark))
-      } catch (cause) {
-        throw trackingFailed('no fence could be written into its trace buffer', cause)
-      }
+      mark()
+      const [fence, all] = [marked, () => found === marked]
       for (let turns = 0; turns < FENCE_TURNS; turns += 1) {
-        pump()
-        if (seen === mark) return
+        takeSome()
+        if (newest >= fence) {
+          // Marks of other turns may be behind it.
+          while (!all() && readOnce());
+          if (all()) return
+          throw trackingFailed(
+            'its trace buffer is not whole',
+            new Error(`${marked - found} marks are missing`),
+          )
+        }
         await nextTurn()
       }
       throw trackingFailed('its trace buffer does not come to an end', new Error('no fence was read'))
@@ -109,6 +139,7 @@ export async function openTraceInstance(options: TraceOptions): Promise<TraceIns
     async doubt() {
       const read = async (file: string): Promise<string> =>
         (await readFile(join(folder, file), 'latin1')).trim()
+      const before = changes
       try {
         for (const cpu of await readdir(join(folder, 'per_cpu'))) {
           const lost = lostEvents(await read(`per_cpu/${cpu}/stats`))
@@ -116,16 +147,23 @@ export async function openTraceInstance(options: TraceOptions): Promise<TraceIns
         }
         const isOn = (await read('tracing_on')) === '1' && (await read(`${EVENT}/enable`)) === '1'
         const isOurs = (await read(`${EVENT}/filter`)) === filter
-        return isOn && isOurs ? null : 'another tool has changed or stopped our tracing'
+        return (isOn && isOurs) || before !== changes
+          ? null
+          : 'another tool has changed or stopped our tracing'
       } catch (cause) {
         return `its trace buffer is gone (${cause instanceof Error ? cause.message : String(cause)})`
       }
     },
     async watch(devices) {
       filter = filterOf(devices)
-      await set(`${EVENT}/filter`, filter).catch((cause: unknown) => {
-        throw trackingFailed('its disks could not be changed', cause)
-      })
+      changes += 1
+      await set(`${EVENT}/filter`, filter)
+        .catch((cause: unknown) => {
+          throw trackingFailed('its disks could not be changed', cause)
+        })
+        .finally(() => {
+          changes += 1
+        })
     },
     async close() {
       if (closed) return

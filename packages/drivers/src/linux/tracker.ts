@@ -31,7 +31,7 @@ export type Tracker = {
   readonly generation: string
   /** Why it may have missed something; final. */
   readonly loss: CycleReason | null
-  /** What had completed when it was called is in all views when it resolves; then `loss` is up to date. */
+  /** What had completed when it was called is in all views when it resolves; else there is a `loss`. */
   fence(): Promise<void>
   /** From here on these are tracked. */
   watch(disks: readonly TrackedDisk[]): Promise<void>
@@ -45,6 +45,8 @@ export type TrackerOptions = Omit<TraceOptions, 'devices' | 'onLine'> & {
 
 /** Short enough that the buffer never fills up meanwhile, long enough to cost nothing. */
 const PUMP_MILLISECONDS = 20
+/** Somebody may change the tracing and change it back: looked for every few seconds, and at each fence. */
+const LOOK_PUMPS = 100
 
 type Entry = { readonly disk: TrackedDisk; grains: GrainSet }
 
@@ -58,6 +60,10 @@ export async function openTracker({ disks, ...options }: TrackerOptions): Promis
   const lose = (why: string): void => {
     loss ??= { code: 'linux/events-lost', message: `Change tracking on the server is not complete: ${why}` }
   }
+  const look = async (): Promise<void> => {
+    const doubt = await trace.doubt()
+    if (doubt !== null) lose(doubt)
+  }
   const trace: TraceInstance = await openTraceInstance({
     ...options,
     devices: disks.map(({ device }) => device),
@@ -66,12 +72,17 @@ export async function openTracker({ disks, ...options }: TrackerOptions): Promis
       for (const view of views) view.get(line.device)?.grains.add(line.extent)
     },
   })
+  const loseBy = (error: unknown): void => lose(error instanceof Error ? error.message : String(error))
+  let pumps = 0
   const timer = setInterval(() => {
+    if (loss) return
     try {
       trace.pump()
     } catch (error) {
-      lose(error instanceof Error ? error.message : String(error))
+      loseBy(error)
     }
+    pumps += 1
+    if (pumps % LOOK_PUMPS === 0) void look()
   }, PUMP_MILLISECONDS)
   timer.unref()
 
@@ -106,9 +117,14 @@ export async function openTracker({ disks, ...options }: TrackerOptions): Promis
       return loss
     },
     async fence() {
-      await trace.fence()
-      const doubt = await trace.doubt()
-      if (doubt !== null) lose(doubt)
+      if (loss) return
+      try {
+        await trace.fence()
+      } catch (error) {
+        // What does not come to its end may have missed anything.
+        return loseBy(error)
+      }
+      await look()
     },
     async watch(next) {
       await trace.watch(next.map(({ device }) => device))

@@ -1,6 +1,7 @@
 // What is tracked for whom on this server, and which checkpoints can be gone on from.
 import type { CycleReason } from '@understudy/domain/replication/plan-cycle'
 import { fromCheckpoint, reasonOfLoss, toCheckpoint } from './checkpoint.ts'
+import { trackingWasLost } from './failures.ts'
 import { openTracker, type TrackedDisk, type Tracker, type View } from './tracker.ts'
 
 /** Of one owner. */
@@ -16,7 +17,7 @@ export type Tracking = {
 export type TrackingsOptions = {
   readonly bootId: string
   readonly tracefs: string
-  readonly bufferKiB: number
+  readonly buffersKiB: number
 }
 
 export type Trackings = {
@@ -37,7 +38,7 @@ export type Trackings = {
 
 export const instanceName = (trackingId: string): string => `understudy-${trackingId}`
 
-export function openTrackings({ bootId, tracefs, bufferKiB }: TrackingsOptions): Trackings {
+export function openTrackings({ bootId, tracefs, buffersKiB }: TrackingsOptions): Trackings {
   const running = new Map<string, Tracking>()
   const stop = async (trackingId: string): Promise<void> => {
     const tracking = running.get(trackingId)
@@ -59,14 +60,18 @@ export function openTrackings({ bootId, tracefs, bufferKiB }: TrackingsOptions):
     async begin(trackingId, disks) {
       const known = running.get(trackingId)
       if (known) {
-        await known.tracker.fence().catch(() => {})
+        await known.tracker.fence()
         if (known.tracker.loss === null) return known
         await stop(trackingId)
       }
-      const tracker = await openTracker({ tracefs, name: instanceName(trackingId), bufferKiB, disks })
+      const tracker = await openTracker({ tracefs, name: instanceName(trackingId), buffersKiB, disks })
       const tracking: Tracking = { tracker, marks: new Map(), nextRound: 1, round: null }
       running.set(trackingId, tracking)
       await tracker.fence()
+      if (tracker.loss) {
+        await stop(trackingId)
+        throw trackingWasLost(tracker.loss)
+      }
       return tracking
     },
     mark(tracking, after) {
