@@ -11,7 +11,11 @@ import type { BootCheck } from '@understudy/contract/boot-check'
 import type { Machine } from '@understudy/contract/machine'
 import type { Run } from '@understudy/contract/protection'
 import type { Site } from '@understudy/contract/site'
-import { serverAdapterName, serverProbePort, serverRootOffset } from '@understudy/drivers/kvm/lab/server-image'
+import {
+  serverAdapterName,
+  serverProbePort,
+  serverRootOffset,
+} from '@understudy/drivers/kvm/lab/server-image'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { freePort } from './lab-tests/agent-process.ts'
 import { type LabProduct, openLabProduct, until } from './lab-tests/lab-product.ts'
@@ -36,7 +40,8 @@ beforeAll(async () => {
   server = await openOldIron(join(product.home, 'iron'), base)
 }, 1_800_000)
 afterAll(async () => {
-  if (process.env.UNDERSTUDY_TEST_TALKS) console.log((await server?.serial())?.slice(-3000), product?.printed().slice(-3000))
+  if (process.env.UNDERSTUDY_TEST_TALKS)
+    console.log((await server?.serial())?.slice(-3000), product?.printed().slice(-3000))
   await server?.close()
   await product?.close()
 }, 300_000)
@@ -65,7 +70,8 @@ async function registerSites(): Promise<{ readonly harbour: Site }> {
   return { harbour }
 }
 
-const bootCheck = (method: 'GET' | 'POST'): Promise<BootCheck> => product.ask(method, `/protections/${id}/boot-check`)
+const bootCheck = (method: 'GET' | 'POST'): Promise<BootCheck> =>
+  product.ask(method, `/protections/${id}/boot-check`)
 const outcomeOf = ({ judged }: BootCheck, code: string) =>
   judged?.findings.find((finding) => finding.code === code)?.outcome
 
@@ -97,7 +103,8 @@ async function expectSound(pointId: string): Promise<void> {
   await rm(file)
 }
 
-const addressOf = ({ addresses }: Pick<Run, 'addresses'>): string => present(addresses[0], 'it has an address')
+const addressOf = ({ addresses }: Pick<Run, 'addresses'>): string =>
+  present(addresses[0], 'it has an address')
 const lap = (what: string): void => {
   if (process.env.UNDERSTUDY_TEST_TALKS) console.log(`${new Date().toISOString()} ${what}`)
 }
@@ -173,7 +180,9 @@ test(
     await expectSound(point.id)
     lap('point is sound')
     const source = await statusOf(server.address, 60)
-    await product.finish('POST', `/protections/${id}/test-failover`, { point: { kind: 'point', id: point.id } })
+    await product.finish('POST', `/protections/${id}/test-failover`, {
+      point: { kind: 'point', id: point.id },
+    })
     const up = present((await product.protection(id)).test, 'the test is up')
     const replica = await statusOf(addressOf(up), 300)
     lap('replica answers')
@@ -190,7 +199,7 @@ test(
     expect(await there('ip route')).toContain('default via 10.0.2.2')
     expect(await there('cat /etc/resolv.conf')).toBe('nameserver 10.0.2.99\n')
     expect(await inside(server.address, 'ip -4 address show scope global; ls /etc/systemd/network')).toMatch(
-      /dynamic[^]*10-lan\.network\n$/,
+      /dynamic[\s\S]*10-lan\.network\n$/,
     )
     expect((await product.nextPoint(id, 300)).cycle).toBe('delta')
     await product.finish('POST', `/protections/${id}/clean-up-test`)
@@ -219,7 +228,9 @@ test(
     // From now on it is a machine of its hypervisor like any other.
     await product.ask('POST', `/sites/${inland.id}/refresh`)
     const machine = await until('it is a machine of the KVM site', 60, async () =>
-      (await product.items<Machine>(`/machines?siteId=${inland.id}`)).find(({ power }) => power === 'running'),
+      (await product.items<Machine>(`/machines?siteId=${inland.id}`)).find(
+        ({ power }) => power === 'running',
+      ),
     )
     const far: Site = await product.ask('POST', '/sites', {
       name: 'Far',

@@ -150,8 +150,15 @@ const Settled = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('settled'), ...Facts }),
 ])
 
-const Prepare = z.object({
-  hardware: z
+/** What takes longer than an answer may: the same ask comes again, with the same `work`, until it is done. */
+const Long = { work: Id }
+const longAnswer = <Done extends z.ZodType>(done: Done) =>
+  z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('working') }),
+    z.object({ kind: z.literal('done'), result: done }),
+  ])
+
+const Prepare = z.object({ ...Long, hardware: z
     .array(z.enum(['hyper-v', 'virtio']))
     .min(1)
     .max(2),
@@ -171,8 +178,8 @@ export const askShapes = {
   'describe-server': { question: Nothing, answer: Described },
   'check-eligibility': { question: Nothing, answer: Findings },
   /** Minutes, where it lists memory disks. Only reads. */
-  'boot-facts': { question: Nothing, answer: BootFactsShape },
-  'prepare-boot': { question: Prepare, answer: Prepared },
+  'boot-facts': { question: z.object(Long), answer: longAnswer(BootFactsShape) },
+  'prepare-boot': { question: Prepare, answer: longAnswer(Prepared) },
   'find-preparation': { question: Nothing, answer: z.object({ prepared: Prepared.nullable() }) },
   'open-point': { question: OpenPoint, answer: Opened },
   'list-changes': { question: Changes, answer: ChangesPage },

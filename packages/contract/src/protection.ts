@@ -63,7 +63,7 @@ const AdapterAddress = z.discriminatedUnion('method', [
     method: z.literal('static'),
     prefix: z.cidrv4().describe('The address and how long its prefix is: 10.1.2.3/24'),
     gateway: z.ipv4().nullable(),
-    nameServers: z.array(z.ipv4()).max(3),
+    nameServers: z.array(z.ipv4()).max(3).readonly(),
   }),
 ])
 export const AdapterMapping = z.object({

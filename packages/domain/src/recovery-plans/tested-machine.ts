@@ -58,7 +58,9 @@ function changesOfAdapters(then: TestedMachine, now: TestedMachine): readonly st
   const keysOf = ({ hardware }: TestedMachine) => new Set(hardware.adapters.map(({ key }) => key))
   const mappingOf = ({ adapters }: TestedMachine, key: string) => {
     const mapping = adapters.find(({ adapterKey }) => adapterKey === key)
-    const addresses = [mapping?.failoverAddress, mapping?.testAddress].map((one) => JSON.stringify(one ?? null))
+    const addresses = [mapping?.failoverAddress, mapping?.testAddress].map((one) =>
+      JSON.stringify(one ?? null),
+    )
     return [mapping?.failoverNetworkId ?? null, mapping?.testNetworkId ?? null, ...addresses].join('\n')
   }
   const [old, fresh] = [keysOf(then), keysOf(now)]

@@ -5,10 +5,10 @@ import {
   type AskKind,
   EXTENTS_PER_PAGE,
   type Question,
-  readAnswer,
   readQuestion,
 } from '@understudy/agent-protocol/asks'
 import type { WantedRead } from '@understudy/agent-protocol/messages'
+import { BootFactsShape } from '@understudy/agent-protocol/boot-facts-shape'
 import { Outage, Refusal } from '@understudy/base/errors'
 import { inTurn } from '@understudy/base/in-turn'
 import type { Clock, Instant } from '@understudy/base/instant'
@@ -22,6 +22,7 @@ import type {
   SourceMachinePoint,
   SourcePlatform,
 } from '@understudy/engine/ports/source-platform'
+import { createLongWork } from './long-work.ts'
 
 export type SourceDesk = {
   /** Throws Refusal and Outage as the source does. */
@@ -84,6 +85,7 @@ type Settling = {
 export function createSourceDesk(source: SourcePlatform, time: DeskTime = realTime): SourceDesk {
   const openings = new Map<string, Opening>()
   const openInTurn = inTurn()
+  const long = createLongWork()
 
   const find = async (id: string): Promise<OpenedPoint> => {
     const opening = openings.get(id)
@@ -150,18 +152,20 @@ export function createSourceDesk(source: SourcePlatform, time: DeskTime = realTi
       const { findings, ...rest } = await source.eligibility(ref, signal)
       return { ...rest, findings: [...findings] }
     },
-    'boot-facts': async (_question, signal) => {
-      const { ref } = await ownMachine(source, signal)
-      const facts = await source.bootFacts?.(ref, signal)
-      if (facts?.system !== 'linux') throw noBootFacts()
-      return readAnswer('boot-facts', facts)
-    },
-    'prepare-boot': async ({ hardware }, signal) => {
-      const { ref } = await ownMachine(source, signal)
-      const prepared = await source.prepareBoot?.(ref, hardware, signal)
-      if (prepared === undefined) throw noBootFacts()
-      return toPrepared(prepared)
-    },
+    'boot-facts': ({ work }) =>
+      long(work, async () => {
+        const { ref } = await ownMachine(source)
+        const facts = await source.bootFacts?.(ref)
+        if (facts?.system !== 'linux') throw noBootFacts()
+        return BootFactsShape.parse(facts)
+      }),
+    'prepare-boot': ({ work, hardware }) =>
+      long(work, async () => {
+        const { ref } = await ownMachine(source)
+        const prepared = await source.prepareBoot?.(ref, hardware)
+        if (prepared === undefined) throw noBootFacts()
+        return toPrepared(prepared)
+      }),
     'find-preparation': async (_question, signal) => {
       const { ref } = await ownMachine(source, signal)
       const prepared = await source.findPreparation?.(ref, signal)
@@ -208,7 +212,9 @@ export function createSourceDesk(source: SourcePlatform, time: DeskTime = realTi
   }
 }
 
-const toPrepared = ({ drivers, changes, ...rest }: Preparation): Answer<'prepare-boot'> => ({
+type Prepared = NonNullable<Answer<'find-preparation'>['prepared']>
+
+const toPrepared = ({ drivers, changes, ...rest }: Preparation): Prepared => ({
   ...rest,
   drivers: [...drivers],
   changes: [...changes],

@@ -54,11 +54,13 @@ export function physicalSource(siteId: SiteId, { line, lastSeen, clock }: Physic
     },
     async bootFacts(ref, signal) {
       const { agentId } = await serverOf(ref)
-      return await line.ask(agentId, 'boot-facts', {}, signal)
+      const work = randomUUID()
+      return await untilDone(() => line.ask(agentId, 'boot-facts', { work }, signal), signal)
     },
     async prepareBoot(ref, hardware, signal) {
       const { agentId } = await serverOf(ref)
-      return await line.ask(agentId, 'prepare-boot', { hardware: [...hardware] }, signal)
+      const work = { work: randomUUID(), hardware: [...hardware] }
+      return await untilDone(() => line.ask(agentId, 'prepare-boot', work, signal), signal)
     },
     async findPreparation(ref, signal) {
       const { agentId } = await serverOf(ref)
@@ -93,6 +95,18 @@ export function physicalSource(siteId: SiteId, { line, lastSeen, clock }: Physic
     powerOff: () => Promise.reject(byHand()),
     start: () => Promise.reject(startByHand()),
     openStoppedDisks: () => Promise.reject(byHand()),
+  }
+}
+
+/** Bounded by the agent, which gives up what takes too long. */
+async function untilDone<Result>(
+  ask: () => Promise<{ readonly kind: 'working' } | { readonly kind: 'done'; readonly result: Result }>,
+  signal: AbortSignal | undefined,
+): Promise<Result> {
+  for (;;) {
+    const answer = await ask()
+    if (answer.kind === 'done') return answer.result
+    signal?.throwIfAborted()
   }
 }
 

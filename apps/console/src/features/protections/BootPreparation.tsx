@@ -107,9 +107,9 @@ function PrepareServer({ check, protection }: ShownProps) {
         <Stack gap="md">
           {prepare.error && <ProblemAlert error={prepare.error} />}
           <Text size="sm">
-            The agent puts the drivers that {protection.name} needs at {protection.target.name} into its initial
-            memory disks, and installs a step that sets the network when a replica of it starts there. On the
-            server itself that step does nothing.
+            The agent puts the drivers that {protection.name} needs at {protection.target.name} into its
+            initial memory disks, and installs a step that sets the network when a replica of it starts there.
+            On the server itself that step does nothing.
           </Text>
           <Text size="sm">
             Each memory disk is built beside the old one, looked into, and only then put in its place; the old
@@ -163,14 +163,14 @@ function Shown({ check, protection }: ShownProps) {
       )}
       {check.preparation?.underWay && (
         <Text size="sm" role="status">
-          The server is being prepared. It takes minutes where its processors are slow; what comes of it stands here
-          and under Events.
+          The server is being prepared. It takes minutes where its processors are slow; what comes of it
+          stands here and under Events.
         </Text>
       )}
       {check.preparation?.done && !check.preparation.underWay && (
         <Text size="sm" c="var(--ink-quiet)">
-          Prepared <When at={check.preparation.done.at} />: {check.preparation.done.changes.join(', ')}. Undone
-          when the protection ends.
+          Prepared <When at={check.preparation.done.at} />: {check.preparation.done.changes.join(', ')}.
+          Undone when the protection ends.
         </Text>
       )}
       {judged && (

@@ -242,12 +242,14 @@ export function NetworkEditor({ protection }: { readonly protection: Protection 
         <ActionButton
           reason={
             reason ??
-            (wrong.length > 0 ? 'An address is not understood' : edited === null ? 'Nothing is changed' : null)
+            (wrong.length > 0
+              ? 'An address is not understood'
+              : edited === null
+                ? 'Nothing is changed'
+                : null)
           }
           loading={update.isPending}
-          onClick={() =>
-            update.mutate({ adapters: [...(edited ?? [])] }, { onSuccess: beginAnew })
-          }
+          onClick={() => update.mutate({ adapters: [...(edited ?? [])] }, { onSuccess: beginAnew })}
         >
           Save the networks
         </ActionButton>

@@ -19,7 +19,10 @@ test('nothing typed means that it asks for its address', () => {
   expect(showAddress({ method: 'dhcp' })).toBe('')
 })
 
-test.each(['10.1.2.3', '10.1.2.3/33', '256.1.1.1/8', '10.1.2.3/24 x', '10.1.2.3/24 - 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1'])(
-  '%s is not understood',
-  (text) => expect(readAddress(text)).toBeNull(),
-)
+test.each([
+  '10.1.2.3',
+  '10.1.2.3/33',
+  '256.1.1.1/8',
+  '10.1.2.3/24 x',
+  '10.1.2.3/24 - 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1',
+])('%s is not understood', (text) => expect(readAddress(text)).toBeNull())

@@ -40,7 +40,9 @@ const leftOut = [
   ...['doc', 'man', 'locale', 'info', 'i18n'].map((name) => `/usr/share/${name}`),
   ...['sound', 'drivers/gpu', 'drivers/media', 'drivers/net/wireless', 'drivers/infiniband'].map(toModules),
   ...['drivers/staging', 'drivers/iio', 'drivers/usb', 'drivers/isdn', 'drivers/hwmon'].map(toModules),
-  ...['drivers/input', 'drivers/bluetooth', 'net/bluetooth', 'net/mac80211', 'fs/ocfs2', 'fs/ceph'].map(toModules),
+  ...['drivers/input', 'drivers/bluetooth', 'net/bluetooth', 'net/mac80211', 'fs/ocfs2', 'fs/ceph'].map(
+    toModules,
+  ),
 ]
 /** What `MODULES=dep` would have found on the server's hardware, had it been installed there. */
 const ownDrivers = ['ahci', 'sd_mod', 'ext4', 'e1000e']
@@ -178,7 +180,9 @@ async function furnish(root: string): Promise<void> {
 
 async function keepModules(root: string, kernel: string): Promise<void> {
   const needed = await runTool('chroot', [root, 'modprobe', '-S', kernel, '-D', '-a', ...keptModules])
-  const kept = new Set([...needed.matchAll(/^insmod (\S+)/gm)].map(([, path = '']) => join(root, 'usr', path)))
+  const kept = new Set(
+    [...needed.matchAll(/^insmod (\S+)/gm)].map(([, path = '']) => join(root, 'usr', path)),
+  )
   const folder = join(root, 'usr/lib/modules', kernel)
   for (const path of await readdir(folder, { recursive: true })) {
     const file = join(folder, path)
