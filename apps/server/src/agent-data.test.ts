@@ -13,9 +13,11 @@ import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
 import type { SiteId } from '@understudy/domain/sites/site'
 import { openSimulatedPlatform } from '@understudy/drivers/simulated/platform'
 import { openJournalStore } from '@understudy/journal/journal-store'
+import { type FarLine, openFarLine } from '@understudy/simulator/far-line'
+import { freePort } from '@understudy/simulator/free-port'
 import { loadSecretKey } from '@understudy/store/secret-key'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { freePort, openAgent, openCuttingProxy, type TestAgent } from './lab-tests/agent-process.ts'
+import { openAgent, type TestAgent } from './lab-tests/agent-process.ts'
 import { type LabProduct, openLabProduct, until } from './lab-tests/lab-product.ts'
 
 const MiB = 2 ** 20
@@ -27,7 +29,7 @@ const clockOffMilliseconds = -3 * 365 * 86_400_000
 
 let product: LabProduct
 let server: TestAgent
-let proxy: Awaited<ReturnType<typeof openCuttingProxy>>
+let line: FarLine
 let harbour: Site
 let inland: Site
 const copies: string[] = []
@@ -36,7 +38,7 @@ beforeAll(async () => {
   process.env.UNDERSTUDY_AGENT_PORT = String(await freePort())
   product = await openLabProduct({ lab: false })
   await product.signUp()
-  proxy = await openCuttingProxy()
+  line = await openFarLine({}, { roundTrip: 20, width: null })
   server = await openAgent('db-1', { simulated: disk, clockOffMilliseconds })
   harbour = await product.ask('POST', '/sites', { name: 'Harbour', platform: 'physical' })
   inland = await product.ask('POST', '/sites', {
@@ -48,7 +50,7 @@ beforeAll(async () => {
 }, 300_000)
 afterAll(async () => {
   await server?.close()
-  await proxy?.close()
+  await line?.close()
   await product?.close()
   for (const copy of copies) await rm(copy, { recursive: true, force: true })
 }, 120_000)
@@ -119,7 +121,9 @@ test(
     const { command } = await product.ask<AgentInvitation>('POST', `/sites/${harbour.id}/agent-invitations`, {
       roles: ['protected-server'],
     })
-    expect(await server.enrol(command, ['--proxy', proxy.address])).toMatchObject({ code: 0 })
+    expect(await server.enrol(command, ['--proxy', `http://${line.host}:${line.port}`])).toMatchObject({
+      code: 0,
+    })
     server.run()
     const [machine] = await until('the server is a machine', 120, async () => {
       const found = await machines()
@@ -163,14 +167,14 @@ test(
       adapters: [],
     })
     const carried = (bytes: number): Promise<true> => {
-      const from = proxy.carriedBytes()
-      return until('data flows', 300, async () => (proxy.carriedBytes() - from > bytes ? true : null))
+      const from = line.carriedBytes()
+      return until('data flows', 300, async () => (line.carriedBytes() - from > bytes ? true : null))
     }
     // In the middle of the first copy: bits that change, cuts, and the end of each side.
     await carried(2 * MiB)
-    proxy.spoil(2)
+    line.spoil(2)
     await carried(2 * MiB)
-    proxy.cut()
+    line.cut()
     await carried(2 * MiB)
     await server.kill()
     server.run()
@@ -178,7 +182,7 @@ test(
     await product.kill()
     await product.start()
     await carried(2 * MiB)
-    expect(proxy.leftToSpoil()).toBe(0)
+    expect(line.leftToSpoil()).toBe(0)
     await until('it is protected', 600, async () =>
       (await product.protection(protectionId)).state === 'protected' ? true : null,
     )
@@ -186,7 +190,7 @@ test(
     for (let cycle = 0; cycle < 2; cycle += 1) {
       const next = newPoint(protectionId)
       await carried(200_000)
-      proxy.cut()
+      line.cut()
       await next
     }
     const { id, instant } = await newPoint(protectionId)

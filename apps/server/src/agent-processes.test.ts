@@ -6,9 +6,11 @@ import type { AuditEntry } from '@understudy/contract/access'
 import type { Agent, AgentInvitation } from '@understudy/contract/agent'
 import type { Alert, Event } from '@understudy/contract/event'
 import type { Site } from '@understudy/contract/site'
+import { openFarLine } from '@understudy/simulator/far-line'
+import { freePort } from '@understudy/simulator/free-port'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { z } from 'zod'
-import { freePort, openAgent, openCuttingProxy, type TestAgent } from './lab-tests/agent-process.ts'
+import { openAgent, type TestAgent } from './lab-tests/agent-process.ts'
 import { type LabProduct, openLabProduct, until } from './lab-tests/lab-product.ts'
 
 let product: LabProduct
@@ -212,10 +214,12 @@ test(
 test(
   'through a proxy that cuts, with both sides killed again and again, nothing is lost and nothing counts twice',
   async () => {
-    const proxy = await openCuttingProxy()
-    closers.push(() => proxy.close())
+    const line = await openFarLine({}, { roundTrip: 20, width: null })
+    closers.push(() => line.close())
     const five = await agent('db-5')
-    expect(await five.enrol((await invite()).command, ['--proxy', proxy.address])).toMatchObject({ code: 0 })
+    expect(
+      await five.enrol((await invite()).command, ['--proxy', `http://${line.host}:${line.port}`]),
+    ).toMatchObject({ code: 0 })
     five.run()
     const { id } = await untilState('db-5', 'connected')
     let starts = 1
@@ -224,7 +228,7 @@ test(
       until('everything is answered', 90, async () => ((await known('db-5')).waitsForAnswer ? null : true))
     for (let round = 0; round < 2; round += 1) {
       await ask()
-      proxy.cut()
+      line.cut()
       await ask()
       await answered()
       await five.kill()
@@ -244,7 +248,7 @@ test(
       const events = (await product.events(id)).filter(({ code }: Event) => code === 'agent/started')
       return events.length === starts ? true : null
     })
-    expect(proxy.carried()).toBeGreaterThan(4)
+    expect(line.connections()).toBeGreaterThan(4)
     expect(await five.stop()).toBe(0)
   },
   slowly,

@@ -10,9 +10,10 @@ import type { Site } from '@understudy/contract/site'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import { makeTestDisk, requireLinuxSource, type TestDisk } from '@understudy/drivers/linux/test-disk'
 import { openJournalStore } from '@understudy/journal/journal-store'
+import { freePort } from '@understudy/simulator/free-port'
 import { loadSecretKey } from '@understudy/store/secret-key'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { freePort, openAgent, type TestAgent } from './lab-tests/agent-process.ts'
+import { openAgent, type TestAgent } from './lab-tests/agent-process.ts'
 import { type LabProduct, openLabProduct, until } from './lab-tests/lab-product.ts'
 
 const MiB = 2 ** 20

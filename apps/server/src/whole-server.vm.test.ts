@@ -16,8 +16,8 @@ import {
   serverProbePort,
   serverRootOffset,
 } from '@understudy/drivers/kvm/lab/server-image'
+import { freePort } from '@understudy/simulator/free-port'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { freePort } from './lab-tests/agent-process.ts'
 import { type LabProduct, openLabProduct, until } from './lab-tests/lab-product.ts'
 import { digestOf, inside, type OldIron, openOldIron, prepareCache, statusOf } from './lab-tests/old-iron.ts'
 

@@ -715,7 +715,11 @@ test('where the secrets of a changed site go is in the audit', async () => {
 test('an agent says what stands still without it, and what it was refused for is accepted by contributors', async () => {
   const site = sampleSite()
   await stores.sites.create(site, {})
-  const { invitation, token } = await agents.invite({ siteId: site.id, roles: ['protected-server'], by: 'ada' })
+  const { invitation, token } = await agents.invite({
+    siteId: site.id,
+    roles: ['protected-server'],
+    by: 'ada',
+  })
   const known = { model: 'R740', firmwareId: 'f1', serials: ['s1'], disks: ['d1'] }
   const facts = { hostName: 'db', system: '', kernel: '', architecture: '', processors: 1, memoryBytes: 1 }
   const verdict = await stores.agents.enrol(hashSecret(token), clock.now(), {
@@ -730,7 +734,10 @@ test('an agent says what stands still without it, and what it was refused for is
   }
   await stores.protections.create(sampleProtection(parents, { name: 'its own' }))
   await stores.protections.create(
-    sampleProtection({ ...parents, machineId: 'n' as never, sourceRef: 'another' as never }, { name: 'not its' }),
+    sampleProtection(
+      { ...parents, machineId: 'n' as never, sourceRef: 'another' as never },
+      { name: 'not its' },
+    ),
   )
   const as = async (role: Role, method: string, path: string, body?: unknown) =>
     call(method, `/api/v1/agents/${agent.id}${path}`, { headers: await headersOf(role), body })

@@ -1,12 +1,9 @@
-// For tests only: a real agent as a process of its own, and a proxy of ours that it has to go through and that cuts its line.
+// For tests only: a real agent as a process of its own.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Duplex, Transform } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { present } from '@understudy/base/invariant'
 
@@ -109,77 +106,3 @@ async function programFor(home: string, on: AgentServer | undefined) {
 }
 
 export type TestAgent = Awaited<ReturnType<typeof openAgent>>
-
-/** Speaks CONNECT; cuts everything that goes through it, and changes a bit of what agents send, when it is told to. */
-export async function openCuttingProxy() {
-  const lines = new Set<Duplex>()
-  let carried = 0
-  let carriedBytes = 0
-  let toSpoil = 0
-  const server = createServer((_request, response) => response.writeHead(405).end())
-  server.on('connect', (request, client, head) => {
-    const [host, port] = (request.url ?? '').split(':')
-    const there = connect({ host: host ?? '', port: Number(port) }, () => {
-      client.write('HTTP/1.1 200 Connection established\r\n\r\n')
-      there.write(head)
-      there.pipe(client)
-      client.pipe(spoiling()).pipe(there)
-      carried += 1
-    })
-    for (const each of [client, there]) {
-      lines.add(each)
-      each.on('error', () => {})
-      each.on('close', () => {
-        lines.delete(each)
-        client.destroy()
-        there.destroy()
-      })
-    }
-  })
-  const spoiling = (): Transform =>
-    new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        carriedBytes += chunk.length
-        // Only what is long: a stream of data.
-        if (toSpoil > 0 && chunk.length > 8000) {
-          toSpoil -= 1
-          chunk[5000] = (chunk[5000] ?? 0) ^ 1
-        }
-        done(null, chunk)
-      },
-    })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const cut = (): void => {
-    for (const each of lines) each.destroy()
-  }
-  return {
-    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    cut,
-    /** So many of the next pieces of data. */
-    spoil(times: number): void {
-      toSpoil = times
-    },
-    /** Pieces that are still to be spoiled. */
-    leftToSpoil: (): number => toSpoil,
-    /** From agents to the server. */
-    carriedBytes: (): number => carriedBytes,
-    /** Lines that were opened through it. */
-    carried: (): number => carried,
-    async close(): Promise<void> {
-      cut()
-      server.close()
-      await once(server, 'close')
-    },
-  }
-}
-
-/** Nobody has it now; a server that is killed and started again wants the same one. */
-export async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}

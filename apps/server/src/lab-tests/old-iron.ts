@@ -11,8 +11,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { buildServerDisk, makeServerDisk, serverProbePort } from '@understudy/drivers/kvm/lab/server-image'
+import { freePort } from '@understudy/simulator/free-port'
 import { rolldown } from 'rolldown'
-import { freePort } from './agent-process.ts'
 import { until } from './lab-product.ts'
 
 const run = promisify(execFile)
