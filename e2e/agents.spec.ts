@@ -79,6 +79,38 @@ test('a server is enrolled by the command that the console shows, and is seen', 
   await checkBothThemes(page, 'agents')
 })
 
+test('an agent that comes from other hardware is shown, and accepted by name', async () => {
+  // Hardware cannot be exchanged here: the server's answer says that it was.
+  const otherHardware = {
+    at: new Date().toISOString(),
+    hostName: 'db-1',
+    model: 'QEMU Standard PC (Q35 + ICH9, 2009)',
+    why: 'the id of its firmware is another one',
+  }
+  const list = '**/api/v1/agents?*'
+  await page.route(list, async (route) => {
+    const response = await route.fetch()
+    const body = (await response.json()) as { items: object[] }
+    await route.fulfill({
+      response,
+      json: { ...body, items: body.items.map((item) => ({ ...item, otherHardware })) },
+    })
+  })
+  await expect(page.getByText('Comes from other hardware')).toBeVisible({ timeout: 30_000 })
+  await page.getByRole('button', { name: 'Accept the new hardware of db-1' }).click()
+  const dialog = page.getByRole('dialog', { name: 'New hardware of db-1?' })
+  await expect(dialog.getByText('QEMU Standard PC')).toBeVisible()
+  await expect(dialog.getByRole('button', { name: 'It is db-1' })).toBeDisabled()
+  await checkBothThemes(page, 'new-hardware')
+  await field(dialog, 'Type db-1 to go on').fill('db-1')
+  await dialog.getByRole('button', { name: 'It is db-1' }).click()
+  // What was shown is not there any more.
+  await expect(dialog.getByText('does not come from that hardware any more')).toBeVisible()
+  await dialog.getByRole('button', { name: 'Cancel' }).click()
+  await page.unroute(list)
+  await expect(page.getByText('Comes from other hardware')).toHaveCount(0, { timeout: 30_000 })
+})
+
 test('a site of physical servers is registered, keeps nothing, and asks for agents', async () => {
   await page.goto(`${product.address}/sites`)
   await page.getByRole('button', { name: 'Register a site' }).first().click()
