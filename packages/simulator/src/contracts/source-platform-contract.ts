@@ -21,7 +21,12 @@ import {
   until,
 } from './platform-harness.ts'
 
-export function sourcePlatformContract(name: string, make: () => Promise<SourceHarness>): void {
+/** `alone`: nobody switches a machine from here, nor reads it when it is off, and several have no instant in common. */
+export function sourcePlatformContract(
+  name: string,
+  make: () => Promise<SourceHarness>,
+  { alone = false }: { readonly alone?: boolean } = {},
+): void {
   describe(`source platform: ${name}`, () => {
     let harness: SourceHarness
     beforeEach(async () => {
@@ -31,15 +36,18 @@ export function sourcePlatformContract(name: string, make: () => Promise<SourceH
       await harness.close()
     })
     const current = (): SourceHarness => harness
-    inventoryTests(current)
+    inventoryTests(current, alone)
     firstPointTests(current)
     deltaTests(current)
     releaseTests(current)
     trackingTests(current)
+    if (!alone) powerLossTests(current)
     diskChangeTests(current)
+    if (alone) return aloneTests(current)
     groupTests(current)
     powerTests(current)
     stoppedDiskTests(current)
+    return undefined
   })
 }
 
@@ -62,14 +70,14 @@ async function addFilledMachine(
   return { ref, keys, key: present(keys[0], 'it has a disk') }
 }
 
-function inventoryTests(current: Current): void {
+function inventoryTests(current: Current, alone: boolean): void {
   test('the inventory has every machine with its disks and power state', async () => {
     const { source, addMachine } = current()
     const [a, b] = [
       await addMachine({ name: 'web-1', disks: [4 * MiB, 2 * MiB] }),
       await addMachine({ name: 'web-2', disks: [MiB] }),
     ]
-    await source.powerOff(b)
+    if (!alone) await source.powerOff(b)
     const machines = await source.inventory()
     expect(machines.map(({ ref }) => ref).sort()).toEqual([a, b].sort())
     const first = present(
@@ -80,7 +88,7 @@ function inventoryTests(current: Current): void {
     expect(first.hardware.disks.map(({ bytes }) => bytes)).toEqual([4 * MiB, 2 * MiB])
     expect(first.hardware.disks.filter(({ boot }) => boot)).toHaveLength(1)
     expect(new Set(first.hardware.disks.map(({ key }) => key)).size).toBe(2)
-    expect(machines.find(({ ref }) => ref === b)?.power).toBe('off')
+    expect(machines.find(({ ref }) => ref === b)?.power).toBe(alone ? 'running' : 'off')
   })
 
   test('a watcher is called when a machine comes, and not after it has stopped watching', async () => {
@@ -343,13 +351,7 @@ async function expectLost(source: SourcePlatform, ref: MachineRef, since: string
   expect(result.reason.code).toMatch(/^[a-z-]+\/[a-z-]+$/)
 }
 
-function trackingTests(current: Current): void {
-  test('a checkpoint that nobody knows is lost tracking, not an error', async () => {
-    const { source } = current()
-    const { ref } = await addFilledMachine(current())
-    await expectLost(source, ref, 'never-was')
-  })
-
+function powerLossTests(current: Current): void {
   test('a machine that lost its power has lost its tracking, says why, and can be tracked anew', async () => {
     const { source, killMachine, readDiskNow, tracksOverPowerLoss } = current()
     if (tracksOverPowerLoss === true) return expect(tracksOverPowerLoss).toBe(true)
@@ -377,6 +379,14 @@ function trackingTests(current: Current): void {
     const next = await expectDelta(current(), { ref, ...first })
     expect(next.changedBytes, 'a delta, not everything').toBeLessThanOrEqual(MiB)
     return undefined
+  })
+}
+
+function trackingTests(current: Current): void {
+  test('a checkpoint that nobody knows is lost tracking, not an error', async () => {
+    const { source } = current()
+    const { ref } = await addFilledMachine(current())
+    await expectLost(source, ref, 'never-was')
   })
 
   test('two owners of tracking do not disturb each other', async () => {
@@ -469,6 +479,24 @@ async function expectDeltaOrResync(harness: SourceHarness, base: Base): Promise<
   }
   expect(probe.reason.message).toMatch(/\w/)
   return { ref: base.ref, ...(await takeFirstPoint(harness.source, request(base.ref, null))) }
+}
+
+function aloneTests(current: Current): void {
+  test('who stands alone is not switched from here, and says so with what to do', async () => {
+    const { source } = current()
+    const [a, b] = [await addFilledMachine(current()), await addFilledMachine(current(), { name: 'db-1' })]
+    const options = { excludedDisks: [], trackingId: 'owner-1', since: null }
+    const machines = [request(a.ref, null), request(b.ref, null)]
+    for (const refused of [
+      source.powerOff(a.ref),
+      source.start(a.ref),
+      source.shutDown(a.ref, { timeoutSeconds: 1 }),
+      source.openStoppedDisks(a.ref, options),
+      source.openPoint({ machines, consistency: 'crash' }),
+    ])
+      await expect(refused).rejects.toMatchObject({ name: 'Refusal', remedy: expect.stringMatching(/\w/) })
+    expect(await source.powerState(a.ref)).toBe('running')
+  })
 }
 
 function groupTests(current: Current): void {
