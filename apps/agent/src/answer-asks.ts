@@ -1,7 +1,7 @@
 // Answers asks over whichever connection there is when the answer is known: it is the server that asks again after a cut.
 import { isAskKind, toFailureText } from '@understudy/agent-protocol/asks'
 import type { FromAgent, FromServer } from '@understudy/agent-protocol/messages'
-import { Refusal } from '@understudy/base/errors'
+import { Outage, Refusal } from '@understudy/base/errors'
 import type { SourceDesk } from '@understudy/drivers/physical/source-desk'
 import { agentVersion } from './agent-version.ts'
 
@@ -16,6 +16,8 @@ export type Answerer = {
 }
 
 const MOST_AT_ONCE = 200
+/** A longer message would end the connection, and be asked for again on the next one. */
+const LONGEST_REPLY_BYTES = 250 * 1024
 
 export function createAnswerer(desk: SourceDesk | null, say: (reply: Reply) => void): Answerer {
   const working = new Map<string, AbortController>()
@@ -23,14 +25,20 @@ export function createAnswerer(desk: SourceDesk | null, say: (reply: Reply) => v
     try {
       if (!desk) throw noSource()
       if (!isAskKind(kind)) throw notKnown(kind)
-      return { kind: 'answer', body: await desk.answer(kind, body, signal) }
+      const answer = await desk.answer(kind, body, signal)
+      if (Buffer.byteLength(JSON.stringify(answer) ?? '') > LONGEST_REPLY_BYTES) throw tooLong(kind)
+      return { kind: 'answer', body: answer }
     } catch (error) {
       return { kind: 'failed', failure: toFailureText(error) }
     }
   }
   return {
     ask(ask) {
-      if (working.has(ask.id) || working.size >= MOST_AT_ONCE) return
+      if (working.has(ask.id)) return
+      if (working.size >= MOST_AT_ONCE) {
+        const failure = toFailureText(tooMany())
+        return say({ type: 'reply', id: ask.id, outcome: { kind: 'failed', failure } })
+      }
       const stop = new AbortController()
       working.set(ask.id, stop)
       void work(ask, stop.signal).then((outcome) => {
@@ -52,6 +60,21 @@ export const noSource = (): Refusal =>
     code: 'agent/no-source',
     message: `This agent (${agentVersion}) cannot read the disks of its server`,
     remedy: 'Enrol it as a protected server, on a system that it can protect.',
+  })
+
+const tooLong = (kind: string): Refusal =>
+  new Refusal({
+    code: 'agent/answer-too-long',
+    message: `What the agent knows of "${kind}" is longer than a message may be`,
+    remedy:
+      'Look at the server: it may have hundreds of disks, or of findings. Exclude what is not to be protected.',
+  })
+
+const tooMany = (): Outage =>
+  new Outage({
+    code: 'agent/too-many-asks',
+    message: `The agent works on ${MOST_AT_ONCE} asks already`,
+    remedy: 'It is tried again. If it stays, look at the log of the agent.',
   })
 
 const notKnown = (kind: string): Refusal =>
