@@ -2,6 +2,7 @@
 // oracle: the disks at the instant of the point.
 import { KiB, MiB } from '@understudy/base/bytes'
 import { present } from '@understudy/base/invariant'
+import { type RateLimit, rateLimit } from '@understudy/block/with-rate-limit'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
 import { wireLab } from '@understudy/drivers/physical/wire-lab'
 import { type CycleRequest, runCycle } from '@understudy/engine/replication/run-cycle'
@@ -139,5 +140,33 @@ test.each([false, true])(
     await expectEqual('after the comparison')
     expect(world.carriedBytes - whole, 'bytes carried').toBeLessThan(3 * 64 * KiB + 10_000)
     expect(world.asked.filter((kind) => kind === 'digest-disk').length).toBeLessThan(10)
+  },
+)
+
+test.each([false, true])(
+  'what is read of a server passes the limits of its line, and digests do not (a server that settles: %s)',
+  async (settles) => {
+    const { cycle, machine, write } = await newPair(settles, [4 * MiB])
+    machine.whileSettling = null
+    let taken = 0
+    const limit: RateLimit = {
+      ...rateLimit(null, { nowMs: () => 0, pause: async () => {} }),
+      async take(bytes) {
+        taken += bytes
+      },
+    }
+    const limited = { limits: [limit], onProgress: () => {} }
+    const { summary } = await cycle(limited)
+    expect(taken).toBe(summary.readBytes)
+    expect(taken).toBeGreaterThanOrEqual(4 * MiB)
+    machine.dropCheckpoints(() => true)
+    await write(0, 3)
+    taken = 0
+    expect((await cycle(limited)).summary.kind).toBe('resync')
+    expect(taken).toBe(64 * KiB)
+    await write(0, 7)
+    taken = 0
+    await cycle(limited)
+    expect(taken).toBe(GRAIN)
   },
 )
