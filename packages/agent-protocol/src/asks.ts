@@ -158,7 +158,9 @@ const longAnswer = <Done extends z.ZodType>(done: Done) =>
     z.object({ kind: z.literal('done'), result: done }),
   ])
 
-const Prepare = z.object({ ...Long, hardware: z
+const Prepare = z.object({
+  ...Long,
+  hardware: z
     .array(z.enum(['hyper-v', 'virtio']))
     .min(1)
     .max(2),

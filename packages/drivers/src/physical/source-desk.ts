@@ -7,8 +7,8 @@ import {
   type Question,
   readQuestion,
 } from '@understudy/agent-protocol/asks'
-import type { WantedRead } from '@understudy/agent-protocol/messages'
 import { BootFactsShape } from '@understudy/agent-protocol/boot-facts-shape'
+import type { WantedRead } from '@understudy/agent-protocol/messages'
 import { Outage, Refusal } from '@understudy/base/errors'
 import { inTurn } from '@understudy/base/in-turn'
 import type { Clock, Instant } from '@understudy/base/instant'

@@ -21,10 +21,12 @@ const finding = (outcome: BootCheck['verdict']) => ({
 
 test('what was not looked at is neither green nor called prepared', () => {
   expect(toneOfOutcome.unknown).not.toBe('good')
-  expect(verdictWords({ verdict: 'unknown', judged: null, trouble: null, preparation: null }, 'West')).toMatch(/not known/)
-  expect(verdictWords({ verdict: 'unknown', judged: judged(), trouble: null, preparation: null }, 'West')).toMatch(
-    /not everything/,
-  )
+  expect(
+    verdictWords({ verdict: 'unknown', judged: null, trouble: null, preparation: null }, 'West'),
+  ).toMatch(/not known/)
+  expect(
+    verdictWords({ verdict: 'unknown', judged: judged(), trouble: null, preparation: null }, 'West'),
+  ).toMatch(/not everything/)
 })
 
 test('of an emulated place it is said that the real one is meant', () => {
