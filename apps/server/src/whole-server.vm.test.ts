@@ -225,24 +225,6 @@ test(
     expect((await product.protection(id)).state).toBe('committed')
     expect(await inside(addressOf(failover), 'ip -4 address show scope global')).toContain('dynamic')
     lap('committed')
-    // From now on it is a machine of its hypervisor like any other.
-    await product.ask('POST', `/sites/${inland.id}/refresh`)
-    const machine = await until('it is a machine of the KVM site', 60, async () =>
-      (await product.items<Machine>(`/machines?siteId=${inland.id}`)).find(
-        ({ power }) => power === 'running',
-      ),
-    )
-    const far: Site = await product.ask('POST', '/sites', {
-      name: 'Far',
-      platform: 'simulated',
-      settings: { machines: 0, bootSeconds: 1 },
-      secrets: {},
-    })
-    const { policyId } = await product.protection(id)
-    const again = { machineId: machine.id, targetSiteId: far.id, policyId, adapters: [] }
-    const next = await product.ask<{ protectionId: string }>('POST', '/protections', again)
-    await until('a point of it', 300, async () => (await product.points(next.protectionId))[0])
-    lap('protected by its hypervisor')
   },
   slowly,
 )

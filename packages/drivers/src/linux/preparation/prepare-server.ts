@@ -18,7 +18,6 @@ import { basename, dirname, join } from 'node:path'
 import { MiB } from '@understudy/base/bytes'
 import { Refusal } from '@understudy/base/errors'
 import type { Preparation } from '@understudy/domain/boot-check/preparation'
-import { z } from 'zod'
 import { runCommand } from '../run-command.ts'
 import {
   FIRST_BOOT_LINK_PATH,
@@ -53,19 +52,21 @@ export type Wanted = {
 }
 
 /** All that was changed. Written before the first change, and after each. */
-const Kept = z.object({
-  at: z.number(),
-  tool: z.string(),
-  drivers: z.array(z.string()),
+type Kept = {
+  readonly at: number
+  readonly tool: string
+  readonly drivers: readonly string[]
   /** Files that were not there before. */
-  files: z.array(z.string()),
-  memoryDisks: z.array(
-    z.object({ kernel: z.string(), path: z.string(), kept: z.string(), sha256: z.string().nullable() }),
-  ),
+  readonly files: string[]
+  readonly memoryDisks: {
+    readonly kernel: string
+    readonly path: string
+    readonly kept: string
+    sha256: string | null
+  }[]
   /** False while it is under way. */
-  done: z.boolean(),
-})
-type Kept = z.infer<typeof Kept>
+  done: boolean
+}
 
 const SPARE_BYTES = 16 * MiB
 const recordOf = (folder: string): string => join(folder, 'preparation.json')
@@ -261,7 +262,8 @@ async function load({ folder }: Pick<PreparationPlace, 'folder'>): Promise<Kept 
     if (error.code === 'ENOENT') return null
     throw error
   })
-  return text === null ? null : Kept.parse(JSON.parse(text))
+  // Written whole by us, in a folder that nobody else may enter.
+  return text === null ? null : (JSON.parse(text) as Kept)
 }
 
 async function save({ folder }: PreparationPlace, kept: Kept): Promise<void> {
