@@ -4,6 +4,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { Said } from '@understudy/agent-protocol/messages'
 import { Refusal } from '@understudy/base/errors'
+import { inTurn } from '@understudy/base/in-turn'
 import { type HoldGate, openHoldGate } from '@understudy/drivers/linux/hold-gate'
 import { replaceFile } from '@understudy/drivers/wires/replace-file'
 import { z } from 'zod'
@@ -98,8 +99,10 @@ export async function openStateFolder(path: string, gate: HoldGate = openHoldGat
       })
     }
   }
+  // Of several that have waited together the newest must be the last.
+  const turn = inTurn()
   const write = (name: string, value: unknown): Promise<void> =>
-    gate.write(() => replaceFile(join(path, name), `${JSON.stringify(value, null, 1)}\n`))
+    turn(() => gate.write(() => replaceFile(join(path, name), `${JSON.stringify(value, null, 1)}\n`)))
   return {
     path,
     identity: () => read('identity.json', Identity),

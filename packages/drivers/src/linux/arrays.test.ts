@@ -1,5 +1,5 @@
 // What the kernel says of its arrays, as files. Kernels without md cannot show it; how they write is in DESIGN.md.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -14,8 +14,12 @@ afterEach(async () => {
 async function newArrays(arrays: Readonly<Record<string, Readonly<Record<string, string>>>>) {
   const sys = await mkdtemp(join(tmpdir(), 'understudy-sys-'))
   atEnd.push(() => rm(sys, { recursive: true, force: true }))
-  const write = (name: string, file: string, text: string): Promise<void> =>
-    writeFile(join(sys, 'block', name, file), `${text}\n`)
+  // Whoever reads meanwhile sees the one or the other, as of the kernel.
+  const write = async (name: string, file: string, text: string): Promise<void> => {
+    const path = join(sys, 'block', name, file)
+    await writeFile(`${path}.new`, `${text}\n`)
+    await rename(`${path}.new`, path)
+  }
   for (const [name, files] of Object.entries(arrays)) {
     await mkdir(join(sys, 'block', name, 'md'), { recursive: true })
     for (const [file, text] of Object.entries(files)) await write(name, file, text)

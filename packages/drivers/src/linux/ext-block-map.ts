@@ -4,7 +4,6 @@
 //     0    1024        first block + 1
 //     boot superblock  group descriptors ...   and per group: block bitmap, inode bitmap, inode table, wherever its descriptor says
 import type { Extent } from '@understudy/block/device'
-import { coalesce } from '@understudy/block/extents'
 
 /** Exactly so many bytes at that place of the file system. */
 export type ReadAt = (offset: number, bytes: number) => Promise<Buffer>
@@ -29,36 +28,48 @@ type Layout = {
   readonly hasSparseBackups: boolean
 }
 
-/** Ascending. Null: not such a file system, or laid out in a way that is not read here. */
-export async function readFreeBlocks(read: ReadAt): Promise<readonly Extent[] | null> {
+/**
+ * Tells of every block that holds something, group by group, so that memory does not grow with the file system. Returns the bytes of the file
+ * system. Null: not such a file system, or laid out in a way that is not read here; nothing was told then.
+ */
+export async function readUsedBlocks(read: ReadAt, use: (extent: Extent) => void): Promise<number | null> {
   const layout = toLayout(await read(1024, 1024))
   if (layout === null) return null
   const { blockBytes, blocks, firstBlock, blocksPerGroup, descriptorBytes } = layout
   const groups = Math.ceil((blocks - firstBlock) / blocksPerGroup)
   const descriptorBlocks = Math.ceil((groups * descriptorBytes) / blockBytes)
   const descriptors = await read((firstBlock + 1) * blockBytes, descriptorBlocks * blockBytes)
-  const used = new Uint8Array(blocks)
-  const use = (from: number, count: number): void => void used.fill(1, from, from + count)
-  use(0, firstBlock)
+  const useBlocks = (from: number, count: number): void =>
+    use({ offset: from * blockBytes, bytes: count * blockBytes })
+  useBlocks(0, firstBlock)
   for (let group = 0; group < groups; group += 1) {
     const at = group * descriptorBytes
     const place = (low: number, high: number): number =>
       descriptors.readUInt32LE(at + low) +
       (descriptorBytes >= 64 ? descriptors.readUInt32LE(at + high) * 2 ** 32 : 0)
     const bitmapBlock = place(0, 32)
-    use(bitmapBlock, 1)
-    use(place(4, 36), 1)
-    use(place(8, 40), layout.inodeTableBlocks)
+    useBlocks(bitmapBlock, 1)
+    useBlocks(place(4, 36), 1)
+    useBlocks(place(8, 40), layout.inodeTableBlocks)
     const start = firstBlock + group * blocksPerGroup
-    if (hasBackup(layout, group)) use(start, 1 + descriptorBlocks + layout.reservedDescriptorBlocks)
+    if (hasBackup(layout, group)) useBlocks(start, 1 + descriptorBlocks + layout.reservedDescriptorBlocks)
     // Its bitmap was never written: nothing but the above is in it.
     if ((descriptors.readUInt16LE(at + 18) & BLOCK_UNINIT) !== 0) continue
     const bitmap = await read(bitmapBlock * blockBytes, blockBytes)
-    const count = Math.min(blocksPerGroup, blocks - start)
-    for (let index = 0; index < count; index += 1)
-      if (((bitmap[index >> 3] ?? 0xff) & (1 << (index & 7))) !== 0) used[start + index] = 1
+    for (const { from, count } of usedRuns(bitmap, Math.min(blocksPerGroup, blocks - start)))
+      useBlocks(start + from, count)
   }
-  return coalesce(freeRuns(used, blockBytes))
+  return blocks * blockBytes
+}
+
+function* usedRuns(bitmap: Buffer, blocks: number): Generator<{ from: number; count: number }> {
+  const isUsed = (block: number): boolean => ((bitmap[block >> 3] ?? 0xff) & (1 << (block & 7))) !== 0
+  for (let block = 0; block < blocks; block += 1) {
+    if (!isUsed(block)) continue
+    const from = block
+    while (block + 1 < blocks && isUsed(block + 1)) block += 1
+    yield { from, count: block + 1 - from }
+  }
 }
 
 function toLayout(superBlock: Buffer): Layout | null {
@@ -90,13 +101,4 @@ function hasBackup({ hasSparseBackups }: Layout, group: number): boolean {
     while (power < group) power *= base
     return power === group
   })
-}
-
-function* freeRuns(used: Uint8Array, blockBytes: number): Generator<Extent> {
-  for (let block = used.indexOf(0); block >= 0; ) {
-    const next = used.indexOf(1, block)
-    const end = next < 0 ? used.length : next
-    yield { offset: block * blockBytes, bytes: (end - block) * blockBytes }
-    block = used.indexOf(0, end)
-  }
 }

@@ -47,3 +47,15 @@ describe('a set of grains', () => {
     expect(set.extents()).toEqual([{ offset: GRAIN_BYTES, bytes: 512 }])
   })
 })
+
+test('gaps are whole grains in which nothing was added, and lie wholly within', () => {
+  const set = grainSet(10 * GRAIN_BYTES + 512)
+  set.add({ offset: 3 * GRAIN_BYTES + 1, bytes: 1 })
+  set.add({ offset: 6 * GRAIN_BYTES, bytes: 2 * GRAIN_BYTES })
+  expect([...set.gaps({ offset: 1, bytes: 20 * GRAIN_BYTES })]).toEqual([
+    { offset: GRAIN_BYTES, bytes: 2 * GRAIN_BYTES },
+    { offset: 4 * GRAIN_BYTES, bytes: 2 * GRAIN_BYTES },
+    { offset: 8 * GRAIN_BYTES, bytes: 2 * GRAIN_BYTES },
+  ])
+  expect([...set.gaps({ offset: 6 * GRAIN_BYTES, bytes: 2 * GRAIN_BYTES })]).toEqual([])
+})

@@ -13,6 +13,8 @@ export type GrainSet = {
   add(extent: Extent): void
   /** Sorted, joined. */
   extents(): Extent[]
+  /** Whole grains within, of which none was added; ascending, joined, one at a time. */
+  gaps(within: Extent): Generator<Extent>
 }
 
 export function grainSet(diskBytes: number): GrainSet {
@@ -47,6 +49,15 @@ export function grainSet(diskBytes: number): GrainSet {
         found.push({ offset, bytes: Math.min(diskBytes, (grain + 1) * GRAIN_BYTES) - offset })
       }
       return found
+    },
+    *gaps({ offset, bytes }) {
+      const end = Math.floor(Math.min(offset + bytes, diskBytes) / GRAIN_BYTES)
+      for (let grain = Math.ceil(offset / GRAIN_BYTES); grain < end; grain += 1) {
+        if (has(grain)) continue
+        const first = grain
+        while (grain + 1 < end && !has(grain + 1)) grain += 1
+        yield { offset: first * GRAIN_BYTES, bytes: (grain + 1 - first) * GRAIN_BYTES }
+      }
     },
   }
 }

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import type { Instant } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
 import type { Extent, MappedExtent } from '@understudy/block/device'
-import { intersect, subtract } from '@understudy/block/extents'
 import type { OpenPointRequest, OpenPointResult, SourceDisk } from '@understudy/engine/ports/source-platform'
 import type { AlignedMemory } from './aligned-memory.ts'
 import type { WholeDisk } from './block-devices.ts'
@@ -17,7 +16,7 @@ import type { LinuxSettings } from './settings.ts'
 import { type OpenDisk, settle } from './settle.ts'
 import type { TrackedDisk } from './tracker.ts'
 import type { Tracking, Trackings } from './trackings.ts'
-import { readUnusedAreas } from './unused-areas.ts'
+import { readUnusedAreas, type UnusedAreas } from './unused-areas.ts'
 
 export type LinuxParts = {
   readonly settings: LinuxSettings
@@ -66,7 +65,7 @@ export async function openPoint(
   // A copy of the whole that is interrupted goes on from its opening.
   const opening =
     since === null || readWhole ? trackings.mark(tracking, tracking.tracker.openView()).checkpoint : null
-  const unused = new Map<string, readonly Extent[]>()
+  const unused = new Map<string, UnusedAreas>()
 
   let checkpoint: string | null = null
   const stop = new AbortController()
@@ -110,7 +109,7 @@ export async function openPoint(
     checkpoint: opening,
     disks: open.map((disk) => {
       const { key } = disk.tracked
-      return toSourceDisk(disk, present(changed.get(key), 'every disk has changes'), unused.get(key) ?? [])
+      return toSourceDisk(disk, present(changed.get(key), 'every disk has changes'), unused.get(key) ?? null)
     }),
     settle: async (copy: (some: readonly SourceDisk[]) => Promise<void>, given?: AbortSignal) => {
       const either = AbortSignal.any([stop.signal, ...(given ? [given] : [])])
@@ -213,7 +212,7 @@ async function swapAreas({ children }: WholeDisk): Promise<readonly Extent[]> {
 const toSourceDisk = (
   { tracked, reader }: OpenDisk,
   extents: readonly Extent[],
-  unused: readonly Extent[],
+  unused: UnusedAreas | null,
 ): SourceDisk => ({
   key: tracked.key,
   bytes: tracked.bytes,
@@ -227,8 +226,19 @@ const toSourceDisk = (
 })
 
 /** What is unused goes as zeros; the rest is read. */
-const withUnused = (extents: readonly Extent[], unused: readonly Extent[]): readonly MappedExtent[] =>
-  [
-    ...subtract(extents, unused).map((extent) => ({ ...extent, kind: 'data' as const })),
-    ...intersect(extents, unused).map((extent) => ({ ...extent, kind: 'zero' as const })),
-  ].sort((a, b) => a.offset - b.offset)
+function* withUnused(extents: readonly Extent[], unused: UnusedAreas | null): Generator<MappedExtent> {
+  if (unused === null) {
+    for (const extent of extents) yield { ...extent, kind: 'data' }
+    return
+  }
+  // Of a copy of everything: each extent is a whole disk.
+  for (const { offset, bytes } of extents) {
+    let done = offset
+    for (const area of unused.areas()) {
+      if (area.offset > done) yield { offset: done, bytes: area.offset - done, kind: 'data' }
+      yield { ...area, kind: 'zero' }
+      done = area.offset + area.bytes
+    }
+    if (offset + bytes > done) yield { offset: done, bytes: offset + bytes - done, kind: 'data' }
+  }
+}

@@ -15,6 +15,7 @@ import type {
 } from '@understudy/engine/ports/source-platform'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { openFreezeKeeper } from './freeze-keeper.ts'
+import { runCommand } from './run-command.ts'
 import { defaultLinuxSettings, type LinuxSettings } from './settings.ts'
 import { type LinuxSource, openLinuxSource } from './source.ts'
 import {
@@ -212,6 +213,24 @@ describe('holding the server still', () => {
       await expect.poll(() => child.exitCode, { timeout: 60_000 }).toBe(0)
       // Nothing of it is left that could let go what somebody else holds later.
       await expect.poll(() => holdersOf(disk.mountPoint)).toEqual([])
+    },
+    MINUTES_5,
+  )
+
+  test(
+    'may hang in the kernel and nobody hangs with it: the command is given up, and not begun again beside itself',
+    async () => {
+      const write = await startHangingWrite(disk.mountPoint)
+      const freeze = () => runCommand('fsfreeze', ['-f', disk.mountPoint], { seconds: 1 })
+      expect(await freeze()).toMatchObject({ code: null })
+      await expect(freeze()).rejects.toMatchObject({
+        code: 'linux/command-failed',
+        message: expect.stringMatching(/process \d+, which was asked the same, has hung in the kernel/),
+      })
+      await write.end()
+      await expect
+        .poll(() => runCommand('fsfreeze', ['-u', disk.mountPoint]), { timeout: 60_000 })
+        .toMatchObject({ code: 0 })
     },
     MINUTES_5,
   )

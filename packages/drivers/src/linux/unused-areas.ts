@@ -5,39 +5,49 @@
 // it is written after it, and noted.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { roundDown, roundUp } from '@understudy/base/bytes'
 import type { Extent } from '@understudy/block/device'
 import type { WholeDisk } from './block-devices.ts'
 import type { DirectDisk } from './direct-disk.ts'
-import { readFreeBlocks } from './ext-block-map.ts'
+import { readUsedBlocks } from './ext-block-map.ts'
 import { openFreezeKeeper } from './freeze-keeper.ts'
-import { GRAIN_BYTES } from './grain-set.ts'
+import { grainSet } from './grain-set.ts'
 import type { HoldGate } from './hold-gate.ts'
 import type { MountOnDisk } from './mounts.ts'
 
 const EXT = ['ext2', 'ext3', 'ext4']
 
-/** Sorted, in whole grains. Nothing of a disk whose file systems cannot be read in this way, or not just now. */
+/** Of one disk: what need not be read. */
+export type UnusedAreas = {
+  /** Whole grains, ascending, one at a time. */
+  areas(): Generator<Extent>
+}
+
+/** Nothing of a disk whose file systems cannot be read in this way, or not just now. */
 export async function readUnusedAreas(
   disk: WholeDisk,
   reader: DirectDisk,
   mounts: readonly MountOnDisk[],
   hold: { readonly gate: HoldGate; readonly seconds: number },
-): Promise<readonly Extent[]> {
-  const found: Extent[] = []
+): Promise<UnusedAreas> {
+  const used = grainSet(disk.bytes)
+  const known: Extent[] = []
   for (const { device, bytes, start } of await placesOf(disk)) {
     const mount = mounts.find(
       (one) => one.device === device && one.writable && one.reachable && EXT.includes(one.type),
     )
     if (mount === undefined || !(await bringToMedium(mount.mountPoint, hold))) continue
-    const free = await readFreeBlocks((offset, length) => reader.read(start + offset, length))
-    for (const extent of free ?? []) {
-      const from = roundUp(start + extent.offset, GRAIN_BYTES)
-      const to = roundDown(start + Math.min(extent.offset + extent.bytes, bytes), GRAIN_BYTES)
-      if (to > from) found.push({ offset: from, bytes: to - from })
-    }
+    const ofFileSystem = await readUsedBlocks(
+      (offset, length) => reader.read(start + offset, length),
+      (extent) => used.add({ ...extent, offset: start + extent.offset }),
+    )
+    if (ofFileSystem !== null) known.push({ offset: start, bytes: Math.min(ofFileSystem, bytes) })
   }
-  return found.sort((a, b) => a.offset - b.offset)
+  known.sort((a, b) => a.offset - b.offset)
+  return {
+    *areas() {
+      for (const place of known) yield* used.gaps(place)
+    },
+  }
 }
 
 /** The disk itself, and its partitions. */
