@@ -1,6 +1,6 @@
 // This very computer as the server, with a disk of a file: freezing, tracking, and everything that may go wrong with them.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -495,7 +495,13 @@ describe('a point of this server', () => {
         consistency: 'crash',
         consistencyNote: expect.stringMatching(/20-bad ended with 3: the database is busy/),
       })
-      expect((await must('cat', log)).split('\n')).toEqual(['pre.d', 'post.d', 'pre.d', 'post.d'])
+      await chown(join(scripts, 'pre.d', '10-note'), 65_534, 65_534)
+      const foreign = await settleAndKeep(opened(await ask(source, bad.checkpoint, 'application')))
+      expect(foreign).toMatchObject({
+        consistency: 'crash',
+        consistencyNote: expect.stringMatching(/10-note was not run: it does not belong to root$/),
+      })
+      expect((await must('cat', log)).split('\n')).toEqual(['pre.d', 'post.d', 'pre.d', 'post.d', 'post.d'])
     },
     MINUTES_5,
   )
