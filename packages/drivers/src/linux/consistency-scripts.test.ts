@@ -20,6 +20,12 @@ async function newScripts(scripts: Readonly<Record<string, string>>) {
   return { folder, seconds: 20 }
 }
 
+test('where there is no folder there is nothing to run', async () => {
+  const scripts = { folder: join(tmpdir(), 'understudy-no-such-folder'), seconds: 20 }
+  expect(await hasPreScripts(scripts)).toBe(false)
+  expect(await runScripts(scripts, 'post.d')).toBeNull()
+})
+
 test('scripts that end well leave nothing to say', async () => {
   const scripts = await newScripts({ 'pre.d/10-a': 'echo fine' })
   expect(await hasPreScripts(scripts)).toBe(true)

@@ -60,6 +60,8 @@ async function executablesIn(
 ): Promise<readonly Script[]> {
   const place = join(folder, when)
   const names = await readdir(place).catch(() => [])
+  // Usually there is no such folder at all.
+  if (names.length === 0) return []
   const open = (await faultOf(folder)) ?? (await faultOf(place))
   const found: Script[] = []
   for (const name of names.sort()) {
