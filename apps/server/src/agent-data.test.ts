@@ -195,10 +195,10 @@ test(
     }
     // Nothing in between: what is carried is what was written since, and not the disk.
     await newPoint(protectionId)
-    const before = proxy.carriedBytes()
+    const before = line.carriedBytes()
     const { id, instant } = await newPoint(protectionId)
     expect((await product.protection(protectionId)).lastCycle).toMatchObject({ kind: 'delta' })
-    expect(proxy.carriedBytes() - before, 'bytes of a delta').toBeLessThan(disk.usedBytes / 2)
+    expect(line.carriedBytes() - before, 'bytes of a delta').toBeLessThan(disk.usedBytes / 2)
     await product.kill()
     await server.kill()
     const [copy, original] = [await replicaAt(id), await originalAt(instant)]

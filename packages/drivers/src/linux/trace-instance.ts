@@ -14,7 +14,10 @@ const READS_PER_TURN = 256
 const FENCE_TURNS = 20_000
 
 export type TraceInstance = {
-  /** Leaves a mark and takes what is there. Throws `linux/tracking-failed` when the buffer takes no mark, as when it was stopped, or cannot be read. */
+  /**
+   * Takes what is there and leaves a mark behind it. Throws `linux/tracking-failed` when the buffer takes no mark, as when it was stopped, or
+   * cannot be read.
+   */
   pump(): void
   /** All writes that had completed when it was called have been told when it resolves. Throws as `pump`, and when a mark is missing. */
   fence(): Promise<void>
@@ -115,8 +118,9 @@ export async function openTraceInstance(options: TraceOptions): Promise<TraceIns
   return {
     pump() {
       if (closed) return
-      mark()
       takeSome()
+      // Behind what was read: it lies there until the next turn, so whoever empties the buffer in between takes it along.
+      mark()
     },
     async fence() {
       mark()
@@ -126,7 +130,8 @@ export async function openTraceInstance(options: TraceOptions): Promise<TraceIns
         if (newest >= fence) {
           // Marks of other turns may be behind it.
           while (!all() && readOnce());
-          if (all()) return
+          // As after every other turn.
+          if (all()) return mark()
           throw trackingFailed(
             'its trace buffer is not whole',
             new Error(`${marked - found} marks are missing`),
