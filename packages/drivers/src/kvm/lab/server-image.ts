@@ -23,7 +23,7 @@ import { runTool } from './run-tool.ts'
 
 const sources = join(dirname(fileURLToPath(import.meta.url)), 'server')
 /** Raise it when the recipe changes in a way that the server's own files do not show. */
-const recipeVersion = 2
+const recipeVersion = 3
 export const serverDiskBytes = 768 * MiB
 export const serverRootOffset = MiB
 /** The test gives its adapter the slot that this name comes from. */
@@ -57,18 +57,21 @@ export async function buildServerDisk(options: { readonly cacheFolder: string })
   await mkdir(options.cacheFolder, { recursive: true })
   const work = await mkdtemp(join(options.cacheFolder, 'building-'))
   try {
+    // Installed beside the disk: what packages unpack before it is cut to what is needed would not fit on it.
+    const root = join(work, 'root')
+    const exclusions = leftOut.map((path) => `--dpkgopt=path-exclude=${path}/*`)
+    await runTool('mmdebstrap', [
+      ...['--quiet', '--variant=minbase', '--mode=root', '--dpkgopt=force-unsafe-io'],
+      ...[`--include=${packages.join(',')}`, ...exclusions, 'bookworm', root],
+    ])
+    await furnish(root)
     const file = join(work, 'disk.raw')
     await partition(file)
-    await withServerRoot(file, async (root) => {
-      const exclusions = leftOut.map((path) => `--dpkgopt=path-exclude=${path}/*`)
-      await runTool('mmdebstrap', [
-        ...['--quiet', '--variant=minbase', '--mode=root', '--skip=check/empty'],
-        ...[`--include=${packages.join(',')}`, ...exclusions, 'bookworm', root],
-      ])
-      await furnish(root)
-      // What was there for a while is not part of the server.
-      await runTool('fstrim', [root])
+    await withServerRoot(file, async (mounted) => {
+      await runTool('cp', ['-a', `${root}/.`, mounted])
+      await runTool('extlinux', ['--install', join(mounted, 'boot/extlinux')])
     })
+    await rm(root, { recursive: true })
     await rename(work, folder).catch(async (cause: unknown) => {
       if (!(await isThere(disk))) throw cause
     })
@@ -173,7 +176,6 @@ async function furnish(root: string): Promise<void> {
     'boot/extlinux/extlinux.conf',
     `DEFAULT linux\nPROMPT 0\nLABEL linux\n  KERNEL /boot/vmlinuz-${kernel}\n  INITRD /boot/initrd.img-${kernel}\n  APPEND root=UUID=${rootUuid} ro console=ttyS0 panic=5\n`,
   )
-  await runTool('extlinux', ['--install', join(root, 'boot/extlinux')])
   for (const path of ['var/cache/apt', 'var/lib/apt/lists'])
     await rm(join(root, path), { recursive: true, force: true })
 }
