@@ -33,7 +33,8 @@ const OPTION_OF: Record<Driver, string> = {
 const LISTING_SECONDS = 60
 
 const LISTING = String.raw`bounded() { if command -v timeout >/dev/null; then timeout ${LISTING_SECONDS} "$@"; else "$@"; fi; }
-names() { sed -n 's#.*/\([A-Za-z0-9_-]*\)\.ko\(\.[a-z0-9]*\)*$#\1#p' | tr - _ | sort -u | grep -Ex '${KNOWN_DRIVERS.join('|')}' | tr '\n' ' '; }
+modules() { sed -n 's#.*/\([A-Za-z0-9_-]*\)\.ko\(\.[a-z0-9]*\)*$#\1#p' | tr - _ | sort -u; }
+names() { modules | grep -Ex '${KNOWN_DRIVERS.join('|')}' | tr '\n' ' '; }
 hexadecimal() { if command -v od >/dev/null; then od -An -tx1; else hexdump -v -e '1/1 "%02x"'; fi | tr -d ' \n'; }
 # An image is any number of plain archives (microcode, firmware), each padded to whole blocks, and then one that is packed. All is read from
 # one open file: whoever lists an archive leaves it where the archive ends.
@@ -178,10 +179,10 @@ image "$newest"
 say end
 `
 
-/** Prints those of the known drivers that the initial memory disk `$1` holds. */
+/** Prints all drivers that the initial memory disk `$1` holds, a line each. */
 export const MEMORY_DISK_SCRIPT = `
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 exec 2>/dev/null </dev/null
 ${LISTING}
-listing "$1" | names
+listing "$1" | modules
 `

@@ -14,7 +14,7 @@ import { glance } from './glance.ts'
 import { type HoldGate, openHoldGate } from './hold-gate.ts'
 import { type LinuxParts, openPoint } from './open-point.ts'
 import { preparationPlace, prepareFor } from './preparation/prepare-for.ts'
-import { findPreparation, undoPreparation } from './preparation/prepare-server.ts'
+import { findPreparation, undoPreparation, undoUnfinishedPreparation } from './preparation/prepare-server.ts'
 import { readServerFacts, toDiscovered } from './server-facts.ts'
 import type { LinuxSettings } from './settings.ts'
 import { removeTraceInstance } from './trace-instance.ts'
@@ -65,6 +65,8 @@ export async function openLinuxSource({
   ]
   const preparing = inTurn()
   const place = preparationFolder === undefined ? null : preparationPlace(preparationFolder)
+  // Whoever died in the middle of it left half of it. Where that fails, the next preparation begins with it, or the end of the protection.
+  if (place !== null) preparing(() => undoUnfinishedPreparation(place)).catch(() => {})
   return {
     shortestIntervalSeconds: SHORTEST_INTERVAL_SECONDS,
     inventory,

@@ -21,9 +21,12 @@ export async function prepareFor(
   at: number,
   signal?: AbortSignal,
 ): Promise<Preparation> {
-  const facts = await readBootFacts(signal)
-  if (facts.system !== 'linux') throw new Error('This is a Linux server')
-  return await prepareServer(place, { ...whatIsWanted(facts, hardware), at }, signal)
+  const look = async (): Promise<Wanted> => {
+    const facts = await readBootFacts(signal)
+    if (facts.system !== 'linux') throw new Error('This is a Linux server')
+    return { ...whatIsWanted(facts, hardware), at }
+  }
+  return await prepareServer(place, look, signal)
 }
 
 /** Pure. Refuses (`prepare/unread`) where nobody knows what a memory disk holds. */

@@ -9,11 +9,12 @@ import {
   type PreparationPlace,
   prepareServer,
   undoPreparation,
+  undoUnfinishedPreparation,
   type Wanted,
 } from './prepare-server.ts'
 
 let root: string
-let place: PreparationPlace
+let place: PreparationPlace & { builder: { driversIn(path: string): Promise<readonly string[]> } }
 let holds: string[]
 let build: (into: string) => Promise<void>
 
@@ -66,7 +67,7 @@ async function contents(): Promise<Record<string, string>> {
 
 test('what is prepared is said, and undone to the last byte', async () => {
   const before = await contents()
-  const prepared = await prepareServer(place, wanted)
+  const prepared = await prepareServer(place, async () => wanted)
   expect(prepared).toMatchObject({ at: 1000, tool: 'initramfs-tools', drivers: ['virtio_blk', 'virtio_net'] })
   expect(prepared.changes).toContain(join(root, disk))
   const after = await contents()
@@ -109,15 +110,61 @@ test.each<[string, () => void, string]>([
 ])('%s leaves the server as it was', async (_what, spoil, code) => {
   const before = await contents()
   spoil()
-  await expect(prepareServer(place, wanted)).rejects.toMatchObject({ code })
+  await expect(prepareServer(place, async () => wanted)).rejects.toMatchObject({ code })
   expect(await contents()).toEqual(before)
   expect(await findPreparation(place)).toBeNull()
+})
+
+test('a memory disk that lost what the server starts with is not put in place', async () => {
+  const before = await contents()
+  place.builder.driversIn = async (path) => (path.startsWith(place.folder) ? [...holds, 'ahci'] : holds)
+  await expect(prepareServer(place, async () => wanted)).rejects.toMatchObject({
+    code: 'prepare/other-content',
+    message: expect.stringContaining('ahci'),
+  })
+  expect(await contents()).toEqual(before)
+})
+
+test('what somebody else has built meanwhile stays, and nothing else is left', async () => {
+  const before = await contents()
+  build = async (into) => {
+    await writeFile(into, 'of the state before')
+    await put(disk, 'by an update')
+  }
+  await expect(prepareServer(place, async () => wanted)).rejects.toMatchObject({
+    code: 'prepare/changed-meanwhile',
+  })
+  expect(await contents()).toEqual({ ...before, [disk]: 'by an update' })
+})
+
+test('prepared again it is looked at as it is without it', async () => {
+  await prepareServer(place, async () => wanted)
+  const seen: unknown[] = []
+  await prepareServer(place, async () => {
+    seen.push((await contents())[disk])
+    return wanted
+  })
+  expect(seen).toEqual(['as installed'])
+  expect((await contents())[disk]).toContain('virtio_blk')
+})
+
+test('what a process that died has left in the middle is undone, and what is whole is not', async () => {
+  const before = await contents()
+  await prepareServer(place, async () => wanted)
+  const record = join(place.folder, 'preparation.json')
+  const whole = await contents()
+  await undoUnfinishedPreparation(place)
+  expect(await contents()).toEqual(whole)
+  const text = await readFile(record, 'utf8')
+  await writeFile(record, text.replace('"done": true', '"done": false'))
+  await undoUnfinishedPreparation(place)
+  expect(await contents()).toEqual(before)
 })
 
 test('a file of somebody else is never taken for ours', async () => {
   await put('etc/systemd/system/understudy-first-boot.service', 'of somebody else')
   const before = await contents()
-  await expect(prepareServer(place, wanted)).rejects.toMatchObject({ code: 'prepare/in-the-way' })
+  await expect(prepareServer(place, async () => wanted)).rejects.toMatchObject({ code: 'prepare/in-the-way' })
   expect(await contents()).toEqual(before)
 })
 
@@ -132,20 +179,20 @@ test('a crash in the middle is undone by the next preparation, which begins anew
     copy = { ...copy }
     throw new Error('killed')
   }
-  await expect(prepareServer(place, wanted)).rejects.toThrow('killed')
+  await expect(prepareServer(place, async () => wanted)).rejects.toThrow('killed')
   for (const [path, content] of Object.entries(copy)) await put(`kept/${path}`, content)
   await put(hook, 'half a hook')
   await put(`${disk}.understudy-new`, 'half a disk')
   build = (into) => writeFile(into, 'whole')
   expect(await findPreparation(place)).toBeNull()
-  await prepareServer(place, wanted)
+  await prepareServer(place, async () => wanted)
   expect((await contents())[disk]).toBe('whole')
   await undoPreparation(place)
   expect(await contents()).toEqual(before)
 })
 
 test('what an update has built since is built anew without our drivers', async () => {
-  await prepareServer(place, wanted)
+  await prepareServer(place, async () => wanted)
   await put(disk, 'by an update')
   await undoPreparation(place)
   expect((await contents())[disk]).toBe('built with no hook')
@@ -153,9 +200,9 @@ test('what an update has built since is built anew without our drivers', async (
 
 test('other drivers than last time begin from what was installed', async () => {
   const before = await contents()
-  await prepareServer(place, wanted)
+  await prepareServer(place, async () => wanted)
   holds = [...holds, 'hv_storvsc']
-  await prepareServer(place, { ...wanted, drivers: [...wanted.drivers, 'hv_storvsc'] })
+  await prepareServer(place, async () => ({ ...wanted, drivers: [...wanted.drivers, 'hv_storvsc'] }))
   expect((await contents())[disk]).toContain('hv_storvsc')
   await undoPreparation(place)
   expect(await contents()).toEqual(before)
@@ -163,8 +210,12 @@ test('other drivers than last time begin from what was installed', async () => {
 
 test('where neither of the tools is there it is refused; a server that has all drivers needs none of them', async () => {
   await rm(join(root, 'etc/initramfs-tools'), { recursive: true })
-  await expect(prepareServer(place, wanted)).rejects.toMatchObject({ code: 'prepare/unknown-system' })
-  expect(await prepareServer(place, { ...wanted, drivers: [], lacking: [] })).toMatchObject({ tool: 'none' })
+  await expect(prepareServer(place, async () => wanted)).rejects.toMatchObject({
+    code: 'prepare/unknown-system',
+  })
+  expect(await prepareServer(place, async () => ({ ...wanted, drivers: [], lacking: [] }))).toMatchObject({
+    tool: 'none',
+  })
 })
 
 test('wanted is what a kernel has as a module; lacking is what its memory disk does not hold', () => {

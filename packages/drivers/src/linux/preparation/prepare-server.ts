@@ -16,7 +16,8 @@ import {
 } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { MiB } from '@understudy/base/bytes'
-import { Refusal } from '@understudy/base/errors'
+import { Outage, Refusal } from '@understudy/base/errors'
+import { KNOWN_DRIVERS } from '@understudy/domain/boot-check/linux-script'
 import type { Preparation } from '@understudy/domain/boot-check/preparation'
 import { runCommand } from '../run-command.ts'
 import {
@@ -39,6 +40,7 @@ export type PreparationPlace = {
 
 export type MemoryDiskBuilder = {
   build(command: readonly string[], signal?: AbortSignal): Promise<void>
+  /** All of them, by name. */
   driversIn(memoryDisk: string, signal?: AbortSignal): Promise<readonly string[]>
 }
 
@@ -77,15 +79,16 @@ export async function findPreparation(place: Pick<PreparationPlace, 'folder'>): 
   return kept?.done ? toPreparation(kept) : null
 }
 
-/** Repeatable. Refuses (`prepare/…`), with the server as it was before. */
+/** Repeatable. Refuses (`prepare/…`), with the server as it was before. `look`: what it lacks as it is without what was prepared before. */
 export async function prepareServer(
   place: PreparationPlace,
-  wanted: Wanted,
+  look: () => Promise<Wanted>,
   signal?: AbortSignal,
 ): Promise<Preparation> {
   const before = await load(place)
   // A crash in the middle, or other drivers than last time: from the beginning.
   if (before !== null) await undo(place, before, signal)
+  const wanted = await look()
   const tool = wanted.drivers.length === 0 ? null : await findTool(place, wanted)
   const kept: Kept = {
     at: wanted.at,
@@ -110,6 +113,12 @@ export async function prepareServer(
     await undo(place, kept)
     throw error
   }
+}
+
+/** What a process that has died left in the middle. Repeatable. */
+export async function undoUnfinishedPreparation(place: PreparationPlace): Promise<void> {
+  const kept = await load(place)
+  if (kept !== null && !kept.done) await undo(place, kept)
 }
 
 /** Repeatable. What is not as we left it any more is left as it is, or built anew without what was ours. */
@@ -157,25 +166,54 @@ async function replaceMemoryDisk(
   await save(place, kept)
   try {
     await place.builder.build(tool.build(kernel, fresh), signal)
-    const holds = await place.builder.driversIn(fresh, signal)
-    const lacking = drivers.filter((driver) => !holds.includes(driver))
+    const held = await place.builder.driversIn(copy, signal)
+    const holds = new Set(await place.builder.driversIn(fresh, signal))
+    const lacking = drivers.filter((driver) => !holds.has(driver))
     if (lacking.length > 0)
       throw new Refusal({
         code: 'prepare/not-built',
         message: `The new initial memory disk of kernel ${kernel} lacks ${lacking.join(', ')}`,
         remedy: 'Nothing was changed. See whether these modules are installed for this kernel.',
       })
-    const { mode } = await stat(path)
-    const handle = await open(fresh, 'r+')
-    await handle.chmod(mode & 0o777)
-    await handle.sync().finally(() => handle.close())
-    one.sha256 = await digest(fresh)
-    await save(place, kept)
-    await rename(fresh, path)
-    await flush(dirname(path))
+    // Whatever the server itself starts with today has to be there tomorrow.
+    const lost = held.filter((driver) => !holds.has(driver))
+    if (lost.length > 0)
+      throw new Refusal({
+        code: 'prepare/other-content',
+        message: `Built anew, the initial memory disk of kernel ${kernel} lacks what it has today: ${someOf(lost)}`,
+        remedy:
+          'Nothing was changed. Build it yourself, see that the server starts with it, and prepare it again.',
+      })
+    await takePlaceOf(path, fresh, async () => {
+      if ((await digest(path)) !== (await digest(copy)))
+        throw new Refusal({
+          code: 'prepare/changed-meanwhile',
+          message: `The initial memory disk of kernel ${kernel} was built anew by somebody else meanwhile`,
+          remedy: 'Nothing was changed. Prepare the server again when its update is over.',
+        })
+      one.sha256 = await digest(fresh)
+      await save(place, kept)
+    })
   } finally {
     await rm(fresh, { force: true })
   }
+}
+
+const MOST_NAMED = 10
+const someOf = (names: readonly string[]): string =>
+  names.length <= MOST_NAMED
+    ? names.join(', ')
+    : `${names.slice(0, MOST_NAMED).join(', ')} and ${names.length - MOST_NAMED} more`
+
+/** `fresh` is whole on its disk before it has the name. `last`: the moment before, which may refuse. */
+async function takePlaceOf(path: string, fresh: string, last: () => Promise<void>): Promise<void> {
+  const { mode } = await stat(path)
+  const handle = await open(fresh, 'r+')
+  await handle.chmod(mode & 0o777)
+  await handle.sync().finally(() => handle.close())
+  await last()
+  await rename(fresh, path)
+  await flush(dirname(path))
 }
 
 async function addFirstBoot(place: PreparationPlace, kept: Kept): Promise<void> {
@@ -210,8 +248,8 @@ async function undo(place: PreparationPlace, kept: Kept, signal?: AbortSignal): 
   for (const disk of kept.memoryDisks) {
     await rm(`${disk.path}.understudy-new`, { force: true })
     const now = await digest(disk.path).catch(() => null)
-    // Null: the kernel is gone. As before: it was never replaced.
-    if (now === null || now === (await digest(disk.kept).catch(() => null))) continue
+    // Null: the kernel is gone, or it was never replaced. An update may have built it with our drivers, which do no harm.
+    if (disk.sha256 === null || now === null || now === (await digest(disk.kept).catch(() => null))) continue
     if (now === disk.sha256) await putBack(disk)
     else await rebuild(place, disk, signal)
   }
@@ -219,14 +257,17 @@ async function undo(place: PreparationPlace, kept: Kept, signal?: AbortSignal): 
   for (const { kept: copy } of kept.memoryDisks) await rm(copy, { force: true })
 }
 
-async function putBack({ path, kept }: Kept['memoryDisks'][number]): Promise<void> {
+async function putBack({ path, kept, sha256 }: Kept['memoryDisks'][number]): Promise<void> {
   const fresh = `${path}.understudy-new`
-  await copyFile(kept, fresh)
-  const handle = await open(fresh, 'r+')
-  await handle.chmod((await stat(path)).mode & 0o777)
-  await handle.sync().finally(() => handle.close())
-  await rename(fresh, path)
-  await flush(dirname(path))
+  try {
+    await refuseWithoutRoom(dirname(path), (await stat(kept)).size)
+    await copyFile(kept, fresh)
+    await takePlaceOf(path, fresh, async () => {
+      if ((await digest(path)) !== sha256) throw changedAgain(path)
+    })
+  } finally {
+    await rm(fresh, { force: true })
+  }
 }
 
 /** An update has built it since, with our drivers in it: nobody knows but the tool what it would be without them. */
@@ -239,12 +280,30 @@ async function rebuild(
   if (tool === null) return
   const fresh = `${path}.understudy-new`
   try {
+    const before = await digest(path)
+    await refuseWithoutRoom(dirname(path), 3 * (await stat(path)).size)
     await place.builder.build(tool.build(kernel, fresh), signal)
-    await rename(fresh, path)
+    const ours = new Set(KNOWN_DRIVERS as readonly string[])
+    const holds = new Set(await place.builder.driversIn(fresh, signal))
+    const lost = (await place.builder.driversIn(path, signal)).filter(
+      (driver) => !holds.has(driver) && !ours.has(driver),
+    )
+    // It starts as it is, with a few drivers too many: better than one of which nobody knows whether it does.
+    if (lost.length > 0) return
+    await takePlaceOf(path, fresh, async () => {
+      if ((await digest(path)) !== before) throw changedAgain(path)
+    })
   } finally {
     await rm(fresh, { force: true })
   }
 }
+
+const changedAgain = (path: string): Outage =>
+  new Outage({
+    code: 'prepare/changed-meanwhile',
+    message: `${path} was built anew by somebody else meanwhile`,
+    remedy: 'It is tried again when its update is over.',
+  })
 
 async function refuseWithoutRoom(folder: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(folder)
