@@ -42,6 +42,15 @@ export const notHeldStill = (why: string, cause?: unknown): Outage =>
     ...(cause === undefined ? {} : { cause }),
   })
 
+/** Not tried again at once: each time all writes of the server wait. */
+export const heldTooLong = (why: string): Outage =>
+  new Outage({
+    code: 'linux/held-too-long',
+    message: `The server was held still for too long, so it was let go on and no point was taken: ${why}`,
+    remedy:
+      'The next point is only begun when less is left to read. If it stays, look whether a disk of the server is slow or does not answer.',
+  })
+
 /** What may have been a chance, and was not. */
 export const afterTries = ({ code, message, remedy, cause }: Outage, tries: number): Outage =>
   new Outage({ code, message: `${message} (tried ${tries} times)`, remedy, cause })

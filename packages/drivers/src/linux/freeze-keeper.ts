@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { constants, type FileHandle, open, readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
-import { notHeldStill } from './failures.ts'
+import { heldTooLong, notHeldStill } from './failures.ts'
 
 export const HOLD_SECONDS = 30
 
@@ -105,7 +105,7 @@ wait
 `
 
 export type FreezeKeeper = {
-  /** All of them or none. Throws `linux/not-held-still`. */
+  /** All of them or none. Throws `linux/not-held-still`, and `linux/held-too-long` at the deadline. */
   freeze(): Promise<void>
   /** False: somebody else, or the deadline, has thawed in between, and it was no instant. */
   thaw(): Promise<boolean>
@@ -181,7 +181,7 @@ async function startKeeper(
       const answer = await ask('freeze')
       if (answer === 'frozen') return
       if (answer === '')
-        throw notHeldStill(
+        throw heldTooLong(
           `its file systems were not frozen within ${seconds} s; as soon as they are, they are let go on`,
         )
       throw notHeldStill(

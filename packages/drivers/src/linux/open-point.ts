@@ -13,7 +13,7 @@ import { diskWasReplaced, machineNotFound, noCommonInstant } from './failures.ts
 import type { HoldGate } from './hold-gate.ts'
 import { readServerFacts } from './server-facts.ts'
 import type { LinuxSettings } from './settings.ts'
-import { type OpenDisk, settle } from './settle.ts'
+import { type HoldAllowance, type OpenDisk, settle } from './settle.ts'
 import type { TrackedDisk } from './tracker.ts'
 import type { Tracking, Trackings } from './trackings.ts'
 import { readUnusedAreas, type UnusedAreas } from './unused-areas.ts'
@@ -22,6 +22,7 @@ export type LinuxParts = {
   readonly settings: LinuxSettings
   readonly trackings: Trackings
   readonly memory: AlignedMemory
+  readonly allowance: HoldAllowance
   readonly now: () => Instant
   readonly gate: HoldGate
   readonly whileHeld?: () => Promise<void>
@@ -145,7 +146,7 @@ type Opened = {
 }
 
 async function settleFor(
-  { settings, trackings, memory, now, gate, whileHeld }: LinuxParts,
+  { settings, trackings, memory, allowance, now, gate, whileHeld }: LinuxParts,
   { tracking, open, asked }: Opened,
   copy: (some: readonly SourceDisk[]) => Promise<void>,
   signal?: AbortSignal,
@@ -159,6 +160,7 @@ async function settleFor(
       scripts: settings.scripts,
       asked,
       memory,
+      allowance,
       now,
       gate,
       ...(whileHeld ? { whileHeld } : {}),

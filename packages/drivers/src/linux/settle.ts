@@ -1,7 +1,7 @@
 // From a server that writes while it is copied to one instant of all its disks: rounds, until so little is left that it can be read
 // while nothing writes.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { formatBytes } from '@understudy/base/bytes'
+import { formatBytes, MiB } from '@understudy/base/bytes'
 import { Outage } from '@understudy/base/errors'
 import type { Instant } from '@understudy/base/instant'
 import type { BlockReader, Extent } from '@understudy/block/device'
@@ -12,7 +12,14 @@ import { ALIGNMENT, type AlignedMemory } from './aligned-memory.ts'
 import { findRebuilding, untilArraysAreClean } from './arrays.ts'
 import { hasPreScripts, runScripts, type ScriptsFolder } from './consistency-scripts.ts'
 import type { DirectDisk } from './direct-disk.ts'
-import { afterTries, notHeldStill, trackingWasLost, writesTooFast, writtenWhileHeld } from './failures.ts'
+import {
+  afterTries,
+  heldTooLong,
+  notHeldStill,
+  trackingWasLost,
+  writesTooFast,
+  writtenWhileHeld,
+} from './failures.ts'
 import { type FreezeKeeper, openFreezeKeeper } from './freeze-keeper.ts'
 import { heldMemory, holdExtents } from './held-disk.ts'
 import type { HoldGate } from './hold-gate.ts'
@@ -45,11 +52,15 @@ export type SettleParts = {
   readonly scripts: ScriptsFolder
   readonly asked: Consistency
   readonly memory: AlignedMemory
+  readonly allowance: HoldAllowance
   readonly now: () => Instant
   readonly gate: HoldGate
   /** For tests: the server is held still, and what is read is known. */
   readonly whileHeld?: () => Promise<void>
 }
+
+/** What may be left to read in a hold: learned, so that a server whose disks are slow is not held for longer and longer. */
+export type HoldAllowance = { bytes: number }
 
 /** `opened`: what was written after the instant is in it, in all that comes. */
 export type Settled = Omit<SettledPoint, 'checkpoint'> & { readonly after: View }
@@ -60,19 +71,33 @@ const PASSING = ['linux/not-held-still', 'linux/written-while-held']
 const PAUSE_MILLISECONDS = 1000
 /** What a freeze itself brings to the disks comes on top of what was left before it. */
 const HELD_MEMORY_FACTOR = 4
+/** Of the time after which it goes on whatever we do: whoever has not read everything by then gives up himself. */
+const READING_SHARE = 1 / 3
+const LEAST_READING_SECONDS = 2
+/** Above what a freeze itself brings to the disks. */
+const LEAST_ALLOWED_BYTES = MiB
 
 /** Throws Outage when there can be no instant; nothing must be sealed then. */
 export async function settle(parts: SettleParts, copy: SettleRound, signal?: AbortSignal): Promise<Settled> {
   // Everything that is needed while nothing may be written is made ready before.
   const memory = parts.memory.takeHeld(parts.limits.holdBytes * HELD_MEMORY_FACTOR)
+  const { allowance, limits } = parts
+  // A read that hangs may still come to an end, in memory that must not be another point's by then.
+  const late = new Set<Promise<unknown>>()
   try {
-    return await settleWithin({ ...parts, heldMemory: memory }, copy, signal)
+    const settled = await settleWithin({ ...parts, heldMemory: memory, late }, copy, signal)
+    allowance.bytes = Math.min(limits.holdBytes, allowance.bytes * 2)
+    return settled
+  } catch (error) {
+    if (error instanceof Outage && error.code === 'linux/held-too-long')
+      allowance.bytes = Math.min(allowance.bytes, Math.max(LEAST_ALLOWED_BYTES, allowance.bytes / 4))
+    throw error
   } finally {
-    parts.memory.giveHeld(memory)
+    void Promise.allSettled(late).then(() => parts.memory.giveHeld(memory))
   }
 }
 
-type PartsWithin = SettleParts & { readonly heldMemory: Buffer }
+type PartsWithin = SettleParts & { readonly heldMemory: Buffer; readonly late: Set<Promise<unknown>> }
 
 async function settleWithin(parts: PartsWithin, copy: SettleRound, signal?: AbortSignal): Promise<Settled> {
   const devices = new Set(parts.disks.map(({ tracked }) => tracked.device))
@@ -120,7 +145,7 @@ async function settleWithin(parts: PartsWithin, copy: SettleRound, signal?: Abor
 
 /** Rounds until no more is left than may be read while it is held still. */
 async function approach(
-  { tracker, round, disks, limits }: SettleParts,
+  { tracker, round, disks, limits, allowance }: SettleParts,
   hold: HoldPlan,
   copy: SettleRound,
   signal?: AbortSignal,
@@ -133,7 +158,7 @@ async function approach(
     await syncAll([...hold.freeze.map(({ mountPoint }) => mountPoint), ...hold.syncOnly], signal)
     await fenceOrFail(tracker)
     const left = round.changedBytes
-    if (left <= limits.holdBytes) return
+    if (left <= allowance.bytes) return
     stalled = left < before ? 0 : stalled + 1
     if (rounds >= limits.rounds || stalled > 1) throw writesTooFast(formatBytes(left))
     before = left
@@ -214,6 +239,13 @@ async function whileFrozen(parts: PartsWithin, keeper: FreezeKeeper): Promise<He
   const memory = heldMemory(parts.heldMemory)
   const startedAt = performance.now()
   await keeper.freeze()
+  const { holdSeconds } = parts.limits
+  /** What is seen then follows from it: file systems that go on write. */
+  const pastDeadline = (): Outage | null =>
+    performance.now() - startedAt >= holdSeconds * 1000
+      ? heldTooLong(`its file systems went on by themselves after ${holdSeconds} s`)
+      : null
+  const readUntil = performance.now() + Math.max(LEAST_READING_SECONDS, holdSeconds * READING_SHARE) * 1000
   let after: View | null = null
   let held: Held
   try {
@@ -221,7 +253,8 @@ async function whileFrozen(parts: PartsWithin, keeper: FreezeKeeper): Promise<He
     await fenceOrFail(tracker)
     const leftBytes = round.changedBytes
     // The end of a disk need not be one of what is read at once.
-    if (leftBytes + disks.length * ALIGNMENT > parts.heldMemory.length) held = { kind: 'too-much', leftBytes }
+    const most = Math.min(parts.heldMemory.length, parts.allowance.bytes * HELD_MEMORY_FACTOR)
+    if (leftBytes + disks.length * ALIGNMENT > most) held = { kind: 'too-much', leftBytes }
     else {
       const instant = parts.now()
       // Of one turn: whatever is noted from here on was written after the instant, or makes it none. What is left stays in the round, which
@@ -230,7 +263,8 @@ async function whileFrozen(parts: PartsWithin, keeper: FreezeKeeper): Promise<He
       after = tracker.openView()
       const read: SourceDisk[] = []
       for (const { disk, extents } of left) {
-        read.push(toRound(disk, extents, await holdExtents(disk.reader, extents, memory)))
+        const holding = holdExtents(disk.reader, extents, memory)
+        read.push(toRound(disk, extents, await untilLate(parts, disk, holding, readUntil)))
       }
       await parts.whileHeld?.()
       await fenceOrFail(tracker)
@@ -239,16 +273,40 @@ async function whileFrozen(parts: PartsWithin, keeper: FreezeKeeper): Promise<He
     }
   } catch (error) {
     after?.close()
-    await keeper.thaw()
-    throw error
+    const wasOurs = await keeper.thaw()
+    throw wasOurs ? error : (pastDeadline() ?? error)
   }
   const isOurs = await keeper.thaw()
   if (held.kind === 'too-much') return held
   if (!isOurs) {
     after?.close()
-    throw notHeldStill('its file systems went on before everything was read')
+    throw pastDeadline() ?? notHeldStill('its file systems went on before everything was read')
   }
   return { ...held, pauseMilliseconds: Math.round(performance.now() - startedAt) }
+}
+
+/** All writes of the server wait for this: neither a slow disk nor one that does not answer may hold them. */
+async function untilLate<Result>(
+  { late }: PartsWithin,
+  { tracked }: OpenDisk,
+  reading: Promise<Result>,
+  deadline: number,
+): Promise<Result> {
+  late.add(reading)
+  const over = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => over.reject(heldTooLong(`disk ${tracked.key} was not read in time`)),
+    Math.max(0, deadline - performance.now()),
+  )
+  try {
+    const result = await Promise.race([reading, over.promise])
+    late.delete(reading)
+    return result
+  } finally {
+    clearTimeout(timer)
+    over.promise.catch(() => {})
+    reading.catch(() => {})
+  }
 }
 
 /** Whoever copies may not hear that nothing is wanted any more. */

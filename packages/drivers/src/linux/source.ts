@@ -51,6 +51,7 @@ export async function openLinuxSource({
     settings,
     trackings,
     memory: openAlignedMemory(),
+    allowance: { bytes: settings.limits.holdBytes },
     now,
     gate,
     ...(whileHeld ? { whileHeld } : {}),

@@ -203,7 +203,7 @@ describe('holding the server still', () => {
     async () => {
       const write = await startHangingWrite(disk.mountPoint)
       const keeper = await openFreezeKeeper([{ mountPoint: disk.mountPoint }], 2)
-      await expect(keeper.freeze()).rejects.toMatchObject({ code: 'linux/not-held-still' })
+      await expect(keeper.freeze()).rejects.toMatchObject({ code: 'linux/held-too-long' })
       await keeper.close()
       // Longer than any number of tries that somebody might take for enough.
       await sleep(12_000)
@@ -324,6 +324,28 @@ describe('a point of this server', () => {
       const third = opened(await ask(source, second.checkpoint))
       expect(await readRound(third.disks)).toBeLessThan(bytes)
       await third.release(false)
+    },
+    MINUTES_5,
+  )
+
+  test(
+    'is none when it is held for too long, and it is not held again at once',
+    async () => {
+      let holds = 0
+      let slowly = true
+      const limits = { ...defaultLinuxSettings.limits, holdSeconds: 2 }
+      const source = await openSource({ limits }, async () => {
+        holds += 1
+        if (slowly) await sleep(3000)
+      })
+      const point = opened(await ask(source, null))
+      await expect(point.settle?.(async () => {})).rejects.toMatchObject({ code: 'linux/held-too-long' })
+      expect(holds).toBe(1)
+      await point.release(false)
+      expect(await startTouching('too-long').ended).toBe(0)
+      slowly = false
+      await settleAndKeep(opened(await ask(source, null)))
+      expect(holds).toBe(2)
     },
     MINUTES_5,
   )

@@ -6,7 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { KiB } from '@understudy/base/bytes'
 import { Outage } from '@understudy/base/errors'
 import { trackingFailed } from './failures.ts'
-import { fenceText, filterOf, lostEvents, parseTraceLine, type TraceLine } from './trace-text.ts'
+import { fenceText, filterOf, lostEvents, parseTraceLine, readEvents, type TraceLine } from './trace-text.ts'
 
 const EVENT = 'events/block/block_rq_complete'
 /** Of one turn, so that everything else in the process goes on. The kernel gives a page at a time. */
@@ -81,6 +81,8 @@ export async function openTraceInstance(options: TraceOptions): Promise<TraceIns
   let newest = 0
   let found = 0
   let changes = 0
+  /** Events that the kernel must have handed to us. */
+  let taken = 0
   let closed = false
   /** False: it was empty. */
   const readOnce = (): boolean => {
@@ -96,6 +98,7 @@ export async function openTraceInstance(options: TraceOptions): Promise<TraceIns
     rest = lines.pop() ?? ''
     for (const text of lines) {
       const line = parseTraceLine(text)
+      if (line && line.kind !== 'lost') taken += 1
       if (line?.kind === 'fence') {
         newest = Math.max(newest, Number(line.name))
         found += 1
@@ -145,11 +148,17 @@ export async function openTraceInstance(options: TraceOptions): Promise<TraceIns
       const read = async (file: string): Promise<string> =>
         (await readFile(join(folder, file), 'latin1')).trim()
       const before = changes
+      const takenBefore = taken
+      let handed = 0
       try {
         for (const cpu of await readdir(join(folder, 'per_cpu'))) {
-          const lost = lostEvents(await read(`per_cpu/${cpu}/stats`))
+          const stats = await read(`per_cpu/${cpu}/stats`)
+          const lost = lostEvents(stats)
           if (lost > 0) return `${lost} writes came faster than they could be noted`
+          handed += readEvents(stats)
         }
+        // The kernel counts anew when somebody empties it, also in the moment in which no mark of ours lies in it.
+        if (handed < takenBefore) return 'another tool has emptied our trace buffer'
         const isOn = (await read('tracing_on')) === '1' && (await read(`${EVENT}/enable`)) === '1'
         const isOurs = (await read(`${EVENT}/filter`)) === filter
         return (isOn && isOurs) || before !== changes

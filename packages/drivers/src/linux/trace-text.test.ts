@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { filterOf, isKnownFormat, lostEvents, parseTraceLine } from './trace-text.ts'
+import { filterOf, isKnownFormat, lostEvents, parseTraceLine, readEvents } from './trace-text.ts'
 
 /** As kernels 6.18 and 5.10 print it; the command is that of a pass-through request. */
 const line = (what: string, place = '409600 + 64', command = '') =>
@@ -51,6 +51,7 @@ test('events that were lost in any way are counted', () => {
     `entries: 0\noverrun: ${overrun}\ncommit overrun: ${commit}\nbytes: 7\ndropped events: ${dropped}\nread events: 9\n`
   expect(lostEvents(stats(0, 0, 0))).toBe(0)
   expect(lostEvents(stats(1, 2, 4))).toBe(7)
+  expect(readEvents('dropped events: 3\nread events: 12\n')).toBe(12)
 })
 
 test('the filter names devices as the kernel numbers them, and leaves out reads alone', () => {

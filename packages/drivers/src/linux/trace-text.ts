@@ -49,6 +49,9 @@ export function lostEvents(text: string): number {
   return lost
 }
 
+/** Events of it that were handed to a reader since it was last emptied. */
+export const readEvents = (text: string): number => Number(/^read events: (\d+)$/m.exec(text)?.[1] ?? 0)
+
 /** The kernel numbers a device by twelve bits and twenty. */
 export function filterOf(devices: readonly string[]): string {
   const numbers = devices.map((device) => {
