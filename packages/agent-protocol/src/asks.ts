@@ -16,12 +16,19 @@ const cut = (text: string, most: number): string => {
   // Not in the middle of a pair.
   return `${/[\uD800-\uDBFF]$/.test(kept) ? kept.slice(0, -1) : kept}…`
 }
-const Shown = z.string().transform((text) => cut(text, 200))
-const LongShown = z.string().transform((text) => cut(text, 4000))
+/** What no database takes, and what no line of text should do to whoever reads it. */
+const plain = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, ' ').toWellFormed()
+const Shown = z.string().transform((text) => cut(plain(text), 200))
+const LongShown = z.string().transform((text) => cut(plain(text), 4000))
 const firstOf = <Item extends z.ZodType>(item: Item, most: number) =>
   z.preprocess((list) => (Array.isArray(list) ? list.slice(0, most) : list), z.array(item).max(most))
 const Id = z.string().min(1).max(120)
-const Key = z.string().min(1).max(200)
+const Key = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^\P{Cc}+$/u)
+  .refine((text) => text.isWellFormed())
 const DiskKeyText = Key.transform((key) => key as DiskKey)
 const Whole = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
 /** By the clock of the server that the agent runs on. */

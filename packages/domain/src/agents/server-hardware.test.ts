@@ -24,11 +24,6 @@ describe('the same server', () => {
     ['as it was', server, server],
     ['with one disk replaced', server, { ...server, disks: ['d1', 'd3'] }],
     ['with its only disk replaced', { ...server, disks: ['d1'] }, { ...server, disks: ['d9'] }],
-    [
-      'with all disks replaced and no serial numbers',
-      bare({ firmwareId: 'f1', disks: ['d1'] }),
-      bare({ firmwareId: 'f1', disks: ['d9'] }),
-    ],
     ['with a board whose serial number is another one', server, { ...server, serials: ['s1', 'b2'] }],
     [
       'with an update of the firmware that writes its id another way',
@@ -87,6 +82,12 @@ describe('another server', () => {
       server,
       { ...server, serials: ['s5'], disks: ['d5'] },
       /serial numbers and disks/,
+    ],
+    [
+      'a twin with the same firmware id, and nothing else but its disks',
+      bare({ model: 'B', firmwareId: 'f1', disks: ['d1'] }),
+      bare({ model: 'B', firmwareId: 'f1', disks: ['d5'] }),
+      /its disks are others/,
     ],
     [
       'a twin without serial numbers or firmware ids',

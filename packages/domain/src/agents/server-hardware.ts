@@ -44,10 +44,9 @@ export function judgeHardware(known: ServerHardware, now: ServerHardware): Hardw
 
   switch (firmware) {
     case 'same':
-      // Boards of one model may share an id that nobody has on a list yet; then nothing else agrees.
-      return serials === 'other' && disks === 'other'
-        ? other('its serial numbers and disks are others')
-        : SAME
+      // Boards of one series may share an id that nobody has on a list yet; then nothing else agrees.
+      if (disks !== 'other' || serials === 'same') return SAME
+      return other(`its ${serials === 'other' ? 'serial numbers and disks' : 'disks'} are others`)
     case 'other':
       // An update of the firmware may write the same id another way.
       return serials === 'same' && disks !== 'other' ? SAME : other('the id of its firmware is another one')

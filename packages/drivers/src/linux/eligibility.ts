@@ -38,6 +38,12 @@ export function disksToCopy(facts: EligibilityFacts, excluded: readonly DiskKey[
   )
   if (found) throw new Refusal({ code: found.code, message: found.message, remedy: found.remedy })
   const disks = facts.disks.filter(({ key }) => !excluded.includes(key))
+  if (disks.length === 0)
+    throw new Refusal({
+      code: 'linux/nothing-to-copy',
+      message: 'Every disk of this server is excluded',
+      remedy: 'Take at least the disk that it starts from into the protection again.',
+    })
   invariant(
     new Set(disks.map(({ key }) => key)).size === disks.length,
     'two disks of a point must not have one key: one would be written over the other',

@@ -104,7 +104,7 @@ async function settle(place: Place, copy: SettleRound, signal?: AbortSignal): Pr
       const { consistency, consistencyNote, checkpoint, pauseMilliseconds } = next
       return { instant: instantOf(place, next), consistency, consistencyNote, checkpoint, pauseMilliseconds }
     }
-    invariant(next.round === copied + 1, 'rounds come one after the other')
+    if (next.round !== copied + 1 || copied > MOST_ROUNDS) throw badList()
     await copy(next.disks.map((disk) => remoteDisk({ ...place, round: next.round }, disk)))
   }
 }
@@ -117,7 +117,7 @@ function remoteDisk(
     key,
     bytes,
     reader: remoteReader(place, key, bytes),
-    changed: (signal) => listChanges(place, key, signal),
+    changed: (signal) => listChanges(place, { key, bytes }, signal),
     ...(place.tellsDigests ? { digests: (...args) => askDigests(place, key, ...args) } : {}),
   }
 }
@@ -142,10 +142,11 @@ async function askDigests(
 
 async function* listChanges(
   { line, agentId, opening, round }: Place,
-  disk: DiskKey,
+  { key: disk, bytes: diskBytes }: { readonly key: DiskKey; readonly bytes: number },
   signal?: AbortSignal,
 ): AsyncGenerator<MappedExtent> {
   const walk = randomUUID()
+  let end = 0
   for (let page = 0; ; page += 1) {
     const { extents, last } = await line.ask(
       agentId,
@@ -153,11 +154,25 @@ async function* listChanges(
       { opening, round, disk, walk, page },
       signal,
     )
-    for (const [offset, bytes, isZero] of extents)
+    if (extents.length === 0 && !last) throw badList()
+    for (const [offset, bytes, isZero] of extents) {
+      if (offset < end || offset + bytes > diskBytes) throw badList()
+      end = offset + bytes
       yield { offset, bytes, kind: isZero === 1 ? 'zero' : 'data' }
+    }
     if (last) return
   }
 }
+
+/** Far more than any source takes before it gives up. */
+const MOST_ROUNDS = 1000
+
+const badList = (): Outage =>
+  new Outage({
+    code: 'agent/bad-list',
+    message: 'The agent told changes that are out of order, beyond the end of a disk, or without an end',
+    remedy: 'It is tried again. If it stays, bring the agent to the version of this server.',
+  })
 
 const remoteReader = (
   { line, agentId, opening, round }: Place,

@@ -71,6 +71,7 @@ type Walk = {
   readonly turn: ReturnType<typeof inTurn>
   page: number
   kept: Answer<'list-changes'>
+  failed: { readonly error: unknown } | null
 }
 
 type Settling = {
@@ -326,7 +327,7 @@ async function nextPage(
   const disk = diskOf(point, round, key)
   const place = `${round} ${key}`
   const before = point.walks.get(place)
-  const walk =
+  const walk: Walk =
     before?.id === id
       ? before
       : {
@@ -335,6 +336,7 @@ async function nextPage(
           turn: inTurn(),
           page: -1,
           kept: { extents: [], last: false },
+          failed: null,
         }
   if (walk !== before) {
     await before?.extents.return?.()
@@ -347,7 +349,12 @@ async function nextPage(
     const extents: Answer<'list-changes'>['extents'] = []
     let last = false
     while (!last && extents.length < EXTENTS_PER_PAGE) {
-      const next = await walk.extents.next()
+      // A list that has failed once is over, and would look as if it were whole.
+      if (walk.failed) throw walk.failed.error
+      const next = await walk.extents.next().catch((error: unknown) => {
+        walk.failed = { error }
+        throw error
+      })
       if (next.done) last = true
       else extents.push([next.value.offset, next.value.bytes, next.value.kind === 'zero' ? 1 : 0])
     }

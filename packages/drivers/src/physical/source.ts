@@ -19,6 +19,8 @@ export type PhysicalDeps = {
 /** Rounds of settling and a freeze take a while; the agent says of its server how much longer. */
 const SHORTEST_INTERVAL_SECONDS = 15
 const POWER_SECONDS = 10
+/** A list of servers is waited for by people. */
+const DESCRIBE_SECONDS = 15
 
 export function physicalSource(siteId: SiteId, { line, lastSeen, clock }: PhysicalDeps): SourcePlatform {
   const serverOf = async (ref: MachineRef): Promise<AgentServer> => {
@@ -34,14 +36,14 @@ export function physicalSource(siteId: SiteId, { line, lastSeen, clock }: Physic
     shortestIntervalSeconds: SHORTEST_INTERVAL_SECONDS,
     async inventory(signal) {
       const servers = await line.servers(siteId)
-      const before = servers.some(({ connected }) => !connected) ? await lastSeen(siteId) : []
-      const seen = await Promise.all(
-        servers.map(async (server) => {
-          const here = server.connected ? await describe(line, server, signal) : null
-          return here ?? asLastSeen(server, before)
-        }),
+      const here = await Promise.all(
+        servers.map((server) => (server.connected ? describe(line, server, signal) : null)),
       )
-      return seen.filter((machine) => machine !== null)
+      // Whoever does not answer is no machine that is gone.
+      const before = here.includes(null) ? await lastSeen(siteId) : []
+      return servers
+        .map((server, index) => here[index] ?? asLastSeen(server, before))
+        .filter((machine) => machine !== null)
     },
     watch: (onChange, signal) => line.watch(onChange, signal),
     async eligibility(ref, signal) {
@@ -110,18 +112,21 @@ async function untilDone<Result>(
   }
 }
 
-/** Null: it has just gone. */
+/** Null: it has just gone, or does not answer now. */
 async function describe(
   line: AgentLine,
   { agentId, identity, name, hostName }: AgentServer,
   signal?: AbortSignal,
 ): Promise<DiscoveredMachine | null> {
+  const late = AbortSignal.timeout(DESCRIBE_SECONDS * 1000)
+  const bound = signal ? AbortSignal.any([signal, late]) : late
   try {
-    const { power, guestAgent, hardware } = await line.ask(agentId, 'describe-server', {}, signal)
+    const { power, guestAgent, hardware } = await line.ask(agentId, 'describe-server', {}, bound)
     return { ref: identity as MachineRef, name, host: hostName, power, hardware, guestAgent, ownedBy: null }
   } catch (error) {
+    signal?.throwIfAborted()
     // One that says no, or is silent, does not hide the others.
-    if (error instanceof Outage || error instanceof Refusal) return null
+    if (error instanceof Outage || error instanceof Refusal || late.aborted) return null
     throw error
   }
 }
