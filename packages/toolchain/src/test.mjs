@@ -54,7 +54,7 @@ const checks = {
  * @type {Record<string, () => Promise<Tally>>}
  */
 const tests = {
-  tests: () => runVitest(['pure', 'unit'], 1500),
+  tests: () => runVitest(['pure', 'unit'], 1800),
   machines: () => runVitest(['vm'], 3000),
   console: buildAndWeighConsole,
   browser: runPlaywright,
