@@ -68,7 +68,7 @@ export default defineConfig({
       },
       {
         root,
-        // Minutes for one question, killing at moments of chance: commands of their own (`npm run soak:azure`), no part of `npm test`.
+        // Minutes for one question, killing at moments of chance: commands of their own (`npm run soak:azure`, `soak:server`), no part of `npm test`.
         test: {
           name: 'soak',
           include: ['apps/**/*.soak.test.ts'],
