@@ -164,7 +164,17 @@ describe('whether a server can be copied', () => {
         message: expect.stringContaining('/dev/nvme0n1 and /dev/sdz'),
       }),
     )
-    expect(disksToCopy({ ...good, disks }, [disk.key])).toEqual([])
+    const third = { ...disk, key: toDiskKey('third'), name: 'sdy', path: '/dev/sdy' }
+    expect(disksToCopy({ ...good, disks: [...disks, third] }, [disk.key])).toEqual([third])
+  })
+
+  test('with every disk excluded there is nothing to copy', () => {
+    expect(() =>
+      disksToCopy(
+        good,
+        good.disks.map(({ key }) => key),
+      ),
+    ).toThrow(expect.objectContaining({ code: 'linux/nothing-to-copy' }))
   })
 
   test('a layer that is not known blocks, whatever lies between', () => {
@@ -188,7 +198,8 @@ describe('whether a server can be copied', () => {
     if (!disk) throw new Error('there is one')
     const facts = { ...good, hasNvmePaths: true }
     expect(() => disksToCopy(facts, [])).toThrow(expect.objectContaining({ code: 'linux/several-paths' }))
-    expect(disksToCopy(facts, [disk.key])).toEqual([])
+    const other = { ...disk, key: toDiskKey('other'), name: 'sdy', path: '/dev/sdy' }
+    expect(disksToCopy({ ...facts, disks: [...facts.disks, other] }, [disk.key])).toEqual([other])
     expect(disksToCopy(good, [])).toEqual(good.disks)
     expect(() => disksToCopy({ ...good, isRoot: false }, [disk.key])).toThrow(
       expect.objectContaining({ code: 'linux/not-root' }),
