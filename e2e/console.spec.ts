@@ -190,6 +190,8 @@ test('on a phone nothing is wider than the screen, and on a wall it fills the wi
 
 test('addresses lead to where they point after signing in, and Back goes back', async () => {
   await page.goto(product.address)
+  // What is still being asked for when somebody signs out is answered with 401.
+  await settle()
   await signOut(page)
   await checkBothThemes('sign-in')
   await page.goto(`${product.address}/machines/${protectedMachine.id}?tab=jobs`)
