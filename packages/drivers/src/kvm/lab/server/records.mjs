@@ -67,5 +67,6 @@ createServer((request, response) => {
 process.on('SIGTERM', () => {
   clearInterval(writing)
   closeSync(out)
+  // The port is listened on still, which would keep it alive.
   process.exit(0)
 })
