@@ -4,7 +4,7 @@ import type { CloudServices } from './cloud-services.ts'
 import type { HostPrograms } from './host-programs.ts'
 import type { ReplicaStore } from './replica-store.ts'
 import type { SourcePlatform } from './source-platform.ts'
-import type { TargetPlatform } from './target-platform.ts'
+import type { RescuedOriginals, TargetPlatform } from './target-platform.ts'
 
 /** What one registered site can do. What its platform lacks is absent. */
 export type SitePlatform = {
@@ -16,6 +16,11 @@ export type SitePlatform = {
   readonly cloudServices?: CloudServices
   /** Where `target` is absent: what can be done with a replica there all the same, for a person who needs its machine. */
   readonly withoutTarget?: string
+  /**
+   * Where `target` is absent: how its machines come home all the same. Nothing but a person's hand starts one of them meanwhile, so that what
+   * cannot be asked about an original does not keep its protection from turning: see `obstacle`.
+   */
+  readonly originals?: RescuedOriginals
   /** Where replicas that run at this site are kept. Absent: none are kept here. */
   readonly replicas?: ReplicaStore
   /** When its sign-in ends by itself, as far as that is known; absent: it does not. */

@@ -185,3 +185,19 @@ export interface TargetPlatform {
     signal?: AbortSignal,
   ): Promise<{ readonly checkpoint: string | null }>
 }
+
+/**
+ * What brings an original machine home. Every target can; a site that makes no machines may be able to do only this: there a rescue
+ * system runs on the machine meanwhile, and whoever has started it has taken the machine out of service. `restoreInto` refuses what no rescue
+ * system runs on; `startTracked` makes the disks fit to start on this hardware, starts the machine from them, and returns once its own
+ * system has answered.
+ */
+export type Originals = Pick<TargetPlatform, 'restoreInto' | 'startTracked' | 'probe'>
+
+/** Originals of a site that cannot make machines. */
+export type RescuedOriginals = Originals & {
+  /** What stands in the way of writing to this machine now, with what to do; null: nothing. Asks the site, bounded by seconds. */
+  obstacle(ref: MachineRef, disks: readonly RescuedDisk[], signal?: AbortSignal): Promise<Finding | null>
+}
+
+export type RescuedDisk = { readonly key: DiskKey; readonly bytes: number }
