@@ -16,6 +16,7 @@ import { type FakeTargetSite, fakeTarget } from './fake-target.ts'
 import { type Faults, faultInjection } from './faults.ts'
 import { type MemoryDisk, memoryDisk } from './memory-disk.ts'
 import { memoryReplicaStore } from './memory-replica-store.ts'
+import { rescuedSite } from './rescued-site.ts'
 import { seededRandom } from './seeded-random.ts'
 import { installGuest } from './synthetic-guest.ts'
 import type { VirtualClock } from './virtual-clock.ts'
@@ -57,6 +58,13 @@ export type FakeSite = {
   named(name: string): FakeMachine | null
   /** Power and network are gone, and with them every machine and what was tracked in memory. */
   burnDown(): void
+  /**
+   * From now on like a site of physical servers: it makes no machines and switches none, and what is off cannot be asked. Its own come
+   * home through a rescue system.
+   */
+  makesNoMachines(): void
+  /** Of a site that makes no machines: a rescue system runs on the machine, or does not any more. */
+  rescue(ref: MachineRef, runs: boolean): void
   /** Nobody can reach it, but its machines run on. */
   cutOff(): void
   comeBack(): void
@@ -194,19 +202,27 @@ function fakeSite(id: SiteId, { clock, random, onPowerOn }: WorldParts): FakeSit
   const source = inject('source', fakeSource(parts))
   const target = inject('target', fakeTarget(targetSite))
   const replicas = memoryReplicaStore(clock)
-  const platform: FakeSite['platform'] = inject('site', {
-    source,
-    target,
+  const common = {
     replicas,
     checkConnection: async () => ({ summary: `${machines.size} machines` }),
     close: async () => {},
+  }
+  const platform: FakeSite['platform'] = inject('site', { source, target, ...common })
+  const rescued = rescuedSite({ source, target })
+  const withoutMachines: FakeSite['platform'] = inject('site', {
+    source: rescued.source,
+    originals: rescued.originals,
+    ...common,
   })
+  let makesMachines = true
   return {
     id,
     source,
     target,
     replicas,
-    platform,
+    get platform() {
+      return makesMachines ? platform : withoutMachines
+    },
     faults,
     givesPointsEvery(seconds) {
       shortestIntervalSeconds = seconds
@@ -229,6 +245,10 @@ function fakeSite(id: SiteId, { clock, random, onPowerOn }: WorldParts): FakeSit
       faults.siteDown = true
       for (const machine of machines.values()) machine.powerOff()
     },
+    makesNoMachines() {
+      makesMachines = false
+    },
+    rescue: rescued.rescue,
     cutOff() {
       faults.siteDown = true
     },

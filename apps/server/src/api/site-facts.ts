@@ -22,9 +22,10 @@ const noAbilities: Abilities = {
 /** What a platform lacks is absent from its object. One that cannot even be opened can do nothing; its health says why. */
 export const abilitiesOf = ({ platforms }: ApiDeps, site: Site): Promise<Abilities> =>
   platforms.of(site).then(
-    ({ source, target, replicas }) => ({
+    ({ source, target, originals, replicas }) => ({
       canBeSource: source !== undefined,
-      canKeepReplicas: replicas !== undefined,
+      // Of others: what it keeps of its own, to come home, is no target for anybody.
+      canKeepReplicas: replicas !== undefined && originals === undefined,
       canBeTarget: target !== undefined,
       canEncrypt: replicas?.encrypts ?? false,
       strain: replicas?.strain?.() ?? null,

@@ -21,7 +21,7 @@ import type { JobScope, TaskScope } from '../jobs/job-scope.ts'
 import type { BootSpec, Placing, ProbeResult, Whereabouts } from '../ports/target-platform.ts'
 import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
 import { withinSeconds } from '../sites/bounded-call.ts'
-import { targetOf } from '../sites/platform-of.ts'
+import { originalsOf, targetOf } from '../sites/platform-of.ts'
 import { HYDRATION_ALERT } from './run-keeper.ts'
 import { whenOff } from './see-power.ts'
 
@@ -281,7 +281,7 @@ async function askGuest(parts: EngineParts, run: Run, signal: AbortSignal): Prom
   const ref = present(run.machineRef, 'a run that is asked has a machine')
   try {
     return await withinSeconds(parts, { seconds: parts.config.deadSiteSeconds, signal }, async (bound) =>
-      (await targetOf(parts, run.targetSiteId)).probe(ref, bound),
+      (await originalsOf(parts, run.targetSiteId)).probe(ref, bound),
     )
   } catch (error) {
     if (signal.aborted || error instanceof InvariantError) throw error

@@ -1,5 +1,5 @@
-// Home again: a planned failover into the original machine. Its disks are brought from the common point to the final one
-// in place, so only what changed is written; it must be off and unmodified, or a person says that it may be overwritten.
+// Home again: a planned failover into the original machine. Its disks are brought to a recent point while the machine still serves
+// elsewhere, and to the final one in place; it must be off and unmodified, or a person says that it may be overwritten.
 import { formatBytes } from '@understudy/base/bytes'
 import { Refusal } from '@understudy/base/errors'
 import type { RunId } from '@understudy/domain/failover/failover'
@@ -8,23 +8,22 @@ import type { Protection, ProtectionId } from '@understudy/domain/protection/pro
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
-import { type JobBody, JobFailure, type JobScope, type TaskScope } from '../jobs/job-scope.ts'
-import type { OpenedPoint, Replica } from '../ports/replica-store.ts'
-import type { DiskFingerprint } from '../ports/source-platform.ts'
-import type { RestoreDisk } from '../ports/target-platform.ts'
+import { type JobBody, JobFailure, type JobScope } from '../jobs/job-scope.ts'
 import { whereIs, withReplica } from '../recovery-points/with-replica.ts'
 import type { FailBackRequest } from '../requests.ts'
-import { sourceOf, targetOf } from '../sites/platform-of.ts'
+import { originalsOf, platformOf, sourceOf } from '../sites/platform-of.ts'
 import { closeRun, loadAskedAt, openRun, type RunPlan, tellFailover } from './boot-run.ts'
 import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { refuseRunningSource } from './fence.ts'
 import { removeLeft } from './left-replicas.ts'
 import { putBack, quiesceSource, REPLACED, STOPPED_EARLY, takeOver } from './planned-failover.ts'
-import { fingerprintsOf, noteOriginal, removeReplicas } from './remove-replica.ts'
+import { noteOriginal, removeReplicas } from './remove-replica.ts'
 import { claimedBy, type StillOurs } from './state-claim.ts'
+import { bringUpToDate, whyModified, writeOriginal } from './write-original.ts'
 
 const tasks = [
   'Check the original machine',
+  'Bring the original up to date',
   'Take over from replication',
   'Bring the replica up to date',
   'Shut down the source machine',
@@ -39,9 +38,8 @@ const tasks = [
 type Original = {
   readonly plan: RunPlan
   readonly ref: MachineRef
-  readonly fingerprints: readonly DiskFingerprint[]
-  /** The point of this replica that its disks are equal to; null: compare everything. */
-  readonly equals: PointId | null
+  /** Whatever is on its disks now may go. */
+  readonly overwrite: boolean
 }
 
 export const failBack = (context: EngineContext): JobBody<FailBackRequest> => ({
@@ -51,10 +49,11 @@ export const failBack = (context: EngineContext): JobBody<FailBackRequest> => ({
     const original = await job.task('Check the original machine', () => check(context, job, request))
     const { runId } = original.plan
     const stillOurs = claimedBy(context, protectionId, job.id)
+    await copyAhead(context, job, protectionId, original)
     const claim = await takeOver(context, job, protectionId)
     try {
       const { pointId } = await quiesceSource(context, job, request, runId)
-      await restore(context, job, { request, original, pointId, stillOurs })
+      await restore(context, job, { protectionId, original, pointId, stillOurs })
       await start(context, job, { protectionId, original, stillOurs })
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
@@ -82,18 +81,13 @@ async function check(context: EngineContext, job: JobScope, request: FailBackReq
       message: 'The original machine is not there any more',
       remedy: 'Use a planned failover: it makes a new machine.',
     })
-  const source = await sourceOf(parts, protection.targetSiteId)
-  if ((await source.powerState(ref)) !== 'off')
-    throw new Refusal({
-      code: 'fail-back/original-runs',
-      message: `The original ${protection.name} is not off`,
-      remedy: 'Switch it off first. What it wrote since the failover will be overwritten.',
-    })
+  const rescued = await refuseUnlessWritable(context, protection, ref)
   await (await sourceOf(parts, protection.sourceSiteId)).powerState(protection.sourceRef)
-  const modified = await isModified(context, protection, ref)
-  if (modified !== null) await acceptModified(context, protection, request, modified)
-  const notes = await parts.stores.protections.notes(protection.id)
-  const common = notes.originalPoint?.replicaId === protection.replicaId ? notes.originalPoint.pointId : null
+  // Whoever has given a server in a rescue system to it has named the disks that are overwritten.
+  if (!rescued) {
+    const modified = await whyModified(context, protection, ref)
+    if (modified !== null) await acceptModified(context, protection, request, modified)
+  }
   return {
     plan: {
       runId: parts.newId() as RunId,
@@ -103,24 +97,30 @@ async function check(context: EngineContext, job: JobScope, request: FailBackReq
       askedAt: await loadAskedAt(parts, job),
     },
     ref,
-    fingerprints: notes.originalFingerprints,
-    equals: modified === null ? ((common as PointId | null) ?? null) : null,
+    overwrite: rescued || request.overwriteModified,
   }
 }
 
-/** Null: proven unmodified. Else why that is not so. */
-async function isModified(
-  context: EngineContext,
+/** True: a rescue system runs on the machine. Refuses what is on, or could not be written to. */
+async function refuseUnlessWritable(
+  { parts }: EngineContext,
   protection: Protection,
   ref: MachineRef,
-): Promise<string | null> {
-  const { originalFingerprints } = await context.parts.stores.protections.notes(protection.id)
-  if (originalFingerprints.length === 0) return 'what was on its disks when it was last off is not known'
-  const now = new Map((await fingerprintsOf(context, protection, ref)).map(({ key, value }) => [key, value]))
-  const changed = originalFingerprints.filter(({ key, value }) => now.get(key) !== value)
-  return changed.length === 0
-    ? null
-    : `written to since it was last off: ${changed.map(({ key }) => key).join(', ')}`
+): Promise<boolean> {
+  const { originals } = await platformOf(parts, protection.targetSiteId)
+  if (originals) {
+    const disks = protection.hardware.disks.filter(({ key }) => !protection.excludedDisks.includes(key))
+    const obstacle = await originals.obstacle(ref, disks)
+    if (obstacle) throw new Refusal(obstacle)
+    return true
+  }
+  const source = await sourceOf(parts, protection.targetSiteId)
+  if ((await source.powerState(ref)) === 'off') return false
+  throw new Refusal({
+    code: 'fail-back/original-runs',
+    message: `The original ${protection.name} is not off`,
+    remedy: 'Switch it off first. What it wrote since the failover will be overwritten.',
+  })
 }
 
 async function acceptModified(
@@ -143,77 +143,56 @@ async function acceptModified(
   })
 }
 
+/** What can be written home while the machine still serves need not be written while nobody does. */
+async function copyAhead(
+  context: EngineContext,
+  job: JobScope,
+  protectionId: ProtectionId,
+  original: Original,
+): Promise<void> {
+  try {
+    await job.task('Bring the original up to date', (task) =>
+      bringUpToDate(context, protectionId, original, task),
+    )
+  } catch (error) {
+    if (!(error instanceof JobFailure)) throw error
+    await job.undo('Note what the original holds', async () =>
+      noteOriginal(context, await loadProtection(context.parts, protectionId)),
+    )
+    throw error
+  }
+}
+
 async function restore(
   context: EngineContext,
   job: JobScope,
   what: {
-    readonly request: FailBackRequest
+    readonly protectionId: ProtectionId
     readonly original: Original
     readonly pointId: PointId
     readonly stillOurs: StillOurs
   },
 ): Promise<void> {
   const { parts } = context
-  const { original, request, stillOurs } = what
+  const { original, stillOurs } = what
   await job.task('Restore the original machine', async (task) => {
-    const protection = await loadProtection(parts, request.protectionId)
+    const protection = await loadProtection(parts, what.protectionId)
     const replaced = { failure: REPLACED, except: original.plan.runId, stillOurs }
     await removeLeft(context, protection.id, stillOurs)
     await removeReplicas(context, protection.id, replaced)
     const run = await openRun(context, protection, original.plan, { kind: 'point', id: what.pointId })
-    const { originalFingerprints } = await parts.stores.protections.notes(protection.id)
-    // An earlier life of this step has written to the disks already: they equal nothing that is known, so compare it all.
-    const begunBefore = originalFingerprints.length === 0
-    await stillOurs()
-    // From here on its content is what the restore has got to, which no note describes until it is done.
-    await parts.stores.protections.updateNotes(protection.id, {
-      originalFingerprints: [],
-      originalPoint: null,
-    })
     await withReplica(parts, whereIs(protection), async (replica) => {
-      const opened = await replica.openPoint(run.pointId)
-      try {
-        await restoreDisks(context, protection, { ...what, begunBefore, replica, opened, task })
-      } finally {
-        await opened.close()
-      }
+      const { writtenBytes } = await writeOriginal(context, protection, {
+        ...original,
+        runId: run.id,
+        replica,
+        pointId: run.pointId,
+        stillOurs,
+        task,
+      })
+      task.note(`${formatBytes(writtenBytes)} written`)
     })
   })
-}
-
-async function restoreDisks(
-  context: EngineContext,
-  protection: Protection,
-  what: {
-    readonly request: FailBackRequest
-    readonly original: Original
-    readonly stillOurs: StillOurs
-    readonly begunBefore: boolean
-    readonly replica: Replica
-    readonly opened: OpenedPoint
-    readonly task: TaskScope
-  },
-): Promise<void> {
-  const { original, opened, task } = what
-  const equals = what.begunBefore ? null : original.equals
-  const target = await targetOf(context.parts, protection.targetSiteId)
-  const disks = opened.disks.map(
-    ({ key, bytes, reader }): RestoreDisk => ({
-      key,
-      bytes,
-      reader,
-      differs: equals === null ? null : what.replica.difference(key, equals, opened.point.id, task.signal),
-    }),
-  )
-  const options = {
-    runId: original.plan.runId,
-    fingerprints: original.fingerprints,
-    overwriteModified: what.request.overwriteModified || what.begunBefore,
-    onProgress: task.progress,
-  }
-  await what.stillOurs()
-  const { writtenBytes } = await target.restoreInto(original.ref, disks, options, task.signal)
-  task.note(`${formatBytes(writtenBytes)} written`)
 }
 
 async function start(
@@ -253,9 +232,9 @@ async function startOnce(
   const { ref, signal } = what
   const source = await sourceOf(context.parts, protection.targetSiteId)
   if ((await source.powerState(ref, signal)) === 'running') return null
-  const target = await targetOf(context.parts, protection.targetSiteId)
+  const originals = await originalsOf(context.parts, protection.targetSiteId)
   await what.stillOurs()
-  return (await target.startTracked(ref, trackingIdOf(protection.id), signal)).checkpoint
+  return (await originals.startTracked(ref, trackingIdOf(protection.id), signal)).checkpoint
 }
 
 /** The run names its machine before it starts it: without the name it was never started, and nothing has to be asked. */

@@ -9,7 +9,7 @@ import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import type { DiskFingerprint, SourcePlatform } from '../ports/source-platform.ts'
 import type { ReprotectRequest } from '../requests.ts'
-import { sourceOf } from '../sites/platform-of.ts'
+import { platformOf, sourceOf } from '../sites/platform-of.ts'
 import { refuseBlockers } from './boot-run.ts'
 import { newestBoot } from './newest-boot.ts'
 import { goes, type Original, type StandIn, standInOf } from './stand-in.ts'
@@ -82,6 +82,9 @@ async function lookAtOriginal(
 ): Promise<Original | null> {
   const source = await sourceOf(context.parts, protection.sourceSiteId)
   const ref = protection.sourceRef
+  const { originals } = await platformOf(context.parts, protection.sourceSiteId)
+  // Only a rescue system lets it be written to, which is looked for when it goes home: by then it may be another computer.
+  if (originals) return await rescuedLater(source, protection)
   const machine = (await source.inventory()).find((each) => each.ref === ref)
   if (!machine) return null
   if ((await source.powerState(ref)) !== 'off') await stopOriginal(context, source, protection, request)
@@ -96,6 +99,18 @@ async function lookAtOriginal(
     disks: machine.hardware.disks.map(({ key }) => key),
     ownedBy: machine.ownedBy as RunId | null,
   }
+}
+
+async function rescuedLater(source: SourcePlatform, protection: Protection): Promise<Original> {
+  const power = await source.powerState(protection.sourceRef)
+  if (power === 'running' || power === 'paused')
+    throw new Refusal({
+      code: 'reprotect/original-runs',
+      message: `The original ${protection.name} runs at the site that it would be replicated to`,
+      remedy:
+        'Switch it off by hand; what it wrote since the failover is overwritten when the machine goes home.',
+    })
+  return { fingerprints: [], disks: protection.hardware.disks.map(({ key }) => key), ownedBy: null }
 }
 
 async function stopOriginal(

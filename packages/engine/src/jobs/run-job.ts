@@ -37,7 +37,7 @@ export const CANCEL_ANSWER: Answer = { questionId: '*', value: '(cancel)', by: '
  * The steps of any flow (`flow-steps.test.ts` pins them), or what they return, are others than before: one more. An unfinished job of an older version does not
  * go on with steps that are not its own: it counts as lost, and what it left is tidied up.
  */
-const FLOW_VERSION = 5
+const FLOW_VERSION = 6
 export const flowOf = (kind: Job['kind']): string => `${kind}/${FLOW_VERSION}`
 
 /** Running jobs of this process: a cancel reaches their current task at once. */

@@ -23,7 +23,7 @@ import { type JobBody, JobFailure, type TaskScope } from '../jobs/job-scope.ts'
 import { findBegun, startJob } from '../jobs/start-job.ts'
 import type { Asker, JobStarted, ProtectRequest } from '../requests.ts'
 import { noTargetAt } from '../sites/no-target.ts'
-import { platformOf, replicasOf, sourceOf } from '../sites/platform-of.ts'
+import { platformOf, replicasAt, replicasOf, sourceOf } from '../sites/platform-of.ts'
 import { loadSite } from '../sites/register.ts'
 import { loadGroup, type Newcomers, newcomerObstacles, tellJoined } from './group-rows.ts'
 import { waitForCycle } from './wait-for-cycle.ts'
@@ -45,8 +45,10 @@ export async function protect(
   const machine = await loadMachine(parts, request.machineId)
   const policy = await loadPolicy(parts, request.policyId)
   const targetSiteId = request.targetSiteId as SiteId
-  const replicas = await replicasOf(parts, targetSiteId)
+  const platform = await platformOf(parts, targetSiteId)
+  const replicas = replicasAt(platform)
   const site = await loadSite(parts, targetSiteId)
+  if (platform.originals) throw onlyItsOwn(site.name)
   const unfit = whyNotEncrypted(policy, { name: site.name, encrypts: replicas.encrypts })
   if (unfit) throw new Refusal(unfit)
   if (targetSiteId === machine.siteId) throw sameSite()
@@ -148,6 +150,13 @@ async function committedRuns(
   const runs = await Promise.all(committed.map(({ id }) => newestBoot(parts, id)))
   return runs.filter((run) => run !== null)
 }
+
+const onlyItsOwn = (name: string): Refusal =>
+  new Refusal({
+    code: 'site/only-its-own',
+    message: `${name} keeps replicas only of its own servers that are to come home`,
+    remedy: 'Choose another target site.',
+  })
 
 const sameSite = (): Refusal =>
   new Refusal({

@@ -21,7 +21,7 @@ import type {
   UnplannedFailoverRequest,
 } from '../requests.ts'
 import { withinSeconds } from '../sites/bounded-call.ts'
-import { targetOf } from '../sites/platform-of.ts'
+import { originalsOf } from '../sites/platform-of.ts'
 
 /** The jobs on a machine that a plan is made of. Each refuses what is not allowed now, and is repeatable with the same job id. */
 export type MachineJobs = {
@@ -116,7 +116,7 @@ export async function answersNow(parts: EngineParts, siteId: SiteId, ref: Machin
   try {
     const bound = { seconds: parts.config.deadSiteSeconds, signal: new AbortController().signal }
     return await withinSeconds(parts, bound, async (signal) => {
-      return (await (await targetOf(parts, siteId)).probe(ref, signal)).answered
+      return (await (await originalsOf(parts, siteId)).probe(ref, signal)).answered
     })
   } catch (error) {
     if (error instanceof Outage || error instanceof Refusal) return false

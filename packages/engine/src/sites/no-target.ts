@@ -15,19 +15,27 @@ export type NoTargets = ReadonlyMap<SiteId, NoTarget>
 /** Null: machines can run there. Pure. */
 export const noTargetAt = (
   site: Pick<Site, 'name'>,
-  { target, replicas, withoutTarget }: Pick<SitePlatform, 'target' | 'replicas' | 'withoutTarget'>,
+  platform: Pick<SitePlatform, 'target' | 'originals' | 'replicas' | 'withoutTarget'>,
 ): NoTarget | null =>
-  target
+  platform.target
     ? null
     : {
         code: NO_TARGET,
-        message: replicas
-          ? `${site.name} keeps replicas but cannot run machines yet`
-          : `${site.name} keeps no replicas and cannot run machines`,
+        message: whyNoTarget(site.name, platform),
         remedy:
-          withoutTarget ??
+          platform.withoutTarget ??
           'To run the machine, protect it to a site that can run machines. The recovery points that are here stay good.',
       }
+
+function whyNoTarget(
+  name: string,
+  { originals, replicas }: Pick<SitePlatform, 'originals' | 'replicas'>,
+): string {
+  if (originals) return `${name} makes no machines: its own come back by a fail-back`
+  return replicas
+    ? `${name} keeps replicas but cannot run machines yet`
+    : `${name} keeps no replicas and cannot run machines`
+}
 
 /** Of each of these sites, all at once. Never throws for a site, and takes a moment at most. */
 export async function noTargets(

@@ -6,7 +6,7 @@ import type { EngineParts } from '../engine-parts.ts'
 import type { SitePlatform } from '../ports/platforms.ts'
 import type { ReplicaStore } from '../ports/replica-store.ts'
 import type { SourcePlatform } from '../ports/source-platform.ts'
-import type { TargetPlatform } from '../ports/target-platform.ts'
+import type { Originals, TargetPlatform } from '../ports/target-platform.ts'
 import { noTargetAt } from './no-target.ts'
 
 type PlatformParts = Pick<EngineParts, 'stores' | 'platforms'>
@@ -52,4 +52,10 @@ export async function targetOf(parts: PlatformParts, siteId: SiteId): Promise<Ta
   const site = await parts.stores.sites.find(siteId)
   const obstacle = noTargetAt({ name: site?.name ?? siteId }, platform)
   throw new Refusal(present(obstacle, 'a site without a target says so'))
+}
+
+/** What brings the site's own machines home: its target, or less than that. */
+export async function originalsOf(parts: PlatformParts, siteId: SiteId): Promise<Originals> {
+  const { originals } = await platformOf(parts, siteId)
+  return originals ?? (await targetOf(parts, siteId))
 }
