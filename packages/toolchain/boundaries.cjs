@@ -11,6 +11,8 @@ const oracle = '^e2e/lab-disks\\.ts$'
 const testHarness = '^apps/server/src/lab-tests/'
 /** The agent over a simulated server, for the tests that start it as a process. */
 const agentHarness = '^apps/agent/src/lab-tests/'
+/** One file of a program, for a server that a test installs it on. */
+const bundler = 'bundle-program\\.ts$'
 /** An engine between fake sites and plans over its machines, for its own tests. */
 const engineHarness =
   '^packages/engine/src/(engine-lab|crash-lab|recovery-plans/plan-lab|plan-tests/test-lab|seeds/seed-lab)\\.ts$'
@@ -140,8 +142,14 @@ module.exports = {
     ),
     ...mayUse('console', 'The console speaks only the contract.', '^apps/console/', [pkg('contract')]),
     ...mayUse('server', 'The server serves the console and never imports it.', '^apps/server/', [
-      '^packages/(?!toolchain/)',
+      `^packages/(?!toolchain/(?!src/${bundler}))`,
     ]),
+    forbid(
+      'bundling-is-for-tests',
+      'The product has nothing to bundle with when it is installed.',
+      { path: '^apps/', pathNot: [testHarness, test] },
+      { path: pkg('toolchain') },
+    ),
     ...mayUse(
       'e2e',
       'End-to-end tests are users.',

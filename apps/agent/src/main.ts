@@ -6,7 +6,8 @@ import { runProgram } from './program.ts'
 
 const isLinux = process.platform === 'linux'
 
-await runProgram({
+// Not awaited: the single file is CommonJS, which cannot. It tells of every failure itself.
+void runProgram({
   // Elsewhere an agent reports, and says that it has no disks when it is asked for them.
   openSource: async ({ gate, preparationFolder }) =>
     isLinux

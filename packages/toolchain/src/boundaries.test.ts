@@ -71,6 +71,7 @@ const violations: Record<string, { from: string; imports: string; also?: string 
   'benches-measure-packages': { from: 'e2e/bench/reaching.ts', imports: '@understudy/server/main' },
   'simulator-never-ships': { from: 'apps/server/src/playing.ts', imports: '@understudy/simulator/main' },
   'one-composition': { from: 'apps/server/src/wiring.ts', imports: '@understudy/drivers/kvm/main' },
+  'bundling-is-for-tests': { from: 'apps/server/src/bundling.ts', imports: '@understudy/toolchain/main' },
   'harness-is-for-tests': { from: 'apps/server/src/starting.ts', imports: './lab-tests/lab-product.ts' },
   'one-door-to-the-database': { from: 'apps/server/src/query.ts', imports: 'pg' },
   'drivers-are-strangers': { from: 'packages/drivers/src/kvm/friendly.ts', imports: '../azure/main.ts' },

@@ -42,6 +42,19 @@ export function runConsoleBuild() {
 }
 
 /**
+ * The agent as one file, from the sources that it is bundled from.
+ * @param {string[]} [args]
+ * @param {AbortSignal} [abort]
+ * @returns {Promise<number>} the exit code
+ */
+export function runAgentBuild(args = [], abort = undefined) {
+  return runChild(pinnedNode(), [join(root, 'packages/toolchain/src/run-build-agent.ts'), ...args], {
+    limitSeconds: 1200,
+    ...(abort ? { abort } : {}),
+  })
+}
+
+/**
  * @param {object} product
  * @param {string} product.name
  * @param {string[]} product.from files and folders, relative to the root

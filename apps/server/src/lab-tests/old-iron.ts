@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { buildServerDisk, makeServerDisk, serverProbePort } from '@understudy/drivers/kvm/lab/server-image'
 import { freePort } from '@understudy/simulator/free-port'
-import { rolldown } from 'rolldown'
+import { bundleProgram } from '@understudy/toolchain/bundle-program'
 import { until } from './lab-product.ts'
 
 const run = promisify(execFile)
@@ -69,9 +69,7 @@ export async function openOldIron(folder: string, base: string) {
     holds: (): readonly { readonly at: number; readonly file: string }[] => holds,
     async install(enrol: string): Promise<void> {
       const agent = join(folder, 'agent.mjs')
-      const bundle = await rolldown({ input: agentEntry, platform: 'node', logLevel: 'silent' })
-      await bundle.write({ file: agent, format: 'esm', minify: true })
-      await bundle.close()
+      await bundleProgram({ entry: agentEntry, file: agent, format: 'esm' })
       // The computer of the test, as the server sees it.
       const environment = `UNDERSTUDY_TEST_HOLDS=http://10.0.2.2:${holdsPort}/\n`
       await makeServerDisk(base, disk, { node: process.execPath, agent, enrol, environment })
