@@ -6,15 +6,30 @@ import { openHoldGate } from '@understudy/drivers/linux/hold-gate'
 import { agentVersion } from './agent-version.ts'
 import { dial } from './dial.ts'
 import { enrol } from './enrol.ts'
+import { exitCodeOf } from './exit-code-of.ts'
+import { install } from './install.ts'
+import { isAlive } from './is-alive.ts'
 import { openLog } from './log.ts'
 import { type AgentServer, loadIdentity, runAgent } from './run.ts'
-import { defaultFolder, openStateFolder, type StateFolder } from './state-folder.ts'
+import { ownServer } from './service-place.ts'
+import {
+  defaultFolder,
+  type Identity,
+  openStateFolder,
+  SERVICE_FOLDER,
+  type StateFolder,
+} from './state-folder.ts'
+import { uninstall } from './uninstall.ts'
 
 const usage = `Usage:
   understudy-agent enrol --server <https://host:port> --token <token> --fingerprint <sha256:...>
                          [--name <name>] [--proxy <http://host:port>] [--identity <text>]
                                   Makes this server an agent of a site. Copy the command from the console.
   understudy-agent run            Works until it is stopped
+  understudy-agent install --server ... --token ... --fingerprint ... [as above]
+                                  Enrols it and makes it a service of this server (Linux, root, systemd)
+  understudy-agent uninstall [--keep-state]
+                                  Removes the service, and undoes what the agent has changed here
   understudy-agent status         Says how it stands; ends with 0 when it is connected
   understudy-agent move --server <https://host:port> [--proxy <http://host:port>]
                                   The same control plane at another address, or by another proxy
@@ -34,7 +49,7 @@ export async function runProgram(server: AgentServer): Promise<void> {
     if (error instanceof Refusal || error instanceof Outage)
       process.stderr.write(`${error.message}.\n${error.remedy}\n(${error.code})\n`)
     else process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
-    process.exitCode = 1
+    process.exitCode = exitCodeOf(error)
   }
 }
 
@@ -43,18 +58,27 @@ async function obey(server: AgentServer): Promise<void> {
   if (values.version) return print(agentVersion)
   const [command] = positionals
   if (values.help || command === undefined) return print(usage)
+  const enrolHere = (folder: StateFolder): Promise<Identity> =>
+    enrol(folder, {
+      server: address('server', values.server, 'https:'),
+      token: given('token', values.token),
+      fingerprint: given('fingerprint', values.fingerprint),
+      name: values.name ?? hostname(),
+      proxy: values.proxy === undefined ? null : address('proxy', values.proxy, 'http:'),
+      identity: values.identity ?? null,
+      sysfs: server.sysfs,
+    })
+  if (command === 'install' || command === 'uninstall') {
+    if (values.home !== undefined) throw wrongUse(`A service keeps what it knows in ${SERVICE_FOLDER}`)
+    const place = ownServer()
+    if (command === 'uninstall')
+      return uninstall({ place, keepState: values['keep-state'] ?? false, say: print })
+    return install({ place, enrol: enrolHere, fingerprint: values.fingerprint ?? null, say: print })
+  }
   const folder = await openStateFolder(values.home ?? defaultFolder(process.env))
   switch (command) {
     case 'enrol': {
-      const { siteName, roles } = await enrol(folder, {
-        server: address('server', values.server, 'https:'),
-        token: given('token', values.token),
-        fingerprint: given('fingerprint', values.fingerprint),
-        name: values.name ?? hostname(),
-        proxy: values.proxy === undefined ? null : address('proxy', values.proxy, 'http:'),
-        identity: values.identity ?? null,
-        sysfs: server.sysfs,
-      })
+      const { siteName, roles } = await enrolHere(folder)
       return print(`Enrolled at ${siteName} as ${roles.join(', ')}. Start it: understudy-agent run`)
     }
     case 'run':
@@ -105,15 +129,6 @@ async function showStatus(folder: StateFolder): Promise<void> {
   if (!runs || !standing.connected) process.exitCode = 1
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
-
 function readOptions() {
   const text = { type: 'string' } as const
   try {
@@ -127,6 +142,7 @@ function readOptions() {
         proxy: text,
         identity: text,
         home: text,
+        'keep-state': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean' },
       },

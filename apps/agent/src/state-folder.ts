@@ -1,4 +1,5 @@
 // What an agent keeps, in a folder of its own that nobody else may read. Every file is there whole or not at all.
+import { existsSync } from 'node:fs'
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -65,8 +66,13 @@ export type StateFolder = {
   saveStanding(standing: Standing): Promise<void>
 }
 
+/** Of the agent that is installed as a service. */
+export const SERVICE_FOLDER = '/var/lib/understudy-agent'
+
+/** Whoever asks as root how an agent stands means the one that is installed. */
 export const defaultFolder = (environment: NodeJS.ProcessEnv): string =>
-  environment.UNDERSTUDY_AGENT_HOME ?? join(homedir(), '.understudy-agent')
+  environment.UNDERSTUDY_AGENT_HOME ??
+  (existsSync(join(SERVICE_FOLDER, 'identity.json')) ? SERVICE_FOLDER : join(homedir(), '.understudy-agent'))
 
 /**
  * What is written waits while the gate is held: the folder may lie on what is held still. Refuses (`agent/open-folder`) a folder that others may enter, and (`agent/bad-state`) what it did

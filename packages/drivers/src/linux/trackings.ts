@@ -1,7 +1,10 @@
 // What is tracked for whom on this server, and which checkpoints can be gone on from.
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { CycleReason } from '@understudy/domain/replication/plan-cycle'
 import { fromCheckpoint, reasonOfLoss, toCheckpoint } from './checkpoint.ts'
 import { trackingWasLost } from './failures.ts'
+import { removeTraceInstance } from './trace-instance.ts'
 import { openTracker, type TrackedDisk, type Tracker, type View } from './tracker.ts'
 
 /** Of one owner. */
@@ -36,7 +39,19 @@ export type Trackings = {
   close(): Promise<void>
 }
 
-export const instanceName = (trackingId: string): string => `understudy-${trackingId}`
+const OURS = 'understudy-'
+export const instanceName = (trackingId: string): string => `${OURS}${trackingId}`
+
+/** All that were made here, by whatever process, which has ended by now. Resolves to their names. */
+export async function removeInstances(tracefs: string): Promise<readonly string[]> {
+  const all = await readdir(join(tracefs, 'instances')).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
+  const ours = all.filter((name) => name.startsWith(OURS))
+  for (const name of ours) await removeTraceInstance(tracefs, name)
+  return ours
+}
 
 export function openTrackings({ bootId, tracefs, buffersKiB }: TrackingsOptions): Trackings {
   const running = new Map<string, Tracking>()
