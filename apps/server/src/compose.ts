@@ -24,6 +24,7 @@ import type { Logger } from 'pino'
 import { type AgentKeeper, createAgentKeeper } from './agents/agent-keeper.ts'
 import { createAgentLines } from './agents/agent-lines.ts'
 import { agentLineOf } from './agents/agent-servers.ts'
+import { programFolder } from './agents/offered-programs.ts'
 import { composeAzureLab } from './compose-azure-lab.ts'
 import { composeLab } from './compose-lab.ts'
 import { composePlatforms } from './compose-platforms.ts'
@@ -135,7 +136,10 @@ export async function composeControlPlane(
       newId: randomUUID,
       azure,
     })
-    const agents = createAgentKeeper({ stores, live, clock, newId: randomUUID, log, config, version }, lines)
+    const agents = createAgentKeeper(
+      { stores, live, clock, newId: randomUUID, log, config, version, programFolder },
+      lines,
+    )
     closers.push(() => agents.stop())
     return {
       engine,

@@ -47,6 +47,9 @@ export const streamHeaders = {
   signature: 'x-understudy-signature',
 } as const
 
+/** Of the program: its digest, in hexadecimal digits. */
+export const programHeaders = { sha256: 'x-understudy-sha256' } as const
+
 /** Where the two meet, below the address of the server. */
 export const agentPaths = {
   /** Answered without TLS as well: whoever asks knows the fingerprint, and believes nothing else. */
@@ -55,4 +58,6 @@ export const agentPaths = {
   control: '/agents/v1/control',
   /** And behind it the session. */
   streams: '/agents/v1/streams',
+  /** And behind it the platform: the program itself, for anyone. It is no secret. */
+  program: '/agents/v1/program',
 } as const

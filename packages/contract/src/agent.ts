@@ -55,6 +55,14 @@ export type Agent = z.infer<typeof Agent>
 
 export const AgentInvitationInput = z.strictObject({
   roles: z.array(AgentRole).min(1, 'Choose at least one').max(agentRoles.length),
+  proxy: z
+    .string()
+    .max(300)
+    // It becomes part of a command: nothing that a shell understands.
+    .regex(/^http:\/\/(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i, 'Write it as http://host:port')
+    .nullable()
+    .optional()
+    .describe('By which the server reaches the control plane, as http://host:port'),
 })
 /** Whoever has it may enrol one agent, once. */
 export const AgentInvitation = z
@@ -64,6 +72,12 @@ export const AgentInvitation = z
     roles: z.array(AgentRole),
     expiresAt: InstantText,
     command: z.string().describe('To be run on the server that becomes an agent. Shown this once'),
+    installCommand: z
+      .string()
+      .nullable()
+      .describe(
+        'The same for a server that does not have the program yet: fetches it and makes it a service. Null: the control plane does not have it either',
+      ),
     secret: z.string().describe('The token in the command'),
   })
   .meta({ id: 'AgentInvitation' })

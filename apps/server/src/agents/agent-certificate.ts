@@ -10,6 +10,8 @@ export type AgentCertificate = {
   readonly key: string
   /** `sha256:` and 64 hexadecimal digits. */
   readonly fingerprint: string
+  /** SHA-256 of its public key (RFC 7469, 2.4), in base 64: by that curl knows a server. */
+  readonly keyPin: string
 }
 
 /**
@@ -24,9 +26,12 @@ export function loadAgentCertificate(home: string): AgentCertificate {
   const [key] = /-----BEGIN PRIVATE KEY-----[\s\S]+?-----END PRIVATE KEY-----\n/.exec(text) ?? []
   try {
     if (certificate === undefined || key === undefined) throw new Error('it holds not both')
-    const { raw } = new X509Certificate(certificate)
+    const { raw, publicKey } = new X509Certificate(certificate)
     const fingerprint = `sha256:${createHash('sha256').update(raw).digest('hex')}`
-    return { certificate, key, fingerprint }
+    const keyPin = createHash('sha256')
+      .update(publicKey.export({ type: 'spki', format: 'der' }))
+      .digest('base64')
+    return { certificate, key, fingerprint, keyPin }
   } catch (cause) {
     throw new Refusal({
       code: 'config/bad-agent-certificate',

@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync, randomUUID, sign } from 'node:crypto'
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -23,6 +23,7 @@ import { sampleSite } from '@understudy/simulator/sample-rows'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
+import { loadAgentCertificate } from './agent-certificate.ts'
 import { type AgentKeeper, createAgentKeeper, type Invited } from './agent-keeper.ts'
 import { type AgentLines, createAgentLines } from './agent-lines.ts'
 
@@ -64,6 +65,7 @@ beforeEach(async () => {
     newId: randomUUID,
     log: pino({ enabled: false }),
     version: '1',
+    programFolder: join(home, 'programs'),
     config: {
       home,
       host: '127.0.0.1',
@@ -83,7 +85,7 @@ afterEach(async () => {
 })
 
 const invite = (): Promise<Invited> =>
-  keeper.invite({ siteId: site.id, roles: ['protected-server'], by: 'ada' })
+  keeper.invite({ siteId: site.id, roles: ['protected-server'], proxy: null, by: 'ada' })
 const partOf = (command: string, option: string): string =>
   present(new RegExp(`--${option} (\\S+)`).exec(command)?.[1], `the command has --${option}`)
 
@@ -238,9 +240,10 @@ const openAlerts = async (): Promise<readonly string[]> =>
 
 test('nothing is listened on before the first invitation, and the command holds all that an agent needs', async () => {
   await expect(stat(join(home, 'agents.pem'))).rejects.toMatchObject({ code: 'ENOENT' })
-  const { command, token, invitation } = await invite()
+  const invited = await invite()
+  const { command, token, invitation } = invited
   expect(command).toBe(
-    `understudy-agent enrol --server https://127.0.0.1:${(await placeOf({ command, token, invitation })).port} --token ${token} --fingerprint ${partOf(command, 'fingerprint')}`,
+    `understudy-agent enrol --server https://127.0.0.1:${(await placeOf(invited)).port} --token ${token} --fingerprint ${partOf(command, 'fingerprint')}`,
   )
   // Nothing in it may look like an option of a program.
   expect(token).toMatch(/^us_[\w-]{40,}$/)
@@ -250,6 +253,30 @@ test('nothing is listened on before the first invitation, and the command holds 
   expect(kept).not.toContain(token)
   // One that began with a dash would be an option of the command.
   expect(token).toMatch(/^us_/)
+})
+
+test('a server that has nothing yet fetches the program by the key of this one, once it is built', async () => {
+  expect((await invite()).installCommand).toBeNull()
+  await mkdir(join(home, 'programs'))
+  const programs = { 'linux-x64': { file: 'program', bytes: 7, sha256: 'x' } }
+  await writeFile(join(home, 'programs/manifest.json'), JSON.stringify({ programs }))
+  // The manifest alone is no program.
+  expect((await invite()).installCommand).toBeNull()
+  await writeFile(join(home, 'programs/program'), 'program')
+  const { command, installCommand } = await keeper.invite({
+    siteId: site.id,
+    roles: ['protected-server'],
+    proxy: 'http://proxy:3128',
+    by: 'ada',
+  })
+  const server = partOf(command, 'server')
+  const { keyPin } = loadAgentCertificate(home)
+  expect(command).toMatch(/ --proxy http:\/\/proxy:3128$/)
+  expect(present(installCommand, 'it is built').split(' && ')).toEqual([
+    `curl -fk --retry 9 --pinnedpubkey 'sha256//${keyPin}' --proxy http://proxy:3128 -o understudy-agent ${server}/agents/v1/program/linux-$(uname -m)`,
+    'chmod +x understudy-agent',
+    command.replace('understudy-agent enrol', './understudy-agent install'),
+  ])
 })
 
 test('without TLS the port gives its certificate away, and nothing else', async () => {

@@ -1,9 +1,11 @@
 // Looks after the agents: opens their port once there are any, holds their connections, ends those of the revoked, and tells who is silent.
 import { hostname } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
+import { agentPaths } from '@understudy/agent-protocol/proofs'
 import { Refusal } from '@understudy/base/errors'
 import { inTurn } from '@understudy/base/in-turn'
 import type { Instant } from '@understudy/base/instant'
+import { present } from '@understudy/base/invariant'
 import {
   type Agent,
   type AgentId,
@@ -29,6 +31,7 @@ import { type AgentListener, listenForAgents } from './agent-listener.ts'
 import type { AgentParts } from './agent-parts.ts'
 import { agentAudit } from './audit-agent.ts'
 import { enrolAgent } from './enrol-agent.ts'
+import { offerPrograms } from './offered-programs.ts'
 import { takeStream } from './take-stream.ts'
 
 export const SILENT = 'agent/silent'
@@ -41,7 +44,10 @@ const ROUND_MILLISECONDS = 2000
 export type Invited = {
   readonly invitation: AgentInvitation
   readonly token: string
+  /** For a server that has the program. */
   readonly command: string
+  /** For one that has nothing but curl: fetches, enrols, and makes it a service. Null: the program is not built here. */
+  readonly installCommand: string | null
 }
 
 export type AgentKeeper = {
@@ -53,6 +59,8 @@ export type AgentKeeper = {
   invite(wanted: {
     readonly siteId: SiteId
     readonly roles: readonly AgentRole[]
+    /** By which the server reaches us: `http://host:port`. */
+    readonly proxy: string | null
     readonly by: string
   }): Promise<Invited>
   /** Its connection ends at once. Repeatable. */
@@ -69,6 +77,7 @@ export type AgentKeeper = {
 export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createAgentLines()): AgentKeeper {
   const connections = new Map<AgentId, AgentConnection>()
   const audit = agentAudit(parts)
+  const programs = offerPrograms(parts.programFolder)
   const oneAtATime = inTurn()
   let certificate: AgentCertificate | null = null
   let listening: { readonly listener: AgentListener; readonly since: number } | null = null
@@ -120,6 +129,7 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
         enrol: (body, ip) => enrolAgent(parts, audit, { body, fingerprint, ip }),
         control: (socket, ip) => acceptAgent(host, socket, ip),
         stream: (request) => takeStream(host, request),
+        program: programs.answer,
       })
       listening = { listener, since: parts.clock.now() }
       parts.log.info({ port: listener.port }, 'agents are listened for')
@@ -199,8 +209,24 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
     round,
   )
 
-  const commandFor = (port: number, token: string, fingerprint: string): string =>
-    `understudy-agent enrol --server ${addressFor(parts, port)} --token ${token} --fingerprint ${fingerprint}`
+  const commandsFor = async (
+    port: number,
+    token: string,
+    proxy: string | null,
+  ): Promise<Pick<Invited, 'command' | 'installCommand'>> => {
+    const { fingerprint, keyPin } = present(certificate, 'whoever listens has a certificate')
+    const server = addressFor(parts, port)
+    const by = proxy === null ? '' : ` --proxy ${proxy}`
+    const options = `--server ${server} --token ${token} --fingerprint ${fingerprint}${by}`
+    // Nobody vouches for our certificate (-k); its key alone is believed, and that is checked all the same.
+    const fetching = `curl -fk --retry 9 --pinnedpubkey 'sha256//${keyPin}'${by} -o understudy-agent ${server}${agentPaths.program}/linux-$(uname -m)`
+    return {
+      command: `understudy-agent enrol ${options}`,
+      installCommand: (await programs.isThere())
+        ? `${fetching} && chmod +x understudy-agent && ./understudy-agent install ${options}`
+        : null,
+    }
+  }
 
   return {
     silentSeconds: parts.config.agentSilentSeconds,
@@ -214,7 +240,7 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
       await listening?.listener.close()
       listening = null
     },
-    async invite({ siteId, roles, by }) {
+    async invite({ siteId, roles, proxy, by }) {
       const { port } = await listen()
       // Never begins with a dash: command lines would take it for an option.
       const token = `us_${newSecret()}`
@@ -230,7 +256,7 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
         usedAt: null,
       }
       await parts.stores.agents.invite(invitation)
-      return { invitation, token, command: commandFor(port, token, certificate?.fingerprint ?? '') }
+      return { invitation, token, ...(await commandsFor(port, token, proxy)) }
     },
     async revoke(agent, by) {
       if (await parts.stores.agents.revoke(agent.id, parts.clock.now(), by)) {

@@ -17,6 +17,8 @@ export type AgentHandlers = {
   control(socket: WebSocket, ip: string | null): void
   /** Resolves when all of its body is here. */
   stream(request: IncomingMessage): Promise<void>
+  /** Whether it was one for a program, and is answered. */
+  program(request: IncomingMessage, response: ServerResponse): Promise<boolean>
 }
 
 const FIRST_BYTE_MILLISECONDS = 10_000
@@ -34,8 +36,8 @@ export async function listenForAgents(
   handlers: AgentHandlers,
 ): Promise<AgentListener> {
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
-    respond(request, handlers, certificate).then(
-      ({ status, body }) => send(response, status, body),
+    respond(request, response, handlers, certificate).then(
+      (given) => given && send(response, given.status, given.body),
       (error: unknown) => {
         const problem = problemOf(error)
         // What still comes of it is not read: whoever sends more than that is cut off.
@@ -106,11 +108,13 @@ const whyNot = (port: number, cause: unknown): Refusal =>
 
 type Answer = { readonly status: number; readonly body: unknown }
 
+/** Null: it is answered. */
 async function respond(
   request: IncomingMessage,
+  response: ServerResponse,
   handlers: AgentHandlers,
   certificate: string,
-): Promise<Answer> {
+): Promise<Answer | null> {
   const { method = '', url = '' } = request
   const ip = ipOf(request)
   if (method === 'GET' && url === agentPaths.certificate) return { status: 200, body: { certificate } }
@@ -120,6 +124,7 @@ async function respond(
     await handlers.stream(request)
     return { status: 200, body: {} }
   }
+  if (await handlers.program(request, response)) return null
   const nothing = { status: 404, code: 'agent/unknown-route', detail: 'There is nothing here' }
   return {
     status: 404,

@@ -17,4 +17,6 @@ export type AgentParts = {
     'home' | 'host' | 'publicUrl' | 'agentHost' | 'agentPort' | 'agentUrl' | 'agentSilentSeconds'
   >
   readonly version: string
+  /** Where the agent's program lies, once it is built. */
+  readonly programFolder: string
 }

@@ -27,14 +27,23 @@ export function agentRoutes(deps: ApiDeps) {
     invite: os.agents.invite.handler(async ({ input, context }) => {
       const site = await findSite(deps, input.id)
       context.audit(site.id, { name: site.name, roles: input.roles })
-      const { invitation, token, command } = await deps.agents.invite({
+      const { invitation, token, command, installCommand } = await deps.agents.invite({
         siteId: site.id,
         roles: input.roles,
+        proxy: input.proxy ?? null,
         by: callerOf(context).name,
       })
       context.audit(null, { invitation: invitation.id })
       const { id, siteId, roles, expiresAt } = invitation
-      return { id, siteId, roles: [...roles], expiresAt: toIso(expiresAt), command, secret: token }
+      return {
+        id,
+        siteId,
+        roles: [...roles],
+        expiresAt: toIso(expiresAt),
+        command,
+        installCommand,
+        secret: token,
+      }
     }),
     lookAround: os.agents.lookAround.handler(async ({ input, context }) => {
       const agent = await findAgent(deps, input.id)

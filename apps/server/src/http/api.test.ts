@@ -113,6 +113,7 @@ beforeAll(async () => {
     newId,
     log,
     version: '0.0.0',
+    programFolder: join(home, 'programs'),
     config: {
       home,
       host: '127.0.0.1',
@@ -718,6 +719,7 @@ test('an agent says what stands still without it, and what it was refused for is
   const { invitation, token } = await agents.invite({
     siteId: site.id,
     roles: ['protected-server'],
+    proxy: null,
     by: 'ada',
   })
   const known = { model: 'R740', firmwareId: 'f1', serials: ['s1'], disks: ['d1'] }

@@ -1,8 +1,9 @@
-import { Alert, Button, Code, CopyButton, Group, Modal, Stack, Text } from '@mantine/core'
+import { Alert, Button, Code, CopyButton, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
 import { IconCheck, IconCopy, IconPlugConnected } from '@tabler/icons-react'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import type { Agent, AgentInvitation } from '@understudy/contract/agent'
 import type { Site } from '@understudy/contract/site'
+import { useState } from 'react'
 import { api, client } from '../../api/client.ts'
 import { keysOf } from '../../lib/keys-of.ts'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
@@ -20,8 +21,10 @@ type EnrolAgentProps = {
 /** What it may do first, then the command, which is shown once, until its token has made an agent or has expired. */
 export function EnrolAgent({ site, agents, onClose }: EnrolAgentProps) {
   const queries = useQueryClient()
+  const [proxy, setProxy] = useState('')
   const invite = useMutation({
-    mutationFn: () => client.agents.invite({ id: site.id, roles: [...keysOf(wordsOfRole)] }),
+    mutationFn: () =>
+      client.agents.invite({ id: site.id, roles: [...keysOf(wordsOfRole)], proxy: proxy.trim() || null }),
     onSettled: () => queries.invalidateQueries({ queryKey: api.agents.key() }),
   })
   return (
@@ -45,6 +48,13 @@ export function EnrolAgent({ site, agents, onClose }: EnrolAgentProps) {
               </Text>
             </div>
           ))}
+          <TextInput
+            label="Proxy"
+            description="By which the server reaches this control plane. Leave it empty where there is none."
+            placeholder="http://proxy:3128"
+            value={proxy}
+            onChange={(event) => setProxy(event.currentTarget.value)}
+          />
           <ProblemAlert error={invite.error} />
           <Group justify="flex-end">
             <Button variant="default" onClick={onClose}>
@@ -69,6 +79,8 @@ type InvitationProps = {
 
 function Invitation({ invitation, agent, onClose, onAgain }: InvitationProps) {
   const now = useNow(1000)
+  const { command, installCommand } = invitation
+  const shown = installCommand ?? command
   const isOver = Date.parse(invitation.expiresAt) <= now
   if (agent)
     return (
@@ -92,11 +104,18 @@ function Invitation({ invitation, agent, onClose, onAgain }: InvitationProps) {
   return (
     <Stack>
       <Text size="sm">
-        Run this on the server that becomes an agent. It works once, and whoever has it can enrol an agent
-        here: it is not kept and cannot be shown again.
+        Run this as root on the server that becomes an agent. It works once, and whoever has it can enrol an
+        agent here: it is not kept and cannot be shown again.
       </Text>
+      {installCommand === null && (
+        <Text size="sm" c="var(--ink-quiet)">
+          The agent&apos;s program is not built here, so the server has to have it.{' '}
+          <Code>npm run build:agent</Code> beside this control plane builds it; the command then fetches it as
+          well.
+        </Text>
+      )}
       <Code block style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }} aria-label="Command">
-        {invitation.command}
+        {shown}
       </Code>
       <Group justify="space-between">
         <Text size="sm" className="number" role="timer" aria-live="off">
@@ -105,7 +124,7 @@ function Invitation({ invitation, agent, onClose, onAgain }: InvitationProps) {
         {isOver ? (
           <Button onClick={onAgain}>Make another one</Button>
         ) : (
-          <CopyButton value={invitation.command} timeout={1500}>
+          <CopyButton value={shown} timeout={1500}>
             {({ copied, copy }) => (
               <Button leftSection={copied ? <IconCheck size={16} /> : <IconCopy size={16} />} onClick={copy}>
                 {copied ? 'Copied' : 'Copy the command'}
