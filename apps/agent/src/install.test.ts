@@ -30,7 +30,7 @@ let asked: string[]
 let said: string[]
 let enrolments: number
 /** What the service does when it is started. */
-let onStart: 'connects' | 'ends' | 'does not connect' | 'cannot be started'
+let onStart: 'connects' | 'ends' | 'does not connect' | 'says nothing' | 'cannot be started'
 let clock: number
 let place: ServicePlace
 const state = (): string => join(root, 'var/lib/understudy-agent')
@@ -67,6 +67,7 @@ async function systemctl(...words: readonly string[]) {
   asked.push(words.join(' '))
   if (words[0] !== 'restart') return ok
   if (onStart === 'cannot be started') return { code: 1, output: 'Unit is masked.' }
+  if (onStart === 'says nothing') return ok
   const connected = onStart === 'connects'
   const folder = await openStateFolder(state())
   await folder.saveStanding({
@@ -74,7 +75,7 @@ async function systemctl(...words: readonly string[]) {
     version: '1',
     connected,
     since: clock,
-    note: connected ? null : 'The agent db-1 was revoked',
+    note: connected ? null : 'The agent db-1 was revoked.',
     backlog: 0,
   })
   return ok
@@ -182,16 +183,26 @@ test.each<[string, () => Promise<unknown>, string, string]>([
 })
 
 test.each<[typeof onStart, string, string]>([
-  ['ends', 'agent/service-ended', 'was revoked'],
+  ['ends', 'agent/service-ended', 'The service has ended: The agent db-1 was revoked'],
   ['does not connect', 'agent/not-connected-yet', 'was revoked'],
   ['cannot be started', 'agent/service-failed', 'Unit is masked.'],
 ])('a service that %s is told of, with why', async (how, code, why) => {
   onStart = how
-  await expect(installHere()).rejects.toMatchObject({ code, message: expect.stringContaining(why) })
+  await expect(installHere()).rejects.toMatchObject({
+    code,
+    message: expect.stringMatching(new RegExp(`${why}$`)),
+  })
   // What hindered it is mended: the same command goes on, with the token dead by now.
   onStart = 'connects'
   await installHere()
   expect(enrolments).toBe(1)
+})
+
+test('that the process before was connected does not count', async () => {
+  await installHere()
+  clock += 1000
+  onStart = 'says nothing'
+  await expect(installHere()).rejects.toMatchObject({ code: 'agent/not-connected-yet' })
 })
 
 test('uninstalled, the server is as it was before, and all that was undone was said', async () => {

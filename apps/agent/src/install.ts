@@ -110,7 +110,7 @@ async function waitUntilConnected(
     const standing = await folder.standing()
     if (standing !== null && standing.since >= startedAt) {
       if (standing.connected && isAlive(standing.pid)) return
-      note = standing.note
+      note = standing.note?.replace(/\.$/, '') ?? null
     }
     const { output } = await place.systemctl('is-active', SERVICE)
     if (output.trim() === 'failed') throw hasEnded(note)

@@ -65,7 +65,7 @@ test(
   async () => {
     const one = await agent('db-1')
     const { command } = await invite()
-    expect(await one.command(['status'])).toMatchObject({ code: 1 })
+    expect(await one.command(['status'])).toMatchObject({ code: 78 })
     expect(await one.enrol(command)).toMatchObject({ code: 0 })
     expect((await known('db-1')).state).toBe('expected')
     one.run()

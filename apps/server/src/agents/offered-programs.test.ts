@@ -1,7 +1,7 @@
 // The port that gives the program away, over its own TLS.
 import { createHash, randomBytes, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -91,10 +91,12 @@ test.each<[string, () => Promise<unknown>, string]>([
   ['another file of the folder', build, 'the-program'],
   ['a program that is not the one of the manifest', () => build({ bytes: 5 }), 'linux-x64'],
   [
-    'a manifest that is none',
+    'a manifest that names a file of another folder',
     async () => {
       await build()
-      await writeFile(join(folder, 'manifest.json'), '{"programs":{"linux-x64":{"file":"../agents.pem"}}}')
+      const { size } = await stat(join(home, 'agents.pem'))
+      const programs = { 'linux-x64': { file: '../agents.pem', bytes: size, sha256 } }
+      await writeFile(join(folder, 'manifest.json'), JSON.stringify({ programs }))
     },
     'linux-x64',
   ],
