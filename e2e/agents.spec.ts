@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { type BrowserContext, expect, type Page, test } from '@playwright/test'
 import { becomeOwner, field, heading, watchForErrors } from './console.ts'
@@ -24,6 +25,7 @@ let harbourId: string
 test.beforeAll(async ({ browser }) => {
   home = await newHome()
   agentHome = await mkdtemp(path.join(tmpdir(), 'us-agent-'))
+  await run('npm', ['run', '--silent', 'build:agent'], root)
   product = await startProduct(home, { environment: { UNDERSTUDY_AGENT_PORT: '0' } })
   context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] })
   page = await context.newPage()
@@ -41,13 +43,45 @@ test.afterAll(async () => {
   await rm(agentHome, { recursive: true, force: true })
 })
 
-/** As somebody at that server would, from a checkout. */
-function startAgent(args: readonly string[]): ChildProcess {
-  return spawn('npm', ['run', '--silent', 'agent', '--', ...args, '--home', agentHome], {
-    cwd: root,
+/** Throws with what it printed when it fails. */
+async function run(command: string, args: readonly string[], cwd: string): Promise<void> {
+  const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  const printed = Promise.all([text(child.stdout), text(child.stderr)])
+  const [code] = await once(child, 'close')
+  expect(code, `${command} ${args.join(' ')}\n${(await printed).join('\n')}`).toBe(0)
+}
+
+/** The program that was fetched, as somebody at that server would start it where there is no systemd. */
+const startAgent = (args: readonly string[]): ChildProcess =>
+  spawn(path.join(agentHome, 'understudy-agent'), [...args, '--home', path.join(agentHome, 'state')], {
+    cwd: agentHome,
     stdio: 'inherit',
   })
-}
+
+test('without the program the dialog says how it is built, and enrols what the server has', async () => {
+  const invitations = '**/agent-invitations'
+  await page.route(invitations, async (route) => {
+    const response = await route.fetch()
+    const invitation = (await response.json()) as object
+    await route.fulfill({ response, json: { ...invitation, installCommand: null } })
+  })
+  await page.getByRole('button', { name: 'Enrol an agent' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Enrol an agent at Harbour' })
+  await field(dialog, 'Proxy').fill('proxy:3128')
+  await dialog.getByRole('button', { name: 'Make the command' }).click()
+  await expect(dialog.getByText('Write it as http://host:port')).toBeVisible()
+  await field(dialog, 'Proxy').fill('http://proxy:3128')
+  await checkBothThemes(page, 'enrol-agent-form')
+  await dialog.getByRole('button', { name: 'Make the command' }).click()
+  await expect(dialog.getByLabel('Command')).toHaveText(
+    /^understudy-agent enrol .* --proxy http:\/\/proxy:3128$/,
+  )
+  await expect(dialog.getByText('npm run build:agent')).toBeVisible()
+  await checkBothThemes(page, 'enrol-agent-not-built')
+  await page.unroute(invitations)
+  await page.keyboard.press('Escape')
+  await expect(dialog).toHaveCount(0)
+})
 
 test('a server is enrolled by the command that the console shows, and is seen', async () => {
   await page.getByRole('button', { name: 'Enrol an agent' }).click()
@@ -63,9 +97,10 @@ test('a server is enrolled by the command that the console shows, and is seen', 
   expect(command).toBe(shown)
   await checkBothThemes(page, 'enrol-agent')
 
-  expect(command).toContain('understudy-agent ')
-  // Where the program is built the command fetches and installs it first; what it is told is the same.
-  const words = command.slice(command.indexOf('--server ')).split(/\s+/)
+  // All of it but the last word: a service is made of it elsewhere, not on the computer that runs the tests.
+  const [fetching = '', installing = ''] = command.split(/ && (?=\.\/understudy-agent install )/)
+  await run('sh', ['-c', fetching], agentHome)
+  const words = installing.replace(/^\S+ install /, '').split(' ')
   const enrolling = startAgent(['enrol', ...words, '--name', 'db-1'])
   expect(await once(enrolling, 'close')).toEqual([0, null])
   await expect(dialog.getByText('db-1 is enrolled')).toBeVisible({ timeout: 30_000 })
@@ -148,6 +183,7 @@ test('an agent is revoked by its name, and ends', async () => {
   await expect(
     page.getByRole('table', { name: 'Agents' }).getByText('Revoked', { exact: true }),
   ).toBeVisible()
-  // The one refusal that was provoked above.
-  expect(errors.filter((error) => !error.includes('/accept-hardware'))).toEqual([])
+  // The two refusals that were provoked above.
+  const others = errors.filter((error) => !/\/(?:accept-hardware|agent-invitations)\)$/.test(error))
+  expect(others).toEqual([])
 })

@@ -173,7 +173,8 @@ async function quietly(work: () => Promise<void>): Promise<void> {
   }
 }
 
-function readManifest(folder: string): ProgramManifest | null {
+/** Null: nothing was built there. */
+export function readManifest(folder: string): ProgramManifest | null {
   const file = join(folder, 'manifest.json')
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as ProgramManifest

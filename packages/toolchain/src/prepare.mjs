@@ -42,6 +42,22 @@ export function runConsoleBuild() {
 }
 
 /**
+ * The agent as one file, where somebody has built it once: what this server gives away is of its own sources. Not before, for it takes
+ * longer than a first start should, and never a reason not to start.
+ */
+export async function renewAgent() {
+  const result = join(root, 'apps/agent/dist/manifest.json')
+  if (!existsSync(result)) return
+  const from = ['apps/agent', 'packages', 'package-lock.json']
+  await makeWhenStale({ name: 'agent', from, result, make: () => runAgentBuild(['--again']) }).catch(
+    (error) =>
+      console.error(
+        `${error.message}. What agents fetch from here stays of older sources until npm run build:agent works.`,
+      ),
+  )
+}
+
+/**
  * The agent as one file, from the sources that it is bundled from.
  * @param {string[]} [args]
  * @param {AbortSignal} [abort]

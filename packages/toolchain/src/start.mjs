@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url'
 import { whenAbandoned } from './abandoned.mjs'
 import { pinnedNode, root } from './environment.mjs'
 import { installPackages } from './install-packages.mjs'
-import { buildConsole, generateDatabaseClient } from './prepare.mjs'
+import { buildConsole, generateDatabaseClient, renewAgent } from './prepare.mjs'
 import { runChild } from './run-child.mjs'
 
 const args = process.argv.slice(2)
@@ -33,6 +33,7 @@ async function start() {
   await installPackages()
   await generateDatabaseClient()
   await buildConsole()
+  await renewAgent()
   // The server gets a process group of its own. Ctrl-C then reaches it once, through us, and not a second time
   // from the terminal, which it would take for impatience.
   process.exitCode = await runChild(pinnedNode(), [join(root, 'apps/server/src/main.ts'), ...args], {
