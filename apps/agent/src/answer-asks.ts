@@ -19,7 +19,12 @@ const MOST_AT_ONCE = 200
 /** A longer message would end the connection, and be asked for again on the next one. */
 const LONGEST_REPLY_BYTES = 250 * 1024
 
-export function createAnswerer(desk: SourceDesk | null, say: (reply: Reply) => void): Answerer {
+/** `told`: what was asked for is done, and its answer was given to the line. */
+export function createAnswerer(
+  desk: SourceDesk | null,
+  say: (reply: Reply) => void,
+  told: (kind: string) => void = () => {},
+): Answerer {
   const working = new Map<string, AbortController>()
   const work = async ({ kind, body }: Ask, signal: AbortSignal): Promise<Reply['outcome']> => {
     try {
@@ -44,6 +49,7 @@ export function createAnswerer(desk: SourceDesk | null, say: (reply: Reply) => v
       void work(ask, stop.signal).then((outcome) => {
         working.delete(ask.id)
         if (!stop.signal.aborted) say({ type: 'reply', id: ask.id, outcome })
+        if (outcome.kind === 'answer') told(ask.kind)
       })
     },
     withdraw: (id) => working.get(id)?.abort(gone()),

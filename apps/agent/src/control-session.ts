@@ -43,6 +43,8 @@ export type ControlSession = {
   push(): void
   /** Lost when the line is cut meanwhile. */
   reply(message: Extract<FromAgent, { type: 'reply' }>): void
+  /** Resolves when what was said until now has come to the server. Never, where the line is cut before. */
+  heard(): Promise<void>
   /** The server that this runs on is not what it was. */
   changed(): void
   /** Resolves when the line is gone; rejects with the Refusal that the server ended it with. */
@@ -184,7 +186,13 @@ export async function openControlSession(parts: SessionParts): Promise<ControlSe
   const changed = (): void => {
     if (welcomed) say({ type: 'changed' })
   }
-  return { push, reply: say, changed, ended, close: () => socket.close(1001, 'the agent stops') }
+  // Answered by the other end behind all that it was sent before.
+  const heard = (): Promise<void> =>
+    new Promise((resolve) => {
+      socket.once('pong', () => resolve())
+      if (socket.readyState === socket.OPEN) socket.ping()
+    })
+  return { push, reply: say, heard, changed, ended, close: () => socket.close(1001, 'the agent stops') }
 }
 
 const toRefusal = ({ code, message, remedy }: Refused): Refusal => new Refusal({ code, message, remedy })

@@ -31,7 +31,13 @@ export type OpenSource = (place: {
   readonly gate: HoldGate
   /** In the folder of the agent, for what is changed in its server on behalf of its replica. */
   readonly preparationFolder: string
-}) => Promise<(SourcePlatform & { close?(): Promise<void> }) | null>
+}) => Promise<AgentSource | null>
+
+export type AgentSource = SourcePlatform & {
+  close?(): Promise<void>
+  /** What was answered of a last point has come to the server: its power need not wait any longer. */
+  cutPower?(): void
+}
 
 export type AgentServer = {
   readonly openSource: OpenSource
@@ -108,7 +114,7 @@ type Running = {
   readonly folder: StateFolder
   readonly identity: Enrolled
   readonly mailbox: Mailbox
-  readonly source: SourcePlatform | null
+  readonly source: AgentSource | null
   readonly desk: SourceDesk | null
   readonly sysfs: string | null
   readonly log: Log
@@ -121,8 +127,9 @@ async function keepConnected(running: Running): Promise<void> {
   const inOrder = inTurn()
   let session: ControlSession | null = null
   let failures = 0
-  const stand = (connected: boolean, note: string | null): Promise<void> =>
-    folder
+  // Nobody waits for it: while the server is held still it is not written, and the line has to be mended all the same.
+  const stand = (connected: boolean, note: string | null): void =>
+    void folder
       .saveStanding({
         pid: process.pid,
         version: agentVersion,
@@ -139,7 +146,13 @@ async function keepConnected(running: Running): Promise<void> {
     }).catch((error: unknown) => log(`an order could not be answered: ${String(error)}`))
   }
   running.source?.watch(() => session?.changed(), signal)
-  const answerer = createAnswerer(running.desk, (reply) => session?.reply(reply))
+  const answerer = createAnswerer(
+    running.desk,
+    (reply) => session?.reply(reply),
+    (kind) => {
+      if (kind === 'power-off') void session?.heard().then(() => running.source?.cutPower?.())
+    },
+  )
   // What was asked before a crash is done after it.
   for (const order of mailbox.orders()) work(order)
 
@@ -161,7 +174,7 @@ async function keepConnected(running: Running): Promise<void> {
         onWelcome() {
           failures = 0
           log(`connected to ${identity.server}`)
-          void stand(true, null)
+          stand(true, null)
         },
         onOrder: work,
         onAsk: answerer.ask,
@@ -172,10 +185,10 @@ async function keepConnected(running: Running): Promise<void> {
       if (signal.aborted) stop()
       await session.ended
       if (!signal.aborted) log('the connection has ended')
-      await stand(false, signal.aborted ? 'It was stopped' : 'The connection has ended; it is tried again')
+      stand(false, signal.aborted ? 'It was stopped' : 'The connection has ended; it is tried again')
     } catch (error) {
       const report = toFailureReport(error)
-      await stand(false, `${report.message}. ${report.remedy}`)
+      stand(false, `${report.message}. ${report.remedy}`)
       if (error instanceof Refusal && final.has(error.code)) throw error
       if (report.code === OTHER_SERVER) knockAgainIn = OTHER_SERVER_MILLISECONDS
       log(`not connected: ${report.message}`)

@@ -98,6 +98,8 @@ const OpenPoint = z.object({
   consistency: Consistency,
   /** What has not changed is read, too. */
   readWhole: z.boolean().optional(),
+  /** Held still from its instant on, until `power-off`, its release, or so many seconds. */
+  last: z.object({ holdSeconds: Whole.min(1).max(3600) }).optional(),
 })
 const Facts = {
   /** How long ago its instant was when this was said. Never a time of day: the clock of a server may be years off. */
@@ -116,6 +118,8 @@ const Opened = z.discriminatedUnion('kind', [
     settles: z.boolean(),
     /** `digest-disk` may be asked of its disks. */
     digests: z.boolean().optional(),
+    /** It will be held as `last` wants it. An agent that does not know that word leaves this out. */
+    last: z.boolean().optional(),
   }),
   z.object({
     kind: z.literal('tracking-lost'),
@@ -179,6 +183,10 @@ const Prepared = z.object({
   changes: z.array(LongText).max(200),
 })
 
+/** Of a last point, once it is sealed. Answered once nothing keeps the server on any more; then it goes off. */
+const PowerOff = z.object({ opening: Id })
+const PoweredOff = z.object({ evidence: LongText })
+
 const Release = z.object({ opening: Id, kept: z.boolean() })
 const StopTracking = z.object({ trackingId: Id })
 
@@ -194,6 +202,7 @@ export const askShapes = {
   'list-changes': { question: Changes, answer: ChangesPage },
   'digest-disk': { question: Digest, answer: Digests },
   'settle-point': { question: Settle, answer: Settled },
+  'power-off': { question: PowerOff, answer: PoweredOff },
   'release-point': { question: Release, answer: Nothing },
   'stop-tracking': { question: StopTracking, answer: Nothing },
 } as const

@@ -66,6 +66,8 @@ export type EngineConfig = {
   /** Longest wait for any answer of a source site that an unplanned failover does not need. */
   readonly deadSiteSeconds: number
   readonly shutDownTimeoutSeconds: number
+  /** How long a machine that is shut down at its last point may be held for it: its applications wait meanwhile. */
+  readonly lastHoldSeconds: number
   readonly answerTimeoutSeconds: number
   readonly probeEverySeconds: number
   /** How long a job waits for a person. */
@@ -104,6 +106,7 @@ export const defaultEngineConfig: Omit<EngineConfig, 'moverId'> = {
   lowSpaceBytes: 5 * GiB,
   deadSiteSeconds: 15,
   shutDownTimeoutSeconds: 300,
+  lastHoldSeconds: 120,
   answerTimeoutSeconds: 600,
   probeEverySeconds: 1,
   questionTimeoutSeconds: 24 * 3600,

@@ -58,6 +58,8 @@ export type FakeMachine = {
   /** The run whose restore has mixed old and new content on the disks. It must not start. */
   mixedBy: RunId | null
   readonly power: PowerState
+  /** The point that holds it still: what its guest would write waits. */
+  readonly heldBy: object | null
   readonly disks: ReadonlyMap<DiskKey, MemoryDisk>
   readonly guest: SyntheticGuest | null
   /** The same guest in every copy, null without one. */
@@ -69,6 +71,9 @@ export type FakeMachine = {
   changedSince(checkpoint: FakeCheckpoint, key: DiskKey): Extent[] | null
   start(): Promise<void>
   shutDown(): void
+  /** From now on, until it is let go or off. */
+  hold(by: object): void
+  letGo(): void
   /** The plug is pulled: what was tracked in memory is gone. */
   powerOff(): void
   /** The guest reboots by itself: for the hypervisor it never stopped. */
@@ -95,6 +100,7 @@ export function fakeMachine(
   let power: PowerState = 'off'
   let guest: SyntheticGuest | null = null
   let boots = 0
+  let heldBy: object | null = null
 
   const track = (key: DiskKey, disk: MemoryDisk): void =>
     disk.onWrite(({ offset, bytes }) => {
@@ -116,7 +122,8 @@ export function fakeMachine(
     })
   }
   const stop = (): void => {
-    guest?.catchUp(clock.now())
+    if (!heldBy) guest?.catchUp(clock.now())
+    heldBy = null
     guest = null
     power = 'off'
   }
@@ -145,6 +152,16 @@ export function fakeMachine(
     },
     get identity() {
       return guest?.identity ?? null
+    },
+    get heldBy() {
+      return heldBy
+    },
+    hold(by) {
+      guest?.catchUp(clock.now())
+      heldBy = by
+    },
+    letGo() {
+      heldBy = null
     },
     addCheckpoint(trackingId, excluded) {
       checkpointCounter += 1
@@ -182,7 +199,7 @@ export function fakeMachine(
       await bootDisks()
     },
     catchUp(now) {
-      guest?.catchUp(now)
+      if (!heldBy) guest?.catchUp(now)
     },
     write: (key, offset, data) => diskOf(key).write(offset, data),
     addDisk(bytes) {

@@ -50,6 +50,8 @@ export type FakeSite = {
   readonly faults: Faults
   /** From now on, and not more often. */
   givesPointsEvery(seconds: number): void
+  /** From now on its machines are servers that are read by a program inside them, and shut down at a last point. */
+  readsByThemselves(): void
   addMachine(machine: NewFakeMachine): Promise<FakeMachine>
   removeMachine(ref: MachineRef): void
   machines(): readonly FakeMachine[]
@@ -167,8 +169,10 @@ function fakeSite(id: SiteId, { clock, random, onPowerOn }: WorldParts): FakeSit
     return machine
   }
   let shortestIntervalSeconds = 1
+  let readByThemselves = false
   const parts: FakeMachines = {
     clock,
+    readByThemselves: () => readByThemselves,
     shortestIntervalSeconds: () => shortestIntervalSeconds,
     list: () => [...machines.values()],
     find,
@@ -226,6 +230,9 @@ function fakeSite(id: SiteId, { clock, random, onPowerOn }: WorldParts): FakeSit
     faults,
     givesPointsEvery(seconds) {
       shortestIntervalSeconds = seconds
+    },
+    readsByThemselves() {
+      readByThemselves = true
     },
     async addMachine(wanted) {
       const { spec, name } = newMachine(id, wanted)

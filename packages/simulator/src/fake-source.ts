@@ -3,13 +3,14 @@ import { createHash } from 'node:crypto'
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { BlockReader, Extent, MappedExtent } from '@understudy/block/device'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
-import type {
-  DiskFingerprint,
-  OpenPointRequest,
-  ShutDownProof,
-  SourceDisk,
-  SourceMachinePoint,
-  SourcePlatform,
+import {
+  type DiskFingerprint,
+  LET_GO,
+  type OpenPointRequest,
+  type ShutDownProof,
+  type SourceDisk,
+  type SourceMachinePoint,
+  type SourcePlatform,
 } from '@understudy/engine/ports/source-platform'
 import type { FakeCheckpoint, FakeMachine } from './fake-machine.ts'
 import { imageReader, readAll } from './memory-disk.ts'
@@ -21,6 +22,8 @@ export type FakeMachines = {
   find(ref: MachineRef): FakeMachine
   onChange(listener: () => void): () => void
   shortestIntervalSeconds(): number
+  /** Its machines are read by a program inside each of them: silent when off, neither switched nor started from here, but at a last point. */
+  readByThemselves(): boolean
   /** Readers that fail when the site is down. */
   guard(reader: BlockReader): BlockReader
 }
@@ -35,9 +38,18 @@ export function fakeSource(machines: FakeMachines): SourcePlatform {
     evidence: `${ref}: ${how}`,
   })
 
+  const byHand = (): Refusal =>
+    new Refusal({
+      code: 'machine/by-hand',
+      message: 'This machine is not switched from here',
+      remedy: 'Switch it by hand.',
+    })
   return {
     get shortestIntervalSeconds() {
       return machines.shortestIntervalSeconds()
+    },
+    get shutsDownAtPoint() {
+      return machines.readByThemselves()
     },
     inventory: async () => machines.list().map((machine) => machine.discovered()),
     watch(onChange, signal) {
@@ -64,7 +76,10 @@ export function fakeSource(machines: FakeMachines): SourcePlatform {
       for (const { wanted, machine } of found)
         if (wanted.since !== null && machine.checkpoints.get(wanted.since)?.trackingId !== wanted.trackingId)
           return { kind: 'tracking-lost', ref: wanted.ref, reason: trackingLost(machine) }
-      const opened = found.map(({ wanted, machine }) => openMachinePoint(machines, machine, wanted))
+      const { last } = request
+      const opened = found.map(({ wanted, machine }) =>
+        openMachinePoint(machines, machine, { ...wanted, last }),
+      )
       const withoutAgent = found.find(({ machine }) => !machine.guestAgent)?.machine
       const asked = request.consistency === 'application'
       return {
@@ -85,8 +100,12 @@ export function fakeSource(machines: FakeMachines): SourcePlatform {
       for (const machine of machines.list())
         if (machine.ref === ref) machine.dropCheckpoints((checkpoint) => checkpoint.trackingId === trackingId)
     },
-    powerState: async (ref) => machines.find(ref).power,
+    async powerState(ref) {
+      const { power } = machines.find(ref)
+      return power === 'off' && machines.readByThemselves() ? 'unknown' : power
+    },
     async shutDown(ref, { timeoutSeconds, signal }) {
+      if (machines.readByThemselves()) throw byHand()
       const machine = machines.find(ref)
       if (machine.power === 'off') return proof(ref, 'was off already')
       if (machine.ignoresShutDown) {
@@ -101,15 +120,18 @@ export function fakeSource(machines: FakeMachines): SourcePlatform {
       return proof(ref, 'guest powered down')
     },
     async powerOff(ref) {
+      if (machines.readByThemselves()) throw byHand()
       machines.find(ref).powerOff()
       return proof(ref, 'powered off')
     },
     async start(ref) {
+      if (machines.readByThemselves()) throw byHand()
       const machine = machines.find(ref)
       refuseMixed(machine)
       await machine.start()
     },
     async openStoppedDisks(ref, { excludedDisks, trackingId, since }) {
+      if (machines.readByThemselves()) throw byHand()
       const machine = machines.find(ref)
       refuseRunning(machine)
       const checkpoint = since === null ? undefined : machine.checkpoints.get(since)
@@ -127,8 +149,15 @@ export function fakeSource(machines: FakeMachines): SourcePlatform {
 function openMachinePoint(
   machines: FakeMachines,
   machine: FakeMachine,
-  { trackingId, since, excludedDisks, readWhole = false }: OpenPointRequest['machines'][number],
+  {
+    trackingId,
+    since,
+    excludedDisks,
+    readWhole = false,
+    last,
+  }: OpenPointRequest['machines'][number] & { readonly last: OpenPointRequest['last'] },
 ): SourceMachinePoint {
+  machine.letGo()
   // Whatever else this owner tracks was left behind by a predecessor that died.
   machine.dropCheckpoints((checkpoint) => checkpoint.trackingId === trackingId && checkpoint.id !== since)
   const baseline = since === null ? null : (machine.checkpoints.get(since) ?? null)
@@ -137,13 +166,14 @@ function openMachinePoint(
     baseline !== null && opened.every(({ key }) => machine.changedSince(baseline, key)?.length === 0)
   // As strict as the port allows.
   const disks = isIdle && !readWhole ? opened.map((disk) => ({ ...disk, reader: unreadable(disk) })) : opened
-  if (machine.settles)
+  if (machine.settles || last)
     return openSettlingPoint(machines, machine, {
       trackingId,
       excludedDisks,
       baseline,
       disks,
       isWhole: since === null || readWhole,
+      holdSeconds: last?.holdSeconds ?? null,
     })
   const checkpoint = machine.untrackable ? null : machine.addCheckpoint(trackingId, excludedDisks)
   let released = false
@@ -166,13 +196,15 @@ type Settling = {
   readonly baseline: FakeCheckpoint | null
   readonly disks: readonly SourceDisk[]
   readonly isWhole: boolean
+  /** Of a last point. */
+  readonly holdSeconds: number | null
 }
 
 /** Nothing holds still: what is read is what is there now, and what was written meanwhile comes in rounds. */
 function openSettlingPoint(
   machines: FakeMachines,
   machine: FakeMachine,
-  { trackingId, excludedDisks, baseline, disks, isWhole }: Settling,
+  { trackingId, excludedDisks, baseline, disks, isWhole, holdSeconds }: Settling,
 ): SourceMachinePoint {
   // The ranges were chosen when it was opened; their content is what is there when it is read.
   const live = disks.map((disk) => ({
@@ -184,6 +216,10 @@ function openSettlingPoint(
   const opening = isWhole && !machine.untrackable ? machine.addCheckpoint(trackingId, excludedDisks) : null
   let checkpoint: FakeCheckpoint | null = null
   let released = false
+  const hold = {}
+  const letGo = (): void => {
+    if (machine.heldBy === hold) machine.letGo()
+  }
   const takeRound = (): readonly SourceDisk[] => {
     const before = written
     written = machine.addCheckpoint(trackingId, excludedDisks)
@@ -200,6 +236,10 @@ function openSettlingPoint(
       await copy(first.map((disk) => ({ ...disk, reader: machines.guard(liveReader(machine, disk.key)) })))
       signal?.throwIfAborted()
       await machine.whileSettling?.()
+      if (holdSeconds !== null) {
+        machine.hold(hold)
+        void machines.clock.sleep(holdSeconds * 1000).then(letGo)
+      }
       // The instant: what is left is taken in one go, and copied when the machine has gone on.
       const last = takeRound()
       const facts = {
@@ -210,18 +250,36 @@ function openSettlingPoint(
       } as const
       checkpoint = machine.untrackable ? null : machine.addCheckpoint(trackingId, excludedDisks)
       machine.onSettled?.()
-      await machine.whileSettling?.()
+      if (holdSeconds === null) await machine.whileSettling?.()
       await copy(last)
       return { ...facts, checkpoint: checkpoint?.id ?? null }
     },
+    ...(holdSeconds === null
+      ? {}
+      : {
+          async powerOff(): Promise<ShutDownProof> {
+            if (machine.power === 'off') return { at: machines.clock.now(), evidence: 'was off already' }
+            if (machine.heldBy !== hold) throw letGoInstead(machine)
+            machine.powerOff()
+            return { at: machines.clock.now(), evidence: `${machine.ref}: held until it was off` }
+          },
+        }),
     async release(kept) {
       if (released) return
       released = true
+      letGo()
       const dropped = kept ? [baseline, opening] : [checkpoint]
       machine.dropCheckpoints((other) => dropped.includes(other) || other === written)
     },
   }
 }
+
+const letGoInstead = ({ name }: FakeMachine): Outage =>
+  new Outage({
+    code: LET_GO,
+    message: `${name} was held for too long, and runs on`,
+    remedy: 'Run the failover again.',
+  })
 
 const liveReader = (machine: FakeMachine, key: DiskKey): BlockReader => ({
   bytes: machine.readDisk(key).bytes,

@@ -1,6 +1,7 @@
 // Failures of this source in our words.
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { CycleReason } from '@understudy/domain/replication/plan-cycle'
+import { LET_GO } from '@understudy/engine/ports/source-platform'
 
 const asText = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
@@ -91,4 +92,27 @@ export const machineNotFound = (ref: string): Refusal =>
     code: 'machine/not-found',
     message: `This server is not ${ref}`,
     remedy: 'Look at the inventory of the site.',
+  })
+
+export const letGoInstead = (why: string): Outage =>
+  new Outage({
+    code: LET_GO,
+    message: `The server was not switched off at its last point, and runs on: ${why}`,
+    remedy:
+      'Run the planned failover again. If it stays, look whether the line to the target is slow, or whether another tool freezes file systems.',
+  })
+
+export const lastHoldUnknown = (): Outage =>
+  new Outage({
+    code: 'linux/switch-off-unknown',
+    message:
+      'What holds the server still was ended by somebody while the server was about to be switched off',
+    remedy: 'Look at the server: it may go off within seconds, or run on.',
+  })
+
+export const switchingOff = (): Outage =>
+  new Outage({
+    code: 'linux/switching-off',
+    message: 'The server was failed over and is switching itself off',
+    remedy: 'It can be replicated again once it has been started.',
   })

@@ -2,7 +2,8 @@
 //
 //     we  <->  keeper, started before  ->  fsfreeze           and beside it, while frozen:  sleep, then thaw everything
 //
-// It thaws when our end of the pipe is gone and when a time has passed. A root file system that stays frozen is a dead server.
+// It thaws when our end of the pipe is gone and when a time has passed. A root file system that stays frozen is a dead server. Once it has the word to
+// switch the server off it does that in both cases, and thaws never again: the server is failed over by then.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants, type FileHandle, open, readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
@@ -20,7 +21,9 @@ export const HOLD_SECONDS = 30
  */
 const KEEPER = `
 trap '' HUP INT TERM PIPE QUIT
-seconds=$1; shift
+seconds=$1; grace=$2; power=$3; shift 3
+off=; acked=
+trap 'acked=yes' USR1
 { echo -1000 > /proc/self/oom_score_adj; } 2>/dev/null
 if [ -e /sys/fs/cgroup/cgroup.procs ]; then groups=/sys/fs/cgroup
 else groups='/sys/fs/cgroup/unified /sys/fs/cgroup/systemd /sys/fs/cgroup/freezer'; fi
@@ -76,12 +79,50 @@ release() {
     if [ $rounds -lt 60 ]; then sleep 1; else sleep 10; fi
   done
 }
+# Each of them is frozen still. One that was not is now, and is let go with the rest.
+held() {
+  left=$count
+  for point do
+    [ $left -gt 0 ] || break
+    left=$((left - 1))
+    if why=$(LC_ALL=C fsfreeze -f "$point" 2>&1); then return 1; fi
+    case $why in *busy*) ;; *) return 1 ;; esac
+  done
+}
+# From its answer on the guardian switches off, and nothing calls it back.
+hand_over() {
+  acked=; tries=0
+  [ "$(of $guardian 2)" = $$ ] || return 1
+  kill -USR2 $guardian || return 1
+  while [ -z "$acked" ]; do
+    [ $tries -lt 50 ] || return 1
+    tries=$((tries + 1))
+    sleep 0.1
+  done
+} 2>/dev/null
+# Nothing is flushed: sysrq asks the kernel alone. Where the power stays on, so does the hold: another one serves as this server.
+cut() {
+  while :; do
+    if [ -n "$power" ]; then
+      if sh -c "$power"; then exit; fi
+    else
+      { echo 'understudy: failed over, switching off' > /dev/kmsg; echo o > /proc/sysrq-trigger; } 2>/dev/null
+      sleep 5
+      systemctl poweroff --force --force >/dev/null 2>&1 &
+    fi
+    sleep 10
+    { echo 'understudy: failed over, held still, and the power does not go: switch it off by hand' > /dev/kmsg; } 2>/dev/null
+  done
+}
 guard() {
   # Nobody waits for the keeper's pipes because of it.
   exec </dev/null >/dev/null 2>&1
   trap 'kill -9 $!; exit' USR1
+  # One process, one order: past the deadline the word to switch off is not heard any more, and so not answered.
+  trap 'off=yes; trap "" USR1; kill -9 $!; if [ "$(of $$ 20)" = "$born" ]; then kill -USR1 $$; fi' USR2
   sleep "$seconds" & wait
-  trap '' USR1
+  trap '' USR1 USR2
+  if [ -n "$off" ]; then sleep "$grace"; cut; exit; fi
   if [ "$(of $$ 20)" = "$born" ]; then kill -9 $$; fi
   for point do release "$point" & done
   wait
@@ -98,8 +139,19 @@ while read -r order; do
     if [ -z "$failed" ]; then echo frozen; else thaw "$@"; echo "failed $failed"; fi ;;
   thaw)
     if thaw "$@"; then echo thawed; else echo lost; fi ;;
+  off)
+    if ! held "$@"; then thaw "$@"; echo lost
+    elif hand_over; then off=yes; echo off
+    else
+      # One that was stopped would hear it later. Another one takes its place, and thaws what we cannot.
+      if [ "$(of $guardian 2)" = $$ ]; then kill -9 $guardian; fi 2>/dev/null
+      seconds=1; guard "$@" & guardian=$!
+      thaw "$@"; echo lost
+    fi ;;
+  cut) [ -z "$off" ] || cut ;;
   esac
 done
+if [ -n "$off" ]; then cut; exit; fi
 if [ $count -gt 0 ]; then thaw "$@"; fi
 wait
 `
@@ -109,8 +161,22 @@ export type FreezeKeeper = {
   freeze(): Promise<void>
   /** False: somebody else, or the deadline, has thawed in between, and it was no instant. */
   thaw(): Promise<boolean>
+  /**
+   * Where there is a `PowerSwitch`. `off`: all of it is frozen, nothing thaws it any more, and the power goes at `cut`, when we are gone, or after
+   * the grace, whichever is first. `lost`: something was thawed before, and now all of it is. `unknown`: somebody has killed the keeper.
+   */
+  switchOff(): Promise<'off' | 'lost' | 'unknown'>
+  /** After `off`: at once. */
+  cut(): void
   /** Thaws what is frozen still. Repeatable. */
   close(): Promise<void>
+}
+
+export type PowerSwitch = {
+  /** So long the power stays on after the word at most, for an answer to get through. */
+  readonly graceSeconds: number
+  /** For tests: a command in place of the kernel's own switch. The power is gone when it ends well. */
+  readonly command: string | null
 }
 
 /** Where a file system is reached. */
@@ -124,11 +190,12 @@ export type PlaceToHold = {
 export async function openFreezeKeeper(
   places: readonly PlaceToHold[],
   seconds: number = HOLD_SECONDS,
+  power: PowerSwitch = { graceSeconds: 0, command: null },
 ): Promise<FreezeKeeper> {
   const folders: FileHandle[] = []
   try {
     for (const place of places) folders.push(await openPlace(place))
-    return await startKeeper(places, folders, seconds)
+    return await startKeeper(places, folders, seconds, power)
   } finally {
     for (const folder of folders) await folder.close()
   }
@@ -158,10 +225,12 @@ async function startKeeper(
   places: readonly PlaceToHold[],
   folders: readonly FileHandle[],
   seconds: number,
+  { graceSeconds, command }: PowerSwitch,
 ): Promise<FreezeKeeper> {
   const names = folders.map((_, index) => `/proc/self/fd/${FIRST_FOLDER + index}`)
   // A session of its own: what ends ours does not reach it.
-  const child = spawn('sh', ['-c', KEEPER, 'understudy-keeper', String(seconds), ...names], {
+  const given = [String(seconds), String(graceSeconds), command ?? '']
+  const child = spawn('sh', ['-c', KEEPER, 'understudy-keeper', ...given, ...names], {
     stdio: ['pipe', 'pipe', 'ignore', ...folders.map(({ fd }) => fd)],
     detached: true,
   })
@@ -194,6 +263,11 @@ async function startKeeper(
       )
     },
     thaw: async () => (await ask('thaw')) === 'thawed',
+    async switchOff() {
+      const answer = await ask('off')
+      return answer === 'off' || answer === 'lost' ? answer : 'unknown'
+    },
+    cut: () => void stdin.write('cut\n'),
     async close() {
       stdin.end()
       await ended

@@ -4,13 +4,19 @@ import { join } from 'node:path'
 import type { Instant } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
 import type { Extent, MappedExtent } from '@understudy/block/device'
-import type { OpenPointRequest, OpenPointResult, SourceDisk } from '@understudy/engine/ports/source-platform'
+import type {
+  OpenPointRequest,
+  OpenPointResult,
+  ShutDownProof,
+  SourceDisk,
+} from '@understudy/engine/ports/source-platform'
 import type { AlignedMemory } from './aligned-memory.ts'
 import type { WholeDisk } from './block-devices.ts'
 import { openDirectDisk } from './direct-disk.ts'
 import { disksToCopy } from './eligibility.ts'
-import { diskWasReplaced, machineNotFound, noCommonInstant } from './failures.ts'
+import { diskWasReplaced, machineNotFound, noCommonInstant, switchingOff } from './failures.ts'
 import type { HoldGate } from './hold-gate.ts'
+import type { LastHold } from './last-hold.ts'
 import { readServerFacts } from './server-facts.ts'
 import type { LinuxSettings } from './settings.ts'
 import { type HoldAllowance, type OpenDisk, settle } from './settle.ts'
@@ -26,7 +32,12 @@ export type LinuxParts = {
   readonly now: () => Instant
   readonly gate: HoldGate
   readonly whileHeld?: () => Promise<void>
+  /** Its server goes off. */
+  switchedOff: LastHold | null
 }
+
+/** Whatever is asked for: so long nobody's server stands still. */
+const MOST_LAST_HOLD_SECONDS = 300
 
 export async function openPoint(
   parts: LinuxParts,
@@ -36,6 +47,7 @@ export async function openPoint(
   const [wanted, ...others] = request.machines
   if (wanted === undefined || others.length > 0) throw noCommonInstant()
   const { ref, trackingId, since, excludedDisks, readWhole = false } = wanted
+  if (parts.switchedOff) throw switchingOff()
   const facts = await readServerFacts(parts.settings, signal)
   if (facts.ref !== ref) throw machineNotFound(ref)
   const disks = disksToCopy(facts, excludedDisks)
@@ -69,6 +81,7 @@ export async function openPoint(
   const unused = new Map<string, UnusedAreas>()
 
   let checkpoint: string | null = null
+  let hold: LastHold | null = null
   const stop = new AbortController()
   let settling: Promise<void> = Promise.resolve()
   let letGo: Promise<void> | null = null
@@ -80,6 +93,7 @@ export async function openPoint(
   const letGoOnce = async (kept: boolean): Promise<void> => {
     stop.abort(new DOMException('The point was let go', 'AbortError'))
     await settling
+    await hold?.letGo()
     round.close()
     if (tracking.round === round) {
       tracking.round = null
@@ -115,15 +129,32 @@ export async function openPoint(
     settle: async (copy: (some: readonly SourceDisk[]) => Promise<void>, given?: AbortSignal) => {
       const either = AbortSignal.any([stop.signal, ...(given ? [given] : [])])
       either.throwIfAborted()
-      const settled = settleFor(parts, { tracking, open, asked: request.consistency }, copy, either)
+      const { last } = request
+      const asked = request.consistency
+      const settled = settleFor(parts, { tracking, open, asked, ...(last ? { last } : {}) }, copy, either)
       settling = settled.then(
         (made) => {
-          checkpoint = made.checkpoint
+          checkpoint = made.settled.checkpoint
+          hold = made.hold
         },
         () => {},
       )
-      return await settled
+      return (await settled).settled
     },
+    ...(request.last === undefined
+      ? {}
+      : {
+          async powerOff(): Promise<ShutDownProof> {
+            const held = present(hold, 'it has settled as a last point')
+            await held.switchOff()
+            parts.switchedOff = held
+            return {
+              at: parts.now(),
+              evidence:
+                'All file systems were held still from the instant of the point until the server switched itself off',
+            }
+          },
+        }),
     release,
   }
   return {
@@ -143,15 +174,16 @@ type Opened = {
   readonly tracking: Tracking
   readonly open: readonly OpenDisk[]
   readonly asked: OpenPointRequest['consistency']
+  readonly last?: NonNullable<OpenPointRequest['last']>
 }
 
 async function settleFor(
   { settings, trackings, memory, allowance, now, gate, whileHeld }: LinuxParts,
-  { tracking, open, asked }: Opened,
+  { tracking, open, asked, last }: Opened,
   copy: (some: readonly SourceDisk[]) => Promise<void>,
   signal?: AbortSignal,
 ) {
-  const { after, ...settled } = await settle(
+  const { after, hold, ...settled } = await settle(
     {
       tracker: tracking.tracker,
       round: present(tracking.round, 'the point is open'),
@@ -163,12 +195,15 @@ async function settleFor(
       allowance,
       now,
       gate,
+      ...(last
+        ? { last: { holdSeconds: Math.min(last.holdSeconds, MOST_LAST_HOLD_SECONDS), power: settings.power } }
+        : {}),
       ...(whileHeld ? { whileHeld } : {}),
     },
     copy,
     signal,
   )
-  return { ...settled, checkpoint: trackings.mark(tracking, after).checkpoint }
+  return { settled: { ...settled, checkpoint: trackings.mark(tracking, after).checkpoint }, hold }
 }
 
 const toTracked = ({ key, device, sequence, bytes }: WholeDisk): TrackedDisk => ({

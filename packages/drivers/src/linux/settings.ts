@@ -1,7 +1,7 @@
 // How a server is copied from inside it.
 import { MiB } from '@understudy/base/bytes'
 import type { ScriptsFolder } from './consistency-scripts.ts'
-import { HOLD_SECONDS } from './freeze-keeper.ts'
+import { HOLD_SECONDS, type PowerSwitch } from './freeze-keeper.ts'
 import type { SettleLimits } from './settle.ts'
 
 export type LinuxSettings = {
@@ -12,6 +12,7 @@ export type LinuxSettings = {
   readonly buffersKiB: number
   readonly limits: SettleLimits
   readonly scripts: ScriptsFolder
+  readonly power: PowerSwitch
   /**
    * Of a copy of everything. `used`: what file systems hold nothing in is not read and is zeros in the copy, so that such a point equals
    * the server in all but that.
@@ -25,5 +26,6 @@ export const defaultLinuxSettings: LinuxSettings = {
   buffersKiB: 65_536,
   limits: { holdBytes: 8 * MiB, rounds: 12, holdSeconds: HOLD_SECONDS },
   scripts: { folder: '/etc/understudy', seconds: 60 },
+  power: { graceSeconds: 15, command: null },
   wholeCopy: 'everything',
 }

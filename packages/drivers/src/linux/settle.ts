@@ -20,9 +20,10 @@ import {
   writesTooFast,
   writtenWhileHeld,
 } from './failures.ts'
-import { type FreezeKeeper, openFreezeKeeper } from './freeze-keeper.ts'
+import { type FreezeKeeper, openFreezeKeeper, type PowerSwitch } from './freeze-keeper.ts'
 import { heldMemory, holdExtents } from './held-disk.ts'
 import type { HoldGate } from './hold-gate.ts'
+import { type LastHold, openLastHold } from './last-hold.ts'
 import { type HoldPlan, planHold, readMountsOn } from './mounts.ts'
 import { runCommand } from './run-command.ts'
 import type { TrackedDisk, Tracker, View } from './tracker.ts'
@@ -55,6 +56,8 @@ export type SettleParts = {
   readonly allowance: HoldAllowance
   readonly now: () => Instant
   readonly gate: HoldGate
+  /** Held on after its instant, at most for so long, until it is switched off or let go. */
+  readonly last?: { readonly holdSeconds: number; readonly power: PowerSwitch }
   /** For tests: the server is held still, and what is read is known. */
   readonly whileHeld?: () => Promise<void>
 }
@@ -63,7 +66,11 @@ export type SettleParts = {
 export type HoldAllowance = { bytes: number }
 
 /** `opened`: what was written after the instant is in it, in all that comes. */
-export type Settled = Omit<SettledPoint, 'checkpoint'> & { readonly after: View }
+export type Settled = Omit<SettledPoint, 'checkpoint'> & {
+  readonly after: View
+  /** There with `last`. */
+  readonly hold: LastHold | null
+}
 
 /** What spoils a freeze may pass: more to bring to the disk than was foreseen, another tool that freezes, a late write. Tried again from the rounds. */
 const TRIES = 4
@@ -124,6 +131,7 @@ async function settleWithin(parts: PartsWithin, copy: SettleRound, signal?: Abor
       try {
         await unlessAborted(() => copy(held.disks), signal)
       } catch (error) {
+        await held.hold?.letGo()
         held.after.close()
         throw error
       } finally {
@@ -137,6 +145,7 @@ async function settleWithin(parts: PartsWithin, copy: SettleRound, signal?: Abor
         consistencyNote: note === '' ? null : note,
         pauseMilliseconds: held.pauseMilliseconds,
         after: held.after,
+        hold: held.hold,
       }
     }
     if (tries >= TRIES) throw writesTooFast(formatBytes(held.leftBytes))
@@ -188,6 +197,7 @@ type Held =
       readonly pauseMilliseconds: number
       readonly disks: readonly SourceDisk[]
       readonly after: View
+      readonly hold: LastHold | null
     }
   /** It goes on again, and nothing was read. */
   | { readonly kind: 'too-much'; readonly leftBytes: number }
@@ -198,39 +208,66 @@ async function holdWithScripts(
   hold: HoldPlan,
   signal?: AbortSignal,
 ): Promise<{ preNote: string | null; held: Held; postNote: string | null }> {
+  const noPost = async (): Promise<null> => null
   if (parts.asked === 'crash')
-    return { preNote: null, held: await holdStill(parts, hold, signal), postNote: null }
+    return { preNote: null, held: await holdStill(parts, { hold, post: noPost }, signal), postNote: null }
   if (!(await hasPreScripts(parts.scripts))) {
     const preNote = `There is no script in ${parts.scripts.folder}/pre.d that brings the applications to rest`
-    return { preNote, held: await holdStill(parts, hold, signal), postNote: null }
+    return { preNote, held: await holdStill(parts, { hold, post: noPost }, signal), postNote: null }
   }
+  const post = (): Promise<string | null> => runScripts(parts.scripts, 'post.d')
   const [preNote, held] = await (async () => {
     try {
       const note = await runScripts(parts.scripts, 'pre.d', signal)
-      return [note, await holdStill(parts, hold, signal)] as const
+      return [note, await holdStill(parts, { hold, post }, signal)] as const
     } catch (error) {
-      await runScripts(parts.scripts, 'post.d')
+      await post()
       throw error
     }
   })()
-  return { preNote, held, postNote: await runScripts(parts.scripts, 'post.d') }
+  // What is held on goes on at the end of its hold, or never.
+  const goesOn = held.kind === 'too-much' || held.hold === null
+  return { preNote, held, postNote: goesOn ? await post() : null }
 }
 
-async function holdStill(parts: PartsWithin, hold: HoldPlan, signal?: AbortSignal): Promise<Held> {
-  const keeper = await openFreezeKeeper(hold.freeze, parts.limits.holdSeconds)
+type ToHold = { readonly hold: HoldPlan; readonly post: () => Promise<string | null> }
+
+async function holdStill(parts: PartsWithin, { hold, post }: ToHold, signal?: AbortSignal): Promise<Held> {
+  const seconds = secondsOf(parts)
+  const keeper = await openFreezeKeeper(hold.freeze, seconds, parts.last?.power)
+  let isHeldOn = false
   try {
     await syncAll(hold.syncOnly, signal)
     signal?.throwIfAborted()
     // What this process writes itself would hang with all the rest.
-    const end = await parts.gate.hold(parts.limits.holdSeconds)
+    const end = await parts.gate.hold(seconds)
     try {
-      return await whileFrozen(parts, keeper)
+      const held = await whileFrozen(parts, keeper)
+      if (!parts.last || held.kind === 'too-much') return held
+      isHeldOn = true
+      const last = openLastHold({
+        keeper,
+        seconds,
+        refuseWritten: () => refuseAnyWritten(parts, held.after),
+        async afterwards() {
+          end()
+          await post()
+        },
+      })
+      return { ...held, hold: last }
     } finally {
-      end()
+      if (!isHeldOn) end()
     }
   } finally {
-    await keeper.close()
+    if (!isHeldOn) await keeper.close()
   }
+}
+
+const secondsOf = ({ last, limits }: SettleParts): number => last?.holdSeconds ?? limits.holdSeconds
+
+async function refuseAnyWritten({ tracker, disks }: SettleParts, after: View): Promise<void> {
+  await fenceOrFail(tracker)
+  for (const disk of disks) refuseWritten(disk, after)
 }
 
 /** From the freeze to the thaw nothing here writes a file, and nothing waits for the outside. */
@@ -240,10 +277,11 @@ async function whileFrozen(parts: PartsWithin, keeper: FreezeKeeper): Promise<He
   const startedAt = performance.now()
   await keeper.freeze()
   const { holdSeconds } = parts.limits
+  const deadlineSeconds = secondsOf(parts)
   /** What is seen then follows from it: file systems that go on write. */
   const pastDeadline = (): Outage | null =>
-    performance.now() - startedAt >= holdSeconds * 1000
-      ? heldTooLong(`its file systems went on by themselves after ${holdSeconds} s`)
+    performance.now() - startedAt >= deadlineSeconds * 1000
+      ? heldTooLong(`its file systems went on by themselves after ${deadlineSeconds} s`)
       : null
   const readUntil = performance.now() + Math.max(LEAST_READING_SECONDS, holdSeconds * READING_SHARE) * 1000
   let after: View | null = null
@@ -267,22 +305,23 @@ async function whileFrozen(parts: PartsWithin, keeper: FreezeKeeper): Promise<He
         read.push(toRound(disk, extents, await untilLate(parts, disk, holding, readUntil)))
       }
       await parts.whileHeld?.()
-      await fenceOrFail(tracker)
-      for (const disk of disks) refuseWritten(disk, after)
-      held = { kind: 'held', instant, pauseMilliseconds: 0, disks: read, after }
+      await refuseAnyWritten(parts, after)
+      held = { kind: 'held', instant, pauseMilliseconds: 0, disks: read, after, hold: null }
     }
   } catch (error) {
     after?.close()
     const wasOurs = await keeper.thaw()
     throw wasOurs ? error : (pastDeadline() ?? error)
   }
+  const pauseMilliseconds = (): number => Math.round(performance.now() - startedAt)
+  if (parts.last && held.kind === 'held') return { ...held, pauseMilliseconds: pauseMilliseconds() }
   const isOurs = await keeper.thaw()
   if (held.kind === 'too-much') return held
   if (!isOurs) {
     after?.close()
     throw pastDeadline() ?? notHeldStill('its file systems went on before everything was read')
   }
-  return { ...held, pauseMilliseconds: Math.round(performance.now() - startedAt) }
+  return { ...held, pauseMilliseconds: pauseMilliseconds() }
 }
 
 /** All writes of the server wait for this: neither a slow disk nor one that does not answer may hold them. */

@@ -23,6 +23,8 @@ import { instanceName, openTrackings } from './trackings.ts'
 export type LinuxSource = SourcePlatform & {
   /** Ends all tracking: the next process begins anew. */
   close(): Promise<void>
+  /** What powerOff of a last point has promised, at once: its answer has arrived where it was to. Else the power goes after a grace. */
+  cutPower(): void
 }
 
 export type LinuxSourceOptions = {
@@ -55,6 +57,7 @@ export async function openLinuxSource({
     now,
     gate,
     ...(whileHeld ? { whileHeld } : {}),
+    switchedOff: null,
   }
   const find = async (ref: string, signal?: AbortSignal) => {
     const facts = await readServerFacts(settings, signal)
@@ -111,6 +114,8 @@ export async function openLinuxSource({
     async openStoppedDisks() {
       throw cannotFromInside()
     },
+    shutsDownAtPoint: true,
+    cutPower: () => parts.switchedOff?.cut(),
     close: () => trackings.close(),
   }
 }

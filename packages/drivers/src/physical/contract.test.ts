@@ -12,6 +12,7 @@ import { wireLab } from './wire-lab.ts'
 const harnessWith = (twice: boolean) => async (): Promise<SourceHarness> => {
   const clock = virtualClock()
   const site = fakeWorld(clock).addSite('a')
+  site.readsByThemselves()
   const lab = wireLab(site.source, () => clock.now())
   lab.world.twice = twice
   const diskOf = (ref: MachineRef, key: DiskKey): MemoryDisk =>

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { AgentLine } from '@understudy/agent-protocol/agent-line'
 import { MOST_READ_BYTES } from '@understudy/agent-protocol/frames'
-import { Outage } from '@understudy/base/errors'
+import { Outage, Refusal } from '@understudy/base/errors'
 import type { Clock, Instant } from '@understudy/base/instant'
 import { invariant } from '@understudy/base/invariant'
 import type { BlockReader, Extent, MappedExtent } from '@understudy/block/device'
@@ -15,6 +15,7 @@ import type {
   OpenPointResult,
   SettledPoint,
   SettleRound,
+  ShutDownProof,
   SourceDisk,
   SourceMachinePoint,
 } from '@understudy/engine/ports/source-platform'
@@ -24,6 +25,7 @@ type Wanted = {
   readonly machine: OpenPointRequest['machines'][number]
   readonly consistency: Consistency
   readonly opening: string
+  readonly last: OpenPointRequest['last']
 }
 
 /** Where a disk of this point is found at the agent. */
@@ -40,14 +42,22 @@ type Place = {
 
 export async function openRemotePoint(
   { line, clock }: Pick<Place, 'line' | 'clock'>,
-  { agentId, machine, consistency, opening }: Wanted,
+  { agentId, machine, consistency, opening, last }: Wanted,
   signal?: AbortSignal,
 ): Promise<OpenPointResult> {
   const { ref, trackingId, since, excludedDisks, readWhole = false } = machine
   const letGo = async (kept: boolean): Promise<void> => {
     await line.ask(agentId, 'release-point', { opening, kept })
   }
-  const question = { opening, trackingId, since, excludedDisks: [...excludedDisks], consistency, readWhole }
+  const question = {
+    opening,
+    trackingId,
+    since,
+    excludedDisks: [...excludedDisks],
+    consistency,
+    readWhole,
+    ...(last ? { last } : {}),
+  }
   const askedAt = clock.now()
   const opened = await line.ask(agentId, 'open-point', question, signal).catch((error: unknown) => {
     // It may have been opened all the same, and nobody would ever let it go.
@@ -56,6 +66,10 @@ export async function openRemotePoint(
   })
   if (opened.kind === 'tracking-lost') return { kind: 'tracking-lost', ref, reason: opened.reason }
   const { consistencyNote, checkpoint, pauseMilliseconds, disks, settles } = opened
+  if (last && !opened.last) {
+    await letGo(false)
+    throw tooOldForLast()
+  }
   let released: Promise<void> | null = null
   const release = (kept: boolean): Promise<void> => {
     released ??= letGo(kept)
@@ -75,6 +89,7 @@ export async function openRemotePoint(
     checkpoint,
     disks: disks.map((disk) => remoteDisk(place, disk)),
     ...(settles ? { settle: (copy, stop) => settle(place, copy, stop) } : {}),
+    ...(last ? { powerOff: (stop) => powerOff(place, stop) } : {}),
     release,
   }
   return {
@@ -89,6 +104,23 @@ export async function openRemotePoint(
     },
   }
 }
+
+/** Whatever is said but that it was let go: an answer that was lost on the way may have been a yes. */
+async function powerOff(
+  { line, clock, agentId, opening }: Place,
+  signal?: AbortSignal,
+): Promise<ShutDownProof> {
+  const { evidence } = await line.ask(agentId, 'power-off', { opening }, signal)
+  return { at: clock.now(), evidence }
+}
+
+const tooOldForLast = (): Refusal =>
+  new Refusal({
+    code: 'agent/too-old',
+    message: 'The agent is of a version that cannot shut its server down at a point',
+    remedy:
+      'Bring it to the version of this server; or switch the server off yourself and run an unplanned failover.',
+  })
 
 /** By our clock, and not before it was asked for: retention, lag and the order of points are all told by it. */
 const instantOf = (

@@ -35,6 +35,8 @@ export type SourceDesk = {
 /** A point that nobody asks about for so long is let go: the server has forgotten it, or is gone. */
 const FORGOTTEN_MILLISECONDS = 60 * 60_000
 const LOOK_MILLISECONDS = 60_000
+/** Whose power has not gone by then runs on, and says so. */
+const POWER_GOES_MILLISECONDS = 60_000
 
 /** The time of the server here, and a clock that nobody sets: what passed between two moments, in milliseconds. */
 export type DeskTime = { readonly clock: Clock; elapsed(): number }
@@ -87,6 +89,7 @@ export function createSourceDesk(source: SourcePlatform, time: DeskTime = realTi
   const openings = new Map<string, Opening>()
   const openInTurn = inTurn()
   const long = createLongWork()
+  let off: { readonly at: number } | null = null
 
   const find = async (id: string): Promise<OpenedPoint> => {
     const opening = openings.get(id)
@@ -184,6 +187,13 @@ export function createSourceDesk(source: SourcePlatform, time: DeskTime = realTi
       return { digests: digests.toString('base64') }
     },
     'settle-point': async ({ opening, copied }, signal) => settle(await find(opening), copied, time, signal),
+    'power-off': async ({ opening }, signal) => {
+      const { machine } = await find(opening)
+      if (!machine.powerOff) throw noLastPoint()
+      const { evidence } = await machine.powerOff(signal)
+      off ??= { at: time.elapsed() }
+      return { evidence }
+    },
     'release-point': async ({ opening, kept }) => {
       const known = openings.get(opening)
       if (known) await letGo(openings, known, kept)
@@ -199,8 +209,13 @@ export function createSourceDesk(source: SourcePlatform, time: DeskTime = realTi
   }
 
   return {
-    answer: <Kind extends AskKind>(kind: Kind, body: unknown, signal: AbortSignal): Promise<unknown> =>
-      handlers[kind](readQuestion(kind, body), signal),
+    async answer<Kind extends AskKind>(kind: Kind, body: unknown, signal: AbortSignal): Promise<unknown> {
+      // Another one is about to serve in its place: it is not to be seen running, but where its power does not go.
+      const isLate = off !== null && time.elapsed() - off.at >= POWER_GOES_MILLISECONDS
+      if (off !== null && kind !== 'power-off' && !(isLate && kind === 'describe-server'))
+        throw switchingOff()
+      return await handlers[kind](readQuestion(kind, body), signal)
+    },
     async read({ opening, round, disk, offset, bytes }, signal) {
       const { reader } = diskOf(await find(opening), round, disk)
       if (offset + bytes > reader.bytes) throw outside()
@@ -234,14 +249,19 @@ async function ownMachine(source: SourcePlatform, signal?: AbortSignal): Promise
 
 async function openPoint(
   source: SourcePlatform,
-  { trackingId, since, excludedDisks, consistency, readWhole = false }: Question<'open-point'>,
+  { trackingId, since, excludedDisks, consistency, readWhole = false, last }: Question<'open-point'>,
   time: DeskTime,
   signal: AbortSignal,
 ): Promise<OpenedPoint | Extract<Answer<'open-point'>, { kind: 'tracking-lost' }>> {
+  if (last && !source.shutsDownAtPoint) throw noLastPoint()
   const { ref } = await ownMachine(source, signal)
   const openedAt = time.elapsed()
   const opened = await source.openPoint(
-    { machines: [{ ref, trackingId, since, excludedDisks, readWhole }], consistency },
+    {
+      machines: [{ ref, trackingId, since, excludedDisks, readWhole }],
+      consistency,
+      ...(last ? { last } : {}),
+    },
     signal,
   )
   if (opened.kind === 'tracking-lost') return { kind: 'tracking-lost', reason: { ...opened.reason } }
@@ -262,6 +282,7 @@ async function openPoint(
       disks,
       settles: machine.settle !== undefined,
       digests: true,
+      last: machine.powerOff !== undefined,
     },
     stop: new AbortController(),
     rounds: new Map([[0, machine.disks]]),
@@ -447,6 +468,20 @@ const noBootFacts = (): Refusal =>
     code: 'boot-check/no-way',
     message: 'The agent of this server cannot tell what the server is prepared for',
     remedy: 'Run a test failover: it shows whether the machine boots there.',
+  })
+
+const noLastPoint = (): Refusal =>
+  new Refusal({
+    code: 'agent/no-last-point',
+    message: 'The agent cannot shut its server down at a point',
+    remedy: 'Switch the server off yourself, wait until it is, and run an unplanned failover.',
+  })
+
+const switchingOff = (): Outage =>
+  new Outage({
+    code: 'agent/switching-off',
+    message: 'The server was failed over and is switching itself off',
+    remedy: 'It can be replicated again once it has been started.',
   })
 
 const pointGone = (): Outage =>

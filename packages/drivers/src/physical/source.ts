@@ -68,13 +68,15 @@ export function physicalSource(siteId: SiteId, { line, lastSeen, clock }: Physic
       const { agentId } = await serverOf(ref)
       return (await line.ask(agentId, 'find-preparation', {}, signal)).prepared
     },
-    async openPoint({ machines, consistency }, signal) {
+    // Read by its own agent, and silent when it is off.
+    shutsDownAtPoint: true,
+    async openPoint({ machines, consistency, last }, signal) {
       const [machine, ...others] = machines
       if (!machine || others.length > 0) throw noCommonInstant()
       const { agentId } = await serverOf(machine.ref)
       return await openRemotePoint(
         { line, clock },
-        { agentId, machine, consistency, opening: randomUUID() },
+        { agentId, machine, consistency, opening: randomUUID(), last },
         signal,
       )
     },
@@ -150,8 +152,10 @@ const noCommonInstant = (): Refusal =>
 const byHand = (): Refusal =>
   new Refusal({
     code: 'machine/switch-off-by-hand',
-    message: 'A server with an agent cannot be switched off from here, nor be read once it is off',
-    remedy: 'Switch the server off yourself, wait until it is, and run an unplanned failover.',
+    message:
+      'A server with an agent is switched off from here at a last point only, and cannot be read once it is off',
+    remedy:
+      'Run a planned failover; or switch the server off yourself, wait until it is, and run an unplanned one.',
   })
 
 const startByHand = (): Refusal =>

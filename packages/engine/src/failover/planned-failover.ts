@@ -13,6 +13,7 @@ import { bootRun, openRun, planRun, type RunPlan, tellFailover } from './boot-ru
 import { settleFailedOver, waitForFailedOver } from './failed-over.ts'
 import { refuseRunningSource } from './fence.ts'
 import { type FinalPoint, sealFinalPoint } from './last-delta.ts'
+import { shutDownAtLastPoint } from './last-point.ts'
 import { noteLateEcho } from './late-shut-down.ts'
 import { removeLeft } from './left-replicas.ts'
 import { tellPutBack } from './put-back-alert.ts'
@@ -83,7 +84,8 @@ async function check(
   const source = await sourceOf(parts, protection.sourceSiteId)
   // A planned failover needs its source. Better to know before anything has stopped.
   const bound = { seconds: SOURCE_SECONDS, signal }
-  await withinSeconds(parts, bound, () => source.powerState(protection.sourceRef))
+  const power = await withinSeconds(parts, bound, () => source.powerState(protection.sourceRef))
+  if (source.shutsDownAtPoint && power !== 'running') throw sourceAway(protection)
   return await planRun(context, job, protection, { kind: 'planned', allowOpenNetworks: false, signal })
 }
 
@@ -110,13 +112,15 @@ export async function quiesceSource(
   const load = () => loadProtection(parts, request.protectionId)
   const stillOurs = claimedBy(context, request.protectionId, job.id)
   // What can be copied while the guest still serves need not be copied while nobody does.
-  await job.task('Bring the replica up to date', async (task) => {
+  const before = await job.task('Bring the replica up to date', async (task) => {
     const protection = await load()
     const source = await sourceOf(parts, protection.sourceSiteId)
     if ((await source.powerState(protection.sourceRef, task.signal)) === 'off')
-      return task.note('The machine is off already; the last changes follow')
-    await cycleInJob(parts, protection, task)
+      task.note('The machine is off already; the last changes follow')
+    else await cycleInJob(parts, protection, task)
+    return { atLastPoint: source.shutsDownAtPoint === true }
   })
+  if (before?.atLastPoint) return await shutDownAtLastPoint(context, job, request.protectionId, runId)
   const off = await job.task('Shut down the source machine', async (task) => {
     const protection = await load()
     const source = await sourceOf(parts, protection.sourceSiteId)
@@ -147,6 +151,13 @@ export async function quiesceSource(
     return final
   })
 }
+
+const sourceAway = ({ name }: Protection): Refusal =>
+  new Refusal({
+    code: 'failover/source-away',
+    message: `${name} does not answer, and is shut down and read by its own agent`,
+    remedy: 'See that it runs and reaches this server; or use an unplanned failover.',
+  })
 
 async function bootReplica(
   context: EngineContext,
@@ -252,6 +263,7 @@ async function forgetStop(
     sourceStoppedByRun: null,
     stoppedSource: null,
     runningCheckpoint: null,
+    lastPoint: null,
   })
 }
 
@@ -268,9 +280,14 @@ async function startOff(
     await parts.sleep(1000)
     power = await source.powerState(protection.sourceRef)
   }
-  if (power === 'off') {
+  // Of one that has switched itself off nobody hears any more.
+  const { lastPoint = null } = await parts.stores.protections.notes(protection.id)
+  if (power === 'off' || (power === 'unknown' && lastPoint !== null)) {
     await stillOurs()
-    return await source.start(protection.sourceRef)
+    return await source.start(protection.sourceRef).catch((cause: unknown) => {
+      if (!(cause instanceof Refusal)) throw cause
+      throw startByHand(protection, cause)
+    })
   }
   if (power === 'running') return await noteLateEcho(parts, protection)
   throw new Refusal({
@@ -279,3 +296,11 @@ async function startOff(
     remedy: 'Look at it there and start it by hand.',
   })
 }
+
+const startByHand = ({ name }: Protection, cause: Refusal): Refusal =>
+  new Refusal({
+    code: 'failover/start-by-hand',
+    message: `${name} could not be started from here (${cause.message}): start it by hand, then resynchronise`,
+    remedy: cause.remedy,
+    cause,
+  })

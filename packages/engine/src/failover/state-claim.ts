@@ -90,6 +90,7 @@ export const claimForFailover = (
       return leftOver === null
         ? {
             stoppedSource: null,
+            lastPoint: null,
             sourceStoppedByRun: null,
             unfencedAccepted: false,
             sourceMayGoOffUntil: null,

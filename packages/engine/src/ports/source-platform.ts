@@ -29,7 +29,15 @@ export type OpenPointRequest = {
     readonly readWhole?: boolean
   }[]
   readonly consistency: Consistency
+  /**
+   * Where `shutsDownAtPoint`, of one machine alone: it is held still from the instant of this point on, until it is switched off (`powerOff` of the
+   * point) or let go, and no longer than so many seconds. Whoever does not know how refuses.
+   */
+  readonly last?: { readonly holdSeconds: number }
 }
+
+/** Code of the Outage that says of a last point: the machine was let go instead of being switched off, and runs on. */
+export const LET_GO = 'machine/let-go'
 
 export type OpenPointResult =
   | { readonly kind: 'opened'; readonly point: SourcePoint }
@@ -89,6 +97,12 @@ export type SourceMachinePoint = {
    */
   settle?(copy: SettleRound, signal?: AbortSignal): Promise<SettledPoint>
   /**
+   * There with `last`. After `settle` and a durable seal, in place of `release`: switches the machine off without letting it go, so that nothing
+   * was ever written after the instant. Resolves once nothing can keep it on any more; that its power is gone may take some seconds. An Outage with
+   * `LET_GO`: it was not held without a break from the instant until now, or for too long, and it runs on. Whatever else it throws, nobody knows.
+   */
+  powerOff?(signal?: AbortSignal): Promise<ShutDownProof>
+  /**
    * Lets this machine go, whatever becomes of the others. `kept: true` only after a durable seal of its own: the older checkpoint is
    * dropped. `kept: false`: the older checkpoint stays valid and covers everything since. Never throws for a machine that has gone;
    * may be repeated: the first call counts.
@@ -145,6 +159,11 @@ export interface SourcePlatform {
     ref: MachineRef,
     options: { timeoutSeconds: number; excludedDisks?: readonly DiskKey[]; signal?: AbortSignal },
   ): Promise<ShutDownProof>
+  /**
+   * A machine here cannot be read once it is off; it is shut down at a last point instead (`last` of openPoint). Then nobody asks for `shutDown` and
+   * `openStoppedDisks`, which may refuse.
+   */
+  readonly shutsDownAtPoint?: boolean
   /** Pulls the plug and proves it. */
   powerOff(ref: MachineRef, signal?: AbortSignal): Promise<ShutDownProof>
   start(ref: MachineRef, signal?: AbortSignal): Promise<void>

@@ -156,6 +156,16 @@ export type ProtectionNotes = {
   /** The run for which we switched the source machine off: only then a roll back starts it again. Absent: none. */
   readonly sourceStoppedByRun?: RunId | null
   /**
+   * The last point at which this run switches its source off: it is sealed, and the source is told or about to be. `evidence` null: whether
+   * it went is not known. Absent: none.
+   */
+  readonly lastPoint?: {
+    readonly runId: RunId
+    readonly pointId: string
+    readonly instant: Instant
+    readonly evidence: string | null
+  } | null
+  /**
    * The source was asked to shut down by a failover that stopped early, and still ran when it was put back: if it goes off before
    * then, that was us. Absent: nobody waits for that.
    */

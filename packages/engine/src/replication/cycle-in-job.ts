@@ -9,7 +9,7 @@ import type { Replica } from '../ports/replica-store.ts'
 import type { CycleSummary } from '../ports/stores.ts'
 import { withWriter } from '../recovery-points/with-replica.ts'
 import { sourceOf } from '../sites/platform-of.ts'
-import { runCycle } from './run-cycle.ts'
+import { type CycleOutcome, type CycleRequest, runCycle } from './run-cycle.ts'
 
 /** Where to replicate: the protection's own places, or those it will have after a reprotect. */
 export type CyclePlaces = Pick<
@@ -35,18 +35,38 @@ export async function keepSummary(
 
 /** Repeatable: a repetition only finds less to do. At full speed: somebody waits for it. */
 export async function cycleInJob(parts: EngineParts, places: CyclePlaces, task: TaskScope): Promise<PointId> {
+  return (await outcomeInJob(parts, places, task)).point.id
+}
+
+/** The same as the last cycle of a machine that is shut down at its point. */
+export async function lastCycleInJob(
+  parts: EngineParts,
+  places: CyclePlaces,
+  task: TaskScope,
+  onSealed: (point: RecoveryPoint) => Promise<void>,
+): Promise<CycleOutcome> {
+  return await outcomeInJob(parts, places, task, { holdSeconds: parts.config.lastHoldSeconds, onSealed })
+}
+
+async function outcomeInJob(
+  parts: EngineParts,
+  places: CyclePlaces,
+  task: TaskScope,
+  last?: CycleRequest['last'],
+): Promise<CycleOutcome> {
   const source = await sourceOf(parts, places.sourceSiteId)
   const { resyncReason } = await parts.stores.protections.notes(places.id)
   const where = { protectionId: places.id, siteId: places.targetSiteId, replicaId: places.replicaId }
   return await withWriter(parts, where, async (replica) => {
-    const { point, summary } = await runCycle({
+    const outcome = await runCycle({
       source,
       replica,
       ref: places.sourceRef,
       trackingId: trackingIdOf(places.id),
       excludedDisks: places.excludedDisks,
       resyncReason,
-      consistency: 'crash',
+      consistency: last ? 'application' : 'crash',
+      ...(last ? { last } : {}),
       limits: [],
       config: parts.config,
       time: { now: () => parts.clock.now(), sleep: parts.sleep },
@@ -56,11 +76,12 @@ export async function cycleInJob(parts: EngineParts, places: CyclePlaces, task: 
       },
       onProgress: ({ doneBytes, totalBytes }) => task.progress({ doneBytes, totalBytes }),
     })
+    const { point, summary } = outcome
     if (resyncReason) await parts.stores.protections.updateNotes(places.id, { resyncReason: null })
     await keepSummary(parts, places.id, { replica, point, summary })
     task.note(
       `${formatBytes(summary.changedBytes)} copied${summary.reason === null ? '' : ` (${summary.reason})`}`,
     )
-    return point.id
+    return outcome
   })
 }

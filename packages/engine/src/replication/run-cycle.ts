@@ -16,12 +16,14 @@ import type {
 import { type CyclePlan, type CycleReason, planCycle } from '@understudy/domain/replication/plan-cycle'
 import type { EngineConfig, Sleep } from '../engine-parts.ts'
 import type { OpenedPoint, PointWriter, Replica } from '../ports/replica-store.ts'
-import type {
-  SettledPoint,
-  SourceDisk,
-  SourceMachinePoint,
-  SourcePlatform,
-  SourcePoint,
+import {
+  LET_GO,
+  type SettledPoint,
+  type ShutDownProof,
+  type SourceDisk,
+  type SourceMachinePoint,
+  type SourcePlatform,
+  type SourcePoint,
 } from '../ports/source-platform.ts'
 import type { CycleSummary } from '../ports/stores.ts'
 import { findDifferences } from './compare.ts'
@@ -61,6 +63,12 @@ export type CycleRequest = {
   readonly signal: AbortSignal
   /** Where its group opens all machines at one instant. Absent: it is opened alone. */
   readonly seat?: GroupSeat
+  /** The machine is shut down at this point. Where its source can (`shutsDownAtPoint`). */
+  readonly last?: {
+    readonly holdSeconds: number
+    /** It is sealed, and its machine held; then the machine is told to go off. Throwing lets it go. */
+    readonly onSealed: (point: RecoveryPoint) => Promise<void>
+  }
   /** Called before anything is copied, when the plan is certain and the amount known. Throwing stops the cycle. */
   readonly onPlan: (plan: CyclePlan, work: PlannedWork) => Promise<void>
   /** Must not throw. */
@@ -72,6 +80,8 @@ export type CycleOutcome = {
   readonly summary: CycleSummary
   /** The point is sealed, but the source could not be told; its next opened point cleans up. */
   readonly releaseFailure: unknown
+  /** Of a last point: what came of the shut-down. */
+  readonly end: { readonly proof: ShutDownProof } | { readonly failure: unknown } | null
 }
 
 /**
@@ -93,6 +103,7 @@ export async function runCycle(request: CycleRequest): Promise<CycleOutcome> {
   let isKept = false
   let written: WrittenPoint
   let releaseFailure: unknown = null
+  let end: CycleOutcome['end'] = null
   try {
     const { disks } = machine
     await request.onPlan(plan, {
@@ -103,9 +114,14 @@ export async function runCycle(request: CycleRequest): Promise<CycleOutcome> {
       isKept = true
     })
     sealed = written.point
+    if (request.last) {
+      await request.last.onSealed(sealed)
+      end = await switchOff(machine)
+    }
   } finally {
     // Only now, and only after a durable seal, may the source forget its older checkpoint.
-    releaseFailure = await release(machine, sealed !== null || (isKept && machine.settle === undefined))
+    if (!isOver(end))
+      releaseFailure = await release(machine, sealed !== null || (isKept && machine.settle === undefined))
   }
   const summary: CycleSummary = {
     kind: plan.kind === 'delta' && sealed.changedBytes === 0 ? 'idle' : plan.kind,
@@ -117,8 +133,24 @@ export async function runCycle(request: CycleRequest): Promise<CycleOutcome> {
     pauseMilliseconds: written.pauseMilliseconds,
     reason: plan.kind === 'delta' ? null : plan.reason.message,
   }
-  return { point: sealed, summary, releaseFailure }
+  return { point: sealed, summary, releaseFailure, end }
 }
+
+/** Nothing aborts it: who does not hear the answer does not know whether the machine is off. */
+async function switchOff(machine: SourceMachinePoint): Promise<NonNullable<CycleOutcome['end']>> {
+  invariant(machine.powerOff !== undefined, 'a last point can be the last')
+  try {
+    return { proof: await machine.powerOff() }
+  } catch (failure) {
+    return { failure }
+  }
+}
+
+/** Nobody is there any more who could be told to let it go, or nobody knows; its hold ends by itself. */
+const isOver = (end: CycleOutcome['end']): boolean =>
+  end !== null && ('proof' in end || !isLetGo(end.failure))
+
+export const isLetGo = (failure: unknown): boolean => failure instanceof Outage && failure.code === LET_GO
 
 async function release(machine: SourceMachinePoint, kept: boolean): Promise<unknown> {
   try {
@@ -197,12 +229,13 @@ const toOpened = (plan: CyclePlan, source: SourcePoint, isLost: boolean): Opened
 const atOnce: InTurn = (work) => work()
 
 const openSourcePoint = (
-  { source, ref, trackingId, excludedDisks, consistency, signal }: CycleRequest,
+  { source, ref, trackingId, excludedDisks, consistency, last, signal }: CycleRequest,
   since: string | null,
   readWhole = false,
 ) => {
   const machine = { ref, trackingId, since, excludedDisks, ...(readWhole ? { readWhole } : {}) }
-  return source.openPoint({ machines: [machine], consistency }, signal)
+  const end = last ? { last: { holdSeconds: last.holdSeconds } } : {}
+  return source.openPoint({ machines: [machine], consistency, ...end }, signal)
 }
 
 /** `mark`: of the first copy that goes on; null: there is none. */

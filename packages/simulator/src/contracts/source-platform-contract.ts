@@ -1,7 +1,7 @@
 // What every platform that machines are replicated from must do.
 import { present } from '@understudy/base/invariant'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
-import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
+import { LET_GO, type SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { seededRandom } from '../seeded-random.ts'
 import {
@@ -43,7 +43,10 @@ export function sourcePlatformContract(
     trackingTests(current)
     if (!alone) powerLossTests(current)
     diskChangeTests(current)
-    if (alone) return aloneTests(current)
+    if (alone) {
+      aloneTests(current)
+      return lastPointTests(current)
+    }
     groupTests(current)
     powerTests(current)
     stoppedDiskTests(current)
@@ -496,6 +499,54 @@ function aloneTests(current: Current): void {
     ])
       await expect(refused).rejects.toMatchObject({ name: 'Refusal', remedy: expect.stringMatching(/\w/) })
     expect(await source.powerState(a.ref)).toBe('running')
+  })
+}
+
+function lastPointTests(current: Current): void {
+  const openLast = async (holdSeconds: number) => {
+    const { source } = current()
+    const { ref, keys } = await addFilledMachine(current(), { disks: [4 * MiB, 2 * MiB] })
+    const first = await takeFirstPoint(source, request(ref, null))
+    const machines = [request(ref, first.checkpoint)]
+    await current().writeToDisk(ref, present(keys[0], 'it has a disk'), MiB, random.bytes(4 * KiB))
+    const result = await source.openPoint({ machines, consistency: 'crash', last: { holdSeconds } })
+    if (result.kind !== 'opened') throw new Error(result.reason.message)
+    const machine = present(result.point.machines[0], 'it has the machine')
+    const content = new Map(first.content)
+    const take = async (disks: typeof machine.disks): Promise<void> => {
+      for (const disk of disks)
+        content.set(disk.key, (await applyChanges(present(content.get(disk.key), 'read'), disk)).content)
+    }
+    await take(machine.disks)
+    await present(machine.settle, 'a last point settles')(take)
+    return {
+      ref,
+      keys,
+      content,
+      powerOff: present(machine.powerOff, 'it is a last point'),
+      release: machine.release,
+    }
+  }
+
+  test('a machine is shut down at its last point, which is what its disks hold then', async () => {
+    const { source, readDiskNow } = current()
+    const { ref, keys, content, powerOff } = await openLast(60)
+    const proof = await powerOff()
+    expect(proof.evidence).toMatch(/\w/)
+    expect(proof.at).toBeGreaterThan(0)
+    expect(['off', 'unknown']).toContain(await source.powerState(ref))
+    for (const key of keys)
+      expectEqual(present(content.get(key), 'copied'), await readDiskNow(ref, key), `disk ${key}`)
+    expect((await powerOff()).evidence).toMatch(/\w/)
+  })
+
+  test('a machine that was held for too long, or let go, runs on, and says so', async () => {
+    const { source, pass } = current()
+    const late = await openLast(5)
+    await pass(6_000)
+    await expect(late.powerOff()).rejects.toMatchObject({ code: LET_GO, name: 'Outage' })
+    await late.release(true)
+    expect(await source.powerState(late.ref)).toBe('running')
   })
 }
 

@@ -57,7 +57,7 @@ export const planOf: Record<ProtectionAction, ActionPlan> = {
   'planned-failover': {
     title: 'Planned failover',
     effect:
-      'Shuts the machine down with proof, ships what it wrote last, and starts it at the target. Nothing is lost; until it runs there, any error brings it back.',
+      'Shuts the machine down with proof, ships what it wrote last, and starts it at the target. Nothing is lost; until it runs there, any error brings it back. A server with an agent is held still for its last point and switches itself off at it; nobody can start it from here.',
     confirm: 'Fail over',
     danger: true,
     preview: 'planned',
