@@ -176,10 +176,14 @@ async function openDatabase(config: Config, log: Logger, closers: (() => Promise
   return postgres.databaseUrl
 }
 
-/** Buffers of all cycles together stay within the configured memory: fewer requests in flight before fewer cycles. */
+/**
+ * Buffers of all cycles together stay within the configured memory: fewer requests in flight before fewer cycles, and what is left of it is for
+ * sources that are far away.
+ */
 function engineConfig(config: Config): EngineConfig {
   const requestBytes = 256 * KiB
-  const perCycle = Math.floor(config.moverMemoryBytes / 2 / config.moverConcurrency / requestBytes)
+  const all = Math.floor(config.moverMemoryBytes / 2 / requestBytes)
+  const requestsInFlight = Math.max(2, Math.min(16, Math.floor(all / config.moverConcurrency)))
   return {
     ...defaultEngineConfig,
     moverId: config.processName,
@@ -188,6 +192,7 @@ function engineConfig(config: Config): EngineConfig {
     concurrentScheduledTests: config.scheduledTests,
     lowSpaceBytes: config.lowSpaceBytes,
     requestBytes,
-    requestsInFlight: Math.max(2, Math.min(16, perCycle)),
+    requestsInFlight,
+    farRequests: Math.max(0, all - requestsInFlight * config.moverConcurrency),
   }
 }

@@ -34,6 +34,8 @@ export interface AgentLine {
    * does; what was changed on its way is asked for again, three times.
    */
   read(agentId: AgentId, wanted: WantedRead, signal?: AbortSignal): Promise<Buffer>
+  /** How long a word to it and back takes, at best of the last few; null: not known. */
+  roundTripMilliseconds(agentId: AgentId): number | null
   /** Calls back when an agent has come or gone, until aborted. */
   watch(onChange: () => void, signal: AbortSignal): void
 }

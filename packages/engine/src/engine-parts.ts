@@ -8,6 +8,7 @@ import type { Platforms } from './ports/platforms.ts'
 import type { SeedFolders } from './ports/seed-folders.ts'
 import type { StepRunner } from './ports/step-runner.ts'
 import type { Stores } from './ports/stores.ts'
+import type { FarRequests } from './replication/far-requests.ts'
 
 /** Resolves after `milliseconds`; rejects with the signal's reason when it aborts. */
 export type Sleep = (milliseconds: number, signal?: AbortSignal) => Promise<void>
@@ -31,6 +32,8 @@ export type EngineParts = {
   readonly newId: () => string
   readonly config: EngineConfig
   readonly log: Log
+  /** Made by the engine itself, one for all. */
+  readonly farRequests?: FarRequests
 }
 
 /** Every bound of the engine. Seconds unless the name says otherwise. */
@@ -41,6 +44,8 @@ export type EngineConfig = {
   readonly concurrentCycles: number
   readonly requestBytes: number
   readonly requestsInFlight: number
+  /** So many requests more, of all cycles together, for disks that are read over a line: it is empty while too few are under way. */
+  readonly farRequests: number
   /** What of a first copy, over the line or from a disk, is lost at most when it is interrupted, in bytes. Each time costs what a point costs. */
   readonly firstCopyKeepBytes: number
   /** How many protections this mover takes at most. */
@@ -92,6 +97,7 @@ export const defaultEngineConfig: Omit<EngineConfig, 'moverId'> = {
   concurrentCycles: 8,
   requestBytes: 256 * KiB,
   requestsInFlight: 16,
+  farRequests: 64,
   firstCopyKeepBytes: 4 * GiB,
   maximumProtections: 2_000,
   heartbeatSeconds: 5,

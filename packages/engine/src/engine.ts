@@ -83,6 +83,7 @@ import { annotatePoint } from './recovery-points/annotate-point.ts'
 import { loadPoints } from './recovery-points/load-points.ts'
 import { whereIs, withReplica } from './recovery-points/with-replica.ts'
 import type { Recurring } from './recurring.ts'
+import { openFarRequests } from './replication/far-requests.ts'
 import { createMover } from './replication/mover.ts'
 import type {
   AnswerRequest,
@@ -259,7 +260,11 @@ export type Engine = {
 /** Builds the engine of one process. Nothing runs before `start`. */
 export function createEngine(given: EngineParts): Engine {
   let conductor: Recurring | null = null
-  const parts = { ...given, live: wakingAtJobs(given.live, () => conductor?.wake()) }
+  const parts = {
+    ...given,
+    live: wakingAtJobs(given.live, () => conductor?.wake()),
+    farRequests: openFarRequests(given.config.farRequests),
+  }
   const context = createContext(parts)
   const { mover, keeper, cancels, sites, jobs, replicas, preflights, checks, boots } = context
   registerJobs(context)

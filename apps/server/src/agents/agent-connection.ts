@@ -88,6 +88,14 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
     // Who does not answer the close is not waited for.
     setTimeout(() => socket.terminate(), 1000).unref()
   }
+  // Each pong names its ping by when that was.
+  socket.on('pong', (data) => {
+    const milliseconds = performance.now() - Number(data.toString('latin1'))
+    if (milliseconds >= 0 && milliseconds < QUIET_MILLISECONDS) session?.line?.roundTrip(milliseconds)
+  })
+  const measure = (): void => {
+    if (socket.readyState === socket.OPEN) socket.ping(String(performance.now()))
+  }
   const pushOrders = async (): Promise<void> => {
     if (!session) return
     const { agents } = parts.stores
@@ -134,6 +142,7 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
     if (!ended && socket.readyState === socket.OPEN)
       opened.line = host.lines.opened(agent.id, { id: sessionId, protocol, say, end: () => end(null) })
     parts.live.changed('agents', agent.id)
+    measure()
     await pushOrders()
   }
 
@@ -151,6 +160,7 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
           ...contactAt(parts, message.time),
           health: message.health,
         })
+        measure()
         return say({ type: 'beat' })
       case 'said': {
         const received = await takeMessage(parts, session.agent, message)

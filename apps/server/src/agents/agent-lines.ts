@@ -29,6 +29,7 @@ const MOST_UNDER_WAY_READS = 2000
 /** With less than that within the patience the line stands still, whatever trickles through it. */
 const MOVED_BYTES = 64 * 1024
 const MOST_TRIES = 3
+const ROUND_TRIPS_KEPT = 12
 const STREAMS_REMEMBERED = 1000
 /** Numbers of reads are u32: long before they end, the connection is begun anew and with it they are. */
 const LAST_READ = 2 ** 32 - 2 ** 20
@@ -82,6 +83,8 @@ type Line = {
   /** Those of them that were not sent on this connection, from old to new. */
   waiting: PendingRead[]
   underWayBytes: number
+  /** The newest few. A busy line makes them longer, and no distance. */
+  roundTrips: readonly number[]
   trouble: Outage | null
 }
 
@@ -91,6 +94,8 @@ export type LineSession = {
   readFailed(message: Extract<FromAgent, { type: 'read-failed' }>): void
   /** The server that it runs on is not what it was: whoever watches is told. */
   changed(): void
+  /** So long a word took to it and back. */
+  roundTrip(milliseconds: number): void
   /** These went down with a stream. */
   lost(reads: readonly number[]): void
   closed(): void
@@ -99,7 +104,7 @@ export type LineSession = {
 /** `heard`: so many bytes of it came. */
 export type StreamSink = FrameSink & { heard(bytes: number): void }
 
-export type AgentLines = Pick<AgentLine, 'ask' | 'read' | 'watch'> & {
+export type AgentLines = Pick<AgentLine, 'ask' | 'read' | 'roundTripMilliseconds' | 'watch'> & {
   isConnected(agentId: AgentId): boolean
   /** A connection is there, in place of the one before. Sends what is outstanding. */
   opened(agentId: AgentId, session: Pick<Session, 'id' | 'protocol' | 'say' | 'end'>): LineSession
@@ -129,6 +134,7 @@ export function createAgentLines(now: () => number = () => performance.now()): A
       reads: new Set(),
       waiting: [],
       underWayBytes: 0,
+      roundTrips: [],
       trouble: null,
     }
     lines.set(agentId, made)
@@ -176,6 +182,10 @@ export function createAgentLines(now: () => number = () => performance.now()): A
   }
 
   return {
+    roundTripMilliseconds(agentId) {
+      const known = lines.get(agentId)?.roundTrips ?? []
+      return known.length === 0 ? null : Math.min(...known)
+    },
     isConnected: (agentId) => (lines.get(agentId)?.session ?? null) !== null,
     watch(onChange, signal) {
       if (signal.aborted) return
@@ -294,6 +304,10 @@ export function createAgentLines(now: () => number = () => performance.now()): A
           drop(line, read)
           read.reject(fromFailureText(failure))
           sendReads(line)
+        },
+        roundTrip(milliseconds) {
+          if (line.session === session)
+            line.roundTrips = [milliseconds, ...line.roundTrips].slice(0, ROUND_TRIPS_KEPT)
         },
         changed() {
           if (line.session === session) tell()

@@ -22,6 +22,7 @@ export function agentLineOf(
   return {
     ask: lines.ask,
     read: lines.read,
+    roundTripMilliseconds: lines.roundTripMilliseconds,
     watch: lines.watch,
     async servers(siteId) {
       const agents = await stores.agents.list()

@@ -149,6 +149,7 @@ function remoteDisk(
     key,
     bytes,
     reader: remoteReader(place, key, bytes),
+    latencyMilliseconds: place.line.roundTripMilliseconds(place.agentId) ?? 0,
     changed: (signal) => listChanges(place, { key, bytes }, signal),
     ...(place.tellsDigests ? { digests: (...args) => askDigests(place, key, ...args) } : {}),
   }

@@ -96,6 +96,7 @@ export function wireLab(behind: SourcePlatform, now: () => number) {
       await readFrames(stream, { expect: () => {}, take: (frame) => void found.push(frame.content) })
       return present(found[0], 'a frame came')
     },
+    roundTripMilliseconds: () => null,
     watch: (onChange, signal) => behind.watch(onChange, signal),
   }
   const { source } = openPhysicalPlatform(

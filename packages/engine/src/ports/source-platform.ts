@@ -53,6 +53,8 @@ export type SourceDisk = {
    * it is read.
    */
   readonly reader: BlockReader
+  /** How long a request is on its way alone, when the disk is read over a line. Left out: it is near. */
+  readonly latencyMilliseconds?: number
   /**
    * What may differ from the content at `since`, sorted, without overlap; with `since: null` the whole disk
    * (`zero` where the platform knows that it reads as zeros). A disk that was not there at `since` counts as wholly changed.

@@ -69,6 +69,7 @@ async function outcomeInJob(
       ...(last ? { last } : {}),
       limits: [],
       config: parts.config,
+      ...(parts.farRequests ? { farRequests: parts.farRequests } : {}),
       time: { now: () => parts.clock.now(), sleep: parts.sleep },
       signal: task.signal,
       onPlan: async (plan) => {

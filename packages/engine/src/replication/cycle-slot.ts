@@ -96,6 +96,7 @@ async function attemptCycle(
     consistency,
     limits,
     config: parts.config,
+    ...(parts.farRequests ? { farRequests: parts.farRequests } : {}),
     time: { now: () => parts.clock.now(), sleep: parts.sleep },
     signal,
     ...(seat ? { seat } : {}),

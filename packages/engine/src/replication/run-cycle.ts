@@ -27,6 +27,7 @@ import {
 } from '../ports/source-platform.ts'
 import type { CycleSummary } from '../ports/stores.ts'
 import { findDifferences } from './compare.ts'
+import type { FarRequests } from './far-requests.ts'
 import { copyFirst, type FirstCopyMark, readMark, writeMark } from './first-copy.ts'
 import type { GroupSeat, InTurn } from './group-opening.ts'
 
@@ -59,6 +60,8 @@ export type CycleRequest = {
   /** What is read of the source passes each of them. */
   readonly limits: readonly RateLimit[]
   readonly config: Pick<EngineConfig, 'requestBytes' | 'requestsInFlight' | 'firstCopyKeepBytes'>
+  /** Absent: disks over a line have no more under way than others. */
+  readonly farRequests?: FarRequests
   readonly time: Clock & { readonly sleep: Sleep }
   readonly signal: AbortSignal
   /** Where its group opens all machines at one instant. Absent: it is opened alone. */
@@ -375,10 +378,13 @@ export async function abortQuietly(writer: PointWriter): Promise<void> {
 
 export type CopyDisksRequest = Pick<
   CycleRequest,
-  'replica' | 'limits' | 'config' | 'signal' | 'onProgress'
+  'replica' | 'limits' | 'config' | 'farRequests' | 'signal' | 'onProgress'
 > & {
   readonly writer: PointWriter
-  readonly disks: readonly Pick<SourceDisk, 'key' | 'bytes' | 'reader' | 'changed' | 'digests'>[]
+  readonly disks: readonly Pick<
+    SourceDisk,
+    'key' | 'bytes' | 'reader' | 'changed' | 'digests' | 'latencyMilliseconds'
+  >[]
   readonly plan: CyclePlan
 }
 
@@ -425,12 +431,29 @@ function openMeter(
   }
 }
 
+type CopyDiskRequest = Pick<CopyDisksRequest, 'config' | 'farRequests' | 'limits' | 'signal' | 'writer'>
+
 async function copyDisk(
-  request: Pick<CopyDisksRequest, 'config' | 'limits' | 'signal' | 'writer'>,
+  request: CopyDiskRequest,
   disk: CopyDisksRequest['disks'][number],
   base: OpenedPoint | null,
   meter: Meter,
 ): Promise<void> {
+  const more = request.farRequests?.take(disk.latencyMilliseconds ?? 0)
+  try {
+    const inFlight = request.config.requestsInFlight + (more?.requests ?? 0)
+    await copyWithin(request, disk, { base, meter, inFlight })
+  } finally {
+    more?.giveBack()
+  }
+}
+
+async function copyWithin(
+  request: CopyDiskRequest,
+  disk: CopyDisksRequest['disks'][number],
+  how: { readonly base: OpenedPoint | null; readonly meter: Meter; readonly inFlight: number },
+): Promise<void> {
+  const { base, meter, inFlight } = how
   const { config, limits, signal, writer } = request
   const source = countingReads(limits.reduce<BlockReader>(withRateLimit, disk.reader), meter)
   const copy = base?.disks.find((candidate) => candidate.key === disk.key)?.reader ?? null
@@ -443,7 +466,7 @@ async function copyDisk(
         copy,
         extents: disk.changed(signal),
         requestBytes: config.requestBytes,
-        inFlight: config.requestsInFlight,
+        inFlight,
         signal,
         onCompared: meter.handled,
       })
@@ -454,7 +477,7 @@ async function copyDisk(
     to: sinkOf(writer, disk.key),
     extents,
     requestBytes: config.requestBytes,
-    inFlight: config.requestsInFlight,
+    inFlight,
     // A point's writer is done with the bytes when its `write` resolves: see PointWriter.
     reuseBuffers: true,
     signal,
