@@ -58,11 +58,15 @@ export function composePlatforms(parts: PlatformParts): Platforms & { close(): P
           : {}),
       })
     if (site.platform === 'physical')
-      return openPhysicalPlatform(site, {
-        line: parts.agents,
-        lastSeen: (siteId) => parts.machines.list(siteId),
-        clock: parts.clock,
-      })
+      return {
+        ...openPhysicalPlatform(site, {
+          line: parts.agents,
+          lastSeen: (siteId) => parts.machines.list(siteId),
+          clock: parts.clock,
+        }),
+        // Of its own servers, on their way home.
+        replicas: await openReplicas(parts, site, findReplicaFolder),
+      }
     const prepareFolder = purpose === 'trial' ? makeReplicaFolder : findReplicaFolder
     const replicas = await openReplicas(parts, site, prepareFolder)
     const { source, target, hostPrograms, checkConnection, close } = await openDriver(

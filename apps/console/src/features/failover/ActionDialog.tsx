@@ -121,7 +121,7 @@ export function ActionDialog({ protection, action, point, flow, onClose }: Actio
           />
           {preview.error && <ProblemAlert error={preview.error} title="What it would cost is not known" />}
           <Findings findings={preview.data?.findings ?? []} label="What stands in the way" />
-          <Options action={action} options={options} onChange={set} power={power} />
+          <Options action={action} protection={protection} options={options} onChange={set} power={power} />
           {mustType && (
             <TextInput
               label={
@@ -241,13 +241,14 @@ function PointSelect({ protection, point, value, onChange }: PointSelectProps) {
 
 type OptionsProps = {
   readonly action: AskedAction
+  readonly protection: Protection
   readonly options: ActionOptions
   readonly power: SourcePower | null
   readonly onChange: (change: Partial<ActionOptions>) => void
 }
 
 /** What else can be chosen; each says what it risks. */
-function Options({ action, options, power, onChange }: OptionsProps) {
+function Options({ action, protection, options, power, onChange }: OptionsProps) {
   if (action === 'test-failover')
     return (
       <Checkbox
@@ -273,6 +274,13 @@ function Options({ action, options, power, onChange }: OptionsProps) {
         />
       </Alert>
     )
+  if (action === 'reprotect' && protection.source.platform === 'physical')
+    return (
+      <Text size="sm" c="var(--ink-quiet)">
+        The server at {protection.source.name} has to stay off. It comes home by a fail-back: then it, or
+        another server in its place, is started from the rescue system.
+      </Text>
+    )
   if (action === 'reprotect')
     return (
       <Checkbox
@@ -281,6 +289,14 @@ function Options({ action, options, power, onChange }: OptionsProps) {
         checked={options.powerOffOriginal}
         onChange={(event) => onChange({ powerOffOriginal: event.currentTarget.checked })}
       />
+    )
+  if (action === 'fail-back' && protection.target.platform === 'physical')
+    return (
+      <Text size="sm" c="var(--ink-quiet)">
+        The server has to be started from the rescue system first, and be chosen for {protection.name} on the
+        agents page of {protection.target.name}. Its disks are written while the machine still serves; at the
+        end it restarts from them.
+      </Text>
     )
   if (action === 'fail-back')
     return (

@@ -120,7 +120,7 @@ export const planOf: Record<ProtectionAction, ActionPlan> = {
   'fail-back': {
     title: 'Fail back',
     effect:
-      'Shuts the machine down with proof, ships what it wrote last, and starts the original machine again where it came from. Nothing is lost.',
+      'Brings the original up to date while the machine still serves, shuts the machine down with proof, ships what it wrote last, and starts the original where it came from. Nothing is lost.',
     confirm: 'Fail back',
     danger: true,
     preview: 'fail-back',
