@@ -171,7 +171,10 @@ describe('a server that cannot be read once it is off', () => {
     await lab.done(lab.engine.plannedFailover(ask))
     const job = await lab.settle(rollBack(lab, ask))
     const start = job.tasks.find(({ name }) => name === 'Start the source machine again')
-    expect(start).toMatchObject({ state: 'failed', note: expect.stringContaining('start it by hand, then resynchronise') })
+    expect(start).toMatchObject({
+      state: 'failed',
+      note: expect.stringContaining('start it by hand, then resynchronise'),
+    })
     expect((await lab.state(protectionId)).state).toBe('broken')
     const alert = await lab.stores.alerts.findOpen('protection/broken', protectionId)
     expect(alert?.remedy).toContain('Start it at its site')
@@ -194,7 +197,10 @@ describe('a server that cannot be read once it is off', () => {
     expect(job.state).toBe('failed')
     expect(lab.machine.power).toBe('off')
     const start = job.tasks.find(({ name }) => name === 'Start the source machine again')
-    expect(start).toMatchObject({ state: 'failed', note: expect.stringContaining('start it by hand, then resynchronise') })
+    expect(start).toMatchObject({
+      state: 'failed',
+      note: expect.stringContaining('start it by hand, then resynchronise'),
+    })
     expect((await lab.state(protectionId)).state).toBe('broken')
     await until(lab, () => runningAt(lab.b).length === 0)
   })
