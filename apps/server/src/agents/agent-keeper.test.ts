@@ -484,6 +484,11 @@ test('two who enrol for one server at the same moment: one gets in, the other is
   ])
 })
 
+test('how far away an agent is is known soon after it has come', async () => {
+  const { peer } = await connected()
+  await vi.waitFor(() => expect(lines.roundTripMilliseconds(peer.id as AgentId)).toBeGreaterThan(0))
+})
+
 test('whoever watches is told when an agent says that its server has changed', async () => {
   const { line } = await connected()
   const told = vi.fn()

@@ -203,3 +203,17 @@ test('who gives up is not waited for, makes room, and is told to the agent', asy
   expect(reads()).toHaveLength(17)
   expect(said.filter(({ type }) => type === 'withdraw')).toHaveLength(1)
 })
+
+test('a way is as long as the shortest of the last times says, whatever a busy line made of the others', () => {
+  expect(lines.roundTripMilliseconds(agent)).toBeNull()
+  const first = connect()
+  first.roundTrip(48)
+  for (const milliseconds of [51, 300, 900]) first.roundTrip(milliseconds)
+  expect(lines.roundTripMilliseconds(agent)).toBe(48)
+  first.closed()
+  const second = connect()
+  // An answer that comes too late is of another line.
+  first.roundTrip(1)
+  for (let count = 0; count < 20; count += 1) second.roundTrip(70)
+  expect(lines.roundTripMilliseconds(agent)).toBe(70)
+})

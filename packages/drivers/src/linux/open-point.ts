@@ -1,6 +1,7 @@
 // A point of this server: what changed since the last one is copied from the running disks, then it settles.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Instant } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
 import type { Extent, MappedExtent } from '@understudy/block/device'
@@ -12,7 +13,7 @@ import type {
 } from '@understudy/engine/ports/source-platform'
 import type { AlignedMemory } from './aligned-memory.ts'
 import type { WholeDisk } from './block-devices.ts'
-import { openDirectDisk } from './direct-disk.ts'
+import { type DirectDisk, openDirectDisk } from './direct-disk.ts'
 import { disksToCopy } from './eligibility.ts'
 import { diskWasReplaced, machineNotFound, noCommonInstant, switchingOff } from './failures.ts'
 import type { HoldGate } from './hold-gate.ts'
@@ -231,8 +232,21 @@ async function openDisks(disks: readonly WholeDisk[], memory: AlignedMemory): Pr
   }
 }
 
-async function closeDisks(open: readonly OpenDisk[]): Promise<void> {
-  for (const { reader } of open) await reader.close()
+/** A disk is closed once its reads are over. One that hangs in the kernel has to be waited for by nobody: the point is over without it. */
+const CLOSE_SECONDS = 5
+
+export async function closeDisks(
+  open: readonly { readonly reader: Pick<DirectDisk, 'close'> }[],
+  seconds = CLOSE_SECONDS,
+): Promise<void> {
+  const late = new AbortController()
+  const closed = Promise.all(open.map(({ reader }) => reader.close()))
+  try {
+    await Promise.race([closed, sleep(seconds * 1000, undefined, { signal: late.signal })])
+  } finally {
+    late.abort()
+    closed.catch(() => {})
+  }
 }
 
 /** Partitions that are swap: what is in them is of no use to a machine that starts. */

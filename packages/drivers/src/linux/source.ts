@@ -17,7 +17,7 @@ import { preparationPlace, prepareFor } from './preparation/prepare-for.ts'
 import { findPreparation, undoPreparation, undoUnfinishedPreparation } from './preparation/prepare-server.ts'
 import { readServerFacts, toDiscovered } from './server-facts.ts'
 import type { LinuxSettings } from './settings.ts'
-import { removeTraceInstance } from './trace-instance.ts'
+import { removeTraceInstance, sweepTraceInstances } from './trace-instance.ts'
 import { instanceName, openTrackings } from './trackings.ts'
 
 export type LinuxSource = SourcePlatform & {
@@ -48,6 +48,7 @@ export async function openLinuxSource({
   whileHeld,
 }: LinuxSourceOptions): Promise<LinuxSource> {
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'latin1')).trim()
+  await sweepTraceInstances(settings.tracefs)
   const trackings = openTrackings({ bootId, tracefs: settings.tracefs, buffersKiB: settings.buffersKiB })
   const parts: LinuxParts = {
     settings,

@@ -154,6 +154,21 @@ test(
   MINUTES_5,
 )
 
+test(
+  'what a process that is gone has left of its tracing is cleared away at the start, and that of a living one is not',
+  async () => {
+    const living = await openSource()
+    const point = opened(await ask(living, null))
+    await mkdir(join(instances, 'understudy-us-dead-test'))
+    await openSource()
+    expect(await readdir(instances)).not.toContain('understudy-us-dead-test')
+    expect(await readdir(instances)).toContain(`understudy-${trackingId}`)
+    await settleAndKeep(point)
+    await living.stopTracking(ref, trackingId)
+  },
+  MINUTES_5,
+)
+
 describe('holding the server still', () => {
   test(
     'stops its writes until it is told to go on',

@@ -8,6 +8,8 @@ import { Outage } from '@understudy/base/errors'
 import { trackingFailed } from './failures.ts'
 import { fenceText, filterOf, lostEvents, parseTraceLine, readEvents, type TraceLine } from './trace-text.ts'
 
+/** What our names begin with. */
+export const OURS = 'understudy-'
 const EVENT = 'events/block/block_rq_complete'
 /** Of one turn, so that everything else in the process goes on. The kernel gives a page at a time. */
 const READS_PER_TURN = 256
@@ -186,6 +188,13 @@ export async function openTraceInstance(options: TraceOptions): Promise<TraceIns
       await removeTraceInstance(tracefs, name)
     },
   }
+}
+
+/** Those that processes which are gone have left. Whatever somebody reads, or cannot be removed, stays. */
+export async function sweepTraceInstances(tracefs: string): Promise<void> {
+  const found = await readdir(instancesOf(tracefs)).catch(() => [])
+  for (const name of found)
+    if (name.startsWith(OURS)) await rmdir(join(instancesOf(tracefs), name)).catch(() => {})
 }
 
 /** Repeatable. The kernel does not let go of one that somebody reads: `linux/tracked-by-another`. */

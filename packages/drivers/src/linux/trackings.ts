@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { CycleReason } from '@understudy/domain/replication/plan-cycle'
 import { fromCheckpoint, reasonOfLoss, toCheckpoint } from './checkpoint.ts'
 import { trackingWasLost } from './failures.ts'
-import { removeTraceInstance } from './trace-instance.ts'
+import { OURS, removeTraceInstance } from './trace-instance.ts'
 import { openTracker, type TrackedDisk, type Tracker, type View } from './tracker.ts'
 
 /** Of one owner. */
@@ -39,7 +39,6 @@ export type Trackings = {
   close(): Promise<void>
 }
 
-const OURS = 'understudy-'
 export const instanceName = (trackingId: string): string => `${OURS}${trackingId}`
 
 /** All that were made here, by whatever process, which has ended by now. Resolves to their names. */

@@ -5,6 +5,7 @@ import type { Clock } from '@understudy/base/instant'
 import { invariant, present } from '@understudy/base/invariant'
 import { type CopySink, copyExtents } from '@understudy/block/copy-extents'
 import type { BlockReader, MappedExtent } from '@understudy/block/device'
+import { DIGEST_BYTES } from '@understudy/block/digest'
 import { type RateLimit, withRateLimit } from '@understudy/block/with-rate-limit'
 import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
 import type {
@@ -457,12 +458,11 @@ async function copyWithin(
   const { config, limits, signal, writer } = request
   const source = countingReads(limits.reduce<BlockReader>(withRateLimit, disk.reader), meter)
   const copy = base?.disks.find((candidate) => candidate.key === disk.key)?.reader ?? null
-  // Digests are not content: only what is read passes the limits.
   const { digests } = disk
   const extents: AsyncIterable<MappedExtent> = copy
     ? findDifferences({
         source,
-        ...(digests ? { digests } : {}),
+        ...(digests ? { digests: withLimits(digests, limits) } : {}),
         copy,
         extents: disk.changed(signal),
         requestBytes: config.requestBytes,
@@ -490,6 +490,17 @@ async function copyWithin(
     },
   })
 }
+
+type Digests = NonNullable<SourceDisk['digests']>
+
+/** They are what goes over the line in place of the content. */
+const withLimits =
+  (digests: Digests, limits: readonly RateLimit[]): Digests =>
+  async (range, pieceBytes, signal) => {
+    const bytes = Math.ceil(range.bytes / pieceBytes) * DIGEST_BYTES
+    for (const limit of limits) await limit.take(bytes, signal)
+    return await digests(range, pieceBytes, signal)
+  }
 
 function countingReads(reader: BlockReader, meter: Meter): BlockReader {
   const { map } = reader
