@@ -80,20 +80,39 @@ export async function installTools(more = []) {
   const installed = installedPackages()
   const missing = [...findMissing(installed), ...more.filter((name) => !installed.has(name))]
   const browser = hasBrowser() ? '' : browserPackage
-  const all = [...missing, browser].filter((name) => name !== '')
-  if (all.length === 0) return
+  if (missing.length === 0 && browser === '') return
+  await installAsRoot(missing, browser)
+  if (!hasBrowser()) await fetchBrowser()
+}
+
+/**
+ * Those of them that are missing. Throws with the command to type when we may not install them.
+ * @param {readonly string[]} names
+ */
+export async function installDebianPackages(names) {
+  if (!hasProgram('apt-get') || !hasProgram('dpkg-query'))
+    throw new Error(`This needs Debian or Ubuntu, for these packages: ${names.join(', ')}`)
+  const installed = installedPackages()
+  const missing = names.filter((name) => !installed.has(name))
+  if (missing.length > 0) await installAsRoot(missing)
+}
+
+/**
+ * @param {readonly string[]} missing
+ * @param {string} [ifOffered] one more, which not every distribution has
+ */
+async function installAsRoot(missing, ifOffered = '') {
+  const all = [...missing, ifOffered].filter((name) => name !== '')
   const prefix = becomeRoot()
-  if (prefix === undefined) {
+  if (prefix === undefined)
     throw new Error(
-      `The tests need programs that are not installed. Type:\n  sudo apt-get install ${all.join(' ')}`,
+      `Programs are needed that are not installed. Type:\n  sudo apt-get install ${all.join(' ')}`,
     )
-  }
   console.log(`Installing Debian packages: ${all.join(' ')}`)
-  const script = [...prefix, 'env', `IF_OFFERED=${browser}`, 'sh', '-c', installScript, 'sh', ...missing]
+  const script = [...prefix, 'env', `IF_OFFERED=${ifOffered}`, 'sh', '-c', installScript, 'sh', ...missing]
   const [file = '', ...args] = script
   const code = await runChild(file, args, { limitSeconds: 1800 })
   if (code !== 0) throw new Error(`apt-get failed with exit code ${code}`)
-  if (!hasBrowser()) await fetchBrowser()
 }
 
 /** The one of the distribution, or the one that the test runner keeps for itself. */
