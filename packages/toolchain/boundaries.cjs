@@ -11,8 +11,8 @@ const oracle = '^e2e/lab-disks\\.ts$'
 const testHarness = '^apps/server/src/lab-tests/'
 /** The agent over a simulated server, for the tests that start it as a process. */
 const agentHarness = '^apps/agent/src/lab-tests/'
-/** One file of a program, for a server that a test installs it on. */
-const bundler = 'bundle-program\\.ts$'
+/** One file of a program, for a server that a test installs it on, and the medium that a test starts a computer from. */
+const bundler = '(?:bundle-program|rescue-image)\\.ts$'
 /** An engine between fake sites and plans over its machines, for its own tests. */
 const engineHarness =
   '^packages/engine/src/(engine-lab|crash-lab|recovery-plans/plan-lab|plan-tests/test-lab|seeds/seed-lab)\\.ts$'

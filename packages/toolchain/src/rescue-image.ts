@@ -160,7 +160,13 @@ async function buildBase(mirror: string | undefined, again: boolean): Promise<st
   try {
     const root = join(work, 'root')
     const options = [
-      ...['--quiet', '--variant=minbase', '--mode=root', '--dpkgopt=force-unsafe-io', '--dpkgopt=force-confold'],
+      ...[
+        '--quiet',
+        '--variant=minbase',
+        '--mode=root',
+        '--dpkgopt=force-unsafe-io',
+        '--dpkgopt=force-confold',
+      ],
       // Otherwise each package that wants one builds a memory disk, and it is done once more at the end anyway.
       ...[
         '--essential-hook=mkdir -p "$1/etc/initramfs-tools" && echo update_initramfs=no >"$1/etc/initramfs-tools/update-initramfs.conf"',
