@@ -167,14 +167,14 @@ async function buildBase(mirror: string | undefined, again: boolean): Promise<st
         '--dpkgopt=force-unsafe-io',
         '--dpkgopt=force-confold',
       ],
-      // Otherwise each package that wants one builds a memory disk, and it is done once more at the end anyway.
+      // Otherwise memory disks are built that nobody wants: it is done once, at the end.
       ...[
         '--essential-hook=mkdir -p "$1/etc/initramfs-tools" && echo update_initramfs=no >"$1/etc/initramfs-tools/update-initramfs.conf"',
       ],
       ...[`--include=${packages.join(',')}`, ...leftOut.map((path) => `--dpkgopt=path-exclude=${path}/*`)],
     ]
     console.log('Fetching the packages of the rescue system: this takes some minutes')
-    await runTool('exec mmdebstrap "$@"', ...options, suite, root, ...(mirror === undefined ? [] : [mirror]))
+    await runTool('exec env INITRD=No mmdebstrap "$@"', ...options, suite, root, ...(mirror === undefined ? [] : [mirror]))
     await furnish(root)
     const kernel = (await readdir(join(root, 'boot'))).find((name) => name.startsWith('vmlinuz-'))
     if (kernel === undefined) throw new Error('The packages have no kernel')
