@@ -113,6 +113,7 @@ export async function buildRescueImage({
     const memory = join(work, 'memory/rescue')
     await mkdir(memory, { recursive: true })
     const layer = join(work, 'agent')
+    await cp(join(sources, 'usr'), join(layer, 'usr'), { recursive: true })
     for (const [from, path] of Object.entries(program)) {
       await mkdir(dirname(join(layer, path)), { recursive: true })
       await copyFile(from, join(layer, path))
@@ -174,7 +175,13 @@ async function buildBase(mirror: string | undefined, again: boolean): Promise<st
       ...[`--include=${packages.join(',')}`, ...leftOut.map((path) => `--dpkgopt=path-exclude=${path}/*`)],
     ]
     console.log('Fetching the packages of the rescue system: this takes some minutes')
-    await runTool('exec env INITRD=No mmdebstrap "$@"', ...options, suite, root, ...(mirror === undefined ? [] : [mirror]))
+    await runTool(
+      'exec env INITRD=No mmdebstrap "$@"',
+      ...options,
+      suite,
+      root,
+      ...(mirror === undefined ? [] : [mirror]),
+    )
     await furnish(root)
     const kernel = (await readdir(join(root, 'boot'))).find((name) => name.startsWith('vmlinuz-'))
     if (kernel === undefined) throw new Error('The packages have no kernel')
@@ -201,7 +208,6 @@ async function furnish(root: string): Promise<void> {
   }
   for (const path of removed) await rm(join(root, path), { recursive: true, force: true })
   await cp(join(sources, 'etc'), join(root, 'etc'), { recursive: true })
-  await cp(join(sources, 'usr'), join(root, 'usr'), { recursive: true })
   await put('etc/hostname', 'rescue\n')
   await put('etc/hosts', '127.0.0.1 localhost\n::1 localhost\n')
   await put('etc/machine-id', 'uninitialized\n')
@@ -243,10 +249,9 @@ async function fingerprintOfRecipe(): Promise<string> {
   const hash = createHash('sha256').update(
     JSON.stringify([recipeVersion, suite, packages, leftOut, masked, removed]),
   )
-  for (const part of ['etc', 'usr'])
-    for (const path of (await readdir(join(sources, part), { recursive: true })).sort()) {
-      const facts = await stat(join(sources, part, path))
-      if (facts.isFile()) hash.update(path).update(await readFile(join(sources, part, path)))
-    }
+  for (const path of (await readdir(join(sources, 'etc'), { recursive: true })).sort()) {
+    const facts = await stat(join(sources, 'etc', path))
+    if (facts.isFile()) hash.update(path).update(await readFile(join(sources, 'etc', path)))
+  }
   return hash.digest('hex').slice(0, 16)
 }
