@@ -166,9 +166,10 @@ test(
   async () => {
     await writeFile(home(), '')
     await truncate(home(), GiB)
-    // A file system that was not let go of, which a careless look would repair, and swap space in one.
+    // A file system that was not let go of: whoever mounts it, be it for reading only, writes to it.
     await run('cp', ['--sparse=always', original, bystander()])
-    await run('debugfs', ['-w', '-R', 'ssv state 0', `${bystander()}?offset=${serverRootOffset}`])
+    for (const spoil of ['ssv state 0', 'feature needs_recovery'])
+      await run('debugfs', ['-w', '-R', spoil, `${bystander()}?offset=${serverRootOffset}`])
     const untouched = await digestOf(bystander())
     given = () =>
       until('its page says what it is', 300, async () =>
