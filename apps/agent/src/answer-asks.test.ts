@@ -10,6 +10,7 @@ function answererOver(answer: SourceDesk['answer']) {
   const desk: SourceDesk = {
     answer,
     read: () => Promise.reject(new Error('nobody reads')),
+    isBusy: () => false,
     close: async () => {},
   }
   const answerer = createAnswerer(desk, (reply) => said.push(reply))

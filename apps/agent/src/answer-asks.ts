@@ -12,6 +12,7 @@ export type Answerer = {
   /** One that is being worked on already is not begun again. */
   ask(ask: Ask): void
   withdraw(id: string): void
+  isBusy(): boolean
   stop(): void
 }
 
@@ -53,6 +54,7 @@ export function createAnswerer(
       })
     },
     withdraw: (id) => working.get(id)?.abort(gone()),
+    isBusy: () => working.size > 0,
     stop() {
       for (const each of working.values()) each.abort(gone())
     },

@@ -29,7 +29,8 @@ export type SessionParts = {
   readonly hardware: ServerHardware
   /** But for what only the connection knows. */
   health(): Promise<Omit<AgentHealth, 'bytesPerSecond' | 'backlog'>>
-  onWelcome(): void
+  /** `programKey`: of those who sign programs; null: the server is an older one. */
+  onWelcome(programKey: string | null): void
   /** A fresh order, kept already. */
   onOrder(order: Order): void
   onAsk(ask: Extract<FromServer, { type: 'ask' }>): void
@@ -131,7 +132,7 @@ export async function openControlSession(parts: SessionParts): Promise<ControlSe
         const { session } = message
         if (session !== undefined)
           streams = createDataStreams({ identity, session, read: parts.readDisk, say })
-        parts.onWelcome()
+        parts.onWelcome(message.programKey ?? null)
         push()
         return beat()
       }

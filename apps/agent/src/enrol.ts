@@ -60,6 +60,7 @@ export async function enrol(folder: StateFolder, options: EnrolOptions): Promise
     agentId: null,
     siteName: '',
     roles: [],
+    programKey: null,
   }
   await folder.saveIdentity(draft)
   const publicKey = createPublicKey(draft.privateKey)
@@ -87,7 +88,7 @@ export async function enrol(folder: StateFolder, options: EnrolOptions): Promise
   })
   const { data: place } = EnrolAnswer.safeParse(answer.body)
   if (answer.status !== 201 || !place) throw toFailure(answer.status, answer.body)
-  const enrolled = { ...draft, ...place }
+  const enrolled = { ...draft, ...place, programKey: place.programKey ?? null }
   await folder.saveIdentity(enrolled)
   return enrolled
 }
@@ -96,7 +97,7 @@ export async function enrol(folder: StateFolder, options: EnrolOptions): Promise
 export const signed = ({ privateKey }: Pick<Identity, 'privateKey'>, proof: Uint8Array): string =>
   sign(null, proof, createPrivateKey(privateKey)).toString('base64url')
 
-function toFailure(status: number, body: unknown): Refusal | Outage {
+export function toFailure(status: number, body: unknown): Refusal | Outage {
   const { data } = Problem.safeParse(body)
   if (data && status < 500) return new Refusal({ code: data.code, message: data.detail, remedy: data.remedy })
   return new Outage({

@@ -23,6 +23,7 @@ const identity: Identity = {
   agentId: 'agent-1',
   siteName: 'Harbour',
   roles: ['protected-server'],
+  programKey: null,
 }
 
 let root: string
@@ -52,6 +53,7 @@ beforeEach(async () => {
     tracefs: join(root, 'tracefs'),
     program: join(root, 'fetched'),
     userId: 0,
+    supervised: false,
     systemctl,
     now: () => clock,
     pause: async (milliseconds) => {

@@ -28,9 +28,12 @@ export async function install({ place, enrol, fingerprint, say }: Installation):
   checkRoot(place, 'install')
   if (place.program === null) throw notOneFile()
   if (!(await hasSystemd(place))) throw noSystemd()
-  const { program, state, unit } = pathsOf(place)
+  const { program, former, state, unit } = pathsOf(place)
   const { folder, identity } = await enrolOnce(state, fingerprint, enrol)
   say(`Enrolled at ${identity.siteName} as ${identity.roles.join(', ')}.`)
+  // A person's word ends the trial of another program: nothing is put back in place of this one.
+  await rm(former, { force: true })
+  await folder.saveUpgrade(null)
   if (!(await isSame(place.program, program)))
     await put(program, 0o755, (draft) => copyFile(place.program ?? '', draft))
   await put(unit, 0o644, (draft) => writeText(draft, serviceUnit))

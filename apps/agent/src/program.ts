@@ -6,12 +6,14 @@ import { openHoldGate } from '@understudy/drivers/linux/hold-gate'
 import { agentVersion } from './agent-version.ts'
 import { dial } from './dial.ts'
 import { enrol } from './enrol.ts'
-import { exitCodeOf } from './exit-code-of.ts'
+import { beforeStart } from './exchange-program.ts'
+import { exitCodeOf, START_AGAIN } from './exit-code-of.ts'
 import { install } from './install.ts'
 import { isAlive } from './is-alive.ts'
 import { openLog } from './log.ts'
 import { type AgentServer, loadIdentity, runAgent } from './run.ts'
-import { ownServer } from './service-place.ts'
+import { selfTest } from './self-test.ts'
+import { BEFORE_START, ownServer, pathsOf } from './service-place.ts'
 import {
   defaultFolder,
   type Identity,
@@ -57,6 +59,8 @@ async function obey(server: AgentServer): Promise<void> {
   const { values, positionals } = readOptions()
   if (values.version) return print(agentVersion)
   const [command] = positionals
+  // Asked by the program whose place it is to take.
+  if (values.selftest) return print(await selfTest())
   if (values.help || command === undefined) return print(usage)
   const enrolHere = (folder: StateFolder): Promise<Identity> =>
     enrol(folder, {
@@ -76,6 +80,9 @@ async function obey(server: AgentServer): Promise<void> {
     return install({ place, enrol: enrolHere, fingerprint: values.fingerprint ?? null, say: print })
   }
   const folder = await openStateFolder(values.home ?? defaultFolder(process.env))
+  // Asked by the service, of the former program, before each start: see exchange-program.
+  if (command === BEFORE_START)
+    return beforeStart({ paths: pathsOf(ownServer()), folder, act: (work) => work() })
   switch (command) {
     case 'enrol': {
       const { siteName, roles } = await enrolHere(folder)
@@ -110,8 +117,9 @@ async function run(path: string, server: AgentServer): Promise<void> {
     process.once(signal, () => stopping.abort(new DOMException('The agent stops', 'AbortError')))
   const log = openLog(gate, print)
   log(`the agent ${agentVersion} starts`)
-  await runAgent({ folder, gate, server, log }, stopping.signal)
-  log('stopped')
+  const end = await runAgent({ folder, gate, server, place: ownServer(), log }, stopping.signal)
+  log(end === 'stopped' ? end : 'another program takes over')
+  if (end === 'start-again') process.exitCode = START_AGAIN
 }
 
 async function showStatus(folder: StateFolder): Promise<void> {
@@ -145,6 +153,7 @@ function readOptions() {
         'keep-state': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean' },
+        selftest: { type: 'boolean' },
       },
     })
   } catch (error) {

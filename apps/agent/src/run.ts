@@ -6,17 +6,22 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { isKnownOrder, type Order, type Outcome } from '@understudy/agent-protocol/messages'
 import { isAbort, Refusal, toFailureReport } from '@understudy/base/errors'
 import { inTurn } from '@understudy/base/in-turn'
+import type { AgentFacts } from '@understudy/domain/agents/agent'
 import type { HoldGate } from '@understudy/drivers/linux/hold-gate'
+import { runCommand } from '@understudy/drivers/linux/run-command'
 import { createSourceDesk, type SourceDesk } from '@understudy/drivers/physical/source-desk'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { agentVersion } from './agent-version.ts'
 import { createAnswerer, noSource } from './answer-asks.ts'
 import { backOff } from './back-off.ts'
 import { type ControlSession, openControlSession } from './control-session.ts'
+import { fetchProgram } from './fetch-program.ts'
 import type { Log } from './log.ts'
 import { identifyServer, lookAround, lookAtHardware, roomAt, whyToRest } from './look-around.ts'
 import { type Mailbox, openMailbox } from './mailbox.ts'
+import { ownPlatform, type ServicePlace, whyFixed } from './service-place.ts'
 import type { Identity, StateFolder } from './state-folder.ts'
+import { createUpgrader } from './upgrader.ts'
 
 /** With these the server will not have this agent again, whatever it does. */
 const final = new Set(['agent/revoked', 'agent/not-recognised'])
@@ -49,21 +54,29 @@ export type AgentToRun = {
   readonly folder: StateFolder
   readonly gate: HoldGate
   readonly server: AgentServer
+  readonly place: ServicePlace
   readonly log: Log
 }
 
-/** Resolves when `signal` aborts. Refuses what a person has to mend. `folder` and `log` wait for the gate. */
+/** Stopped, or another program lies in the place of this one and is to be started. */
+export type RunEnd = 'stopped' | 'start-again'
+
+/** Resolves when `signal` aborts, or another program takes over. Refuses what a person has to mend. `folder` and `log` wait for the gate. */
 export async function runAgent(
-  { folder, gate, server: { openSource, sysfs }, log }: AgentToRun,
-  signal: AbortSignal,
-): Promise<void> {
+  { folder, gate, server: { openSource, sysfs }, place, log }: AgentToRun,
+  stopped: AbortSignal,
+): Promise<RunEnd> {
   const identity = await loadIdentity(folder)
   const unlock = await lock(folder)
   const rest = await whyToRest(sysfs)
   if (rest) {
-    await stayQuiet(folder, rest, log, signal)
-    return unlock()
+    await stayQuiet(folder, rest, log, stopped)
+    unlock()
+    return 'stopped'
   }
+  const again = new AbortController()
+  const signal = AbortSignal.any([stopped, again.signal])
+  const restart = (): void => again.abort(new DOMException('Another program takes over', 'AbortError'))
   const source = identity.roles.includes('protected-server')
     ? await openSource({ gate, preparationFolder: join(folder.path, 'prepared') })
     : null
@@ -71,7 +84,20 @@ export async function runAgent(
   try {
     const mailbox = await openMailbox(folder)
     await mailbox.say({ kind: 'started', version: agentVersion, at: Date.now() })
-    await keepConnected({ folder, identity, mailbox, source, desk, log, signal, sysfs })
+    await keepConnected({
+      folder,
+      gate,
+      place,
+      identity,
+      mailbox,
+      source,
+      desk,
+      log,
+      signal,
+      restart,
+      sysfs,
+    })
+    return again.signal.aborted ? 'start-again' : 'stopped'
   } finally {
     await desk?.close().catch((error: unknown) => log(`a point could not be let go: ${String(error)}`))
     await source?.close?.().catch((error: unknown) => log(`tracking could not be ended: ${String(error)}`))
@@ -112,6 +138,8 @@ export async function loadIdentity(folder: StateFolder): Promise<Enrolled> {
 
 type Running = {
   readonly folder: StateFolder
+  readonly gate: HoldGate
+  readonly place: ServicePlace
   readonly identity: Enrolled
   readonly mailbox: Mailbox
   readonly source: AgentSource | null
@@ -119,10 +147,14 @@ type Running = {
   readonly sysfs: string | null
   readonly log: Log
   readonly signal: AbortSignal
+  restart(): void
 }
 
+/** Of a program that has just been fetched. */
+const SELF_TEST_SECONDS = 60
+
 async function keepConnected(running: Running): Promise<void> {
-  const { folder, identity, mailbox, log, signal } = running
+  const { folder, gate, place, identity, mailbox, log, signal, restart } = running
   const instance = randomUUID()
   const inOrder = inTurn()
   let session: ControlSession | null = null
@@ -139,13 +171,6 @@ async function keepConnected(running: Running): Promise<void> {
         backlog: mailbox.waiting().length,
       })
       .catch((error: unknown) => log(`the standing could not be written: ${String(error)}`))
-  const work = (order: Order): void => {
-    void inOrder(async () => {
-      await mailbox.answer(order.id, await carryOut(order))
-      session?.push()
-    }).catch((error: unknown) => log(`an order could not be answered: ${String(error)}`))
-  }
-  running.source?.watch(() => session?.changed(), signal)
   const answerer = createAnswerer(
     running.desk,
     (reply) => session?.reply(reply),
@@ -153,6 +178,51 @@ async function keepConnected(running: Running): Promise<void> {
       if (kind === 'power-off') void session?.heard().then(() => running.source?.cutPower?.())
     },
   )
+  let { programKey } = identity
+  const upgrader = createUpgrader({
+    place,
+    folder,
+    mailbox,
+    version: agentVersion,
+    programKey: () => programKey,
+    fetch: (platform) => fetchProgram(identity, platform),
+    selfTest: (file) => runCommand(file, ['--selftest'], { seconds: SELF_TEST_SECONDS, signal }),
+    isBusy: () => answerer.isBusy() || (running.desk?.isBusy() ?? false),
+    act: (work) => gate.write(work),
+    push: () => session?.push(),
+    restart,
+    log,
+    signal,
+  })
+  const upgrades = inTurn()
+  const facts = async (): Promise<AgentFacts> => ({
+    ...(await lookAround()),
+    program: { platform: ownPlatform(), fixedBecause: await whyFixed(place) },
+  })
+  const carryOut = carryOutWith(facts)
+  const welcomed = async (toldKey: string | null): Promise<void> => {
+    stand(true, null)
+    if (toldKey !== null && programKey === null) {
+      const kept = await folder.identity()
+      if (kept) await folder.saveIdentity({ ...kept, programKey: toldKey })
+      programKey = toldKey
+    } else if (toldKey !== null && toldKey !== programKey)
+      log('the server signs programs with another key than the one that is known: none of them is taken')
+    await upgrader.letIn()
+  }
+  const work = (order: Order): void => {
+    // Fetching and waiting take long: what else is ordered is done meanwhile.
+    if (order.kind === 'upgrade')
+      return void upgrades(() => upgrader.obey(order)).catch((error: unknown) =>
+        log(`an upgrade could not be answered: ${String(error)}`),
+      )
+    void inOrder(async () => {
+      await mailbox.answer(order.id, await carryOut(order))
+      session?.push()
+    }).catch((error: unknown) => log(`an order could not be answered: ${String(error)}`))
+  }
+  running.source?.watch(() => session?.changed(), signal)
+  await upgrader.start()
   // What was asked before a crash is done after it.
   for (const order of mailbox.orders()) work(order)
 
@@ -164,17 +234,19 @@ async function keepConnected(running: Running): Promise<void> {
         identity,
         instance,
         mailbox,
-        facts: await lookAround(),
+        facts: await facts(),
         hardware: await lookAtHardware(running.sysfs),
         health: async () => ({
           ...(await roomAt(folder.path)),
           memoryBytes: process.memoryUsage().rss,
           upSeconds: process.uptime(),
         }),
-        onWelcome() {
+        onWelcome(toldKey) {
           failures = 0
           log(`connected to ${identity.server}`)
-          stand(true, null)
+          welcomed(toldKey).catch((error: unknown) =>
+            log(`what is kept could not be written: ${String(error)}`),
+          )
         },
         onOrder: work,
         onAsk: answerer.ask,
@@ -189,6 +261,7 @@ async function keepConnected(running: Running): Promise<void> {
     } catch (error) {
       const report = toFailureReport(error)
       stand(false, `${report.message}. ${report.remedy}`)
+      upgrader.notLetIn(report.message)
       if (error instanceof Refusal && final.has(error.code)) throw error
       if (report.code === OTHER_SERVER) knockAgainIn = OTHER_SERVER_MILLISECONDS
       log(`not connected: ${report.message}`)
@@ -200,22 +273,28 @@ async function keepConnected(running: Running): Promise<void> {
     failures += 1
   }
   answerer.stop()
+  upgrader.stop()
+  await upgrades(async () => {})
   await inOrder(async () => {})
 }
 
 /** Idempotent: after a crash it is done again. */
-async function carryOut({ kind }: Order): Promise<Outcome> {
-  if (!isKnownOrder(kind))
-    return {
-      kind: 'failed',
-      code: 'agent/order-not-known',
-      message: `This agent (${agentVersion}) does not know what "${kind}" is; bring it to the version of the server`,
+const carryOutWith =
+  (facts: () => Promise<AgentFacts>) =>
+  async ({ kind }: Order): Promise<Outcome> => {
+    if (!isKnownOrder(kind))
+      return {
+        kind: 'failed',
+        code: 'agent/order-not-known',
+        message: `This agent (${agentVersion}) does not know what "${kind}" is; bring it to the version of the server`,
+      }
+    switch (kind) {
+      case 'report-facts':
+        return { kind: 'facts', facts: await facts() }
+      case 'upgrade':
+        throw new Error('An upgrade is the matter of the upgrader')
     }
-  switch (kind) {
-    case 'report-facts':
-      return { kind: 'facts', facts: await lookAround() }
   }
-}
 
 const pause = (milliseconds: number, signal: AbortSignal): Promise<void> =>
   wait(milliseconds, undefined, { signal }).catch((error: unknown) => {

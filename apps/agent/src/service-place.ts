@@ -1,5 +1,5 @@
 // Where the agent lies once it is installed, and what it needs of the server for that.
-import { access } from 'node:fs/promises'
+import { access, readFile, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isSea } from 'node:sea'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -18,6 +18,8 @@ export type ServicePlace = {
   readonly program: string | null
   /** Null where there is nothing like it. */
   readonly userId: number | null
+  /** systemd has started this process, and starts it again. */
+  readonly supervised: boolean
   systemctl(...words: readonly string[]): Promise<CommandEnd>
   now(): number
   pause(milliseconds: number): Promise<void>
@@ -28,13 +30,19 @@ export const ownServer = (): ServicePlace => ({
   tracefs: defaultLinuxSettings.tracefs,
   program: isSea() ? process.execPath : null,
   userId: process.platform === 'linux' ? (process.getuid?.() ?? null) : null,
+  // systemd.exec(5): of every process of a unit, and of nothing else.
+  supervised: process.env.INVOCATION_ID !== undefined,
   systemctl: (...words) => runCommand('systemctl', words, { seconds: 120 }),
   now: () => Date.now(),
   pause: (milliseconds) => wait(milliseconds),
 })
 
-export const pathsOf = ({ root }: ServicePlace) => ({
+export const pathsOf = ({ root }: Pick<ServicePlace, 'root'>) => ({
   program: join(root, 'usr/local/bin/understudy-agent'),
+  /** The one before, while the present one is on trial. The service asks it before each start. */
+  former: join(root, 'usr/local/bin/understudy-agent.former'),
+  /** One that is being fetched. */
+  next: join(root, 'usr/local/bin/understudy-agent.next'),
   state: join(root, SERVICE_FOLDER),
   unit: join(root, 'etc/systemd/system', SERVICE),
 })
@@ -54,6 +62,27 @@ export function checkRoot({ userId }: ServicePlace, command: string): void {
         : `Become root, and run it again: understudy-agent ${command} …`,
   })
 }
+
+/** As the programs that are given away are named. */
+export const ownPlatform = (): string =>
+  `${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`
+
+/** Why another program cannot be put in the place of this one while it runs. Null: it can. */
+export async function whyFixed(place: ServicePlace): Promise<string | null> {
+  const { program, unit } = pathsOf(place)
+  if (place.program === null) return 'It runs from its sources, and not from the program that is one file.'
+  if (place.userId === null) return 'Only on Linux does an agent exchange its own program.'
+  if (place.userId !== 0) return 'It does not run as root.'
+  const here = await realpath(place.program).catch(() => null)
+  if (!place.supervised || here === null || here !== (await realpath(program).catch(() => null)))
+    return 'It does not run as the service that `understudy-agent install` makes, so nothing would start it again.'
+  if (!(await readFile(unit, 'utf8').catch(() => '')).includes(BEFORE_START))
+    return 'Its service is of an older installation. Run `understudy-agent install` again.'
+  return null
+}
+
+/** What the service asks the former program before each start. */
+export const BEFORE_START = 'before-start'
 
 /** As sd_booted(3) finds it out: systemd has started this server. */
 export const hasSystemd = ({ root }: ServicePlace): Promise<boolean> =>

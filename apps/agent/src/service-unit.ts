@@ -1,5 +1,6 @@
 // The agent as a service of systemd.
-import { MUST_BE_MENDED } from './exit-code-of.ts'
+import { MUST_BE_MENDED, START_AGAIN } from './exit-code-of.ts'
+import { BEFORE_START } from './service-place.ts'
 import { SERVICE_FOLDER } from './state-folder.ts'
 
 /**
@@ -17,9 +18,13 @@ After=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
+# While a new program is on trial, the one before it counts its starts, and takes its place again. Otherwise it is not there.
+ExecStartPre=-/usr/local/bin/understudy-agent.former ${BEFORE_START}
 ExecStart=/usr/local/bin/understudy-agent run
 Environment=UNDERSTUDY_AGENT_HOME=${SERVICE_FOLDER}
 Restart=on-failure
+SuccessExitStatus=${START_AGAIN}
+RestartForceExitStatus=${START_AGAIN}
 RestartSec=5
 # Somebody has to do something first: see \`understudy-agent status\`.
 RestartPreventExitStatus=${MUST_BE_MENDED}

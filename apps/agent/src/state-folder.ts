@@ -1,6 +1,6 @@
 // What an agent keeps, in a folder of its own that nobody else may read. Every file is there whole or not at all.
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, stat } from 'node:fs/promises'
+import { mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { Said } from '@understudy/agent-protocol/messages'
@@ -26,6 +26,8 @@ const Identity = z.object({
   agentId: z.string().nullable(),
   siteName: z.string(),
   roles: z.array(z.string()),
+  /** Ed25519, SPKI, base64url: whose programs may take the place of this one. The first that the server has told stays. */
+  programKey: z.string().nullable().default(null),
 })
 export type Identity = z.infer<typeof Identity>
 
@@ -56,6 +58,20 @@ const Standing = z.object({
 })
 export type Standing = z.infer<typeof Standing>
 
+/** How far another program is in the place of this one. It outlives both. */
+const UpgradeRecord = z.object({
+  orderId: z.string(),
+  from: z.string(),
+  to: z.string(),
+  /** `given-up`: it is to be put back. `rolled-back`: it is, or nearly. */
+  state: z.enum(['trial', 'given-up', 'rolled-back', 'confirmed']),
+  /** Of the trial. */
+  starts: z.number().int(),
+  /** It was given up. */
+  why: z.string().nullable(),
+})
+export type UpgradeRecord = z.infer<typeof UpgradeRecord>
+
 export type StateFolder = {
   readonly path: string
   identity(): Promise<Identity | null>
@@ -64,6 +80,8 @@ export type StateFolder = {
   saveProgress(progress: Progress): Promise<void>
   standing(): Promise<Standing | null>
   saveStanding(standing: Standing): Promise<void>
+  upgrade(): Promise<UpgradeRecord | null>
+  saveUpgrade(record: UpgradeRecord | null): Promise<void>
 }
 
 /** Of the agent that is installed as a service. */
@@ -122,5 +140,10 @@ export async function openStateFolder(path: string, gate: HoldGate = openHoldGat
     saveProgress: (progress) => write('progress.json', progress),
     standing: () => read('standing.json', Standing),
     saveStanding: (standing) => write('standing.json', standing),
+    upgrade: () => read('upgrade.json', UpgradeRecord),
+    saveUpgrade: (record) =>
+      record === null
+        ? turn(() => gate.write(() => rm(join(path, 'upgrade.json'), { force: true })))
+        : write('upgrade.json', record),
   }
 }

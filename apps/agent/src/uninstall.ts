@@ -17,7 +17,7 @@ export type Removal = {
 /** Repeatable: what failed is tried again, with what it needs to be undone still there. */
 export async function uninstall({ place, keepState, say }: Removal): Promise<void> {
   checkRoot(place, 'uninstall')
-  const { program, state, unit } = pathsOf(place)
+  const { program, former, next, state, unit } = pathsOf(place)
   const systemd = await hasSystemd(place)
   const all = [program, state, unit]
   if (!(await Promise.all(all.map(isThere))).includes(true)) return say('No agent is installed here.')
@@ -37,6 +37,7 @@ export async function uninstall({ place, keepState, say }: Removal): Promise<voi
     if (systemd) await place.systemctl('daemon-reload')
     say(`Removed ${unit}.`)
   }
+  for (const other of [former, next]) await rm(other, { force: true })
   if (await isThere(program)) {
     await rm(program)
     say(`Removed ${program}.`)

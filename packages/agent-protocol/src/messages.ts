@@ -31,7 +31,12 @@ export const Facts = z.object({
   architecture: Text,
   processors: Count,
   memoryBytes: Count,
+  /** An older agent says nothing of it. */
+  program: z.object({ platform: Text, fixedBecause: z.string().max(500).nullable() }).optional(),
 })
+
+/** Ed25519, SPKI, base64url: programs are signed with it. An older server has none. */
+const ProgramKey = z.string().min(20).max(200).optional()
 
 /** By which a server is known again: digests, but for the model. An older agent says nothing of it. */
 const Digests = z.array(z.string().max(64)).max(256).readonly()
@@ -68,6 +73,7 @@ export const EnrolAnswer = z.object({
   agentId: Id,
   siteName: z.string().max(200),
   roles: z.array(z.string().max(60)).max(20),
+  programKey: ProgramKey,
 })
 
 const Order = z.object({ id: Id, kind: z.string().max(60) })
@@ -78,6 +84,7 @@ export const isKnownOrder = (kind: string): kind is KnownOrderKind =>
 
 const Outcome = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('facts'), facts: Facts }),
+  z.object({ kind: z.literal('upgraded'), from: Text, to: Text }),
   z.object({ kind: z.literal('failed'), code: Text, message: z.string().max(2000) }),
 ])
 export type Outcome = z.infer<typeof Outcome>
@@ -161,6 +168,7 @@ const FromServer = z.discriminatedUnion('type', [
       .string()
       .regex(/^[A-Za-z0-9_-]{20,100}$/)
       .optional(),
+    programKey: ProgramKey,
   }),
   z.object({
     type: z.literal('refused'),

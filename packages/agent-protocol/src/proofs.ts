@@ -34,6 +34,18 @@ export type StreamProof = {
 export const streamProof = ({ agentId, session, number, fingerprint }: StreamProof): Uint8Array =>
   lines('understudy agent stream 1', agentId, session, String(number), fingerprint)
 
+export type ProgramProof = {
+  readonly platform: string
+  readonly version: string
+  readonly bytes: number
+  /** Of all of it, in hexadecimal digits. */
+  readonly sha256: string
+}
+
+/** Signed by the installation that gives the program away: nothing else is put in the place of an agent. */
+export const programProof = ({ platform, version, bytes, sha256 }: ProgramProof): Uint8Array =>
+  lines('understudy agent program 1', platform, version, String(bytes), sha256)
+
 /** JSON keeps the parts apart, whatever is in them. */
 const lines = (...parts: readonly string[]): Uint8Array => new TextEncoder().encode(JSON.stringify(parts))
 
@@ -47,8 +59,13 @@ export const streamHeaders = {
   signature: 'x-understudy-signature',
 } as const
 
-/** Of the program: its digest, in hexadecimal digits. */
-export const programHeaders = { sha256: 'x-understudy-sha256' } as const
+/** Of the program: what `programProof` is over, and the signature of it. */
+export const programHeaders = {
+  platform: 'x-understudy-platform',
+  version: 'x-understudy-version',
+  sha256: 'x-understudy-sha256',
+  signature: 'x-understudy-signature',
+} as const
 
 /** Where the two meet, below the address of the server. */
 export const agentPaths = {

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { openHoldGate } from '@understudy/drivers/linux/hold-gate'
 import { enrol } from '../enrol.ts'
 import { runAgent } from '../run.ts'
+import { ownServer } from '../service-place.ts'
 import { openStateFolder, type StateFolder } from '../state-folder.ts'
 
 const AT_ONCE = 8
@@ -38,7 +39,11 @@ await Promise.all(Array.from({ length: AT_ONCE }, enrolNext))
 process.stdout.write('enrolled\n')
 const gate = openHoldGate()
 const server = { openSource: async () => null, sysfs: null }
-await Promise.all(folders.map((folder) => runAgent({ folder, gate, server, log: () => {} }, stopping.signal)))
+await Promise.all(
+  folders.map((folder) =>
+    runAgent({ folder, gate, server, place: ownServer(), log: () => {} }, stopping.signal),
+  ),
+)
 await rm(home, { recursive: true, force: true })
 
 function optionsOf(command: string) {

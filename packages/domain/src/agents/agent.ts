@@ -21,6 +21,15 @@ export type AgentFacts = {
   readonly architecture: string
   readonly processors: number
   readonly memoryBytes: number
+  /** An older agent says nothing of it. */
+  readonly program?: AgentProgram | undefined
+}
+
+export type AgentProgram = {
+  /** As the programs that are given away are named: `linux-x64`. */
+  readonly platform: string
+  /** Why it cannot be exchanged by the agent itself. Null: it can. */
+  readonly fixedBecause: string | null
 }
 
 /** What an agent measures of itself with every beat. */
@@ -77,12 +86,13 @@ export type AgentInvitation = {
 export const INVITATION_MINUTES = 60
 
 /** What the server asks of an agent. Numbered per agent; done once, however often it is sent. */
-export const agentOrderKinds = ['report-facts'] as const
+export const agentOrderKinds = ['report-facts', 'upgrade'] as const
 export type AgentOrderKind = (typeof agentOrderKinds)[number]
 
 /** Who may be asked for what, and whose answers count. */
 const rolesThatMay: Record<AgentOrderKind, readonly AgentRole[]> = {
   'report-facts': agentRoles,
+  upgrade: agentRoles,
 }
 
 export const mayAgent = (roles: readonly AgentRole[], kind: AgentOrderKind): boolean =>

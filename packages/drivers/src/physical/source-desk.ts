@@ -28,6 +28,8 @@ export type SourceDesk = {
   /** Throws Refusal and Outage as the source does. */
   answer(kind: AskKind, body: unknown, signal: AbortSignal): Promise<unknown>
   read(wanted: WantedRead, signal: AbortSignal): Promise<Buffer>
+  /** A point is open, or what takes longer than an answer is under way: whoever ends the agent spoils it. */
+  isBusy(): boolean
   /** Lets every point go, unsealed. */
   close(): Promise<void>
 }
@@ -221,6 +223,7 @@ export function createSourceDesk(source: SourcePlatform, time: DeskTime = realTi
       if (offset + bytes > reader.bytes) throw outside()
       return await reader.read(offset, bytes, signal)
     },
+    isBusy: () => openings.size > 0 || long.isBusy(),
     async close() {
       clearInterval(forgetting)
       for (const opening of [...openings.values()]) await letGo(openings, opening, false)

@@ -26,6 +26,7 @@ export type AgentOrder = {
 
 export type AgentAnswer =
   | { readonly kind: 'facts'; readonly facts: AgentFacts }
+  | { readonly kind: 'upgraded'; readonly from: string; readonly to: string }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
 
 export type EnrolVerdict =
