@@ -22,7 +22,22 @@ export type AgentHandlers = {
 }
 
 const FIRST_BYTE_MILLISECONDS = 10_000
-const MOST_CONNECTIONS = 5000
+/** Until somebody has said what they want, in TLS. */
+export type Limits = {
+  readonly requestMilliseconds: number
+  readonly waiting: number
+  readonly waitingOfOne: number
+  readonly connections: number
+  readonly connectionsOfOne: number
+}
+/** Hundreds of agents may stand behind one proxy, and all come again at once. */
+const usualLimits: Limits = {
+  requestMilliseconds: 30_000,
+  waiting: 1000,
+  waitingOfOne: 400,
+  connections: 5000,
+  connectionsOfOne: 2500,
+}
 const LAST_WORDS_MILLISECONDS = 1000
 const BODY_BYTES = 64 * 1024
 const MESSAGE_BYTES = 256 * 1024
@@ -34,8 +49,12 @@ export async function listenForAgents(
   where: { readonly host: string; readonly port: number },
   { certificate, key }: AgentCertificate,
   handlers: AgentHandlers,
+  limits = usualLimits,
 ): Promise<AgentListener> {
+  const guests = receiveGuests(limits)
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
+    // What is enrolled is short: its whole text has to come in that time.
+    if (request.url !== agentPaths.enrol) guests.heard(request.socket)
     respond(request, response, handlers, certificate).then(
       (given) => given && send(response, given.status, given.body),
       (error: unknown) => {
@@ -63,10 +82,12 @@ export async function listenForAgents(
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES, perMessageDeflate: false })
   secure.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (request.url !== agentPaths.control) return void socket.destroy()
+    guests.heard(request.socket)
     sockets.handleUpgrade(request, socket, head, (opened) => handlers.control(opened, ipOf(request)))
   })
   const connected = new Set<Socket>()
   const front = createServer((socket) => {
+    if (!guests.admit(socket)) return
     connected.add(socket)
     socket.once('close', () => connected.delete(socket))
     socket.on('error', () => socket.destroy())
@@ -82,7 +103,7 @@ export async function listenForAgents(
       if (behind === open) socket.resume()
     })
   })
-  front.maxConnections = MOST_CONNECTIONS
+  front.maxConnections = limits.connections
   await new Promise<void>((resolve, reject) => {
     front.once('error', (cause) => reject(whyNot(where.port, cause)))
     front.listen(where.port, where.host, resolve)
@@ -94,6 +115,54 @@ export async function listenForAgents(
       const closed = new Promise((resolve) => front.close(resolve))
       for (const each of connected) each.destroy()
       await closed
+    },
+  }
+}
+
+/** Who is here, by address, and who of them has not said yet what they want. */
+function receiveGuests({ requestMilliseconds, waiting, waitingOfOne, connectionsOfOne }: Limits) {
+  const silent = new Map<string, NodeJS.Timeout>()
+  const here = { all: new Map<string, number>(), silent: new Map<string, number>() }
+  const count = (of: Map<string, number>, address: string, change: 1 | -1): void => {
+    const left = (of.get(address) ?? 0) + change
+    if (left === 0) of.delete(address)
+    else of.set(address, left)
+  }
+  /** The same for the bare connection and for the one that TLS makes of it. */
+  const nameOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`
+  const heard = (name: string, address: string): void => {
+    const late = silent.get(name)
+    if (!late) return
+    clearTimeout(late)
+    silent.delete(name)
+    count(here.silent, address, -1)
+  }
+  return {
+    heard: (socket: Socket): void => heard(nameOf(socket), socket.remoteAddress ?? ''),
+    /** False: one too many, and shown out. */
+    admit(socket: Socket): boolean {
+      const address = socket.remoteAddress ?? ''
+      const name = nameOf(socket)
+      const isFull =
+        silent.size >= waiting ||
+        (here.silent.get(address) ?? 0) >= waitingOfOne ||
+        (here.all.get(address) ?? 0) >= connectionsOfOne
+      if (isFull) {
+        socket.on('error', () => {})
+        socket.destroy()
+        return false
+      }
+      count(here.all, address, 1)
+      count(here.silent, address, 1)
+      silent.set(
+        name,
+        setTimeout(() => socket.destroy(), requestMilliseconds),
+      )
+      socket.once('close', () => {
+        heard(name, address)
+        count(here.all, address, -1)
+      })
+      return true
     },
   }
 }
