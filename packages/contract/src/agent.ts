@@ -46,6 +46,17 @@ export const Agent = z
       })
       .nullable()
       .describe('It comes from hardware that is not that of its server, and is refused'),
+    versionSkew: z
+      .enum(['near', 'too-old', 'too-new'])
+      .describe('Of more than one release it is let in only to be upgraded, or not at all'),
+    upgrade: z
+      .object({
+        version: z.string(),
+        whyNot: z.string().nullable().describe('Null: it can exchange its program by itself'),
+      })
+      .nullable()
+      .describe('A newer program that is offered in place of its own'),
+    upgradeFailure: z.string().nullable().describe('Why it still has the program that it has'),
     waitsForAnswer: z.boolean().describe('It was asked something that it has not answered yet'),
     revokedAt: InstantText.nullable(),
     revokedBy: z.string().nullable(),

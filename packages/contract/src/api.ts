@@ -220,6 +220,12 @@ export const contract = {
     )
       .input(z.strictObject({ id: Id, at: InstantText.describe('As `otherHardware.at` of the agent says') }))
       .output(Agent),
+    upgrade: post('/agents/{id}/upgrade', 'agents', 'Have it exchange its program for the newer one')
+      .input(ById)
+      .output(Agent),
+    upgradeAll: post('/sites/{id}/upgrade-agents', 'agents', 'The same of all agents of a site that can')
+      .input(ById)
+      .output(z.object({ asked: z.number().int() })),
     revoke: post('/agents/{id}/revoke', 'agents', 'It is never let in again').input(ById).output(Agent),
   },
   machines: {

@@ -38,6 +38,8 @@ export const roleOf = {
     invite: 'contributor',
     lookAround: 'operator',
     acceptHardware: 'contributor',
+    upgrade: 'contributor',
+    upgradeAll: 'contributor',
     revoke: 'contributor',
   },
   machines: { list: 'reader', get: 'reader', eligibility: 'reader' },

@@ -1,8 +1,9 @@
 // Who this installation is to its agents: a certificate of its own in the home, made once.
 import { createHash, X509Certificate } from 'node:crypto'
-import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { Refusal } from '@understudy/base/errors'
+import { makeOnce } from './make-once.ts'
 import { makeCertificate } from './self-made-certificate.ts'
 
 export type AgentCertificate = {
@@ -20,7 +21,11 @@ export type AgentCertificate = {
  */
 export function loadAgentCertificate(home: string): AgentCertificate {
   const file = path.join(home, 'agents.pem')
-  if (!createOnce(file)) chmodSync(file, 0o600)
+  const make = (): string => {
+    const made = makeCertificate('Understudy')
+    return made.certificate + made.key
+  }
+  if (!makeOnce(file, make)) chmodSync(file, 0o600)
   const text = readFileSync(file, 'utf8')
   const [certificate] = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----\n/.exec(text) ?? []
   const [key] = /-----BEGIN PRIVATE KEY-----[\s\S]+?-----END PRIVATE KEY-----\n/.exec(text) ?? []
@@ -40,22 +45,5 @@ export function loadAgentCertificate(home: string): AgentCertificate {
         'Bring back the file that the agents were enrolled with; without it they have to be enrolled again.',
       cause,
     })
-  }
-}
-
-/** Written aside and linked: of two processes that begin at once one wins, and nobody ever reads half of it. */
-function createOnce(file: string): boolean {
-  mkdirSync(path.dirname(file), { recursive: true })
-  const draft = `${file}.${process.pid}`
-  const made = makeCertificate('Understudy')
-  writeFileSync(draft, made.certificate + made.key, { mode: 0o600, flush: true })
-  try {
-    linkSync(draft, file)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
-  } finally {
-    rmSync(draft)
   }
 }

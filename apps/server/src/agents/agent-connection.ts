@@ -13,20 +13,30 @@ import { chooseProtocol, ourProtocols } from '@understudy/agent-protocol/version
 import { InvariantError, Refusal, toFailureReport } from '@understudy/base/errors'
 import { inTurn } from '@understudy/base/in-turn'
 import type { Agent, AgentId, AgentOrderId, AgentOrderKind } from '@understudy/domain/agents/agent'
-import { judgeHardware, unknownHardware, withNewest } from '@understudy/domain/agents/server-hardware'
-import { recordEvent } from '@understudy/engine/events/report'
-import type { WebSocket } from 'ws'
+import { judgeSkew, type Skew } from '@understudy/domain/agents/agent-version'
+import {
+  judgeHardware,
+  type ServerHardware,
+  unknownHardware,
+  withNewest,
+} from '@understudy/domain/agents/server-hardware'
+import { raiseAlert, recordEvent, resolveAlert } from '@understudy/engine/events/report'
+import type { RawData, WebSocket } from 'ws'
 import type { AgentLines, LineSession } from './agent-lines.ts'
 import type { AgentParts } from './agent-parts.ts'
 import type { AgentAudit } from './audit-agent.ts'
 import { isSigned, wrongProof } from './enrol-agent.ts'
+import { tellAnswer } from './tell-answer.ts'
 
 export const OTHER_SERVER = 'agent/other-server'
+const TOO_DIFFERENT = 'agent/version-too-different'
 const BEAT_SECONDS = 10
 const HELLO_MILLISECONDS = 10_000
 /** Beats that may be missing before the line counts as dead. */
 const QUIET_MILLISECONDS = 3 * BEAT_SECONDS * 1000
 const STILL_THERE_MILLISECONDS = 3000
+/** What somebody may have said of whom nothing is known yet. */
+const BEFORE_WELCOME = { messages: 16, bytes: 128 * 1024 }
 /** What an agent may have said that is not worked on yet. */
 const MOST_PENDING = 1000
 /** RFC 6455, 7.4.2: from 4000 on they are ours. */
@@ -36,6 +46,8 @@ export type AgentConnection = {
   readonly agentId: AgentId
   /** Of the agent's process. */
   readonly instance: string
+  /** That it comes from. */
+  readonly hardware: ServerHardware
   /** Sends what was ordered since. */
   pushOrders(): Promise<void>
   /** Whether the other end still answers. */
@@ -49,6 +61,8 @@ export type ConnectionHost = {
   readonly audit: AgentAudit
   readonly lines: AgentLines
   readonly fingerprint: string
+  /** By which agents know the programs of this installation. */
+  readonly programKey: string
   /** Makes it the one connection of its agent. Refuses (`agent/claimed-twice`) while another process of it is there. */
   admit(connection: AgentConnection): Promise<void>
   gone(connection: AgentConnection): void
@@ -71,6 +85,7 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
   const turn = inTurn()
   let session: Session | null = null
   let pending = 0
+  const strange = { messages: 0, bytes: 0 }
   /** What still comes, or waits for its turn, is not listened to: it may be from an agent that was revoked. */
   let ended = false
   let quiet = setTimeout(() => socket.terminate(), HELLO_MILLISECONDS)
@@ -109,10 +124,14 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
     if (hello.type !== 'hello') throw unexpected(`"${hello.type}" before "hello"`)
     const agent = await recognise(host, hello, nonce)
     const protocol = chooseProtocol(ourProtocols, hello.protocols)
+    const skew = judgeSkew(parts.version, hello.version)
+    await tellSkew(parts, agent, hello.version, skew)
     if (protocol === null) throw tooFarApart(agent, hello.version)
+    if (skew === 'too-new') throw tooNew(agent, hello.version, parts.version)
     const connection: AgentConnection = {
       agentId: agent.id,
       instance: hello.instance,
+      hardware: hello.hardware ?? unknownHardware,
       pushOrders: () => turn(pushOrders),
       isThere: () => answersPing(socket),
       end,
@@ -136,10 +155,12 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
       received: await parts.stores.agents.received(agent.id),
       siteName: site?.name ?? '',
       roles: [...agent.roles],
-      session: sessionId,
+      programKey: host.programKey,
+      // Who is too old is let in to be upgraded: it carries no data, and nothing is asked of its disks.
+      ...(skew === 'near' ? { session: sessionId } : {}),
     })
     // One that was shown out meanwhile must not push out the line of the next one.
-    if (!ended && socket.readyState === socket.OPEN)
+    if (skew === 'near' && !ended && socket.readyState === socket.OPEN)
       opened.line = host.lines.opened(agent.id, { id: sessionId, protocol, say, end: () => end(null) })
     parts.live.changed('agents', agent.id)
     measure()
@@ -163,7 +184,7 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
         measure()
         return say({ type: 'beat' })
       case 'said': {
-        const received = await takeMessage(parts, session.agent, message)
+        const received = await takeMessage(host, session.agent, message)
         return say({ type: 'ack', received })
       }
       case 'reply':
@@ -178,9 +199,16 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
   }
 
   say({ type: 'challenge', nonce })
+  const isTooMuch = (bytes: number): boolean => {
+    if (session) return pending > MOST_PENDING
+    strange.messages += 1
+    strange.bytes += bytes
+    return strange.messages > BEFORE_WELCOME.messages || strange.bytes > BEFORE_WELCOME.bytes
+  }
   socket.on('message', (data, isBinary) => {
+    if (ended) return
     pending += 1
-    if (isBinary || pending > MOST_PENDING) return end(unexpected('more than the connection carries'))
+    if (isBinary || isTooMuch(lengthOf(data))) return end(unexpected('more than the connection carries'))
     if (session) stayAwake()
     void turn(() => hear(String(data)))
       .catch((error: unknown) => refuse(host, { error, ip, session, end }))
@@ -195,6 +223,9 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
     if (session) host.gone(session.connection)
   })
 }
+
+const lengthOf = (data: RawData): number =>
+  Array.isArray(data) ? data.reduce((sum, part) => sum + part.length, 0) : data.byteLength
 
 const contactAt = ({ clock }: AgentParts, theirs: number) => ({
   seenAt: clock.now(),
@@ -249,7 +280,7 @@ async function recogniseHardware(
     code: OTHER_SERVER,
     message: `The agent ${agent.name} comes from other hardware than that of its server: ${why}`,
     remedy:
-      'If that is a copy of the server, remove the agent there. If it is the server itself with new hardware, say so beside the agent in the console, or revoke the agent and enrol it again: the protection of its server stays.',
+      'If that is a copy of the server, remove the agent there. If it is the server itself with new hardware, say so beside the agent in the console: the protection of its server stays.',
     facts: { agent: agent.id, why },
   })
   await suspect(agent, refusal)
@@ -272,6 +303,27 @@ const tooFarApart = (agent: Agent, theirs: string): Refusal =>
     facts: { agent: agent.id },
   })
 
+const tooNew = (agent: Agent, theirs: string, ours: string): Refusal =>
+  new Refusal({
+    code: TOO_DIFFERENT,
+    message: `The agent ${agent.name} is of version ${theirs}, which is more than one release ahead of this control plane (${ours})`,
+    remedy: `Bring the control plane to ${theirs}, or install the program that it offers on the agent's server.`,
+    facts: { agent: agent.id },
+  })
+
+/** Who is too old stays connected, so that it can be upgraded, and does nothing else: people have to know. */
+async function tellSkew(parts: AgentParts, agent: Agent, theirs: string, skew: Skew): Promise<void> {
+  if (skew === 'near') return resolveAlert(parts, TOO_DIFFERENT, agent)
+  const { message, remedy } =
+    skew === 'too-new' ? tooNew(agent, theirs, parts.version) : tooOld(agent, theirs, parts.version)
+  await raiseAlert(parts, { severity: 'critical', code: TOO_DIFFERENT, message, remedy, subject: agent })
+}
+
+const tooOld = (agent: Agent, theirs: string, ours: string): Pick<Refusal, 'message' | 'remedy'> => ({
+  message: `The agent ${agent.name} is of version ${theirs}, which is more than one release behind this control plane (${ours}): its server is not replicated`,
+  remedy: 'Upgrade it, beside it at its site. Nothing else is asked of it before.',
+})
+
 const unexpected = (what: string): Refusal =>
   new Refusal({
     code: 'agent/bad-message',
@@ -280,14 +332,18 @@ const unexpected = (what: string): Refusal =>
   })
 
 /** Which outcomes answer which order; `failed` answers every one. */
-const outcomeOf: Record<AgentOrderKind, Outcome['kind']> = { 'report-facts': 'facts' }
+const outcomeOf: Record<AgentOrderKind, Outcome['kind']> = {
+  'report-facts': 'facts',
+  upgrade: 'upgraded',
+}
 
 /** Returns the number up to which everything is here. */
 async function takeMessage(
-  parts: AgentParts,
+  host: ConnectionHost,
   agent: Agent,
   { sequence, body }: Extract<FromAgent, { type: 'said' }>,
 ): Promise<number> {
+  const { parts } = host
   const { agents } = parts.stores
   const answer =
     body.kind === 'answer'
@@ -303,6 +359,7 @@ async function takeMessage(
         subject: agent,
         facts: { version: body.version },
       })
+    else await tellAnswer(host, agent, body)
     parts.live.changed('agents', agent.id)
     return sequence
   }

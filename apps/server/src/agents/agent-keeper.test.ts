@@ -26,6 +26,7 @@ import { WebSocket } from 'ws'
 import { loadAgentCertificate } from './agent-certificate.ts'
 import { type AgentKeeper, createAgentKeeper, type Invited } from './agent-keeper.ts'
 import { type AgentLines, createAgentLines } from './agent-lines.ts'
+import { loadProgramKey } from './program-key.ts'
 
 const facts = {
   hostName: 'db-1',
@@ -259,7 +260,7 @@ test('a server that has nothing yet fetches the program by the key of this one, 
   expect((await invite()).installCommand).toBeNull()
   await mkdir(join(home, 'programs'))
   const programs = { 'linux-x64': { file: 'program', bytes: 7, sha256: 'x' } }
-  await writeFile(join(home, 'programs/manifest.json'), JSON.stringify({ programs }))
+  await writeFile(join(home, 'programs/manifest.json'), JSON.stringify({ version: '1', programs }))
   // The manifest alone is no program.
   expect((await invite()).installCommand).toBeNull()
   await writeFile(join(home, 'programs/program'), 'program')
@@ -583,6 +584,144 @@ test('a message out of its turn ends the connection, and so does an answer to wh
   }
   expect(await stores.agents.received(one.agent.id)).toBe(0)
   expect(await stores.agents.findOrder(foreign.id)).toEqual(foreign)
+})
+
+async function offer(version: string): Promise<void> {
+  await mkdir(join(home, 'programs'), { recursive: true })
+  const programs = { 'linux-x64': { file: 'program', bytes: 7, sha256: 'x' } }
+  await writeFile(join(home, 'programs/manifest.json'), JSON.stringify({ version, programs }))
+}
+const able = { ...facts, program: { platform: 'linux-x64', fixedBecause: null } }
+
+test('an upgrade is ordered where a newer program is there and the agent can take it, and how it ends is told', async () => {
+  const { peer } = await enrolled()
+  const { line } = await greet(peer, { facts: able })
+  await line.next('welcome')
+  await expect(keeper.upgrade(await agentOf(peer), 'ada')).rejects.toMatchObject({ code: 'agent/no-upgrade' })
+  await offer('1.1')
+  const { id } = await keeper.upgrade(await agentOf(peer), 'ada')
+  expect(await line.next('order')).toMatchObject({ order: { id, kind: 'upgrade' } })
+  const failed = { kind: 'failed', code: 'agent/upgrade-rolled-back', message: '1 was put back: no route' }
+  line.say({ type: 'said', sequence: 1, body: { kind: 'answer', orderId: id, outcome: failed } })
+  await line.next('ack')
+  expect(await openAlerts()).toEqual(['agent/upgrade-rolled-back'])
+  expect((await audited())[0]).toBe('agents.upgrade refused agent/upgrade-rolled-back')
+  const again = await keeper.upgrade(await agentOf(peer), 'ada')
+  const outcome = { kind: 'upgraded', from: '1', to: '1.1' }
+  line.say({ type: 'said', sequence: 2, body: { kind: 'answer', orderId: again.id, outcome } })
+  await line.next('ack')
+  expect(await openAlerts()).toEqual([])
+  expect((await audited())[0]).toBe('agents.upgrade granted')
+  const { rows } = await stores.events.list({}, { limit: 10, cursor: null })
+  expect(rows.map(({ code }) => code)).toContain('agent/upgraded')
+})
+
+test('an agent that cannot exchange its program is not asked to', async () => {
+  const { peer } = await enrolled()
+  await offer('1.1')
+  await expect(keeper.upgrade(await agentOf(peer), 'ada')).rejects.toMatchObject({
+    code: 'agent/not-upgradable',
+    message: expect.stringContaining('too old to do it by itself'),
+  })
+  const program = { platform: 'linux-x64', fixedBecause: 'It runs from its sources.' }
+  const { line } = await greet(peer, { facts: { ...facts, program } })
+  await line.next('welcome')
+  await expect(keeper.upgrade(await agentOf(peer), 'ada')).rejects.toMatchObject({
+    code: 'agent/not-upgradable',
+    message: expect.stringContaining('It runs from its sources.'),
+  })
+})
+
+test('every agent is told by which key programs are signed, at its enrolment and with each welcome', async () => {
+  const { peer } = await enrolled()
+  const { publicKey } = loadProgramKey(home)
+  const { line } = await greet(peer)
+  expect(await line.next('welcome')).toMatchObject({ programKey: publicKey })
+  const { token } = await invite()
+  const next = new Peer(peer.place)
+  const { publicKey: own, serverIdentity } = next
+  const { fingerprint } = peer.place
+  const signature = next.sign(enrolProof({ token, publicKey: own, serverIdentity, fingerprint }))
+  const wanted = { token, name: 'db-2', publicKey: own, serverIdentity, version: '1', facts, signature }
+  expect((await post(peer.place, wanted)).body).toMatchObject({ programKey: publicKey })
+})
+
+test.each(['1.1.9', '1.0.4', '1'])(
+  'an agent of %s works with a control plane of 1: no data is kept from it',
+  async (version) => {
+    const { peer } = await enrolled()
+    const { line } = await greet(peer, { version, protocols: { lowest: 1, highest: 2 } })
+    expect((await line.next('welcome')).session).toBeDefined()
+    expect(await openAlerts()).toEqual([])
+  },
+)
+
+test('an agent that is more than one release ahead is refused with what to do, and people are told', async () => {
+  const { peer } = await enrolled()
+  const { line } = await greet(peer, { version: '1.2.0' })
+  expect(await line.next('refused')).toMatchObject({
+    code: 'agent/version-too-different',
+    message: expect.stringContaining('more than one release ahead of this control plane (1)'),
+  })
+  expect(await openAlerts()).toEqual(['agent/version-too-different'])
+  const good = await greet(peer, { version: '1.1.0' })
+  await good.line.next('welcome')
+  expect(await openAlerts()).toEqual([])
+})
+
+test('an agent that is more than one release behind is let in to be upgraded, and for nothing else', async () => {
+  const { peer } = await enrolled()
+  await offer('1')
+  const protocols = { lowest: 1, highest: 2 }
+  const { line } = await greet(peer, { version: '0.9.0', facts: able, protocols })
+  expect((await line.next('welcome')).session).toBeUndefined()
+  expect(lines.isConnected(peer.id as AgentId)).toBe(false)
+  expect(await openAlerts()).toEqual(['agent/version-too-different'])
+  const { id } = await keeper.upgrade(await agentOf(peer), 'ada')
+  expect(await line.next('order')).toMatchObject({ order: { id, kind: 'upgrade' } })
+})
+
+test('what somebody says before they are known is bounded', async () => {
+  const { peer } = await enrolled()
+  const line = connect(peer.place)
+  await line.next('challenge')
+  for (let count = 0; count < 20; count += 1) line.say({ type: 'of a newer version' })
+  expect(await line.next('refused')).toMatchObject({ code: 'agent/bad-message' })
+  const other = connect(peer.place)
+  await other.next('challenge')
+  other.say({ type: 'of a newer version', text: 'x'.repeat(200 * 1024) })
+  expect(await other.next('refused')).toMatchObject({ code: 'agent/bad-message' })
+})
+
+test('whoever is connected from hardware that another server process has replaced is cut off here as well', async () => {
+  const peer = await enrolledOn(known)
+  keeper.start()
+  const before = await greet(peer, { hardware: known })
+  await before.line.next('welcome')
+  const at = Date.now()
+  await stores.agents.setOtherHardware(peer.id as AgentId, { hardware: replica, hostName: 'x', why: 'w', at })
+  await stores.agents.acceptHardware(peer.id as AgentId, at)
+  expect(await before.line.closed).toBe(1001)
+})
+
+test('by a revocation a copy does not become the server: a person has to accept its hardware', async () => {
+  const invited = await invite()
+  const first = new Peer(await placeOf(invited), 'rack 4')
+  await first.enrol(invited.token, { hardware: known })
+  await keeper.revoke(await agentOf(first), 'ada')
+  const copy = new Peer(first.place, 'rack 4')
+  await copy.enrol((await invite()).token, { hardware: replica })
+  const { line } = await greet(copy, { hardware: replica })
+  expect(await line.next('refused')).toMatchObject({ code: 'agent/other-server' })
+  const seen = await agentOf(copy)
+  await keeper.acceptHardware(seen, present(seen.otherHardware, 'it was seen').at, 'ada')
+  const accepted = await greet(copy, { hardware: replica })
+  await accepted.line.next('welcome')
+  await keeper.revoke(await agentOf(copy), 'ada')
+  // The same hardware is let in as it is.
+  const again = new Peer(first.place, 'rack 4')
+  await again.enrol((await invite()).token, { hardware: replica })
+  await (await greet(again, { hardware: replica })).line.next('welcome')
 })
 
 test('an agent of a version too far away is told so', async () => {

@@ -18,6 +18,8 @@ import {
   mayAgent,
   stateOfAgent,
 } from '@understudy/domain/agents/agent'
+import { judgeUpgrade } from '@understudy/domain/agents/agent-version'
+import { judgeHardware } from '@understudy/domain/agents/server-hardware'
 import type { SiteId } from '@understudy/domain/sites/site'
 import { raiseAlert, recordEvent, resolveAlert } from '@understudy/engine/events/report'
 import type { AgentOrder } from '@understudy/engine/ports/agent-store'
@@ -32,6 +34,7 @@ import type { AgentParts } from './agent-parts.ts'
 import { agentAudit } from './audit-agent.ts'
 import { enrolAgent } from './enrol-agent.ts'
 import { offerPrograms } from './offered-programs.ts'
+import { loadProgramKey, type ProgramKey } from './program-key.ts'
 import { takeStream } from './take-stream.ts'
 
 export const SILENT = 'agent/silent'
@@ -70,6 +73,10 @@ export type AgentKeeper = {
    * another one by now.
    */
   acceptHardware(agent: Agent, at: Instant, by: string): Promise<void>
+  /** What is offered to agents: the version for each platform. */
+  offered(): Promise<ReadonlyMap<string, string>>
+  /** Has it exchange its program. Refuses (`agent/no-upgrade`, `agent/not-upgradable`) where there is nothing newer for it, or it cannot. */
+  upgrade(agent: Agent, by: string): Promise<AgentOrder>
   /** Refuses what its roles do not allow (`agent/role-missing`), and what a revoked one is asked (`agent/revoked`). */
   ask(agent: Agent, order: { readonly kind: AgentOrderKind; readonly by: string }): Promise<AgentOrder>
 }
@@ -77,7 +84,9 @@ export type AgentKeeper = {
 export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createAgentLines()): AgentKeeper {
   const connections = new Map<AgentId, AgentConnection>()
   const audit = agentAudit(parts)
-  const programs = offerPrograms(parts.programFolder)
+  let key: ProgramKey | null = null
+  const programKey = (): ProgramKey => (key ??= loadProgramKey(parts.config.home))
+  const programs = offerPrograms(parts.programFolder, programKey)
   const oneAtATime = inTurn()
   let certificate: AgentCertificate | null = null
   let listening: { readonly listener: AgentListener; readonly since: number } | null = null
@@ -116,6 +125,7 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
         audit,
         lines,
         fingerprint,
+        programKey: programKey().publicKey,
         admit,
         suspect,
         gone: (connection: AgentConnection) => {
@@ -126,7 +136,7 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
       }
       const where = { host: parts.config.agentHost ?? parts.config.host, port: parts.config.agentPort }
       const listener = await listenForAgents(where, certificate, {
-        enrol: (body, ip) => enrolAgent(parts, audit, { body, fingerprint, ip }),
+        enrol: (body, ip) => enrolAgent(parts, audit, { body, fingerprint, programKey: host.programKey, ip }),
         control: (socket, ip) => acceptAgent(host, socket, ip),
         stream: (request) => takeStream(host, request),
         program: programs.answer,
@@ -143,6 +153,9 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
     for (const [id, connection] of connections) {
       const agent = byId.get(id)
       if (agent === undefined || agent.revokedAt !== null) connection.end(revoked(agent ?? { id, name: id }))
+      // Another hardware was accepted meanwhile, perhaps by another server process: this one is a copy by now, and is told so when it knocks.
+      else if (agent.hardware !== null && !judgeHardware(agent.hardware, connection.hardware).same)
+        connection.end(null)
     }
     const waitedFor = await parts.stores.agents.waitedFor()
     for (const [id, connection] of connections) if (waitedFor.has(id)) await connection.pushOrders()
@@ -228,7 +241,37 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
     }
   }
 
+  const ask: AgentKeeper['ask'] = async (agent, { kind, by }) => {
+    if (agent.revokedAt !== null) throw revoked(agent)
+    if (!mayAgent(agent.roles, kind))
+      throw new Refusal({
+        code: 'agent/role-missing',
+        message: `The roles of the agent ${agent.name} do not allow this`,
+        remedy: 'Enrol an agent with another role.',
+      })
+    const order = await parts.stores.agents.order({
+      id: parts.newId() as AgentOrderId,
+      agentId: agent.id,
+      kind,
+      askedBy: by,
+      askedAt: parts.clock.now(),
+    })
+    await connections.get(agent.id)?.pushOrders()
+    parts.live.changed('agents', agent.id)
+    return order
+  }
+
   return {
+    ask,
+    offered: () => programs.versions(),
+    async upgrade(agent, by) {
+      if (agent.revokedAt !== null) throw revoked(agent)
+      const versions = await programs.versions()
+      const judged = judgeUpgrade(agent, (platform) => versions.get(platform) ?? null)
+      if (judged === null) throw noUpgrade(agent)
+      if (judged.whyNot !== null) throw notUpgradable(agent, judged.whyNot)
+      return ask(agent, { kind: 'upgrade', by })
+    },
     silentSeconds: parts.config.agentSilentSeconds,
     start: () => rounds.start(),
     async stop() {
@@ -288,25 +331,6 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
       connections.get(agent.id)?.end(null)
       parts.live.changed('agents', agent.id)
     },
-    async ask(agent, { kind, by }) {
-      if (agent.revokedAt !== null) throw revoked(agent)
-      if (!mayAgent(agent.roles, kind))
-        throw new Refusal({
-          code: 'agent/role-missing',
-          message: `The roles of the agent ${agent.name} do not allow this`,
-          remedy: 'Enrol an agent with another role.',
-        })
-      const order = await parts.stores.agents.order({
-        id: parts.newId() as AgentOrderId,
-        agentId: agent.id,
-        kind,
-        askedBy: by,
-        askedAt: parts.clock.now(),
-      })
-      await connections.get(agent.id)?.pushOrders()
-      parts.live.changed('agents', agent.id)
-      return order
-    },
   }
 }
 
@@ -317,6 +341,22 @@ const claimedTwice = (id: AgentId, name: string): Refusal =>
     remedy:
       'If its server or its folder was copied, enrol an agent of its own there. If you know nothing of a copy, revoke the agent: its key may have been taken.',
     facts: { agent: id },
+  })
+
+const noUpgrade = (agent: Agent): Refusal =>
+  new Refusal({
+    code: 'agent/no-upgrade',
+    message: `There is no newer program here for the agent ${agent.name} (${agent.version})`,
+    remedy:
+      'Bring the control plane to a newer version, and build the programs: npm run build:agent -- --all',
+  })
+
+const notUpgradable = (agent: Agent, why: string): Refusal =>
+  new Refusal({
+    code: 'agent/not-upgradable',
+    message: `The agent ${agent.name} cannot exchange its program: ${why}`,
+    remedy:
+      'Run the command of a new invitation on its server: it exchanges the program and keeps the agent.',
   })
 
 const hardwareNotSeen = (agent: Agent): Refusal =>

@@ -4,6 +4,11 @@ import { EnrolRequest } from '@understudy/agent-protocol/messages'
 import { enrolProof } from '@understudy/agent-protocol/proofs'
 import { Refusal } from '@understudy/base/errors'
 import { type Agent, type AgentId, INVITATION_MINUTES } from '@understudy/domain/agents/agent'
+import {
+  judgeHardware,
+  type ServerHardware,
+  unknownHardware,
+} from '@understudy/domain/agents/server-hardware'
 import { recordEvent } from '@understudy/engine/events/report'
 import { hashSecret } from '../access/secrets.ts'
 import type { AgentParts } from './agent-parts.ts'
@@ -13,6 +18,7 @@ export type Enrolled = {
   readonly agentId: string
   readonly siteName: string
   readonly roles: readonly string[]
+  readonly programKey: string
 }
 
 /** Refuses with `agent/...`; every end is in the audit log. */
@@ -22,8 +28,14 @@ export async function enrolAgent(
   {
     body,
     fingerprint,
+    programKey,
     ip,
-  }: { readonly body: unknown; readonly fingerprint: string; readonly ip: string | null },
+  }: {
+    readonly body: unknown
+    readonly fingerprint: string
+    readonly programKey: string
+    readonly ip: string | null
+  },
 ): Promise<Enrolled> {
   const { data: wanted } = EnrolRequest.safeParse(body)
   const who = `agent ${wanted?.name ?? '?'}`
@@ -41,7 +53,7 @@ export async function enrolAgent(
       ip,
     })
     const site = await parts.stores.sites.find(siteId)
-    return { agentId: id, siteName: site?.name ?? '', roles }
+    return { agentId: id, siteName: site?.name ?? '', roles, programKey }
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     await audit({
@@ -72,7 +84,8 @@ async function admit(
   const proof = enrolProof({ token, publicKey, serverIdentity, fingerprint })
   if (!isSigned(proof, publicKey, wanted.signature)) throw wrongProof()
   const id = parts.newId() as AgentId
-  const given = { id, name, publicKey, serverIdentity, hardware, version, facts }
+  const expected = await expectedHardware(parts, serverIdentity, hardware)
+  const given = { id, name, publicKey, serverIdentity, hardware: expected, version, facts }
   const verdict = await parts.stores.agents.enrol(hashSecret(token), parts.clock.now(), given)
   switch (verdict.kind) {
     case 'token-not-valid':
@@ -104,6 +117,23 @@ async function admit(
       return agent
     }
   }
+}
+
+/**
+ * Where an agent of this server was revoked, the protection of the server goes on with the new one. So a copy of it must not become the server
+ * by a revocation: the hardware stays what it was, the new agent is refused when it comes from other one, and a person decides.
+ */
+async function expectedHardware(
+  { stores }: AgentParts,
+  serverIdentity: string,
+  hardware: ServerHardware | null,
+): Promise<ServerHardware | null> {
+  const before = (await stores.agents.list())
+    .filter((agent) => agent.serverIdentity === serverIdentity && agent.revokedAt !== null)
+    .sort((one, other) => (other.revokedAt ?? 0) - (one.revokedAt ?? 0))
+    .find((agent) => agent.hardware !== null)
+  if (!before?.hardware || judgeHardware(before.hardware, hardware ?? unknownHardware).same) return hardware
+  return before.hardware
 }
 
 export const wrongProof = (): Refusal =>

@@ -1,5 +1,5 @@
 // The port that gives the program away, over its own TLS.
-import { createHash, randomBytes, X509Certificate } from 'node:crypto'
+import { createHash, createPublicKey, randomBytes, verify, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
@@ -7,10 +7,12 @@ import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
+import { programProof } from '@understudy/agent-protocol/proofs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type AgentCertificate, loadAgentCertificate } from './agent-certificate.ts'
 import { type AgentListener, listenForAgents } from './agent-listener.ts'
 import { offerPrograms } from './offered-programs.ts'
+import { loadProgramKey, type ProgramKey } from './program-key.ts'
 
 /** More than fits between two ends of a connection: who does not read holds it up. */
 const program = randomBytes(32 * 2 ** 20)
@@ -19,15 +21,17 @@ const sha256 = createHash('sha256').update(program).digest('hex')
 let home: string
 let folder: string
 let certificate: AgentCertificate
+let key: ProgramKey
 let listener: AgentListener
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'us-programs-'))
   folder = join(home, 'programs')
   certificate = loadAgentCertificate(home)
+  key = loadProgramKey(home)
   const never = (): never => {
     throw new Error('only programs are asked for')
   }
-  const { answer } = offerPrograms(folder, 2)
+  const { answer } = offerPrograms(folder, () => key, 2)
   const handlers = { enrol: never, control: never, stream: never, program: answer }
   listener = await listenForAgents({ host: '127.0.0.1', port: 0 }, certificate, handlers)
 })
@@ -72,7 +76,18 @@ test.each(['linux-x64', 'linux-x86_64'])(
     expect(response.headers).toMatchObject({
       'content-length': String(program.length),
       'x-understudy-sha256': sha256,
+      'x-understudy-version': '1',
+      'x-understudy-platform': 'linux-x64',
     })
+    const proof = programProof({ platform: 'linux-x64', version: '1', bytes: program.length, sha256 })
+    const publicKey = createPublicKey({
+      key: Buffer.from(loadProgramKey(home).publicKey, 'base64url'),
+      format: 'der',
+      type: 'spki',
+    })
+    const signature = Buffer.from(String(response.headers['x-understudy-signature']), 'base64url')
+    expect(verify(null, proof, publicKey, signature)).toBe(true)
+    expect((await stat(join(home, 'agent-programs.pem'))).mode & 0o777).toBe(0o600)
     expect((await buffer(response)).equals(program)).toBe(true)
   },
 )
@@ -96,7 +111,7 @@ test.each<[string, () => Promise<unknown>, string]>([
       await build()
       const { size } = await stat(join(home, 'agents.pem'))
       const programs = { 'linux-x64': { file: '../agents.pem', bytes: size, sha256 } }
-      await writeFile(join(folder, 'manifest.json'), JSON.stringify({ programs }))
+      await writeFile(join(folder, 'manifest.json'), JSON.stringify({ version: '1', programs }))
     },
     'linux-x64',
   ],

@@ -4,26 +4,31 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
-import { agentPaths, programHeaders } from '@understudy/agent-protocol/proofs'
+import { agentPaths, type ProgramProof, programHeaders } from '@understudy/agent-protocol/proofs'
 import { Outage, Refusal } from '@understudy/base/errors'
 import { z } from 'zod'
+import type { ProgramKey } from './program-key.ts'
 
 export const programFolder = fileURLToPath(new URL('../../../agent/dist', import.meta.url))
 
 export type OfferedPrograms = {
   /** At least one for Linux. */
   isThere(): Promise<boolean>
+  /** What is offered for each platform, by its version. */
+  versions(): Promise<ReadonlyMap<string, string>>
   /** Whether the request was one for a program; it is answered then. Refuses `agent/no-program`; `agent/too-many-downloads` is an Outage. */
   answer(request: IncomingMessage, response: ServerResponse): Promise<boolean>
 }
 
 const Manifest = z.object({
+  version: z.string().max(60),
   programs: z.record(
     z.string(),
     z.object({ file: z.string().regex(/^[\w.-]+$/), bytes: z.number().int(), sha256: z.string() }),
   ),
 })
-type Program = { readonly bytes: number; readonly sha256: string; readonly content: FileHandle }
+type Manifest = z.infer<typeof Manifest>
+type Program = ProgramProof & { readonly content: FileHandle }
 
 /** More would take the line from those that replicate. */
 const MOST_AT_ONCE = 8
@@ -36,16 +41,22 @@ const otherNames: Readonly<Record<string, string>> = {
   'linux-aarch64': 'linux-arm64',
 }
 
-export function offerPrograms(folder: string, mostAtOnce = MOST_AT_ONCE): OfferedPrograms {
+/** `key`: signs what is given; looked for when somebody asks. */
+export function offerPrograms(
+  folder: string,
+  key: () => ProgramKey,
+  mostAtOnce = MOST_AT_ONCE,
+): OfferedPrograms {
   let atOnce = 0
   /** Null: it is not there, or is not the one that the manifest names. */
   const openProgram = async (platform: string): Promise<Program | null> => {
-    const { file, bytes, sha256 } = (await readPrograms(folder))[platform] ?? {}
+    const { version, programs } = await readManifest(folder)
+    const { file, bytes, sha256 } = programs[platform] ?? {}
     if (file === undefined || bytes === undefined || sha256 === undefined) return null
     const content = await open(path.join(folder, file)).catch(() => null)
     if (content === null) return null
     // What is built anew takes its place by its name: the one that is open stays what it is.
-    if ((await content.stat()).size === bytes) return { bytes, sha256, content }
+    if ((await content.stat()).size === bytes) return { platform, version, bytes, sha256, content }
     await content.close()
     return null
   }
@@ -59,6 +70,10 @@ export function offerPrograms(folder: string, mostAtOnce = MOST_AT_ONCE): Offere
       }
       return false
     },
+    async versions() {
+      const { version, programs } = await readManifest(folder)
+      return new Map(Object.keys(programs).map((platform) => [platform, version]))
+    },
     async answer({ method, url = '' }, response) {
       const [, name] = /^([^?]*)/.exec(url.slice(`${agentPaths.program}/`.length)) ?? []
       if (!url.startsWith(`${agentPaths.program}/`) || (method !== 'GET' && method !== 'HEAD')) return false
@@ -68,7 +83,7 @@ export function offerPrograms(folder: string, mostAtOnce = MOST_AT_ONCE): Offere
       try {
         const program = await openProgram(platform)
         if (program === null) throw notThere(platform)
-        await give(program, method === 'HEAD', response)
+        await give(program, key().sign(program), method === 'HEAD', response)
       } finally {
         atOnce -= 1
       }
@@ -77,11 +92,19 @@ export function offerPrograms(folder: string, mostAtOnce = MOST_AT_ONCE): Offere
   }
 }
 
-async function give({ bytes, sha256, content }: Program, headOnly: boolean, response: ServerResponse) {
+async function give(
+  { platform, version, bytes, sha256, content }: Program,
+  signature: string,
+  headOnly: boolean,
+  response: ServerResponse,
+) {
   response.writeHead(200, {
     'content-type': 'application/octet-stream',
     'content-length': bytes,
+    [programHeaders.platform]: platform,
+    [programHeaders.version]: version,
     [programHeaders.sha256]: sha256,
+    [programHeaders.signature]: signature,
     'cache-control': 'no-store',
     connection: 'close',
   })
@@ -97,13 +120,13 @@ async function give({ bytes, sha256, content }: Program, headOnly: boolean, resp
   clearTimeout(late)
 }
 
-async function readPrograms(folder: string): Promise<z.infer<typeof Manifest>['programs']> {
+async function readManifest(folder: string): Promise<Manifest> {
   const text = await readFile(path.join(folder, 'manifest.json'), 'utf8').catch(() => '{}')
   try {
-    return Manifest.parse(JSON.parse(text)).programs
+    return Manifest.parse(JSON.parse(text))
   } catch {
     // Not built, or by something else than our tools: there is nothing to offer.
-    return {}
+    return { version: '', programs: {} }
   }
 }
 

@@ -1,27 +1,40 @@
 import { toIso, toIsoOrNull } from '@understudy/base/instant'
 import type { Agent as ShownAgent } from '@understudy/contract/agent'
 import { type Agent, type AgentId, stateOfAgent } from '@understudy/domain/agents/agent'
+import { judgeSkew, judgeUpgrade } from '@understudy/domain/agents/agent-version'
 import { callerOf } from './asker.ts'
 import { type ApiDeps, os } from './context.ts'
 import { findAgent, findSite } from './find.ts'
 
 export function agentRoutes(deps: ApiDeps) {
   const { agents } = deps.stores
-  const show = (agent: Agent, waitedFor: ReadonlySet<AgentId>): ShownAgent =>
-    showAgent(agent, {
+  const around = async (): Promise<Around> => {
+    const [waitedFor, answers, offered] = await Promise.all([
+      agents.waitedFor(),
+      agents.newestAnswers(),
+      deps.agents.offered(),
+    ])
+    const failures = new Map<AgentId, string>()
+    for (const { agentId, kind, answer } of answers)
+      if (kind === 'upgrade' && answer?.kind === 'failed') failures.set(agentId, answer.message)
+    return {
       now: deps.clock.now(),
       silentSeconds: deps.agents.silentSeconds,
-      waitsForAnswer: waitedFor.has(agent.id),
-    })
+      serverVersion: deps.version,
+      waitedFor,
+      failures,
+      offered: (platform) => offered.get(platform) ?? null,
+    }
+  }
   const showOne = async (id: string): Promise<ShownAgent> => {
-    const [agent, waitedFor] = await Promise.all([findAgent(deps, id), agents.waitedFor()])
-    return show(agent, waitedFor)
+    const [agent, all] = await Promise.all([findAgent(deps, id), around()])
+    return showAgent(agent, all)
   }
   return {
     list: os.agents.list.handler(async ({ input }) => {
-      const [all, waitedFor] = await Promise.all([agents.list(), agents.waitedFor()])
+      const [all, known] = await Promise.all([agents.list(), around()])
       const here = all.filter(({ siteId }) => input.siteId === undefined || siteId === input.siteId)
-      return { items: here.map((agent) => show(agent, waitedFor)), next: null, total: here.length }
+      return { items: here.map((agent) => showAgent(agent, known)), next: null, total: here.length }
     }),
     get: os.agents.get.handler(({ input }) => showOne(input.id)),
     invite: os.agents.invite.handler(async ({ input, context }) => {
@@ -68,6 +81,21 @@ export function agentRoutes(deps: ApiDeps) {
       await deps.agents.acceptHardware(agent, Date.parse(input.at), callerOf(context).name)
       return showOne(input.id)
     }),
+    upgrade: os.agents.upgrade.handler(async ({ input, context }) => {
+      const agent = await findAgent(deps, input.id)
+      context.audit(agent.id, { name: agent.name, version: agent.version })
+      await deps.agents.upgrade(agent, callerOf(context).name)
+      return showOne(input.id)
+    }),
+    upgradeAll: os.agents.upgradeAll.handler(async ({ input, context }) => {
+      const site = await findSite(deps, input.id)
+      const [all, known] = await Promise.all([agents.list(), around()])
+      const able = all.filter(({ id, siteId }) => siteId === site.id && !known.waitedFor.has(id))
+      const asked = able.filter((agent) => judgeUpgrade(agent, known.offered)?.whyNot === null)
+      context.audit(site.id, { name: site.name, agents: asked.map(({ name }) => name) })
+      for (const agent of asked) await deps.agents.upgrade(agent, callerOf(context).name)
+      return { asked: asked.length }
+    }),
     revoke: os.agents.revoke.handler(async ({ input, context }) => {
       const agent = await findAgent(deps, input.id)
       context.audit(agent.id, { name: agent.name })
@@ -77,13 +105,19 @@ export function agentRoutes(deps: ApiDeps) {
   }
 }
 
-type Moment = {
+/** What decides how an agent is shown, beside itself. */
+type Around = {
   readonly now: number
   readonly silentSeconds: number
-  readonly waitsForAnswer: boolean
+  readonly serverVersion: string
+  readonly waitedFor: ReadonlySet<AgentId>
+  readonly failures: ReadonlyMap<AgentId, string>
+  offered(platform: string): string | null
 }
 
-function showAgent(agent: Agent, { now, silentSeconds, waitsForAnswer }: Moment): ShownAgent {
+function showAgent(agent: Agent, around: Around): ShownAgent {
+  const { now, silentSeconds, serverVersion, waitedFor, failures, offered } = around
+  const upgrade = judgeUpgrade(agent, offered)
   const { facts, clockSkewMilliseconds, otherHardware } = agent
   return {
     id: agent.id,
@@ -108,7 +142,11 @@ function showAgent(agent: Agent, { now, silentSeconds, waitsForAnswer }: Moment)
       model: otherHardware.hardware.model,
       why: otherHardware.why,
     },
-    waitsForAnswer,
+    versionSkew: judgeSkew(serverVersion, agent.version),
+    upgrade: upgrade && { ...upgrade },
+    // What it was about has been done otherwise since.
+    upgradeFailure: upgrade === null ? null : (failures.get(agent.id) ?? null),
+    waitsForAnswer: waitedFor.has(agent.id),
     revokedAt: toIsoOrNull(agent.revokedAt),
     revokedBy: agent.revokedBy,
   }

@@ -22,7 +22,10 @@ export type ApiDeps = {
   readonly printer: Pick<EvidencePrinter, 'open'>
   readonly clock: Clock
   readonly lab: Lab
-  readonly agents: Pick<AgentKeeper, 'invite' | 'revoke' | 'ask' | 'acceptHardware' | 'silentSeconds'>
+  readonly agents: Pick<
+    AgentKeeper,
+    'invite' | 'revoke' | 'ask' | 'offered' | 'upgrade' | 'acceptHardware' | 'silentSeconds'
+  >
   readonly version: string
   readonly newId: () => string
   readonly session: SessionKeeper

@@ -14,7 +14,7 @@ import { StatusMark } from '../../ui/StatusMark.tsx'
 import { toastProblem } from '../../ui/toast-job.tsx'
 import { When } from '../../ui/When.tsx'
 import { AcceptHardware } from './AcceptHardware.tsx'
-import { toneOfState, wordsOfRole, wordsOfSkew, wordsOfState } from './agent-words.ts'
+import { toneOfState, wordsOfRole, wordsOfSkew, wordsOfState, wordsOfVersionSkew } from './agent-words.ts'
 
 export function AgentTable({ agents }: { readonly agents: readonly Agent[] }) {
   const [revoked, setRevoked] = useState<Agent | null>(null)
@@ -82,7 +82,17 @@ function AgentRow({ agent, onAccept, onRevoke }: RowProps) {
       <Table.Td>
         <When at={agent.seenAt} absent="never" />
       </Table.Td>
-      <Table.Td>{agent.version}</Table.Td>
+      <Table.Td>
+        {agent.version}
+        {agent.versionSkew !== 'near' && (
+          <StatusMark tone="bad">{wordsOfVersionSkew[agent.versionSkew]}</StatusMark>
+        )}
+        {agent.upgradeFailure !== null && (
+          <Text size="xs" c="var(--ink-quiet)" maw={320}>
+            {agent.upgradeFailure}
+          </Text>
+        )}
+      </Table.Td>
       <Table.Td ta="right" className="number">
         {health && state === 'connected' ? `${formatBytes(Math.round(health.bytesPerSecond))}/s` : '–'}
       </Table.Td>
@@ -105,11 +115,18 @@ function AgentRow({ agent, onAccept, onRevoke }: RowProps) {
   )
 }
 
+const ASKED = 'It was asked something that it has not answered yet'
+
 function RowActions({ agent, onAccept, onRevoke }: RowProps) {
   const queries = useQueryClient()
   const whyRefused = useWhyRefused()
   const lookAround = useMutation({
     mutationFn: () => client.agents.lookAround({ id: agent.id }),
+    onError: (problem) => toastProblem(`${agent.name} could not be asked`, problem),
+    onSettled: () => queries.invalidateQueries({ queryKey: api.agents.key() }),
+  })
+  const upgrade = useMutation({
+    mutationFn: () => client.agents.upgrade({ id: agent.id }),
     onError: (problem) => toastProblem(`${agent.name} could not be asked`, problem),
     onSettled: () => queries.invalidateQueries({ queryKey: api.agents.key() }),
   })
@@ -127,9 +144,7 @@ function RowActions({ agent, onAccept, onRevoke }: RowProps) {
         </ActionButton>
       )}
       <ActionButton
-        reason={
-          whyRefused(roleOf.agents.lookAround) ?? (agent.waitsForAnswer ? 'It was asked already' : null)
-        }
+        reason={whyRefused(roleOf.agents.lookAround) ?? (agent.waitsForAnswer ? ASKED : null)}
         variant="subtle"
         size="compact-xs"
         loading={lookAround.isPending}
@@ -138,6 +153,20 @@ function RowActions({ agent, onAccept, onRevoke }: RowProps) {
       >
         Look again
       </ActionButton>
+      {agent.upgrade !== null && (
+        <ActionButton
+          reason={
+            whyRefused(roleOf.agents.upgrade) ?? agent.upgrade.whyNot ?? (agent.waitsForAnswer ? ASKED : null)
+          }
+          variant="subtle"
+          size="compact-xs"
+          loading={upgrade.isPending}
+          onClick={() => upgrade.mutate()}
+          aria-label={`Upgrade ${agent.name} to ${agent.upgrade.version}`}
+        >
+          Upgrade to {agent.upgrade.version}
+        </ActionButton>
+      )}
       <ActionButton
         reason={whyRefused(roleOf.agents.revoke)}
         variant="subtle"

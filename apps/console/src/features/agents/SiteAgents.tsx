@@ -1,11 +1,12 @@
 import { Button, Group } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { IconPlugConnected, IconPlus } from '@tabler/icons-react'
-import { useQuery } from '@tanstack/react-query'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import type { Agent } from '@understudy/contract/agent'
 import { roleOf } from '@understudy/contract/roles'
 import type { Site } from '@understudy/contract/site'
 import { useState } from 'react'
-import { api } from '../../api/client.ts'
+import { api, client } from '../../api/client.ts'
 import { useRooms } from '../../api/live.ts'
 import { useWhyRefused } from '../../api/session.ts'
 import { formatCount } from '../../lib/format.ts'
@@ -13,6 +14,7 @@ import { ActionButton } from '../../ui/ActionButton.tsx'
 import { EmptyState } from '../../ui/EmptyState.tsx'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { RowSkeletons } from '../../ui/RowSkeletons.tsx'
+import { toastProblem } from '../../ui/toast-job.tsx'
 import { AgentTable } from './AgentTable.tsx'
 import { EnrolAgent } from './EnrolAgent.tsx'
 
@@ -48,6 +50,7 @@ export function SiteAgents({ site }: { readonly site: Pick<Site, 'id' | 'name'> 
       ) : (
         <>
           <Group justify="flex-end" p={8}>
+            <UpgradeAll siteId={site.id} agents={shown} />
             {enrol}
           </Group>
           <AgentTable agents={shown} />
@@ -60,5 +63,28 @@ export function SiteAgents({ site }: { readonly site: Pick<Site, 'id' | 'name'> 
       )}
       {enrolling && <EnrolAgent site={site} agents={data.items} onClose={close} />}
     </>
+  )
+}
+
+/** Nothing where fewer than two can be upgraded: each has a button of its own. */
+function UpgradeAll({ siteId, agents }: { readonly siteId: string; readonly agents: readonly Agent[] }) {
+  const queries = useQueryClient()
+  const refused = useWhyRefused()(roleOf.agents.upgradeAll)
+  const upgrade = useMutation({
+    mutationFn: () => client.agents.upgradeAll({ id: siteId }),
+    onError: (problem) => toastProblem('The agents could not be asked', problem),
+    onSettled: () => queries.invalidateQueries({ queryKey: api.agents.key() }),
+  })
+  const able = agents.filter((agent) => agent.upgrade?.whyNot === null && !agent.waitsForAnswer).length
+  if (able < 2) return null
+  return (
+    <ActionButton
+      reason={refused}
+      variant="default"
+      loading={upgrade.isPending}
+      onClick={() => upgrade.mutate()}
+    >
+      Upgrade all {formatCount(able)}
+    </ActionButton>
   )
 }

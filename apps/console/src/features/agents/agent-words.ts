@@ -1,4 +1,4 @@
-import type { AgentRole, AgentState } from '@understudy/contract/agent'
+import type { Agent, AgentRole, AgentState } from '@understudy/contract/agent'
 import { formatDuration } from '../../lib/format.ts'
 import type { Tone } from '../../ui/tone.ts'
 
@@ -20,6 +20,12 @@ export const wordsOfRole: Record<AgentRole, string> = {
 }
 export const noteOfRole: Record<AgentRole, string> = {
   'protected-server': 'It runs on a server and is for the disks of that server. It is held to this.',
+}
+
+/** Of more than one release. */
+export const wordsOfVersionSkew: Record<Exclude<Agent['versionSkew'], 'near'>, string> = {
+  'too-old': 'Too old: it can only be upgraded',
+  'too-new': 'Too new for this control plane',
 }
 
 /** How an agent comes from a server that is not known to be its own. */
