@@ -147,6 +147,38 @@ test('an agent that comes from other hardware is shown, and accepted by name', a
   await expect(page.getByText('Comes from other hardware')).toHaveCount(0, { timeout: 30_000 })
 })
 
+test('an agent is upgraded from beside it, all of them at once, and what hinders one is said', async () => {
+  // A newer program cannot be built here: the server's answer says that there is one.
+  const program = { version: '0.2.0', whyNot: null }
+  const hindered = { version: '0.2.0', whyNot: 'It does not run as root.' }
+  const failure =
+    'The program 0.2.0 was not connected within its time, and 0.1.0 was put back: no route to the control plane'
+  const list = '**/api/v1/agents?*'
+  await page.route(list, async (route) => {
+    const response = await route.fetch()
+    const body = (await response.json()) as { items: object[] }
+    const items = body.items.flatMap((item) => [
+      { ...item, upgrade: program },
+      { ...item, id: 'two', name: 'db-2', upgrade: program, upgradeFailure: failure },
+      { ...item, id: 'three', name: 'db-3', version: '0.0.1', versionSkew: 'too-old', upgrade: hindered },
+    ])
+    await route.fulfill({ response, json: { ...body, items } })
+  })
+  await expect(page.getByText(failure)).toBeVisible({ timeout: 30_000 })
+  await expect(page.getByText('Too old: it can only be upgraded')).toBeVisible()
+  const hinderedButton = page.getByRole('button', { name: 'Upgrade db-3 to 0.2.0' })
+  await expect(hinderedButton).toHaveAccessibleDescription('It does not run as root.')
+  await checkBothThemes(page, 'upgrade-agents')
+  // The server knows better than what was shown.
+  await page.getByRole('button', { name: 'Upgrade db-1 to 0.2.0' }).click()
+  await expect(page.getByText('There is no newer program here for the agent db-1')).toBeVisible()
+  const asked = page.waitForResponse((response) => response.url().endsWith('/upgrade-agents'))
+  await page.getByRole('button', { name: 'Upgrade all 2' }).click()
+  expect(await (await asked).json()).toEqual({ asked: 0 })
+  await page.unroute(list)
+  await expect(page.getByText(failure)).toHaveCount(0, { timeout: 30_000 })
+})
+
 test('a site of physical servers is registered, keeps nothing, and asks for agents', async () => {
   await page.goto(`${product.address}/sites`)
   await page.getByRole('button', { name: 'Register a site' }).first().click()
@@ -183,7 +215,7 @@ test('an agent is revoked by its name, and ends', async () => {
   await expect(
     page.getByRole('table', { name: 'Agents' }).getByText('Revoked', { exact: true }),
   ).toBeVisible()
-  // The two refusals that were provoked above.
-  const others = errors.filter((error) => !/\/(?:accept-hardware|agent-invitations)\)$/.test(error))
+  // The refusals that were provoked above.
+  const others = errors.filter((error) => !/\/(?:accept-hardware|agent-invitations|upgrade)\)$/.test(error))
   expect(others).toEqual([])
 })

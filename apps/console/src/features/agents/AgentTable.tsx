@@ -87,8 +87,13 @@ function AgentRow({ agent, onAccept, onRevoke }: RowProps) {
         {agent.versionSkew !== 'near' && (
           <StatusMark tone="bad">{wordsOfVersionSkew[agent.versionSkew]}</StatusMark>
         )}
+        {agent.upgrade !== null && (
+          <Text size="xs" c="var(--ink-quiet)">
+            {agent.upgrade.version} is here
+          </Text>
+        )}
         {agent.upgradeFailure !== null && (
-          <Text size="xs" c="var(--ink-quiet)" maw={320}>
+          <Text size="xs" c="var(--ink-quiet)" maw={240}>
             {agent.upgradeFailure}
           </Text>
         )}
@@ -101,9 +106,11 @@ function AgentRow({ agent, onAccept, onRevoke }: RowProps) {
       </Table.Td>
       <Table.Td>{wordsOfSkew(agent.clockSkewSeconds)}</Table.Td>
       <Table.Td ta="right" className="number">
-        {health ? formatBytes(health.freeBytes) : '–'}
+        <Text size="sm" style={{ whiteSpace: 'nowrap' }}>
+          {health ? formatBytes(health.freeBytes) : '–'}
+        </Text>
         {health && (
-          <Text size="xs" c="var(--ink-quiet)">
+          <Text size="xs" c="var(--ink-quiet)" style={{ whiteSpace: 'nowrap' }}>
             of {formatBytes(health.diskBytes)}
           </Text>
         )}
@@ -164,7 +171,7 @@ function RowActions({ agent, onAccept, onRevoke }: RowProps) {
           onClick={() => upgrade.mutate()}
           aria-label={`Upgrade ${agent.name} to ${agent.upgrade.version}`}
         >
-          Upgrade to {agent.upgrade.version}
+          Upgrade
         </ActionButton>
       )}
       <ActionButton
