@@ -8,8 +8,11 @@ export type AgentId = Brand<'AgentId'>
 export type AgentOrderId = Brand<'AgentOrderId'>
 export type AgentInvitationId = Brand<'AgentInvitationId'>
 
-/** What an agent may be there for: the disks of its own server. */
-export const agentRoles = ['protected-server'] as const
+/**
+ * What an agent may be there for: the disks of its own server, to be read; or, in a rescue system, those of the computer that it runs on, to be
+ * written. An agent is never both.
+ */
+export const agentRoles = ['protected-server', 'receiver'] as const
 export type AgentRole = (typeof agentRoles)[number]
 
 /** What an agent says of the computer that it runs on. */
@@ -100,6 +103,12 @@ export const mayAgent = (roles: readonly AgentRole[], kind: AgentOrderKind): boo
 
 /** Its own disks may be read through it. */
 export const isProtectedServer = (roles: readonly AgentRole[]): boolean => roles.includes('protected-server')
+
+/** The disks of the computer that it runs on may be written through it, and it is no server of its site. */
+export const isReceiver = (roles: readonly AgentRole[]): boolean => roles.includes('receiver')
+
+/** Whoever is to be written must never be read as a server, nor the other way round. */
+export const goTogether = (roles: readonly AgentRole[]): boolean => new Set(roles).size === 1
 
 /** `expected`: enrolled, and never seen since. */
 export type AgentState = 'expected' | 'connected' | 'silent' | 'revoked'
