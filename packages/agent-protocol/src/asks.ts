@@ -1,4 +1,4 @@
-// What the server asks the agent of a protected server, and what comes back. Every ask may come again after a cut, and does the same again.
+// What the server asks the agent of a protected server, or a receiver, and what comes back. Every ask may come again after a cut, and does the same again.
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { DiskKey } from '@understudy/domain/machines/machine'
 import { z } from 'zod'
@@ -190,8 +190,54 @@ const PoweredOff = z.object({ evidence: LongText })
 const Release = z.object({ opening: Id, kept: z.boolean() })
 const StopTracking = z.object({ trackingId: Id })
 
-/** What is asked and what answers it. A kind that is not here is refused by its code: `agent/ask-not-known`. */
-export const askShapes = {
+/** A disk of a computer in a rescue system; its places are those of the kernel there. */
+const DevicePath = z.string().regex(/^\/[\P{Cc}]{1,199}$/u)
+const ReceiverDisk = z.object({
+  path: DevicePath,
+  bytes: Whole.max(2 ** 60),
+  model: Shown.nullable(),
+  serial: Shown.nullable(),
+  bus: Shown.nullable(),
+  key: DiskKeyText,
+  keyIsStable: z.boolean(),
+  blocked: Shown.nullable(),
+})
+const DescribedReceiver = z.object({
+  disks: firstOf(ReceiverDisk, MOST_DISKS),
+  addresses: firstOf(Shown, MOST_ADAPTERS),
+  firmware: z.enum(['bios', 'uefi']),
+})
+
+/** Every write, and whatever else is about the disks, names its assignment: one that is over changes nothing any more. */
+const OfAssignment = { assignment: Id }
+const BeginReceiving = z.object({
+  ...OfAssignment,
+  /** One that is older than what the receiver had already is refused. */
+  epoch: Whole.min(1),
+  disks: z
+    .array(
+      z.object({ key: DiskKeyText, path: DevicePath, bytes: Whole.max(2 ** 60), serial: Shown.nullable() }),
+    )
+    .min(1)
+    .max(MOST_DISKS),
+})
+const DigestReceived = z.object({
+  ...OfAssignment,
+  disk: DiskKeyText,
+  offset: Whole,
+  bytes: Whole.min(1).max(16 * 1024 * 1024),
+  pieceBytes: Whole.min(4096).max(1024 * 1024),
+})
+export const MOST_ZERO_BYTES = 256 * 1024 * 1024
+const ZeroReceived = z.object({
+  ...OfAssignment,
+  disk: DiskKeyText,
+  offset: Whole,
+  bytes: Whole.min(1).max(MOST_ZERO_BYTES),
+})
+
+/** What the agent of a protected server is asked. */
+const sourceAskShapes = {
   'describe-server': { question: Nothing, answer: Described },
   'check-eligibility': { question: Nothing, answer: Findings },
   /** Minutes, where it lists memory disks. Only reads. */
@@ -207,11 +253,34 @@ export const askShapes = {
   'stop-tracking': { question: StopTracking, answer: Nothing },
 } as const
 
+/** What a receiver is asked, and nobody else. */
+const receiverAskShapes = {
+  'describe-receiver': { question: Nothing, answer: DescribedReceiver },
+  'begin-receiving': { question: BeginReceiving, answer: Nothing },
+  'digest-received': { question: DigestReceived, answer: Digests },
+  'zero-received': { question: ZeroReceived, answer: Nothing },
+  /** All that was written is on the media when it is done. Minutes. */
+  'flush-received': { question: z.object({ ...Long, ...OfAssignment }), answer: longAnswer(Nothing) },
+  /** The disks are made fit to start on this computer. Minutes. */
+  'finish-received': {
+    question: z.object({ ...Long, ...OfAssignment }),
+    answer: longAnswer(z.object({ changes: z.array(LongText).max(500) })),
+  },
+  /** The computer starts from its disks: the receiver is not heard of again. */
+  'restart-received': { question: z.object(OfAssignment), answer: Nothing },
+} as const
+
+/** What is asked and what answers it. A kind that is not here is refused by its code: `agent/ask-not-known`. */
+const askShapes = { ...sourceAskShapes, ...receiverAskShapes } as const
+
+export type SourceAskKind = keyof typeof sourceAskShapes
+export type ReceiverAskKind = keyof typeof receiverAskShapes
 export type AskKind = keyof typeof askShapes
 export type Question<Kind extends AskKind> = z.infer<(typeof askShapes)[Kind]['question']>
 export type Answer<Kind extends AskKind> = z.infer<(typeof askShapes)[Kind]['answer']>
 
 export const isAskKind = (kind: string): kind is AskKind => Object.hasOwn(askShapes, kind)
+export const isSourceAsk = (kind: AskKind): kind is SourceAskKind => Object.hasOwn(sourceAskShapes, kind)
 
 /** Refuses (`agent/bad-message`) what does not fit. */
 export const readQuestion = <Kind extends AskKind>(kind: Kind, body: unknown): Question<Kind> =>

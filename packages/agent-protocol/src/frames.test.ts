@@ -28,7 +28,7 @@ async function read(bytes: Buffer, size = bytes.length, sink: Partial<FrameSink>
   const found: Frame[] = []
   await readFrames(inPieces(bytes, Math.max(1, size)), {
     expect: () => {},
-    take: (frame) => found.push(frame),
+    take: (frame) => void found.push(frame),
     ...sink,
   })
   return found
@@ -88,7 +88,7 @@ test('a stream that ends in the middle of a frame is refused, and what came befo
   const bytes = whole(frames)
   const found: Frame[] = []
   const cut = bytes.subarray(0, bytes.length - 1)
-  await expect(read(cut, 1000, { take: (frame) => found.push(frame) })).rejects.toMatchObject(bad)
+  await expect(read(cut, 1000, { take: (frame) => void found.push(frame) })).rejects.toMatchObject(bad)
   expect(found).toHaveLength(frames.length - 1)
   await expect(read(bytes.subarray(0, 10))).rejects.toMatchObject(bad)
 })

@@ -1,11 +1,11 @@
-// What was read of a disk, as it goes through a stream. One frame after the other, until the stream ends:
+// What was read of a disk, or is to be written to one, as it goes through a stream. One frame after the other, until the stream ends:
 //
-//    0  u32  number of the read that it answers
+//    0  u32  number of the read that it answers, or of the write that it is
 //    4  u64  offset on the disk
 //   12  u32  bytes of content
 //   16  u8   codec: 0 raw, 1 zstd, 2 zeros | 3 bytes 0
 //   20  u32  bytes of the payload
-//   24  u32  crc32 of the content, begun at the number of the read
+//   24  u32  crc32 of the content, begun at that number
 //   28  payload
 //
 // A frame answers exactly what was asked: one that does not, or whose checksum is wrong, spoils the stream that it came in.
@@ -110,7 +110,8 @@ export const badFrame = (why: string, cause?: unknown): Outage =>
 export type FrameSink = {
   /** Before its payload is read: throws where it answers nothing that was asked. */
   expect(header: FrameHeader): void
-  take(frame: Frame): void
+  /** The next one is not read before it has been taken. */
+  take(frame: Frame): void | Promise<void>
 }
 
 /** Reads frames until the stream ends. Throws what is wrong with it, also an end in the middle of a frame. Holds one frame at a time. */
@@ -135,7 +136,7 @@ export async function readFrames(stream: AsyncIterable<Buffer>, sink: FrameSink)
         continue
       }
       const content = readFrameContent(header, take(header.payloadBytes))
-      sink.take({ read: header.read, offset: header.offset, content })
+      await sink.take({ read: header.read, offset: header.offset, content })
       header = null
     }
   }

@@ -67,6 +67,8 @@ export const EnrolRequest = z.object({
   version: Text,
   facts: Facts,
   hardware: Hardware.optional(),
+  /** It is to be written through, and never read. Whoever does not say so is not made one, whatever its token is for. */
+  receives: z.boolean().optional(),
 })
 export type EnrolRequest = z.infer<typeof EnrolRequest>
 export const EnrolAnswer = z.object({
@@ -149,6 +151,11 @@ const FromAgent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('changed') }),
   /** They went down with a stream. */
   z.object({ type: z.literal('lost'), reads: z.array(ReadNumber).max(20_000) }),
+  /** Their content was taken by the disk, if not yet onto the medium: see `flush-received`. */
+  z.object({ type: z.literal('written'), writes: z.array(ReadNumber).max(5000) }),
+  z.object({ type: z.literal('write-failed'), write: ReadNumber, failure: FailureText }),
+  /** Nothing more comes of it. Whatever it carried and was not said to be written is to be sent again, unless it is refused for good. */
+  z.object({ type: z.literal('fetched'), stream: ReadNumber, failure: FailureText.nullable() }),
 ])
 export type FromAgent = z.infer<typeof FromAgent>
 
@@ -186,6 +193,17 @@ const FromServer = z.discriminatedUnion('type', [
   z.object({ type: z.literal('withdraw'), id: Id }),
   /** Answered by a frame in a data stream. */
   z.object({ type: z.literal('read'), id: ReadNumber, wanted: WantedRead }),
+  /** There is something to be written to this disk: it comes in the stream of that number, which the agent fetches. */
+  z.object({
+    type: z.literal('fetch'),
+    stream: ReadNumber,
+    assignment: Id,
+    disk: z
+      .string()
+      .min(1)
+      .max(200)
+      .transform((key) => key as DiskKey),
+  }),
 ])
 export type FromServer = z.infer<typeof FromServer>
 export type Refused = Extract<FromServer, { type: 'refused' }>

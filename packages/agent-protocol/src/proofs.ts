@@ -46,6 +46,10 @@ export type ProgramProof = {
 export const programProof = ({ platform, version, bytes, sha256 }: ProgramProof): Uint8Array =>
   lines('understudy agent program 1', platform, version, String(bytes), sha256)
 
+/** The same of a stream from the server: `number` is what the server has called it. */
+export const fetchProof = ({ agentId, session, number, fingerprint }: StreamProof): Uint8Array =>
+  lines('understudy agent fetch 1', agentId, session, String(number), fingerprint)
+
 /** JSON keeps the parts apart, whatever is in them. */
 const lines = (...parts: readonly string[]): Uint8Array => new TextEncoder().encode(JSON.stringify(parts))
 
@@ -77,4 +81,6 @@ export const agentPaths = {
   streams: '/agents/v1/streams',
   /** And behind it the platform: the program itself, for anyone. It is no secret. */
   program: '/agents/v1/program',
+  /** What is to be written, fetched by a receiver; behind it the session. */
+  writes: '/agents/v1/writes',
 } as const

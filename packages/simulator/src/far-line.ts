@@ -31,6 +31,8 @@ export type FarLine = {
   leftToSpoil(): number
   /** From those who called to those who were called, since the start. */
   carriedBytes(): number
+  /** The other way. */
+  carriedBackBytes(): number
   /** Connections that were made through it, since the start. */
   connections(): number
   close(): Promise<void>
@@ -53,6 +55,7 @@ export async function openFarLine(ends: LineEnds, conditions: LineConditions): P
     isDown: false,
     toSpoil: 0,
     carriedBytes: 0,
+    carriedBackBytes: 0,
     connections: 0,
     there: { freeAt: 0 },
     back: { freeAt: 0 },
@@ -90,6 +93,7 @@ export async function openFarLine(ends: LineEnds, conditions: LineConditions): P
     },
     leftToSpoil: () => state.toSpoil,
     carriedBytes: () => state.carriedBytes,
+    carriedBackBytes: () => state.carriedBackBytes,
     connections: () => state.connections,
     async close() {
       server.close()
@@ -105,6 +109,7 @@ type State = {
   isDown: boolean
   toSpoil: number
   carriedBytes: number
+  carriedBackBytes: number
   connections: number
   readonly there: Direction
   readonly back: Direction
@@ -184,7 +189,7 @@ async function pump(
     if (isForward) {
       state.carriedBytes += piece.length
       spoil(state, piece)
-    }
+    } else state.carriedBackBytes += piece.length
     const leaves =
       Math.max(now, direction.freeAt) + (width === null ? 0 : (piece.length * 8) / (width * 1000))
     direction.freeAt = leaves
