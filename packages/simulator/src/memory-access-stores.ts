@@ -22,6 +22,7 @@ import type {
 } from '@understudy/engine/ports/access-stores'
 import type { HistoryStore, LagSample } from '@understudy/engine/ports/history-store'
 import { memoryAgentStore } from './memory-agent-store.ts'
+import { memoryReceiverStore } from './memory-receiver-store.ts'
 
 /** Every operation is atomic: nothing awaits between reading and writing. Keep the object to simulate a restart. */
 export function memoryAccessStores(): ControlPlaneStores {
@@ -44,6 +45,7 @@ export function memoryAccessStores(): ControlPlaneStores {
     setup: memorySetupStore(users),
     history: memoryHistoryStore(),
     agents: memoryAgentStore(),
+    receivers: memoryReceiverStore(),
   }
 }
 

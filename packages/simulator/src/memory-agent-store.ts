@@ -1,6 +1,12 @@
 // Agents in plain memory: the model that the PostgreSQL store is judged by.
 import { Refusal } from '@understudy/base/errors'
-import type { Agent, AgentId, AgentInvitation, AgentOrderId } from '@understudy/domain/agents/agent'
+import {
+  type Agent,
+  type AgentId,
+  type AgentInvitation,
+  type AgentOrderId,
+  isReceiver,
+} from '@understudy/domain/agents/agent'
 import type { AgentOrder, AgentStore, EnrolVerdict } from '@understudy/engine/ports/agent-store'
 
 type Numbers = { received: number; ordered: number }
@@ -16,7 +22,12 @@ export function memoryAgentStore(): AgentStore {
   const ordersOf = (id: AgentId): AgentOrder[] =>
     [...orders.values()].filter(({ agentId }) => agentId === id).sort((a, b) => a.sequence - b.sequence)
 
-  const enrol: (...given: Parameters<AgentStore['enrol']>) => EnrolVerdict = (tokenHash, at, wanted) => {
+  const enrol: (...given: Parameters<AgentStore['enrol']>) => EnrolVerdict = (
+    tokenHash,
+    at,
+    wanted,
+    receives = false,
+  ) => {
     const invitation = invitations.get(tokenHash)
     if (!invitation) return { kind: 'token-not-valid' }
     const all = [...agents.values()]
@@ -29,6 +40,7 @@ export function memoryAgentStore(): AgentStore {
       return same ? { kind: 'repeated', agent: copy(made) } : { kind: 'token-not-valid' }
     }
     if (invitation.expiresAt <= at) return { kind: 'token-not-valid' }
+    if (isReceiver(invitation.roles) !== receives) return { kind: 'other-role' }
     const there = all.find(
       (agent) => agent.serverIdentity === wanted.serverIdentity && agent.revokedAt === null,
     )
@@ -84,6 +96,10 @@ export function memoryAgentStore(): AgentStore {
       if (!agent || agent.otherHardware?.at !== at) return false
       agents.set(id, { ...agent, hardware: agent.otherHardware.hardware, otherHardware: null })
       return true
+    },
+    async setHardware(id, hardware) {
+      const agent = agents.get(id)
+      if (agent) agents.set(id, copy({ ...agent, hardware, otherHardware: null }))
     },
     received: async (id) => numbers.get(id)?.received ?? 0,
     async take(id, sequence, answered) {

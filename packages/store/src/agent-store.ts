@@ -1,12 +1,13 @@
-import type {
-  Agent,
-  AgentFacts,
-  AgentHealth,
-  AgentId,
-  AgentInvitationId,
-  AgentOrderId,
-  AgentOrderKind,
-  AgentRole,
+import {
+  type Agent,
+  type AgentFacts,
+  type AgentHealth,
+  type AgentId,
+  type AgentInvitationId,
+  type AgentOrderId,
+  type AgentOrderKind,
+  type AgentRole,
+  isReceiver,
 } from '@understudy/domain/agents/agent'
 import type { OtherHardware, ServerHardware } from '@understudy/domain/agents/server-hardware'
 import type { SiteId } from '@understudy/domain/sites/site'
@@ -46,7 +47,7 @@ export function agentStore(database: Database): AgentStore {
         notFound('site', invitation.siteId),
       )
     },
-    enrol: (tokenHash, at, wanted) =>
+    enrol: (tokenHash, at, wanted, receives = false) =>
       inTransaction(database, async (transaction) => {
         // Two agents with one token, or two on one server, must not both find nobody before them.
         await takeTurn(transaction, 'agents')
@@ -61,6 +62,7 @@ export function agentStore(database: Database): AgentStore {
           return same ? { kind: 'repeated', agent: toAgent(made) } : { kind: 'token-not-valid' }
         }
         if (invitation.expiresAt <= toDate(at)) return { kind: 'token-not-valid' }
+        if (isReceiver(invitation.roles as AgentRole[]) !== receives) return { kind: 'other-role' }
         const there = await transaction.agent.findUnique({ where: { serverKey: wanted.serverIdentity } })
         if (there !== null) return { kind: 'server-taken', by: toAgent(there) }
         await transaction.agentInvitation.update({
@@ -124,6 +126,12 @@ export function agentStore(database: Database): AgentStore {
         })
         return true
       }),
+    async setHardware(id, hardware) {
+      await prisma.agent.updateMany({
+        where: { id },
+        data: { hardware: toJson(hardware), otherHardware: toJsonOrNull(null) },
+      })
+    },
     received: async (id) =>
       (await prisma.agent.findUnique({ where: { id }, select: { received: true } }))?.received ?? 0,
     take: (id, sequence, answered) =>

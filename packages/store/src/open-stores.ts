@@ -19,6 +19,7 @@ import { machineStore } from './machine-store.ts'
 import { planRunStore } from './plan-run-store.ts'
 import { planStore } from './plan-store.ts'
 import { policyStore } from './policy-store.ts'
+import { receiverStore } from './receiver-store.ts'
 import { protectionStore } from './protection-store.ts'
 import { runStore } from './run-store.ts'
 import { secretKeyBytes } from './secret-box.ts'
@@ -85,6 +86,7 @@ export async function openStores({
     setup: setupStore(database),
     history: historyStore(database),
     agents: agentStore(database),
+    receivers: receiverStore(database),
     close: () => database.close(),
   }
 }

@@ -5,6 +5,7 @@ import type { Instant } from '@understudy/base/instant'
 import type { AgentStore } from './agent-store.ts'
 import type { HistoryStore } from './history-store.ts'
 import type { Page, PageRequest } from './page.ts'
+import type { ReceiverStore } from './receiver-store.ts'
 
 export type UserId = Brand<'UserId'>
 export type TokenId = Brand<'TokenId'>
@@ -195,4 +196,5 @@ export type ControlPlaneStores = {
   readonly setup: SetupStore
   readonly history: HistoryStore
   readonly agents: AgentStore
+  readonly receivers: ReceiverStore
 }

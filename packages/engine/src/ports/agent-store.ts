@@ -35,6 +35,8 @@ export type EnrolVerdict =
   | { readonly kind: 'repeated'; readonly agent: Agent }
   /** Unknown, used by another, or expired. */
   | { readonly kind: 'token-not-valid' }
+  /** The token is for a receiver, and this is none, or the other way round. It stays as it is. */
+  | { readonly kind: 'other-role' }
   /** Another agent that is not revoked runs on this server. The token stays as it is. */
   | { readonly kind: 'server-taken'; readonly by: Agent }
 
@@ -58,6 +60,8 @@ export interface AgentStore {
     tokenHash: string,
     at: Instant,
     agent: Pick<Agent, 'id' | 'name' | 'publicKey' | 'serverIdentity' | 'hardware' | 'version' | 'facts'>,
+    /** It says that it is a receiver. */
+    receives?: boolean,
   ): Promise<EnrolVerdict>
   /** False when it is not there or revoked already. */
   revoke(id: AgentId, at: Instant, by: string): Promise<boolean>
@@ -69,6 +73,8 @@ export interface AgentStore {
   setOtherHardware(id: AgentId, other: OtherHardware | null): Promise<void>
   /** What it was refused for is its server's from now on. False, changing nothing, unless that is what came first at `at`. */
   acceptHardware(id: AgentId, at: Instant): Promise<boolean>
+  /** It comes from there from now on. Does nothing when it has gone meanwhile. */
+  setHardware(id: AgentId, hardware: ServerHardware): Promise<void>
   /** The number of the newest message of this agent that was taken; 0: none. */
   received(id: AgentId): Promise<number>
   /**
