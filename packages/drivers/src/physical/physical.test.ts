@@ -13,7 +13,7 @@ import { readAll } from '@understudy/simulator/memory-disk'
 import { virtualClock } from '@understudy/simulator/virtual-clock'
 import { afterEach, expect, test } from 'vitest'
 import { openPhysicalPlatform } from './platform.ts'
-import { wireLab } from './wire-lab.ts'
+import { noReceivers, wireLab } from './wire-lab.ts'
 
 const siteId = 'harbour' as SiteId
 const GRAIN = 4096
@@ -148,7 +148,13 @@ test('a server whose agent is away stays as it was last seen, and nobody says th
   } as unknown as AgentLine
   const { source, checkConnection } = openPhysicalPlatform(
     { id: siteId },
-    { line, lastSeen: async () => [seen as never], clock: { now: () => 0 } },
+    {
+      line,
+      lastSeen: async () => [seen as never],
+      clock: { now: () => 0 },
+      receivers: noReceivers,
+      sleep: async () => {},
+    },
   )
   expect(await source.inventory()).toMatchObject([{ ref, name: 'db-1', power: 'unknown' }])
   await expect(checkConnection()).rejects.toBeInstanceOf(Outage)

@@ -4,8 +4,10 @@ import {
   type Answer,
   type AskKind,
   EXTENTS_PER_PAGE,
+  isSourceAsk,
   type Question,
   readQuestion,
+  type SourceAskKind,
 } from '@understudy/agent-protocol/asks'
 import { BootFactsShape } from '@understudy/agent-protocol/boot-facts-shape'
 import type { WantedRead } from '@understudy/agent-protocol/messages'
@@ -142,7 +144,7 @@ export function createSourceDesk(source: SourcePlatform, time: DeskTime = realTi
   }, LOOK_MILLISECONDS).unref()
 
   const handlers: {
-    readonly [Kind in AskKind]: (question: Question<Kind>, signal: AbortSignal) => Promise<Answer<Kind>>
+    readonly [Kind in SourceAskKind]: (question: Question<Kind>, signal: AbortSignal) => Promise<Answer<Kind>>
   } = {
     'describe-server': async (_question, signal) => {
       const { name, power, guestAgent, hardware } = await ownMachine(source, signal)
@@ -210,14 +212,19 @@ export function createSourceDesk(source: SourcePlatform, time: DeskTime = realTi
     },
   }
 
+  const answer = async <Kind extends SourceAskKind>(
+    kind: Kind,
+    body: unknown,
+    signal: AbortSignal,
+  ): Promise<unknown> => {
+    // Another one is about to serve in its place: it is not to be seen running, but where its power does not go.
+    const isLate = off !== null && time.elapsed() - off.at >= POWER_GOES_MILLISECONDS
+    if (off !== null && kind !== 'power-off' && !(isLate && kind === 'describe-server')) throw switchingOff()
+    return await handlers[kind](readQuestion(kind, body), signal)
+  }
   return {
-    async answer<Kind extends AskKind>(kind: Kind, body: unknown, signal: AbortSignal): Promise<unknown> {
-      // Another one is about to serve in its place: it is not to be seen running, but where its power does not go.
-      const isLate = off !== null && time.elapsed() - off.at >= POWER_GOES_MILLISECONDS
-      if (off !== null && kind !== 'power-off' && !(isLate && kind === 'describe-server'))
-        throw switchingOff()
-      return await handlers[kind](readQuestion(kind, body), signal)
-    },
+    answer: (kind, body, signal) =>
+      isSourceAsk(kind) ? answer(kind, body, signal) : Promise.reject(notForServers(kind)),
     async read({ opening, round, disk, offset, bytes }, signal) {
       const { reader } = diskOf(await find(opening), round, disk)
       if (offset + bytes > reader.bytes) throw outside()
@@ -465,6 +472,14 @@ function untilChanged({ changed }: Settling, signal: AbortSignal): Promise<void>
     })
   })
 }
+
+const notForServers = (kind: AskKind): Refusal =>
+  new Refusal({
+    code: 'agent/role-missing',
+    message: `This agent protects its server: "${kind}" is for receivers, whose disks may be written`,
+    remedy:
+      'Start the computer that is to be written from the rescue system, and enrol its agent as a receiver.',
+  })
 
 const noBootFacts = (): Refusal =>
   new Refusal({

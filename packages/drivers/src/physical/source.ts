@@ -2,18 +2,21 @@
 // the same one when its agent is enrolled anew.
 import { randomUUID } from 'node:crypto'
 import type { AgentLine, AgentServer } from '@understudy/agent-protocol/agent-line'
+import type { ReceiverLine } from '@understudy/agent-protocol/receiver-line'
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { Clock } from '@understudy/base/instant'
 import type { DiscoveredMachine, MachineRef } from '@understudy/domain/machines/machine'
 import type { SiteId } from '@understudy/domain/sites/site'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { openRemotePoint } from './remote-point.ts'
+import { untilDone } from './until-done.ts'
 
-export type PhysicalDeps = {
+export type PhysicalSourceDeps = {
   readonly line: AgentLine
   /** As the inventory had them when they were last there. */
   lastSeen(siteId: SiteId): Promise<readonly DiscoveredMachine[]>
   readonly clock: Clock
+  readonly receivers: Pick<ReceiverLine, 'standInOf'>
 }
 
 /** Rounds of settling and a freeze take a while; the agent says of its server how much longer. */
@@ -22,7 +25,10 @@ const POWER_SECONDS = 10
 /** A list of servers is waited for by people. */
 const DESCRIBE_SECONDS = 15
 
-export function physicalSource(siteId: SiteId, { line, lastSeen, clock }: PhysicalDeps): SourcePlatform {
+export function physicalSource(
+  siteId: SiteId,
+  { line, lastSeen, clock, receivers }: PhysicalSourceDeps,
+): SourcePlatform {
   const serverOf = async (ref: MachineRef): Promise<AgentServer> => {
     const server = (await line.servers(siteId)).find(({ identity }) => identity === ref)
     if (server) return server
@@ -32,6 +38,8 @@ export function physicalSource(siteId: SiteId, { line, lastSeen, clock }: Physic
       remedy: 'Enrol an agent on it again, or end its protection if it is gone for good.',
     })
   }
+  const isRescued = async (ref: MachineRef): Promise<boolean> =>
+    (await receivers.standInOf(siteId, ref))?.connected === true
   return {
     shortestIntervalSeconds: SHORTEST_INTERVAL_SECONDS,
     async inventory(signal) {
@@ -41,9 +49,16 @@ export function physicalSource(siteId: SiteId, { line, lastSeen, clock }: Physic
       )
       // Whoever does not answer is no machine that is gone.
       const before = here.includes(null) ? await lastSeen(siteId) : []
-      return servers
+      const found = servers
         .map((server, index) => here[index] ?? asLastSeen(server, before))
         .filter((machine) => machine !== null)
+      return await Promise.all(
+        found.map(async (machine) =>
+          machine.power === 'unknown' && (await isRescued(machine.ref))
+            ? { ...machine, power: 'off' }
+            : machine,
+        ),
+      )
     },
     watch: (onChange, signal) => line.watch(onChange, signal),
     async eligibility(ref, signal) {
@@ -86,8 +101,14 @@ export function physicalSource(siteId: SiteId, { line, lastSeen, clock }: Physic
       if (server) await line.ask(server.agentId, 'stop-tracking', { trackingId })
     },
     async powerState(ref, signal) {
-      const { agentId, connected } = await serverOf(ref)
-      if (!connected) return 'unknown'
+      const server = (await line.servers(siteId)).find(({ identity }) => identity === ref)
+      if (!server?.connected) {
+        // A rescue system runs in its place, which somebody has started and assigned to it.
+        if (await isRescued(ref)) return 'off'
+        await serverOf(ref)
+        return 'unknown'
+      }
+      const { agentId } = server
       const late = AbortSignal.timeout(POWER_SECONDS * 1000)
       const bound = signal ? AbortSignal.any([signal, late]) : late
       const described = await line.ask(agentId, 'describe-server', {}, bound).catch(() => null)
@@ -99,18 +120,6 @@ export function physicalSource(siteId: SiteId, { line, lastSeen, clock }: Physic
     powerOff: () => Promise.reject(byHand()),
     start: () => Promise.reject(startByHand()),
     openStoppedDisks: () => Promise.reject(byHand()),
-  }
-}
-
-/** Bounded by the agent, which gives up what takes too long. */
-async function untilDone<Result>(
-  ask: () => Promise<{ readonly kind: 'working' } | { readonly kind: 'done'; readonly result: Result }>,
-  signal: AbortSignal | undefined,
-): Promise<Result> {
-  for (;;) {
-    const answer = await ask()
-    if (answer.kind === 'done') return answer.result
-    signal?.throwIfAborted()
   }
 }
 

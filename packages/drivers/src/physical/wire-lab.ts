@@ -9,6 +9,7 @@ import {
   toFailureText,
 } from '@understudy/agent-protocol/asks'
 import { encodeFrame, readFrames } from '@understudy/agent-protocol/frames'
+import type { ReceiverLine } from '@understudy/agent-protocol/receiver-line'
 import { present } from '@understudy/base/invariant'
 import type { AgentId } from '@understudy/domain/agents/agent'
 import type { MachineRef } from '@understudy/domain/machines/machine'
@@ -30,6 +31,21 @@ export type WireWorld = {
   now: () => number
   /** By those of the agents. */
   agentNow: () => number
+}
+
+const nobody = (): never => {
+  throw new Error('Nobody is assigned')
+}
+/** Of a site at which no rescue system runs. */
+export const noReceivers: ReceiverLine = {
+  standInOf: async () => null,
+  free: async () => 0,
+  hold: nobody,
+  note: nobody,
+  write: nobody,
+  expectHome: nobody,
+  tellFinished: nobody,
+  cameHome: nobody,
 }
 
 export function wireLab(behind: SourcePlatform, now: () => number) {
@@ -101,7 +117,13 @@ export function wireLab(behind: SourcePlatform, now: () => number) {
   }
   const { source } = openPhysicalPlatform(
     { id: 'harbour' as SiteId },
-    { line, lastSeen: async () => [], clock: { now: () => world.now() } },
+    {
+      line,
+      lastSeen: async () => [],
+      clock: { now: () => world.now() },
+      receivers: noReceivers,
+      sleep: async () => {},
+    },
   )
   return {
     source,
