@@ -1,12 +1,14 @@
 // Answers asks over whichever connection there is when the answer is known: it is the server that asks again after a cut.
-import { isAskKind, toFailureText } from '@understudy/agent-protocol/asks'
+import { type AskKind, isAskKind, toFailureText } from '@understudy/agent-protocol/asks'
 import type { FromAgent, FromServer } from '@understudy/agent-protocol/messages'
 import { Outage, Refusal } from '@understudy/base/errors'
-import type { SourceDesk } from '@understudy/drivers/physical/source-desk'
 import { agentVersion } from './agent-version.ts'
 
 type Ask = Extract<FromServer, { type: 'ask' }>
 type Reply = Extract<FromAgent, { type: 'reply' }>
+
+/** Of the disks of this server, or of a receiver. */
+export type AskDesk = { answer(kind: AskKind, body: unknown, signal: AbortSignal): Promise<unknown> }
 
 export type Answerer = {
   /** One that is being worked on already is not begun again. */
@@ -22,7 +24,7 @@ const LONGEST_REPLY_BYTES = 250 * 1024
 
 /** `told`: what was asked for is done, and its answer was given to the line. */
 export function createAnswerer(
-  desk: SourceDesk | null,
+  desk: AskDesk | null,
   say: (reply: Reply) => void,
   told: (kind: string) => void = () => {},
 ): Answerer {

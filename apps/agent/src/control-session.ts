@@ -18,6 +18,7 @@ import { agentVersion } from './agent-version.ts'
 import { createDataStreams, type DataStreams } from './data-streams.ts'
 import { dial } from './dial.ts'
 import { signed } from './enrol.ts'
+import { createWriteFetcher, type WriteFetcher, type WriteFetcherParts } from './fetch-writes.ts'
 import type { Mailbox } from './mailbox.ts'
 import type { Identity } from './state-folder.ts'
 
@@ -37,6 +38,8 @@ export type SessionParts = {
   onWithdrawn(askId: string): void
   /** Of a point that is open here. */
   readDisk(wanted: WantedRead, signal: AbortSignal): Promise<Buffer>
+  /** Takes what is to be written here; null: this agent is no receiver. */
+  readonly receiver: WriteFetcherParts['desk']
 }
 
 export type ControlSession = {
@@ -75,6 +78,7 @@ export async function openControlSession(parts: SessionParts): Promise<ControlSe
   let measured = { bytes: 0, at: performance.now() }
   let refused: Refusal | null = null
   let streams: DataStreams | null = null
+  let writes: WriteFetcher | null = null
 
   const say = (message: FromAgent): void => {
     if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(message))
@@ -88,7 +92,8 @@ export async function openControlSession(parts: SessionParts): Promise<ControlSe
     }
   }
   const beat = async (): Promise<void> => {
-    const bytes = line.bytesRead + line.bytesWritten + (streams?.carriedBytes() ?? 0)
+    const carried = (streams?.carriedBytes() ?? 0) + (writes?.carriedBytes() ?? 0)
+    const bytes = line.bytesRead + line.bytesWritten + carried
     const at = performance.now()
     const seconds = (at - measured.at) / 1000
     const bytesPerSecond = seconds > 0 ? Math.max(0, (bytes - measured.bytes) / seconds) : 0
@@ -130,8 +135,10 @@ export async function openControlSession(parts: SessionParts): Promise<ControlSe
         socket.on('message', awake)
         beats = setInterval(() => void beat().catch(() => socket.terminate()), beatMilliseconds)
         const { session } = message
-        if (session !== undefined)
+        if (session !== undefined) {
           streams = createDataStreams({ identity, session, read: parts.readDisk, say })
+          writes = createWriteFetcher({ identity, session, desk: parts.receiver, say })
+        }
         parts.onWelcome(message.programKey ?? null)
         push()
         return beat()
@@ -147,6 +154,8 @@ export async function openControlSession(parts: SessionParts): Promise<ControlSe
         return parts.onWithdrawn(message.id)
       case 'read':
         return streams?.want(message)
+      case 'fetch':
+        return writes?.fetch(message)
       case 'refused':
         refused = toRefusal(message)
         return void socket.close()
@@ -168,6 +177,7 @@ export async function openControlSession(parts: SessionParts): Promise<ControlSe
       clearInterval(beats)
       clearTimeout(quiet)
       streams?.stop()
+      writes?.stop()
       line.destroy()
       // What was heard last may still be worked on.
       void turn(async () => {

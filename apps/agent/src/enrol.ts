@@ -18,6 +18,8 @@ export type EnrolOptions = {
   readonly identity: string | null
   /** Where the kernel shows the hardware. */
   readonly sysfs: string | null
+  /** As a receiver: the disks of this computer are to be written. */
+  readonly receives?: boolean
 }
 
 const Problem = z.object({ code: z.string(), detail: z.string(), remedy: z.string() })
@@ -78,6 +80,7 @@ export async function enrol(folder: StateFolder, options: EnrolOptions): Promise
     version: agentVersion,
     facts,
     hardware: await lookAtHardware(options.sysfs),
+    receives: options.receives === true,
   }
   const socket = await dial(draft)
   const answer = await ask(socket, {

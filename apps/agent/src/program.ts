@@ -1,4 +1,5 @@
 // What the agent's program understands: enrol once, then run; `status` says how it stands.
+import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Outage, Refusal } from '@understudy/base/errors'
@@ -28,6 +29,10 @@ const usage = `Usage:
                          [--name <name>] [--proxy <http://host:port>] [--identity <text>]
                                   Makes this server an agent of a site. Copy the command from the console.
   understudy-agent run            Works until it is stopped
+  understudy-agent receive --server <https://host:port> --token <token> --fingerprint <sha256:...>
+                         [--name <name>] [--proxy <http://host:port>]
+                                  In a rescue system: the disks of this computer may be OVERWRITTEN, once it was
+                                  assigned to a server in the console. Works until it is stopped
   understudy-agent install --server ... --token ... --fingerprint ... [as above]
                                   Enrols it and makes it a service of this server (Linux, root, systemd)
   understudy-agent uninstall [--keep-state]
@@ -90,6 +95,10 @@ async function obey(server: AgentServer): Promise<void> {
     }
     case 'run':
       return run(folder.path, server)
+    case 'receive': {
+      await becomeReceiver(folder, server, values)
+      return run(folder.path, server)
+    }
     case 'status':
       return showStatus(folder)
     case 'move': {
@@ -107,6 +116,34 @@ async function obey(server: AgentServer): Promise<void> {
     default:
       throw wrongUse(`There is no command "${command}"`)
   }
+}
+
+/** Once; whoever is one already goes on. It has an identity of its own: it is none of the servers that lie on these disks. */
+async function becomeReceiver(
+  folder: StateFolder,
+  server: AgentServer,
+  values: ReturnType<typeof readOptions>['values'],
+): Promise<void> {
+  const before = await folder.identity()
+  if (before !== null && before.agentId !== null) {
+    if (before.roles.includes('receiver')) return
+    throw new Refusal({
+      code: 'agent/enrolled-already',
+      message: `This folder holds the agent ${before.name} of ${before.siteName}, which is no receiver`,
+      remedy: 'Start the computer from the rescue system: the disks of a server that runs are never written.',
+    })
+  }
+  const { siteName } = await enrol(folder, {
+    server: address('server', values.server, 'https:'),
+    token: given('token', values.token),
+    fingerprint: given('fingerprint', values.fingerprint),
+    name: values.name ?? hostname(),
+    proxy: values.proxy === undefined ? null : address('proxy', values.proxy, 'http:'),
+    identity: before?.identityText ?? `receiver ${randomUUID()}`,
+    sysfs: server.sysfs,
+    receives: true,
+  })
+  print(`Enrolled at ${siteName} as receiver`)
 }
 
 async function run(path: string, server: AgentServer): Promise<void> {

@@ -9,6 +9,11 @@ import { inTurn } from '@understudy/base/in-turn'
 import type { AgentFacts } from '@understudy/domain/agents/agent'
 import type { HoldGate } from '@understudy/drivers/linux/hold-gate'
 import { runCommand } from '@understudy/drivers/linux/run-command'
+import {
+  createReceiverDesk,
+  type ReceiverDesk,
+  type ReceiverSystem,
+} from '@understudy/drivers/physical/receiver-desk'
 import { createSourceDesk, type SourceDesk } from '@understudy/drivers/physical/source-desk'
 import type { SourcePlatform } from '@understudy/engine/ports/source-platform'
 import { agentVersion } from './agent-version.ts'
@@ -46,6 +51,8 @@ export type AgentSource = SourcePlatform & {
 
 export type AgentServer = {
   readonly openSource: OpenSource
+  /** This computer, to be written: only asked for where it runs a rescue system. Null: it cannot be. */
+  readonly openReceiver?: () => ReceiverSystem | null
   /** Where the kernel shows the hardware; null: nowhere. */
   readonly sysfs: string | null
 }
@@ -63,7 +70,7 @@ export type RunEnd = 'stopped' | 'start-again'
 
 /** Resolves when `signal` aborts, or another program takes over. Refuses what a person has to mend. `folder` and `log` wait for the gate. */
 export async function runAgent(
-  { folder, gate, server: { openSource, sysfs }, place, log }: AgentToRun,
+  { folder, gate, server: { openSource, openReceiver, sysfs }, place, log }: AgentToRun,
   stopped: AbortSignal,
 ): Promise<RunEnd> {
   const identity = await loadIdentity(folder)
@@ -81,6 +88,11 @@ export async function runAgent(
     ? await openSource({ gate, preparationFolder: join(folder.path, 'prepared') })
     : null
   const desk = source ? createSourceDesk(source) : null
+  // An agent is never both: what is read as a server must not be what is written.
+  const system = !source && identity.roles.includes('receiver') ? (openReceiver?.() ?? null) : null
+  const receiver = system
+    ? createReceiverDesk(system, { load: folder.receiving, save: folder.saveReceiving })
+    : null
   try {
     const mailbox = await openMailbox(folder)
     await mailbox.say({ kind: 'started', version: agentVersion, at: Date.now() })
@@ -92,6 +104,7 @@ export async function runAgent(
       mailbox,
       source,
       desk,
+      receiver,
       log,
       signal,
       restart,
@@ -99,6 +112,7 @@ export async function runAgent(
     })
     return again.signal.aborted ? 'start-again' : 'stopped'
   } finally {
+    await receiver?.close()
     await desk?.close().catch((error: unknown) => log(`a point could not be let go: ${String(error)}`))
     await source?.close?.().catch((error: unknown) => log(`tracking could not be ended: ${String(error)}`))
     unlock()
@@ -144,6 +158,7 @@ type Running = {
   readonly mailbox: Mailbox
   readonly source: AgentSource | null
   readonly desk: SourceDesk | null
+  readonly receiver: ReceiverDesk | null
   readonly sysfs: string | null
   readonly log: Log
   readonly signal: AbortSignal
@@ -172,7 +187,7 @@ async function keepConnected(running: Running): Promise<void> {
       })
       .catch((error: unknown) => log(`the standing could not be written: ${String(error)}`))
   const answerer = createAnswerer(
-    running.desk,
+    running.desk ?? running.receiver,
     (reply) => session?.reply(reply),
     (kind) => {
       if (kind === 'power-off') void session?.heard().then(() => running.source?.cutPower?.())
@@ -251,6 +266,7 @@ async function keepConnected(running: Running): Promise<void> {
         onOrder: work,
         onAsk: answerer.ask,
         onWithdrawn: answerer.withdraw,
+        receiver: running.receiver,
         readDisk: (wanted, stopped) => running.desk?.read(wanted, stopped) ?? Promise.reject(noSource()),
       })
       signal.addEventListener('abort', stop, { once: true })

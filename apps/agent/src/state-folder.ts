@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { Said } from '@understudy/agent-protocol/messages'
 import { Refusal } from '@understudy/base/errors'
 import { inTurn } from '@understudy/base/in-turn'
+import type { DiskKey } from '@understudy/domain/machines/machine'
 import { type HoldGate, openHoldGate } from '@understudy/drivers/linux/hold-gate'
+import type { Receiving } from '@understudy/drivers/physical/receiver-desk'
 import { replaceFile } from '@understudy/drivers/wires/replace-file'
 import { z } from 'zod'
 
@@ -46,6 +48,20 @@ const Progress = z.object({
 })
 export type Progress = z.infer<typeof Progress>
 
+/** What a receiver writes for. It outlives the process: after a kill the same goes on. */
+const ReceivingShape = z.object({
+  assignment: z.string(),
+  epoch: z.number().int(),
+  disks: z.array(
+    z.object({
+      key: z.string().transform((key) => key as DiskKey),
+      path: z.string(),
+      bytes: z.number().int(),
+      serial: z.string().nullable(),
+    }),
+  ),
+})
+
 /** For `understudy-agent status`. Losing it loses nothing. */
 const Standing = z.object({
   pid: z.number().int(),
@@ -78,6 +94,8 @@ export type StateFolder = {
   saveIdentity(identity: Identity): Promise<void>
   progress(): Promise<Progress>
   saveProgress(progress: Progress): Promise<void>
+  receiving(): Promise<Receiving | null>
+  saveReceiving(receiving: Receiving): Promise<void>
   standing(): Promise<Standing | null>
   saveStanding(standing: Standing): Promise<void>
   upgrade(): Promise<UpgradeRecord | null>
@@ -138,6 +156,8 @@ export async function openStateFolder(path: string, gate: HoldGate = openHoldGat
         outbox: { last: 0, waiting: [] },
       },
     saveProgress: (progress) => write('progress.json', progress),
+    receiving: () => read('receiving.json', ReceivingShape),
+    saveReceiving: (receiving) => write('receiving.json', receiving),
     standing: () => read('standing.json', Standing),
     saveStanding: (standing) => write('standing.json', standing),
     upgrade: () => read('upgrade.json', UpgradeRecord),
