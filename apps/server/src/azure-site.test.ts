@@ -10,6 +10,7 @@ import type { PointId } from '@understudy/domain/recovery-points/recovery-point'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
 import { EMULATOR_ACCOUNT, EMULATOR_KEY } from '@understudy/drivers/azure/emulator/start-azurite'
 import { type Emulator, startEmulator } from '@understudy/drivers/azure/emulator/start-emulator'
+import { noReceivers } from '@understudy/drivers/physical/wire-lab'
 import type { Replica } from '@understudy/engine/ports/replica-store'
 import { runCycle } from '@understudy/engine/replication/run-cycle'
 import { replicasAt } from '@understudy/engine/sites/platform-of'
@@ -39,6 +40,7 @@ beforeAll(async () => {
     sites: stores.sites,
     machines: stores.machines,
     agents: agentLineOf(createAgentLines(), { stores: memoryAccessStores(), clock, silentSeconds: 60 }),
+    receivers: noReceivers,
     home,
     clock,
     sleep: clock.sleep,

@@ -9,6 +9,7 @@ import type { Site, SiteId } from '@understudy/domain/sites/site'
 import { accountRate } from '@understudy/drivers/azure/emulator/account-rate'
 import { EMULATOR_ACCOUNT, EMULATOR_KEY } from '@understudy/drivers/azure/emulator/start-azurite'
 import { type Emulator, startEmulator } from '@understudy/drivers/azure/emulator/start-emulator'
+import { noReceivers } from '@understudy/drivers/physical/wire-lab'
 import { defaultEngineConfig } from '@understudy/engine/engine-parts'
 import { createMover } from '@understudy/engine/replication/mover'
 import { replicasAt } from '@understudy/engine/sites/platform-of'
@@ -47,6 +48,7 @@ async function newWorld() {
     sites: stores.sites,
     machines: stores.machines,
     agents: agentLineOf(createAgentLines(), { stores: memoryAccessStores(), clock, silentSeconds: 60 }),
+    receivers: noReceivers,
     home,
     clock,
     sleep: clock.sleep,

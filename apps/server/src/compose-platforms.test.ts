@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { ReplicaId } from '@understudy/domain/protection/protection'
 import type { Site, SiteId } from '@understudy/domain/sites/site'
+import { noReceivers } from '@understudy/drivers/physical/wire-lab'
 import { replicasAt } from '@understudy/engine/sites/platform-of'
 import { memoryAccessStores } from '@understudy/simulator/memory-access-stores'
 import { memoryStores } from '@understudy/simulator/memory-stores'
@@ -38,6 +39,7 @@ beforeEach(async () => {
       clock: { now: () => now },
       silentSeconds: 60,
     }),
+    receivers: noReceivers,
     home,
     clock: { now: () => now },
     sleep: async () => {},

@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto'
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { AgentLine } from '@understudy/agent-protocol/agent-line'
+import type { ReceiverLine } from '@understudy/agent-protocol/receiver-line'
 import { Outage, Refusal } from '@understudy/base/errors'
 import type { Clock, Instant } from '@understudy/base/instant'
 import { isEmulated, type Site, type SiteId } from '@understudy/domain/sites/site'
@@ -22,6 +23,7 @@ export type PlatformParts = {
   readonly sites: SiteStore
   readonly machines: Pick<MachineStore, 'list'>
   readonly agents: AgentLine
+  readonly receivers: ReceiverLine
   readonly home: string
   readonly clock: Clock
   readonly sleep: (milliseconds: number, signal?: AbortSignal) => Promise<void>
@@ -63,6 +65,8 @@ export function composePlatforms(parts: PlatformParts): Platforms & { close(): P
           line: parts.agents,
           lastSeen: (siteId) => parts.machines.list(siteId),
           clock: parts.clock,
+          receivers: parts.receivers,
+          sleep: parts.sleep,
         }),
         // Of its own servers, on their way home.
         replicas: await openReplicas(parts, site, findReplicaFolder),

@@ -25,6 +25,8 @@ import { type AgentKeeper, createAgentKeeper } from './agents/agent-keeper.ts'
 import { createAgentLines } from './agents/agent-lines.ts'
 import { agentLineOf } from './agents/agent-servers.ts'
 import { programFolder } from './agents/offered-programs.ts'
+import { createReceivers, type Receivers } from './agents/receivers.ts'
+import { createWriteLines } from './agents/write-lines.ts'
 import { composeAzureLab } from './compose-azure-lab.ts'
 import { composeLab } from './compose-lab.ts'
 import { composePlatforms } from './compose-platforms.ts'
@@ -45,6 +47,7 @@ export type ControlPlane = {
   readonly hints: LivePool
   readonly lab: Lab
   readonly agents: AgentKeeper
+  readonly receivers: Receivers
   readonly printer: EvidencePrinter
   readonly clock: Clock
   readonly secretKey: Buffer
@@ -81,18 +84,28 @@ export async function composeControlPlane(
     const hints = openHintPool(databaseUrl)
     closers.push(() => hints.close())
     const lines = createAgentLines()
+    const writes = createWriteLines()
+    const live = createLiveHub(log)
+    closers.push(() => live.close())
+    const receivers = createReceivers({
+      stores,
+      live,
+      clock,
+      newId: randomUUID,
+      lines,
+      writes,
+    })
     const platforms = composePlatforms({
       sites: stores.sites,
       machines: stores.machines,
       agents: agentLineOf(lines, { stores, clock, silentSeconds: config.agentSilentSeconds }),
+      receivers: receivers.line,
       home: config.home,
       clock,
       sleep,
       secretKey,
     })
     closers.push(() => platforms.close())
-    const live = createLiveHub(log)
-    closers.push(() => live.close())
     const measured = withHistory(live, stores.history, clock, log)
     closers.push(() => Promise.resolve(measured.stop()))
     const durable = dbosDurable({
@@ -139,6 +152,7 @@ export async function composeControlPlane(
     const agents = createAgentKeeper(
       { stores, live, clock, newId: randomUUID, log, config, version, programFolder },
       lines,
+      writes,
     )
     closers.push(() => agents.stop())
     return {
@@ -149,6 +163,7 @@ export async function composeControlPlane(
       hints: hints.pool,
       lab,
       agents,
+      receivers,
       printer,
       clock,
       secretKey,

@@ -22,7 +22,7 @@ const drainMilliseconds = 3000
 
 export async function serve(config: Config, plane: ControlPlane, log: Logger): Promise<Serving> {
   const secure = config.tlsCertificate !== null || (config.publicUrl?.startsWith('https:') ?? false)
-  const { stores, clock, newId, live, lab, engine, platforms, printer, agents } = plane
+  const { stores, clock, newId, live, lab, engine, platforms, printer, agents, receivers } = plane
   const callers = callerFinder(stores, clock, { secure, sessionHours: config.sessionHours })
   const session = sessionKeeper({ key: plane.secretKey, secure, sessionHours: config.sessionHours })
   const publicOrigin = config.publicUrl === null ? null : new URL(config.publicUrl).origin
@@ -36,6 +36,7 @@ export async function serve(config: Config, plane: ControlPlane, log: Logger): P
       clock,
       lab,
       agents,
+      receivers,
       version,
       newId,
       session,

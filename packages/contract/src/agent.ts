@@ -65,7 +65,11 @@ export const Agent = z
 export type Agent = z.infer<typeof Agent>
 
 export const AgentInvitationInput = z.strictObject({
-  roles: z.array(AgentRole).min(1, 'Choose at least one').max(agentRoles.length),
+  roles: z
+    .array(AgentRole)
+    .min(1, 'Choose at least one')
+    .max(agentRoles.length)
+    .describe('`receiver` goes with no other'),
   proxy: z
     .string()
     .max(300)

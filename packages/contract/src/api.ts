@@ -62,6 +62,7 @@ import {
   SeedInput,
   TestFailoverInput,
 } from './protection.ts'
+import { ReceivableServer, Receiver, ReceiverAssignmentInput } from './receiver.ts'
 import {
   AnswerActivityInput,
   CheckPlanInput,
@@ -227,6 +228,22 @@ export const contract = {
       .input(ById)
       .output(z.object({ asked: z.number().int() })),
     revoke: post('/agents/{id}/revoke', 'agents', 'It is never let in again').input(ById).output(Agent),
+    receivers: get('/receivers', 'agents', 'Computers in a rescue system, which servers can come home to')
+      .input(z.strictObject({ siteId: Id.optional() }))
+      .output(z.object({ items: z.array(Receiver) })),
+    serversFor: get('/agents/{id}/servers', 'agents', 'Servers that a receiver could stand in for')
+      .input(ById)
+      .output(z.object({ items: z.array(ReceivableServer) })),
+    assign: post(
+      '/agents/{id}/assign',
+      'agents',
+      'A server comes home to this receiver, whose disks are overwritten',
+    )
+      .input(ReceiverAssignmentInput.extend({ id: Id }))
+      .output(Nothing),
+    takeBack: post('/agents/{id}/take-back', 'agents', 'It stands in for no server any more')
+      .input(ById)
+      .output(Nothing),
   },
   machines: {
     list: get('/machines', 'machines', 'Machines of all sites')

@@ -41,6 +41,10 @@ export const roleOf = {
     upgrade: 'contributor',
     upgradeAll: 'contributor',
     revoke: 'contributor',
+    receivers: 'reader',
+    serversFor: 'reader',
+    assign: 'operator',
+    takeBack: 'operator',
   },
   machines: { list: 'reader', get: 'reader', eligibility: 'reader' },
   policies: {

@@ -12,7 +12,13 @@ import { helloProof } from '@understudy/agent-protocol/proofs'
 import { chooseProtocol, ourProtocols } from '@understudy/agent-protocol/versions'
 import { InvariantError, Refusal, toFailureReport } from '@understudy/base/errors'
 import { inTurn } from '@understudy/base/in-turn'
-import type { Agent, AgentId, AgentOrderId, AgentOrderKind } from '@understudy/domain/agents/agent'
+import {
+  type Agent,
+  type AgentId,
+  type AgentOrderId,
+  type AgentOrderKind,
+  isReceiver,
+} from '@understudy/domain/agents/agent'
 import { judgeSkew, type Skew } from '@understudy/domain/agents/agent-version'
 import {
   judgeHardware,
@@ -27,6 +33,7 @@ import type { AgentParts } from './agent-parts.ts'
 import type { AgentAudit } from './audit-agent.ts'
 import { isSigned, wrongProof } from './enrol-agent.ts'
 import { tellAnswer } from './tell-answer.ts'
+import type { WriteLines, WriteSession } from './write-lines.ts'
 
 export const OTHER_SERVER = 'agent/other-server'
 const TOO_DIFFERENT = 'agent/version-too-different'
@@ -60,6 +67,7 @@ export type ConnectionHost = {
   readonly parts: AgentParts
   readonly audit: AgentAudit
   readonly lines: AgentLines
+  readonly writes: WriteLines
   readonly fingerprint: string
   /** By which agents know the programs of this installation. */
   readonly programKey: string
@@ -75,6 +83,7 @@ type Session = {
   readonly connection: AgentConnection
   sentOrder: number
   line: LineSession | null
+  writes: WriteSession | null
 }
 
 export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string | null): void {
@@ -137,7 +146,7 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
       end,
     }
     await host.admit(connection)
-    const opened: Session = { agent, connection, sentOrder: hello.received, line: null }
+    const opened: Session = { agent, connection, sentOrder: hello.received, line: null, writes: null }
     session = opened
     await parts.stores.agents.catchUp(agent.id, hello.received)
     await parts.stores.agents.seen(agent.id, {
@@ -160,8 +169,10 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
       ...(skew === 'near' ? { session: sessionId } : {}),
     })
     // One that was shown out meanwhile must not push out the line of the next one.
-    if (skew === 'near' && !ended && socket.readyState === socket.OPEN)
+    if (skew === 'near' && !ended && socket.readyState === socket.OPEN) {
       opened.line = host.lines.opened(agent.id, { id: sessionId, protocol, say, end: () => end(null) })
+      if (isReceiver(agent.roles)) opened.writes = host.writes.opened(agent.id, { id: sessionId, say })
+    }
     parts.live.changed('agents', agent.id)
     measure()
     await pushOrders()
@@ -195,6 +206,12 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
         return session.line?.lost(message.reads)
       case 'changed':
         return session.line?.changed()
+      case 'written':
+        return session.writes?.written(message.writes)
+      case 'write-failed':
+        return session.writes?.failed(message.write, message.failure)
+      case 'fetched':
+        return session.writes?.fetched(message.stream, message.failure)
     }
   }
 
@@ -220,6 +237,7 @@ export function acceptAgent(host: ConnectionHost, socket: WebSocket, ip: string 
   socket.on('close', () => {
     clearTimeout(quiet)
     session?.line?.closed()
+    session?.writes?.closed()
     if (session) host.gone(session.connection)
   })
 }

@@ -14,7 +14,9 @@ import {
   type AgentOrderId,
   type AgentOrderKind,
   type AgentRole,
+  goTogether,
   INVITATION_MINUTES,
+  isReceiver,
   mayAgent,
   stateOfAgent,
 } from '@understudy/domain/agents/agent'
@@ -33,9 +35,11 @@ import { type AgentListener, listenForAgents } from './agent-listener.ts'
 import type { AgentParts } from './agent-parts.ts'
 import { agentAudit } from './audit-agent.ts'
 import { enrolAgent } from './enrol-agent.ts'
+import { giveWrites } from './give-writes.ts'
 import { offerPrograms } from './offered-programs.ts'
 import { loadProgramKey, type ProgramKey } from './program-key.ts'
 import { takeStream } from './take-stream.ts'
+import { createWriteLines, type WriteLines } from './write-lines.ts'
 
 export const SILENT = 'agent/silent'
 const CLAIMED_TWICE = 'agent/claimed-twice'
@@ -81,7 +85,11 @@ export type AgentKeeper = {
   ask(agent: Agent, order: { readonly kind: AgentOrderKind; readonly by: string }): Promise<AgentOrder>
 }
 
-export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createAgentLines()): AgentKeeper {
+export function createAgentKeeper(
+  parts: AgentParts,
+  lines: AgentLines = createAgentLines(),
+  writes: WriteLines = createWriteLines(),
+): AgentKeeper {
   const connections = new Map<AgentId, AgentConnection>()
   const audit = agentAudit(parts)
   let key: ProgramKey | null = null
@@ -124,6 +132,7 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
         parts,
         audit,
         lines,
+        writes,
         fingerprint,
         programKey: programKey().publicKey,
         admit,
@@ -140,6 +149,7 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
         control: (socket, ip) => acceptAgent(host, socket, ip),
         stream: (request) => takeStream(host, request),
         program: programs.answer,
+        writes: (request, response) => giveWrites(host, request, response),
       })
       listening = { listener, since: parts.clock.now() }
       parts.log.info({ port: listener.port }, 'agents are listened for')
@@ -193,7 +203,8 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
     if (!listening) return
     const open = await parts.stores.alerts.openSubjects(SILENT)
     const now = parts.clock.now()
-    for (const agent of agents) {
+    // A computer leaves its rescue system without a word; whoever waits for one is told by what it waits with.
+    for (const agent of agents.filter(({ roles }) => !isReceiver(roles))) {
       // What was not listened for was not missed: after a stop of the server they have their time to come back.
       const heard = Math.max(agent.seenAt ?? agent.enrolledAt, listening.since)
       const state = stateOfAgent({ ...agent, seenAt: heard }, now, parts.config.agentSilentSeconds)
@@ -225,7 +236,7 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
   const commandsFor = async (
     port: number,
     token: string,
-    proxy: string | null,
+    { roles, proxy }: { readonly roles: readonly AgentRole[]; readonly proxy: string | null },
   ): Promise<Pick<Invited, 'command' | 'installCommand'>> => {
     const { fingerprint, keyPin } = present(certificate, 'whoever listens has a certificate')
     const server = addressFor(parts, port)
@@ -234,8 +245,9 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
     // Nobody vouches for our certificate (-k); its key alone is believed, and that is checked all the same.
     const fetching = `curl -fk --retry 9 --pinnedpubkey 'sha256//${keyPin}'${by} -o understudy-agent ${server}${agentPaths.program}/linux-$(uname -m)`
     return {
-      command: `understudy-agent enrol ${options}`,
-      installCommand: (await programs.isThere())
+      command: `understudy-agent ${isReceiver(roles) ? 'receive' : 'enrol'} ${options}`,
+      // A rescue system has the program, and nothing is installed in it.
+      installCommand: !isReceiver(roles) && (await programs.isThere())
         ? `${fetching} && chmod +x understudy-agent && ./understudy-agent install ${options}`
         : null,
     }
@@ -278,12 +290,14 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
       stopped = true
       await rounds.stop()
       lines.stop()
+      writes.stop()
       for (const connection of connections.values()) connection.end(null)
       await oneAtATime(async () => {})
       await listening?.listener.close()
       listening = null
     },
     async invite({ siteId, roles, proxy, by }) {
+      if (!goTogether(roles)) throw twoRoles()
       const { port } = await listen()
       // Never begins with a dash: command lines would take it for an option.
       const token = `us_${newSecret()}`
@@ -299,7 +313,7 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
         usedAt: null,
       }
       await parts.stores.agents.invite(invitation)
-      return { invitation, token, ...(await commandsFor(port, token, proxy)) }
+      return { invitation, token, ...(await commandsFor(port, token, { roles, proxy })) }
     },
     async revoke(agent, by) {
       if (await parts.stores.agents.revoke(agent.id, parts.clock.now(), by)) {
@@ -333,6 +347,13 @@ export function createAgentKeeper(parts: AgentParts, lines: AgentLines = createA
     },
   }
 }
+
+const twoRoles = (): Refusal =>
+  new Refusal({
+    code: 'agent/roles-apart',
+    message: 'An agent protects its server, or receives one that comes home: never both',
+    remedy: 'Choose one of the two roles.',
+  })
 
 const claimedTwice = (id: AgentId, name: string): Refusal =>
   new Refusal({

@@ -4,6 +4,7 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import { agentPaths } from '@understudy/agent-protocol/proofs'
 import { Refusal } from '@understudy/base/errors'
 import { type WebSocket, WebSocketServer } from 'ws'
@@ -19,6 +20,8 @@ export type AgentHandlers = {
   stream(request: IncomingMessage): Promise<void>
   /** Whether it was one for a program, and is answered. */
   program(request: IncomingMessage, response: ServerResponse): Promise<boolean>
+  /** Answers itself. Throws before it does. */
+  writes(request: IncomingMessage, response: ServerResponse): Promise<void>
 }
 
 const FIRST_BYTE_MILLISECONDS = 10_000
@@ -55,6 +58,11 @@ export async function listenForAgents(
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     // What is enrolled is short: its whole text has to come in that time.
     if (request.url !== agentPaths.enrol) guests.heard(request.socket)
+    if (request.method === 'GET' && request.url?.startsWith(`${agentPaths.writes}/`) && isSecure(request))
+      return void handlers.writes(request, response).catch((error: unknown) => {
+        const problem = problemOf(error)
+        send(response, problem.status, problem)
+      })
     respond(request, response, handlers, certificate).then(
       (given) => given && send(response, given.status, given.body),
       (error: unknown) => {
@@ -221,6 +229,8 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
     })
   }
 }
+
+const isSecure = ({ socket }: IncomingMessage): boolean => socket instanceof TLSSocket
 
 const ipOf = (request: IncomingMessage): string | null => request.socket.remoteAddress ?? null
 

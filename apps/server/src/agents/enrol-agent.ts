@@ -80,19 +80,30 @@ async function admit(
       message: 'This is no enrolment of an agent',
       remedy: 'Enrol with `understudy-agent enrol`, of this version or the one before.',
     })
-  const { token, publicKey, serverIdentity, name, version, facts, hardware = null } = wanted
+  const { token, publicKey, serverIdentity, name, version, facts, hardware = null, receives = false } = wanted
   const proof = enrolProof({ token, publicKey, serverIdentity, fingerprint })
   if (!isSigned(proof, publicKey, wanted.signature)) throw wrongProof()
   const id = parts.newId() as AgentId
-  const expected = await expectedHardware(parts, serverIdentity, hardware)
+  // A computer in a rescue system is whatever computer it is.
+  const expected = receives ? hardware : await expectedHardware(parts, serverIdentity, hardware)
   const given = { id, name, publicKey, serverIdentity, hardware: expected, version, facts }
-  const verdict = await parts.stores.agents.enrol(hashSecret(token), parts.clock.now(), given)
+  const verdict = await parts.stores.agents.enrol(hashSecret(token), parts.clock.now(), given, receives)
   switch (verdict.kind) {
     case 'token-not-valid':
       throw new Refusal({
         code: 'agent/token-not-valid',
         message: `This token is unknown, was used already, or is older than ${INVITATION_MINUTES} minutes`,
         remedy: 'Make a new one at the site in the console: it works once.',
+      })
+    case 'other-role':
+      throw new Refusal({
+        code: 'agent/other-role',
+        message: receives
+          ? 'This token is for the agent of a server, and not for a receiver'
+          : 'This token is for a receiver in a rescue system, and not for the agent of a server',
+        remedy: receives
+          ? 'Make a token for a receiver at the site in the console.'
+          : 'Enrol a receiver with `understudy-agent receive`, in the rescue system. It overwrites disks.',
       })
     case 'server-taken':
       throw new Refusal({

@@ -5,6 +5,7 @@ import { judgeSkew, judgeUpgrade } from '@understudy/domain/agents/agent-version
 import { callerOf } from './asker.ts'
 import { type ApiDeps, os } from './context.ts'
 import { findAgent, findSite } from './find.ts'
+import { receiverRoutes } from './receiver-routes.ts'
 
 export function agentRoutes(deps: ApiDeps) {
   const { agents } = deps.stores
@@ -102,6 +103,7 @@ export function agentRoutes(deps: ApiDeps) {
       await deps.agents.revoke(agent, callerOf(context).name)
       return showOne(input.id)
     }),
+    ...receiverRoutes(deps),
   }
 }
 

@@ -10,6 +10,7 @@ import type { Platforms } from '@understudy/engine/ports/platforms'
 import type { Stores } from '@understudy/engine/ports/stores'
 import type { Caller } from '../access/caller.ts'
 import type { AgentKeeper } from '../agents/agent-keeper.ts'
+import type { Receivers } from '../agents/receivers.ts'
 import type { Lab } from '../lab/lab.ts'
 
 export type ApiDeps = {
@@ -26,6 +27,7 @@ export type ApiDeps = {
     AgentKeeper,
     'invite' | 'revoke' | 'ask' | 'offered' | 'upgrade' | 'acceptHardware' | 'silentSeconds'
   >
+  readonly receivers: Receivers
   readonly version: string
   readonly newId: () => string
   readonly session: SessionKeeper

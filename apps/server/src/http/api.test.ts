@@ -48,6 +48,9 @@ import { offerSetupLink } from '../access/offer-setup-link.ts'
 import { hashPassword, hashSecret } from '../access/secrets.ts'
 import { sessionKeeper } from '../access/session-keeper.ts'
 import { type AgentKeeper, createAgentKeeper } from '../agents/agent-keeper.ts'
+import { createAgentLines } from '../agents/agent-lines.ts'
+import { createReceivers, type Receivers } from '../agents/receivers.ts'
+import { createWriteLines } from '../agents/write-lines.ts'
 import { apiRouter } from '../api/router.ts'
 import { createApp } from './app.ts'
 import { openApiDocument } from './open-api.ts'
@@ -70,6 +73,7 @@ let engine: Engine
 let http: Server
 let base = ''
 let agents: AgentKeeper
+let receivers: Receivers
 let home: string
 
 beforeAll(async () => {
@@ -124,6 +128,14 @@ beforeAll(async () => {
       agentSilentSeconds: 60,
     },
   })
+  receivers = createReceivers({
+    stores,
+    live,
+    clock,
+    newId,
+    lines: createAgentLines(),
+    writes: createWriteLines(),
+  })
   const deps = {
     engine,
     stores,
@@ -133,6 +145,7 @@ beforeAll(async () => {
     clock,
     lab,
     agents,
+    receivers,
     version: '0.0.0',
     newId,
     session,

@@ -12,6 +12,10 @@ const simulatedEntry = fileURLToPath(
   new URL('../../../agent/src/lab-tests/simulated-agent.ts', import.meta.url),
 )
 
+const receiverEntry = fileURLToPath(
+  new URL('../../../agent/src/lab-tests/receiver-agent.ts', import.meta.url),
+)
+
 const loopEntry = fileURLToPath(new URL('../../../agent/src/lab-tests/loop-agent.ts', import.meta.url))
 
 /**
@@ -22,6 +26,8 @@ export type AgentServer =
   | { readonly simulated: Readonly<Record<string, unknown>>; readonly clockOffMilliseconds?: number }
   /** Copies of them as they were while they were held still lie in `<home>/oracle/hold-*`, by their place in the list. */
   | { readonly devices: readonly string[] }
+  /** A computer in a rescue system with these disks: files, or devices. */
+  | { readonly receives: readonly string[] }
 
 export type AgentRun = { readonly code: number | null; readonly printed: string }
 
@@ -65,6 +71,12 @@ export async function openAgent(identity: string, on?: AgentServer) {
     /** With the command that the console shows. */
     enrol: (line: string, more: readonly string[] = []): Promise<AgentRun> =>
       command([...line.split(' ').slice(1), '--identity', identity, '--name', identity, ...more]),
+    /** With the command of the console, or once more with nothing but what it has kept. */
+    receive(line: string | null, more: readonly string[] = []): void {
+      printed = ''
+      const options = line === null ? [] : [...line.split(' ').slice(2), '--name', identity]
+      running = start(['receive', ...options, ...more])
+    },
     run(): void {
       printed = ''
       running = start(['run'])
@@ -96,6 +108,11 @@ async function programFor(home: string, on: AgentServer | undefined) {
         UNDERSTUDY_SIMULATED_SETTINGS: JSON.stringify(on.simulated),
         UNDERSTUDY_TEST_CLOCK_OFF: String(on.clockOffMilliseconds ?? 0),
       },
+    }
+  if ('receives' in on)
+    return {
+      program: receiverEntry,
+      environment: { UNDERSTUDY_TEST_DISKS: on.receives.join(' '), UNDERSTUDY_TEST_FOLDER: home },
     }
   const oracle = join(home, 'oracle')
   await mkdir(oracle)

@@ -27,9 +27,7 @@ test('a disk goes to itself wherever it is plugged in now, also when another one
   ]
   expect(proposed([disk('wwn-1', 8 * GiB)], disks)).toEqual(['/dev/sdb'])
   // A name like sda is that of a place.
-  expect(proposed([disk('/dev/sdc', 8 * GiB)], [there('/dev/sdc', 16 * GiB), ...disks])).toEqual([
-    '/dev/sda',
-  ])
+  expect(proposed([disk('/dev/sdc', 8 * GiB)], [there('/dev/sdc', 16 * GiB), ...disks])).toEqual(['/dev/sda'])
 })
 test('the same size comes before the smallest that is big enough, and none is used twice', () => {
   const disks = [there('/dev/sda', 32 * GiB), there('/dev/sdb', 16 * GiB), there('/dev/sdc', 8 * GiB)]

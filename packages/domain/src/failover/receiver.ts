@@ -112,8 +112,7 @@ export function assignDisks(
     const disk = wanted.find(({ key }) => key === choice.key)
     if (!disk) throw noSuchDisk(choice.key)
     const into = there.find(({ path }) => path === choice.path)
-    if (!into || into.bytes !== choice.bytes || into.serial !== choice.serial)
-      throw anotherDisk(choice.path)
+    if (!into || into.bytes !== choice.bytes || into.serial !== choice.serial) throw anotherDisk(choice.path)
     if (into.blocked !== null) throw inUse(into.path, into.blocked)
     if (into.bytes < disk.bytes)
       throw new Refusal({

@@ -17,9 +17,12 @@ export const toneOfState: Record<AgentState, Tone> = {
 
 export const wordsOfRole: Record<AgentRole, string> = {
   'protected-server': 'Protected server',
+  receiver: 'Receiver',
 }
 export const noteOfRole: Record<AgentRole, string> = {
   'protected-server': 'It runs on a server and is for the disks of that server. It is held to this.',
+  receiver:
+    'It runs in a rescue system, on a server that comes home or on a new one for it. Its disks can be overwritten, once it was said for which server.',
 }
 
 /** Of more than one release. */
