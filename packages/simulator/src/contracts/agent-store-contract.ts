@@ -1,4 +1,5 @@
 // What every store of agents must do. Apply it to memory and to the database alike.
+import { randomUUID } from 'node:crypto'
 import type { Instant } from '@understudy/base/instant'
 import { present } from '@understudy/base/invariant'
 import type {
@@ -9,14 +10,17 @@ import type {
   AgentInvitationId,
   AgentOrderId,
 } from '@understudy/domain/agents/agent'
+import type { ReceiverAssignment, ReceiverAssignmentId } from '@understudy/domain/failover/receiver'
+import type { DiskKey, MachineRef } from '@understudy/domain/machines/machine'
 import type { AgentAnswer, AgentOrder, AgentStore, EnrolVerdict } from '@understudy/engine/ports/agent-store'
+import type { ReceiverStore } from '@understudy/engine/ports/receiver-store'
 import type { Stores } from '@understudy/engine/ports/stores'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { sampleSite } from '../sample-rows.ts'
 
 /** Empty stores for one test. */
 export type AgentStoreHarness = {
-  readonly stores: Pick<Stores, 'sites'> & { readonly agents: AgentStore }
+  readonly stores: Pick<Stores, 'sites'> & { readonly agents: AgentStore; readonly receivers: ReceiverStore }
   close(): Promise<void>
 }
 
@@ -123,6 +127,65 @@ export function agentStoreContract(name: string, make: () => Promise<AgentStoreH
       expect(await agents.enrol('hash of i', noon + hour - 1, wanted('a'))).toMatchObject({
         kind: 'enrolled',
       })
+    })
+    test('a token for a receiver makes no agent of a server, nor the other way round, and stays', async () => {
+      await invite('r', { roles: ['receiver'] })
+      await invite('s')
+      const other = { kind: 'other-role' }
+      expect(await agents.enrol('hash of r', noon, wanted('a'))).toEqual(other)
+      expect(await agents.enrol('hash of s', noon, wanted('a'), true)).toEqual(other)
+      expect(await agents.enrol('hash of r', noon, wanted('a'), true)).toMatchObject({ kind: 'enrolled' })
+      expect(await agents.enrol('hash of s', noon, wanted('b'))).toMatchObject({ kind: 'enrolled' })
+    })
+    test('hardware that is set takes the place of what was known, and of what was refused', async () => {
+      const { id } = await enrol('a')
+      const hardware = { model: 'R750', firmwareId: 'f2', serials: ['s2'], disks: ['d2'] }
+      await agents.setOtherHardware(id, { hardware, hostName: 'h', why: 'w', at: noon })
+      await agents.setHardware(id, hardware)
+      expect(await agents.find(id)).toMatchObject({ hardware, otherHardware: null })
+    })
+
+    const disks = [
+      { key: 'a' as DiskKey, path: '/dev/sda', bytes: 2 ** 41, model: 'M', serial: null },
+    ]
+    const assignment = (agentId: AgentId, server: string, change: Partial<ReceiverAssignment> = {}) => ({
+      id: randomUUID() as ReceiverAssignmentId,
+      agentId,
+      siteId,
+      serverRef: server as MachineRef,
+      disks,
+      assignedBy: 'ada',
+      assignedAt: noon,
+      ...change,
+    })
+    test('a receiver stands in for one server, and a server has one receiver, also of those who ask at once', async () => {
+      const { receivers } = harness.stores
+      const [one, other] = [await enrol('a'), await enrol('b')]
+      const asked = await Promise.all(
+        Array.from({ length: 4 }, (_, index) =>
+          receivers.assign(assignment(index % 2 === 0 ? one.id : other.id, 'db')),
+        ),
+      )
+      const made = asked.filter((each) => each !== null)
+      expect(made).toHaveLength(1)
+      const first = present(made[0], 'one of them')
+      expect(first).toMatchObject({ state: 'assigned', disks, serverRef: 'db' })
+      expect(await receivers.assign(assignment(first.agentId, 'web'))).toBeNull()
+      expect(await receivers.findByServer(siteId, 'db' as MachineRef)).toEqual(first)
+      expect(await receivers.list()).toEqual([first])
+    })
+    test('an assignment has an epoch above all of before, changes its state while it is there, and ends once', async () => {
+      const { receivers } = harness.stores
+      const { id: agentId } = await enrol('a')
+      const first = present(await receivers.assign(assignment(agentId, 'db')), 'it is free')
+      expect(await receivers.note(first.id, 'writing')).toBe(true)
+      expect((await receivers.list())[0]?.state).toBe('writing')
+      expect(await receivers.end(first.id)).toBe(true)
+      expect(await receivers.end(first.id)).toBe(false)
+      expect(await receivers.note(first.id, 'written')).toBe(false)
+      expect(await receivers.findByServer(siteId, 'db' as MachineRef)).toBeNull()
+      const next = present(await receivers.assign(assignment(agentId, 'db')), 'it is free again')
+      expect(next.epoch).toBeGreaterThan(first.epoch)
     })
     test('of many who come with one token at the same moment one gets in', async () => {
       await invite('i')

@@ -1,11 +1,10 @@
 import { Alert, Button, Code, CopyButton, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
 import { IconCheck, IconCopy, IconPlugConnected } from '@tabler/icons-react'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import type { Agent, AgentInvitation } from '@understudy/contract/agent'
+import type { Agent, AgentInvitation, AgentRole } from '@understudy/contract/agent'
 import type { Site } from '@understudy/contract/site'
 import { useState } from 'react'
 import { api, client } from '../../api/client.ts'
-import { keysOf } from '../../lib/keys-of.ts'
 import { ProblemAlert } from '../../ui/ProblemAlert.tsx'
 import { StatusMark } from '../../ui/StatusMark.tsx'
 import { useNow } from '../../ui/use-now.ts'
@@ -15,20 +14,20 @@ type EnrolAgentProps = {
   readonly site: Pick<Site, 'id' | 'name'>
   /** Of the site: the new one appears among them. */
   readonly agents: readonly Agent[]
+  readonly role: AgentRole
   readonly onClose: () => void
 }
 
 /** What it may do first, then the command, which is shown once, until its token has made an agent or has expired. */
-export function EnrolAgent({ site, agents, onClose }: EnrolAgentProps) {
+export function EnrolAgent({ site, agents, role, onClose }: EnrolAgentProps) {
   const queries = useQueryClient()
   const [proxy, setProxy] = useState('')
   const invite = useMutation({
-    mutationFn: () =>
-      client.agents.invite({ id: site.id, roles: [...keysOf(wordsOfRole)], proxy: proxy.trim() || null }),
+    mutationFn: () => client.agents.invite({ id: site.id, roles: [role], proxy: proxy.trim() || null }),
     onSettled: () => queries.invalidateQueries({ queryKey: api.agents.key() }),
   })
   return (
-    <Modal opened onClose={onClose} title={`Enrol an agent at ${site.name}`} size={680}>
+    <Modal opened onClose={onClose} title={`Enrol ${role === 'receiver' ? 'a receiver' : 'an agent'} at ${site.name}`} size={680}>
       {invite.data ? (
         <Invitation
           invitation={invite.data}
@@ -38,16 +37,14 @@ export function EnrolAgent({ site, agents, onClose }: EnrolAgentProps) {
         />
       ) : (
         <Stack>
-          {keysOf(wordsOfRole).map((role) => (
-            <div key={role}>
-              <Text size="sm" fw={500}>
-                {wordsOfRole[role]}
-              </Text>
-              <Text size="sm" c="var(--ink-quiet)">
-                {noteOfRole[role]}
-              </Text>
-            </div>
-          ))}
+          <div>
+            <Text size="sm" fw={500}>
+              {wordsOfRole[role]}
+            </Text>
+            <Text size="sm" c="var(--ink-quiet)">
+              {noteOfRole[role]}
+            </Text>
+          </div>
           <TextInput
             label="Proxy"
             description="By which the server reaches this control plane. Leave it empty where there is none."
@@ -81,6 +78,7 @@ function Invitation({ invitation, agent, onClose, onAgain }: InvitationProps) {
   const now = useNow(1000)
   const { command, installCommand } = invitation
   const shown = installCommand ?? command
+  const isReceiver = invitation.roles.includes('receiver')
   const isOver = Date.parse(invitation.expiresAt) <= now
   if (agent)
     return (
@@ -92,7 +90,7 @@ function Invitation({ invitation, agent, onClose, onAgain }: InvitationProps) {
           title={`${agent.name} is enrolled`}
         >
           <StatusMark tone={toneOfState[agent.state]}>{wordsOfState[agent.state]}</StatusMark>
-          {agent.state === 'expected' && (
+          {agent.state === 'expected' && !isReceiver && (
             <Text size="sm" mt="xs">
               It connects once it is started there: <Code>understudy-agent run</Code>
             </Text>
@@ -104,10 +102,12 @@ function Invitation({ invitation, agent, onClose, onAgain }: InvitationProps) {
   return (
     <Stack>
       <Text size="sm">
-        Run this as root on the server that becomes an agent. It works once, and whoever has it can enrol an
-        agent here: it is not kept and cannot be shown again.
+        {isReceiver
+          ? 'Run this in the rescue system of the computer that is to be written.'
+          : 'Run this as root on the server that becomes an agent.'}{' '}
+        It works once, and whoever has it can enrol an agent here: it is not kept and cannot be shown again.
       </Text>
-      {installCommand === null && (
+      {installCommand === null && !isReceiver && (
         <Text size="sm" c="var(--ink-quiet)">
           The agent&apos;s program is not built here, so the server has to have it.{' '}
           <Code>npm run build:agent</Code> beside this control plane builds it; the command then fetches it as

@@ -17,12 +17,13 @@ import { RowSkeletons } from '../../ui/RowSkeletons.tsx'
 import { toastProblem } from '../../ui/toast-job.tsx'
 import { AgentTable } from './AgentTable.tsx'
 import { EnrolAgent } from './EnrolAgent.tsx'
+import { SiteReceivers } from './SiteReceivers.tsx'
 
 /** Beats change figures and no state: they are read again, not told one by one. */
 const refetchInterval = 5000
 
 /** The movers beside the disks of a site, and how one more is enrolled. */
-export function SiteAgents({ site }: { readonly site: Pick<Site, 'id' | 'name'> }) {
+export function SiteAgents({ site }: { readonly site: Pick<Site, 'id' | 'name' | 'platform'> }) {
   useRooms(['topic:agents'])
   const refused = useWhyRefused()(roleOf.agents.invite)
   const [enrolling, { open, close }] = useDisclosure()
@@ -33,8 +34,10 @@ export function SiteAgents({ site }: { readonly site: Pick<Site, 'id' | 'name'> 
   })
   if (error) return <ProblemAlert error={error} />
   if (!data) return <RowSkeletons rows={2} />
+  // Receivers have a list of their own, until they are over.
+  const servers = data.items.filter(({ roles, state }) => state === 'revoked' || !roles.includes('receiver'))
   const revoked = data.items.filter(({ state }) => state === 'revoked').length
-  const shown = withRevoked ? data.items : data.items.filter(({ state }) => state !== 'revoked')
+  const shown = withRevoked ? servers : servers.filter(({ state }) => state !== 'revoked')
   const enrol = (
     <ActionButton reason={refused} leftSection={<IconPlus size={16} />} onClick={open}>
       Enrol an agent
@@ -61,7 +64,8 @@ export function SiteAgents({ site }: { readonly site: Pick<Site, 'id' | 'name'> 
           {withRevoked ? 'Hide revoked ones' : `Show ${formatCount(revoked)} revoked`}
         </Button>
       )}
-      {enrolling && <EnrolAgent site={site} agents={data.items} onClose={close} />}
+      {enrolling && <EnrolAgent site={site} agents={data.items} role="protected-server" onClose={close} />}
+      {site.platform === 'physical' && <SiteReceivers site={site} agents={data.items} />}
     </>
   )
 }

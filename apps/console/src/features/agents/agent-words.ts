@@ -1,4 +1,5 @@
 import type { Agent, AgentRole, AgentState } from '@understudy/contract/agent'
+import type { Receiver } from '@understudy/contract/receiver'
 import { formatDuration } from '../../lib/format.ts'
 import type { Tone } from '../../ui/tone.ts'
 
@@ -29,6 +30,13 @@ export const noteOfRole: Record<AgentRole, string> = {
 export const wordsOfVersionSkew: Record<Exclude<Agent['versionSkew'], 'near'>, string> = {
   'too-old': 'Too old: it can only be upgraded',
   'too-new': 'Too new for this control plane',
+}
+
+export const wordsOfAssignment: Record<NonNullable<Receiver['assignment']>['state'], string> = {
+  assigned: 'nothing written yet',
+  writing: 'being written',
+  written: 'written',
+  restarting: 'restarted from its disks',
 }
 
 /** How an agent comes from a server that is not known to be its own. */
