@@ -247,7 +247,8 @@ async function holdStill(parts: PartsWithin, { hold, post }: ToHold, signal?: Ab
       isHeldOn = true
       const last = openLastHold({
         keeper,
-        seconds,
+        // The guardian counts from the freeze on.
+        seconds: seconds - held.pauseMilliseconds / 1000,
         refuseWritten: () => refuseAnyWritten(parts, held.after),
         async afterwards() {
           end()
