@@ -71,8 +71,14 @@ test('what was changed on its way never reaches the disk, and what came before i
 })
 
 test.each([
-  ['ends in the middle of a frame', (response: ServerResponse) => void response.end(frame(1).subarray(0, 900))],
-  ['is cut', (response: ServerResponse) => void response.write(frame(1).subarray(0, 900), () => response.destroy())],
+  [
+    'ends in the middle of a frame',
+    (response: ServerResponse) => void response.end(frame(1).subarray(0, 900)),
+  ],
+  [
+    'is cut',
+    (response: ServerResponse) => void response.write(frame(1).subarray(0, 900), () => response.destroy()),
+  ],
   ['is refused', (response: ServerResponse) => void response.writeHead(403).end()],
 ])('a stream that %s is told, and nothing of it is written', async (_what, answer) => {
   const { fetcher, over, written } = await fetcherFrom(answer)

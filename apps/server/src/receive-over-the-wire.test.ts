@@ -293,7 +293,10 @@ test(
     const disks = [toRestore('boot', content(BOOT)), toRestore('data', content(DATA))]
     await restore(disks)
     await expect(assign(agent)).rejects.toMatchObject({ code: 'receiver/server-taken' })
-    const before = present(await home.receivers.line.standInOf(home.site.id, home.machine.ref), 'it stands in')
+    const before = present(
+      await home.receivers.line.standInOf(home.site.id, home.machine.ref),
+      'it stands in',
+    )
     await home.receivers.takeBack(agent, 'ada')
     await expect(restore(disks)).rejects.toMatchObject({ code: 'receiver/none-assigned' })
     await expect(home.receivers.line.note(first.id, 'written')).rejects.toMatchObject({
@@ -306,7 +309,11 @@ test(
     await expect(home.receivers.line.write(before, piece)).rejects.toMatchObject({
       code: 'receiver/assigned-anew',
     })
-    const begin = { assignment: before.id, epoch: before.epoch, disks: before.disks.map((disk) => ({ ...disk })) }
+    const begin = {
+      assignment: before.id,
+      epoch: before.epoch,
+      disks: before.disks.map((disk) => ({ ...disk })),
+    }
     await expect(home.lines.ask(agent.id, 'begin-receiving', begin)).rejects.toMatchObject({
       code: 'receiver/assigned-anew',
     })
@@ -326,7 +333,9 @@ test(
       code: 'receiver/disk-too-small',
       message: expect.stringContaining('rescue-0'),
     })
-    await expect(attempt([{ ...data, serial: 'other' }])).rejects.toMatchObject({ code: 'receiver/disk-changed' })
+    await expect(attempt([{ ...data, serial: 'other' }])).rejects.toMatchObject({
+      code: 'receiver/disk-changed',
+    })
     await attempt([data])
     const { ref } = home.machine
     // Its boot disk has no place.
@@ -338,8 +347,12 @@ test(
       code: 'receiver/disk-too-small',
     })
     await receiver.kill()
-    await until('it has gone', 60, async () =>
-      (await home.originals.obstacle(ref, [{ key: data.key, bytes: DATA }]))?.code === 'receiver/away' || null,
+    await until(
+      'it has gone',
+      60,
+      async () =>
+        (await home.originals.obstacle(ref, [{ key: data.key, bytes: DATA }]))?.code === 'receiver/away' ||
+        null,
     )
     expect(await home.source.powerState(ref).catch(({ code }) => code)).toBe('machine/not-found')
     await home.receivers.takeBack(agent, 'ada')
@@ -367,7 +380,9 @@ test(
     const agent = await startReceiver([BOOT, DATA])
     const { ref } = home.machine
     await assign(agent)
-    await expect(home.originals.startTracked(ref, 'us-1')).rejects.toMatchObject({ code: 'receiver/not-written' })
+    await expect(home.originals.startTracked(ref, 'us-1')).rejects.toMatchObject({
+      code: 'receiver/not-written',
+    })
     await restore([toRestore('boot', content(BOOT)), toRestore('data', content(DATA))])
     const starting = home.originals.startTracked(ref, 'us-1')
     starting.catch(() => {})
@@ -434,32 +449,36 @@ test(
   slowly,
 )
 
-test('a token makes what it is for, and nothing else', async () => {
-  const token = async (role: 'receiver' | 'protected-server') =>
-    (await home.keeper.invite({ siteId: home.site.id, roles: [role], by: 'ada' })).command
-  const other = await openAgent('other', { receives: [] })
-  started.push(other)
-  const asServer = (await token('receiver')).replace(' receive ', ' enrol ')
-  expect(await other.enrol(asServer)).toMatchObject({
-    code: 1,
-    printed: expect.stringContaining('agent/other-role'),
-  })
-  other.receive(await token('protected-server'))
-  expect(await other.ended()).toBe(1)
-  expect(other.printed()).toContain('agent/other-role')
-  expect(await other.enrol(await token('protected-server'))).toMatchObject({ code: 0 })
-  other.receive(await token('receiver'))
-  expect(await other.ended()).toBe(1)
-  expect(other.printed()).toContain('agent/enrolled-already')
-  await expect(
-    home.keeper.invite({ siteId: home.site.id, roles: ['protected-server', 'receiver'], by: 'ada' }),
-  ).rejects.toMatchObject({ code: 'agent/roles-apart' })
-  // The agent of a server answers nothing that is for receivers, and is no receiver of the site.
-  other.run()
-  const agent = await until('it is connected', 60, async () => {
-    const [server] = await home.agentLine.servers(home.site.id)
-    return server?.connected ? server : null
-  })
-  await expect(home.lines.ask(agent.agentId, 'describe-receiver', {})).rejects.toBeInstanceOf(Refusal)
-  expect(await home.receivers.list(null)).toEqual([])
-}, slowly)
+test(
+  'a token makes what it is for, and nothing else',
+  async () => {
+    const token = async (role: 'receiver' | 'protected-server') =>
+      (await home.keeper.invite({ siteId: home.site.id, roles: [role], by: 'ada' })).command
+    const other = await openAgent('other', { receives: [] })
+    started.push(other)
+    const asServer = (await token('receiver')).replace(' receive ', ' enrol ')
+    expect(await other.enrol(asServer)).toMatchObject({
+      code: 1,
+      printed: expect.stringContaining('agent/other-role'),
+    })
+    other.receive(await token('protected-server'))
+    expect(await other.ended()).toBe(1)
+    expect(other.printed()).toContain('agent/other-role')
+    expect(await other.enrol(await token('protected-server'))).toMatchObject({ code: 0 })
+    other.receive(await token('receiver'))
+    expect(await other.ended()).toBe(1)
+    expect(other.printed()).toContain('agent/enrolled-already')
+    await expect(
+      home.keeper.invite({ siteId: home.site.id, roles: ['protected-server', 'receiver'], by: 'ada' }),
+    ).rejects.toMatchObject({ code: 'agent/roles-apart' })
+    // The agent of a server answers nothing that is for receivers, and is no receiver of the site.
+    other.run()
+    const agent = await until('it is connected', 60, async () => {
+      const [server] = await home.agentLine.servers(home.site.id)
+      return server?.connected ? server : null
+    })
+    await expect(home.lines.ask(agent.agentId, 'describe-receiver', {})).rejects.toBeInstanceOf(Refusal)
+    expect(await home.receivers.list(null)).toEqual([])
+  },
+  slowly,
+)

@@ -726,6 +726,56 @@ test('where the secrets of a changed site go is in the audit', async () => {
   ])
 })
 
+test('a receiver is shown with its site, used by operators only, and only for what they have typed', async () => {
+  const site = sampleSite({ platform: 'physical' })
+  await stores.sites.create(site, {})
+  const server = sampleDiscoveredMachine({ name: 'db-1' })
+  await stores.machines.replaceInventory(site.id, [server], clock.now())
+  const machine = present(await stores.machines.findByRef(site.id, server.ref), 'its machine')
+  const { token } = await agents.invite({ siteId: site.id, roles: ['receiver'], by: 'ada' })
+  const facts = {
+    hostName: 'r',
+    system: 's',
+    kernel: 'k',
+    architecture: 'x64',
+    processors: 1,
+    memoryBytes: 1,
+  }
+  const verdict = await stores.agents.enrol(
+    hashSecret(token),
+    clock.now(),
+    {
+      id: newId() as never,
+      name: 'rescue',
+      publicKey: 'k',
+      serverIdentity: newId(),
+      hardware: null,
+      version: '1',
+      facts,
+    },
+    true,
+  )
+  if (verdict.kind !== 'enrolled') throw new Error('It is enrolled')
+  const { id } = verdict.agent
+  const ask = async (role: Role, path: string, body?: unknown) =>
+    call(body === undefined ? 'GET' : 'POST', `/api/v1${path}`, { headers: await headersOf(role), body })
+  expect((await ask('reader', `/receivers?siteId=${site.id}`)).body).toMatchObject({
+    items: [{ agentId: id, name: 'rescue', disks: null, assignment: null }],
+  })
+  // It runs itself: nothing of it comes home.
+  expect((await ask('reader', `/agents/${id}/servers`)).body).toEqual({ items: [] })
+  const disk = { key: 'disk0', path: '/dev/sda', bytes: 2 ** 40, serial: null }
+  const choice = { machineId: machine.id, disks: [disk], confirm: 'db-1' }
+  expect((await ask('reader', `/agents/${id}/assign`, choice)).status).toBe(403)
+  expect((await ask('operator', `/agents/${id}/assign`, { ...choice, confirm: 'web' })).body).toMatchObject({
+    code: 'receiver/not-confirmed',
+  })
+  expect((await ask('operator', `/agents/${id}/assign`, choice)).body).toMatchObject({
+    code: 'receiver/not-failed-over',
+  })
+  expect((await ask('operator', `/agents/${id}/take-back`, {})).status).toBe(200)
+})
+
 test('an agent says what stands still without it, and what it was refused for is accepted by contributors', async () => {
   const site = sampleSite()
   await stores.sites.create(site, {})

@@ -131,7 +131,9 @@ async function differing({ line, standIn, disk, signal }: Way, piece: MappedExte
     return found
   }
   const found: Extent[] = []
-  for (const frame of await compare(piece, FRAME_BYTES)) found.push(...(await compare(frame, LEAF_BYTES)))
+  // Frames side by side are asked about at once: on a long line every ask costs a round trip.
+  for (const run of coalesce(await compare(piece, FRAME_BYTES)))
+    found.push(...(await compare(run, LEAF_BYTES)))
   return coalesce(found).map((extent) => ({ ...extent, kind: piece.kind }))
 }
 

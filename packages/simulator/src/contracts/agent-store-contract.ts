@@ -145,9 +145,7 @@ export function agentStoreContract(name: string, make: () => Promise<AgentStoreH
       expect(await agents.find(id)).toMatchObject({ hardware, otherHardware: null })
     })
 
-    const disks = [
-      { key: 'a' as DiskKey, path: '/dev/sda', bytes: 2 ** 41, model: 'M', serial: null },
-    ]
+    const disks = [{ key: 'a' as DiskKey, path: '/dev/sda', bytes: 2 ** 41, model: 'M', serial: null }]
     const assignment = (agentId: AgentId, server: string, change: Partial<ReceiverAssignment> = {}) => ({
       id: randomUUID() as ReceiverAssignmentId,
       agentId,

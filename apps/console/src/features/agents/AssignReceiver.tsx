@@ -30,8 +30,8 @@ export function AssignReceiver({ receiver, onDone }: AssignReceiverProps) {
       <ProblemAlert error={error} />
       {data && (
         <Text size="sm">
-          No server of this site waits to come home: only one that is failed over, and has no receiver yet, can
-          be written to other disks.
+          No server of this site waits to come home: only one that is failed over, and has no receiver yet,
+          can be written to other disks.
         </Text>
       )}
     </Modal>
@@ -100,7 +100,11 @@ function ChooseDisks({ receiver, server, servers, onServer, onDone }: ChooseDisk
         ))}
         <Text size="sm">
           When {server.name} is failed back, everything on{' '}
-          <b>{chosen.length === 0 ? 'the disks that you choose' : chosen.map(({ disk }) => wordsOf(disk)).join(' and ')}</b>{' '}
+          <b>
+            {chosen.length === 0
+              ? 'the disks that you choose'
+              : chosen.map(({ disk }) => wordsOf(disk)).join(' and ')}
+          </b>{' '}
           of this computer is overwritten and lost. Until then nothing is written.
         </Text>
       </Stack>

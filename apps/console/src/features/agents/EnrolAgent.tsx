@@ -27,7 +27,12 @@ export function EnrolAgent({ site, agents, role, onClose }: EnrolAgentProps) {
     onSettled: () => queries.invalidateQueries({ queryKey: api.agents.key() }),
   })
   return (
-    <Modal opened onClose={onClose} title={`Enrol ${role === 'receiver' ? 'a receiver' : 'an agent'} at ${site.name}`} size={680}>
+    <Modal
+      opened
+      onClose={onClose}
+      title={`Enrol ${role === 'receiver' ? 'a receiver' : 'an agent'} at ${site.name}`}
+      size={680}
+    >
       {invite.data ? (
         <Invitation
           invitation={invite.data}

@@ -138,7 +138,9 @@ function ReceiverRow({ receiver, onUse }: { readonly receiver: Receiver; readonl
           ) : (
             <>
               <ActionButton
-                reason={whyRefused(roleOf.agents.assign) ?? (disks === null ? 'It does not answer now' : null)}
+                reason={
+                  whyRefused(roleOf.agents.assign) ?? (disks === null ? 'It does not answer now' : null)
+                }
                 variant="subtle"
                 size="compact-xs"
                 onClick={onUse}

@@ -28,7 +28,9 @@ test('a disk is blocked and cannot be opened while it is mounted, and takes data
     await expect(openReceivingDisk(path, 32 * MiB)).rejects.toMatchObject({ code: 'receiver/disk-in-use' })
     const found = await device.read(0, 32 * MiB)
     await device.close()
-    const wanted = Buffer.alloc(32 * MiB, 7).fill(0, 4 * MiB, 12 * MiB).fill(0, 20 * MiB, 20 * MiB + 4096)
+    const wanted = Buffer.alloc(32 * MiB, 7)
+      .fill(0, 4 * MiB, 12 * MiB)
+      .fill(0, 20 * MiB, 20 * MiB + 4096)
     expect(found.equals(wanted)).toBe(true)
   } finally {
     await must('mkfs.ext4', '-q', '-F', path)
