@@ -14,23 +14,23 @@ type EnrolAgentProps = {
   readonly site: Pick<Site, 'id' | 'name'>
   /** Of the site: the new one appears among them. */
   readonly agents: readonly Agent[]
-  readonly role: AgentRole
+  readonly becomes: AgentRole
   readonly onClose: () => void
 }
 
 /** What it may do first, then the command, which is shown once, until its token has made an agent or has expired. */
-export function EnrolAgent({ site, agents, role, onClose }: EnrolAgentProps) {
+export function EnrolAgent({ site, agents, becomes, onClose }: EnrolAgentProps) {
   const queries = useQueryClient()
   const [proxy, setProxy] = useState('')
   const invite = useMutation({
-    mutationFn: () => client.agents.invite({ id: site.id, roles: [role], proxy: proxy.trim() || null }),
+    mutationFn: () => client.agents.invite({ id: site.id, roles: [becomes], proxy: proxy.trim() || null }),
     onSettled: () => queries.invalidateQueries({ queryKey: api.agents.key() }),
   })
   return (
     <Modal
       opened
       onClose={onClose}
-      title={`Enrol ${role === 'receiver' ? 'a receiver' : 'an agent'} at ${site.name}`}
+      title={`Enrol ${becomes === 'receiver' ? 'a receiver' : 'an agent'} at ${site.name}`}
       size={680}
     >
       {invite.data ? (
@@ -44,10 +44,10 @@ export function EnrolAgent({ site, agents, role, onClose }: EnrolAgentProps) {
         <Stack>
           <div>
             <Text size="sm" fw={500}>
-              {wordsOfRole[role]}
+              {wordsOfRole[becomes]}
             </Text>
             <Text size="sm" c="var(--ink-quiet)">
-              {noteOfRole[role]}
+              {noteOfRole[becomes]}
             </Text>
           </div>
           <TextInput

@@ -64,7 +64,7 @@ export function SiteAgents({ site }: { readonly site: Pick<Site, 'id' | 'name' |
           {withRevoked ? 'Hide revoked ones' : `Show ${formatCount(revoked)} revoked`}
         </Button>
       )}
-      {enrolling && <EnrolAgent site={site} agents={data.items} role="protected-server" onClose={close} />}
+      {enrolling && <EnrolAgent site={site} agents={data.items} becomes="protected-server" onClose={close} />}
       {site.platform === 'physical' && <SiteReceivers site={site} agents={data.items} />}
     </>
   )

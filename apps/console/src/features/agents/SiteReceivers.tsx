@@ -79,7 +79,7 @@ export function SiteReceivers({ site, agents }: SiteReceiversProps) {
           </Table>
         </Table.ScrollContainer>
       )}
-      {enrolling && <EnrolAgent site={site} agents={agents} role="receiver" onClose={close} />}
+      {enrolling && <EnrolAgent site={site} agents={agents} becomes="receiver" onClose={close} />}
       {chosen && <AssignReceiver receiver={chosen} onDone={() => setChosen(null)} />}
     </Stack>
   )
