@@ -101,6 +101,7 @@ async function openHome(before: Kept | null = null) {
     newId: randomUUID,
     log: pino({ enabled: false }),
     version: '1',
+    programFolder: join(folder, 'programs'),
     config: {
       home: folder,
       host: '127.0.0.1',
@@ -148,7 +149,12 @@ async function startReceiver(disks: readonly number[], name = 'rescue'): Promise
   }
   receiver = await openAgent(name, { receives: paths })
   started.push(receiver)
-  const { command } = await home.keeper.invite({ siteId: home.site.id, roles: ['receiver'], by: 'ada' })
+  const { command } = await home.keeper.invite({
+    siteId: home.site.id,
+    roles: ['receiver'],
+    proxy: null,
+    by: 'ada',
+  })
   expect(command).toContain('understudy-agent receive ')
   receiver.receive(command, ['--proxy', `http://${line.host}:${line.port}`])
   return await connected(name)
@@ -415,6 +421,7 @@ async function enrolServer(): Promise<TestAgent> {
   const { command } = await home.keeper.invite({
     siteId: home.site.id,
     roles: ['protected-server'],
+    proxy: null,
     by: 'ada',
   })
   expect(await own.enrol(command)).toMatchObject({ code: 0 })
@@ -453,7 +460,7 @@ test(
   'a token makes what it is for, and nothing else',
   async () => {
     const token = async (role: 'receiver' | 'protected-server') =>
-      (await home.keeper.invite({ siteId: home.site.id, roles: [role], by: 'ada' })).command
+      (await home.keeper.invite({ siteId: home.site.id, roles: [role], proxy: null, by: 'ada' })).command
     const other = await openAgent('other', { receives: [] })
     started.push(other)
     const asServer = (await token('receiver')).replace(' receive ', ' enrol ')
@@ -469,7 +476,12 @@ test(
     expect(await other.ended()).toBe(1)
     expect(other.printed()).toContain('agent/enrolled-already')
     await expect(
-      home.keeper.invite({ siteId: home.site.id, roles: ['protected-server', 'receiver'], by: 'ada' }),
+      home.keeper.invite({
+        siteId: home.site.id,
+        roles: ['protected-server', 'receiver'],
+        proxy: null,
+        by: 'ada',
+      }),
     ).rejects.toMatchObject({ code: 'agent/roles-apart' })
     // The agent of a server answers nothing that is for receivers, and is no receiver of the site.
     other.run()

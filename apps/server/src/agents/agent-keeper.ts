@@ -247,9 +247,10 @@ export function createAgentKeeper(
     return {
       command: `understudy-agent ${isReceiver(roles) ? 'receive' : 'enrol'} ${options}`,
       // A rescue system has the program, and nothing is installed in it.
-      installCommand: !isReceiver(roles) && (await programs.isThere())
-        ? `${fetching} && chmod +x understudy-agent && ./understudy-agent install ${options}`
-        : null,
+      installCommand:
+        !isReceiver(roles) && (await programs.isThere())
+          ? `${fetching} && chmod +x understudy-agent && ./understudy-agent install ${options}`
+          : null,
     }
   }
 

@@ -39,6 +39,7 @@ async function listen(change: Partial<Limits> = {}): Promise<void> {
     // Takes its time, as a stream does.
     stream: () => new Promise<void>(() => {}),
     program: async () => false,
+    writes: async () => {},
   }
   const where = { host: '127.0.0.1', port: 0 }
   listener = await listenForAgents(where, certificate, handlers, { ...limits, ...change })

@@ -32,7 +32,7 @@ beforeEach(async () => {
     throw new Error('only programs are asked for')
   }
   const { answer } = offerPrograms(folder, () => key, 2)
-  const handlers = { enrol: never, control: never, stream: never, program: answer }
+  const handlers = { enrol: never, control: never, stream: never, writes: never, program: answer }
   listener = await listenForAgents({ host: '127.0.0.1', port: 0 }, certificate, handlers)
 })
 afterEach(async () => {

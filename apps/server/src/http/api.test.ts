@@ -732,7 +732,7 @@ test('a receiver is shown with its site, used by operators only, and only for wh
   const server = sampleDiscoveredMachine({ name: 'db-1' })
   await stores.machines.replaceInventory(site.id, [server], clock.now())
   const machine = present(await stores.machines.findByRef(site.id, server.ref), 'its machine')
-  const { token } = await agents.invite({ siteId: site.id, roles: ['receiver'], by: 'ada' })
+  const { token } = await agents.invite({ siteId: site.id, roles: ['receiver'], proxy: null, by: 'ada' })
   const facts = {
     hostName: 'r',
     system: 's',
