@@ -100,7 +100,7 @@ async function openHome(before: Kept | null = null) {
     clock,
     newId: randomUUID,
     log: pino({ enabled: false }),
-    version: '1',
+    version: '0.1.0',
     programFolder: join(folder, 'programs'),
     config: {
       home: folder,

@@ -38,7 +38,7 @@ export function SiteReceivers({ site, agents }: SiteReceiversProps) {
   return (
     <Stack gap="xs" p={8} mt="md">
       <Group justify="space-between">
-        <Title order={3} size="h5">
+        <Title order={2} size="h5">
           Receivers
         </Title>
         <ActionButton
