@@ -405,7 +405,7 @@ test(
     expect(await home.originals.startTracked(ref, 'us-1')).toEqual({ checkpoint: null })
     expect(await home.originals.probe(ref)).toMatchObject({ answered: true })
     receiver.receive(null)
-    expect(await receiver.ended()).toBe(1)
+    expect(await receiver.ended()).toBe(78)
     expect(receiver.printed()).toContain('agent/revoked')
   },
   slowly,
