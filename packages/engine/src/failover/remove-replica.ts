@@ -1,11 +1,12 @@
 // What a failover has made goes again: before a boot, at a roll back, and when a failover stops early.
+import { Refusal } from '@understudy/base/errors'
 import { present } from '@understudy/base/invariant'
 import type { Run, RunId } from '@understudy/domain/failover/failover'
 import type { Protection } from '@understudy/domain/protection/protection'
 import { trackingIdOf } from '@understudy/domain/protection/tracking-id'
 import { type EngineContext, loadProtection } from '../engine-context.ts'
 import type { DiskFingerprint } from '../ports/source-platform.ts'
-import { sourceOf } from '../sites/platform-of.ts'
+import { platformOf, sourceOf } from '../sites/platform-of.ts'
 import { closeRun, destroyRun, isFailBack } from './boot-run.ts'
 import type { StillOurs } from './state-claim.ts'
 
@@ -56,11 +57,19 @@ async function stopOriginal(
   await noteOriginal(context, protection)
 }
 
-/** What is on the original, which is off, counts as known from now on: the next fail-back sees whether it was written to. */
+/**
+ * What is on the original, which is off, counts as known from now on: the next fail-back sees whether it was written to. Of one whose rescue
+ * system has gone nothing is known.
+ */
 export async function noteOriginal(context: EngineContext, protection: Protection): Promise<void> {
   const ref = present(protection.originalRef, 'only a protection with an original fails back')
+  const { originals } = await platformOf(context.parts, protection.targetSiteId)
+  const originalFingerprints = await fingerprintsOf(context, protection, ref).catch((error: unknown) => {
+    if (originals && error instanceof Refusal) return []
+    throw error
+  })
   await context.parts.stores.protections.updateNotes(protection.id, {
-    originalFingerprints: await fingerprintsOf(context, protection, ref),
+    originalFingerprints,
     originalPoint: null,
   })
 }
