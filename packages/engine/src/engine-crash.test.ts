@@ -187,6 +187,21 @@ const scenarios: readonly Scenario[] = [
     ends: ['failedOver'],
   },
   {
+    name: 'fail back through a rescue system',
+    prepare: async () => {
+      const lab = await failedOverLab()
+      await lab.clock.advance(10_000)
+      await done(lab, (engine) => engine.commit(askOf(lab)))
+      lab.a.makesNoMachines()
+      await done(lab, (engine) => engine.reprotect({ ...askOf(lab), powerOffOriginal: false }))
+      await lab.clock.advance(10_000)
+      for (const { ref } of lab.a.machines()) lab.a.rescue(ref, true)
+      return lab
+    },
+    start: (engine, lab) => engine.failBack({ ...askOf(lab), overwriteModified: false }),
+    ends: ['failedOver'],
+  },
+  {
     name: 'roll back of a fail-back',
     prepare: async () => {
       const lab = await reversedLab()

@@ -43,7 +43,8 @@ export function rescuedSite(of: { readonly source: SourcePlatform; readonly targ
         return await of.target.restoreInto(ref, ...rest)
       },
       async startTracked(ref, trackingId, signal) {
-        await of.target.startTracked(ref, trackingId, signal)
+        if ((await of.source.powerState(ref, signal)) !== 'running')
+          await of.target.startTracked(ref, trackingId, signal)
         rescued.delete(ref)
         return { checkpoint: null }
       },

@@ -230,8 +230,10 @@ async function startOnce(
   what: { readonly ref: MachineRef; readonly stillOurs: StillOurs; readonly signal: AbortSignal },
 ): Promise<string | null> {
   const { ref, signal } = what
+  const { originals: rescued } = await platformOf(context.parts, protection.targetSiteId)
   const source = await sourceOf(context.parts, protection.targetSiteId)
-  if ((await source.powerState(ref, signal)) === 'running') return null
+  // Of a rescued one more is to be done than to start it: what stood in for it has to be let go.
+  if (!rescued && (await source.powerState(ref, signal)) === 'running') return null
   const originals = await originalsOf(context.parts, protection.targetSiteId)
   await what.stillOurs()
   return (await originals.startTracked(ref, trackingIdOf(protection.id), signal)).checkpoint
