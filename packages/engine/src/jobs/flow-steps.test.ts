@@ -17,7 +17,7 @@ import {
   newLab,
   newProtectedLab,
 } from '../engine-lab.ts'
-import type { EngineParts } from '../engine-parts.ts'
+import { defaultEngineConfig, type EngineParts } from '../engine-parts.ts'
 import { group, plan, script, step } from '../recovery-plans/plan-lab.ts'
 import type { JobStarted } from '../requests.ts'
 import { flowOf } from './run-job.ts'
@@ -294,7 +294,11 @@ test('a flow goes through the steps that its version has always gone through', {
 test('every flow is among them', () => {
   const registered: string[] = []
   const durable = { register: (name: string) => registered.push(name) }
-  createEngine({ durable, clock: { now: () => 0 } } as unknown as EngineParts)
+  createEngine({
+    durable,
+    clock: { now: () => 0 },
+    config: defaultEngineConfig,
+  } as unknown as EngineParts)
   const among = new Set([flowOf('tidy-up'), flowOf('plan-step'), ...ways.map(({ kind }) => flowOf(kind))])
   expect([...among].sort()).toEqual(registered.sort())
 })
