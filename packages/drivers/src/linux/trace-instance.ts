@@ -2,7 +2,7 @@
 import { closeSync, constants, openSync, readSync, writeFileSync } from 'node:fs'
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
 import { KiB } from '@understudy/base/bytes'
 import { Outage } from '@understudy/base/errors'
 import { trackingFailed } from './failures.ts'
@@ -197,19 +197,27 @@ export async function sweepTraceInstances(tracefs: string): Promise<void> {
     if (name.startsWith(OURS)) await rmdir(join(instancesOf(tracefs), name)).catch(() => {})
 }
 
+/** A program that is just being started has the files of whoever starts it for a moment. */
+const BUSY_TRIES = 20
+const BUSY_MILLISECONDS = 50
+
 /** Repeatable. The kernel does not let go of one that somebody reads: `linux/tracked-by-another`. */
 export async function removeTraceInstance(tracefs: string, name: string): Promise<void> {
-  try {
-    await rmdir(join(instancesOf(tracefs), name))
-  } catch (cause) {
-    if (codeOf(cause) === 'ENOENT') return
-    if (codeOf(cause) !== 'EBUSY') throw trackingFailed('an old trace buffer could not be removed', cause)
-    throw new Outage({
-      code: 'linux/tracked-by-another',
-      message: 'Another process tracks this server for the same protection',
-      remedy: 'See whether the agent was started twice on this server.',
-      cause,
-    })
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await rmdir(join(instancesOf(tracefs), name))
+    } catch (cause) {
+      if (codeOf(cause) === 'ENOENT') return
+      if (codeOf(cause) !== 'EBUSY') throw trackingFailed('an old trace buffer could not be removed', cause)
+      if (tries >= BUSY_TRIES)
+        throw new Outage({
+          code: 'linux/tracked-by-another',
+          message: 'Another process tracks this server for the same protection',
+          remedy: 'See whether the agent was started twice on this server.',
+          cause,
+        })
+    }
+    await wait(BUSY_MILLISECONDS)
   }
 }
 
